@@ -113,6 +113,19 @@ class Continued(Flight, eq=False):
         await self._hand_over(joint, following)
         return following
 
+    async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
+        """Return the candidate to call instead of one that a limit refuses. If the answer has begun, it is
+        one that continues it; if there is none, raises RequestFailed with the limit's fault, `refused`.
+        """
+        joint = self._joint
+        if joint is None or not self.delivery.committed:
+            return await Flight._past(self, candidate, refused)
+        following = self._following(candidate)
+        if following is None:
+            raise RequestFailed(refused)
+        self._put_beginning(joint, following)
+        return following
+
     def _given_up(self, failed: Candidate, fault: ir.Fault) -> RequestFailed:
         """Return the failure of the exchange: `fault`. But if `fault` is the refusal of a continued request,
         return the failure that broke the answer off, because the client needs to know that one.
@@ -155,9 +168,7 @@ class Continued(Flight, eq=False):
         return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
-        """Put the beginning of the answer into the request, so that another deployment continues it.
-        Estimates the usage of the attempt that broke off.
-        """
+        """Estimate the usage of the attempt that broke off, and prepare the request for this candidate."""
         asked, cost, record = self.asked, self.delivery.cost_so_far, self.asked.exchange.attempts[-1]
         if cost is not None:
             joint.earlier = cost() if asked.light else await asked.step(cost)
@@ -166,7 +177,13 @@ class Continued(Flight, eq=False):
             self.delivery.cost_so_far = joint.so_far
         if self.delivery.meter is not None:
             self.delivery.meter.left(record)
-        self._whole = whole = self._whole or asked
+        self._whole = self._whole or asked
+        self._put_beginning(joint, candidate)
+
+    def _put_beginning(self, joint: Joint, candidate: Candidate) -> None:
+        """Put the beginning of the answer into the request, so that this candidate continues it."""
+        assert self._whole is not None
+        whole = self._whole
         said = joint.join(repeats=_named(self.runtime.backends[candidate.deployment.provider]) in _CONTINUING)
         spent = 0 if joint.earlier is None else joint.earlier.output or 0
         self.asked = whole.with_request(_with_beginning(whole.request, said, spent), "continuing")

@@ -270,13 +270,16 @@ class _Session:
     async def _tell(self, heard: Heard) -> None:
         """Send a provider's message to the client. Before that: if the message begins a reply and none is
         running, check the client's permissions and reserve what the reply may use; then charge the usage that
-        the message states.
+        the message states. After a message with usage beside replies, check the permissions and the limits.
         """
         if heard.begins and not self._replies.running:
             self._admit()
             await self._replies.begin()
-        self._replies.heard(heard)
+        await self._replies.heard(heard)
         await self._client.say(heard.message)
+        if heard.used and not (heard.ends or self._replies.running):
+            self._admit()  # a session that only transcribes begins no reply
+            await self._replies.probe_again()
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
 

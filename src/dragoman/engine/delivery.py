@@ -397,7 +397,10 @@ class Delivery:
         exchange = self._exchange
         exchange.usage = usage
         if (running := self.running) is not None:
-            running.record.usage = usage if running.joint is None else running.joint.stated
+            if (joint := running.joint) is None:
+                running.record.usage = usage
+            elif joint.stated is not None:  # else another attempt is about to continue, and has stated none
+                running.record.usage = joint.stated
         if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
             exchange.changes += (_ESTIMATED,)
 

@@ -29,7 +29,7 @@ from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
 from dragoman.engine.meter import Meter, metered
 from dragoman.engine.named_files import with_files
-from dragoman.engine.plan import fill_in, route
+from dragoman.engine.plan import Plan, fill_in, route
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import WAYS, Way
 from dragoman.errors import RequestFailed
@@ -111,7 +111,7 @@ class Engine:
             if way.hooked and hooks.change_requests:
                 asked = await self._before(runtime, asked)
             if plan.route.selects or way.selects(asked):
-                plan = await asked.step(fitted, runtime, way, asked, plan)
+                plan = await self._fitted(runtime, way, asked, plan, meter)
             delivery.asked = asked
             if meter is not None and way.reserves == "usage":
                 await reserve(meter, asked, plan)
@@ -166,6 +166,19 @@ class Engine:
         request = await asked.step(asked.decoded)
         changed = await runtime.hooks.before(asked.exchange, request)
         return asked if changed is request else asked.with_request(changed, "hook")
+
+    async def _fitted(
+        self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, meter: Meter | None
+    ) -> Plan:
+        """Return what `fallbacks.fitted` returns. If it is the plan of a fallback, the request is reserved at
+        the limits of the fallback's model, too. Raises RequestFailed if one of them refuses it, and as
+        `fitted` does.
+        """
+        found = await asked.step(fitted, runtime, way, asked, plan)
+        if meter is not None and way.reserves != "nothing" and found.route.counted != plan.route.counted:
+            await meter.admit()
+            await meter.turn(found.route)
+        return found
 
     async def _admitted(self, runtime: Runtime, asked: Asked, delivery: Delivery) -> bool:
         """Return whether a model must be called. False = the turn has an answer without a model, and this

@@ -14,6 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.ledger import Reservation
 from dragoman.dialects.loss import Report
+from dragoman.engine.accounting import UNACCOUNTED
 from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
@@ -235,16 +236,16 @@ class Flight(msgspec.Struct, eq=False):
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits must be asked before the call: because the deployment or its provider has limits,
         the candidate is one of a fallback route, or earlier attempts have used something. False if nothing is
-        accounted for.
+        accounted for, or if nothing is reserved for the operation.
         """
-        meter = self.delivery.meter
-        return meter is not None and bool(
-            candidate.tier or meter.owes or meter.bounded(candidate.deployment.name)
-        )
+        meter, name = self.delivery.meter, candidate.deployment.name
+        if meter is None or self.way.reserves == "nothing":
+            return False
+        return bool(candidate.tier or meter.owes or meter.bounded(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
-        limit refuses; None = the attempt may be made. Raises RequestFailed if no candidate is left.
+        limit refuses; None = the attempt may be made. Raises RequestFailed if the journal or all refuse.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
@@ -255,6 +256,8 @@ class Flight(msgspec.Struct, eq=False):
                 await meter.afford(name)
             self._held = await meter.enter(name)
         except RequestFailed as refused:
+            if refused.fault is UNACCOUNTED:
+                raise  # it is the journal that refuses, and it would refuse any other candidate, too
             self.asked.exchange.dropped += ((name, "a limit of it is reached"),)
             return await self._past(candidate, refused.fault)
         return None
@@ -471,7 +474,7 @@ class Flight(msgspec.Struct, eq=False):
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify("" if self._account is None else self._account.source)
-        if fault.kind == "authentication" and await self._rotated():
+        if fault.kind == "authentication" and await self._rotated(attempt.record):
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
         if fault.code == OVERTIME and self._opening is not None and not self._had_its_time(attempt):
@@ -500,15 +503,17 @@ class Flight(msgspec.Struct, eq=False):
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
         return seconds is None or seconds >= FAIR_SHARE * own
 
-    async def _rotated(self) -> bool:
+    async def _rotated(self, record: AttemptRecord) -> bool:
         """Whether there is a new credential in place of the one that the provider has refused (see
-        `Refusals.renewed`). Then the candidate is called again.
+        `Refusals.renewed`). Then the candidate is called again. record: of the refused attempt.
         """
         if self.delivery.committed or not await self._refused().renewed(self._account):
             return False
         if self._calling is not None:  # what became of the old key says nothing about the new one
             calling, self._calling = self._calling, None
             self.runtime.health.abandoned(calling)
+        if self.delivery.meter is not None:  # else it would stand in the way of the next call at its limits
+            self.delivery.meter.left(record)
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:

@@ -121,46 +121,21 @@ class Meter:
         return self._apply(models, bare)
 
     def _apply(self, models: tuple[str, ...], bare: str) -> bool:
-        self.applied = self._limits_of(models, bare)
+        self.applied = self._limits_of(models, bare, self._exchange.asked)
         return self.applied is not None
 
-    def _limits_of(self, models: tuple[str, ...], bare: str) -> Applied | None:
+    def _limits_of(self, models: tuple[str, ...], bare: str, asked: str | None) -> Applied | None:
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is None:
             return None
         limits = accounting.limits
-        found = limits.found(exchange.caller, models, exchange.asked, bare)
+        found = limits.found(exchange.caller, models, asked, bare)
         if found is None:
             return None
         if found.invented:
             address = self._address if found.by_address else None
             return limits.invented(found, exchange.end_user, tags_of(exchange), address)
         return Applied(found)
-
-    def of_reply(self, exchange: Exchange, *models: str, bare: str = "") -> Meter:
-        """Return a meter for one reply within a session. Its claims are on the windows of the time at which
-        the reply begins. exchange: the reply's own record. models, bare: as for `applies`.
-        """
-        meter = Meter(self._accounting, exchange, self._seams, self._operation, own=self._own)
-        meter._apply(models, bare)
-        return meter
-
-    async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
-        """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
-        the reply. Raises RequestFailed if a limit refuses it.
-        """
-        if self.applied is not None and self.applied.measures:
-            await self.expect(self.at_most(expected, (deployment,)))
-        name = deployment.name
-        if not self.bounded(name) or (applied := self._accounting.limits.of_attempt(name)) is None:
-            return
-        now = self._seams.now()
-        claims = [
-            *applied.of_tokens(expected.taken, expected.given, now),
-            *applied.of_money(self._most(expected, name), now),
-        ]
-        if claims:
-            self._of_attempts[record.id] = record, await self._claim(claims, now, None)
 
     def _address(self) -> str | None:
         """The address of the client, as limits count it; None = unknown."""
@@ -363,6 +338,8 @@ class Meter:
             await self.admit()
             assert self.applied is not None
             await self.expect(Expected(1, 0, None if self.applied.refusing is not None else 1))
+        elif self.bounded(record.deployment):
+            self.expected = Expected(1, 0, 1)
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
         self.began(record, reserved)
 
@@ -409,7 +386,8 @@ class Meter:
 
     async def turn(self, route: Route) -> None:
         """Reserve the exchange at further limits of this fallback. Raises RequestFailed if one refuses it."""
-        found, now = self._limits_of(route.counted, route.bare), self._seams.now()
+        # The name that the client asked for stands for another model, whose limits apply already.
+        found, now = self._limits_of(route.counted, route.bare, None), self._seams.now()
         further = found if found is None or self.applied is None else found.beyond(self.applied)
         if further is None:
             return
@@ -439,14 +417,23 @@ class Meter:
         if not claims:
             return True
         found = await self._asked(claims, now, self._whole())
-        if isinstance(found, Refused):
+        if isinstance(found, Refused) or not self._keep(found, now):
             return False
-        self._reservation = found
         try:
             if self._opened:
                 self._open()
         except RequestFailed:
             return False
+        return True
+
+    def _keep(self, found: Reservation, now: float) -> bool:
+        """Keep what is reserved for the exchange, and return True. If the exchange was accounted for
+        meanwhile, free it, because nobody else would, and return False.
+        """
+        if self.closed:
+            self._settle(found, {}, now)
+            return False
+        self._reservation = found
         return True
 
     async def enter(self, deployment: str) -> Reservation | None:

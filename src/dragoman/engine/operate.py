@@ -30,9 +30,8 @@ from dragoman.engine.asked import blamed
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.places import located, locator
-from dragoman.engine.spent import note_measures, used
+from dragoman.engine.spent import note_answer, note_measures, note_parts, used
 from dragoman.errors import RequestFailed, WireError
-from dragoman.ir.units import measured
 from dragoman.net.transport import Answer
 from dragoman.routing.apis import lesson_of
 from dragoman.upstreams.backend import OwnUpstream, begin, over_http
@@ -114,7 +113,11 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
     operation_answer = OperationAnswer(attempt)
     answers: list[Outcome] = []
     for part, outgoing, headers in requests:
-        answer = await send(attempt, upstream, outgoing, headers)
+        try:
+            answer = await send(attempt, upstream, outgoing, headers)
+        except RequestFailed:
+            note_parts(attempt.asked, attempt.record, answers, len(requests))
+            raise
         try:
             pieces = operation_answer.pieces(answer, upstream, side, part) if len(requests) == 1 else None
             if pieces is not None:
@@ -294,7 +297,7 @@ class OperationAnswer:
             response = await attempt.media.try_read(client.unread(response, asked.request), response)
         attempt.record.first = delivery.now()
         if asked.streamed and client.encode_stream is not None:
-            self._count(response)
+            await self._count(response)
             reply = self._reply(response)
             data = client.encode_stream(response, reply)
             delivery.lost(reply.report)
@@ -302,7 +305,7 @@ class OperationAnswer:
             await delivery.begin(attempt.call, passed)
             await delivery.end(data)
             return
-        self._count(response)
+        await self._count(response)
         payload = await self._step(self._encoded, response)
         await delivery.payload(payload, attempt.call, passed)
 
@@ -310,11 +313,11 @@ class OperationAnswer:
         asked = self._attempt.asked
         return asked.steps.run(max(asked.weight, self._size), step, *args)
 
-    def _count(self, response: Outcome) -> None:
+    async def _count(self, response: Outcome) -> None:
         """Record the usage of an answer, and its amounts in other units."""
-        attempt = self._attempt
-        attempt.delivery.counted(used(attempt.asked, response.usage, attempt.rates()))
-        attempt.record.units = measured(attempt.asked.request, response) or None
+        attempt, rates = self._attempt, self._attempt.rates()
+        attempt.delivery.counted(used(attempt.asked, response.usage, rates))
+        await self._step(note_answer, attempt.asked.request, response, attempt.record, rates)
 
     def _encoded(self, response: Outcome) -> Payload:
         reply = self._reply(response)
@@ -363,16 +366,13 @@ class Pieces:
         events = self._encoder.kind.startswith("text/event-stream")
         delivery.failing = told_in_band if events else None
         limits, operation = self._upstream.limits, attempt.asked.inbound.operation
-        if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
-            await attempt.asked.step(note_measures, attempt.asked, attempt.record, attempt.rates())
         while chunk := await answer.chunk():
             limits.hold(chunk, operation)
             for piece in self._decoder.feed(chunk):
                 await self._write(self._encoder.feed(piece))
         response = self._side.join((self._decoder.close(),), self._reply.request, attempt.call.model)
         delivery.counted(response.usage)
-        attempt.record.units = measured(self._reply.request, response) or None
-        attempt.record.guessed = False
+        note_answer(self._reply.request, response, attempt.record, attempt.rates())
         data = self._encoder.close(response)
         delivery.lost(self._reply.report)
         if not delivery.committed:
@@ -383,12 +383,22 @@ class Pieces:
         if not data:
             return
         if not self._attempt.delivery.committed:
+            await note_begun(self._attempt)
             await self._begin()
         await self._attempt.delivery.client.write(data)
 
     async def _begin(self) -> None:
         kind = header_value(self._encoder.kind)
         await self._attempt.delivery.begin(self._attempt.call, [(b"content-type", kind)])
+
+
+async def note_begun(attempt: Attempt) -> None:
+    """Record what the request asks for, because its answer is about to begin: then the request is forgotten,
+    and the answer may state nothing, or break off.
+    """
+    if attempt.delivery.meter is not None:
+        asked, rates = attempt.asked, attempt.rates()
+        await asked.step(note_measures, asked, attempt.record, rates, made=True)
 
 
 def told_in_band(fault: ir.Fault) -> bytes:

@@ -16,7 +16,7 @@ from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.operation import Outcome, Payload
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
-from dragoman.engine.operate import OperationAnswer, codec_of, send, told_in_band
+from dragoman.engine.operate import OperationAnswer, codec_of, note_begun, send, told_in_band
 from dragoman.engine.spent import is_stated, note_measures, used
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
@@ -107,8 +107,6 @@ class _Passage:
         fails, and WireError if it is empty or has malformed events.
         """
         attempt, delivery = self._attempt, self._attempt.delivery
-        if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
-            await attempt.asked.step(note_measures, attempt.asked, attempt.record, attempt.rates())
         stated = self._answer.headers.get("content-type", "application/octet-stream")
         kind = stated.encode("latin-1", "replace")
         events = kind.startswith(b"text/event-stream")
@@ -116,6 +114,7 @@ class _Passage:
         async with aclosing(self._events() if events else self._pieces()) as pieces:
             async for piece in pieces:
                 if not delivery.committed:
+                    await note_begun(attempt)
                     await delivery.begin(attempt.call, [(b"content-type", kind), *passed])
                 await delivery.client.write(piece)
         if not delivery.committed:

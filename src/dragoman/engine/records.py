@@ -108,9 +108,10 @@ def _line(
     unknown.
     """
     deployment, usage = used
-    units = {} if usage is None else units_of(usage)
+    units, guessed = {} if usage is None else units_of(usage), False
     if attempt.units and usage is attempt.usage:
-        units = {**_beside(attempt.units, units), **units}
+        beside = _beside(attempt.units, units)
+        units, guessed = {**beside, **units}, attempt.guessed and bool(beside)
     if not units and not (usage is not None and usage.stated) and _has_answered(exchange, attempt):
         units = {"requests": 1}
     outcome = attempt.outcome
@@ -138,7 +139,7 @@ def _line(
         units,
         cost,
         priced,
-        attempt.guessed or (usage is not None and usage.estimated),
+        guessed or (usage is not None and usage.estimated),
         outcome or ("" if attempt.fault is None else "failed"),
         attempt.key_id,
         attempt.own,

@@ -38,11 +38,11 @@ from dragoman.engine.growth import Growth
 from dragoman.engine.opening import Opening
 from dragoman.engine.places import locator
 from dragoman.engine.sealing import Sealing
+from dragoman.engine.spent import prompt_tokens
 from dragoman.engine.steps import whole
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.providers.rates import USUAL_TIERS
-from dragoman.tokens import count
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.form import PAGE, SPLITTERS, is_success, page, streams, unreadable
@@ -177,28 +177,28 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Return (the bytes of a whole answer with an estimated usage added, this usage). If the answer cannot be
-    decoded, its bytes are unchanged, and its usage is that of the prompt (`_prompted`). If nothing had to be
-    estimated, its bytes are unchanged too. raw: the answer as it was received. data: the answer as the client
-    gets it.
+    """Return (the bytes of a whole answer with an estimated usage added, this usage). If the answer or the
+    request cannot be decoded, its bytes are unchanged, and its usage is that of the prompt (`_prompted`). If
+    nothing had to be estimated, its bytes are unchanged too. raw: the answer as it was received. data: the
+    answer as the client gets it.
     """
     try:
-        decoded = upstream.decode(raw)
+        decoded, request = upstream.decode(raw), attempt.asked.request
     except RequestFailed:
         return data, _prompted(attempt)
-    response = EstimateUsage(attempt.asked.request, attempt.deployment.model).whole(decoded)
+    response = EstimateUsage(request, attempt.deployment.model).whole(decoded)
     if response.usage is None or not response.usage.estimated:
         return data, response.usage
     return attempt.asked.face.relay.fill(data, response.usage), response.usage
 
 
 def _prompted(attempt: Attempt) -> ir.Usage | None:
-    """Return the usage of the prompt alone, for an answer that cannot be decoded; None = nothing is accounted
-    for.
+    """Return the usage of the prompt alone, for an exchange that cannot be decoded; None = nothing is
+    accounted for.
     """
     if attempt.delivery.meter is None:
         return None
-    prompt = count(attempt.asked.request, attempt.deployment.model).tokens
+    prompt = prompt_tokens(attempt.asked, attempt.deployment.name)
     return ir.Usage(input=prompt, output=0, estimated=True)
 
 

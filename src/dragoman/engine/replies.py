@@ -7,11 +7,15 @@ and if the process is killed, only the usage of the running reply is lost.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.claims import Applied
+from dragoman.accounts.limits import Claim
 from dragoman.dialects.live import Heard, Message, Used
 from dragoman.engine.accounting import Expected
 from dragoman.engine.attempt import Attempt
@@ -19,6 +23,9 @@ from dragoman.engine.meter import EndedByLimit, Meter
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import EVERYTHING
+from dragoman.routing.route import Deployment
+
+log = logging.getLogger("dragoman.engine.replies")
 
 _USUAL: Final = Expected(512, 512, kinds=EVERYTHING)
 """The tokens that are reserved for the first reply of a session. For a later reply, as many are reserved as
@@ -33,6 +40,56 @@ upper bound.
 """
 
 
+class _ReplyMeter(Meter):
+    """Accounts for one reply within a session."""
+
+    __slots__ = ()
+
+    @classmethod
+    def within(cls, session: Meter, exchange: Exchange, *models: str, bare: str = "") -> _ReplyMeter:
+        """Return a meter for one reply. Its claims are on the windows of the time at which the reply begins.
+        session: the meter of the session. exchange: the reply's own record. models, bare: as for `applies`.
+        """
+        meter = cls(session._accounting, exchange, session._seams, session._operation, own=session._own)
+        meter._apply(models, bare)
+        return meter
+
+    async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
+        """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
+        the reply. Raises RequestFailed if a limit refuses it.
+        """
+        if self.applied is not None and self.applied.measures:
+            await self.expect(self.at_most(expected, (deployment,)))
+        name = deployment.name
+        if not self.bounded(name) or (applied := self._accounting.limits.of_attempt(name)) is None:
+            return
+        now = self._seams.now()
+        claims = [
+            *applied.of_tokens(expected.taken, expected.given, now),
+            *applied.of_money(self._most(expected, name), now),
+        ]
+        if claims:
+            self._of_attempts[record.id] = record, await self._claim(claims, now, None)
+
+    async def hold_reply(self, record: AttemptRecord) -> None:
+        """Hold the counters for work within a session that was not reserved before it was done, so that it is
+        charged at the end, also beyond a limit. record: of the work. Does nothing if the counters cannot be
+        reached.
+        """
+        now, of_attempt = self._seams.now(), self._accounting.limits.of_attempt
+        try:
+            if self.applied is not None and (claims := _soft(self.applied, now)):
+                self._reservation = await self._claim(claims, now, self._whole())
+            if not self.bounded(record.deployment) or (applied := of_attempt(record.deployment)) is None:
+                return
+            if claims := _soft(applied, now):
+                self._of_attempts[record.id] = record, await self._claim(claims, now, None)
+        except RequestFailed as failed:
+            log.warning(
+                "the work of %s is not counted by limits: %s", record.deployment, failed.fault.message
+            )
+
+
 class _Reply(msgspec.Struct, eq=False):
     """A running reply. exchange, record: made for this reply alone. meter: accounts for it; None = nothing is
     accounted for. size: the bytes of its messages with sound. words: the number of its messages without
@@ -41,7 +98,7 @@ class _Reply(msgspec.Struct, eq=False):
 
     exchange: Exchange
     record: AttemptRecord
-    meter: Meter | None
+    meter: _ReplyMeter | None
     size: int = 0
     words: int = 0
 
@@ -82,6 +139,14 @@ class Replies:
             reply.exchange.attempts = []  # it was not begun, so that it leaves no record
             reply.meter.close()
 
+    async def probe_again(self) -> None:
+        """Find out whether a limit refuses a further reply, as `probe` does. The numbers of replies stay."""
+        number = self._number
+        try:
+            await self.probe()
+        finally:
+            self._number = number
+
     async def begin(self) -> None:
         """Reserve in the limits what a reply may use, because the provider begins a reply. Does nothing if a
         reply is running. Raises EndedByLimit if a limit or a failing journal refuses the reply.
@@ -99,20 +164,18 @@ class Replies:
                 raise EndedByLimit(refused.fault) from None
         self._running = reply
 
-    def heard(self, heard: Heard) -> None:
-        """Add the usage that a message of the provider states to the running reply; if none is running, to a
-        new one. Usage of another model becomes a reply of its own. If the message ends the running reply,
-        account for it.
+    async def heard(self, heard: Heard) -> None:
+        """Add the usage that a message of the provider states to the running reply. Usage of another model,
+        and any usage if no reply is running, becomes a reply of its own. If the message ends the running
+        reply, account for it.
         """
         reply, message = self._running, heard.message
         if reply is not None:
             self._grow(reply, message)
         for used in heard.used:
-            if used.model is not None:
-                self._beside(used, used.model)
+            if used.model is not None or reply is None:
+                await self._beside(used, used.model or self._attempt.deployment.model)
                 continue
-            if reply is None:
-                reply = self._running = self._made(self._attempt.deployment.name)
             reply.record.usage = added(reply.record.usage, used.usage)
             reply.record.units = _sum(reply.record.units or {}, used.units) or None
         if heard.ends and reply is not None:
@@ -141,13 +204,20 @@ class Replies:
             self._expected = _USUAL._replace(input=taken, output=given)
         self._account(reply)
 
-    def _beside(self, used: Used, model: str) -> None:
-        """Charge the work of another model than the session's, as a reply with its own record. used: the
-        work. model: the name of the other model at the same provider.
+    async def _beside(self, used: Used, model: str) -> None:
+        """Charge work that belongs to no running reply, as a reply with its own record. used: the work.
+        model: the name of the model that did it, at the session's provider.
         """
         reply = self._made(f"{self._attempt.deployment.provider}/{model}")
         reply.record.usage, reply.record.units = used.usage, dict(used.units) or None
-        self._account(reply)
+        try:
+            await self._hold(reply)
+        finally:
+            self._account(reply)
+
+    async def _hold(self, reply: _Reply) -> None:
+        if reply.meter is not None:
+            await reply.meter.hold_reply(reply.record)
 
     def _account(self, reply: _Reply) -> None:
         record, exchange = reply.record, reply.exchange
@@ -160,7 +230,7 @@ class Replies:
             self.cost = None if self.cost is None or cost is None else self.cost + cost
             self.priced += exchange.priced or cost or 0
 
-    async def _expect(self, reply: _Reply, meter: Meter) -> None:
+    async def _expect(self, reply: _Reply, meter: _ReplyMeter) -> None:
         try:
             await meter.expect_reply(self._expected, self._attempt.deployment, reply.record)
         except RequestFailed as refused:
@@ -198,8 +268,16 @@ class Replies:
         )
         meter = attempt.delivery.meter
         route = attempt.plan.route
-        of_reply = None if meter is None else meter.of_reply(exchange, *route.counted, bare=route.bare)
+        if meter is None:
+            return _Reply(exchange, record, None)
+        of_reply = _ReplyMeter.within(meter, exchange, *route.counted, bare=route.bare)
         return _Reply(exchange, record, of_reply)
+
+
+def _soft(applied: Applied, now: float) -> Sequence[Claim]:
+    """Return claims of no tokens and no money that no limit refuses."""
+    claims = [*applied.of_tokens(0, 0, now), *applied.of_money(0, now)]
+    return [one._replace(limit=msgspec.structs.replace(one.limit, hard=False)) for one in claims]
 
 
 def added(one: ir.Usage | None, other: ir.Usage | None) -> ir.Usage | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from dragoman import ir
 from dragoman.engine.asked import Asked
 from dragoman.engine.measures import MEASURED, billable, measures
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
-from dragoman.ir.units import is_made, units_of
+from dragoman.ir.units import is_made, measured, units_of
 from dragoman.providers.rates import Rates
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
+from dragoman.upstreams.several import added
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
 """The kinds of faults after which a provider may have worked on the request. All other kinds mean that it has
@@ -62,10 +64,11 @@ def is_stated(usage: ir.Usage | None) -> bool:
     return usage is not None and (usage.stated or bool(units_of(usage)))
 
 
-def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
+def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None, *, made: bool = False) -> None:
     """Set `units` of an attempt's record to the pictures, characters, … that the request asks for, in the
     units by which its deployment bills. Does nothing for an operation without such measures. If the attempt
-    has no answer, what its provider would have made is not included. rates: as for `note_asked`.
+    has no answer, what its provider would have made is not included. rates: as for `note_asked`. made: True =
+    an answer is about to begin.
     """
     if asked.inbound.operation not in MEASURED:
         return
@@ -74,10 +77,43 @@ def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None) -> N
     except RequestFailed:
         return  # the request was relayed, but it cannot be decoded
     units = measures(request, most=False)
-    if record.first is None:
+    if record.first is None and not made:
         units = {unit: amount for unit, amount in units.items() if not is_made(unit)}
     record.units = billable(units, rates) or None
     record.guessed = record.units is not None
+
+
+def note_answer(request: Any, response: Any, record: AttemptRecord, rates: Rates | None) -> None:
+    """Set `units` of an attempt's record to the pictures, characters, … that can be measured in its answer.
+    If the deployment bills by none of them, and the answer states no usage: to the amounts that the request
+    asks for, in the units by which it bills. request, response: of the same operation other than chat. rates:
+    as for `note_asked`.
+    """
+    found = measured(request, response)
+    record.units, record.guessed = found or None, False
+    if is_stated(response.usage) or _is_priced(found, rates):
+        return
+    asked = billable(measures(request, most=False), rates)
+    if asked and (not found or _is_priced(asked, rates)):
+        record.units, record.guessed = asked, True
+
+
+def note_parts(asked: Asked, record: AttemptRecord, answers: Sequence[Any], parts: int) -> None:
+    """Set `usage` of an attempt's record to what the answered parts of a request have used, if the provider
+    has refused a later part: as stated or, for operations that only read texts, estimated. Does nothing if no
+    part was answered or none was refused. answers: to the first parts. parts: the number of all parts.
+    """
+    if not answers or record.status is None or record.status < 400:
+        return
+    stated = [one.usage for one in answers if is_stated(one.usage)]
+    if stated:
+        record.usage = added(stated)
+    elif asked.inbound.operation in _READ:
+        record.usage = ir.Usage(input=-(-_weighed(asked) * len(answers) // parts), estimated=True)
+
+
+def _is_priced(units: Mapping[str, int], rates: Rates | None) -> bool:
+    return rates is not None and any(map(rates.prices, units))
 
 
 def prompt_tokens(asked: Asked, deployment: str) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.limits import Limit
 from dragoman.state.counters import Resource, Window
+from dragoman.upstreams.account import Renewal
+from dragoman.upstreams.credential import Lease, Refreshing
+from dragoman.upstreams.wire import WireUpstream
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CLAUDE,
@@ -227,6 +231,23 @@ def test_a_dearer_fallback_reserves_more_money() -> None:
     assert list(accounts.standing.values()) == [(46_000, 0)]
 
 
+def test_a_dearer_fallback_that_cannot_be_noted_is_not_called() -> None:
+    accounts = Accounts(BOTH, limits=[limit("money", 10**9)], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    noting = accounts.book.opened
+
+    def opened(record: Any) -> None:
+        noting(record)
+        accounts.book.failing = True
+
+    accounts.book.opened = opened  # type: ignore[method-assign]
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert not [line for line in lines if line.startswith("ask two")]
+    assert lines[-2].startswith("answer 503 accounting_unavailable")
+    assert accounts.stage.exchange.dropped == ()
+    assert list(accounts.standing.values()) == [(0, 0)]
+
+
 def test_a_fallback_that_the_budget_does_not_cover_is_not_called() -> None:
     accounts = Accounts(BOTH, limits=[limit("money", 1_500_000)], settings=FALLBACK)
     accounts.stage.script("one", *[refusal(500)] * 5)
@@ -252,6 +273,32 @@ def test_a_fallback_counts_for_the_limits_of_its_own_model(resource: Resource) -
     lines = accounts.stage.plays(chat(model="m", max_tokens=100))
     assert not [line for line in lines if line.startswith("ask two")]
     assert list(accounts.standing.values()) == [(used, 0)]
+
+
+@pytest.mark.parametrize("resource", ["requests", "tokens", "money"])
+def test_so_does_a_fallback_for_what_the_model_cannot_do(resource: Resource) -> None:
+    """Before anything was asked: the prompt is too long for the model."""
+    most = {"requests": 1, "tokens": 300, "money": 3_000_000}[resource]
+    of_dear = limit(resource, most, subject="model", only=frozenset({"dear"}))
+    small = {"deployments": [{"use": "one/gpt", "context_window": 5}], "fallbacks": {"context": ["dear"]}}
+    settings = {"models": {**FALLBACK["models"], "m": small}}
+    accounts = Accounts(BOTH, [of_dear, limit("requests", 9)], settings=settings)
+    for _ in range(2):
+        accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=100, output=100)))
+        accounts.stage.plays(chat("word " * 100, model="m", max_tokens=100))
+    used = {"requests": 1, "tokens": 200, "money": 2_200_000}[resource]
+    assert sorted(accounts.standing.values()) == [(1, 0), (used, 0)]
+    assert [record.status for record in accounts.book.closes] == [200, 429]
+
+
+def test_a_limit_of_the_requested_model_alone_does_not_count_its_fallback() -> None:
+    of_m = limit("requests", 1, subject="model", only=frozenset({"m"}))
+    accounts = Accounts(BOTH, limits=[of_m], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    ((counter, amounts),) = accounts.standing.items()
+    assert (counter.split("|")[4], amounts) == ("m", (1, 0))
 
 
 def test_a_limit_for_several_models_counts_a_request_once() -> None:
@@ -403,6 +450,33 @@ def test_attempts_that_cost_nothing_reserve_nothing_anew() -> None:
     assert list(accounts.standing.values()) == [(5, 0)]
 
 
+def test_a_call_with_a_new_key_takes_the_place_of_the_one_with_the_old_key() -> None:
+    """The provider allows one request at once, and is asked twice, one call after another."""
+    accounts = Accounts(limits=[Limit("p", "concurrency", 1, None, "provider")])
+    stage = accounts.stage
+    (upstream,) = stage.backends.values()
+    assert isinstance(upstream, WireUpstream)
+    (old,) = upstream.accounts
+    new, lease = msgspec.structs.replace(old, id="new"), Lease(None)
+
+    async def fetch(_: Lease) -> Lease:
+        return Lease(None)
+
+    credential = Refreshing("k", "one", lease, fetch, stage.seams.now)
+    renewal = Renewal(credential, lease, lambda _: new)
+    upstream._use((msgspec.structs.replace(old, renewal=renewal),))
+    stage.script("one", refusal(401), whole("Hello", usage=USED))
+    lines = stage.plays(chat())
+    assert [line.split()[0] for line in lines if line.startswith(("ask", "answer"))] == [
+        "ask",
+        "ask",
+        "answer",
+    ]
+    assert lines[-1] == "= done"
+    assert [one.key for one in accounts.book.record.lines] == [old.id, "new"]
+    assert accounts.standing == {}
+
+
 @pytest.mark.parametrize(("most", "hedged"), [(1_500, False), (2_500, True)])
 def test_a_request_is_hedged_only_if_limits_allow_its_prompt_twice(most: int, *, hedged: bool) -> None:
     settings = {
@@ -509,8 +583,10 @@ def test_pictures_that_are_passed_on_are_counted_as_they_were_asked_for() -> Non
     assert record.cost is None
 
 
-def test_a_count_costs_nothing_and_reserves_nothing() -> None:
-    accounts = Accounts({"claude": {**CLAUDE, "quirks": {"counts": True}}}, [limit("requests", 1)])
+@pytest.mark.parametrize("subject", ["key", "provider", "deployment"])
+def test_a_count_costs_nothing_and_reserves_nothing(subject: Any) -> None:
+    limits = [limit("requests", 1, subject=subject)]
+    accounts = Accounts({"claude": {**CLAUDE, "quirks": {"counts": True}}}, limits)
     accounts.stage.script("claude", json_reply({"input_tokens": 7}))
     lines = accounts.stage.plays(chat(model="claude/c", max_tokens=1), "anthropic", operation="count")
     assert "ask claude with key-c: /v1/messages/count_tokens" in lines

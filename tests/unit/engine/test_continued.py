@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.limits import Limit
 from dragoman.assembly.names import limits_of
 from dragoman.capacity.gates import Gates
 from dragoman.config.load import load
 from dragoman.engine.continued import is_continuable
 from dragoman.observe.trace import detail
 from dragoman.routing.attempts import Policy
+from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CALL,
     CLAUDE,
@@ -497,3 +499,37 @@ def test_no_reference_cycle_is_left() -> None:
 def test_which_requests_can_be_continued(change: dict[str, Any], may: bool) -> None:
     fields = {"messages": (ir.Message("user", (ir.Text("Hi"),)),), "dialect": "openai_chat"} | change
     assert is_continuable(ir.Request(model="m", **fields)) is may
+
+
+# Limits ------------------------------------------------------------------------------------------------
+
+
+def limited(third: Any, *limits: Limit) -> Accounts:
+    """A stream that breaks off at its first deployment. The second one could go on, but for these limits."""
+    uses = ["one/gpt", {"use": "two/gpt", "supports": PREFILL}, third]
+    settings = {"models": {"m": {"deployments": uses, "continue_streams": True}}}
+    accounts = Accounts({"one": ONE, "two": TWO, "three": THREE}, limits, settings=settings)
+    accounts.stage.script("one", half("One two three"))
+    accounts.stage.script("three", rest(" four"))
+    return accounts
+
+
+@pytest.mark.parametrize("supports", [PREFILL, {}])
+def test_past_a_limit_it_goes_on_only_where_it_can(supports: dict[str, bool]) -> None:
+    of_two = Limit("d", "requests", 0, "day", "deployment", only=frozenset({"two/gpt"}))
+    stage = limited({"use": "three/gpt", "supports": supports}, of_two).stage
+    lines = stage.plays(ask())
+    assert (ASK_THREE in lines) is bool(supports)
+    if supports:
+        assert told(lines) == "One two three four"
+        assert [message["role"] for message in stage.bodies[-1]["messages"]] == ["user", "assistant"]
+    else:
+        assert lines[-1] == "= client/stream/rate_limit_exceeded"
+
+
+def test_what_came_is_charged_if_a_limit_lets_it_go_on_nowhere() -> None:
+    accounts = limited("three/gpt", Limit("l", "tokens", 4_115, "day"))
+    lines = accounts.stage.plays(ask())
+    assert lines[-1] == "= client/stream/insufficient_quota"
+    assert accounts.book.record.units == {"input": 8, "output": 4}
+    assert list(accounts.standing.values()) == [(12, 0)]

@@ -240,6 +240,18 @@ async def test_a_client_from_whom_something_was_taken_gets_no_further_reply(
     assert len(talked.client.told) == 1
 
 
+async def test_a_session_that_only_transcribes_ends_after_a_transcript() -> None:
+    talked = Talked()
+    talked.client.now = ir.Fault("authentication", "The key was revoked.", "invalid_api_key")
+    transcription = {"audio": {"input": {"transcription": {"model": "whisper"}}}}
+    talked.upstream.tell(type="session.updated", session=transcription)
+    usage = {"type": "tokens", "input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    talked.upstream.tell(type="conversation.item.input_audio_transcription.completed", usage=usage)
+    with pytest.raises(EndedByLimit):
+        await talked.run()
+    assert len(talked.client.told) == 3
+
+
 async def test_a_reply_counts_against_the_limits_that_the_client_has_now() -> None:
     talked = Talked()
     talked.client.now = now = Caller("ann", Grants(["v*"]), team="new")

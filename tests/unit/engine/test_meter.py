@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -104,6 +106,32 @@ async def test_a_journal_that_fails_ends_a_longer_answer_and_blames_no_deploymen
     assert not await found.affords_twice("one/gpt")
 
 
+class Asking(MemoryLedger):
+    """Its counters are shared, so that each reservation takes a moment."""
+
+    def reserve(self, claims: Any, now: float, onto: Any = None) -> Any:
+        return None
+
+    async def ask(self, claims: Any, now: float, onto: Any = None) -> Any:
+        await asyncio.sleep(0)
+        return MemoryLedger.reserve(self, claims, now, onto)
+
+
+async def test_a_second_attempt_holds_nothing_if_the_answer_comes_while_it_is_asked_for() -> None:
+    book = Book()
+    found, ledger, exchange = meter(Limit("l", "tokens", 1000, "day"), journal=book, ledger=Asking(SEAMS))
+    assert found.applies("m")
+    await found.expect(Expected(10, 100, 7))
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(3, output=2))]
+    found.began(exchange.attempts[0])
+    second = asyncio.create_task(found.affords_twice("one/gpt"))
+    await asyncio.sleep(0)
+    found.close()
+    assert not await second
+    assert list(standing(ledger).values()) == [(5, 0)]
+    assert (len(book.opens), len(book.closes)) == (1, 1)
+
+
 async def test_an_attempt_of_a_limited_deployment_is_charged_apart() -> None:
     limits = [
         Limit("d", "tokens", 100, "day", "deployment", only=frozenset({"one/gpt"})),
@@ -195,3 +223,22 @@ async def test_a_request_without_a_model_does_not_wait_for_a_budget() -> None:
     with pytest.raises(RequestFailed) as refused:
         await first.admit()
     assert refused.value.fault.code == "insufficient_quota"
+
+
+@pytest.mark.parametrize("subject", ["global", "provider"])
+async def test_a_request_of_unknown_cost_waits_for_a_budget_whoever_has_it(subject: Any) -> None:
+    used_up, refusing = Limit("t", "tokens", 5, "day", subject), Limit("m", "money", 9, "day", subject)
+    refusing = msgspec.structs.replace(refusing, unknown_price="refuse")
+    record = AttemptRecord("a", "nobody/batches", None, "relay", 1.0)
+    first, ledger, _ = meter(used_up)
+    await first.enter_unmeasured(record)
+    assert list(standing(ledger).values()) == [(0, 1)]
+    ledger.seed(dict.fromkeys(standing(ledger), 4))
+    other, _, _ = meter(used_up, ledger=ledger)
+    with pytest.raises(RequestFailed) as refused:
+        await other.enter_unmeasured(record)
+    assert refused.value.fault.code == "insufficient_quota"
+    last, _, exchange = meter(refusing)
+    with pytest.raises(RequestFailed) as refused:
+        await last.enter_unmeasured(record)
+    assert (refused.value.fault.code, exchange.refused_by) == ("unknown_price", "m")

@@ -11,7 +11,9 @@ import pytest
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.routing.attempts import Policy
+from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 from dragoman.upstreams.upstream import Call
+from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import ONE, Own, Reply, Stage, broken, json_reply, refusal
 
 GEMINI = {"dialect": "gemini", "base_url": "https://g.example/v1beta", "keys": "key-g"}
@@ -66,6 +68,19 @@ def test_when_the_second_fails_there_is_no_answer() -> None:
     ]
     assert stage.attempts == ["g/e translate(protocol) 500 upstream", "one/e relay 200"]
     assert stage.usage == "4+None"
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_parts_that_were_answered_are_charged_if_a_later_one_is_refused(answered: int) -> None:
+    accounts = Accounts({"g": GEMINI}, policy=ONCE)
+    accounts.stage.script("g", *[vectors(0, 100)] * answered, refusal(400, dialect="gemini"))
+    body = embed(*map(str, range(200)))
+    accounts.stage.plays(body, operation="embed")
+    half = len(body) // BYTES_PER_TOKEN // 2
+    record = accounts.book.record
+    assert record.status == 400
+    assert record.units.get("input", 0) == pytest.approx(half * answered, abs=1)
+    assert record.estimated is bool(answered)
 
 
 def test_a_client_that_leaves_between_them() -> None:

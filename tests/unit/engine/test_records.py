@@ -84,6 +84,13 @@ def test_answers_without_tokens(more: Any, units: dict[str, int], cost: int | No
     assert line.estimated is more.get("guessed", False)
 
 
+def test_tokens_that_the_provider_states_in_the_end_are_no_estimate() -> None:
+    """They replace those that were measured when the answer began."""
+    told = attempt(units={"input_audio": 9}, guessed=True, usage=ir.Usage(3, output=2))
+    (line,) = lines_of(exchange(told), RATES.get, 100.0)
+    assert (line.units, line.estimated) == ({"input": 3, "output": 2}, False)
+
+
 @pytest.mark.parametrize(
     ("told", "more", "cost", "price"),
     [

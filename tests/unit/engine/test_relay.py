@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from dragoman.upstreams.answers import AnswerLimits
+from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CALL,
+    CLAUDE,
     ONE,
     USED,
     Reply,
@@ -84,6 +86,25 @@ def test_what_nobody_counted_is_estimated() -> None:
     assert stage.plays(chat()) == [ASK, 'answer 200 "Hello." usage 8+2', "= done"]
     assert stage.usage == "8+2 estimated"
     assert stage.client.headers["x-dragoman-usage"] == "estimated"
+
+
+def test_an_answer_passes_whose_request_only_its_provider_understands() -> None:
+    """The gateway cannot decode the tool's result, so that it cannot count the tokens that nobody states."""
+    accounts = Accounts({"claude": CLAUDE})
+    answer: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c"}
+    answer |= {"stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}]}
+    accounts.stage.script("claude", json_reply(answer))
+    used = {"type": "tool_use", "id": "toolu_1", "name": "find", "input": {}}
+    found = {"type": "tool_reference", "tool_name": {"new": "form"}}
+    messages = [
+        {"role": "assistant", "content": [used]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [found]}]},
+    ]
+    body = {"model": "claude/c", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}, *messages]}
+    lines = accounts.stage.plays(json.dumps(body).encode(), "anthropic")
+    assert lines[-1] == "= done"
+    record = accounts.book.record
+    assert (record.status, record.estimated, set(record.units)) == (200, True, {"input"})
 
 
 def test_an_answer_that_is_no_json_is_the_providers_failure() -> None:

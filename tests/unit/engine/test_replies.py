@@ -82,7 +82,7 @@ async def test_a_reply_is_reserved_and_charged() -> None:
     await house.replies.begin()
     assert list(house.standing().values()) == [(0, 1024)]
     assert [record.id for record in house.book.opens] == ["ex_1.2"]
-    house.replies.heard(done(stated(10, 5)))
+    await house.replies.heard(done(stated(10, 5)))
     assert list(house.standing().values()) == [(15, 0)]
     assert house.units() == [("ex_1.2", "one/gpt", {"input": 10, "output": 5}, 10_000 + 50_000)]
     assert (house.replies.running, house.replies.cost) == (False, 60_000)
@@ -93,17 +93,17 @@ async def test_a_reply_is_reserved_and_charged() -> None:
 async def test_a_reply_is_charged_to_the_window_in_which_it_began() -> None:
     house = House(Limit("per-key", "tokens", 10_000, "minute"))
     await house.replies.begin()
-    house.replies.heard(done(stated(10, 5)))
+    await house.replies.heard(done(stated(10, 5)))
     house.clock.now += 60.0
     await house.replies.begin()
-    house.replies.heard(done(stated(100, 50)))
+    await house.replies.heard(done(stated(100, 50)))
     assert list(house.standing().values()) == [(150, 0)]  # the window before is over and forgotten
 
 
 async def test_a_limit_refuses_a_reply() -> None:
     house = House(Limit("per-key", "tokens", 1100, "minute"))
     await house.replies.begin()
-    house.replies.heard(done(stated(500, 200)))
+    await house.replies.heard(done(stated(500, 200)))
     with pytest.raises(EndedByLimit):
         await house.replies.begin()
     assert house.exchange.refused_by == "per-key"
@@ -125,7 +125,7 @@ async def test_limits_of_the_deployment_hold_too() -> None:
     house = House(Limit("per-model", "tokens", 1100, "minute", subject="deployment"))
     await house.replies.begin()
     assert list(house.standing().values()) == [(0, 1024)]
-    house.replies.heard(done(stated(90, 10)))
+    await house.replies.heard(done(stated(90, 10)))
     assert list(house.standing().values()) == [(100, 0)]
     house.replies._expected = house.replies._expected._replace(input=1000)
     with pytest.raises(EndedByLimit):
@@ -135,7 +135,7 @@ async def test_limits_of_the_deployment_hold_too() -> None:
 
 async def test_another_models_work_has_a_record_of_its_own() -> None:
     house = House()
-    house.replies.heard(Heard("{}", used=(Used(units={"input_audio_ms": 3000}, model="whisper"),)))
+    await house.replies.heard(Heard("{}", used=(Used(units={"input_audio_ms": 3000}, model="whisper"),)))
     assert house.units() == [("ex_1.1", "one/whisper", {"input_audio_ms": 3000}, None)]
     assert house.replies.cost is None
     assert house.replies.usage is None
@@ -143,15 +143,62 @@ async def test_another_models_work_has_a_record_of_its_own() -> None:
 
 async def test_usage_without_a_beginning_counts() -> None:
     house = House()
-    house.replies.heard(done(stated(3, 4)))
+    await house.replies.heard(done(stated(3, 4)))
     assert house.units() == [("ex_1.1", "one/gpt", {"input": 3, "output": 4}, 43_000)]
+
+
+@pytest.mark.parametrize("subject", ["key", "provider"])
+@pytest.mark.parametrize("model", [None, "other"])
+async def test_work_that_was_not_reserved_is_charged_also_beyond_a_limit(
+    subject: Any, model: str | None
+) -> None:
+    """A session that only transcribes has no replies to reserve."""
+    house = House(Limit("l", "tokens", 10, "minute", subject))
+    for _ in range(2):
+        await house.replies.heard(done(stated(6, 2, model=model)))
+    assert list(house.standing().values()) == [(16, 0)]
+    assert [sum(amount for _, amount in record.settled) for record in house.book.closes] == [8, 8]
+    with pytest.raises(EndedByLimit):
+        await house.replies.begin()
+
+
+async def test_a_session_that_only_transcribes_learns_that_a_limit_is_reached() -> None:
+    house = House(Limit("l", "tokens", 1_030, "minute"))
+    await house.replies.probe()
+    for _ in range(2):
+        await house.replies.probe_again()
+        await house.replies.heard(Heard("{}", used=(stated(4, 0, model="other"),)))
+    assert [record.id for record in house.book.closes] == ["ex_1.2", "ex_1.3"]
+    with pytest.raises(EndedByLimit):
+        await house.replies.probe_again()
+    assert list(house.standing().values()) == [(8, 0)]
+
+
+async def test_usage_that_comes_after_its_reply_begins_no_other() -> None:
+    """Else the next reply would neither be reserved nor ask whether the client may have it."""
+    house = House(Limit("l", "tokens", 1_040, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(done(stated(6, 2)))
+    await house.replies.heard(Heard("{}", used=(stated(30, 2),)))
+    assert not house.replies.running
+    assert list(house.standing().values()) == [(40, 0)]
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(40, 8)]
+
+
+async def test_work_is_accounted_for_if_its_limits_cannot_be_reached(caplog: Any) -> None:
+    house = House(Limit("l", "tokens", 10, "minute"))
+    house.ledger.wait("the store is away", refuse=True)
+    await house.replies.heard(done(stated(6, 2, model="other")))
+    assert len(house.book.closes) == 1
+    assert "is not counted by limits" in caplog.text
 
 
 async def test_a_reply_whose_usage_nobody_states_is_estimated() -> None:
     house = House()
     await house.replies.begin()
-    house.replies.heard(Heard("short", begins=True))
-    house.replies.heard(Heard("A" * 12_800))
+    await house.replies.heard(Heard("short", begins=True))
+    await house.replies.heard(Heard("A" * 12_800))
     house.replies.close()
     house.replies.close()
     (record,) = house.book.closes
@@ -163,8 +210,8 @@ async def test_without_accounts_only_the_sum_is_known() -> None:
     house = House(accounts=False)
     await house.replies.probe()
     await house.replies.begin()
-    house.replies.heard(done(stated(1, 2)))
-    house.replies.heard(done(stated(10, 20)))
+    await house.replies.heard(done(stated(1, 2)))
+    await house.replies.heard(done(stated(10, 20)))
     assert house.replies.usage == ir.Usage(11, output=22)
     assert house.book.closes == []
 

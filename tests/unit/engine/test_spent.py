@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.engine.spent import was_sent
+from dragoman.engine.spent import note_answer, was_sent
 from dragoman.exchange import AttemptRecord
+from dragoman.providers.rates import Level, Period, Rates, completed
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import Reply, broken, json_reply, refusal
 
@@ -32,6 +33,9 @@ def record(**more: Any) -> AttemptRecord:
 )
 def test_whether_a_provider_may_have_worked(more: Any, sent: bool) -> None:
     assert was_sent(record(**more)) is sent
+
+
+BY_TOKENS = Rates((Period((Level(-1, completed({"input": 10**9, "output_audio": 12 * 10**9})),)),), "a test")
 
 
 def units(body: bytes, operation: str, *replies: Reply) -> dict[str, int]:
@@ -61,6 +65,54 @@ def test_what_was_refused_counts_nothing() -> None:
 def test_sound_that_is_passed_on_counts_its_text() -> None:
     sound = Reply(200, {"content-type": "audio/mpeg"}, [b"sound"])
     assert units(SPEECH, "speech", sound) == {"characters": 5}
+
+
+def test_sound_of_a_model_that_bills_tokens_counts_as_tokens() -> None:
+    """OpenAI's gpt-4o-mini-tts states nothing beside the sound."""
+    accounts = Accounts(prices={"one/gpt": BY_TOKENS})
+    accounts.stage.script("one", Reply(200, {"content-type": "audio/mpeg"}, [b"so", b"und"]))
+    accounts.stage.plays(SPEECH, operation="speech")
+    record = accounts.book.record
+    assert record.units == {"input": 3, "output_audio": 8}
+    assert (record.cost, record.estimated) == (3 * 1_000 + 8 * 12_000, True)
+
+
+def test_sound_that_was_never_made_counts_only_its_text() -> None:
+    accounts = Accounts(prices={"one/gpt": BY_TOKENS})
+    accounts.stage.script("one", *[Reply(200, {"content-type": "audio/mpeg"}, [broken()])] * 3)
+    accounts.stage.plays(SPEECH, operation="speech")
+    assert "output_audio" not in accounts.book.record.units
+
+
+@pytest.mark.parametrize(
+    ("prices", "more", "units", "guessed"),
+    [
+        ({"output_audio": 12}, {}, {"input": 3, "output_audio": 8}, True),
+        ({"output_audio": 12}, {"usage": ir.Usage(3, output=9)}, {"characters": 5}, False),
+        ({"characters": 15}, {}, {"characters": 5}, False),
+        ({}, {}, {"characters": 5}, False),
+        (None, {}, {"characters": 5}, False),
+    ],
+)
+def test_an_answer_counts_by_what_bills_it(
+    prices: dict[str, int] | None, more: Any, units: dict[str, int], guessed: bool
+) -> None:
+    request = ir.SpeechRequest("openai_chat", "gpt", "Hello")
+    response = ir.SpeechResponse(b"sound", "mp3", "audio/mpeg", **more)
+    found, rates = record(), None
+    if prices is not None:
+        rates = Rates((Period((Level(-1, {"input": 1, **prices}),)),), "a test")
+    note_answer(request, response, found, rates)
+    assert (found.units, found.guessed) == (units, guessed)
+
+
+def test_a_recording_whose_length_nobody_states_counts_by_its_size() -> None:
+    found = record()
+    request = ir.TranscriptionRequest("openai_chat", "gpt", ir.File(b"x" * 160_000))
+    note_answer(request, ir.TranscriptionResponse("Hello"), found, None)
+    assert (found.units, found.guessed) == ({"input_audio_ms": 10_000}, True)
+    note_answer(request, ir.TranscriptionResponse("Hello", duration=7.0), found, None)
+    assert (found.units, found.guessed) == ({"input_audio_ms": 7_000}, False)
 
 
 def test_pictures_that_state_their_tokens_are_not_counted() -> None:
