@@ -15,6 +15,7 @@ import click
 from dragoman.cli.adding import Stated, entry_of, removing
 from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
+from dragoman.cli.entries import warn
 from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 
@@ -155,8 +156,7 @@ def set_(
         terminal.result(found)
         return
     terminal.note("ok", f"the price of {clean(name)} is set, version {found['version']}")
-    for one in found.get("warnings", ()):
-        terminal.note("warn", clean(one["message"]) + (f" ({clean(one['hint'])})" if "hint" in one else ""))
+    warn(terminal, found)
 
 
 removing(

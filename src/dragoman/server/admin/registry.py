@@ -15,16 +15,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.grants import GROUP
+from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.assembly.core import Core
 from dragoman.assembly.directory import Following
 from dragoman.config.accounts import Grantable
 from dragoman.config.check_limits import unkept
+from dragoman.config.decode import suggest
 from dragoman.config.settings import Config
 from dragoman.config.stated import stated_bounds
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import RequestFailed
+from dragoman.errors import Problem, RequestFailed
 from dragoman.seams.tasks import spawn
+from dragoman.server.admin.problems import shown
 from dragoman.state.directory import Row, RowKind
 from dragoman.turns.keeping import reachable
 
@@ -179,6 +181,34 @@ class Registry:
             for misfit in unkept(bounds, "key"):
                 if not misfit.odd:
                     raise refused(misfit.message, misfit.place)
+
+    def warnings(self, may: Any) -> list[dict[str, Any]]:
+        """Return a warning, as a JSON object, for each name or pattern in `providers` and `regions` that fits
+        no provider of this gateway. Such a name is allowed, because the provider may be added later; until
+        then it permits nothing. may: an entry of the database or of the configuration, or what an answer
+        tells of it.
+        """
+        named = self.config.providers.named
+        known = {*self.gateway.upstreams, *named} if may.providers else set()
+        found = [
+            Problem(
+                f"providers[{number}]", f"no provider has the name {name[:64]!r}", hint=suggest(name, known)
+            )
+            for number, name in enumerate(may.providers or ())
+            if name != WILDCARD and not any(one in Grants([name]) for one in known)
+        ]
+        regions = {one.region for one in named.values() if one.region is not None}
+        unstated = None if regions else "providers.NAME.region says where a provider works"
+        found += [
+            Problem(
+                f"regions[{number}]",
+                f"no provider is in the region {name[:64]!r}",
+                hint=unstated or suggest(name, regions),
+            )
+            for number, name in enumerate(may.regions or ())
+            if name not in regions
+        ]
+        return [shown(one) for one in found]
 
     def require_known(self, kind: RowKind, name: str | None) -> None:
         """Raise RequestFailed (400) if there is no tenant, team or user of this name. None is accepted:
