@@ -272,6 +272,9 @@ class _Importer:
             )
         elif left:
             self._notes.append(f"key {name}: not converted: allowed_routes {', '.join(left)}")
+        if operations and "pass_through" in operations:
+            text = "keys for some of the paths that are passed through may call all of them (pass_through)"
+            self._many[text].append(name)
 
     def _team(self, id_: Any) -> _Holder | None:
         """Return the team of a key; None = the key has none. If LiteLLM's tables do not have the team, and it
@@ -311,6 +314,8 @@ class _Importer:
         if team is not None and (entry.models is not None or _spends(entry.limits)):
             text = "keys of teams come without their user, whose models and budget do not count in a team"
             self._many[text].append(key)
+            if any(section.keys() - {"money", "models"} for section in _listed_sections(entry.limits)):
+                self._many["and so without their user's limits on requests and tokens"].append(key)
             return None
         tenants = {one.tenant for one in (team, user) if one is not None} | {tenant and tenant.name}
         if len(tenants - {None}) > 1:
@@ -327,16 +332,13 @@ class _Importer:
         together: by LiteLLM's ids of a user and a team, the number of keys.
         """
         place = row.get("user_id"), row.get("team_id")
-        budget = next(
-            (
-                self._budgets.get(one.get("budget_id"))
-                for one in self._theirs.memberships
-                if (one.get("user_id"), one.get("team_id")) == place
-            ),
-            None,
+        member: Mapping[str, Any] = next(
+            (one for one in self._theirs.memberships if (one.get("user_id"), one.get("team_id")) == place), {}
         )
-        note = partial(self._note, f"key {key}, within its team")
-        if budget is None or not (limits := limits_of(budget, {}, note)):
+        what = f"key {key}, within its team"
+        note = partial(self._note, what)
+        budget = self._budget(member, what)
+        if not budget or not (limits := limits_of({**budget, "spend": member.get("spend")}, {}, note)):
             return
         if together[place] > 1:
             note("not converted: the limits of a member with several keys")
@@ -350,7 +352,7 @@ class _Importer:
         common, and add notes about what is not converted. row: of LiteLLM's table. what: the subject of the
         notes ("key ada").
         """
-        stated = {**self._budgets.get(row.get("budget_id"), {}), **_present(row)}
+        stated = {**self._budget(row, what), **_present(row)}
         given = json_of(stated.get("metadata"))
         metadata: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
         both = {**metadata, **stated}
@@ -375,6 +377,16 @@ class _Importer:
             "created": _seconds(stated.get("created_at")) or self._now,
             "created_by": AUTHOR,
         }
+
+    def _budget(self, row: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+        """Return the row of the shared budget that a row refers to; {} = it refers to none, or to one that is
+        not in the tables, which is noted. what: the subject of the note.
+        """
+        if (id_ := row.get("budget_id")) in (None, ""):
+            return {}
+        if id_ not in self._budgets:
+            self._note(what, "its budget is not in the tables, so it comes without the limits of the budget")
+        return self._budgets.get(id_, {})
 
     def _note(self, what: str, text: str) -> None:
         self._notes.append(f"{what}: {text}")
@@ -433,7 +445,7 @@ def _unlike(name: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def _present(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value not in (None, "")}
+    return {name: value for name, value in row.items() if value not in (None, "", {}, "{}")}
 
 
 def _true(stated: Any) -> bool:
