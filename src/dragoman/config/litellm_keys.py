@@ -184,7 +184,7 @@ class _Importer:
         if (kind, name) in self._here.holders:
             self._many[f"{kind} that are here already stay as they are, and get their keys"].append(name)
             return self._is(kind, name, self._here.holders[kind, name])
-        tenant = None if kind == "tenants" else self._of("tenants", row.get("organization_id"))
+        tenant = None if kind == "tenants" else self._required("tenants", row.get("organization_id"))
         permitted = self._permitted(row, f"{kind[:-1]} {name}")
         permitted["metadata"] = {**permitted["metadata"], THEIR_ID: theirs}
         entry = HolderEntry(
@@ -242,7 +242,8 @@ class _Importer:
             self._notes.append(f"key {name}: it is disabled, because its expiry cannot be read")
             permitted["disabled"] = True
         self._restrict_operations(row, name, permitted)
-        team, tenant = self._team(row.get("team_id")), self._of("tenants", row.get("organization_id"))
+        team = self._required("teams", row.get("team_id"))
+        tenant = self._required("tenants", row.get("organization_id"))
         user = self._user(row, name, team, tenant)
         if team is not None and row.get("user_id") is not None:
             self._member(row, name, together, permitted)
@@ -276,19 +277,20 @@ class _Importer:
             text = "keys for some of the paths that are passed through may call all of them (pass_through)"
             self._many[text].append(name)
 
-    def _team(self, id_: Any) -> _Holder | None:
-        """Return the team of a key; None = the key has none. If LiteLLM's tables do not have the team, and it
-        is not here already, a disabled team is made: without a team the key could do more than before.
+    def _required(self, kind: RowKind, id_: Any) -> _Holder | None:
+        """Return the team or tenant of a row; None = the row has none. If LiteLLM's tables do not have it,
+        and it is not here already, a disabled one is made: without it the row's keys could do more than
+        before.
         """
         if id_ in (None, ""):
             return None
-        if (found := self._of("teams", id_)) is None:
+        if (found := self._of(kind, id_)) is None:
             before = len(self._rows)
-            found = self._holder("teams", str(id_), {"blocked": True}, "team_alias")
-            self._found["teams", str(id_)] = found
+            found = self._holder(kind, str(id_), {"blocked": True}, "")
+            self._found[kind, str(id_)] = found
             if len(self._rows) > before:
-                text = f"the team {found.name} is not in the tables: it is made, and disabled with its keys"
-                self._notes.append(text)
+                what = f"the {kind[:-1]} {found.name}"
+                self._notes.append(f"{what} is not in the tables: it is made, and disabled with its keys")
         return found
 
     def _user(

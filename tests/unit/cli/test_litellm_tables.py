@@ -120,3 +120,23 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         tables_of(str(wrong))
     with pytest.raises(Failure, match="No such file"):
         tables_of(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    ("dump", "told"),
+    [
+        ([1], r"VerificationToken\[0\] is not a row"),
+        ({"LiteLLM_VerificationToken": {}}, "VerificationToken is not a list of rows"),
+        ([{"token": TOKEN}, {"team_id": {}}], r"VerificationToken\[1\].team_id is not a text"),
+        ([{"models": {"a": 1}}], r"VerificationToken\[0\].models is not a list"),
+        (
+            {"LiteLLM_VerificationToken": [], "LiteLLM_BudgetTable": [{"budget_id": []}]},
+            r"budget_id is not a text",
+        ),
+    ],
+)
+def test_a_dump_of_another_form_is_refused_by_its_place(tmp_path: Path, dump: object, told: str) -> None:
+    wrong = tmp_path / "keys.json"
+    wrong.write_text(json.dumps(dump))
+    with pytest.raises(Failure, match=told):
+        tables_of(str(wrong))

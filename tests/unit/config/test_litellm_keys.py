@@ -195,6 +195,18 @@ def test_an_odd_row_may_not_do_more_than_before() -> None:
     assert key_of(team_id="", expires="").team is None
 
 
+def test_without_its_organisation_a_key_or_a_team_may_not_do_more() -> None:
+    theirs = Theirs(
+        [{"token": TOKEN, "organization_id": "gone"}], [{"team_id": "t", "organization_id": "gone"}]
+    )
+    conversion = ours(theirs)
+    tenant, team, key = (row.entry for row in conversion.rows)
+    assert (tenant.disabled, team.tenant, key.tenant) == (True, "gone", "gone")
+    assert conversion.notes == [
+        "the tenant gone is not in the tables: it is made, and disabled with its keys"
+    ]
+
+
 def test_credentials_of_logging_services_are_not_taken_over() -> None:
     """Whoever may look at keys sees their metadata."""
     variables = {"langfuse_secret_key": "sk-lf-1"}
