@@ -262,7 +262,7 @@ class _Conversion:
         api, rest = _without_prefixes(rest)
         info = _section(entry, "model_info")
         if ("*" in name or "*" in rest) and self.wildcard(name, rest, account, path):
-            self.notes += (Note(f"{path}.{within}", *told) for within, *told in unsettled(params, info))
+            self.notes += (Note(f"{path}.{at}", text, done) for at, text, done in unsettled(params, info))
             return
         group = self.groups.setdefault(name, _Group())
         if isinstance(base := info.get("base_model"), str):

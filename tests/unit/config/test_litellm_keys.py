@@ -338,7 +338,7 @@ def test_limits_of_a_user_who_stays_behind_are_told() -> None:
 
 def test_paths_that_pass_through_are_granted_together_and_that_is_told() -> None:
     conversion = ours(Theirs([{"token": TOKEN, "key_alias": "ann", "allowed_routes": ["/v1/batches"]}]))
-    assert conversion.rows[0].entry.operations == ("pass_through",)  # type: ignore[union-attr]
+    assert conversion.rows[0].entry.operations == ("pass_through",)
     assert [note for note in conversion.notes if note.endswith("(pass_through): ann")]
 
 
