@@ -216,7 +216,7 @@ class _Checker:
                 tell = self.warn if is_loopback(self.config.server.host) else self.problem
                 short = f"a key shorter than {_SHORTEST_KEY} characters can be guessed"
                 tell(path, short, "`dragoman config key` prints a strong key")
-        self.misfits("", account_misfits(self.config, self.unread))
+        self.misfits("", account_misfits(self.config, self.unread, self.providers))
 
     def alerts(self) -> None:
         for index, alert in enumerate(self.config.alerts):

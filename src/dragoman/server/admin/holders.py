@@ -48,7 +48,7 @@ class HolderObject(msgspec.Struct, kw_only=True):
     created_by: str | None = None
     warnings: Annotated[
         list[dict[str, Any]],
-        msgspec.Meta(description="Names of providers and regions that no provider of this gateway has."),
+        msgspec.Meta(description="Names in `providers`, `regions` and `faces` that permit nothing here."),
     ] = []
 
 

@@ -106,7 +106,7 @@ class KeyObject(msgspec.Struct, kw_only=True):
     ] = None
     warnings: Annotated[
         list[dict[str, Any]],
-        msgspec.Meta(description="Names of providers and regions that no provider of this gateway has."),
+        msgspec.Meta(description="Names in `providers`, `regions` and `faces` that permit nothing here."),
     ] = []
     object: Literal["key"] = "key"
 

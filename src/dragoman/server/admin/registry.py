@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.grants import GROUP, WILDCARD, Grants
+from dragoman.accounts.grants import GROUP
 from dragoman.assembly.core import Core
 from dragoman.assembly.directory import Following
 from dragoman.config.accounts import Grantable
+from dragoman.config.check_accounts import regions_of, unmet
 from dragoman.config.check_limits import unkept
-from dragoman.config.decode import suggest
 from dragoman.config.settings import Config
 from dragoman.config.stated import stated_bounds
 from dragoman.dialects.table import DIALECTS
@@ -183,32 +183,12 @@ class Registry:
                     raise refused(misfit.message, misfit.place)
 
     def warnings(self, may: Any) -> list[dict[str, Any]]:
-        """Return a warning, as a JSON object, for each name or pattern in `providers` and `regions` that fits
-        no provider of this gateway. Such a name is allowed, because the provider may be added later; until
-        then it permits nothing. may: an entry of the database or of the configuration, or what an answer
-        tells of it.
+        """Return a warning, as a JSON object, for each name that permits nothing here, as `unmet` yields
+        them. may: an entry of the database or of the configuration.
         """
         named = self.config.providers.named
-        known = {*self.gateway.upstreams, *named} if may.providers else set()
-        found = [
-            Problem(
-                f"providers[{number}]", f"no provider has the name {name[:64]!r}", hint=suggest(name, known)
-            )
-            for number, name in enumerate(may.providers or ())
-            if name != WILDCARD and not any(one in Grants([name]) for one in known)
-        ]
-        regions = {one.region for one in named.values() if one.region is not None}
-        unstated = None if regions else "providers.NAME.region says where a provider works"
-        found += [
-            Problem(
-                f"regions[{number}]",
-                f"no provider is in the region {name[:64]!r}",
-                hint=unstated or suggest(name, regions),
-            )
-            for number, name in enumerate(may.regions or ())
-            if name not in regions
-        ]
-        return [shown(one) for one in found]
+        found = unmet(may, "", {*self.gateway.upstreams, *named}, regions_of(self.config))
+        return [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
 
     def require_known(self, kind: RowKind, name: str | None) -> None:
         """Raise RequestFailed (400) if there is no tenant, team or user of this name. None is accepted:

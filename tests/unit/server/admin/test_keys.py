@@ -302,8 +302,8 @@ async def test_names_that_no_provider_has_are_warned_of(
         ("regions[0]", "no provider is in the region 'us'", "valid names: eu"),
     ]
     assert (await office.ask("GET", "/admin/keys/ann")).body["warnings"] == changed.body["warnings"]
-    team = await office.ask("PUT", "/admin/teams/lab", {"regions": ["us"]})
-    assert [one["path"] for one in team.body["warnings"]] == ["regions[0]"]
+    team = await office.ask("PUT", "/admin/teams/lab", {"regions": ["us"], "faces": ["gemini", "cohere"]})
+    assert [one["path"] for one in team.body["warnings"]] == ["regions[0]", "faces[1]"]
     audit = (await office.ask("GET", "/admin/audit")).body["data"]
     assert not [one for one in audit if "warnings" in {*(one["before"] or ()), *(one["after"] or ())}]
     await office.gateway.close()
