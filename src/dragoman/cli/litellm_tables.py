@@ -24,6 +24,8 @@ TABLES: Final = {
     "end_users": "LiteLLM_EndUserTable",
     "tags": "LiteLLM_TagTable",
 }
+_IDS: Final = frozenset({"user_id", "team_id", "organization_id", "budget_id"})
+"""Columns by which rows are found."""
 _LISTS: Final = frozenset({"models", "allowed_routes"})
 """Columns that restrict: read in a wrong way, they would not."""
 _OF_PRISMA: Final = frozenset(
@@ -76,7 +78,7 @@ def _rows(file: Path, table: str, stated: Any) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             raise Failure(CONFIGURATION, f"{place} is not a row: an object with the columns")
         for column, value in row.items():
-            if column.endswith("_id") and not isinstance(value, str | None):
+            if column in _IDS and isinstance(value, list | dict):
                 raise Failure(CONFIGURATION, f"{place}.{column} is not a text")
             if column in _LISTS and not isinstance(value, str | list | None):
                 raise Failure(CONFIGURATION, f"{place}.{column} is not a list")

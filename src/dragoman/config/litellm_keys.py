@@ -44,10 +44,16 @@ _ADMINISTRATORS: Final = frozenset({"proxy_admin", "proxy_admin_viewer"})
 _LEFT: Final = (
     *("aliases", "config", "permissions", "allowed_cache_controls", "router_settings", "budget_limits"),
     *("object_permission_id", "project_id", "agent_id", "access_group_ids", "policies", "soft_budget"),
-    *("guardrails", "allowed_passthrough_routes", "default_team_member_models"),
+    *(
+        "guardrails",
+        "allowed_passthrough_routes",
+        "default_team_member_models",
+        "enforced_params",
+        "model_id",
+    ),
 )
 """Columns, and members of metadata, that have no counterpart in Dragoman, or whose meaning is stated
-elsewhere."""
+elsewhere. `model_id` refers to the aliases of a team, which are in a table of their own."""
 _SECRET: Final = ("logging", "callback_settings")
 """Fields of a row's metadata in which LiteLLM stores the credentials of logging services. Everybody who may
 look at keys sees the metadata.
@@ -360,7 +366,8 @@ class _Importer:
         both = {**metadata, **stated}
         left = [name for name in _LEFT if both.get(name) not in (None, [], {}, "", "{}", "[]", 0, False)]
         if left:
-            self._note(what, f"not converted: {', '.join(left)}")
+            named = ("aliases" if name == "model_id" else name for name in left)
+            self._note(what, f"not converted: {', '.join(named)}")
         if secret := [name for name in _SECRET if metadata.pop(name, None)]:
             self._note(what, f"not taken over, it may hold secrets: metadata.{', '.join(secret)}")
         if (role := stated.get("user_role")) is not None:

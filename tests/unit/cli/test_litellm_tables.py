@@ -105,7 +105,12 @@ def test_a_dump_as_json_and_as_csv(tmp_path: Path) -> None:
     listed.write_text(json.dumps([{"token": TOKEN}]))
     assert tables_of(str(listed)).keys == [{"token": TOKEN}]
     named = tmp_path / "all.json"
-    rows = {"LiteLLM_VerificationToken": [{"token": TOKEN}], "LiteLLM_UserTable": [{"user_id": "u"}]}
+    rows = {
+        "LiteLLM_VerificationToken": [{"token": TOKEN}],
+        "LiteLLM_UserTable": [{"user_id": "u"}],
+        "LiteLLM_TeamTable": [{"team_id": "t", "model_id": 5, "models": []}],
+        "LiteLLM_BudgetTable": None,
+    }
     named.write_text(json.dumps(rows))
     assert tables_of(str(named)).users == [{"user_id": "u"}]
     table = tmp_path / "keys.csv"

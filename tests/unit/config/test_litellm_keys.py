@@ -164,6 +164,11 @@ def test_what_is_lost_is_told() -> None:
     assert isinstance(found.rows[0], Imported)
 
 
+def test_aliases_of_a_team_and_required_parameters_are_told() -> None:
+    team = {"team_id": "t", "model_id": 5, "metadata": {"enforced_params": ["user"]}}
+    assert ours(Theirs([], [team])).notes == ["team t: not converted: enforced_params, aliases"]
+
+
 @pytest.mark.parametrize(
     ("row", "limits", "note"),
     [
