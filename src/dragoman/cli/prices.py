@@ -94,8 +94,11 @@ def show(
             hint=f"dragoman prices set {clean(model)} input=1.25 output=10",
         )
     terminal.say(f"{clean(model)}: {clean(found['source'])}")
+    ends = any(dated["since"] is not None for dated in found["prices"])
     for dated in found["prices"]:
-        when = "always" if dated["since"] is None else f"from {dated['since'].partition('T')[0]}"
+        when = "until then" if ends else "always"
+        if dated["since"] is not None:
+            when = f"from {dated['since'].partition('T')[0]}"
         if dated["hours"] is not None:
             when += " from {} to {} UTC".format(*dated["hours"].split("-"))
         for tier, units in {"": dated["units"], **dated["tiers"]}.items():
