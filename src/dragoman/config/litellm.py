@@ -365,7 +365,7 @@ class _Conversion:
         return f"{plain}-server" if plain in CATALOG or plain in ("local", "simulate") else plain
 
     def same_or_new(self, wanted: str, row: str | None, settings: dict[str, Any]) -> str:
-        for number in range(1, len(self.accounts) + 2):
+        for number in range(1, len(self.accounts) + 3):  # one name may be that of a vendor
             name = wanted if number == 1 else f"{wanted}-{number}"
             whole = {**({"catalog": row} if row is not None and row != name else {}), **settings}
             if row is None and name in CATALOG:

@@ -47,6 +47,15 @@ def test_an_entry_that_is_none_here_tells_what_it_loses(name: str, model: str) -
     ]
 
 
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "groq"])
+def test_all_models_of_another_server_are_not_asked_of_the_vendor(vendor: str) -> None:
+    params = {"model": "openai/*", "api_base": "http://proxy.example/v1", "api_key": "k"}
+    settings, _ = convert({"model_list": [{"model_name": f"{vendor}/*", "litellm_params": params}]})
+    (server,) = settings["providers"]
+    assert settings["providers"][server] == {"base_url": "http://proxy.example/v1", "keys": ["k"]}
+    assert settings["models"] == {f"{vendor}/*": {"use": f"{server}/*"}}
+
+
 def test_only_the_first_entry_for_every_name_counts_and_the_others_are_told() -> None:
     entries = [
         {"model_name": "*", "litellm_params": {"model": model}}
