@@ -16,7 +16,7 @@ from dragoman.config import litellm_clouds as clouds
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import is_cost, price_of
 from dragoman.config.litellm_groups import access_groups
-from dragoman.config.litellm_patterns import unsettled
+from dragoman.config.litellm_patterns import is_alone, unsettled
 from dragoman.config.tree import join
 from dragoman.providers.address import host_of
 from dragoman.providers.catalog import CATALOG
@@ -87,6 +87,7 @@ class _Group(msgspec.Struct):
 class _Conversion:
     def __init__(self, written: Mapping[str, Any]) -> None:
         self.written = written
+        self.entries = _list(written.get("model_list"))
         self.notes: list[Note] = []
         self.accounts: dict[str, dict[str, Any]] = {}
         self.base_models: dict[str, dict[str, str]] = {}
@@ -113,7 +114,7 @@ class _Conversion:
         for name, value in self.known.items():
             self.note(join("environment_variables", name), self.variable(name, value))
         self.sections()
-        for index, entry in enumerate(_list(self.written.get("model_list"))):
+        for index, entry in enumerate(self.entries):
             self.entry(entry, f"model_list[{index}]")
         for name, group in self.groups.items():
             self.spread(name, group)
@@ -131,8 +132,7 @@ class _Conversion:
             name: model for name, model in {**models, **self.models_of_aliases}.items() if model
         }
         settings["aliases"] = self.aliases
-        entries = _list(self.written.get("model_list"))
-        settings |= {**self.general, "groups": access_groups(entries, self.is_offered)}
+        settings |= {**self.general, "groups": access_groups(self.entries, self.is_offered)}
         if (master := _section(self.written, "general_settings").get("master_key")) is not None:
             key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
             settings["auth"] = {"keys": [key]}
@@ -383,7 +383,7 @@ class _Conversion:
             self.note(where, f'another entry is the alias "*" already: left out; {account}/NAME is valid')
         elif name == "*":
             self.note(where, f'here: the alias "*", by which every unknown name goes to {account}', done=True)
-        elif name == f"{account}/*" and rest == "*":
+        elif name == f"{account}/*" and rest == "*" and is_alone(name, self.entries):
             self.note(where, f"nothing is needed: {account}/NAME is always a valid name", done=True)
         elif is_pattern(name) and rest.count("*") <= 1:
             return False

@@ -1,4 +1,5 @@
-"""Tells which settings of LiteLLM's entries for all models of a provider are left out. Pure.
+"""Tells whether one of LiteLLM's entries for all models of a provider is the only one, and which of its
+settings are left out. Pure.
 
 Such an entry (`model_name: "*"` or `"openai/*"`) becomes an alias, or nothing, so nothing could have its
 settings. https://docs.litellm.ai/docs/wildcard_routing
@@ -6,7 +7,7 @@ settings. https://docs.litellm.ai/docs/wildcard_routing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from dragoman.config import litellm_words as words
@@ -18,6 +19,11 @@ from dragoman.config.tree import join
 _LEFT: Final = "left out: there is no entry here for all models of a provider, which could have it"
 _TOGETHER: Final = "max_parallel_requests"
 _OF_MODEL: Final = words.DEFAULTS | LIMITS.keys() | {_TOGETHER, "extra_body", "tags"}
+
+
+def is_alone(name: str, entries: Sequence[Any]) -> bool:
+    """Whether only one of LiteLLM's entries has this `model_name`: several share the requests."""
+    return sum(isinstance(one, Mapping) and one.get("model_name") == name for one in entries) == 1
 
 
 def unsettled(params: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:

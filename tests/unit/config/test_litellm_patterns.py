@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.config.litellm import convert
-from dragoman.config.litellm_patterns import unsettled
+from dragoman.config.litellm_patterns import is_alone, unsettled
 
 
 def test_what_no_entry_here_could_have_is_told() -> None:
@@ -54,6 +54,17 @@ def test_all_models_of_another_server_are_not_asked_of_the_vendor(vendor: str) -
     (server,) = settings["providers"]
     assert settings["providers"][server] == {"base_url": "http://proxy.example/v1", "keys": ["k"]}
     assert settings["models"] == {f"{vendor}/*": {"use": f"{server}/*"}}
+
+
+def test_several_servers_of_all_models_share_the_requests() -> None:
+    entries = [
+        {"model_name": "openai/*", "litellm_params": {"model": "openai/*", "api_key": key}} for key in "ab"
+    ]
+    assert (is_alone("openai/*", entries), is_alone("openai/*", entries[:1])) == (False, True)
+    settings, _ = convert({"model_list": entries})
+    assert [one["keys"] for one in settings["providers"].values()] == [["a"], ["b"]]
+    uses = [f"{account}/*" for account in settings["providers"]]
+    assert settings["models"]["openai/*"]["deployments"] == uses
 
 
 def test_only_the_first_entry_for_every_name_counts_and_the_others_are_told() -> None:
