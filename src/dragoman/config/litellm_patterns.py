@@ -23,7 +23,7 @@ _OF_MODEL: Final = words.DEFAULTS | LIMITS.keys() | {_TOGETHER, "extra_body", "t
 
 def is_alone(name: str, entries: Sequence[Any]) -> bool:
     """Whether only one of LiteLLM's entries has this `model_name`: several share the requests."""
-    return sum(isinstance(one, Mapping) and one.get("model_name") == name for one in entries) == 1
+    return [one.get("model_name") for one in entries if isinstance(one, Mapping)].count(name) == 1
 
 
 def unsettled(params: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
