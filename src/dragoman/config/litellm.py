@@ -368,7 +368,7 @@ class _Conversion:
         for number in range(1, len(self.accounts) + 3):  # one name may be that of a vendor
             name = wanted if number == 1 else f"{wanted}-{number}"
             whole = {**({"catalog": row} if row is not None and row != name else {}), **settings}
-            if row is None and name in CATALOG:
+            if name in ("local", "simulate") or (row is None and name in CATALOG):
                 continue
             if self.accounts.setdefault(name, whole) == whole:
                 return name

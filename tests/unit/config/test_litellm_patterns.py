@@ -47,7 +47,7 @@ def test_an_entry_that_is_none_here_tells_what_it_loses(name: str, model: str) -
     ]
 
 
-@pytest.mark.parametrize("vendor", ["openai", "anthropic", "groq"])
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "groq", "local", "simulate"])
 def test_all_models_of_another_server_are_not_asked_of_the_vendor(vendor: str) -> None:
     params = {"model": "openai/*", "api_base": "http://proxy.example/v1", "api_key": "k"}
     settings, _ = convert({"model_list": [{"model_name": f"{vendor}/*", "litellm_params": params}]})
