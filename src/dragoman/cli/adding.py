@@ -13,6 +13,7 @@ import msgspec
 
 from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
+from dragoman.cli.entries import warn
 from dragoman.cli.options import refused
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
@@ -71,6 +72,7 @@ def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) 
             return
         done = "replaced" if replace else "added"
         terminal.note("ok", f"{clean(name)} is {done}, version {found['version']}")
+        warn(terminal, found)
 
     removing(group, kind, f"Remove {noun} that was added; what a file declares stays.")
 

@@ -15,8 +15,8 @@ from dragoman.cli.terminal import Terminal, clean
 _HOLDERS: Final = ("tenant", "team", "user")
 _DEEP: Final = 3
 """The most segments of a path to an entry; a longer one leads to a part, which has a list of its own."""
-_NOT_LISTED: Final = frozenset({"name", "state", "object"})
-"""Members that the first line has, or that say nothing to a person."""
+_NOT_LISTED: Final = frozenset({"name", "state", "object", "warnings"})
+"""Members that the first line or a note has, or that say nothing to a person."""
 
 
 def ask(asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None) -> Any:
@@ -71,7 +71,7 @@ def belongs(entry: Mapping[str, Any]) -> str | None:
 
 def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
     """Print an entry: the line `first`, then each member that has a value (not empty, not false, not 0),
-    except `name`, `state` and `object`. With `--json`, print only the entry as JSON.
+    except `name`, `state` and `object`; then its warnings. With `--json`, print only the entry as JSON.
     """
     if terminal.as_json:
         terminal.result(entry)
@@ -80,6 +80,13 @@ def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
     for setting, value in entry.items():
         if setting not in _NOT_LISTED and value not in (None, [], {}, False):
             terminal.result(f"  {setting}: {clean(_in_words(value))}")
+    warn(terminal, entry)
+
+
+def warn(terminal: Terminal, entry: Mapping[str, Any]) -> None:
+    """Print the warnings about an entry, each with its hint. With `--json`, print nothing."""
+    for one in entry.get("warnings", ()):
+        terminal.note("warn", clean(one["message"]) + (f" ({clean(one['hint'])})" if "hint" in one else ""))
 
 
 def _in_words(value: Any) -> str:

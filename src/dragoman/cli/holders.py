@@ -12,7 +12,7 @@ import click
 
 from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
-from dragoman.cli.entries import ask, every, seen, tell
+from dragoman.cli.entries import ask, every, seen, tell, warn
 from dragoman.cli.permissions import permission_options, stated
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 
@@ -118,6 +118,7 @@ def _add_set(group: Group, kind: str, noun: str) -> None:
             terminal.result(made)
         else:
             terminal.note("ok", f"{noun} {clean(name)} is {'changed' if known else 'made'}")
+            warn(terminal, made)
 
 
 def _tenant_option(kind: str) -> Callable[[F], F]:

@@ -12,7 +12,7 @@ import click
 
 from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
-from dragoman.cli.entries import ask, belongs, every, seen, tell
+from dragoman.cli.entries import ask, belongs, every, seen, tell, warn
 from dragoman.cli.permissions import permission_options, stated
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 
@@ -75,6 +75,7 @@ def create(
     asked = asked_of(terminal, file, url, key)
     made = ask(asked, _PATH, method="POST", body=body)
     _show_made(terminal, made, f"{clean(name)} is made")
+    warn(terminal, made)
     if not {"read", "admin"}.isdisjoint(made["scopes"]) and (owner := belongs(made)) is not None:
         terminal.note("warn", f"it may look at the whole gateway, also at what is not of {owner}")
 
@@ -148,6 +149,7 @@ def update(
         terminal.result(changed)
     else:
         terminal.note("ok", f"{clean(name)} is changed: {', '.join(changes)}")
+        warn(terminal, changed)
 
 
 @command.command("rotate", examples=("dragoman keys rotate ci-agent --keep 24h",))

@@ -24,6 +24,10 @@ TABLES: Final = {
     "end_users": "LiteLLM_EndUserTable",
     "tags": "LiteLLM_TagTable",
 }
+_IDS: Final = frozenset({"user_id", "team_id", "organization_id", "budget_id"})
+"""Columns by which rows are found."""
+_LISTS: Final = frozenset({"models", "allowed_routes"})
+"""Columns that restrict: read in a wrong way, they would not."""
 _OF_PRISMA: Final = frozenset(
     {"schema", "connection_limit", "pool_timeout", "pgbouncer", "statement_cache_size", "socket_timeout"}
 )
@@ -60,7 +64,25 @@ def _from_file(file: Path) -> Theirs:
     if not isinstance(value, dict) or TABLES["keys"] not in value:
         hint = f"a list of rows, or an object with {TABLES['keys']}"
         raise Failure(CONFIGURATION, f"{file}: holds no keys of LiteLLM", hint=hint)
-    return Theirs(**{name: value.get(table) or () for name, table in TABLES.items()})
+    return Theirs(**{name: _rows(file, table, value.get(table)) for name, table in TABLES.items()})
+
+
+def _rows(file: Path, table: str, stated: Any) -> list[dict[str, Any]]:
+    """Return the rows of a table in a JSON file; [] = the file does not have the table. Raises Failure for a
+    value that is not a list of rows, or for a row with an id or a list in another form than LiteLLM's.
+    """
+    if not isinstance(stated, list | None):
+        raise Failure(CONFIGURATION, f"{file}: {table} is not a list of rows")
+    for number, row in enumerate(stated or ()):
+        place = f"{file}: {table}[{number}]"
+        if not isinstance(row, dict):
+            raise Failure(CONFIGURATION, f"{place} is not a row: an object with the columns")
+        for column, value in row.items():
+            if column in _IDS and isinstance(value, list | dict):
+                raise Failure(CONFIGURATION, f"{place}.{column} is not a text")
+            if column in _LISTS and not isinstance(value, str | list | None):
+                raise Failure(CONFIGURATION, f"{place}.{column} is not a list")
+    return stated or []
 
 
 def _from_database(url: str) -> Theirs:

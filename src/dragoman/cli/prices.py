@@ -15,6 +15,7 @@ import click
 from dragoman.cli.adding import Stated, entry_of, removing
 from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
+from dragoman.cli.entries import warn
 from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 
@@ -93,8 +94,11 @@ def show(
             hint=f"dragoman prices set {clean(model)} input=1.25 output=10",
         )
     terminal.say(f"{clean(model)}: {clean(found['source'])}")
+    ends = any(dated["since"] is not None for dated in found["prices"])
     for dated in found["prices"]:
-        when = "always" if dated["since"] is None else f"from {dated['since'].partition('T')[0]}"
+        when = "until then" if ends else "always"
+        if dated["since"] is not None:
+            when = f"from {dated['since'].partition('T')[0]}"
         if dated["hours"] is not None:
             when += " from {} to {} UTC".format(*dated["hours"].split("-"))
         for tier, units in {"": dated["units"], **dated["tiers"]}.items():
@@ -155,8 +159,7 @@ def set_(
         terminal.result(found)
         return
     terminal.note("ok", f"the price of {clean(name)} is set, version {found['version']}")
-    for one in found.get("warnings", ()):
-        terminal.note("warn", clean(one["message"]) + (f" ({clean(one['hint'])})" if "hint" in one else ""))
+    warn(terminal, found)
 
 
 removing(

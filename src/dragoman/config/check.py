@@ -216,7 +216,7 @@ class _Checker:
                 tell = self.warn if is_loopback(self.config.server.host) else self.problem
                 short = f"a key shorter than {_SHORTEST_KEY} characters can be guessed"
                 tell(path, short, "`dragoman config key` prints a strong key")
-        self.misfits("", account_misfits(self.config, self.unread))
+        self.misfits("", account_misfits(self.config, self.unread, self.providers))
 
     def alerts(self) -> None:
         for index, alert in enumerate(self.config.alerts):
@@ -349,10 +349,11 @@ class _Checker:
         if secret and url.scheme == "http" and not is_private(url.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         keyless = settings.enabled and settings.keys is None and not (account.identity or account.forwards)
-        if keyless and account.vendor is not None and account.vendor.keys:
+        if keyless and account.vendor is not None and account.vendor.wants_key:
             # A provider with another name and its own base URL never gets the keys of the environment.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name
-            hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"
+            named = () if elsewhere else account.vendor.keys[:1]
+            hint = f"set {' or '.join((*named, f'{path}.keys'))}"
             if settings.base_url is None or account.base_url == account.vendor.base_url:
                 self.warn(path, "no API key is set, so the provider will refuse every request", hint)
 

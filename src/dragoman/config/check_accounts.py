@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import msgspec
 
-from dragoman.accounts.grants import GROUP
+from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.config.accounts import HASH, ClientKey, Permissions
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
+from dragoman.dialects.table import DIALECTS
 
 _SHORTEST_MASTER = 32
 _OF_KEYS = frozenset({"key", "hash", "expires"})
@@ -27,9 +29,12 @@ def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
             yield join(part, name), section
 
 
-def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Misfit]:
+def account_misfits(
+    config: Config, unread: Collection[str] = (), providers: Collection[str] | None = None
+) -> Iterator[Misfit]:
     """Yield the mistakes in the settings of client keys, tenants, teams, users, groups and master keys. Each
-    `place` is a complete path. unread: the paths of the settings that could not be decoded.
+    `place` is a complete path. unread: the paths of the settings that could not be decoded. providers: the
+    names of all providers; None = names of providers and regions are not checked.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):
@@ -55,10 +60,43 @@ def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Mi
     yield from _of_hashes(config.auth.keys)
     yield from _of_masters(config)
     yield from _of_groups(config)
+    yield from _of_permissions(config, providers)
+
+
+def _of_permissions(config: Config, providers: Collection[str] | None) -> Iterator[Misfit]:
     for path, permissions in permissions_of(config):
         for setting in ("faces", "operations", "scopes"):
             if getattr(permissions, setting, None) == ():
                 yield Misfit(f"{path}.{setting}", "an empty list allows no request")
+        if providers is not None:
+            yield from unmet(permissions, path, providers, regions_of(config))
+
+
+def regions_of(config: Config) -> frozenset[str]:
+    """Return the regions of the configured providers."""
+    return frozenset(one.region for one in config.providers.named.values() if one.region is not None)
+
+
+def unmet(may: Any, path: str, providers: Collection[str], regions: Collection[str]) -> Iterator[Misfit]:
+    """Yield a warning for each name in `providers`, `regions` and `faces` of a key, tenant, team or user that
+    permits nothing: no provider has the name or is in the region, or no client speaks the protocol. It is
+    only a warning, because the provider may be added later. path: the path of the section, "" = the section
+    itself. providers, regions: all that there are.
+    """
+    for index, name in enumerate(may.providers or ()):
+        if name != WILDCARD and not any(one in Grants([name]) for one in providers):
+            place = join(path, "providers")
+            said = f"no provider has the name {name[:64]!r}"
+            yield Misfit(f"{place}[{index}]", said, suggest(name, providers), odd=True)
+    for index, name in enumerate(may.regions or ()):
+        if name not in regions:
+            hint = suggest(name, regions) if regions else "providers.NAME.region says where a provider works"
+            said = f"no provider is in the region {name[:64]!r}"
+            yield Misfit(f"{join(path, 'regions')}[{index}]", said, hint, odd=True)
+    for index, name in enumerate(may.faces or ()):
+        if name in DIALECTS and DIALECTS[name].face is None:
+            said = f"no client speaks {name} here: it is only for providers"
+            yield Misfit(f"{join(path, 'faces')}[{index}]", said, odd=True)
 
 
 def _of_hashes(keys: Iterable[ClientKey]) -> Iterator[Misfit]:

@@ -138,7 +138,7 @@ def _cost(value: Any) -> Decimal | None:
         cost = Decimal(str(value))
     except InvalidOperation:
         return None
-    return cost if cost.is_finite() else None
+    return cost if cost.is_finite() and cost >= 0 else None
 
 
 def _number(value: Decimal) -> int | float:

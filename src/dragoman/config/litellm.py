@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
+from dragoman.config import litellm_bounds as bounds
 from dragoman.config import litellm_clouds as clouds
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import is_cost, price_of
-from dragoman.config.litellm_bounds import BUDGETS, LIMITS, bound_of, budgets_of, conditions, limits_of
 from dragoman.config.litellm_groups import access_groups
+from dragoman.config.litellm_patterns import is_alone, unsettled
 from dragoman.config.tree import join
+from dragoman.providers.address import host_of
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.patterns import is_pattern
 
@@ -86,6 +87,7 @@ class _Group(msgspec.Struct):
 class _Conversion:
     def __init__(self, written: Mapping[str, Any]) -> None:
         self.written = written
+        self.entries = _list(written.get("model_list"))
         self.notes: list[Note] = []
         self.accounts: dict[str, dict[str, Any]] = {}
         self.base_models: dict[str, dict[str, str]] = {}
@@ -112,7 +114,7 @@ class _Conversion:
         for name, value in self.known.items():
             self.note(join("environment_variables", name), self.variable(name, value))
         self.sections()
-        for index, entry in enumerate(_list(self.written.get("model_list"))):
+        for index, entry in enumerate(self.entries):
             self.entry(entry, f"model_list[{index}]")
         for name, group in self.groups.items():
             self.spread(name, group)
@@ -130,7 +132,7 @@ class _Conversion:
             name: model for name, model in {**models, **self.models_of_aliases}.items() if model
         }
         settings["aliases"] = self.aliases
-        settings |= {**self.general, "groups": access_groups(_list(self.written.get("model_list")))}
+        settings |= {**self.general, "groups": access_groups(self.entries, self.is_offered)}
         if (master := _section(self.written, "general_settings").get("master_key")) is not None:
             key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
             settings["auth"] = {"keys": [key]}
@@ -192,7 +194,7 @@ class _Conversion:
             self.general.setdefault("retries", {})["attempts"] = attempts
             self.note(path, f"here: retries.attempts: {attempts}, the first attempt included", done=True)
         elif name in ("request_timeout", "timeout", "stream_timeout") and _number(value) is not None:
-            self.timeouts |= _timeouts(name, value)
+            self.timeouts |= bounds.timeouts_of(name, value)
             self.note(
                 path, "here: providers.NAME.timeouts.first_byte and idle; total bounds the whole attempt"
             )
@@ -207,13 +209,13 @@ class _Conversion:
         """Convert a general setting that limits requests, or that chooses deployments by tags. Returns False,
         and does nothing, if the setting is of another kind or its value cannot be converted.
         """
-        if (bound := bound_of(name, value)) is not None:
+        if (bound := bounds.bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
             self.note(path, bound.text, done=True)
         elif name == "default_max_parallel_requests" and (number := _number(value)):
             self.together = int(number)
             self.note(path, words.TOGETHER, done=True)
-        elif name in _BUDGETS and (found := budgets_of(_section(self.written, "litellm_settings"))):
+        elif found := bounds.budgets_for(name, _section(self.written, "litellm_settings")):
             self.general["limits"] = found
             self.note(path, "here: limits, which count from now on", done=True)
         elif name == "enable_tag_filtering":
@@ -255,14 +257,14 @@ class _Conversion:
                 f"{path}.litellm_params.model", f"{model}: {text}; this deployment of {name} is left out"
             )
             return
-        if prefix is None:
-            prefix = "openai"
+        prefix = prefix or "openai"
         account = self.account(prefix, params, name)
         api, rest = _without_prefixes(rest)
+        info = _section(entry, "model_info")
         if ("*" in name or "*" in rest) and self.wildcard(name, rest, account, path):
+            self.notes += (Note(f"{path}.{at}", text, done) for at, text, done in unsettled(params, info))
             return
         group = self.groups.setdefault(name, _Group())
-        info = _section(entry, "model_info")
         if isinstance(base := info.get("base_model"), str):
             self.base_models.setdefault(account, {})[rest] = base.rpartition("/")[2]
         order = _number(params.get("order"))
@@ -281,7 +283,7 @@ class _Conversion:
             price_of({**info, **params}),
             together=self.together_of(params),
             tags=tuple(map(str, _list(params.get("tags")))) if self.by_tags else (),
-            limits=limits_of(params),
+            limits=bounds.limits_of(params),
         )
         if target not in group.targets:
             group.targets.append(target)
@@ -335,7 +337,10 @@ class _Conversion:
             settings["headers"] = {str(key): self.text(value) for key, value in headers.items()}
         for key in ("timeout", "stream_timeout"):
             if _number(params.get(key)) is not None:
-                settings["timeouts"] = {**settings.get("timeouts", {}), **_timeouts(key, params[key])}
+                settings["timeouts"] = {
+                    **settings.get("timeouts", {}),
+                    **bounds.timeouts_of(key, params[key]),
+                }
         if params.get("ssl_verify") is False:
             settings["verify_tls"] = False
         wanted = self.name_of(prefix, row, settings, name)
@@ -355,15 +360,15 @@ class _Conversion:
             return row or prefix
         stated = str(settings.get("base_url", prefix))
         variable = re.search(r"\$\{(\w+)", stated)
-        host = variable[1] if variable else (urlsplit(stated).hostname or prefix)
+        host = variable[1] if variable else (host_of(stated) or prefix)
         plain = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-") or prefix
         return f"{plain}-server" if plain in CATALOG or plain in ("local", "simulate") else plain
 
     def same_or_new(self, wanted: str, row: str | None, settings: dict[str, Any]) -> str:
-        for number in range(1, len(self.accounts) + 2):
+        for number in range(1, len(self.accounts) + 3):  # one name may be that of a vendor
             name = wanted if number == 1 else f"{wanted}-{number}"
             whole = {**({"catalog": row} if row is not None and row != name else {}), **settings}
-            if row is None and name in CATALOG:
+            if name in ("local", "simulate") or (row is None and name in CATALOG):
                 continue
             if self.accounts.setdefault(name, whole) == whole:
                 return name
@@ -374,10 +379,11 @@ class _Conversion:
         does nothing, if the entry can become a model with a pattern as its name.
         """
         where = f"{path}.model_name"
-        if name == "*":
-            self.aliases["*"] = f"{account}/*"
+        if name == "*" and self.aliases.setdefault("*", f"{account}/*") != f"{account}/*":
+            self.note(where, f'another entry is the alias "*" already: left out; {account}/NAME is valid')
+        elif name == "*":
             self.note(where, f'here: the alias "*", by which every unknown name goes to {account}', done=True)
-        elif name == f"{account}/*" and rest == "*":
+        elif name == f"{account}/*" and rest == "*" and is_alone(name, self.entries):
             self.note(where, f"nothing is needed: {account}/NAME is always a valid name", done=True)
         elif is_pattern(name) and rest.count("*") <= 1:
             return False
@@ -386,9 +392,9 @@ class _Conversion:
         return True
 
     def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
-        converted = limits_of(params)
+        converted = bounds.limits_of(params)
         for key, value in params.items():
-            if converted and key in LIMITS:
+            if bounds.LIMITS.get(key) in converted:
                 self.note(join(path, key), words.LIMITED, done=True)
                 continue
             if key in _APART or is_cost(key) or value is None or (key == "tags" and self.by_tags):
@@ -439,6 +445,9 @@ class _Conversion:
         }
         kept = {cause: listed for cause, listed in kept.items() if listed}
         return kept.get("any") if kept.keys() <= {"any"} else kept
+
+    def is_offered(self, name: str) -> bool:
+        return name in {*self.groups, *self.aliases, *(f"{account}/*" for account in self.accounts)}
 
     def is_converted(self, name: str) -> bool:
         return self.target_of(name) in self.groups
@@ -519,7 +528,8 @@ class _Conversion:
 
     def choose_by_tags(self, name: str, group: _Group) -> None:
         """Turn the tags of a group's deployments into `when`. Add a note if all of them need a tag."""
-        for target, when in zip(group.targets, conditions([one.tags for one in group.targets]), strict=True):
+        when_of_each = bounds.conditions([one.tags for one in group.targets])
+        for target, when in zip(group.targets, when_of_each, strict=True):
             target.when = when
         if group.targets and all("tags" in one.when for one in group.targets):
             text = "here a request without tags reaches none of its deployments: remove `when` of one of them"
@@ -572,7 +582,6 @@ class _Conversion:
 _VARIABLES: Final = "environment_variables"
 _APART: Final = words.OF_ACCOUNT | clouds.PARAMS
 """Parameters of an entry that become settings of its provider."""
-_BUDGETS: Final = frozenset({*BUDGETS, *(duration for duration, _, _ in BUDGETS.values() if duration)})
 
 
 def _deployment(target: _Target) -> Any:
@@ -593,20 +602,12 @@ def _own(target: _Target) -> dict[str, Any]:
     return {name: value for name, value in stated.items() if value is not None}
 
 
-def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """Return Dragoman's `timeouts` for a time limit of LiteLLM's in seconds: `stream_timeout` becomes
-    `first_byte`, every other limit (which LiteLLM applies to each HTTP read) `first_byte` and `idle`.
-    https://docs.litellm.ai/docs/proxy/timeout
-    """
-    return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
-
-
 def _base_url(params: Mapping[str, Any]) -> Any:
     return params.get("api_base") or params.get("base_url")
 
 
 def _is_vendors_host(row: str | None, base: str) -> bool:
-    return row is not None and urlsplit(base).hostname == urlsplit(CATALOG[row].base_url).hostname
+    return row is not None and host_of(base) == host_of(CATALOG[row].base_url)
 
 
 def _default_keys(row: str) -> list[str]:

@@ -88,8 +88,13 @@ def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
     return [{"tags": list(one)} if one and _DEFAULT not in one else {"without_tags": led} for one in tags]
 
 
-LIMITS: Final = ("rpm", "tpm", "max_budget", "budget_duration")
-"""The parameters of a LiteLLM deployment that limit it."""
+LIMITS: Final[Mapping[str, str]] = {
+    "rpm": "requests",
+    "tpm": "tokens",
+    "max_budget": "money",
+    "budget_duration": "money",
+}
+"""The parameters of a LiteLLM deployment that limit it, each with the resource in Dragoman's `limits`."""
 BUDGETS: Final[Mapping[str, tuple[str, str, str]]] = {
     "max_budget": ("budget_duration", "litellm-budget", "global"),
     "max_internal_user_budget": ("internal_user_budget_duration", "litellm-user-budget", "user"),
@@ -102,6 +107,14 @@ _DURATION: Final = re.compile(r"(\d{1,4})(mo|s|m|h|d|w)", re.ASCII)
 _NAMED: Final = {"hourly": "h", "daily": "day", "weekly": "week", "monthly": "month"}
 _WINDOWS: Final = {"24h": "day", "1d": "day", "7d": "week", "1w": "week", "30d": "month", "1mo": "month"}
 _UNITS: Final = {"s": ("s", 1), "m": ("min", 60), "h": ("h", 3_600)}
+
+
+def timeouts_of(name: str, seconds: Any) -> dict[str, Any]:
+    """Return Dragoman's `timeouts` for a time limit of LiteLLM's in seconds: `stream_timeout` becomes
+    `first_byte`, every other limit (which LiteLLM applies to each HTTP read) `first_byte` and `idle`.
+    https://docs.litellm.ai/docs/proxy/timeout
+    """
+    return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 
 
 def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
@@ -128,6 +141,17 @@ def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         if money is not None:
             found[ours] = {"scope": scope, "money": money}
     return found
+
+
+def budgets_for(name: str, stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return what `budgets_of` returns, if that has the budget that the setting `name` states, or whose
+    duration it states; {} otherwise.
+    """
+    ours = next(
+        (ours for setting, (duration, ours, _) in BUDGETS.items() if name in (setting, duration)), None
+    )
+    found = budgets_of(stated)
+    return found if ours in found else {}
 
 
 def _money(budget: Any, duration: Any) -> str | None:

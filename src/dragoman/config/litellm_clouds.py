@@ -50,7 +50,7 @@ def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -
 def _azure(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:
     stated = text(base) if base else "${AZURE_API_BASE}"
     settings: dict[str, Any] = {"base_url": stated.rstrip("/").removesuffix("/openai/v1")}
-    if (version := params.get("api_version")) not in {None, "v1"}:
+    if (version := params.get("api_version")) not in (None, "v1"):
         settings["api_version"] = text(version)
     return {**settings, "keys": ["${AZURE_API_KEY}"]}
 

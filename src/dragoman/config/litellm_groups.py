@@ -5,20 +5,24 @@ https://docs.litellm.ai/docs/proxy/model_access_groups
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def access_groups(entries: Sequence[Any]) -> dict[str, list[str]]:
-    """Return {access group: the names of its models, which may be patterns}. entries: those of LiteLLM's
-    `model_list`; several may have the same name.
+def access_groups(entries: Sequence[Any], is_offered: Callable[[str], bool]) -> dict[str, list[str]]:
+    """Return {access group: the names of its models, which may be patterns}. A group without a name, or
+    without such models, is left out. entries: those of LiteLLM's `model_list`; several may have the same
+    name. is_offered: whether the converted configuration has models of a name.
     """
     found: dict[str, dict[str, None]] = {}
     for entry in entries:
         if not isinstance(entry, Mapping) or not isinstance(name := entry.get("model_name"), str):
             continue
+        if not is_offered(name):
+            continue
         info = entry.get("model_info")
         stated = info.get("access_groups") if isinstance(info, Mapping) else None
         for group in stated if isinstance(stated, list) else ():
-            found.setdefault(str(group), {})[name] = None
+            if str(group):
+                found.setdefault(str(group), {})[name] = None
     return {group: list(names) for group, names in found.items()}

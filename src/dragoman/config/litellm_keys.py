@@ -44,10 +44,16 @@ _ADMINISTRATORS: Final = frozenset({"proxy_admin", "proxy_admin_viewer"})
 _LEFT: Final = (
     *("aliases", "config", "permissions", "allowed_cache_controls", "router_settings", "budget_limits"),
     *("object_permission_id", "project_id", "agent_id", "access_group_ids", "policies", "soft_budget"),
-    *("guardrails", "allowed_passthrough_routes", "default_team_member_models"),
+    *(
+        "guardrails",
+        "allowed_passthrough_routes",
+        "default_team_member_models",
+        "enforced_params",
+        "model_id",
+    ),
 )
 """Columns, and members of metadata, that have no counterpart in Dragoman, or whose meaning is stated
-elsewhere."""
+elsewhere. `model_id` refers to the aliases of a team, which are in a table of their own."""
 _SECRET: Final = ("logging", "callback_settings")
 """Fields of a row's metadata in which LiteLLM stores the credentials of logging services. Everybody who may
 look at keys sees the metadata.
@@ -184,7 +190,7 @@ class _Importer:
         if (kind, name) in self._here.holders:
             self._many[f"{kind} that are here already stay as they are, and get their keys"].append(name)
             return self._is(kind, name, self._here.holders[kind, name])
-        tenant = None if kind == "tenants" else self._of("tenants", row.get("organization_id"))
+        tenant = None if kind == "tenants" else self._required("tenants", row.get("organization_id"))
         permitted = self._permitted(row, f"{kind[:-1]} {name}")
         permitted["metadata"] = {**permitted["metadata"], THEIR_ID: theirs}
         entry = HolderEntry(
@@ -242,7 +248,8 @@ class _Importer:
             self._notes.append(f"key {name}: it is disabled, because its expiry cannot be read")
             permitted["disabled"] = True
         self._restrict_operations(row, name, permitted)
-        team, tenant = self._team(row.get("team_id")), self._of("tenants", row.get("organization_id"))
+        team = self._required("teams", row.get("team_id"))
+        tenant = self._required("tenants", row.get("organization_id"))
         user = self._user(row, name, team, tenant)
         if team is not None and row.get("user_id") is not None:
             self._member(row, name, together, permitted)
@@ -272,20 +279,24 @@ class _Importer:
             )
         elif left:
             self._notes.append(f"key {name}: not converted: allowed_routes {', '.join(left)}")
+        if operations and "pass_through" in operations:
+            text = "keys for some of the paths that are passed through may call all of them (pass_through)"
+            self._many[text].append(name)
 
-    def _team(self, id_: Any) -> _Holder | None:
-        """Return the team of a key; None = the key has none. If LiteLLM's tables do not have the team, and it
-        is not here already, a disabled team is made: without a team the key could do more than before.
+    def _required(self, kind: RowKind, id_: Any) -> _Holder | None:
+        """Return the team or tenant of a row; None = the row has none. If LiteLLM's tables do not have it,
+        and it is not here already, a disabled one is made: without it the row's keys could do more than
+        before.
         """
         if id_ in (None, ""):
             return None
-        if (found := self._of("teams", id_)) is None:
+        if (found := self._of(kind, id_)) is None:
             before = len(self._rows)
-            found = self._holder("teams", str(id_), {"blocked": True}, "team_alias")
-            self._found["teams", str(id_)] = found
+            found = self._holder(kind, str(id_), {"blocked": True}, "")
+            self._found[kind, str(id_)] = found
             if len(self._rows) > before:
-                text = f"the team {found.name} is not in the tables: it is made, and disabled with its keys"
-                self._notes.append(text)
+                what = f"the {kind[:-1]} {found.name}"
+                self._notes.append(f"{what} is not in the tables: it is made, and disabled with its keys")
         return found
 
     def _user(
@@ -311,6 +322,8 @@ class _Importer:
         if team is not None and (entry.models is not None or _spends(entry.limits)):
             text = "keys of teams come without their user, whose models and budget do not count in a team"
             self._many[text].append(key)
+            if any(section.keys() - {"money", "models"} for section in _listed_sections(entry.limits)):
+                self._many["and so without their user's limits on requests and tokens"].append(key)
             return None
         tenants = {one.tenant for one in (team, user) if one is not None} | {tenant and tenant.name}
         if len(tenants - {None}) > 1:
@@ -327,16 +340,13 @@ class _Importer:
         together: by LiteLLM's ids of a user and a team, the number of keys.
         """
         place = row.get("user_id"), row.get("team_id")
-        budget = next(
-            (
-                self._budgets.get(one.get("budget_id"))
-                for one in self._theirs.memberships
-                if (one.get("user_id"), one.get("team_id")) == place
-            ),
-            None,
+        member: Mapping[str, Any] = next(
+            (one for one in self._theirs.memberships if (one.get("user_id"), one.get("team_id")) == place), {}
         )
-        note = partial(self._note, f"key {key}, within its team")
-        if budget is None or not (limits := limits_of(budget, {}, note)):
+        what = f"key {key}, within its team"
+        note = partial(self._note, what)
+        budget = self._budget(member, what)
+        if not budget or not (limits := limits_of({**budget, "spend": member.get("spend")}, {}, note)):
             return
         if together[place] > 1:
             note("not converted: the limits of a member with several keys")
@@ -350,13 +360,14 @@ class _Importer:
         common, and add notes about what is not converted. row: of LiteLLM's table. what: the subject of the
         notes ("key ada").
         """
-        stated = {**self._budgets.get(row.get("budget_id"), {}), **_present(row)}
+        stated = {**self._budget(row, what), **_present(row)}
         given = json_of(stated.get("metadata"))
         metadata: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
         both = {**metadata, **stated}
         left = [name for name in _LEFT if both.get(name) not in (None, [], {}, "", "{}", "[]", 0, False)]
         if left:
-            self._note(what, f"not converted: {', '.join(left)}")
+            named = ("aliases" if name == "model_id" else name for name in left)
+            self._note(what, f"not converted: {', '.join(named)}")
         if secret := [name for name in _SECRET if metadata.pop(name, None)]:
             self._note(what, f"not taken over, it may hold secrets: metadata.{', '.join(secret)}")
         if (role := stated.get("user_role")) is not None:
@@ -375,6 +386,16 @@ class _Importer:
             "created": _seconds(stated.get("created_at")) or self._now,
             "created_by": AUTHOR,
         }
+
+    def _budget(self, row: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+        """Return the row of the shared budget that a row refers to; {} = it refers to none, or to one that is
+        not in the tables, which is noted. what: the subject of the note.
+        """
+        if (id_ := row.get("budget_id")) in (None, ""):
+            return {}
+        if id_ not in self._budgets:
+            self._note(what, "its budget is not in the tables, so it comes without the limits of the budget")
+        return self._budgets.get(id_, {})
 
     def _note(self, what: str, text: str) -> None:
         self._notes.append(f"{what}: {text}")
@@ -433,7 +454,7 @@ def _unlike(name: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def _present(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value not in (None, "")}
+    return {name: value for name, value in row.items() if value not in (None, "", {}, "{}")}
 
 
 def _true(stated: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -43,6 +43,8 @@ _WINDOWS: Final[Mapping[str, str]] = {
 }
 _ROUTES: Final = (
     ("/utils/token_counter", "count"),
+    ("/messages/count_tokens", "count"),
+    ("/responses/input_tokens", "count"),
     ("/chat/completions", "chat"),
     ("/completions", "chat"),
     ("/responses", "chat"),
@@ -51,6 +53,7 @@ _ROUTES: Final = (
     ("/images/", "image"),
     ("/audio/speech", "speech"),
     ("/audio/transcriptions", "transcription"),
+    ("/audio/translations", "transcription"),
     ("/moderations", "moderation"),
     ("/rerank", "rerank"),
     ("/models", "models"),
@@ -62,6 +65,14 @@ _ROUTES: Final = (
     ("/containers", "pass_through"),
 )
 """Paths of LiteLLM, without the version before them, and the operations that they are here."""
+_OF_GEMINI: Final[Mapping[str, str]] = {
+    "generateContent": "chat",
+    "streamGenerateContent": "chat",
+    "countTokens": "count",
+    "embedContent": "embed",
+    "batchEmbedContents": "embed",
+}
+"""The actions at the end of Gemini's paths (`/v1beta/models/NAME:generateContent`)."""
 _GROUPS_OF_ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic_routes": ("chat", "count"),
     "google_routes": ("chat", "count"),
@@ -115,13 +126,20 @@ def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[s
     found: set[str] = set()
     left: list[str] = []
     for route in routes:
-        path = _VERSION.sub("", route)
-        operations = _GROUPS_OF_ROUTES.get(route) or tuple(
-            operation for start, operation in _ROUTES if path.startswith(start) or path == start.rstrip("/")
-        )
-        found.update(operations[:2] if route in _GROUPS_OF_ROUTES else operations[:1])
+        operations = _GROUPS_OF_ROUTES.get(route) or _operation_of(_VERSION.sub("", route))
+        found.update(operations)
         left += [] if operations else [route]
     return tuple(sorted(found)), left
+
+
+def _operation_of(path: str) -> tuple[str, ...]:
+    """Return the operation of a path of LiteLLM, alone; () = it has none here. path: without its version."""
+    _, sign, action = path.rpartition(":")
+    if sign and path.startswith("/models/"):
+        return (_OF_GEMINI[action],) if action in _OF_GEMINI else ()
+    return tuple(
+        operation for start, operation in _ROUTES if path.startswith(start) or path == start.rstrip("/")
+    )[:1]
 
 
 def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -> list[dict[str, Any]]:
@@ -129,6 +147,9 @@ def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -
     for single models. metadata: that of the row. note: gets what is changed or cannot be converted.
     """
     found: dict[str, Any] = {}
+    for column in ("rpm_limit", "tpm_limit", "max_parallel_requests", "max_budget"):
+        if row.get(column) not in (None, "") and number(row[column]) is None:
+            note(f"{column} cannot be read, so there is no such limit")
     for column, resource in (("rpm_limit", "requests"), ("tpm_limit", "tokens")):
         if (most := number(row.get(column))) is not None:
             found[resource] = [f"{max(0, int(most))}/min"]
@@ -139,14 +160,31 @@ def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -
         found["money"] = [_budget(max(0.0, budget), row.get("budget_duration"), spent, note)]
     sections = [found] if found else []
     for name, resource in _OF_MODELS:
-        stated = json_of(row.get(name)) or metadata.get(name)
-        for model, most in stated.items() if isinstance(stated, Mapping) else ():
+        for model, most in _by_model(_present(row.get(name)) or metadata.get(name), name, note):
             if (count := number(most)) is not None:
-                sections.append({resource: [f"{max(0, int(count))}/min"], "models": [str(model)]})
-    budgets = json_of(row.get("model_max_budget"))
-    for model, stated in budgets.items() if isinstance(budgets, Mapping) else ():
-        sections += _of_model(str(model), stated, note)
+                sections.append({resource: [f"{max(0, int(count))}/min"], "models": [model]})
+            elif most is not None:
+                note(f"{name} of {model} cannot be read, so there is no such limit")
+    for model, stated in _by_model(row.get("model_max_budget"), "model_max_budget", note):
+        sections += _of_model(model, stated, note)
     return [kept for section in sections if (kept := _kept(section, note))]
+
+
+def _present(stated: Any) -> Any:
+    """Return a value of LiteLLM's; None = it is an empty text or an empty JSON object."""
+    return None if stated in ("", {}, "{}") else stated
+
+
+def _by_model(stated: Any, name: str, note: Note) -> Iterable[tuple[str, Any]]:
+    """Return (model, limit) for each model in a value of LiteLLM's; () = there is none, or the value cannot
+    be read, which is noted. name: that of the value.
+    """
+    value = json_of(stated)
+    if isinstance(value, Mapping):
+        return [(str(model), limit) for model, limit in value.items()]
+    if value or (value is None and stated):
+        note(f"{name} cannot be read, so there is no such limit")
+    return ()
 
 
 def _of_model(model: str, stated: Any, note: Note) -> list[dict[str, Any]]:

@@ -169,6 +169,8 @@ INFO: Final[Mapping[str, str]] = MappingProxyType(
         "access_groups": "here: groups; a key names one as `group:NAME`",
         "health_check_model": "nothing to set: models are not called to see whether they answer",
         "mode": "nothing to set: the path that is asked says it",
+        "team_id": "in LiteLLM only this team may use it; here every key may, unless its `models` says no",
+        "team_public_model_name": "the name for a team; here aliases are names for everybody",
     }
 )
 

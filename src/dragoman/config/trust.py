@@ -269,7 +269,15 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _origin_of(vendor: Vendor | None, region: str | None) -> str | None:
-    return None if vendor is None or vendor.account else address.origin(vendor.base_url_in(region))
+    """Return the origin of a vendor in a region; None = it has none without an account, or none there: a
+    region that is stated beside a base URL may be any word.
+    """
+    if vendor is None or vendor.account:
+        return None
+    try:
+        return address.origin(vendor.base_url_in(region))
+    except ValueError:
+        return None
 
 
 def _identity(account: Provider) -> str:

@@ -4,7 +4,8 @@ state.
 Of the request, only the fields of the client's own protocol count. A field of another protocol, which a
 lenient provider ignores, must not make the bound smaller than what the provider may write. For a protocol
 that is not known here, the fields of several protocols count (`_ANY`). What the configuration merges into the
-bodies for a deployment (`providers.NAME.body`, `models.NAME.body`) can only raise the bound.
+bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), and what an alias, a model's defaults or
+a hook puts into the request, can only raise the bound.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from dragoman import ir
 from dragoman.engine.asked import Asked
 from dragoman.routing.route import Deployment
 
@@ -82,6 +84,11 @@ def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound
     if not asked.prompts:
         return OutputBound(0, False)
     stated, answers = _stated(asked.wire.body, _NAMES.get(asked.face.name, _ANY))
+    if asked.reasons and isinstance(request := asked.said.request, ir.Request):
+        added = request.max_output  # an alias, a model's defaults or a hook may have changed the request
+        if added is not None and added > (stated or 0):
+            stated = added
+        answers = max(answers, request.sampling.n or 1)
     longest: int | None = 0
     for one in deployments:
         most = one.facts.max_output

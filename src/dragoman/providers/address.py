@@ -74,6 +74,14 @@ def host_url(stated: str, *, port: int, path: str) -> str:
 _LISTENING: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - never listened on
 
 
+def host_of(url: str) -> str | None:
+    """Return the host in a URL, in lower case; None = there is none, or the text is not a URL."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 def origin(url: str) -> str:
     """Return the origin of a URL, `scheme://host[:port]`, in lower case and without the default port. Raises
     ValueError if the URL is not one that `base_url` accepts.

@@ -200,6 +200,11 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""
     serves: tuple[Operation, ...] = ("chat",)
 
+    @property
+    def wants_key(self) -> bool:
+        """Whether requests need a key or an identity: it is not a server on the operator's own machine."""
+        return bool(self.keys) or self.base_url.startswith("https://")
+
     def base_url_in(self, region: str | None) -> str:
         """Return the base URL in a region; None = in the usual region. A vendor without regions has only one
         base URL. Raises ValueError if the region cannot be part of a host's name.

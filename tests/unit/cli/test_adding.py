@@ -60,6 +60,16 @@ def test_what_is_asked(run: Run, gateway: Sent, arguments: list[str], asked: Any
     assert ended.err
 
 
+def test_warnings_about_an_entry_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def call(*_: Any) -> Any:
+        return {"version": 7, "warnings": [{"path": "providers.x.base_url", "message": "is odd"}]}
+
+    monkeypatch.setattr(operator, "call", call)
+    monkeypatch.setattr(operator, "way", lambda _found, _url, _key: Way(Path("/run/x.sock")))
+    ended = run("providers", "add", "x", "base_url=http://a")
+    assert (ended.code, "is odd" in ended.err, ended.out) == (0, True, "")
+
+
 def test_an_entry_comes_from_a_file_as_it_is_written(run: Run, gateway: Sent, folder: Path) -> None:
     (folder / "acme.yaml").write_text("base_url: http://a\nkeys: ${NOT_HERE}\n")
     ended = run("providers", "add", "acme", "--from", "acme.yaml", "--json")

@@ -197,3 +197,11 @@ def test_without_a_gateway_nothing_is_made(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(operator, "way", lambda _found, _url, _key: None)
     for arguments in (("create", "a"), ("list",), ("show", "a"), ("revoke", "a", "--yes")):
         assert run("keys", *arguments).code == UNREACHABLE
+
+
+def test_names_that_no_provider_has_are_warned_of(run: Run, gateway: Sent, changed: dict[str, Any]) -> None:
+    changed["warnings"] = [{"path": "providers[0]", "message": "no x", "hint": "did you mean y?"}]
+    for command in (("create", "ann"), ("update", "ann", "--provider", "x"), ("show", "ann")):
+        ended = run("keys", *command)
+        assert (ended.code, "no x (did you mean y?)" in ended.err, "no x" in ended.out) == (0, True, False)
+        assert "no x" not in run("keys", *command, "--json").err

@@ -105,7 +105,12 @@ def test_a_dump_as_json_and_as_csv(tmp_path: Path) -> None:
     listed.write_text(json.dumps([{"token": TOKEN}]))
     assert tables_of(str(listed)).keys == [{"token": TOKEN}]
     named = tmp_path / "all.json"
-    rows = {"LiteLLM_VerificationToken": [{"token": TOKEN}], "LiteLLM_UserTable": [{"user_id": "u"}]}
+    rows = {
+        "LiteLLM_VerificationToken": [{"token": TOKEN}],
+        "LiteLLM_UserTable": [{"user_id": "u"}],
+        "LiteLLM_TeamTable": [{"team_id": "t", "model_id": 5, "models": []}],
+        "LiteLLM_BudgetTable": None,
+    }
     named.write_text(json.dumps(rows))
     assert tables_of(str(named)).users == [{"user_id": "u"}]
     table = tmp_path / "keys.csv"
@@ -120,3 +125,23 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         tables_of(str(wrong))
     with pytest.raises(Failure, match="No such file"):
         tables_of(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    ("dump", "told"),
+    [
+        ([1], r"VerificationToken\[0\] is not a row"),
+        ({"LiteLLM_VerificationToken": {}}, "VerificationToken is not a list of rows"),
+        ([{"token": TOKEN}, {"team_id": {}}], r"VerificationToken\[1\].team_id is not a text"),
+        ([{"models": {"a": 1}}], r"VerificationToken\[0\].models is not a list"),
+        (
+            {"LiteLLM_VerificationToken": [], "LiteLLM_BudgetTable": [{"budget_id": []}]},
+            r"budget_id is not a text",
+        ),
+    ],
+)
+def test_a_dump_of_another_form_is_refused_by_its_place(tmp_path: Path, dump: object, told: str) -> None:
+    wrong = tmp_path / "keys.json"
+    wrong.write_text(json.dumps(dump))
+    with pytest.raises(Failure, match=told):
+        tables_of(str(wrong))

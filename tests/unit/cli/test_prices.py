@@ -112,6 +112,15 @@ def test_one_price_with_all_units(run: Run, config: str) -> None:
     assert run("prices", "show", "gpt-5", "--config", config).code == MISUSE
 
 
+def test_what_holds_until_a_day_is_not_said_to_hold_always(run: Run, config: str) -> None:
+    text = Path(config).read_text().replace("input_minutes: 0.006", "input: 1, output: 2, since: 2099-01-01")
+    Path(config).write_text(text)
+    shown = run("prices", "show", "mine/heard", "--config", config)
+    assert "until then: unknown" in shown.err
+    assert "from 2099-01-01" in shown.err
+    assert "always" not in shown.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [

@@ -467,6 +467,13 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
                 "(set AWS_BEARER_TOKEN_BEDROCK or providers.bedrock.keys)"
             ),
         ),
+        (  # no variable is for the keys of this region
+            "providers: {siliconflow-intl: {}}",
+            (
+                "providers.siliconflow-intl: no API key is set, so the provider will refuse every request "
+                "(set providers.siliconflow-intl.keys)"
+            ),
+        ),
         (  # the variable may well be set: it is not for an address of one's own under another name
             (
                 "providers: {mine: {catalog: gemini, base_url: "

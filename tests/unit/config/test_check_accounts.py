@@ -76,3 +76,18 @@ auth: {{keys: [{{name: a, hash: {HASH}, team: lab, user: ann}}]}}
         "teams.lab",
         "users.ann",
     ]
+
+
+def test_names_that_permit_nothing_are_warned_of(loaded: Callable[..., Loaded]) -> None:
+    text = """
+providers: {ollama: {base_url: "http://127.0.0.1:9", region: eu}}
+tenants: {acme: {providers: ["*", "oll*", local, simulate], regions: [eu], faces: [anthropic]}}
+teams: {lab: {providers: [olama, "x-*"], regions: [eu, us], faces: [cohere]}}
+"""
+    found = {one.path: one.hint for one in loaded(text).warnings if one.path.startswith(("tenants", "teams"))}
+    assert found == {
+        "teams.lab.providers[0]": "did you mean ollama?",
+        "teams.lab.providers[1]": "valid names: local, ollama, simulate",
+        "teams.lab.regions[1]": "valid names: eu",
+        "teams.lab.faces[0]": None,
+    }

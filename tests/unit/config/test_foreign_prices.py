@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.config.foreign_prices import entries_of
+from dragoman.config.foreign_prices import entries_of, price_of
 
 LITELLM = {
     "sample_spec": {"litellm_provider": "one of …", "input_cost_per_token": 0.0},
@@ -96,3 +96,7 @@ def test_our_prices(value: Any) -> None:
 def test_other_files_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="expected a mapping of models to prices"):
         entries_of(value)
+
+
+def test_a_price_below_zero_is_none() -> None:
+    assert price_of({"input_cost_per_token": -1e-6, "output_cost_per_token": 1e-6}) is None

@@ -539,3 +539,27 @@ litellm_settings: {max_budget: 100, budget_duration: 30d}
     done = {note.path for note in notes if note.done}
     assert {"model_list[0].litellm_params.rpm", "litellm_settings.max_budget"} <= done
     assert load(settings, {}).config.models["fast"].deployments[0].limits[0].requests[0].most == 60
+
+
+def test_only_limits_that_are_converted_are_told_as_done() -> None:
+    params = {"model": "openai/gpt-4o", "rpm": 0, "tpm": 5, "max_budget": 5, "budget_duration": "90d"}
+    budgets = {"max_budget": 5, "max_internal_user_budget": 3, "internal_user_budget_duration": "90d"}
+    settings, notes = convert(
+        {"model_list": [{"model_name": "m", "litellm_params": params}], "litellm_settings": budgets}
+    )
+    assert settings["models"]["m"]["deployments"][0]["limits"] == {"tokens": "5/min"}
+    assert list(settings["limits"]) == ["litellm-budget"]
+    done = [note.path.rpartition(".")[2] for note in notes if note.done]
+    assert sorted(done) == ["max_budget", "model_list[0]", "tpm"]
+
+
+def test_an_address_that_is_none_is_kept_for_the_check_to_refuse() -> None:
+    params = {"model": "openai/gpt-4o", "api_base": "http://[::1", "api_key": "k"}
+    settings, _ = convert({"model_list": [{"model_name": "m", "litellm_params": params}]})
+    assert settings["providers"]["openai-server"]["base_url"] == "http://[::1"
+
+
+def test_an_entry_for_one_team_is_told_to_be_for_all() -> None:
+    entry = {"model_name": "m", "litellm_params": {"model": "openai/gpt-4o"}, "model_info": {"team_id": "t"}}
+    (note,) = [one for one in convert({"model_list": [entry]}).notes if one.path.endswith("team_id")]
+    assert (note.done, "every key" in note.text) == (False, True)

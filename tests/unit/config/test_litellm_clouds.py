@@ -52,3 +52,9 @@ def test_azure_has_a_version_only_if_it_is_dated() -> None:
     dated = settings_of("azure", {"api_version": "2024-02-01"}, "https://one.openai.azure.com", str)
     assert dated == {**address, "api_version": "2024-02-01"}
     assert settings_of("openai", {}, "https://one.example", str) is None
+
+
+def test_a_version_of_another_form_ends_nothing() -> None:
+    found = settings_of("azure", {"api_version": [1]}, "https://a.openai.azure.com", str)
+    assert found is not None
+    assert found["api_version"] == "[1]"

@@ -17,8 +17,10 @@ def test_a_group_has_each_name_once() -> None:
         {"model_info": {"access_groups": ["beta"]}},
         "odd",
     ]
-    assert access_groups(entries) == {"beta": ["a", "openai/*"], "all": ["a"]}
-    assert access_groups([]) == {}
+    assert access_groups(entries, lambda _: True) == {"beta": ["a", "openai/*"], "all": ["a"]}
+    assert access_groups(entries, lambda name: name != "a") == {"beta": ["openai/*"]}
+    assert access_groups([{"model_name": "a", "model_info": {"access_groups": [""]}}], lambda _: True) == {}
+    assert access_groups([], lambda _: True) == {}
 
 
 def test_a_configuration_has_them() -> None:
@@ -28,3 +30,21 @@ def test_a_configuration_has_them() -> None:
     (note,) = [note for note in notes if note.path.endswith("access_groups")]
     assert (note.done, "group:NAME" in note.text) == (True, True)
     assert "groups" not in convert({"model_list": [entry]}).settings
+
+
+def test_a_group_has_no_model_that_is_left_out() -> None:
+    """A file with such a group would be refused."""
+    listed = {
+        "gpt-4o": "openai/gpt-4o",
+        "gone": "vertex_ai/gemini",
+        "claude-*": "vertex_ai/claude-*",
+        "openai/*": "openai/*",
+        "*": "openai/*",
+        "a*b*": "openai/*",
+    }
+    entries = [
+        {"model_name": name, "litellm_params": {"model": model}, "model_info": {"access_groups": ["beta"]}}
+        for name, model in listed.items()
+    ]
+    assert convert({"model_list": entries}).settings["groups"] == {"beta": ["gpt-4o", "openai/*", "*"]}
+    assert "groups" not in convert({"model_list": entries[1:2]}).settings

@@ -164,6 +164,11 @@ def test_what_is_lost_is_told() -> None:
     assert isinstance(found.rows[0], Imported)
 
 
+def test_aliases_of_a_team_and_required_parameters_are_told() -> None:
+    team = {"team_id": "t", "model_id": 5, "metadata": {"enforced_params": ["user"]}}
+    assert ours(Theirs([], [team])).notes == ["team t: not converted: enforced_params, aliases"]
+
+
 @pytest.mark.parametrize(
     ("row", "limits", "note"),
     [
@@ -193,6 +198,18 @@ def test_an_odd_row_may_not_do_more_than_before() -> None:
     assert "expiry" in unreadable.notes[0]
     assert key_of(models="gpt-4o, o3").models == ("gpt-4o", "o3")
     assert key_of(team_id="", expires="").team is None
+
+
+def test_without_its_organisation_a_key_or_a_team_may_not_do_more() -> None:
+    theirs = Theirs(
+        [{"token": TOKEN, "organization_id": "gone"}], [{"team_id": "t", "organization_id": "gone"}]
+    )
+    conversion = ours(theirs)
+    tenant, team, key = (row.entry for row in conversion.rows)
+    assert (tenant.disabled, team.tenant, key.tenant) == (True, "gone", "gone")
+    assert conversion.notes == [
+        "the tenant gone is not in the tables: it is made, and disabled with its keys"
+    ]
 
 
 def test_credentials_of_logging_services_are_not_taken_over() -> None:
@@ -283,6 +300,51 @@ def test_the_budget_of_a_member_belongs_to_its_only_key() -> None:
     two = ours(theirs._replace(keys=[*theirs.keys, {**theirs.keys[0], "token": OTHER}]))
     assert [row.entry.limits for row in two.rows[-2:]] == [{"requests": ["5/min"]}] * 2
     assert sum("the limits of a member with several keys" in note for note in two.notes) == 2
+
+
+def test_what_a_member_has_spent_of_a_budget_for_all_time_is_gone() -> None:
+    theirs = Theirs(
+        [{"token": TOKEN, "user_id": "u", "team_id": "t"}],
+        [{"team_id": "t"}],
+        [{"user_id": "u"}],
+        budgets=[{"budget_id": "b", "max_budget": 5}],
+        memberships=[{"user_id": "u", "team_id": "t", "budget_id": "b", "spend": 4.0}],
+    )
+    (key,) = [row.entry for row in ours(theirs).rows if isinstance(row.entry, KeyEntry)]
+    assert key.limits == {"money": ["1.000000000 USD"]}
+
+
+def test_an_empty_member_of_a_key_hides_nothing_of_its_shared_budget() -> None:
+    budget = {"budget_id": "b", "model_max_budget": {"a": 5}}
+    key = {"token": TOKEN, "budget_id": "b", "model_max_budget": {}}
+    (made,) = ours(Theirs([key], budgets=[budget])).rows
+    assert made.entry.limits == {"money": ["5.000000000 USD"], "models": ["a"]}
+
+
+def test_a_budget_that_a_dump_does_not_have_is_told() -> None:
+    member = {"user_id": "u", "team_id": "t", "budget_id": "gone"}
+    theirs = Theirs(
+        [{"token": TOKEN, "key_alias": "ann", "budget_id": "lost", "user_id": "u", "team_id": "t"}],
+        [{"team_id": "t"}],
+        [{"user_id": "u"}],
+        memberships=[member],
+    )
+    told = [note for note in ours(theirs).notes if "budget is not in the tables" in note]
+    assert [note.partition(":")[0] for note in told] == ["key ann", "key ann, within its team"]
+
+
+def test_limits_of_a_user_who_stays_behind_are_told() -> None:
+    user = {"user_id": "u", "max_budget": 5, "rpm_limit": 3}
+    theirs = Theirs([{"token": TOKEN, "user_id": "u", "team_id": "t"}], [{"team_id": "t"}], [user])
+    assert [note for note in ours(theirs).notes if "limits on requests" in note]
+    poor = theirs._replace(users=[{**user, "rpm_limit": None}])
+    assert not [note for note in ours(poor).notes if "limits on requests" in note]
+
+
+def test_paths_that_pass_through_are_granted_together_and_that_is_told() -> None:
+    conversion = ours(Theirs([{"token": TOKEN, "key_alias": "ann", "allowed_routes": ["/v1/batches"]}]))
+    assert conversion.rows[0].entry.operations == ("pass_through",)
+    assert [note for note in conversion.notes if note.endswith("(pass_through): ann")]
 
 
 def test_a_user_that_a_dump_does_not_have_is_told() -> None:

@@ -48,6 +48,11 @@ def test_which_grants_say_something_here() -> None:
         (["/v1/audio/transcriptions", "/v2/rerank", "/images/*"], ("image", "rerank", "transcription"), []),
         (["/v1/batches/{batch_id}"], ("pass_through",), []),
         (["/v1/messages", "/realtime"], ("chat", "realtime"), []),
+        (["/v1/messages/count_tokens", "/v1/responses/input_tokens"], ("count",), []),
+        (["/v1/audio/translations"], ("transcription",), []),
+        (["/v1beta/models/{model_name}:generateContent"], ("chat",), []),
+        (["/models/x:countTokens", "/models/x:embedContent"], ("count", "embed"), []),
+        (["/v1beta/models/x:predict"], (), ["/v1beta/models/x:predict"]),
     ],
 )
 def test_operations(routes: list[str], operations: tuple[str, ...] | None, left: list[str]) -> None:
@@ -81,7 +86,12 @@ def test_operations(routes: list[str], operations: tuple[str, ...] | None, left:
                 {"money": ["1.000000000 USD"], "models": ["b"]},
             ],
         ),
-        ({"model_max_budget": "odd"}, {"model_rpm_limit": "odd"}, []),
+        ({"model_max_budget": "{}", "model_rpm_limit": "{}"}, {}, []),
+        (
+            {"model_rpm_limit": "{}"},
+            {"model_rpm_limit": {"a": 2}},
+            [{"requests": ["2/min"], "models": ["a"]}],
+        ),
     ],
 )
 def test_limits_of_single_models(row: Any, metadata: Any, limits: list[dict[str, Any]]) -> None:
@@ -95,6 +105,19 @@ def test_a_budget_that_cannot_be_read_is_told() -> None:
     row = {"model_max_budget": {"a": {"budget_limit": "much"}, "b": {"budget_limit": 1}}}
     assert limits_of(row, {}, notes.append) == [{"money": ["1.000000000 USD"], "models": ["b"]}]
     assert notes == ["the budget for a cannot be read"]
+
+
+def test_limits_that_cannot_be_read_are_told() -> None:
+    notes: list[str] = []
+    row = {"rpm_limit": "many", "max_budget": True, "tpm_limit": "", "model_max_budget": "odd"}
+    assert limits_of(row, {"model_rpm_limit": "odd", "model_tpm_limit": {"a": "x"}}, notes.append) == []
+    assert [note.partition(" cannot be read")[0] for note in notes] == [
+        "rpm_limit",
+        "max_budget",
+        "model_rpm_limit",
+        "model_tpm_limit of a",
+        "model_max_budget",
+    ]
 
 
 def test_lists_and_numbers_of_a_dump() -> None:

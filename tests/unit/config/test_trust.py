@@ -91,6 +91,11 @@ OPENAI_ELSEWHERE = 'providers: {openai: {base_url: "https://evil.example"}}'
             "https://evil.example",
         ),
         (
+            'providers: {bedrock: {base_url: "https://e.example", region: eu west, keys: "${MY_KEY}"}}',
+            "MY_KEY",
+            "https://e.example",
+        ),
+        (
             "providers: {mistral: {verify_tls: false}}",
             "MISTRAL_API_KEY",
             "https://api.mistral.ai, without verifying its certificate",

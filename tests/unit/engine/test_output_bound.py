@@ -7,10 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from dragoman import ir
 from dragoman.accounts.limits import Limit
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine.asked import Said
 from dragoman.engine.output_bound import _NAMES, MOST_OUTPUT, USUAL_OUTPUT, output_bound
 from dragoman.routing.route import Deployment
 from tests.unit.engine.accounts import Accounts
@@ -24,8 +26,12 @@ class Asked:
 
     prompts = True
 
-    def __init__(self, body: dict[str, Any], face: str = "openai_chat") -> None:
+    def __init__(
+        self, body: dict[str, Any], face: str = "openai_chat", filled: ir.Request | None = None
+    ) -> None:
         self.wire = WireRequest("chat", body)
+        self.said = Said(self.wire, {}, b"", filled)
+        self.reasons = () if filled is None else ("alias",)
         self.face = DIALECTS[face]
 
 
@@ -74,6 +80,24 @@ def test_each_protocol_has_its_own_members(face: str, members: dict[str, Any], o
 def test_a_member_of_another_protocol_bounds_nothing(face: str, foreign: dict[str, Any]) -> None:
     """The provider ignores it, and writes as much as it likes."""
     assert bound(foreign, face) == (USUAL_OUTPUT, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "filled", "output"),
+    [
+        ({}, {"max_output": 9000}, (9000, False)),
+        ({"max_tokens": 50}, {"max_output": 50}, (50, False)),
+        ({"max_tokens": 50}, {"max_output": 70}, (70, False)),
+        ({"max_tokens": 50}, {"max_output": 20}, (50, False)),
+        ({"max_tokens": 50}, {"sampling": ir.Sampling(n=3)}, (150, False)),
+        ({}, {}, (USUAL_OUTPUT, True)),
+    ],
+)
+def test_what_an_alias_or_a_hook_puts_into_a_request_counts(
+    body: dict[str, Any], filled: dict[str, Any], output: tuple[int, bool]
+) -> None:
+    asked = Asked(body, filled=ir.Request("openai_chat", "m", **filled))
+    assert output_bound(cast("Any", asked), UNKNOWN) == output
 
 
 def test_every_protocol_that_clients_speak_says_how_it_bounds_answers() -> None:

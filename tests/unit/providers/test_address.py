@@ -197,3 +197,11 @@ def test_a_host_as_a_servers_own_clients_spell_it(stated: str, expected: str) ->
 def test_a_host_that_is_none_is_refused(stated: str) -> None:
     with pytest.raises(ValueError, match="the URL"):
         address.base_url(address.host_url(stated, port=11434, path="/v1"))
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [("https://A.example:1/v1", "a.example"), ("http://[::1", None), ("${BASE}", None), ("", None)],
+)
+def test_the_host_of_an_url_is_found_in_any_text(url: str, host: str | None) -> None:
+    assert address.host_of(url) == host

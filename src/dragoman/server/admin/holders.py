@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -46,6 +46,10 @@ class HolderObject(msgspec.Struct, kw_only=True):
     disabled: bool
     created: str | None = None
     created_by: str | None = None
+    warnings: Annotated[
+        list[dict[str, Any]],
+        msgspec.Meta(description="Names in `providers`, `regions` and `faces` that permit nothing here."),
+    ] = []
 
 
 class HolderList(msgspec.Struct):
@@ -133,7 +137,7 @@ class HoldersApi:
         after = wanted.after or ""
         own = self._of_configuration(kind)
         rows = await self._registry.page(kind, after, wanted.limit + 1 + len(own))
-        found = {row.name: _told(kind, row) for row in rows}
+        found = {row.name: self._told(kind, row) for row in rows}
         found |= {name: one for name, one in own.items() if name > after}
         whole = [found[name] for name in sorted(found)]
         return Told(HolderList(whole[: wanted.limit], len(whole) > wanted.limit))
@@ -145,7 +149,7 @@ class HoldersApi:
         row = await self._registry.find(kind, name)
         if row is None:
             raise missing(kind, name)
-        return Told(_told(kind, row), _tag(row))
+        return Told(self._told(kind, row), _tag(row))
 
     async def _put(self, kind: RowKind, asked: Asked) -> Told:
         name, wish, who = asked.params["name"], asked.body, author(asked)
@@ -167,7 +171,7 @@ class HoldersApi:
         if kind == "tenants":
             await self._forget_earlier(asked, name)
         changed = await self._registry.change(kind, name, who.who, decide)
-        after = _told(kind, changed.after)
+        after = self._told(kind, changed.after)
         self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)
         return Told(after, _tag(changed.after))
 
@@ -235,31 +239,41 @@ class HoldersApi:
             raise missing(kind, name)
 
     def _note(self, asked: Asked, kind: RowKind, action: str, before: Row | None, after: Any) -> None:
-        was = None if before is None else msgspec.to_builtins(_told(kind, before))
         self._audit.note(
             author(asked),
             action,
             f"{kind}/{asked.params['name']}",
-            before=was,
-            after=None if after is None else msgspec.to_builtins(after),
+            before=None if before is None else _noted(self._told(kind, before)),
+            after=None if after is None else _noted(after),
         )
 
     def _of_configuration(self, kind: RowKind) -> dict[str, HolderObject]:
         return {
-            name: HolderObject(object=NOUNS[kind], name=name, declared=True, **permitted(one))  # type: ignore[arg-type]
+            name: HolderObject(
+                object=NOUNS[kind],  # type: ignore[arg-type]
+                name=name,
+                declared=True,
+                warnings=self._registry.warnings(one),
+                **permitted(one),
+            )
             for name, one in getattr(self._registry.config, kind).items()
         }
 
+    def _told(self, kind: RowKind, row: Row) -> HolderObject:
+        entry = msgspec.json.decode(row.text or b"{}", type=HolderEntry)
+        return HolderObject(
+            object=NOUNS[kind],  # type: ignore[arg-type]
+            name=row.name,
+            created=utc(entry.created),
+            created_by=entry.created_by,
+            warnings=self._registry.warnings(entry),
+            **permitted(entry),
+        )
 
-def _told(kind: RowKind, row: Row) -> HolderObject:
-    entry = msgspec.json.decode(row.text or b"{}", type=HolderEntry)
-    return HolderObject(
-        object=NOUNS[kind],  # type: ignore[arg-type]
-        name=row.name,
-        created=utc(entry.created),
-        created_by=entry.created_by,
-        **permitted(entry),
-    )
+
+def _noted(told: HolderObject) -> dict[str, Any]:
+    """Return an entry in the form for the audit: without warnings."""
+    return {name: value for name, value in msgspec.to_builtins(told).items() if name != "warnings"}
 
 
 def _tag(row: Row) -> str:

@@ -104,6 +104,10 @@ class KeyObject(msgspec.Struct, kw_only=True):
     last_used: Annotated[
         str | None, msgspec.Meta(description="To some minutes; null = never, or not known.")
     ] = None
+    warnings: Annotated[
+        list[dict[str, Any]],
+        msgspec.Meta(description="Names in `providers`, `regions` and `faces` that permit nothing here."),
+    ] = []
     object: Literal["key"] = "key"
 
 
@@ -357,6 +361,7 @@ class KeysApi:
             old_until=_utc(entry.before_until),
             revoked=_utc(entry.revoked),
             last_used=_utc(used.get(entry.id)),
+            warnings=self._registry.warnings(entry),
             **permitted(entry),
         )
 
@@ -372,6 +377,7 @@ class KeysApi:
             team=key.team,
             user=key.user,
             expires=_utc(key.expires),
+            warnings=self._registry.warnings(key),
             **permitted(key),
         )
 
@@ -421,9 +427,13 @@ def _made(told: KeyObject, key: str | None) -> MadeKey:
 
 
 def _noted(told: KeyObject) -> dict[str, Any]:
-    """Return a key in the form for the audit: without fields that are null, false, 0, [] or {}."""
+    """Return a key in the form for the audit: without warnings, and without fields that are null, false, 0,
+    [] or {}.
+    """
     return {
-        name: value for name, value in msgspec.to_builtins(told).items() if value not in (None, [], {}, False)
+        name: value
+        for name, value in msgspec.to_builtins(told).items()
+        if value not in (None, [], {}, False) and name != "warnings"
     }
 
 

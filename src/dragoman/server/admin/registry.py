@@ -19,12 +19,14 @@ from dragoman.accounts.grants import GROUP
 from dragoman.assembly.core import Core
 from dragoman.assembly.directory import Following
 from dragoman.config.accounts import Grantable
+from dragoman.config.check_accounts import regions_of, unmet
 from dragoman.config.check_limits import unkept
 from dragoman.config.settings import Config
 from dragoman.config.stated import stated_bounds
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import RequestFailed
+from dragoman.errors import Problem, RequestFailed
 from dragoman.seams.tasks import spawn
+from dragoman.server.admin.problems import shown
 from dragoman.state.directory import Row, RowKind
 from dragoman.turns.keeping import reachable
 
@@ -179,6 +181,14 @@ class Registry:
             for misfit in unkept(bounds, "key"):
                 if not misfit.odd:
                     raise refused(misfit.message, misfit.place)
+
+    def warnings(self, may: Any) -> list[dict[str, Any]]:
+        """Return a warning, as a JSON object, for each name that permits nothing here, as `unmet` yields
+        them. may: an entry of the database or of the configuration.
+        """
+        named = self.config.providers.named
+        found = unmet(may, "", {*self.gateway.upstreams, *named}, regions_of(self.config))
+        return [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
 
     def require_known(self, kind: RowKind, name: str | None) -> None:
         """Raise RequestFailed (400) if there is no tenant, team or user of this name. None is accepted:

@@ -280,3 +280,37 @@ async def test_the_first_key_closes_an_open_gateway_for_good(
     assert await without_key() == 401
     assert await office.chat(made.body["key"]) == 200
     await office.gateway.close()
+
+
+async def test_names_that_no_provider_has_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    named = {**SETTINGS["providers"], "ollama": {"base_url": "http://127.0.0.1:9", "region": "eu"}}
+    office = started(tmp_path, {**SETTINGS, "providers": named})
+    await office.gateway.start()
+    fine = {"providers": ["ollama", "local", "sim*", "*"], "regions": ["eu"]}
+    made = await office.ask("POST", "/admin/keys", {"name": "ann", **fine})
+    assert (made.status, made.body["warnings"]) == (200, [])
+    wrong = {"providers": ["ollama", "olama", "x-*"], "regions": ["us"]}
+    changed = await office.ask("PUT", "/admin/keys/ann", wrong)
+    assert changed.status == 200
+    told = [(one["path"], one["message"], one.get("hint")) for one in changed.body["warnings"]]
+    assert told == [
+        ("providers[1]", "no provider has the name 'olama'", "did you mean ollama?"),
+        ("providers[2]", "no provider has the name 'x-*'", "valid names: local, ollama, simulate"),
+        ("regions[0]", "no provider is in the region 'us'", "valid names: eu"),
+    ]
+    assert (await office.ask("GET", "/admin/keys/ann")).body["warnings"] == changed.body["warnings"]
+    team = await office.ask("PUT", "/admin/teams/lab", {"regions": ["us"], "faces": ["gemini", "cohere"]})
+    assert [one["path"] for one in team.body["warnings"]] == ["regions[0]", "faces[1]"]
+    audit = (await office.ask("GET", "/admin/audit")).body["data"]
+    assert not [one for one in audit if "warnings" in {*(one["before"] or ()), *(one["after"] or ())}]
+    await office.gateway.close()
+
+
+async def test_a_region_when_no_provider_states_one(office: Office) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "ann", "regions": ["eu"]})
+    assert [one["hint"] for one in made.body["warnings"]] == [
+        "providers.NAME.region says where a provider works"
+    ]
