@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from dragoman.cli.command import Group
-from dragoman.cli.databases import Found, Place, asked, look, places
+from dragoman.cli.confirming import confirm
+from dragoman.cli.databases import Found, asked, look, places
 from dragoman.cli.options import config_option, loaded
-from dragoman.cli.terminal import ANSWER_IS_NO, CONFIGURATION, MISUSE, Failure, Terminal
+from dragoman.cli.terminal import ANSWER_IS_NO, CONFIGURATION, Failure, Terminal
 
 command = Group(
     "db",
@@ -74,7 +74,7 @@ def upgrade(terminal: Terminal, file: Path | None, *, yes: bool) -> None:
             if not terminal.as_json:
                 terminal.say(f"{place.setting}: {place.where}")
                 _list_pending(terminal, found)
-            _confirm(terminal, place, yes=yes)
+            confirm(terminal, f"{place.setting}: an upgrade", "Upgrade?", yes=yes, default=True)
             asked(place, upgrade_database, patient=True)
             found = look(place)
         done.append(found)
@@ -82,19 +82,6 @@ def upgrade(terminal: Terminal, file: Path | None, *, yes: bool) -> None:
         terminal.result([one.as_json() for one in done])
     for one in done:
         terminal.note("ok", f"{one.place.setting}: the schema is {one.standing.revision}, {one.state}")
-
-
-def _confirm(terminal: Terminal, place: Place, *, yes: bool) -> None:
-    if yes:
-        return
-    if terminal.as_json or not sys.stdin.isatty():
-        raise Failure(
-            MISUSE,
-            f"{place.setting}: an upgrade needs a confirmation, and there is no terminal to ask on",
-            hint="add --yes",
-        )
-    if not click.confirm("Upgrade?", default=True, err=True):
-        raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
 def _list_pending(terminal: Terminal, found: Found) -> None:

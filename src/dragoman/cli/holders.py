@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,9 +11,10 @@ import click
 
 from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
+from dragoman.cli.confirming import confirm
 from dragoman.cli.entries import ask, every, seen, tell, warn
 from dragoman.cli.permissions import permission_options, stated
-from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
+from dragoman.cli.terminal import Terminal, clean
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SETTABLE = (
@@ -146,12 +146,8 @@ def _add_remove(group: Group, kind: str, noun: str) -> None:
         terminal: Terminal, name: str, *, yes: bool, file: Path | None, url: str | None, key: str | None
     ) -> None:
         asked = asked_of(terminal, file, url, key)
-        if not yes:
-            if not (terminal.for_people and sys.stdin.isatty()):
-                text = f"removing {clean(name)} needs a yes and this is not a terminal"
-                raise Failure(MISUSE, text, hint="add --yes")
-            if not click.confirm(f"All keys of {clean(name)} will be refused. Remove it?", err=True):
-                raise click.Abort
+        question = f"All keys of {clean(name)} will be refused. Remove it?"
+        confirm(terminal, f"removing {clean(name)}", question, yes=yes)
         gone = ask(asked, path, name, method="DELETE")
         if terminal.as_json:
             terminal.result(gone)

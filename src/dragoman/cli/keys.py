@@ -12,6 +12,7 @@ import click
 
 from dragoman.cli.asked import asked_of, gateway_options
 from dragoman.cli.command import Group
+from dragoman.cli.confirming import confirm
 from dragoman.cli.entries import ask, belongs, every, seen, tell, warn
 from dragoman.cli.permissions import permission_options, stated
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
@@ -252,20 +253,13 @@ def _moment(stated: str) -> str | None:
 
 
 def _confirm(terminal: Terminal, known: dict[str, Any], doing: str, *, yes: bool) -> None:
-    """Ask whether a key shall stop working; do nothing if `yes` is True. Raises click.Abort if the answer is
-    no, and Failure if there is no terminal to ask on. known: the key's entry. doing: "rotating" or
+    """Ask whether a key shall stop working, as `confirm` does. known: the key's entry. doing: "rotating" or
     "revoking".
     """
-    if yes:
-        return
-    name = known["name"]
+    name = clean(known["name"])
     used = f"last used {known['last_used']}" if known["last_used"] else "never used, as far as is known"
-    if not (terminal.for_people and sys.stdin.isatty()):
-        text = f"{doing} {clean(name)} needs a yes and this is not a terminal"
-        raise Failure(MISUSE, text, hint=f"add --yes ({used})")
-    terminal.say(f"{clean(name)} was {used}. Its key will be refused everywhere within a second.")
-    if not click.confirm(f"Go on {doing} it?", default=False, err=True):
-        raise click.Abort
+    question = f"{name} was {used}. Its key will be refused everywhere within a second. Go on {doing} it?"
+    confirm(terminal, f"{doing} {name}", question, yes=yes, hint=f"add --yes ({used})")
 
 
 def _show_made(terminal: Terminal, made: dict[str, Any], said: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,8 @@ import click
 from dragoman.cli.adding import Stated, entry_of, removing
 from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
-from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
+from dragoman.cli.confirming import confirm
+from dragoman.cli.terminal import Terminal, clean
 
 _LIST: Final = "/admin/limits"
 _MARKS: Final = {"ok": "ok", "warning": "warn", "reached": "bad"}
@@ -140,18 +140,13 @@ def _below(row: Mapping[str, Any], entry: Any) -> bool:
 
 
 def _confirm(terminal: Terminal, name: str, above: list[dict[str, Any]]) -> None:
-    """Ask whether a limit may be set below what is used. Ends the command if the answer is no. Raises Failure
-    if there is no terminal to ask on, or with `--json`. name: the limit's name. above: the rows of its
-    counters that have used more than the new limit allows.
+    """Ask whether a limit may be set below what is used, as `confirm` does. name: the limit's name. above:
+    the rows of its counters that have used more than the new limit allows.
     """
     one = above[0]
     whose = f" by {one['scope']} {clean(one['whose'])}" if one["whose"] else ""
     said = f"{_amount(one, 'used')} {one['unit']} are used already{whose}, so further requests are refused"
-    if terminal.as_json or not sys.stdin.isatty():
-        text = f"setting {clean(name)} needs a yes, and this is not a terminal"
-        raise Failure(MISUSE, text, hint=f"add --yes ({said})")
-    if not click.confirm(f"{said}. Set it?", default=False, err=True):
-        raise click.exceptions.Exit(ANSWER_IS_NO)
+    confirm(terminal, f"setting {clean(name)}", f"{said}. Set it?", yes=False, hint=f"add --yes ({said})")
 
 
 def _allowed(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import click
 from dragoman.cli.adding import changing
 from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options
 from dragoman.cli.command import Group
+from dragoman.cli.confirming import confirm
 from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.progress import Progress
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
@@ -186,15 +186,7 @@ def _install(terminal: Terminal, row: Weights, *, yes: bool) -> None:
         f"{row.id}  {row.purpose}  {row.licence}  {row.size / 1e6:.1f} MB  "
         f"needs {row.memory / 1e6:.0f} MB of memory"
     )
-    if not yes:
-        if terminal.as_json or not sys.stdin.isatty():
-            raise Failure(
-                MISUSE,
-                f"installing {row.id} needs a confirmation, and there is no terminal to ask on",
-                hint="add --yes",
-            )
-        if not click.confirm("Install?", default=True, err=True):
-            raise click.exceptions.Exit(ANSWER_IS_NO)
+    confirm(terminal, f"installing {row.id}", "Install?", yes=yes, default=True)
     progress = Progress(terminal)
     try:
         path = local.install(row, progress)

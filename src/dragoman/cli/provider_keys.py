@@ -12,6 +12,7 @@ import click
 
 from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
+from dragoman.cli.confirming import confirm
 from dragoman.cli.entries import ask
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 
@@ -80,12 +81,8 @@ def remove(
     """Remove a key. Requests of the tenant call the provider with your keys again."""
     asked = asked_of(terminal, file, url, key)
     named = f"{clean(tenant)} at {clean(provider)}"
-    if not yes:
-        if not (terminal.for_people and sys.stdin.isatty()):
-            text = f"removing the key of {named} needs a yes and this is not a terminal"
-            raise Failure(MISUSE, text, hint="add --yes")
-        if not click.confirm(f"Requests of {named} will cost your money. Remove its key?", err=True):
-            raise click.Abort
+    question = f"Requests of {named} will cost your money. Remove its key?"
+    confirm(terminal, f"removing the key of {named}", question, yes=yes)
     gone = ask(asked, _TENANTS, tenant, "provider-keys", provider, method="DELETE")
     if terminal.as_json:
         terminal.result(gone)

@@ -115,7 +115,7 @@ def test_no_is_an_answer(run: Run, monkeypatch: pytest.MonkeyPatch, postgres: Po
     with postgres.database(BEFORE) as url:
         monkeypatch.setenv("DRAGOMAN_SQL", url)
         monkeypatch.setattr("click.confirm", lambda *_, **__: False)
-        monkeypatch.setattr("dragoman.cli.db.sys", _Stdin())
+        monkeypatch.setattr("dragoman.cli.confirming.sys", _Stdin())
         assert run("db", "upgrade").code == 1
         assert json.loads(run("db", "status", "--json").out)[0]["schema"] == BEFORE
 
