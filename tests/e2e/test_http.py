@@ -193,13 +193,16 @@ async def test_other_content_types_are_a_415(site: Site, kind: str, origin: str 
     assert "content-type: application/json" in body["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/nope", "/nope", "/v1/chat", "/v1/models/", "/v1//nope", "/v1/v1/nope", "/%00"]
-)
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH"])
+UNKNOWN = [
+    (method, path)
+    for method in ("GET", "POST", "DELETE", "PATCH")
+    for path in ("/v1/nope", "/nope", "/v1/chat", "/v1/models/", "/v1//nope", "/v1/v1/nope", "/%00")
+    if (method, path) != ("GET", "/v1/models/")  # a slash at the end is the list itself
+]
+
+
+@pytest.mark.parametrize(("method", "path"), UNKNOWN)
 async def test_unknown_paths_are_json_404s(site: Site, method: str, path: str) -> None:
-    if method == "GET" and path == "/v1/models/":
-        pytest.skip("a slash at the end is the list itself")
     status, body, _ = await site.call(method, path)
     assert status in {404, 405}
     assert body["error"]["message"]

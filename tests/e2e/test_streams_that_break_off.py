@@ -154,8 +154,6 @@ def breaking(dialect: str, frames: list[Any]) -> Streamed:
 async def test_half_an_answer_ends_with_a_failure(
     tmp_path: Path, provider: FakeProvider, face: str, dialect: str
 ) -> None:
-    if dialect == "openai_completions" and not face.startswith(dialect):
-        pytest.skip("chat is not asked for at a server that has completions alone")
     provider.answers.append(breaking(dialect, BREAKING[dialect]))
     site = Site(tmp_path, provider)
     status, raw = await site.ask(face, dialect)
