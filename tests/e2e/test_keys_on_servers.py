@@ -17,7 +17,7 @@ from dragoman.server.app import App
 from dragoman.state.store import StoreFailed
 from tests.unit.turns.asking import Talk
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 OPS = "the-key-of-the-operators"
 NEVER = 60.0
 

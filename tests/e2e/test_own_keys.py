@@ -22,8 +22,8 @@ from tests.e2e.stubs import Said
 from tests.e2e.test_reload import Site
 from tests.unit.turns.asking import Talk
 
-pytest.importorskip("sqlalchemy")
-pytest.importorskip("cryptography")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+pytest.importorskip("cryptography", reason="needs the extra `encryption`")
 OPS, OURS = "the-key-of-the-operators", "sk-ours-1234567890-aaaa"
 ACME, BETA = "sk-canary-of-acme-7Hq0-bbbb", "sk-canary-of-beta-9Xw3-cccc"
 NEVER = 60.0

@@ -230,7 +230,7 @@ async def test_a_worker_that_takes_anothers_place_knows_the_new_secrets(
     start: Callable[..., Serving], folder: Path, provide: Provide
 ) -> None:
     """5: it is a copy of a parent that has read them once."""
-    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     provider = await provide(slow)
     configure(folder, provider.url)
     server = start("--workers", "2")

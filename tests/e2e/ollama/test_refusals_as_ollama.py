@@ -44,7 +44,7 @@ async def test_thinking(
 
 @pytest.mark.parametrize(("truncate", "status"), [(False, 400), (True, 200), (None, 200)])
 async def test_an_input_that_is_too_long(visit: Visit, truncate: bool | None, status: int) -> None:
-    pytest.importorskip("numpy")
+    pytest.importorskip("numpy", reason="needs the extra `embeddings`")
     site = await visit({})
     asked = {"model": "local/all-minilm", "input": ["short", "word " * 600], "truncate": truncate}
     async with site.session.post(f"{site.base}/api/embed", json=asked) as answer:

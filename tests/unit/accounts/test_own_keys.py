@@ -11,7 +11,7 @@ from dragoman.accounts.own_keys import Cipher, OwnKeys, Undecipherable
 from dragoman.seams.secret import Secret
 from dragoman.state.directory import DirectoryStore, OwnKey
 
-pytest.importorskip("cryptography")
+pytest.importorskip("cryptography", reason="needs the extra `encryption`")
 ROW = OwnKey("acme", "openai", b"", "", "…abcd", "me", 1.0)
 
 

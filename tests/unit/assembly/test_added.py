@@ -15,7 +15,7 @@ from dragoman.state.added import AddedEntry
 from dragoman.stores.address import PostgresUrl, database
 from tests.postgres import PostgresServer
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ async def test_a_start_restores_the_limits_of_keys_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until a start has ended nobody drains the journal, so whoever waits for that holds up the start."""
-    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     (tmp_path / "dragoman.yaml").write_text("stores: {sql: sqlite}\nproviders: {simulate: {enabled: true}}\n")
     monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
     gateway = Gateway(tmp_path / "dragoman.yaml")

@@ -20,7 +20,7 @@ from dragoman.seams.secret import Secret
 from dragoman.state.directory import OwnKey
 from dragoman.upstreams.wire import WireUpstream
 
-pytest.importorskip("cryptography")
+pytest.importorskip("cryptography", reason="needs the extra `encryption`")
 MASTER = "m" * 32
 CIPHER = Cipher(Secret(MASTER), (), lambda: bytes(16))
 

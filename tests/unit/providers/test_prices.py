@@ -192,8 +192,8 @@ def test_every_price_is_plausible() -> None:
 
 def test_bills_are_those_of_the_source() -> None:
     """Every model of genai-prices, at four times: the same sum as the library calculates."""
-    data = pytest.importorskip("genai_prices.data")
-    types = pytest.importorskip("genai_prices.types")
+    data = pytest.importorskip("genai_prices.data", reason="the table of prices is not installed")
+    types = pytest.importorskip("genai_prices.types", reason="the table of prices is not installed")
     hours = (datetime(2026, 11, 23, 2, tzinfo=UTC), datetime(2026, 11, 23, 12, tzinfo=UTC))
     days = (datetime(2026, 1, 2, 12, tzinfo=UTC), datetime(2027, 6, 1, 7, tzinfo=UTC))
     uses = [

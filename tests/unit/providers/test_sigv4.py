@@ -58,8 +58,8 @@ def botocores(
     url: str, headers: dict[str, str], body: bytes, key: AccessKey, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     auth = pytest.importorskip("botocore.auth", reason="botocore is not installed")
-    requests = pytest.importorskip("botocore.awsrequest")
-    credentials = pytest.importorskip("botocore.credentials")
+    requests = pytest.importorskip("botocore.awsrequest", reason="botocore is not installed")
+    credentials = pytest.importorskip("botocore.credentials", reason="botocore is not installed")
     moment = dt.datetime.fromtimestamp(NOW, dt.UTC).replace(tzinfo=None)
     monkeypatch.setattr(auth, "get_current_datetime", lambda *_, **__: moment)
     request = requests.AWSRequest("POST", url, data=body, headers=headers)

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-pytest.importorskip("genai_prices")
+pytest.importorskip("genai_prices", reason="the table of prices is not installed")
 
 from scripts.prices import LEFT_OUT, OWN, TABLE, UNITS, table
 

@@ -11,7 +11,7 @@ from dragoman.state.store import StoreFailed
 from dragoman.stores.directory_file import version
 from dragoman.stores.open import open_store
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 async def test_the_version_is_that_of_the_latest_change(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dragoman.server.app import App
 from dragoman.state.added import AddedEntry
 from tests.unit.turns.asking import Answer, Talk
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 class Office:

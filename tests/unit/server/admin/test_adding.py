@@ -16,7 +16,7 @@ from dragoman.server.admin import adding
 from dragoman.server.admin.adding import Adding, Change, Do
 from dragoman.state.added import AddedEntry, AddedKind
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.server.admin.test_keys import SETTINGS, Office, started
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dragoman.server.app import App
 from dragoman.state.store import StoreFailed
 from tests.unit.turns.asking import Answer, Talk
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 OPS = "the-key-of-the-operators"
 CHAT = {"model": "simulate/echo", "messages": [{"role": "user", "content": "hi"}]}

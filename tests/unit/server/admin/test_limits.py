@@ -17,7 +17,7 @@ from dragoman.server.admin.limits import OPERATIONS, source_of
 from dragoman.server.app import App
 from tests.unit.turns.asking import Answer, Talk
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 NOW = 1_795_446_278.5
 """2026-11-23, 15:04:38.5 UTC."""
 FILE = {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.server.admin.test_keys import OPS, SETTINGS, Office, started
 
-pytest.importorskip("cryptography")
+pytest.importorskip("cryptography", reason="needs the extra `encryption`")
 CANARY = "sk-the-canary-that-must-not-sing-0123456789"
 MASTER = "m" * 32
 PLACE = "/admin/tenants/acme/provider-keys/openai"

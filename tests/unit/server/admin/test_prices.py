@@ -14,7 +14,7 @@ from dragoman.gateway import Gateway
 from dragoman.server.app import App
 from tests.unit.turns.asking import Answer, Talk
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 class Office:

@@ -15,7 +15,7 @@ from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.server.ollama.made import MadeName
 from tests.unit.server.admin.test_keys import SETTINGS, Office, started
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 WHOLE, ANN, BOB = (f"the-key-of-{name}-0123" for name in ("whole", "ann", "bob"))
 KEYS: list[dict[str, Any]] = [
     *SETTINGS["auth"]["keys"],

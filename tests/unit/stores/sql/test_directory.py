@@ -12,7 +12,7 @@ from dragoman.state.directory import DirectoryStore, OwnKey, Row
 from dragoman.state.store import Store
 from dragoman.stores.open import open_store
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dragoman.upstreams.local.engine import EngineRefused
 from dragoman.upstreams.local.hibari import HibariModel, breaths
 from dragoman.upstreams.local.protocol import Options, Speak
 
-numpy = pytest.importorskip("numpy")
+numpy = pytest.importorskip("numpy", reason="needs the extra `embeddings`")
 
 
 def test_a_sentence_of_usual_length_is_left_alone() -> None:

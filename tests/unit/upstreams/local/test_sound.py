@@ -67,7 +67,10 @@ def test_what_is_too_long_or_silent_or_unwanted_ends_early(monkeypatch: pytest.M
 
 @pytest.mark.media_model
 def test_a_sample_that_lasts_a_second_takes_no_memory_for_all_of_it() -> None:
-    av, numpy = pytest.importorskip("av"), pytest.importorskip("numpy")
+    av, numpy = (
+        pytest.importorskip("av", reason="needs the extra `speech`"),
+        pytest.importorskip("numpy", reason="needs the extra `embeddings`"),
+    )
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream("pcm_u8", rate=1, layout="mono")

@@ -56,8 +56,10 @@ def test_a_silent_recording_is_left_once_it_is_cancelled(monkeypatch: pytest.Mon
     [1, 39, 40, 41, 159, 160, 200, 201, 16_000, 480_000, 480_040, 480_199, 480_200, 480_361, 1_000_003],
 )
 def test_a_spectrum_in_pieces_is_the_engine_s_own(length: int) -> None:
-    numpy = pytest.importorskip("numpy")
-    native = pytest.importorskip("faster_whisper.feature_extractor").FeatureExtractor()
+    numpy = pytest.importorskip("numpy", reason="needs the extra `embeddings`")
+    native = pytest.importorskip(
+        "faster_whisper.feature_extractor", reason="needs the extra `speech`"
+    ).FeatureExtractor()
     samples = numpy.random.default_rng(length).uniform(-1, 1, length).astype(numpy.float32)
     whole, pieces = native(samples), Spectra(native)(samples)
     assert pieces.shape == whole.shape
@@ -66,8 +68,12 @@ def test_a_spectrum_in_pieces_is_the_engine_s_own(length: int) -> None:
 
 
 def test_a_spectrum_takes_little_memory_and_is_left_once_it_is_cancelled() -> None:
-    numpy = pytest.importorskip("numpy")
-    spectra = Spectra(pytest.importorskip("faster_whisper.feature_extractor").FeatureExtractor())
+    numpy = pytest.importorskip("numpy", reason="needs the extra `embeddings`")
+    spectra = Spectra(
+        pytest.importorskip(
+            "faster_whisper.feature_extractor", reason="needs the extra `speech`"
+        ).FeatureExtractor()
+    )
     minutes = 5
     samples = numpy.zeros(minutes * 60 * 16_000, numpy.float32)
     tracemalloc.start()

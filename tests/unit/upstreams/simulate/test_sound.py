@@ -26,7 +26,7 @@ def test_a_standard_reader_opens_it() -> None:
 
 
 def test_mp3_is_silence_of_the_same_length() -> None:
-    av = pytest.importorskip("av")
+    av = pytest.importorskip("av", reason="needs the extra `speech`")
     with av.open(io.BytesIO(spoken(ASKED, "mp3", 0))) as file:
         frames = [frame.to_ndarray() for frame in file.decode(audio=0)]
     assert file is not None
