@@ -114,14 +114,13 @@ RECORDINGS: dict[str, tuple[Voice, Wire, int]] = {
 """The protocol, the provider's settings, and how many conversations there are at least."""
 
 
+@pytest.mark.wire
 @STREAMS
 @pytest.mark.parametrize("api", RECORDINGS)
 async def test_recorded_conversations(serve: Serve, provide: Provide, api: str, stream: bool) -> None:
     """Every recorded conversation with signatures, or with what the provider's own tools did: all of it comes
     back byte for byte, in its place.
     """
-    if not RECORDED.is_dir():
-        pytest.skip("the recordings are not here")
     voice, settings, least = RECORDINGS[api]
     provider = await provide(Whole({}))
     wrong: list[str] = []

@@ -186,7 +186,6 @@ def recorded(*apis: str) -> Iterator[tuple[str, ir.Request, int]]:
 
 @OWN_VOCABULARY
 @pytest.mark.wire
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recordings do not lie beside the repository")
 @pytest.mark.parametrize("api", ["openai.chat", "openai.responses"])
 def test_exact_counts_are_what_openai_counted(api: str) -> None:
     """But for prompts that the API adds to: hidden instructions, formats of answers."""
@@ -200,7 +199,6 @@ def test_exact_counts_are_what_openai_counted(api: str) -> None:
 
 
 @pytest.mark.wire
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recordings do not lie beside the repository")
 @pytest.mark.parametrize("api", ["openai.chat", "openai.responses", "anthropic.messages", "mistral.chat"])
 def test_estimates_of_tools_are_near(api: str) -> None:
     """Half of them within a quarter, whatever the maker writes around a tool."""
