@@ -27,7 +27,7 @@ TABLES: Final = {
 _IDS: Final = frozenset({"user_id", "team_id", "organization_id", "budget_id"})
 """Columns by which rows are found."""
 _LISTS: Final = frozenset({"models", "allowed_routes"})
-"""Columns that restrict: read in a wrong way, they would not."""
+"""Columns that restrict a key. If one of them could not be read, the key would get more than it had."""
 _OF_PRISMA: Final = frozenset(
     {"schema", "connection_limit", "pool_timeout", "pgbouncer", "statement_cache_size", "socket_timeout"}
 )

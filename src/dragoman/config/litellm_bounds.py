@@ -144,8 +144,8 @@ def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def budgets_for(name: str, stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return what `budgets_of` returns, if that has the budget that the setting `name` states, or whose
-    duration it states; {} otherwise.
+    """Return the result of `budgets_of` if it contains the budget to which the setting `name` belongs; {}
+    otherwise. name: a LiteLLM setting, the amount of a budget or its duration.
     """
     ours = next(
         (ours for setting, (duration, ours, _) in BUDGETS.items() if name in (setting, duration)), None

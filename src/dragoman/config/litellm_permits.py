@@ -133,7 +133,9 @@ def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[s
 
 
 def _operation_of(path: str) -> tuple[str, ...]:
-    """Return the operation of a path of LiteLLM, alone; () = it has none here. path: without its version."""
+    """Return the operation of a LiteLLM path as a tuple of one; () = Dragoman has no such operation. path:
+    the path without its version (`/v1`).
+    """
     _, sign, action = path.rpartition(":")
     if sign and path.startswith("/models/"):
         return (_OF_GEMINI[action],) if action in _OF_GEMINI else ()

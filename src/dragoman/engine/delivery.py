@@ -399,7 +399,9 @@ class Delivery:
         if (running := self.running) is not None:
             if (joint := running.joint) is None:
                 running.record.usage = usage
-            elif joint.stated is not None:  # else another attempt is about to continue, and has stated none
+            elif (
+                joint.stated is not None
+            ):  # None before the next attempt, which continues the answer, states any
                 running.record.usage = joint.stated
         if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
             exchange.changes += (_ESTIMATED,)

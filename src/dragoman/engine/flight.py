@@ -512,7 +512,7 @@ class Flight(msgspec.Struct, eq=False):
         if self._calling is not None:  # what became of the old key says nothing about the new one
             calling, self._calling = self._calling, None
             self.runtime.health.abandoned(calling)
-        if self.delivery.meter is not None:  # else it would stand in the way of the next call at its limits
+        if self.delivery.meter is not None:  # frees the refused call's place at its limits for the next call
             self.delivery.meter.left(record)
         return True
 

@@ -427,8 +427,8 @@ class Meter:
         return True
 
     def _keep(self, found: Reservation, now: float) -> bool:
-        """Keep what is reserved for the exchange, and return True. If the exchange was accounted for
-        meanwhile, free it, because nobody else would, and return False.
+        """Keep a reservation for the exchange, and return True. If the exchange was accounted for while the
+        reservation was made, free the reservation and return False.
         """
         if self.closed:
             self._settle(found, {}, now)

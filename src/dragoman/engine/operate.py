@@ -393,8 +393,8 @@ class Pieces:
 
 
 async def note_begun(attempt: Attempt) -> None:
-    """Record what the request asks for, because its answer is about to begin: then the request is forgotten,
-    and the answer may state nothing, or break off.
+    """Record what the request asks for before its answer begins. Afterwards the request's words are freed,
+    and the answer may state no usage, or break off.
     """
     if attempt.delivery.meter is not None:
         asked, rates = attempt.asked, attempt.rates()
