@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -56,12 +57,13 @@ class Caller(msgspec.Struct, frozen=True):
     name: the name of the client's key, which logs show; a client without a key has a reserved name
     (`is_reserved`). The gateway stores the client's data under this name: a new key with the name of an old
     key finds the data that was stored for the old key. models: the model names that the client may use, None
-    = all. scopes: the kinds of paths that the client may call. key: the id of a key that the database keeps;
-    None = the key is stated in the configuration, or the client has no key. tenant, team, user: the names of
-    the tenant, the team and the user that the key belongs to; None = it belongs to none. may: what else the
-    client may use. tags: the tags that each request of the client gets. limits: the limits of the key, its
-    user, its team and its tenant; the configuration's general limits apply in addition. expires: the time
-    from which the key is refused, in Unix seconds; None = never.
+    = all. scopes: the kinds of paths that the client may call. scopes_in_tenant: of "read" and "admin", those
+    that the client has only for its own tenant (`scopes_of`); `scopes` does not contain them. key: the id of
+    a key that the database keeps; None = the key is stated in the configuration, or the client has no key.
+    tenant, team, user: the names of the tenant, the team and the user that the key belongs to; None = it
+    belongs to none. may: what else the client may use. tags: the tags that each request of the client gets.
+    limits: the limits of the key, its user, its team and its tenant; the configuration's general limits apply
+    in addition. expires: the time from which the key is refused, in Unix seconds; None = never.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Caller(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     expires: float | None = None
+    scopes_in_tenant: frozenset[Scope] = frozenset()
 
     def may_use(self, model: str) -> bool:
         return self.models is None or model in self.models
@@ -95,8 +98,17 @@ class Caller(msgspec.Struct, frozen=True):
         is not checked.
         """
         if scope not in self.scopes:
-            return _BARRED[scope]
+            return _BARRED_IN_TENANT if scope in self.scopes_in_tenant else _BARRED[scope]
         return None if face is None or scope != "inference" else self.may_speak(face)
+
+
+def scopes_of(stated: Iterable[Scope], tenant: str | None) -> tuple[frozenset[Scope], frozenset[Scope]]:
+    """Return (`Caller.scopes`, `Caller.scopes_in_tenant`) for a key. A key that belongs to a tenant never
+    reads or administers the whole gateway, only what belongs to its tenant. stated: the scopes of the key.
+    tenant: the name of the key's tenant, None = it belongs to none.
+    """
+    scopes = frozenset(stated)
+    return (scopes, frozenset()) if tenant is None else (scopes & INFERENCE, scopes - INFERENCE)
 
 
 ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}))
@@ -146,3 +158,9 @@ _BARRED: Final[dict[Scope, ir.Fault]] = {
     )
     for scope in ("inference", "read", "admin")
 }
+_BARRED_IN_TENANT: Final = ir.Fault(
+    "permission",
+    "This path is about the whole gateway. A key that belongs to a tenant reads and administers only what "
+    "belongs to its tenant.",
+    code="insufficient_scope",
+)

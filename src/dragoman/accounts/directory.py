@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.caller import Caller, Scope
+from dragoman.accounts.caller import Caller, Scope, scopes_of
 from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
@@ -200,6 +200,28 @@ class Directory:
         rights = narrowed(rights, owner, entry, self.declared.groups, self.declared.limits_of)
         return within_regions(rights, self.declared.regions), tenant
 
+    def tenant_of(self, entry: Permitted, team: str | None = None, user: str | None = None) -> str | None:
+        """Return the name of the tenant that an entry belongs to, by the rules of `rights`. None = it belongs
+        to none, or that tenant was removed, even if a new tenant has the same name. entry: of a key, a team
+        or a user. team, user: as in `rights`.
+        """
+        members: tuple[tuple[RowKind, str | None], ...] = ("users", user), ("teams", team)
+        owners = [entry, *(self._meant(kind, name, [entry]) for kind, name in members if name is not None)]
+        tenant = next((one.tenant for one in owners if one is not None and one.tenant is not None), None)
+        saying = [one for one in owners if one is not None and one.tenant == tenant]
+        return None if tenant is None or self._meant("tenants", tenant, saying) is None else tenant
+
+    def tenant_of_key(self, name: str) -> str | None:
+        """Return the name of the tenant that a key of the database belongs to, as `tenant_of` does. None also
+        if the database has no key of this name. A revoked key still belongs to its tenant.
+        """
+        digest, _ = self._digests.get(name, (None, None))
+        packed = None if digest is None else self._keys.get(digest)
+        if packed is None:
+            return None
+        entry = msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
+        return self.tenant_of(entry, entry.team, entry.user)
+
     def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
         """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, team and user with
         these names. None as an id = no name is given, there is no such entry, or the entry has no id (see
@@ -256,7 +278,7 @@ class Directory:
         ends = entry.expires
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
-        scopes: frozenset[Scope] = frozenset(entry.scopes)  # type: ignore[arg-type]
+        scopes, in_tenant = scopes_of(msgspec.convert(entry.scopes, tuple[Scope, ...]), tenant)
         return Caller(
             name,
             rights.models,
@@ -269,6 +291,7 @@ class Directory:
             rights.tags,
             rights.limits,
             ends,
+            in_tenant,
         )
 
 

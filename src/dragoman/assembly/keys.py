@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS, Caller
+from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS, Caller, scopes_of
 from dragoman.accounts.directory import Declared, Directory, disabled
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ClientKeys, Key, is_loopback
@@ -114,10 +114,11 @@ def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
     rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)
     if rights.disabled is not None:
         return disabled(name, rights.disabled)
+    scopes, in_tenant = scopes_of(key.scopes, tenant)
     return Caller(
         name,
         rights.models,
-        frozenset(key.scopes),
+        scopes,
         None,
         tenant,
         key.team,
@@ -125,4 +126,5 @@ def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
         rights.may,
         rights.tags,
         rights.limits,
+        scopes_in_tenant=in_tenant,
     )

@@ -63,17 +63,18 @@ def _first(name: str) -> str | None:
 
 
 def _configured(found: Loaded) -> str | None:
-    """Return a valid key with the scope `admin` that the configuration states in full (not by its hash). If
-    no keys are configured at all, return the client key that `dragoman serve` has created. None = there is
+    """Return a valid key with the scope `admin` that the configuration states in full (not by its hash), and
+    that belongs to no tenant. If no keys are configured at all, return the client key that `dragoman serve`
+    has created. None = there is
     neither.
     """
     if not found.config.auth.keys:
         return kept(found.home)
-    now = SYSTEM.now()
+    config, now = found.config, SYSTEM.now()
     able = [
         one
-        for one in found.config.auth.keys
-        if "admin" in one.scopes and (one.expires is None or one.expires > now)
+        for one in config.auth.keys
+        if "admin" in one.scopes and (one.expires is None or one.expires > now) and not config.tenant_of(one)
     ]
     return next((one.key.reveal() for one in able if one.key is not None), None)
 

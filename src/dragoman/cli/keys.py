@@ -77,8 +77,10 @@ def create(
     made = ask(asked, _PATH, method="POST", body=body)
     _show_made(terminal, made, f"{clean(name)} is made")
     warn(terminal, made)
-    if not {"read", "admin"}.isdisjoint(made["scopes"]) and (owner := belongs(made)) is not None:
-        terminal.note("warn", f"it may look at the whole gateway, also at what is not of {owner}")
+    looks = not {"read", "admin"}.isdisjoint(made["scopes"])
+    if looks and made["tenant"] is None and (owner := belongs(made)) is not None:
+        # The gateway does not say here whether the team or the user belongs to a tenant.
+        terminal.note("warn", f"unless {owner} is part of a tenant, it may look at the whole gateway")
 
 
 @command.command("list", examples=("dragoman keys list", "dragoman keys list --json"))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from dragoman.config.accounts import Auth, Team, Tenant, User
+from dragoman.config.accounts import Auth, ClientKey, Team, Tenant, User
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
@@ -623,3 +623,10 @@ class Config(Section, frozen=True):
     """Whether providers are asked to count the tokens of a prompt."""
     stream_usage: Annotated[Literal["asked", "always"], about(env="DRAGOMAN_STREAM_USAGE")] = "asked"
     """When a stream ends with token usage: if the client asked for it, or always."""
+
+    def tenant_of(self, key: ClientKey) -> str | None:
+        """Return the name of the tenant that a client key belongs to: the tenant that the key states, else
+        that of its user, else that of its team. None = it belongs to none.
+        """
+        owners = self.users.get(key.user or ""), self.teams.get(key.team or "")
+        return key.tenant or next((one.tenant for one in owners if one is not None and one.tenant), None)

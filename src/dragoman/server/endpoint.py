@@ -74,11 +74,13 @@ Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 class Handler(msgspec.Struct, frozen=True):
     """The handler of one method of an endpoint. run: answers a request. takes_body: how the body of the
-    request is read (`Bodies`).
+    request is read (`Bodies`). for_tenants: of a handler for operators, True = a key that belongs to a tenant
+    may call it, too, and the handler then shows and changes only what belongs to this tenant.
     """
 
     run: Handle
     takes_body: Bodies = ""
+    for_tenants: bool = False
 
 
 class Endpoint(msgspec.Struct, frozen=True):

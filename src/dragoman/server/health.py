@@ -50,8 +50,8 @@ class HealthApi:
         """Whether this client gets the details of the gateway's health. At the Unix socket every client does.
         At the public door no client does if `server.admin_port` is set. Else a client does: without a key if
         only this machine can connect and the gateway has no keys (`ANYONE`); with a key of the configuration
-        that belongs to no tenant; or with any key that has the scope `read` or `admin`. Only a key in a
-        header counts.
+        that belongs to no tenant; or with another key that belongs to no tenant and has the scope `read` or
+        `admin`. Only a key in a header counts.
 
         Details tell about all tenants: the names of all providers, what they refused and why, and how much is
         counted and stored. So a key that was given to somebody with only the scope `inference` does not get

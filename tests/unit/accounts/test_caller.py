@@ -35,6 +35,15 @@ def test_a_protocol_of_an_administrator_does_not_matter_below_admin() -> None:
     assert ops.barred("admin", "openai_chat") is None
 
 
+def test_a_tenants_key_is_told_why_it_may_not_administer_everything() -> None:
+    boss = Caller("boss", tenant="acme", scopes_in_tenant=frozenset({"admin"}))
+    refused, unheld = boss.barred("admin"), boss.barred("read")
+    assert refused is not None
+    assert unheld is not None
+    assert "only what belongs to its tenant" in refused.message
+    assert "needs a key with the scope 'read'" in unheld.message
+
+
 def test_models() -> None:
     assert Caller("a").may_use("x")
     assert not Caller("a", Grants(["y"])).may_use("x")

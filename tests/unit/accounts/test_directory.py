@@ -107,6 +107,26 @@ def test_a_holder_that_is_made_again_is_another_one() -> None:
     directory.take([moved, key("cid", "c", team="lab", team_id="m")])
     assert code(found(directory, "b") or UNKNOWN) == "key_disabled"
     assert code(found(directory, "c") or UNKNOWN) == "cid"
+    assert [directory.tenant_of_key(one) for one in ("ann", "bob", "new", "cid")] == [
+        None,
+        None,
+        "acme",
+        "acme",
+    ]
+
+
+def test_the_tenant_of_a_key_and_what_it_may_look_at() -> None:
+    directory = of(
+        *(holder("tenants", "acme"), holder("teams", "lab", tenant="acme"), holder("users", "eve")),
+        key("ann", "a", team="lab", user="eve", scopes=("inference", "admin")),
+        key("bob", "b", user="eve", scopes=("read",)),
+    )
+    assert [directory.tenant_of_key(one) for one in ("ann", "bob", "none")] == ["acme", None, None]
+    ann, bob = found(directory, "a"), found(directory, "b")
+    assert isinstance(ann, Caller)
+    assert isinstance(bob, Caller)
+    assert (ann.scopes, ann.scopes_in_tenant) == ({"inference"}, {"admin"})
+    assert (bob.scopes, bob.scopes_in_tenant) == ({"read"}, frozenset())
 
 
 def test_holders_without_an_id_are_known_by_their_names() -> None:

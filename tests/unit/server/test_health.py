@@ -45,8 +45,8 @@ async def test_details_are_told_on_the_operators_port_if_they_have_one(
         ({}, True),
         ({"scopes": ["read"]}, True),
         ({"scopes": ["inference"], "tenant": "acme"}, False),
-        ({"scopes": ["inference", "read"], "tenant": "acme"}, True),
-        ({"scopes": ["admin"], "tenant": "acme"}, True),
+        ({"scopes": ["inference", "read"], "tenant": "acme"}, False),
+        ({"scopes": ["admin"], "tenant": "acme"}, False),
     ],
 )
 async def test_a_tenant_learns_nothing_of_others(tmp_path: Path, stated: dict[str, Any], told: bool) -> None:

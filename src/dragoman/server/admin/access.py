@@ -14,27 +14,34 @@ from collections.abc import Mapping
 from typing import Final
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYONE, Caller
+from dragoman.accounts.caller import ANYONE, Caller, Scope
 from dragoman.accounts.keys import is_loopback, passed_on
 from dragoman.server.endpoint import Endpoint
 from dragoman.server.head import Head
 
-_LOOKING: Final = frozenset({"GET", "HEAD"})
+_SHOWING: Final = frozenset({"GET", "HEAD"})
 """The methods for which the scope `read` is enough below /admin."""
+_LOOKING: Final[frozenset[Scope]] = frozenset({"read", "admin"})
+_CHANGING: Final[frozenset[Scope]] = frozenset({"admin"})
+"""The scopes of which a client needs one: to look, and to change something."""
 _OWN_SITES: Final = frozenset({"none", "same-origin"})
 """Values of the header `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
 
 
 def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
     """Return the fault if the client may not call this endpoint; None = it may. For GET and HEAD below
-    /admin, the scope `read` is enough. A client without a key may call paths below /admin only if `refusal`
-    allows it.
+    /admin, the scope `read` is enough. A key that belongs to a tenant may call only the operations there that
+    are `for_tenants`. A client without a key may call paths below /admin only if `refusal` allows it.
     """
-    looks = endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes
-    fault = None if looks else caller.barred(endpoint.scope, None if endpoint.faceless else head.face)
-    if fault is None and caller is ANYONE and endpoint.scope == "admin":
-        return refusal(head)
-    return fault
+    if endpoint.scope != "admin":
+        return caller.barred(endpoint.scope, None if endpoint.faceless else head.face)
+    wanted = _LOOKING if head.method in _SHOWING else _CHANGING
+    handler = endpoint.methods.get("GET" if head.method == "HEAD" else head.method)
+    for_tenants = handler is not None and handler.for_tenants
+    held = caller.scopes | caller.scopes_in_tenant if for_tenants else caller.scopes
+    if held.isdisjoint(wanted):
+        return caller.barred(next(iter(wanted & caller.scopes_in_tenant), "admin"))
+    return refusal(head) if caller is ANYONE else None
 
 
 def refusal(head: Head) -> ir.Fault | None:

@@ -42,7 +42,9 @@ class Path(msgspec.Struct):
 
 
 class Index(msgspec.Struct):
-    """All operations. worker: the number of the worker that answers. workers: how many workers there are."""
+    """The operations: all, or those for the keys of tenants if the client's key belongs to a tenant. worker:
+    the number of the worker that answers. workers: how many workers there are.
+    """
 
     version: str
     worker: int
@@ -72,7 +74,7 @@ class RotationList(msgspec.Struct):
 
 
 _OWN: Final = (
-    Operation("GET", "/admin", "index", "What there is.", Index),
+    Operation("GET", "/admin", "index", "What there is.", Index, for_tenants=True),
     Operation("GET", "/admin/openapi.json", "openapi", "This description, OpenAPI 3.1."),
     Operation("GET", "/admin/audit", "list_audit", "The changes, the latest first.", AuditList, query=Wanted),
     Operation(
@@ -119,7 +121,9 @@ class AdminApi:
         yield from endpoints(holders.HoldersApi(self._registry, self.audit), holders.OPERATIONS)
 
     async def index(self, asked: Asked) -> Told:
-        paths = [Path(one.method, one.path, one.summary) for one in OPERATIONS]
+        tenant = asked.request.caller.tenant
+        shown = [one for one in OPERATIONS if tenant is None or one.for_tenants]
+        paths = [Path(one.method, one.path, one.summary) for one in shown]
         return Told(Index(__version__, self._gateway.worker, self._gateway.workers, paths))
 
     async def openapi(self, asked: Asked) -> Told:

@@ -21,7 +21,9 @@ from dragoman.server.admin.registry import (
     missing,
     refused,
     require_name,
+    taken,
 )
+from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
 from dragoman.state.directory import HolderEntry, Row, RowKind
 from dragoman.turns.keeping import reachable
 
@@ -70,18 +72,29 @@ class RemovedHolder(msgspec.Struct):
 
 def _operations(kind: RowKind) -> tuple[Operation, ...]:
     noun, one = NOUNS[kind], f"/admin/{kind}/{{name}}"
+    changes = kind != "tenants"  # a tenant does not change what it may do itself
     return (
-        Operation("GET", f"/admin/{kind}", f"list_{kind}", f"All {kind}, by name.", HolderList, query=Wanted),
-        Operation("GET", one, f"show_{noun}", f"One {noun}.", HolderObject, tagged=True),
+        Operation(
+            *("GET", f"/admin/{kind}", f"list_{kind}", f"All {kind}, by name.", HolderList),
+            query=Wanted,
+            for_tenants=True,
+        ),
+        Operation(
+            *("GET", one, f"show_{noun}", f"One {noun}.", HolderObject),
+            tagged=True,
+            for_tenants=True,
+        ),
         Operation(
             *("PUT", one, f"put_{noun}", f"Make a {noun}, or replace all its settings."),
             *(HolderObject, PermissionWish),
             tagged=True,
+            for_tenants=changes,
         ),
         Operation(
             *("DELETE", one, f"delete_{noun}", f"Remove a {noun}. Keys that belong to it are refused."),
             RemovedHolder,
             tagged=True,
+            for_tenants=changes,
         ),
     )
 
@@ -134,28 +147,32 @@ class HoldersApi:
 
     async def _list(self, kind: RowKind, asked: Asked) -> Told:
         wanted: Wanted = asked.query
-        after = wanted.after or ""
-        own = self._of_configuration(kind)
-        rows = await self._registry.page(kind, after, wanted.limit + 1 + len(own))
+        after, caller = wanted.after or "", asked.request.caller
+        own = {n: one for n, one in self._of_configuration(kind).items() if admits(caller, _tenant_of(one))}
+        rows = await page_within(caller, self._registry, kind, after, wanted.limit + 1 + len(own))
         found = {row.name: self._told(kind, row) for row in rows}
         found |= {name: one for name, one in own.items() if name > after}
         whole = [found[name] for name in sorted(found)]
         return Told(HolderList(whole[: wanted.limit], len(whole) > wanted.limit))
 
     async def _show(self, kind: RowKind, asked: Asked) -> Told:
-        name = asked.params["name"]
-        if (own := self._of_configuration(kind).get(name)) is not None:
+        name, caller = asked.params["name"], asked.request.caller
+        own = self._of_configuration(kind).get(name)
+        if own is not None and admits(caller, _tenant_of(own)):
             return Told(own)
-        row = await self._registry.find(kind, name)
+        row = None if own is not None else await self._registry.find(kind, name)
         if row is None:
             raise missing(kind, name)
+        require_within(caller, self._registry, row)
         return Told(self._told(kind, row), _tag(row))
 
     async def _put(self, kind: RowKind, asked: Asked) -> Told:
-        name, wish, who = asked.params["name"], asked.body, author(asked)
+        name, who = asked.params["name"], author(asked)
+        wish = kept_within(asked.request.caller, self._registry, asked.body)
         now = self._registry.gateway.seams.now()
 
         def decide(before: Row | None) -> Written:
+            self._require_free(kind, name, before, asked)
             self._require(kind, name, before, asked)
             self._registry.check(wish)
             if kind == "tenants" and wish.tenant is not None:
@@ -229,11 +246,27 @@ class HoldersApi:
         if providers:
             await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
 
+    def _require_free(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
+        """Raise RequestFailed (409) if the entry of this name belongs to another tenant than the client."""
+        own, caller = self._of_configuration(kind).get(name), asked.request.caller
+        if own is not None:
+            free = admits(caller, _tenant_of(own))
+        else:
+            free = before is None or admits(caller, self._registry.tenant_of(before))
+        if not free:
+            raise taken(kind, name, "")
+
     def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
-        if name in self._of_configuration(kind):
-            raise declared(kind, name)
-        headers = asked.request.headers
+        """Raise RequestFailed if an entry must not be changed: 404 if it belongs to another tenant than the
+        client, 409 if the configuration declares it, and 404 or 412 for a wrong `If-Match`. before: the row
+        to change, None = there is none.
+        """
+        headers, caller = asked.request.headers, asked.request.caller
+        own = self._of_configuration(kind).get(name)
+        if own is not None:
+            raise declared(kind, name) if admits(caller, _tenant_of(own)) else missing(kind, name)
         if before is not None:
+            require_within(caller, self._registry, before)
             tags.require(headers, _tag(before))
         elif "if-match" in headers:
             raise missing(kind, name)
@@ -269,6 +302,13 @@ class HoldersApi:
             warnings=self._registry.warnings(entry),
             **permitted(entry),
         )
+
+
+def _tenant_of(told: HolderObject) -> str | None:
+    """Return the name of the tenant that sees an entry: that of a tenant itself, or else the one that the
+    team or user belongs to. None = only operators see it.
+    """
+    return told.name if told.object == "tenant" else told.tenant
 
 
 def _noted(told: HolderObject) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from dragoman.server.admin.registry import (
     refused,
     taken,
 )
+from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
 from dragoman.state.directory import KeyEntry, Permitted, Row
 from dragoman.turns.keeping import reachable
 
@@ -128,20 +129,37 @@ class KeyList(msgspec.Struct):
 
 
 OPERATIONS: Final = (
-    Operation("GET", _LIST, "list_keys", "All client keys, by name.", KeyList, query=Wanted),
-    Operation("POST", _LIST, "create_key", "Make a key. It is shown in this answer only.", MadeKey, NewKey),
-    Operation("GET", _ONE, "show_key", "One key, without the key itself.", KeyObject, tagged=True),
+    Operation(
+        *("GET", _LIST, "list_keys", "All client keys, by name.", KeyList),
+        query=Wanted,
+        for_tenants=True,
+    ),
+    Operation(
+        *("POST", _LIST, "create_key", "Make a key. It is shown in this answer only.", MadeKey, NewKey),
+        for_tenants=True,
+    ),
+    Operation(
+        *("GET", _ONE, "show_key", "One key, without the key itself.", KeyObject),
+        tagged=True,
+        for_tenants=True,
+    ),
     Operation(
         *("PUT", _ONE, "update_key", "Replace all settings of a key; the key itself stays."),
         *(KeyObject, KeyWish),
         tagged=True,
+        for_tenants=True,
     ),
     Operation(
         *("POST", f"{_ONE}/rotate", "rotate_key", "Make a new key of the same name; also of a revoked one."),
         *(MadeKey, Rotation),
         tagged=True,
+        for_tenants=True,
     ),
-    Operation("DELETE", _ONE, "revoke_key", "Refuse a key for good, on all servers.", KeyObject, tagged=True),
+    Operation(
+        *("DELETE", _ONE, "revoke_key", "Refuse a key for good, on all servers.", KeyObject),
+        tagged=True,
+        for_tenants=True,
+    ),
 )
 
 
@@ -154,12 +172,13 @@ class KeysApi:
 
     async def list_keys(self, asked: Asked) -> Told:
         wanted: Wanted = asked.query
-        after = wanted.after or ""
-        rows = await self._registry.page("keys", after, wanted.limit + 1)
+        after, caller = wanted.after or "", asked.request.caller
+        rows = await page_within(caller, self._registry, "keys", after, wanted.limit + 1)
         used = await self._last_used(rows)
         found = [told for row in rows if not _is_past(told := self._told(row, used))]
         # A key of the configuration shadows no more than one stored key, so no name is passed by.
-        keys = self._registry.config.auth.keys
+        config = self._registry.config
+        keys = [key for key in config.auth.keys if admits(caller, config.tenant_of(key))]
         own = sorted({key.client: key for key in reversed(keys) if key.client > after}.items())
         names = {key.name for key in found}
         whole = [*found, *(self._declared(key) for name, key in own if name not in names)]
@@ -168,17 +187,20 @@ class KeysApi:
         return Told(KeyList(whole[: wanted.limit], more))
 
     async def show_key(self, asked: Asked) -> Told:
-        name = asked.params["name"]
+        name, caller = asked.params["name"], asked.request.caller
         row = await self._registry.find("keys", name)
+        if row is not None:
+            require_within(caller, self._registry, row)
         if row is not None and not _is_past(told := self._told(row, await self._last_used([row]))):
             return Told(told, _tag(row))
-        for key in self._registry.config.auth.keys:
-            if key.client == name:
+        config = self._registry.config
+        for key in config.auth.keys:
+            if key.client == name and admits(caller, config.tenant_of(key)):
                 return Told(self._declared(key))
         raise missing("keys", name)
 
     async def create_key(self, asked: Asked) -> Told:
-        wish: NewKey = asked.body
+        wish: NewKey = kept_within(asked.request.caller, self._registry, asked.body)
         key = None if wish.hash is not None else self._minted()
         digest = _digest(wish.hash) if key is None else minting.digest(key)
         shown = "…" if key is None else minting.shown(key)
@@ -192,7 +214,8 @@ class KeysApi:
             self._require_own(wish.name)
             if before is not None:
                 was = msgspec.json.decode(before.text or b"{}", type=KeyEntry)
-                more = " (it was revoked: rotate makes it anew)" if was.revoked is not None else ""
+                own = admits(asked.request.caller, self._registry.tenant_of(before))
+                more = " (it was revoked: rotate makes it anew)" if was.revoked is not None and own else ""
                 raise taken("keys", wish.name, more)
             if self._registry.gateway.client_keys.knows(digest):
                 raise RequestFailed(_SAME)
@@ -206,7 +229,7 @@ class KeysApi:
         return Told(_made(told, key), _tag(changed.after))
 
     async def update_key(self, asked: Asked) -> Told:
-        wish: KeyWish = asked.body
+        wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
         now = self._now()
 
         def change(row: Row, entry: KeyEntry) -> Written:
@@ -255,11 +278,13 @@ class KeysApi:
         raises, 404 for an unknown key, 409 for a key that only the configuration declares, 412 if `If-Match`
         does not have the key's ETag.
         """
-        name, who = asked.params["name"], author(asked)
+        name, who, caller = asked.params["name"], author(asked), asked.request.caller
 
         def decide(before: Row | None) -> Written:
             if before is None:
-                raise declared("keys", name) if self._is_declared(name) else missing("keys", name)
+                seen = self._is_declared(name) and caller.tenant is None
+                raise declared("keys", name) if seen else missing("keys", name)
+            require_within(caller, self._registry, before)
             tags.require(asked.request.headers, _tag(before))
             written: Written = change(before, msgspec.json.decode(before.text or b"{}", type=KeyEntry))
             return written

@@ -10,9 +10,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.directory import Directory
 from dragoman.accounts.limits import NANO, Limit, Standing, Subject
 from dragoman.accounts.windows import mark_of, prefix_of
 from dragoman.assembly.core import Core
+from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import held_limits
 from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.tree import join
@@ -22,6 +25,7 @@ from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
 from dragoman.server.admin.pages import Wanted, page
 from dragoman.state.counters import Counter, Resource, Window, read, span
+from dragoman.state.directory import RowKind
 
 
 class LimitObject(msgspec.Struct):
@@ -76,11 +80,13 @@ class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
     whose: str | None = None
 
 
+_HOLDERS: Final[Mapping[Subject, RowKind]] = {"team": "teams", "user": "users"}
 _LIMIT: Final = "/admin/limits/{name}"
 OPERATIONS: Final = (
     Operation(
         *("GET", "/admin/limits", "list_limits", "How full the limits are, the fullest first.", LimitList),
         query=LimitsWanted,
+        for_tenants=True,
     ),
     Operation(
         *("GET", _LIMIT, "show_limit", "One limit that was added.", AddedObject), tagged=True, slashes=True
@@ -105,9 +111,33 @@ class LimitsApi:
             if query.name in (None, row.name)
             and query.scope in (None, row.scope)
             and query.whose in (None, row.whose)
+            and self._admits(asked.request.caller, row)
         ]
         data, more = page(wanted, query, lambda row: row.id)
         return Told(LimitList(data, more))
+
+    def _admits(self, caller: Caller, row: LimitObject) -> bool:
+        """Whether a client may see a counter. A client that belongs to a tenant sees only those that count
+        its tenant alone, or one key, team or user of its tenant.
+        """
+        if caller.tenant is None:
+            return True
+        return row.whose is not None and self._tenant_of(row.scope, row.whose) == caller.tenant
+
+    def _tenant_of(self, scope: Subject, name: str) -> str | None:
+        """Return the name of the tenant that alone uses what a limit of this scope counts under this name;
+        None = there is no such tenant.
+        """
+        if scope == "tenant":
+            return name
+        following, config = self._gateway.following, self._gateway.config
+        directory = Directory(declared_of(config)) if following is None else following.directory
+        if scope == "key":
+            stated = next((key for key in config.auth.keys if key.client == name), None)
+            return directory.tenant_of_key(name) if stated is None else config.tenant_of(stated)
+        kind: RowKind | None = _HOLDERS.get(scope)
+        owner = None if kind is None else directory.holder(kind, name)
+        return None if owner is None else directory.tenant_of(owner)
 
     async def show_limit(self, asked: Asked) -> Told:
         return await self._added.show("limits", asked)

@@ -15,7 +15,7 @@ from dragoman.exchange import Exchange
 from dragoman.server.admin import problems, reading
 from dragoman.server.admin.audit import Author
 from dragoman.server.client import HttpClient
-from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
@@ -58,7 +58,7 @@ class Operation(msgspec.Struct, frozen=True):
     line for readers. answer: the type of its answer, None = any JSON object. body, query: the types that the
     client's body and query must have; None = the client sends none; Any = any JSON, which `about` then
     describes. tagged: answers can have an ETag, and changes accept If-Match. slashes: as in `Endpoint`, the
-    same for all operations of a path.
+    same for all operations of a path. for_tenants: as in `Handler`.
     """
 
     method: Method
@@ -71,6 +71,7 @@ class Operation(msgspec.Struct, frozen=True):
     about: str = ""
     tagged: bool = False
     slashes: bool = False
+    for_tenants: bool = False
 
 
 def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoint]:
@@ -82,7 +83,8 @@ def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoi
     for one in operations:
         run = partial(_answer, one, getattr(owner, one.name))
         # Also a POST without a body is read as JSON: a page of another origin then has to ask before.
-        handler = Handler(run, takes_body="json" if one.method in {"POST", "PUT"} else "")
+        takes: Bodies = "json" if one.method in {"POST", "PUT"} else ""
+        handler = Handler(run, takes, one.for_tenants)
         found.setdefault(one.path, {})[one.method] = handler
         slashed |= {one.path} if one.slashes else set()
     for path, methods in found.items():

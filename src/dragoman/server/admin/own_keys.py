@@ -17,7 +17,8 @@ from dragoman.seams.extras import command
 from dragoman.seams.secret import Secret
 from dragoman.server.admin.audit import Audit
 from dragoman.server.admin.operation import Asked, Operation, Told, author
-from dragoman.server.admin.registry import Registry, Written, refused
+from dragoman.server.admin.registry import Registry, Written, refused, unknown
+from dragoman.server.admin.within_tenant import admits
 from dragoman.state.directory import OwnKey
 from dragoman.turns.keeping import reachable
 
@@ -74,9 +75,18 @@ class RemovedOwnKey(msgspec.Struct):
 
 
 OPERATIONS: Final = (
-    Operation("GET", _LIST, "list_own_keys", "Keys of providers that tenants have brought.", OwnKeyList),
-    Operation("PUT", _ONE, "put_own_key", "Keep a tenant's key, encrypted.", OwnKeyObject, OwnKeyWish),
-    Operation("DELETE", _ONE, "delete_own_key", "Remove a tenant's key.", RemovedOwnKey),
+    Operation(
+        *("GET", _LIST, "list_own_keys", "Keys of providers that tenants have brought.", OwnKeyList),
+        for_tenants=True,
+    ),
+    Operation(
+        *("PUT", _ONE, "put_own_key", "Keep a tenant's key, encrypted.", OwnKeyObject, OwnKeyWish),
+        for_tenants=True,
+    ),
+    Operation(
+        *("DELETE", _ONE, "delete_own_key", "Remove a tenant's key.", RemovedOwnKey),
+        for_tenants=True,
+    ),
     Operation(
         *("POST", f"{_LIST}/reencrypt", "reencrypt_own_keys", "Encrypt all with the current master key."),
         Reencrypted,
@@ -93,10 +103,13 @@ class OwnKeysApi:
 
     async def list_own_keys(self, asked: Asked) -> Told:
         rows = await reachable(self._registry.following.store.own_keys())
-        return Told(OwnKeyList([_told(row) for row in rows]))
+        caller = asked.request.caller
+        return Told(OwnKeyList([_told(row) for row in rows if admits(caller, row.tenant)]))
 
     async def put_own_key(self, asked: Asked) -> Told:
         tenant, provider = asked.params["name"], asked.params["provider"]
+        if not admits(asked.request.caller, tenant):
+            raise unknown("tenants", tenant)
         self._registry.require_known("tenants", tenant)
         if provider not in self._registry.config.providers.named:
             raise refused(f"there is no provider {provider[:64]!r} in the configuration", "provider")
@@ -120,6 +133,8 @@ class OwnKeysApi:
 
     async def delete_own_key(self, asked: Asked) -> Told:
         tenant, provider = asked.params["name"], asked.params["provider"]
+        if not admits(asked.request.caller, tenant):
+            raise unknown("tenants", tenant)
         if not await reachable(self._registry.following.store.drop_own(tenant, provider)):
             text = f"The tenant {tenant[:128]!r} has no key for {provider[:64]!r}."
             raise RequestFailed(ir.Fault("not_found", text, "provider_key_not_found", "provider"))

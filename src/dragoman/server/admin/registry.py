@@ -27,7 +27,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem, RequestFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import shown
-from dragoman.state.directory import Row, RowKind
+from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind
 from dragoman.turns.keeping import reachable
 
 LONGEST: Final = 200
@@ -114,6 +114,18 @@ class Registry:
         following = self.gateway.following
         return () if following is None else await reachable(following.store.page(kind, after, limit))
 
+    def tenant_of(self, row: Row) -> str | None:
+        """Return the name of the tenant that the entry of a row belongs to, as `Directory.tenant_of` does. A
+        tenant belongs to itself.
+        """
+        if row.kind == "tenants":
+            return row.name
+        directory = self.following.directory
+        if row.kind == "keys":
+            key = msgspec.json.decode(row.text or b"{}", type=KeyEntry)
+            return directory.tenant_of(key, key.team, key.user)
+        return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
+
     async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
         """Change one row. decide: returns what to write; it is called again if somebody else changes a row
         meanwhile. Raises RequestFailed: what `decide` raises, 400 for an invalid name or an entry that is too
@@ -195,7 +207,7 @@ class Registry:
         nothing is named. Raises RequestFailed (501) for a name if there is no database.
         """
         if name is not None and self.following.directory.holder(kind, name) is None:
-            raise refused(f"there is no {NOUNS[kind]} {name[:64]!r}", NOUNS[kind])
+            raise unknown(kind, name)
 
 
 def require_name(name: str) -> None:
@@ -211,6 +223,11 @@ def refused(text: str, param: str | None) -> RequestFailed:
     """
     told = text if param is None else f"{param}: {text}."
     return RequestFailed(ir.Fault("invalid_request", told, "invalid_value", param))
+
+
+def unknown(kind: RowKind, name: str) -> RequestFailed:
+    """Return the error (400) for a field that names a tenant, a team or a user that does not exist."""
+    return refused(f"there is no {NOUNS[kind]} {name[:64]!r}", NOUNS[kind])
 
 
 def missing(kind: RowKind, name: str) -> RequestFailed:

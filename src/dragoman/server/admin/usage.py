@@ -24,6 +24,7 @@ from dragoman.observe.usage_told import record_told, records_csv, report_csv, to
 from dragoman.server.admin import reading
 from dragoman.server.admin.operation import Operation
 from dragoman.server.admin.tags import etag, unchanged
+from dragoman.server.admin.within_tenant import admits
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.state.periods import Step, start_of
@@ -101,6 +102,7 @@ OPERATIONS: Final = (
         "report_usage",
         "What was used, by one or two dimensions and by hour, day or month; JSON or CSV.",
         query=ReportQuery,
+        for_tenants=True,
     ),
     Operation(
         "GET",
@@ -108,6 +110,7 @@ OPERATIONS: Final = (
         "list_usage_records",
         "The usage records, the latest first; JSON in pages, or all as CSV.",
         query=RecordsQuery,
+        for_tenants=True,
     ),
 )
 
@@ -128,28 +131,36 @@ class UsageApi:
         self._kept: OrderedDict[tuple[Any, ...], _Kept] = OrderedDict()
 
     def endpoints(self) -> Iterator[Endpoint]:
-        yield Endpoint("/admin/usage", DEFAULT, {"GET": Handler(self.report)}, scope="admin")
-        yield Endpoint("/admin/usage/records", DEFAULT, {"GET": Handler(self.records)}, scope="admin")
+        report, records = Handler(self.report, for_tenants=True), Handler(self.records, for_tenants=True)
+        yield Endpoint("/admin/usage", DEFAULT, {"GET": report}, scope="admin")
+        yield Endpoint("/admin/usage/records", DEFAULT, {"GET": records}, scope="admin")
         yield Endpoint("/v1/usage", DEFAULT, {"GET": Handler(self.own)})
 
     async def report(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a report on the usage of all clients. Raises RequestFailed (400, 503)."""
-        await self._report(request, client, None)
+        """Send a report on the usage of all clients; to a key that belongs to a tenant, on that of its
+        tenant. Raises RequestFailed (400, 503).
+        """
+        tenant = request.caller.tenant
+        if not admits(request.caller, request.query.get("tenant", tenant)):
+            raise RequestFailed(_OTHER_TENANT)
+        await self._report(request, client, {} if tenant is None else {"tenant": tenant})
 
     async def own(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a report on the usage of the client's own key. Raises RequestFailed (400, 503)."""
         if "key" in request.query:
             raise RequestFailed(_invalid("key", "this report is on the key that asks for it"))
-        await self._report(request, client, request.caller.name)
+        await self._report(request, client, {"key": request.caller.name})
 
-    async def _report(self, request: HttpRequest, client: HttpClient, owner: str | None) -> None:
+    async def _report(
+        self, request: HttpRequest, client: HttpClient, within: Mapping[Dimension, str]
+    ) -> None:
         asked: ReportQuery = reading.query(request.query, ReportQuery)
         form = _format(asked.format, request.headers)
         now = self._gateway.seams.monotonic()
-        key = (owner, form, *sorted(request.query.items()))
+        key = (*within.items(), form, *sorted(request.query.items()))
         kept = self._kept.get(key)
         if kept is None or kept.until <= now:
-            kept = await self._made(asked, form, owner)
+            kept = await self._made(asked, form, within)
             self._kept[key] = kept
             self._kept.move_to_end(key)
             while len(self._kept) > _MOST:
@@ -164,8 +175,8 @@ class UsageApi:
         else:
             await client.answer(200, [*([_CSV] if form == "csv" else []), *headers], kept.body)
 
-    async def _made(self, asked: ReportQuery, form: Format, owner: str | None) -> _Kept:
-        query = self._query(asked, owner)
+    async def _made(self, asked: ReportQuery, form: Format, within: Mapping[Dimension, str]) -> _Kept:
+        query = self._query(asked, within)
         try:
             report = await self._store().report(query, self._gateway.seams.now())
         except StoreFailed as failed:
@@ -174,16 +185,15 @@ class UsageApi:
         body = report_csv(answer).encode() if form == "csv" else encode(answer)
         return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag(answer))
 
-    def _query(self, asked: ReportQuery, owner: str | None) -> Query:
-        """Return the query for the store. owner: the name of the only key whose usage is reported, None = all
-        usage. Raises RequestFailed (400) for a query that cannot be answered.
+    def _query(self, asked: ReportQuery, within: Mapping[Dimension, str]) -> Query:
+        """Return the query for the store. within: only usage with these values is reported, for example
+        {"key": "ann"}; {} = all usage. Raises RequestFailed (400) for a query that cannot be answered.
         """
         begin, end = self._span(asked)
         only: dict[Dimension, str] = {
             name: value for name in DIMENSIONS if (value := getattr(asked, name)) is not None
         }
-        if owner is not None:
-            only["key"] = owner
+        only |= within
         by = _dimensions(asked.group_by)
         query = Query(begin=begin, end=end, step=asked.step, by=by, only=only, top=asked.top, rank=asked.rank)
         if (found := problem(query)) is not None:
@@ -197,8 +207,12 @@ class UsageApi:
         return int(begin), int(-(-end // 1))
 
     async def records(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a page of records as JSON, or records as CSV. Raises RequestFailed (400, 503)."""
+        """Send a page of records as JSON, or records as CSV; to a key that belongs to a tenant, those of its
+        tenant. Raises RequestFailed (400, 503).
+        """
         asked: RecordsQuery = reading.query(request.query, RecordsQuery)
+        if not admits(request.caller, request.query.get("tenant", request.caller.tenant)):
+            raise RequestFailed(_OTHER_TENANT)
         begin, end = self._span(asked)
         if asked.from_ is not None and begin >= end:
             raise RequestFailed(_invalid("to", "is not later than `from`"))
@@ -206,7 +220,7 @@ class UsageApi:
             begin=0.0 if asked.from_ is None else begin,
             end=end,
             key=asked.key,
-            tenant=asked.tenant,
+            tenant=request.caller.tenant or asked.tenant,
             model=asked.model,
             provider=asked.provider,
             end_user=asked.end_user,
@@ -329,3 +343,6 @@ def _unreadable(failed: StoreFailed) -> ir.Fault:
 
 def _invalid(name: str, why: str) -> ir.Fault:
     return ir.Fault("invalid_request", f"{name}: {why}.", "invalid_value", name)
+
+
+_OTHER_TENANT: Final = _invalid("tenant", "this key reads only the usage of its own tenant")

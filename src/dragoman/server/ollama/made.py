@@ -49,8 +49,11 @@ class MadeName(NamedTuple):
         return Reserved(self.tenant).admits(caller)
 
     def may_be_changed_by(self, caller: Caller) -> bool:
-        """Whether this client may replace or delete the name: it is the owner, or may administer."""
-        return self.owner == caller.name or "admin" in caller.scopes
+        """Whether this client may replace or delete the name: it is the owner, or may administer the gateway
+        or the tenant of the name.
+        """
+        within = self.tenant == caller.tenant and "admin" in caller.scopes_in_tenant
+        return self.owner == caller.name or within or "admin" in caller.scopes
 
 
 class Wanted(NamedTuple):

@@ -85,3 +85,5 @@ def test_who_may_see_and_change_a_name() -> None:
     ann, amy, bob = Caller("ann", tenant="alpha"), Caller("amy", tenant="alpha"), Caller("bob", tenant="beta")
     assert [made.is_seen_by(one) for one in (ann, amy, bob, ANYONE)] == [True, True, False, True]
     assert [made.may_be_changed_by(one) for one in (ann, amy, bob, ANYONE)] == [True, False, False, True]
+    bosses = [Caller("boss", tenant=one, scopes_in_tenant=frozenset({"admin"})) for one in ("alpha", "beta")]
+    assert [made.may_be_changed_by(one) for one in bosses] == [True, False]

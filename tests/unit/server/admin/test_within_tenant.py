@@ -1,0 +1,240 @@
+"""Keys of tenants that may look or administer: they see and change only what belongs to their tenant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman.server.admin.api import OPERATIONS
+from dragoman.server.admin.operation import Operation
+from tests.unit.server.admin.test_keys import CHAT, OPS, SETTINGS, Office, started
+from tests.unit.server.admin.test_usage import YEAR, record
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
+BOSS, EYES, OTHER = "the-key-of-acme-s-boss", "the-key-of-acme-s-reader", "the-key-of-globex-s-boss"
+SETTINGS_OF_TENANTS: dict[str, Any] = {
+    **SETTINGS,
+    "providers": {**SETTINGS["providers"], "openai": {"base_url": "http://127.0.0.1:9", "keys": []}},
+    "tenants": {"acme": {"limits": {"requests": "500/day"}}, "globex": {"limits": {"requests": "500/day"}}},
+    "teams": {"sales": {"tenant": "acme"}, "mines": {"tenant": "globex"}, "guests": {}},
+    "auth": {
+        "encryption_key": "a-master-key-of-thirty-two-characters",
+        "keys": [
+            *SETTINGS["auth"]["keys"],
+            {"name": "boss", "key": BOSS, "scopes": ["inference", "admin"], "team": "sales"},
+            {"name": "eyes", "key": EYES, "scopes": ["read"], "tenant": "acme"},
+            {"name": "other", "key": OTHER, "scopes": ["inference", "admin"], "tenant": "globex"},
+            {"name": "guest", "key": "the-key-of-a-guest", "team": "guests"},
+        ],
+    },
+}
+
+
+@pytest.fixture
+async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    made = started(tmp_path, SETTINGS_OF_TENANTS)
+    await made.gateway.start()
+    yield made
+    await made.gateway.close()
+
+
+def names(answer: Any) -> list[str]:
+    assert answer.status == 200, answer.body
+    return [one["name"] for one in answer.body["data"]]
+
+
+def _id(one: Operation) -> str:
+    return f"{one.method} {one.path}"
+
+
+@pytest.mark.parametrize("one", [one for one in OPERATIONS if not one.for_tenants], ids=_id)
+async def test_whatever_is_about_the_whole_gateway_is_refused(office: Office, one: Operation) -> None:
+    path = one.path.replace("{name}", "acme").replace("{id}", "x").replace("{key}", "x")
+    path = path.replace("{provider}", "simulate")
+    for key, scope in ((BOSS, "admin"), (EYES, "read")):
+        refused = await office.ask(one.method, path, key=key)
+        assert (refused.status, refused.body["error"]["code"]) == (403, "insufficient_scope")
+        held = scope == "admin" or one.method == "GET"
+        assert ("belongs to its tenant" in refused.body["error"]["message"]) is held
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/admin/tenants/globex", "/admin/keys/ops", "/admin/teams/mines"]
+)
+async def test_what_is_not_the_tenants_is_not_there(office: Office, path: str) -> None:
+    for key in (BOSS, EYES):
+        assert (await office.ask("GET", path, key=key)).status == (403 if path == "/metrics" else 404)
+
+
+async def test_the_index_has_what_can_be_called(office: Office) -> None:
+    def told(answer: Any) -> set[tuple[str, str]]:
+        return {(one["method"], one["path"]) for one in answer.body["operations"]}
+
+    whole = told(await office.ask("GET", "/admin"))
+    within = told(await office.ask("GET", "/admin", key=BOSS))
+    assert within < whole
+    assert ("GET", "/admin/usage") in within
+    assert ("PUT", "/admin/tenants/{name}") not in within
+
+
+async def test_keys_of_the_own_tenant_alone(office: Office) -> None:
+    await office.ask("POST", "/admin/keys", {"name": "far", "tenant": "globex"})
+    await office.ask("POST", "/admin/keys", {"name": "free"})
+    await office.ask("POST", "/admin/keys", {"name": "by-team", "team": "sales"})
+    made = await office.ask("POST", "/admin/keys", {"name": "mine"}, key=BOSS)
+    assert (made.status, made.body["tenant"]) == (200, "acme")
+    assert names(await office.ask("GET", "/admin/keys", key=BOSS)) == ["boss", "by-team", "eyes", "mine"]
+    assert names(await office.ask("GET", "/admin/keys?limit=2&after=boss", key=EYES)) == ["by-team", "eyes"]
+    assert names(await office.ask("GET", "/admin/keys", key=OTHER)) == ["far", "other"]
+    for name in ("far", "free", "guest", "ops", "none"):
+        for method, path in (("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/rotate")):
+            found = await office.ask(
+                method, f"/admin/keys/{name}{path}", {} if method != "GET" else None, key=BOSS
+            )
+            assert (found.status, found.body["error"]["code"]) == (404, "name_not_found"), (name, method)
+    assert (await office.ask("GET", "/admin/keys/far")).body["state"] == "valid"
+    changed = await office.ask("PUT", "/admin/keys/mine", {"tags": ["x"]}, key=BOSS)
+    assert (changed.body["tenant"], changed.body["tags"]) == ("acme", ["x"])
+    assert (await office.ask("POST", "/admin/keys/by-team/rotate", {}, key=BOSS)).status == 200
+    assert (await office.ask("DELETE", "/admin/keys/mine", key=BOSS)).body["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("wish", "param"),
+    [
+        ({"tenant": "globex"}, "tenant"),
+        ({"team": "mines"}, "team"),
+        ({"team": "guests"}, "team"),
+        ({"team": "no"}, "team"),
+    ],
+)
+async def test_no_key_or_team_leaves_the_tenant(office: Office, wish: dict[str, str], param: str) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "mine", **wish}, key=BOSS)
+    assert (made.status, made.body["error"]["param"]) == (400, param)
+    assert "there is no" in made.body["error"]["message"]
+    await office.ask("POST", "/admin/keys", {"name": "mine"}, key=BOSS)
+    assert (await office.ask("PUT", "/admin/keys/mine", wish, key=BOSS)).status == 400
+    if param == "tenant":
+        assert (await office.ask("PUT", "/admin/teams/new", wish, key=BOSS)).status == 400
+
+
+async def test_a_key_that_a_tenant_makes_never_reaches_further(office: Office) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "deputy", "scopes": ["admin"]}, key=BOSS)
+    deputy = made.body["key"]
+    assert (await office.ask("GET", "/admin/config", key=deputy)).status == 403
+    assert names(await office.ask("GET", "/admin/tenants", key=deputy)) == ["acme"]
+    assert (await office.ask("GET", "/admin/keys/ops", key=deputy)).status == 404
+
+
+async def test_a_reader_changes_nothing(office: Office) -> None:
+    for method, path in (("POST", "/admin/keys"), ("PUT", "/admin/teams/a"), ("DELETE", "/admin/keys/boss")):
+        assert (await office.ask(method, path, {"name": "a"}, key=EYES)).status == 403
+
+
+async def test_a_name_that_another_tenant_has_is_taken(office: Office) -> None:
+    await office.ask("POST", "/admin/keys", {"name": "far", "tenant": "globex"})
+    await office.ask("DELETE", "/admin/keys/far")
+    taken = await office.ask("POST", "/admin/keys", {"name": "far"}, key=BOSS)
+    assert (taken.status, taken.body["error"]["code"]) == (409, "name_taken")
+    assert "revoked" not in taken.body["error"]["message"]
+
+
+async def test_teams_and_users_of_the_own_tenant_alone(office: Office) -> None:
+    await office.ask("PUT", "/admin/teams/far", {"tenant": "globex"})
+    await office.ask("PUT", "/admin/users/free", {})
+    made = await office.ask("PUT", "/admin/users/ann", {"tags": ["x"]}, key=BOSS)
+    assert (made.status, made.body["tenant"]) == (200, "acme")
+    assert names(await office.ask("GET", "/admin/teams", key=BOSS)) == ["sales"]
+    assert names(await office.ask("GET", "/admin/users", key=EYES)) == ["ann"]
+    for path in ("teams/far", "teams/mines", "teams/guests", "users/free"):
+        assert (await office.ask("GET", f"/admin/{path}", key=BOSS)).status == 404
+        assert (await office.ask("DELETE", f"/admin/{path}", key=BOSS)).status == 404
+        put = await office.ask("PUT", f"/admin/{path}", {}, key=BOSS)
+        assert (put.status, put.body["error"]["code"]) == (409, "name_taken")
+    assert (await office.ask("PUT", "/admin/teams/sales", {}, key=BOSS)).body["error"][
+        "code"
+    ] == "declared_elsewhere"
+    assert (await office.ask("DELETE", "/admin/users/ann", key=BOSS)).status == 200
+
+
+async def test_what_an_earlier_tenant_of_the_name_has_left_is_not_seen(office: Office) -> None:
+    await office.ask("PUT", "/admin/tenants/lab", {})
+    await office.ask("POST", "/admin/keys", {"name": "old", "tenant": "lab"})
+    await office.ask("DELETE", "/admin/tenants/lab")
+    await office.ask("PUT", "/admin/tenants/lab", {})
+    made = await office.ask("POST", "/admin/keys", {"name": "new", "tenant": "lab", "scopes": ["admin"]})
+    assert names(await office.ask("GET", "/admin/keys", key=made.body["key"])) == ["new"]
+    assert (await office.ask("GET", "/admin/keys/old", key=made.body["key"])).status == 404
+
+
+async def test_usage_is_the_tenants(office: Office) -> None:
+    assert office.gateway.usage is not None
+    records = [msgspec.structs.replace(record(n), tenant=("acme", "globex")[n % 2]) for n in range(5)]
+    await office.gateway.usage.keep(records)
+    report, single = f"/admin/usage?{YEAR}&group_by=tenant", f"/admin/usage/records?{YEAR}"
+
+    async def tenants(path: str, key: str) -> set[str]:
+        answer = await office.ask("GET", path, key=key)
+        assert answer.status == 200, answer.body
+        return {one["tenant"] for one in answer.body["data"]}
+
+    for path in (report, single):
+        assert await tenants(path, OPS) == {"acme", "globex"}
+        assert await tenants(path, BOSS) == await tenants(path, EYES) == {"acme"}
+        assert await tenants(path, OTHER) == {"globex"}
+        assert (await office.ask("GET", f"{path}&tenant=acme", key=EYES)).status == 200
+        for foreign in ("globex", ""):
+            refused = await office.ask("GET", f"{path}&tenant={foreign}", key=EYES)
+            assert (refused.status, refused.body["error"]["param"]) == (400, "tenant")
+    csv = await office.ask("GET", f"{single}&format=csv", key=EYES)
+    assert b"acme" in csv.data
+    assert b"globex" not in csv.data
+
+
+async def test_limits_are_the_tenants(office: Office) -> None:
+    await office.ask("POST", "/admin/keys", {"name": "a", "tenant": "acme", "limits": {"requests": "5/day"}})
+    await office.ask(
+        "POST", "/admin/keys", {"name": "b", "tenant": "globex", "limits": {"requests": "5/day"}}
+    )
+    assert await office.chat(OTHER) == 200
+    told = (await office.ask("GET", "/admin/limits", key=BOSS)).body["data"]
+    assert {(one["scope"], one["whose"]) for one in told} == {("tenant", "acme"), ("key", "a")}
+    whole = (await office.ask("GET", "/admin/limits")).body["data"]
+    assert len(whole) == 4
+    assert (await office.ask("PUT", "/admin/limits/x", {}, key=BOSS)).status == 403
+
+
+async def test_provider_keys_are_the_tenants(office: Office) -> None:
+    pytest.importorskip("cryptography", reason="needs the extra `encryption`")
+    path = "/admin/tenants/{}/provider-keys/openai"
+    assert (await office.ask("PUT", path.format("globex"), {"key": "sk-1"}, key=BOSS)).status == 400
+    assert (await office.ask("DELETE", path.format("globex"), key=BOSS)).status == 400
+    await office.ask("PUT", path.format("globex"), {"key": "sk-2"}, key=OTHER)
+    await office.ask("PUT", path.format("acme"), {"key": "sk-3"}, key=BOSS)
+    told = (await office.ask("GET", "/admin/provider-keys", key=EYES)).body["data"]
+    assert [one["tenant"] for one in told] == ["acme"]
+
+
+async def test_the_details_of_health_are_not_a_tenants(office: Office) -> None:
+    assert "store" not in (await office.ask("GET", "/health", key=EYES)).body
+    assert "store" in (await office.ask("GET", "/health")).body
+
+
+async def test_without_a_database_a_tenant_sees_what_files_declare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "stores": {"sql": "memory"}})
+    await office.gateway.start()
+    assert names(await office.ask("GET", "/admin/keys", key=EYES)) == ["boss", "eyes"]
+    assert names(await office.ask("GET", "/admin/teams", key=EYES)) == ["sales"]
+    limits = (await office.ask("GET", "/admin/limits", key=BOSS)).body["data"]
+    assert [one["whose"] for one in limits] == ["acme"]
+    assert (await office.ask("POST", "/v1/chat/completions", CHAT, key=BOSS)).status == 200
+    await office.gateway.close()
