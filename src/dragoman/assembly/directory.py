@@ -189,7 +189,8 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
 
 
 def _version_in(file: Path) -> int:
-    """Return the number of the latest change in a SQLite file. 0 = there is no file, or no key was ever made.
+    """Return the number of the latest change in a SQLite file; 0 = there is no file, or there was no change
+    to keys, tenants, teams and users. Raises StoreFailed.
     """
     with suppress(OSError):  # `directory_file.version` says what is wrong with the folder
         if not file.exists():

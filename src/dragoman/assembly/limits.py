@@ -125,8 +125,8 @@ class Restoring:
     """Lets the counters of limits begin with earlier usage, each counter once.
 
     store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
-    what limits do after a start while earlier usage is not known: True = they refuse all requests; False =
-    they begin at 0. Limits that a reload adds always begin at 0 meanwhile.
+    what all limits do after a start until earlier usage is known: True = they refuse all requests; False =
+    they begin at 0. Limits that are added to a running gateway begin at 0.
     """
 
     def __init__(
