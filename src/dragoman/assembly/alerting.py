@@ -1,4 +1,5 @@
-"""Builds the targets of alerts from the settings, and makes alerts from events about providers."""
+"""Builds the targets of alerts from the settings, and makes alerts from events that operators have to know.
+"""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ class Following:
 
 
 def _brings(rows: Iterable[Row]) -> bool:
-    """Whether one of the rows says that the keys of providers that tenants have brought have changed."""
+    """Whether one of the rows says that tenants' keys for providers have changed."""
     return any(row.kind == "own_keys" for row in rows)
 
 

@@ -1,9 +1,10 @@
 """The journal of one process, and the tasks that bring its usage records into the database.
 
-Each process writes its own segments. One process, the reader, reads the segments of all processes on the
-machine, also of processes that have ended, and gives their records to the database. The reader is the keeper,
-or the only process. While a process cannot write its journal, it gives its own records to the database from
-memory. A record has the id of its exchange, so a record that the database gets twice counts once.
+Each process writes its own segments. One process at a time, the reader, reads the segments of all processes
+on the machine, also of processes that have ended, and gives their records to the database. While the gateway
+runs, the reader is the keeper, or the only process. While a process cannot write its journal, it gives its
+own records to the database from memory. A record has the id of its exchange, so a record that the database
+gets twice counts once.
 """
 
 from __future__ import annotations
@@ -215,8 +216,8 @@ class Journaling:
         read from the database. If another process is doing this already, wait until that process has
         finished.
 
-        Returns True if it is done, or if the journal is in memory. Returns False if the journal cannot be
-        read, or if the database fails or stores nothing for `_RECOVERY` seconds.
+        Returns True if no such record waits any more, or if the journal is in memory. Returns False if the
+        journal cannot be read, or if the database fails or stores nothing for `_RECOVERY` seconds.
         """
         if self._chains is None:
             return True

@@ -58,8 +58,9 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
-    well-known models, which the model list shows}. It has only providers without configured models whose own
-    list is not known, and the simulator.
+    well-known models that the model list shows}. A configured provider is in `known` only if its vendor is
+    known, no models are configured for it, and its own list of models is not known. The simulator is in it,
+    too.
     """
 
     table: Table

@@ -108,8 +108,8 @@ class OwnAccounts:
         return passage.using(own_account(provider, provider.apis[0], brought.secret, brought.key.id))
 
     def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
-        """Return a copy of a runtime that calls providers with the keys that a tenant has brought for them.
-        runtime: the general one. brought: {name of a provider: the key}.
+        """Return a copy of a runtime in which a tenant's keys are used for the providers that they belong to.
+        runtime: the general one. brought: {name of a provider: the tenant's key for it}.
         """
         backends, spoken = dict(runtime.backends), all_over_http(runtime.backends)
         called = {

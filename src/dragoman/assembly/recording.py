@@ -1,4 +1,5 @@
-"""Writes finished exchanges into the store of exchanges, without blocking the event loop.
+"""Writes finished exchanges into the store of exchanges, without blocking the event loop, and finds them
+there.
 
 An exchange waits in memory until a thread has made its trace and the store has written it. No request waits
 for that. If too many exchanges wait, because the store is slow or cannot be reached, the oldest are dropped
@@ -243,8 +244,8 @@ def _breathe() -> None:
 
 
 def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> StoredExchange:
-    """Return a finished exchange in the form that the store takes, without secrets. worker: the number of the
-    worker that served it.
+    """Return a finished exchange in the form that the store takes. redaction: removes secrets from its texts.
+    worker: the number of the worker that served it.
     """
     line = redaction.value(summary(exchange, worker))
     trace = redaction.value(detail(exchange, worker))

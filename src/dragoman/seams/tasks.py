@@ -1,4 +1,5 @@
-"""Starts asyncio tasks; no other module of the package may start one.
+"""Starts asyncio tasks. In the rest of the package, the linter bans `asyncio.create_task` and
+`asyncio.ensure_future`.
 
 Python may delete a running task if the program has no reference to the task. And the exception of a task is
 lost if nobody asks for it. `spawn` prevents both.
