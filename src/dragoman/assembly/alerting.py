@@ -1,5 +1,4 @@
-"""Builds the targets of alerts from the settings, and makes alerts from events that operators have to know.
-"""
+"""Builds the targets of alerts from the settings, and alerts from events that an operator has to know."""
 
 from __future__ import annotations
 
