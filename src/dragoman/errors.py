@@ -5,7 +5,7 @@ A class exists only if some code handles it differently:
     DragomanError
     ├── WireError      the pure core: what is wrong with the bytes or values, and where. Blames nobody.
     ├── RequestFailed  a request failed for a known reason; carries the `ir.Fault` for the client
-    ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error as its answer
+    ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error as its answer, or no answer
     └── ConfigError    the configuration cannot be used; carries every problem found
 
 A WireError from reading a client's request becomes the client's fault (400; 413 if the request is too large).
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 class DragomanError(Exception):
-    """The base class of all exceptions in this module, and of many others in this package. Some internal
-    exceptions do not derive from it.
+    """The base class of all exceptions in this module, and of many others in this package. Some exceptions of
+    the package do not derive from it.
     """
 
 
@@ -47,8 +47,8 @@ class WireError(DragomanError):
 
 
 class RequestFailed(DragomanError):
-    """A request has failed for a known reason. fault: the failure; the error for the client is written from
-    it.
+    """A request has failed for a known reason. fault: the failure, from which the error for the client is
+    written.
     """
 
     def __init__(self, fault: Fault) -> None:
@@ -59,8 +59,9 @@ class RequestFailed(DragomanError):
 class CallFailed(DragomanError):
     """A request that this program sent to its own gateway (`Gateway.ask`, `Gateway.stream`) was answered with
     an error, or not at all. status: the HTTP status; 200 if the error came inside a stream, 503 if there was
-    no answer. error: for an error answer, its body, decoded if it is JSON, else as text; for an error inside
-    a stream, the decoded event; None = there was no answer.
+    no answer, 400 if a header cannot be sent. error: for an error answer, its body, decoded if it is JSON,
+    else as text; for an error inside a stream, the decoded event; for such a header, a text; None = there was
+    no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:
@@ -70,8 +71,8 @@ class CallFailed(DragomanError):
 
 
 def _message(error: Any) -> str | None:
-    """Return the error message in the body of an error answer, whichever protocol the body is in; None = not
-    found.
+    """Return the error message in the body of an error answer, in any of the protocols; None = not found.
+    error: the decoded body, or its text.
     """
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated

@@ -87,9 +87,9 @@ class AttemptRecord(msgspec.Struct, eq=False):
     `units` were counted in the request, because the provider has stated none. tier: the service tier that the
     provider has stated. cost: nano-USD; None = unknown, or not known yet. price: the price that `cost` was
     computed with, as text for people. priced: (deployment, the known part of its cost) for each model that
-    was used, if there are several or if only a part of `cost` is known; otherwise empty. own: True = the
-    client's tenant has brought the key, so the call costs the operator nothing. Where this text does not
-    explain None, None means unknown, or that it has not happened.
+    was used, if there are several or if only a part of `cost` is known; otherwise empty. own: True = the key
+    is not the operator's but the tenant's or the client's, so the call costs the operator nothing. Where this
+    text does not explain None, None means unknown, or that it has not happened.
     """
 
     id: str
@@ -118,8 +118,9 @@ class AttemptRecord(msgspec.Struct, eq=False):
     priced: tuple[tuple[str, int], ...] = ()
 
     def classify(self, source: str) -> None:
-        """Set `outcome` if the attempt has a fault. Set `key_source` too if the provider has refused the key.
-        source: the environment variable or the file that the key came from, "" = unknown.
+        """Set `outcome` if the attempt has a fault. If the provider has refused the key, also set
+        `key_source`. source: the environment variable or the file that the key came from; "" = unknown, which
+        makes `key_source` None.
         """
         if self.fault is not None:
             outcome = classify(self.fault)
@@ -152,12 +153,12 @@ class KeptBodies(msgspec.Struct, eq=False):
     answer_size: int = 0
 
     def asked(self, body: bytes) -> None:
-        """Store the first bytes of the request's body, and its size. body: the complete body."""
+        """Store the first `most` bytes of the request's body, and its size. body: the complete body."""
         self.request, self.request_size = body[: self.most], len(body)
 
     def told(self, data: bytes) -> None:
-        """Add the next bytes of the answer's body: count them all, and store those that `most` still has room
-        for.
+        """Add the next bytes of the answer's body. All of them are counted in `answer_size`. Those for which
+        `most` still has room are stored.
         """
         self.answer_size += len(data)
         if (room := self.most - len(self.answer)) > 0:
@@ -234,20 +235,20 @@ class Exchange(msgspec.Struct, eq=False):
     end: str | None = None
 
     def called_by(self, caller: Caller) -> None:
-        """Set `caller` and `client`: whose request it is."""
+        """Set `caller`, and set `client` to the caller's name."""
         self.caller = caller
         self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set `losses` and `changes` to those in `taken`, which hold for every attempt, followed by the given
-        ones of the running attempt. What earlier attempts reported is dropped, unless it is in `taken`.
+        """Set `losses` and `changes` to those in `taken`, which hold for every attempt, followed by these of
+        the running attempt. What earlier attempts have reported is dropped, unless it is in `taken`.
         """
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self, now: Callable[[], float]) -> None:
-        """Set the phase `first_byte`, and the time `sent` of the latest attempt: the connection to the
-        provider is open, and the request is being sent. now: returns monotonic seconds.
+        """Set the phase to `first_byte`, and the time `sent` of the latest attempt to now: the connection to
+        the provider is open, and the request is being sent. now: returns monotonic seconds.
         """
         self.phase = "first_byte"
         if self.attempts:
@@ -266,8 +267,8 @@ class Exchange(msgspec.Struct, eq=False):
 
     def overhead(self, now: float) -> float:
         """Return the seconds that the gateway itself has needed until `now`, at least 0: the time since the
-        start, minus `waited`. For a stream, the time after its first content is left out, because the gateway
-        then mostly waits for the provider. now: monotonic seconds.
+        start, minus `waited`. For a stream, the time after its first content is not counted. now: monotonic
+        seconds.
         """
         until = now if self.first is None else min(now, self.first)
         return max(0.0, until - self.began - self.waited)
@@ -279,8 +280,9 @@ class Exchange(msgspec.Struct, eq=False):
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """End the exchange: set `ended` and `end`, and remove a usage with impossible token counts. now:
-        monotonic seconds. gone: True = the client disconnected before its answer was complete.
+        """End the exchange: set `ended` and `end`, and set `usage` to None if its token counts are
+        impossible. now: monotonic seconds. gone: True = the client disconnected before its answer was
+        complete.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible():
@@ -288,8 +290,10 @@ class Exchange(msgspec.Struct, eq=False):
         self.end = self.ending(gone=gone)
 
     def ending(self, *, gone: bool = False) -> str:
-        """Return the value that `end` would get if the exchange ended now: "done", or who ended it, in which
-        phase and, for a failure, with which code. gone: as for `close`.
+        """Return the value that `end` would get if the exchange ended now: "done" after success; else who
+        ended it and in which phase, and for a failure the code. gone: True = the client disconnected before
+        its answer was complete; then the client has ended the exchange, unless the exchange has failed by the
+        gateway's fault.
         """
         fault = self.fault
         if gone and (fault is None or fault.blame != "gateway"):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Gateway(Core):
-    """A gateway that other programs call as an ASGI application, and that this program can call directly. The
-    constructor's parameters: see `Core`.
+    """A gateway that other programs call over an ASGI application, and that this program can call directly.
+    The constructor's parameters: see `Core`.
     """
 
     _app: App | None = None
@@ -40,9 +40,11 @@ class Gateway(Core):
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send a POST request from this program to its own gateway, without a connection. Return the body of
-        the answer: decoded if it is JSON, else its bytes. body: the request, which is sent as JSON. path,
-        headers: as a client of any protocol sends them; if the gateway requires client keys, `headers` must
-        contain one. Raises CallFailed if the answer is an error, or if there is no answer.
+        the answer: decoded if its content type is JSON, else its bytes.
+
+        body: the request, which is sent as JSON. path, headers: as a client of any protocol sends them; if
+        the gateway requires client keys, `headers` must contain one. Raises CallFailed if the answer is an
+        error, if there is no answer, or if a header cannot be sent over HTTP.
         """
         from dragoman.server import inprocess
 
@@ -56,10 +58,10 @@ class Gateway(Core):
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Any]:
         """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
-        An answer that is JSON instead of a stream is yielded as one event. Closing the generator cancels the
-        request. Raises CallFailed for an error answer and for an error event; the event `response.failed` is
-        yielded instead. Adds `stream: true` to a body without `stream`, unless `path` contains `:stream`
-        (Gemini).
+        Adds `stream: true` to a body without `stream`, unless `path` contains `:stream` (Gemini). An answer
+        that is JSON instead of a stream is yielded as one event. Closing the generator cancels the request.
+        The generator raises CallFailed as `ask` does, and also for an error event in the stream; the event
+        `response.failed` is yielded instead.
         """
         from dragoman.server import inprocess
 

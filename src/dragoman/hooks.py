@@ -3,8 +3,8 @@
 A hook is any object with one or more of the methods below, `async` or not. Its attribute `name`, or if it has
 none the name of its class, appears in the log. Hooks run in the order of their registration. A hook that
 raises `RequestFailed` ends the request with that fault, as `EndedByHook`. Any other exception, or a result of
-another type, becomes `HookFailed`: it is logged, and the client gets a 500 without details. If `on_error`
-fails in this way, the client gets the original fault instead.
+another type, becomes `HookFailed`: it is logged, and the client gets an error without details (500, if no
+status was sent before). If `on_error` fails in this way, the client gets the original fault instead.
 
     resolve(exchange, name) -> str | list[str] | None        chooses the models for the name a client sent
     before(exchange, request) -> ir.Request | None           replaces a chat request, also one to count
@@ -63,12 +63,12 @@ class Resolved(NamedTuple):
 
 
 class Hooks:
-    """All hooks of one gateway. The constructor raises TypeError for an object without any of the five
-    methods. resolves: whether any hook has `resolve`. change_requests: whether any hook has `before`.
-    need_events: whether any hook has `after` or `on_event`; then answers must be translated. Each hook gets
-    the value that the hooks before it have left, and the methods return the value that the last hook leaves.
-    `resolve` differs: the first hook that names models decides. All methods may raise EndedByHook or
-    HookFailed.
+    """All hooks of one gateway, in the order in which they run. The constructor raises TypeError for an
+    object without any of the five methods. resolves: whether any hook has `resolve`. change_requests: whether
+    any hook has `before`. need_events: whether any hook has `after` or `on_event`; then answers must be
+    translated. Each hook gets the value that the hooks before it have left, and each method here returns the
+    value that the last hook leaves. `resolve` differs: the first hook that names models decides. All methods
+    may raise EndedByHook or HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
@@ -84,8 +84,8 @@ class Hooks:
         self.need_events = bool(self._hooks["on_event"] or self._hooks["after"])
 
     async def resolve(self, exchange: Exchange, name: str | None) -> Resolved | None:
-        """Return the models that the first hook with a choice names for a client's name; None = no hook names
-        any, so the configuration decides. name: the model name that the client has sent; None = it sent none.
+        """Return the models that the first hook with a choice names. None = no hook names any, so the
+        configuration decides. name: the model name that the client has sent; None = it sent none.
         """
         for hook_name, hook in self._hooks["resolve"]:
             if (told := await _run(hook_name, "resolve", str, hook, exchange, name)) is not None:
@@ -93,15 +93,19 @@ class Hooks:
         return None
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """Return the request after all `before` hooks."""
+        """Return the request that is left after all `before` hooks."""
         return await self._through("before", exchange, request)
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:
-        """Return the answer after all `after` hooks. The answer is complete, not streamed."""
+        """Return the answer that is left after all `after` hooks. response: the complete answer, not a
+        stream.
+        """
         return await self._through("after", exchange, response)
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Return the events that replace the events in `batch`, after all `on_event` hooks."""
+        """Return the events that replace the events in `batch`, after all `on_event` hooks. The result may be
+        empty.
+        """
         for name, hook in self._hooks["on_event"]:
             passed: list[ir.Event] = []
             for event in batch:
@@ -111,7 +115,7 @@ class Hooks:
         return batch
 
     async def on_error(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
-        """Return the fault after all `on_error` hooks. The client's error is written from it."""
+        """Return the fault that is left after all `on_error` hooks. The client's error is written from it."""
         return await self._through("on_error", exchange, fault)
 
     async def _through(self, point: str, exchange: Exchange, value: _T) -> _T:

@@ -1,3 +1,3 @@
-"""Alerts, which tell an operator about urgent events: which alerts are sent, in which form (webhooks), and
-their delivery.
+"""Alerts, which tell an operator about urgent events: which alerts are sent, how they are written (webhooks),
+and how they are delivered.
 """

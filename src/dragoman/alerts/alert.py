@@ -1,5 +1,5 @@
-"""An alert, and the rules by which repeated alerts are dropped or delayed. No clock: callers pass the
-time.
+"""An alert, and the rules by which repeated alerts are dropped or delayed. No function reads the clock;
+callers pass the time.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Alert(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The name of the deployment that the alert is about. If there is none: the name of the provider,
-        which contains no `/`; if there is none either: the name of the limit; else "".
+        """The name of what the alert is about: of the deployment; if there is none, of the provider, which
+        contains no `/`; if there is none either, the limit's text; else "".
         """
         return self.deployment or self.provider or self.limit or ""
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """The key by which `Quiet` recognises repetitions: two alerts with the same subject tell the same
+        """The value by which `Quiet` recognises repetitions: two alerts with the same subject tell the same
         fact. The subject of a refused key contains no deployment, so several models that refuse the same key
         give one subject.
         """
@@ -56,7 +56,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 def read(value: Any) -> Alert:
-    """Return the alert that another process has sent. value: `msgspec.to_builtins` of that alert."""
+    """Return the alert that another process has sent. value: the alert after `msgspec.to_builtins`."""
     return msgspec.convert(value, Alert)
 
 
@@ -64,14 +64,15 @@ class Quiet:
     """Decides which alerts go out, so that repetitions do not. "An alert passes" means that it goes out.
 
     An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
-    is dropped. Two rules for outages and recoveries differ:
-    - A recovery passes whenever an outage of the same deployment or provider has passed since the last
-      recovery that passed. Otherwise it is dropped.
+    is dropped. There are different rules for two types:
+
+    - A recovery passes only if an outage of the same deployment or provider has passed, and no recovery has
+      passed since. Otherwise it is dropped. `every` does not matter.
     - An outage that comes after a recovery, but too soon after the last outage, is delayed until `every`
       seconds are over (`released`). If a recovery comes before that, both are dropped.
 
-    If the alert of a lasting outage comes again, it passes after `every` seconds. Only the latest `_SUBJECTS`
-    subjects are remembered.
+    An outage that lasts is told again if its alert comes again after `every` seconds. Only the latest
+    `_SUBJECTS` subjects are remembered.
     """
 
     def __init__(self, every: float) -> None:
@@ -86,9 +87,9 @@ class Quiet:
         """By deployment or provider, the outage that is delayed."""
 
     def passes(self, alert: Alert, now: float) -> bool:
-        """Decide whether an alert goes out now, and remember what later decisions need. Return True if the
-        alert goes out now. False = the alert is dropped or delayed. A delayed alert goes out with `released`,
-        unless a recovery comes before. now: monotonic seconds.
+        """Return whether an alert goes out now, and remember what later decisions need. False = the alert is
+        dropped or delayed. A delayed alert goes out with `released`, unless a recovery comes before. now:
+        monotonic seconds.
         """
         name = alert.name
         if alert.type == RECOVERY:
@@ -110,7 +111,7 @@ class Quiet:
 
     def released(self, now: float) -> list[Alert]:
         """Return the delayed outages whose time has come. They count as passed now, and are not returned
-        again. now: monotonic seconds.
+        again. now: monotonic seconds; inf = return all.
         """
         ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
         for alert in ready:

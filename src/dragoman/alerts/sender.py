@@ -1,4 +1,4 @@
-"""Delivers alerts, with retries: each receiver has its own queue and task, and gets its alerts in order."""
+"""Delivers alerts, with retries. Each receiver has its own queue and task, and gets its alerts in order."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _LARGEST_ANSWER: Final = 65_536
 
 class Target(msgspec.Struct, frozen=True):
     """Where alerts are sent. name: the name of its setting, for the log. url: the address of the webhook, a
-    secret because a path can contain a token. secret: the key of the signature, as for `webhook.key_of`.
-    events: the types of alerts that are sent there. every: seconds, as for `Quiet`.
+    secret because a path can contain a token. secret: signs the webhooks, in a form that `webhook.key_of`
+    takes. events: the types of alerts that are sent there. every: seconds, as for `Quiet`.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Alerts:
 
     def adopt(self, targets: Sequence[Target]) -> None:
         """Send alerts to these targets from now on. Alerts that wait for a target whose URL stays are still
-        sent. Alerts that wait for a removed target are not sent; the log names them.
+        sent. Alerts that wait for a target whose URL is gone are not sent, and the log has their messages.
         """
         before, self._receivers = self._receivers, []
         for target in targets:
@@ -74,17 +74,15 @@ class Alerts:
             spawn(receiver.close("this receiver was removed"), "closing a receiver of alerts")
 
     def note(self, value: Any) -> None:
-        """Give an alert to each receiver, which sends it soon, delays it or drops it. value:
-        `msgspec.to_builtins` of the alert.
+        """Give an alert to each receiver. The receiver sends the alert soon, delays it or drops it. value:
+        what `msgspec.to_builtins` made from the alert.
         """
         alert = read(value)
         for receiver in self._receivers:
             receiver.note(alert)
 
     async def close(self) -> None:
-        """Stop all receivers without waiting for unsent alerts. The log names the alerts that were not
-        sent.
-        """
+        """Stop all receivers without waiting for unsent alerts. The log has the messages of these alerts."""
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:
             await receiver.close("the gateway stops")
@@ -104,14 +102,14 @@ class _Receiver:
         self._transport: Transport | None = None
 
     def use(self, target: Target) -> None:
-        """Use these settings from now on. Their URL is the same as before."""
+        """Use these settings from now on. Their URL must be the URL of the earlier settings."""
         self.target = target
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert for sending if the target wants its type and `Quiet` lets it pass now. `Quiet` sees
-        alerts of all types: a recovery passes only after its outage, even if the target wants only
-        recoveries.
+        """Queue an alert for sending, if `Quiet` lets it pass now and the target wants its type. `Quiet` is
+        asked about alerts of all types, because a recovery passes only after its outage, also for a target
+        that wants no outages.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
@@ -128,8 +126,8 @@ class _Receiver:
         self._queue.append(alert)
 
     async def close(self, why: str) -> None:
-        """Stop without waiting for unsent alerts. The log names the alerts that were not sent. why: the
-        reason, for the log.
+        """Stop without waiting for unsent alerts. The log has the messages of these alerts. why: the reason,
+        for the log.
         """
         if self._task is not None:
             self._task.cancel()
@@ -160,7 +158,7 @@ class _Receiver:
                 pass
 
     async def _deliver(self, alert: Alert) -> None:
-        """Send an alert until the receiver takes it, at most `TRIES` times. The log names failures."""
+        """Send an alert until the receiver takes it, at most `TRIES` times. The log has each failure."""
         id_, payload, wait = f"msg_{self._seams.random_id()}", webhook.body(alert), _FIRST_WAIT
         for left in range(TRIES - 1, -1, -1):
             why = await self._try(id_, payload)
@@ -173,8 +171,8 @@ class _Receiver:
         log.error("%s: alert given up after %d tries: %s", self.target.name, TRIES, alert.message)
 
     async def _try(self, id_: str, payload: bytes) -> str | None:
-        """Send an alert once. Returns None if it was taken (a status of 200 to 299), else the reason why not,
-        for the log.
+        """Send an alert once. Returns None if it was taken (a status of 200 to 299), else the reason for the
+        log. id_: of the delivery. payload: the body of the request.
         """
         target = self.target
         if self._transport is None:

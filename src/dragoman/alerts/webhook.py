@@ -1,4 +1,4 @@
-"""The webhook of an alert: its body and its signature. The signature follows "Standard Webhooks", so
+"""Writes the webhook of an alert: its body and its signature. The signature follows "Standard Webhooks", so
 receivers can check it with the libraries for that.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
@@ -23,8 +23,8 @@ _PREFIX: Final = "whsec_"
 
 
 def key_of(secret: str) -> bytes:
-    """Return the bytes with which to sign. secret: `whsec_` and base64, which is decoded; or any other text,
-    of which the UTF-8 bytes are used. Raises ValueError if the text after `whsec_` is not base64.
+    """Return the bytes with which to sign. secret: if it begins with `whsec_`, the rest is base64 and is
+    decoded; of any other text, the UTF-8 bytes are used. Raises ValueError if the rest is not base64.
     """
     if not secret.startswith(_PREFIX):
         return secret.encode()
@@ -36,7 +36,7 @@ def key_of(secret: str) -> bytes:
 
 def body(alert: Alert) -> bytes:
     """Return the body of the request for an alert, as JSON: `type`, `timestamp` (RFC 3339), and `data` with
-    the other fields. Fields that are None or "" are left out.
+    the alert's other fields. Fields that are None or "" are left out.
     """
     told = msgspec.to_builtins(alert)
     kind, at = told.pop("type"), told.pop("at")

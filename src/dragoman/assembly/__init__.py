@@ -1,5 +1,5 @@
 """Builds a running gateway from a configuration, without its HTTP server.
 
-`core` has a gateway's life from start to close. `assemble` builds its parts with `names`, `providers` and
-`keys`. No module of this package knows ASGI or client sockets.
+`core` has the gateway's life from start to close. `assemble` builds the running parts; the other modules
+build one kind of part each. No module of this package knows ASGI or client sockets.
 """

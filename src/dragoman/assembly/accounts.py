@@ -1,5 +1,5 @@
-"""Builds what the accounting of exchanges needs: the prices and limits of a configuration, and the ledger
-with the counters of limits. The ledger and the journal may be used on by later configurations.
+"""Builds the values with which the engine accounts for exchanges: the limits and prices of a configuration,
+and the ledger, which has the counters of the limits.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
 
 
 class Processes(NamedTuple):
-    """The processes that count limits together. workers: how many processes serve requests. embedded: the
-    Valkey server that the gateway has started for them; None = it has started none.
+    """The processes that count limits together. workers: the number of worker processes. embedded: the Valkey
+    server that the gateway has started for the workers' counters; None = it has started no such server.
     """
 
     workers: int = 1
@@ -43,10 +43,11 @@ ALONE: Final = Processes()
 def accounting_of(
     loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None, seams: Seams
 ) -> Accounting | None:
-    """Return what the engine needs to account for exchanges. None = nothing is accounted for, because the
-    configuration states no limit and no price, and no usage is kept. ledger: has the counters of the limits.
-    watch: tells operators about the limits. journal: None = no usage is kept. seams: has the clock of the
-    limits' windows.
+    """Return what the engine needs to account for exchanges. None = exchanges are not accounted for:
+    `journal` is None, and the configuration states no limit (`limited`) and no price.
+
+    ledger: has the counters of the limits. watch: tells operators about the limits. journal: None = no usage
+    is stored. seams: has the clock of the limits' windows.
     """
     config = loaded.config
     if journal is None and not limited(config) and not config.prices:
@@ -65,15 +66,16 @@ def accounting_of(
 
 
 def limited(config: Config) -> bool:
-    """Whether a configuration states any limit that the ledger counts: in its section `limits`, or at a
-    provider, model, deployment, key, tenant, team or user. Their `concurrency` is no such limit.
+    """Whether a configuration states a limit that the ledger counts: in its section `limits`, or in the
+    `limits` of a provider, model, deployment, key, tenant, team or user. The section `concurrency` of a model
+    or provider is not such a limit.
     """
     return any(True for _ in limits_of(config)) or any(True for _ in held_limits(config, None))
 
 
 def prepare(config: Config) -> None:
-    """Load the vocabulary for counting the tokens of prompts, if a limit in the configuration needs it. So no
-    request has to wait for it.
+    """Load the vocabulary that counts the tokens of prompts, if a limit of the configuration counts all
+    tokens, input tokens or money. So no request has to wait until it is loaded.
     """
     every = (*limits_of(config), *held_limits(config, None))
     if any(one.resource in _OF_PROMPTS for one in every):
@@ -81,19 +83,21 @@ def prepare(config: Config) -> None:
 
 
 def shares(config: Config, processes: Processes, *, kept: bool) -> bool:
-    """Whether this process has to share the counters of limits with other processes: there are several
-    workers or a `stores.valkey`, and there may be limits. kept: True = keys with limits may be made at run
-    time, so there may be limits even if the configuration states none.
+    """Whether this process has to share the counters of limits with other processes. Two conditions must
+    hold: there are several workers or a `stores.valkey`; and the configuration states a limit, or `kept` is
+    True. kept: True = keys with limits may be made at run time.
     """
     together = processes.workers > 1 or config.stores.valkey is not None
     return together and (kept or limited(config))
 
 
 def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, shared: bool) -> Ledger:
-    """Return the ledger, which has the counters of limits. name: of this process, unique for ever; its
-    journal has the same name. shared: True = other processes count the same limits. Raises ConfigError if the
-    counters should be shared and cannot, and the configuration states a limit or `stores.valkey`; if it
-    states neither, the log says so, and this process counts alone.
+    """Return the ledger, which has the counters of limits.
+
+    name: of this process, unique for ever; its journal has the same name. shared: True = other processes
+    count the same limits; False = this process counts alone. Raises ConfigError if `shared` is True and
+    sharing is not possible, for example because the extra `valkey` is missing. But if the configuration
+    states no limit and no `stores.valkey`, the log says so, and this process counts alone.
     """
     if shared:
         from dragoman.assembly.shared import shared_ledger  # few gateways load the client of Valkey
@@ -113,8 +117,8 @@ def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, 
 
 
 async def reach_counters(config: Config) -> None:
-    """Check whether the server of `stores.valkey` can be used. If it does not answer, the log says so. Raises
-    ConfigError if the gateway can never use this server.
+    """Check whether the server of `stores.valkey` can be used; do nothing if none is stated. If the server
+    does not answer, the log says so. Raises ConfigError if the gateway can never use this server.
     """
     if config.stores.valkey is not None:
         from dragoman.assembly.shared import check_store

@@ -1,5 +1,5 @@
-"""Completes a configuration with the entries that operators have added to it at run time. A database has
-these entries.
+"""Completes a configuration with the entries that operators have added at run time. These entries are stored
+in a database.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from dragoman.stores.standing import SchemaRefused
 
 
 def with_added(found: Loaded, database: Location | None, *, starting: bool = False) -> Loaded:
-    """Return the configuration with the entries in this database. It is loaded once more only if there are
-    entries.
+    """Return the configuration with the entries in this database. Without entries, the configuration is not
+    loaded a second time.
 
-    found: the configuration without the entries. If its `adding` is None, it is returned as it is. database:
-    None = the store is in memory, so nothing can be added, and `found` is returned. starting: True = if the
-    database cannot be read, the result has a warning and no entries, and the running gateway tries again;
-    False = then ConfigError is raised. If the database has a schema that this version cannot use, ConfigError
-    is always raised. The `again` of the result, if `found` has one, reads the entries again, too.
+    found: the configuration without the entries. If its `adding` is None, no entries can be added, and
+    `found` is returned. database: None = the store is in memory, so there are no entries, and `found` is
+    returned. starting: what happens if the database cannot be read. True = the result has a warning and no
+    entries, and the running gateway reads the database again later; False = ConfigError is raised. If the
+    database has a schema that this version cannot use, ConfigError is raised in both cases. If `found` has an
+    `again`, the `again` of the result reads the entries, too.
     """
     if database is None or found.adding is None:
         return found

@@ -1,4 +1,4 @@
-"""Builds the targets of alerts from the settings, and makes alerts from events about providers."""
+"""Builds the targets of alerts from the settings, and alerts from events that an operator has to know."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dragoman.routing.event import Event
 
 
 def targets_of(config: Config) -> list[Target]:
-    """Return the targets to which a configuration wants alerts to be sent."""
+    """Return where a configuration wants alerts to be sent, in the order of its section `alerts`."""
     return [
         Target(f"alerts[{index}]", one.url, one.secret, frozenset(one.events), float(one.every))
         for index, one in enumerate(config.alerts)
@@ -21,7 +21,7 @@ def targets_of(config: Config) -> list[Target]:
 
 
 def alert_of(event: Event, now: float) -> dict[str, Any]:
-    """Return the alert for an event, as JSON values that can be sent to the keeper. now: Unix seconds."""
+    """Return the alert for an event in the form that `Alerts.note` takes. now: Unix seconds."""
     alert = Alert(event.kind, now, event.provider, event.deployment, event.message, event.key)
     told: dict[str, Any] = msgspec.to_builtins(alert)
     return told

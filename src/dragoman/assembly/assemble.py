@@ -62,18 +62,18 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 class Assembly(msgspec.Struct, frozen=True):
-    """The running parts of one configuration. A reload replaces the whole object by the parts of the next
-    configuration.
+    """The running parts of one configuration. A reload replaces the whole object.
 
     names: the model names. upstreams: all upstreams, by the provider's name. providers: the upstreams of
-    configured providers, without those that an upstream made in code replaces. passages: {name of a provider
-    whose resources or paths are passed through: what passes them through}. following: keeps the client keys
-    of the database up to date in memory; None = there is no database for keys. policy: how attempts are
-    repeated. recording: stores finished exchanges; None = they are not stored. journaling: the journal of
-    usage; None = no usage is kept. accounting: what the engine needs to account for exchanges; None = nothing
-    is accounted for. restoring: lets the counters of limits begin with earlier usage. parts: the parts that
-    the next configuration may use on, and that have to be closed. lists: the providers' own lists of models.
-    local: the models of this machine, by name.
+    configured providers, by name; a provider that an upstream made in code replaces is missing. passages:
+    {name of a provider: what passes on requests for the provider's resources or paths}; only for providers
+    whose settings allow such requests. following: keeps the client keys of the database up to date in memory;
+    None = there is no database for keys. policy: how attempts are repeated. recording: stores finished
+    exchanges; None = they are not stored. journaling: the journal of usage; None = no usage is kept.
+    accounting: what the engine needs to account for exchanges; None = nothing is accounted for. restoring:
+    lets the counters of limits begin with earlier usage. parts: all parts that have to be closed, or that the
+    next configuration may go on with. lists: the providers' own lists of models. local: the models of this
+    machine, by name.
     """
 
     names: Names
@@ -95,15 +95,17 @@ class Assembly(msgspec.Struct, frozen=True):
     local: Mapping[str, LocalModel]
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Return whether requests of the protocol `face` without optional fields are relayed or translated
-        for the first deployment of a model.
+        """Return whether the first deployment of a model gets requests of the protocol `face` relayed or
+        translated. Optional fields of a request may change this; here a request has none. Raises
+        RequestFailed for an unknown model.
         """
         _, backend = self._first(model, face)
         return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """Return what clients of the protocol `face` can use of the first deployment of a model; None = its
-        upstream speaks no protocol (an embedded model, for example).
+        """Return what clients of the protocol `face` can use of the first deployment of a model; None = the
+        deployment's upstream speaks no protocol (an embedded model, for example). Raises RequestFailed for an
+        unknown model.
         """
         first, backend = self._first(model, face)
         if backend.dialect is None:
@@ -114,8 +116,8 @@ class Assembly(msgspec.Struct, frozen=True):
         return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
-        """Return (the first deployment of a model, its upstream in the protocol that a request of the
-        protocol `face` without optional fields would use).
+        """Return (the first deployment of a model, the deployment's upstream in the protocol that it would
+        use for a request of the protocol `face` without optional fields).
         """
         route = self.names.table.resolve(model)
         first = route.deployments[0]
@@ -124,9 +126,10 @@ class Assembly(msgspec.Struct, frozen=True):
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
-        """Let the counters of all limits begin with earlier usage, each limit only once. Returns True if that
-        is done, or if nothing is accounted for. Returns False if it is not possible now; then it is tried
-        again in the background. recovered: as for `Restoring.restore`.
+        """Let the counters of all limits begin with earlier usage. Counters for which this was done before
+        are left as they are. Returns True if this is done, or if nothing is accounted for. Returns False if
+        the usage cannot be read now; then it is tried again in the background. config: the configuration of
+        this assembly. recovered: as for `Restoring.restore`.
         """
         if self.accounting is None or self.accounting.ledger is None:
             return True
@@ -135,8 +138,8 @@ class Assembly(msgspec.Struct, frozen=True):
         return await self.restoring.restore(every, recovered=recovered)
 
     async def close(self) -> None:
-        """Close all parts, even if closing one of them fails; then raise the error. Upstreams made in code
-        are not closed.
+        """Close all parts. If closing a part fails, the others are closed nevertheless, and then the error is
+        raised. Upstreams made in code are not closed.
         """
         await close(self.parts.all.values())
 
@@ -156,11 +159,13 @@ async def assemble(
     earlier processes have left in the journal.
 
     own: upstreams made in code, by name; they replace configured ones. models: models registered in code.
-    reached: called when a limit is reached that does not fail the exchange. before: the running assembly,
-    None = there is none; its parts are used on if their settings are equal. It is not changed. processes: the
-    processes that count limits together. Raises ConfigError for an unknown model name, an unusable store and
-    similar mistakes; also if there is a running assembly, the usage for new limits cannot be read, and
-    `stores.when_lost` is `closed`. After any failure, the new parts are closed.
+    reached: called when a bound of a provider's connections or answers is reached and the exchange does not
+    fail. before: the running assembly, None = there is none; its parts are used again if their settings are
+    equal. `before` is not changed. processes: the processes that count limits together.
+
+    Raises ConfigError for an unknown model name, an unusable store and similar mistakes. While a gateway
+    runs, it also raises ConfigError if the usage for new limits cannot be read and `stores.when_lost` is
+    `closed`. After any failure, the new parts are closed.
     """
     parts = Parts(None if before is None else before.parts)
     local = _local_models(loaded.config, parts)
@@ -189,8 +194,8 @@ _UNREAD = "cannot be changed now, because the usage that new limits count cannot
 
 
 class _Outside(NamedTuple):
-    """Arguments of `assemble` (seams, reached, before, processes), and two values that `assemble` makes:
-    local and lists.
+    """Arguments of `assemble` (seams, reached, before, processes), and two values that `assemble` makes
+    (local, lists).
     """
 
     seams: Seams
@@ -203,8 +208,9 @@ class _Outside(NamedTuple):
 
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
-    """Return the models of this machine, by name; none if they are disabled. A reload does not look for newly
-    installed models, because all requests would have to wait for that.
+    """Return the models of this machine, by name; none if they are disabled. A reload looks for newly
+    installed models only if `keep_alive` or `threads` of `providers.local` have changed, because requests
+    have to wait while it looks.
     """
     settings = config.providers.local
     if not settings.enabled:
@@ -336,9 +342,9 @@ def _assembled(
 
 
 def _client_keys(config: Config, parts: Parts, following: Following | None, seams: Seams) -> ClientKeys:
-    """Return the client keys. Without a directory, the running object is used on if its settings are equal.
-    With a directory, each configuration gets a new object: an object that was replaced once must not be used
-    again, because callers that were admitted with it may not be admitted now.
+    """Return the client keys. following: None = there is no database for keys; then a reload goes on with the
+    running object if the settings are equal. With a database, each configuration gets a new object: callers
+    that an earlier object has admitted may not be admitted now.
     """
     if following is None:
         of = (config.auth, config.server, config.tenants, config.teams, config.users, config.groups)
@@ -352,7 +358,7 @@ async def _end(following: Following | None) -> None:
 
 
 def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
-    """Return what stores finished exchanges; None = the setting `trace.store` does not want it."""
+    """Return the part that stores finished exchanges; None = the setting `trace.store` turns it off."""
     trace, home = loaded.config.trace, loaded.home
     stated = trace.store, home, trace.store_size, trace.store_ttl
     made = open_exchanges(*stated, seams)
@@ -364,7 +370,7 @@ def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
 
 
 def _journaling(loaded: Loaded, store: Store, parts: Parts, seams: Seams, mark: str) -> Journaling | None:
-    """Return the journal of usage; None = the store keeps no usage. The journal is closed before the
+    """Return the journal of usage; None = the store keeps no usage. `Parts` closes the journal before the
     store.
     """
 
@@ -384,8 +390,8 @@ def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outsid
 
 
 def _follow(passage: Passage, upstream: WireUpstream) -> None:
-    """If the upstream's first account has a credential that can change, let the provider's passage use each
-    new one, too.
+    """Let the passage use each new value of the upstream's first account, if the account's credential can
+    change.
     """
     if (renewal := upstream.accounts[0].renewal) is not None:
         renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))

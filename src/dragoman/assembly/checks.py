@@ -1,4 +1,4 @@
-"""Starts the background checks of those providers for which the configuration wants checks."""
+"""Starts the background checks of the providers for which the configuration wants checks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def checks_of(
     seams: Seams,
     told: Callable[[Event], None] | None = None,
 ) -> Checks | None:
-    """Start the checks, and return them; None = no provider is to be checked. Only one process of a machine
-    may call this. An upstream that was made in code is not checked, nor a provider without a list of models.
-    health: learns the results. told: called with the events that an operator has to know, as in `Checks`.
+    """Start the checks, and return them; None = no provider is to be checked. Call this in one process of a
+    machine only. Earlier checks are not stopped. Upstreams that were made in code, and providers without a
+    list of models, are not checked. health: gets the results. told: called with each event that an operator
+    has to know; None = events are only logged.
     """
     checked = [
         Checked(upstream, check.every, check.wait, check.when)

@@ -3,8 +3,9 @@ in with a subscription need this.
 
 A credential is read from the headers of one request, and is forgotten when this request ends. It is sent only
 to the provider that speaks the request's protocol and wants clients' credentials (the configuration allows
-only one such provider for a protocol), over that provider's connections, which lead to its origin only. No
-other attempt, no check and no fetch of a model list uses it. A key of this gateway is never forwarded.
+only one such provider for a protocol). The provider's connections lead only to its own origin. No other
+attempt, no check and no fetch of a model list uses the credential. A header with a key of this gateway
+(alone, or after `Bearer`) is not forwarded.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ Claude Code; the sign-in of Claude Code also needs `anthropic-beta`, which its p
 
 
 class ClientCredentials:
-    """The providers of one gateway that are called with their clients' own credentials. knows: returns
-    whether a key of the gateway has this SHA-256.
+    """The providers of one gateway that are called with credentials of clients. knows: returns whether the
+    gateway has a client key with this SHA-256.
     """
 
     def __init__(self, knows: Callable[[bytes], bool]) -> None:
@@ -59,11 +60,12 @@ class ClientCredentials:
         return self.runtime_of if self._providers else None
 
     def runtime_of(self, runtime: Runtime, inbound: Inbound) -> Runtime:
-        """Return the runtime for one request. runtime: the general one, or the one of the client's tenant. In
-        the result, the provider that speaks the request's protocol is called with the client's credential.
-        Other providers with `credential: client` cannot be called, and this one cannot either if the client
-        has sent no credential (`Runtime.unreadable`). A provider for which the tenant has brought a key keeps
-        this key.
+        """Return the runtime for one request. runtime: the general one, or the one of the client's tenant.
+
+        In the result, the provider with `credential: client` that speaks the request's protocol is called
+        with the client's credential. If the client has sent none, this provider cannot be called. Other
+        providers with `credential: client` cannot be called either; `Runtime.unreadable` has the faults. A
+        provider for which the tenant has brought a key is called with that key.
         """
         backends, keys = dict(runtime.backends), dict[str, Key]()
         lacking, used = dict(runtime.unreadable), set(runtime.own)
@@ -92,7 +94,8 @@ class ClientCredentials:
 
     def passage(self, passage: Passage, headers: Mapping[str, str]) -> Passage | None:
         """Return the passage with the client's credential; None = the passage's provider is not called with
-        clients' credentials. Raises RequestFailed (401) if the client has sent no credential.
+        clients' credentials. headers: of the client's request. Raises RequestFailed (401) if the client has
+        sent no credential.
         """
         if (provider := self._providers.get(passage.name)) is None:
             return None
@@ -105,8 +108,8 @@ class ClientCredentials:
         self, provider: Provider, face: str, headers: Mapping[str, str]
     ) -> dict[str, Account] | None:
         """Return {protocol: account with the client's credential} for each protocol of the provider. None =
-        the provider does not speak the client's protocol, or the client has sent no credential (keys of this
-        gateway do not count). face: the client's protocol.
+        the provider does not speak the client's protocol, or the client has sent no credential; a key of this
+        gateway is not such a credential. face: the client's protocol.
         """
         if all(api.dialect != face for api in provider.apis):
             return None
@@ -118,8 +121,8 @@ class ClientCredentials:
         return {api.dialect: _account(provider, api, found, beside) for api in provider.apis}
 
     def _is_theirs(self, value: str) -> bool:
-        """Whether a header's value is a credential for a provider: it is not a key of this gateway, and does
-        not look like one.
+        """Whether the value of a header is a credential for a provider. False = it is a key of this gateway,
+        or begins like a key that the gateway makes; `Bearer` may stand before the key.
         """
         scheme, _, token = value.partition(" ")
         key = token.strip() if scheme.lower() == "bearer" and token else value
@@ -156,6 +159,6 @@ def _missing(provider: Provider) -> ir.Fault:
 
 
 def _remember_nothing(key: str, model: str, pause: float, now: float) -> None:
-    """Do nothing. It is called when an answer says that the client's own account is exhausted, which concerns
-    no other client's requests.
+    """Do nothing. It is called when an answer says that the client's account is exhausted. Requests of other
+    clients use other accounts, so nothing has to be remembered.
     """

@@ -198,10 +198,8 @@ class Core:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Return a gateway with the settings of environment variables, and of the file that DRAGOMAN_CONFIG
-        names.
-
-        environ: None = this process's variables; without DRAGOMAN_CONFIG, no file is read. options: the
-        constructor's keywords. Raises ConfigError.
+        names. If DRAGOMAN_CONFIG is not set, no file is read. environ: the variables; None = those of this
+        process. options: the constructor's keywords. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -216,12 +214,12 @@ class Core:
         facts: Facts = UNKNOWN,
         preferred_api: str | None = None,
     ) -> None:
-        """Add a model under a name of your choice, before the gateway has started.
+        """Add a model under a name of your choice. Call this before the gateway has started.
 
         provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name for
         the model; None = `name`. facts: the model's capabilities. preferred_api: the protocol for a provider
         with several; None = the client's own, if the model and the request allow it. Raises RuntimeError
-        after the start.
+        after the start. An unknown provider is reported by `start`.
         """
         if self._engine is not None:
             raise RuntimeError("register models before the gateway has started")
@@ -240,9 +238,9 @@ class Core:
         return self._engine is not None and not self.closed
 
     async def start(self) -> None:
-        """Build the running parts and the store. Do nothing if that is done. The first request calls it, too.
-
-        Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot start again.
+        """Build the running parts. If the gateway has started already, do nothing. The first request calls
+        this method, too. Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot
+        start again.
         """
         if self.closed:
             raise RequestFailed(_CLOSED)
@@ -308,7 +306,7 @@ class Core:
 
     def _attend(self, assembly: Assembly) -> None:
         """Connect an assembly's parts with the rest of the gateway. Stop the running checks of providers, and
-        start new ones if this process is the keeper: only one process of a machine checks.
+        start new ones if this process is the keeper.
         """
         if assembly.following is not None:
             assembly.following.directory.declare(declared_of(self.config))
@@ -359,8 +357,9 @@ class Core:
 
     async def reload(self) -> Outcome:
         """Load the configuration again from where it came from, and use it for all requests that begin
-        afterwards; running ones keep the old one. If the new one has problems, nothing changes. Settings of
-        the server and of stored data are used only after a restart; the outcome names them.
+        afterwards. Running requests keep the earlier configuration. If the new one has problems, nothing
+        changes. Changed settings of the server and of stored data are used only after a restart; the outcome
+        names them.
         """
         return await self.reloads.reload()
 
@@ -368,8 +367,9 @@ class Core:
         return None if self._assembly is None else await self._assembled(loaded, self._assembly)
 
     def _begin(self, loaded: Loaded, assembly: Assembly | None) -> list[Part]:
-        """Use another configuration from now on. Returns the parts that only running exchanges still use.
-        assembly: None = the running parts stay.
+        """Use another configuration from now on. Returns the parts that the caller has to close when no
+        running exchange uses them any more. assembly: the parts of the new configuration; None = the running
+        parts stay.
         """
         before, self._loaded, self.config = self.config, loaded, loaded.config
         if assembly is None:
@@ -396,8 +396,9 @@ class Core:
         return assembly.parts.left()
 
     def readmit(self) -> None:
-        """Have each client's key looked up again at its next request, because keys have changed. Also use the
-        tenants' present keys of providers, and restore the counters of new limits.
+        """Use the present keys of the database. Each client's key is looked up again at its next request, the
+        providers' keys that tenants have brought are used as they are now, and counters of new limits are
+        restored.
         """
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
@@ -423,8 +424,8 @@ class Core:
 
     @property
     def drain_delay(self) -> float:
-        """Seconds for which the port stays open after a SIGTERM: `server.drain_delay`. If that is not set:
-        `DRAIN_DELAY` if a readiness check was made in the last minute, else 0.
+        """The seconds for which the port stays open after a SIGTERM: `server.drain_delay`. If that is not
+        set: `DRAIN_DELAY` if a readiness check was made in the last minute, else 0.
         """
         if (stated := self.config.server.drain_delay) is not None:
             return float(stated)
@@ -432,7 +433,7 @@ class Core:
         return DRAIN_DELAY if asked else 0.0
 
     async def drain(self) -> None:
-        """Begin to drain; wait for the end of background answers, or of the drain time (`server.drain`)."""
+        """Begin to drain. Wait until background answers end, at most for the drain time (`server.drain`)."""
         self.stopping()
         assert self._stopping is not None
         if self._background is not None:
@@ -440,12 +441,12 @@ class Core:
             await self._background.drain(max(0.0, self.config.server.drain - gone))
 
     def hurry(self) -> None:
-        """Stop the running background answers at once."""
+        """Stop the running background answers at once. A complete answer is not stopped."""
         if self._background is not None:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close all running parts for good. Running requests get a 503; begun answers are cut off."""
+        """Close all parts for good. Running requests get a 503; answers that have begun are cut off."""
         self.closed = True
         self.admitting = None
         self.stopping()
@@ -502,7 +503,7 @@ class Core:
 
     @property
     def loaded(self) -> Loaded:
-        """The configuration in use, with the place where each setting is stated."""
+        """The configuration in use, with the place of each written setting."""
         return self._loaded
 
     @property
@@ -517,26 +518,26 @@ class Core:
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """{name of a provider: what passes requests for its resources or paths through}. A provider whose
-        settings allow neither is missing.
+        """{name of a provider: what passes on requests for its resources or paths}. A provider whose settings
+        do not allow such requests is missing.
         """
         return self._running.passages
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
-        """The entries of the model list that this client may use, one by one."""
+        """Return the entries of the model list that a client may use, in the order of their names."""
         return self._running.names.entries(caller.models, caller.may.providers, caller)
 
     def alike(self, name: str) -> Iterable[str]:
-        """The names in the model list that are equal to `name`, or differ from it only in upper and lower
-        case.
+        """Return the names in the model list that are equal to `name`, or differ from it only in upper and
+        lower case.
         """
         return self._running.names.alike(name)
 
     def make(self, name: str, route: Route | None) -> None:
-        """Create a model name for a route, or replace its route; None = remove a name that `make` has
-        created.
-
-        Clients whose keys permit the name may use it; only this process knows the name, until it ends.
+        """Create a model name for a route, or give a name that `make` has created another route. The name
+        hides an alias or model of the same name. route: None = remove the name; raises KeyError if `make` has
+        not created it. Clients whose keys permit the name may use it. Only this process knows the name, until
+        the process ends.
         """
         if route is None:
             del self.made[name]
@@ -558,13 +559,14 @@ class Core:
         self.engine.rename(names.table)
 
     def rotations(self) -> list[Rotated]:
-        """The state of each model that rotates: which deployment is first now, and which one is next."""
+        """Return each rotating model's state: which deployment is first now, and which one is next."""
         memory, wall = self.providers_health.memory, self.seams.now()
         return rotations(self._running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
-        """The name of a model to try: the default model. Without one, the first configured model or alias
-        that may chat, else the first other model that may chat (a simulated one last). None = there is none.
+        """Return the name of a model to try: the default model. Without a default model: the first configured
+        model or alias that may chat, by name; else the first other model that may chat, simulated ones last.
+        None = there is no such model.
         """
         if self.config.default_model is not None:
             return self.config.default_model
@@ -581,23 +583,23 @@ class Core:
 
     @property
     def origin(self) -> str:
-        """The path of the configuration file, for people; or a text that there is no file."""
+        """The path of the configuration file, for people; without a file, a text that says so."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Whether requests of the protocol `face` without optional fields are relayed or translated for a
-        model's first deployment.
+        """Return whether the first deployment of a model gets requests of the protocol `face` relayed or
+        translated: see `Assembly.mode`.
         """
         return self._running.mode(model, face)
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """What clients of `face` can use of a model's first deployment; None = the upstream has no
-        protocol.
+        """Return what clients of the protocol `face` can use of the first deployment of a model: see
+        `Assembly.compatibility`.
         """
         return self._running.compatibility(model, face)
 
     def describe(self) -> list[str]:
-        """A text for each provider: its name, and its keys or its identity (see `described`)."""
+        """Return a text for each upstream: its name, and its keys or its identity (see `described`)."""
         providers = self._loaded.providers
         return [described(one, providers.get(name)) for name, one in self._running.upstreams.items()]
 

@@ -3,7 +3,8 @@ were used.
 
 Each process reads the rows that have changed since it last read: as soon as another process of this server
 says that there are changes, and every half second for the changes of other servers. So a revoked key is
-refused everywhere within about a second. While the database cannot be reached, the known rows stay valid.
+usually refused everywhere within about a second. While the database cannot be reached, the known rows stay
+valid.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _ROWS: Final = 2_000
 
 
 class Following:
-    """Keeps one process's directory of keys up to date. store: has the rows. file: the SQLite file of the
-    store; None = the store is another database. now: returns Unix seconds.
+    """Keeps one process's directory of keys up to date. store: the database that has the rows. file: the
+    SQLite file of the store; None = the store is another database. now: returns Unix seconds.
     """
 
     def __init__(self, store: DirectoryStore, file: Path | None, now: Callable[[], float]) -> None:
@@ -58,8 +59,9 @@ class Following:
         self._woken = asyncio.Event()
 
     async def start(self, peers: Peers, renewed: Callable[[], None]) -> None:
-        """Read all rows, and begin to follow their changes. renewed: see the attribute. If the database fails
-        or is slow, the start goes on after at most 10 seconds, and the rows are read later.
+        """Read all rows, and begin to follow their changes. If the database fails, or needs more than 10
+        seconds, the start goes on, and the rows are read later. peers: the other processes of this gateway.
+        renewed: called after the first read, and whenever the client keys have to be looked up again.
         """
         self._peers, self.renewed = peers, renewed
         peers.receive(SUBJECT, lambda _: self._woken.set())
@@ -69,7 +71,7 @@ class Following:
             self._task = spawn(self._follow(), "following the client keys")
 
     async def catch_up(self) -> bool:
-        """Read the rows that have changed, and use them. Returns whether the database answered."""
+        """Read the rows that have changed, and use them. Returns whether the database could be read."""
         async with self._lock:
             try:
                 changed = await self._read()
@@ -103,7 +105,9 @@ class Following:
         }
 
     async def _read(self) -> bool:
-        """Read the rows that have changed. Returns whether any row has changed, or this is the first read."""
+        """Read the rows that have changed. Returns True if a row has changed, or if this is the first read.
+        Raises StoreFailed.
+        """
         known, before = self.directory, self.directory.version
         if known.version <= 0 and self._file is not None and _version_in(self._file) == 0:
             known.reached(0)  # no key was ever made: the store need not be opened
@@ -126,7 +130,7 @@ class Following:
         return version != before
 
     async def _read_all(self) -> bool:
-        """Replace all known rows by the present rows of the database. Returns True."""
+        """Replace all known rows by the present rows of the database. Returns True. Raises StoreFailed."""
         every: list[Row] = []
         while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
             every += rows
@@ -147,9 +151,11 @@ class Following:
                 await self.note_uses()
 
     async def note_uses(self) -> None:
-        """Write to the database when keys were used; if the database fails, the next call writes it. If there
-        are keys, then have each client's key looked up again at its next request: the key of a client that
-        repeats the same head on a connection is looked up only once, so its later uses would be missed.
+        """Write to the database when keys were used. If the database fails, the next call writes it.
+
+        If there are keys, `renewed` is then called, so that each client's key is looked up again at its next
+        request. Without this, later uses would be missed: the key of a client that repeats the same head on a
+        connection is looked up only once.
         """
         uses, self.directory.uses = self.directory.uses, {}
         if uses:
@@ -170,7 +176,7 @@ class Following:
 
 
 def _brings(rows: Iterable[Row]) -> bool:
-    """Whether any of the rows says that tenants' own keys of providers have changed."""
+    """Whether one of the rows says that tenants' keys for providers have changed."""
     return any(row.kind == "own_keys" for row in rows)
 
 
@@ -183,8 +189,8 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
 
 
 def _version_in(file: Path) -> int:
-    """Return the number of the latest change in a SQLite file, as `directory_file.version`; 0 if there is no
-    file.
+    """Return the number of the latest change in a SQLite file; 0 = there is no file, or there was no change
+    to keys, tenants, teams and users. Raises StoreFailed.
     """
     with suppress(OSError):  # `directory_file.version` says what is wrong with the folder
         if not file.exists():

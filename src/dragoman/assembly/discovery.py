@@ -41,10 +41,10 @@ _LOOKED_EVERY: Final = 0.05
 
 class ListState(msgspec.Struct):
     """The state of one provider's list. mark: as `ModelLists.mark`. fetched: when the list was last fetched,
-    in Unix seconds; None = never. models: how many models it has. left_out: how many entries cannot be used.
-    tries: how many fetches have succeeded or failed. failed: why the latest fetch failed, None = it did not.
-    since: when the first of the latest failures in a row happened, in Unix seconds; None = the latest fetch
-    has not failed.
+    in Unix seconds; None = never. models: how many models the list has. left_out: how many entries of the
+    list cannot be used. tries: how many fetches have ended, with or without success. failed: why the latest
+    fetch failed; None = it succeeded, or there was no fetch. since: when the first of the latest failures in
+    a row happened, in Unix seconds; None = `failed` is None.
     """
 
     mark: str = ""
@@ -70,9 +70,9 @@ class Inside(Protocol):
 
 
 class Discovering:
-    """Has the providers' lists of models fetched and used, in one process of a gateway. active: True = lists
-    are fetched, as in `dragoman serve`; False = only lists from earlier runs are used, as in a gateway inside
-    another program.
+    """Has the providers' lists of models fetched and used, in one process of a gateway. active: True = the
+    keeper fetches lists, as in `dragoman serve`; False = only lists from earlier runs are used, as in a
+    gateway inside another program.
     """
 
     def __init__(self, inside: Inside) -> None:
@@ -91,7 +91,7 @@ class Discovering:
 
     def attend(self, assembly: Assembly) -> None:
         """Use the lists of this assembly, which is now in use. If this process is the keeper and `active` is
-        True, fetch them in the background.
+        True, begin to fetch the lists in the background.
         """
         peers = self._inside.peers
         self._lists = lists = assembly.lists
@@ -133,13 +133,16 @@ class Discovering:
     # What comes of fetching, in the keeper ---------------------------------------------------------------
 
     def age(self, provider: str) -> float | None:
-        """Return how many seconds ago a list was fetched; None = there is no list."""
+        """Return how many seconds ago a provider's list was fetched; None = no list of this provider is in
+        use.
+        """
         listed = None if self._lists is None else self._lists.of(provider)
         return None if listed is None else max(0.0, self._inside.seams.now() - listed.fetched)
 
     def learn(self, provider: str, address: str, page: Page) -> None:
         """Use a list that was just fetched, write it to its file, and tell the workers. address: the base URL
-        from which it was fetched; the list is ignored if the provider now has another one. page: the list.
+        from which it was fetched; if the provider now has another base URL, or its list is not used any more,
+        the fetched list is ignored. page: the list.
         """
         lists, now = self._lists, self._inside.seams.now()
         if lists is None or lists.addresses.get(provider) != address:
@@ -158,8 +161,8 @@ class Discovering:
         self._tell()
 
     def fail(self, provider: str, why: str) -> None:
-        """Record that a list could not be fetched; the known list stays in use. why: the reason, for
-        people.
+        """Record that a list could not be fetched, and tell the workers. The known list stays in use. why:
+        the reason, for people.
         """
         before = self.states.get(provider) or ListState()
         since = self._inside.seams.now() if before.failed is None else before.since
@@ -172,8 +175,8 @@ class Discovering:
         self._tell()
 
     def _state(self, provider: str, tries: int = 0) -> ListState:
-        """Return the state of a list as this process knows it now, without any failure. tries: how many
-        fetches have ended.
+        """Return the state of a list as this process knows it now, without a failure. tries: how many fetches
+        have ended.
         """
         lists = self._lists
         listed = None if lists is None else lists.of(provider)
@@ -193,8 +196,8 @@ class Discovering:
             self._tell()
 
     def _asked(self, names: Any) -> dict[str, Any]:
-        """Return the lists of these providers, for a worker that asks. Providers without a list are
-        left out.
+        """Return {name of a provider: its list} for a worker that asks. Providers without a list are left
+        out.
         """
         lists = self._lists
         found = {} if lists is None else {name: lists.of(name) for name in msgspec.convert(names, list[str])}
@@ -220,8 +223,8 @@ class Discovering:
         return [name for name, one in self.states.items() if one.mark and one.mark != lists.mark(name)]
 
     async def _pull(self, lists: ModelLists) -> None:
-        """Ask the keeper for the lists whose marks differ. A lost message does not matter, because the keeper
-        tells the states again.
+        """Ask the keeper for the lists whose marks differ, and use its answer. If a message is lost, nothing
+        changes: the keeper soon tells the states again.
         """
         try:
             names = self._differing(lists)
@@ -237,9 +240,9 @@ class Discovering:
     # For operators ---------------------------------------------------------------------------------------
 
     async def refresh(self, names: Collection[str], patience: float) -> None:
-        """Have the keeper fetch the lists of some providers. Wait until each fetch has succeeded or failed,
-        for at most `patience` seconds. names: of the providers; empty = all; a provider without such a list
-        is ignored.
+        """Have the keeper fetch the lists of some providers. Return when each fetch has succeeded or failed,
+        or after `patience` seconds; there is no error in either case. names: of the providers; empty = all. A
+        provider whose list is not fetched is ignored.
         """
         wanted = [name for name in self.states if not names or name in names]
         before = {name: self.states[name].tries for name in wanted}
@@ -253,7 +256,7 @@ class Discovering:
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """Return what `/health` shows of each list, by provider. `age`: the seconds since the list was
-        fetched; null = it was never fetched.
+        fetched; null = it was never fetched. `stale`: whether the latest fetch failed.
         """
         now = self._inside.seams.now()
         return {

@@ -1,4 +1,4 @@
-"""Adapts what a process remembers about providers' keys and deployments to a configuration."""
+"""Adapts what a process remembers about the keys and deployments of providers to a configuration."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def adopt(health: Health, config: Config, upstreams: Mapping[str, Upstream], now: float) -> None:
-    """Use this configuration with its upstreams from now on. What is remembered of a key stays if the
-    configuration still has the key. now: monotonic seconds.
+    """Use the keys and settings of this configuration from now on. What is remembered of a key stays if the
+    configuration still has the key. Pools of providers that are gone are dropped. upstreams: those of the
+    configuration, by the provider's name. now: monotonic seconds.
     """
     settings = config.providers.named
     providers = {name: one for name, one in all_over_http(upstreams).items() if name in settings}
@@ -45,6 +46,8 @@ def _keys(upstream: WireUpstream) -> list[Key]:
 
 
 def _follow(health: Health, name: str, upstream: WireUpstream, _: Lease) -> None:
-    """Use the present keys of a provider in its pool. Nothing is known yet of a new key."""
+    """Replace the keys in a provider's pool by the keys that its upstream has now. What is remembered of a
+    key stays if the upstream still has the key.
+    """
     if (pool := health.pools.get(name)) is not None:
         pool.exchange(_keys(upstream))

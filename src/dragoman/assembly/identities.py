@@ -23,8 +23,8 @@ of AWS.
 
 
 def identity_of(provider: Provider, identity: Identity, seams: Seams) -> Refreshing:
-    """Return the credential of a provider with this identity. It has no token before the first request.
-    Raises ConfigError if the extra with the cloud's library is not installed.
+    """Return the credential of a provider to which the gateway signs in with this identity. Before the first
+    request it has no token. Raises ConfigError if the extra with the cloud's library is not installed.
     """
     require(provider.name, identity)
     return Refreshing(
@@ -39,8 +39,8 @@ def identity_of(provider: Provider, identity: Identity, seams: Seams) -> Refresh
 
 
 def _token(identity: Identity, region: str | None) -> Token:
-    """Get a new token from the cloud; it blocks. The cloud's library is imported here, in a thread, because
-    that takes a while. region: the provider's region, None = not stated.
+    """Return a new token from the cloud. This blocks, so call it in a thread. It imports the cloud's library,
+    which takes a while. region: the provider's region, None = not stated.
     """
     module = import_module(f"dragoman.upstreams.identities.{identity.kind}")
     found: Token = module.token(identity, region)

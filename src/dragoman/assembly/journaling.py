@@ -1,9 +1,10 @@
 """The journal of one process, and the tasks that bring its usage records into the database.
 
-Each process writes its own segments. The keeper (or the only process) reads the segments of all processes on
-the machine, also of processes that have ended, and gives their records to the database. While a process
-cannot write its journal, it gives its own records to the database from memory. A record has the id of its
-exchange, so a record that the database gets twice counts once.
+Each process writes its own segments. One process at a time, the reader, reads the segments of all processes
+on the machine, also of processes that have ended, and gives their records to the database. While the gateway
+runs, the reader is the keeper, or the only process. While a process cannot write its journal, it gives its
+own records to the database from memory. A record has the id of its exchange, so a record that the database
+gets twice counts once.
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ _FAREWELL: Final = 10.0
 
 
 def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None = None) -> Journaling | None:
-    """Return the journal that the settings want; None = the store keeps no usage. Raises ConfigError if the
-    stated folder cannot be used. mark: as for `FileJournal`.
+    """Return the journal that the settings describe; None = the store keeps no usage. Raises ConfigError if
+    the folder in `stores.journal` cannot be used. mark: identifies this process for ever; None = a random
+    mark.
     """
     usage: UsageStore | None = getattr(store, "usage", None)
     if usage is None:
@@ -96,9 +98,10 @@ def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None =
 
 
 def folder_of(loaded: Loaded) -> Path | None:
-    """Return the folder of the journal, and make it if it is missing; None = the journal is in memory, also
-    if the default folder cannot be made, which is logged. Raises ConfigError if the stated folder cannot be
-    used.
+    """Return the folder of the journal, which is made if it is missing. None = the journal is in memory:
+    because `stores.journal` says so; because no folder is stated and the store is in memory, or the system
+    has no locks on open files; or because the default folder cannot be made, which is logged. Raises
+    ConfigError if the folder in `stores.journal` cannot be used.
     """
     stores = loaded.config.stores
     stated = stores.journal
@@ -174,8 +177,9 @@ class Journaling:
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, sections: Says, *, keeps: bool, alert: Callable[[Event], None]) -> None:
-        """Start the tasks, if they do not run. sections: the parts of the answer of `/health`; the journal's
-        part is added. keeps: whether this process is the keeper. alert: tells operators.
+        """Start the tasks, if they do not run. sections: {field of the answer of `/health`: returns the
+        field's value}; the field `journal` is added. keeps: whether this process is the keeper. alert: tells
+        operators about an event.
         """
         sections["journal"] = self.state
         self._keeps, self._alert = keeps, alert
@@ -186,9 +190,10 @@ class Journaling:
             ]
 
     async def drain(self) -> bool:
-        """Give the database all records that wait now. Returns False if that has failed, or if this process
-        is not the reader of the journal's files: then it has only given the records in its own memory. If the
-        caller is cancelled, the draining goes on, because two threads must not read one journal.
+        """Give the database the records that wait: those in the memory of this process, and, if this process
+        is the keeper and the reader, those in the files. Returns True if all these records were given, and
+        the journal is in memory or this process is the reader. Otherwise returns False. If the caller is
+        cancelled, the draining goes on, because two threads must not read one journal.
         """
         return await asyncio.shield(spawn(self._drain(), "draining the journal"))
 
@@ -208,10 +213,11 @@ class Journaling:
 
     async def recover(self) -> bool:
         """Give the database the records of processes that have ended. Call it before the usage of limits is
-        read from the database. If another process is doing this already, wait until it has finished: the
-        workers of a server that was killed start together, and each must begin with all earlier usage.
-        Returns False if the journal cannot be read, or if the database fails or stores nothing for some
-        seconds.
+        read from the database. If another process is doing this already, wait until that process has
+        finished.
+
+        Returns True if no such record waits any more, or if the journal is in memory. Returns False if the
+        journal cannot be read, or if the database fails or stores nothing for `_RECOVERY` seconds.
         """
         if self._chains is None:
             return True
@@ -240,14 +246,13 @@ class Journaling:
             return done
 
     async def _hold(self, chains: Chains) -> bool:
-        """Become the reader of the files. Returns False if another process is the reader, and has given the
-        database all records since this method was called. Raises TimeoutError if that process stores nothing
-        for `_RECOVERY` seconds.
+        """Become the reader of the files, and return True. Returns False if another process is the reader,
+        and has given the database all records in a draining that it began after this call. Raises
+        TimeoutError if that process stores nothing for `_RECOVERY` seconds.
 
-        The state in the reader's file is used only if its time is later than this call: a killed reader may
-        have written it, because a new reader deletes it only a moment after it has become the reader. All
-        processes of a machine share the monotonic clock; a time that lies in the future was written before
-        the machine was started.
+        The other process writes into the reader's file when its latest draining began (monotonic seconds,
+        which are the same in all processes of a machine). A time before this call or in the future does not
+        count: a reader that was killed may have written it, even before the machine was started again.
         """
         assert self.folder is not None
         begun = since = self._seams.monotonic()
@@ -266,7 +271,7 @@ class Journaling:
         return True
 
     async def _drain_patiently(self) -> bool:
-        """Drain, and return what `drain` returns. Raises TimeoutError if the database stores nothing for
+        """Call `drain`, and return its result. Raises TimeoutError if the database stores nothing for
         `_RECOVERY` seconds.
         """
         draining, stored = spawn(self.drain(), "storing what an earlier process has left"), -1
@@ -279,7 +284,8 @@ class Journaling:
 
     async def stored_until(self, moment: float) -> bool:
         """Wait until the database has the usage of all exchanges on this machine that ended before `moment`
-        (Unix seconds). Returns False if the database does not have all of it in time.
+        (Unix seconds). Returns False if that fails. A process that is not the keeper waits at most
+        `_RECOVERY` seconds for the reader, and then returns False, too.
         """
         if self._chains is None or self._keeps:
             return await self.drain()
@@ -298,15 +304,15 @@ class Journaling:
             return await self._from_memory()
 
     def _is_drained(self, moment: float) -> bool:
-        """Whether a reader runs and states that it began a complete draining at `moment` (Unix seconds) or
-        later.
+        """Whether a reader runs whose file says that its latest complete draining began at `moment` (Unix
+        seconds) or later.
         """
         state = None if self.folder is None else told(self.folder)
         return state is not None and state["running"] and state.get("drained", 0.0) >= moment
 
     async def _release(self, chains: Chains) -> None:
-        """Stop being the reader, so that another process can be it. Does nothing if this process is the
-        keeper and its tasks run.
+        """Stop being the reader, so that another process can become the reader. Do nothing if this process is
+        the keeper and its tasks run.
         """
         async with self._lock:
             if not (self._tasks and self._keeps):
@@ -347,7 +353,8 @@ class Journaling:
 
     async def close(self) -> None:
         """Close the journal, and give waiting records to the database. If the database does not take them
-        within `_FAREWELL` seconds, they wait in the files for the next start; without files they are lost.
+        within `_FAREWELL` seconds, the records in files wait for the next start; records that are only in
+        memory are lost.
         """
         for task in self._tasks:
             task.cancel()
@@ -389,7 +396,9 @@ class Journaling:
             await asyncio.sleep(pause)
 
     def _warn(self) -> None:
-        """Tell operators if records could not be written or stored for `ALERT_AFTER` seconds."""
+        """Tell operators if records could not be written or stored for `ALERT_AFTER` seconds, and again after
+        each further `ALERT_AFTER` seconds.
+        """
         failed = self.journal.state()["last_error"] or self.last_error
         now = self._seams.monotonic()
         if failed is None:
@@ -410,8 +419,8 @@ class Journaling:
         return True
 
     async def _from_files(self) -> bool:
-        """Give the database the records in files, if this process is the keeper and the reader. Returns False
-        if that has failed.
+        """Give the database the records in files. Does nothing if this process is not the keeper, or if
+        another process is the reader. Returns False only if the records could not be given.
         """
         if self._chains is None or not self._keeps:
             return True
@@ -439,9 +448,9 @@ class Journaling:
         return True
 
     async def _bury(self, chains: Chains, chain: Chain) -> bool:
-        """Store the records of the exchanges that were cut when a process ended. Then delete its journal,
-        unless limits are still being charged with its records; a later draining deletes it then. Returns
-        False if the database has failed.
+        """Finish the journal of a process that has ended. Store records of the exchanges that were still open
+        when the process ended. Then delete the journal; but while limits are being charged with its records,
+        the journal stays, and a later call deletes it. Returns False if the database has failed.
         """
         if chain.mark not in self._cut:
             cut = await asyncio.to_thread(chain.cut)
@@ -465,8 +474,8 @@ class Journaling:
         return True
 
     def _adopt(self, mark: str, records: Sequence[UsageRecord]) -> None:
-        """Call the functions of `on_adopted` with records of a killed process, so that limits are charged.
-        mark: of its journal.
+        """Call the functions of `on_adopted` with records of a process that was killed, so that limits are
+        charged. mark: the mark of that process's journal.
         """
         told = [msgspec.structs.replace(one, process=mark) for one in records]
         for adopt in self.on_adopted if told else ():
@@ -480,9 +489,9 @@ class Journaling:
                     self._charges.setdefault(mark, set()).add(task)
 
     async def _keep(self, records: Sequence[UsageRecord]) -> bool:
-        """Give records to the database. If it refuses a batch several times because of the records, set
-        single records aside (`_keep_each`). Returns False if the database has not got the records; then they
-        go on waiting.
+        """Give records to the database. If the database refuses them several times because of the records
+        themselves, the records are given one by one (`_keep_each`). Returns False if records still wait; then
+        they are tried again later.
         """
         if await self._try(records):
             self._failures = 0
@@ -492,7 +501,7 @@ class Journaling:
         return self._refused and self._failures >= _ODD and await self._keep_each(records)
 
     async def _try(self, records: Sequence[UsageRecord]) -> bool:
-        """Give records to the database, once. Returns False if that fails; then `_refused` says whether it
+        """Give records to the database, once. Returns False if that fails. Then `_refused` says whether it
         failed because of the records themselves.
         """
         self._refused = False
@@ -510,9 +519,9 @@ class Journaling:
         return True
 
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
-        """Give records to the database one by one, and write those that it refuses into the file of rejected
-        records. Returns False if the database fails for another reason, or may be refusing all new records;
-        then the records that are left go on waiting.
+        """Give records to the database one by one. Records that the database refuses several times are
+        written into the file of rejected records. Returns False if the database fails for another reason, or
+        if it also refuses a record that it already has; then the records that are left are tried again later.
         """
         odd: list[UsageRecord] = []
         for record in records:
@@ -536,8 +545,9 @@ class Journaling:
         return True
 
     async def _answers(self) -> bool:
-        """Whether the database takes a record again that it has already. False if no such record is known.
-        True = the database refuses other records because of these records themselves.
+        """Return whether the database takes a record that it already has. True means that other records are
+        refused because of these records themselves, not because the database refuses everything. False also
+        if no stored record is known.
         """
         return self._good is not None and await self._try([self._good])
 
@@ -583,6 +593,6 @@ class Journaling:
 
 
 def _done(chains: Sequence[Chain]) -> None:
-    """Call `done` on journals whose records the database has."""
+    """Tell the chains that the database has their records. Reads or writes files, so call it in a thread."""
     for chain in chains:
         chain.done()

@@ -1,7 +1,8 @@
 """Providers' keys in files that may be replaced at any time, for example by a secrets manager.
 
-A file is read again when a request comes at least a second after the last check of the file, and at once if
-the provider refuses the key. If the file has no usable key, the earlier key stays in use.
+If the last check of a file was a second ago or longer, the next request starts another check, and itself
+still uses the earlier key. If the provider refuses the key, the file is checked at once. If the file has no
+usable key, the earlier key stays in use.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _EVERY: Final = 1.0
 
 
 def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
-    """Return, for each key of a provider, the `Credential` that reads its file again; None = the key is not
-    in a file.
+    """Return one item for each key of a provider: the `Credential` that reads the key's file again; None =
+    the key is not in a file.
     """
     return [
         None
@@ -45,7 +46,7 @@ def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
 
 class KeyFile:
     """A file with one key. flaw: returns why the provider cannot use a key, as the rest of a sentence; None =
-    it can.
+    the provider can use it.
     """
 
     def __init__(self, file: Path, flaw: Callable[[str], str | None] = lambda _: None) -> None:
@@ -54,8 +55,9 @@ class KeyFile:
         self._seen: tuple[int, ...] | None = None
 
     async def fetch(self, lease: Lease) -> Lease:
-        """Read the file, if it has changed. Returns a lease with the key that is in it now; `lease` itself if
-        the file has not changed or the key is the same. Raises NotRenewed if the file has no usable key.
+        """Read the file, if it has changed since the last call that succeeded. Returns a lease with the key
+        that is in the file now. Returns `lease` itself if the file has not changed, or if the key is the
+        same. Raises NotRenewed if the file cannot be read or has no usable key.
         """
         return await asyncio.to_thread(self._fetch, lease)
 

@@ -21,8 +21,8 @@ from dragoman.state.directory import Permitted
 
 
 def client_keys_of(config: Config, seams: Seams, directory: Directory | None = None) -> ClientKeys:
-    """Return the client keys. They also tell which clients need no key. directory: the keys of the database;
-    None = there is no database for keys.
+    """Return the client keys, and with them the rule who may call without a key. directory: the keys of the
+    database; None = there is no database for keys.
     """
     known = Directory(declared_of(config))
     keys = [
@@ -46,9 +46,9 @@ def client_keys_of(config: Config, seams: Seams, directory: Directory | None = N
 
 
 def needs_key(config: Config) -> bool:
-    """Whether the configuration requires a key of clients: never with `auth.open`, otherwise as
-    `auth.required` says. If that is not set: True if the configuration has keys, or other machines can
-    connect. Keys of the database are not considered.
+    """Whether the configuration requires a key of clients. False if `auth.open` is set; otherwise as
+    `auth.required` says. If that is not set: True if the configuration has keys, or if the gateway listens on
+    an address that other machines can reach. Keys of the database are not considered.
     """
     auth = config.auth
     required = auth.required
@@ -58,15 +58,14 @@ def needs_key(config: Config) -> bool:
 
 
 def _depends(config: Config) -> bool:
-    """Whether no key is required at first, but clients must send a key as soon as one was made at run
-    time.
-    """
+    """Whether clients need no key now, but must send one as soon as a key was made at run time."""
     return config.auth.required is None and not config.auth.open and not needs_key(config)
 
 
 def declared_of(config: Config) -> Declared:
-    """Return what the configuration declares about keys: names of keys, tenants, teams, users, groups of
-    models, and regions of providers.
+    """Return what the configuration declares for client keys: the names of its keys; its tenants, teams and
+    users with their rights; its groups of models; the regions of its providers; and the function that reads
+    limits.
     """
     return Declared(
         frozenset(key.client for key in config.auth.keys),
@@ -80,9 +79,9 @@ def declared_of(config: Config) -> Declared:
 
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
-    """Return the limits of a key, tenant, team or user. stated: sections of the configuration, or such
-    sections as JSON, which is how the database has them. name, subject: of the owner. Each limit gets the
-    name of its owner: `key ci-agent`.
+    """Return the limits of a key, tenant, team or user. stated: a tuple of sections of the configuration, or
+    the JSON value from the database, which gives no limits if it cannot be read. name, subject: of the owner.
+    The name of each limit is made of both: `key ci-agent`.
     """
     sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
     return tuple(
@@ -107,8 +106,8 @@ def _permitted(section: Permissions) -> Permitted:
 
 
 def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
-    """Return the client with this key of the configuration, or the fault to answer with if the key is
-    disabled. known: has what the configuration declares.
+    """Return the client with this key of the configuration. If the key, or its tenant, team or user is
+    disabled, return the fault to answer with. known: has what the configuration declares.
     """
     name = key.client
     rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)

@@ -1,5 +1,5 @@
-"""Builds the limits of a gateway from the settings, lets the counters of limits begin with the usage before
-the start, and tells operators about events of limits.
+"""Builds the limits of a gateway from the settings, lets the counters of limits begin with earlier usage, and
+tells operators about events of limits.
 """
 
 from __future__ import annotations
@@ -54,15 +54,20 @@ class Records(Protocol):
     """The part of `UsageArchive` that limits read."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """Return what each value of a dimension has used since a moment. See `UsageArchive.spent`."""
+        """Return what each value of a dimension has used since a moment (Unix seconds). dimension: None = all
+        usage together. See `UsageArchive.spent`.
+        """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
-        """Return what was charged to the running counters of these limits. See `UsageArchive.charged`."""
+        """Return {name of a counter: what was charged to it} for the counters of these limits whose windows
+        contain `now` (Unix seconds). limits: names. See `UsageArchive.charged`.
+        """
 
 
 def limits_of(config: Config) -> Iterator[Limit]:
-    """Yield all limits of a configuration, without the limits of keys, tenants, teams and users
-    (`held_limits`). If several models state the limits of one deployment, they are yielded once.
+    """Yield all limits of a configuration, except those of keys, tenants, teams and users (`held_limits`). If
+    several models state limits of one deployment, only those that the first of these models states are
+    yielded.
     """
     for name, entry in config.limits.items():
         yield from entry.limits(name, entry.scope, entry.only or None)
@@ -82,8 +87,9 @@ def limits_of(config: Config) -> Iterator[Limit]:
 
 def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
     """Yield the limits of keys, tenants, teams and users: those of the configuration, and those of the
-    database. If several keys have the same name, their limits are yielded once. directory: has the database's
-    entries; None = there is no database for them.
+    database. If several keys of the configuration have the same name, only the limits of the first one are
+    yielded; the configuration allows no others. directory: has the database's entries; None = there is no
+    database for them.
     """
     named: set[str] = set()
     for key in config.auth.keys:
@@ -116,11 +122,11 @@ def teller(
 
 
 class Restoring:
-    """Lets the counters of limits begin with earlier usage, each limit once.
+    """Lets the counters of limits begin with earlier usage, each counter once.
 
     store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
-    what limits do while the usage before the start is not known: True = they refuse all requests; False =
-    they begin at 0.
+    what all limits do after a start until earlier usage is known: True = they refuse all requests; False =
+    they begin at 0. Limits that are added to a running gateway begin at 0.
     """
 
     def __init__(
@@ -138,9 +144,10 @@ class Restoring:
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
         """Restore the counters of those limits that were not restored before. Returns False if that is not
-        possible now; then it is tried again in the background until it succeeds. recovered: at a start,
-        whether the database has all records of processes that have ended; None = this is not a start:
-        requests may be running, so the method itself first waits until the database has all records.
+        possible now; then it is tried again in the background until it succeeds.
+
+        recovered: at a start, whether the database has all records of processes that have ended. None = this
+        is not a start: requests may be running, so the method first waits until the database has all records.
         """
         self._wanted = {_counted(one): one for one in limits}
         failed = await self._try(recovered=recovered)
@@ -176,8 +183,8 @@ class Restoring:
         self._trying = None
 
     async def _try(self, *, recovered: bool | None = None) -> str | None:
-        """Restore the limits that are not restored yet, once. Returns why that failed; None = it succeeded.
-        recovered: as for `restore`.
+        """Restore the limits that are not restored yet, once. Returns why that failed, for the log; None = it
+        succeeded. recovered: as for `restore`.
         """
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
@@ -206,9 +213,9 @@ class Restoring:
     async def _without_counted(
         self, found: Mapping[str, Found], limits: Sequence[Limit], usage: Records, now: float
     ) -> Mapping[str, Found]:
-        """Return `found` without those counters of new limits that have already counted all known usage
-        themselves, such as the counters of a key that was just made: everything that the records have was
-        charged to them since this gateway runs.
+        """Return `found` without the counters that need no restoring: while this gateway ran, they themselves
+        have already counted all usage that the records have. Counters of a key that was just made are an
+        example. limits: the new limits. usage: the records. now: Unix seconds.
         """
         charged, live = await charges(limits, usage, now), await self._ledger.standings()
         return {
@@ -228,15 +235,16 @@ class Restoring:
 
 
 def _counted(limit: Limit) -> Limit:
-    """Return the limit with fixed values in place of the settings that do not change what is counted. If two
-    limits have equal results, they have the same counters.
+    """Return a copy of a limit in which all settings that do not change its counters have fixed values. If
+    two limits have equal results, they have the same counters.
     """
     return msgspec.structs.replace(limit, most=0, hard=True, warn_at=None, unknown_price="allow")
 
 
 class Found(NamedTuple):
-    """What is known of a counter's usage. charged: how much records say was charged to the counter. told: the
-    sum of the usage in the records; 0 = the records cannot tell it.
+    """What the usage records tell about a counter. charged: the sum of what the records say was charged to
+    this counter. told: the sum of the usage in the records to which the counter's limit applies; 0 = the
+    records cannot tell it.
     """
 
     charged: int
@@ -244,12 +252,11 @@ class Found(NamedTuple):
 
 
 async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, Found]:
-    """Return {name of the counter: usage} for the counters of these limits whose windows contain `now` (Unix
+    """Return {name of a counter: usage} for the counters of these limits whose windows contain `now` (Unix
     seconds). Raises StoreFailed.
 
-    `charged` is what records have charged to the counter. `told` is what the records add up to, as is needed
-    for a new limit; it is 0 for limits with the subject address or model, for limits that are only for some
-    models, and for limits of `concurrency`.
+    A limit that is new was not charged for earlier usage, so it needs `told`. `told` is 0 for limits with the
+    subject address or model, for limits that are only for some models, and for limits of `concurrency`.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
     found = {name: Found(used, 0) for name, used in (await charges(limits, records, now)).items()}

@@ -37,13 +37,13 @@ from dragoman.version import __version__
 
 
 def outcome_of(fault: ir.Fault) -> str:
-    """Return the class of a failed attempt, as the value of a label: `key_transient`, `server`, …"""
+    """Return the class of a fault as the value of a label: `key_transient`, `server`, …"""
     return classify(fault).name.lower()
 
 
 def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> None:
-    """Tell `metrics` which names of models, providers and deployments may be values of labels: the names in
-    the model list, the deployments of their routes and fallbacks, and the discovered models.
+    """Tell `metrics` which names may be values of labels: the names in the model list, the names of all
+    upstreams, the deployments of the models' routes and fallbacks, and the discovered models.
     """
     discovered = set(names.table.discovered())  # no routes are made for them: there may be thousands
     models = [name for name in names.table.listed(names.known) if name not in discovered]
@@ -61,8 +61,9 @@ def of_process(
     waiting: Mapping[str, int],
 ) -> Iterator[Sample]:
     """Yield the present values of this process; `/metrics` adds up those of all workers that have the same
-    labels. worker: its number. exchanges: the running ones. connections: the number of `open` ones and their
-    `limit`, {} = they are not counted. waiting: {name of a queue: how many requests wait in it}.
+    labels. worker: the number of this process. exchanges: the running ones. connections: the number of `open`
+    client connections and their `limit`; {} = they are not counted. waiting: {name of a queue: how many
+    requests wait in it}.
     """
     yield Sample(RUNNING, len(exchanges))
     yield Sample(STREAMS, sum(exchange.streamed for exchange in exchanges))
@@ -77,8 +78,9 @@ def of_process(
 def of_gateway(
     metrics: Metrics, health: Health, *, workers: int, sessions: int, now: float
 ) -> Iterator[Sample]:
-    """Yield the present values that one process states for the whole gateway. workers: how many are
-    configured. sessions: how many the store has. now: monotonic seconds.
+    """Yield the present values of the whole gateway. The process that answers `/metrics` calls this, and the
+    values of other processes are not added. workers: how many are configured. sessions: how many the store
+    has. now: monotonic seconds.
     """
     processes = metrics.processes(now)
     yield Sample(UPTIME, now - metrics.cells.began(now))

@@ -1,5 +1,5 @@
-"""The providers' own lists of models in the memory of one process, and the files in which the lists outlive a
-restart.
+"""The providers' own lists of models in the memory of one process, and the files from which a later start
+reads the lists.
 
 Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be read, there is
 no list until it was fetched.
@@ -32,8 +32,8 @@ _listed = msgspec.json.Decoder(Listed).decode
 
 def addresses_of(loaded: Loaded) -> dict[str, str]:
     """Return {name of a provider: its base URL} for the providers whose lists of models are used. A provider
-    that is called with its clients' credentials is not among them, because the gateway has no credential for
-    fetching its list.
+    that is called with its clients' credentials is not one of them, because the gateway has no credential
+    with which to fetch the list.
     """
     if loaded.config.discover is False:
         return {}
@@ -50,7 +50,7 @@ def addresses_of(loaded: Loaded) -> dict[str, str]:
 class ModelLists:
     """The lists of models that one configuration uses. The constructor reads the files of lists that are not
     in memory yet. home: Dragoman's own folder. addresses: {name of a provider whose list is used: the base
-    URL from which the list must come}. before: the lists of the configuration before, None = there was none.
+    URL from which the list must come}. before: the lists of the earlier configuration, None = there was none.
     """
 
     def __init__(self, home: Path, addresses: Mapping[str, str], before: ModelLists | None = None) -> None:
@@ -75,22 +75,22 @@ class ModelLists:
         return {name: listed.models for name in self.addresses if (listed := self.of(name)) is not None}
 
     def put(self, name: str, listed: Listed) -> bool:
-        """Use this list of a provider from now on. Returns whether the names or the facts of models, or the
-        list's base URL, have changed.
+        """Use this list of a provider from now on. Returns whether the names or the facts of the models, or
+        the list's base URL, differ from the list that was used before.
         """
         mark, before = mark_of(listed), self.mark(name)
         self._known[name], self._marks[name] = listed, mark
         return mark != before
 
     def mark(self, name: str) -> str:
-        """Return a text that differs for lists with different base URLs, names or facts; "" = there is no
-        list.
+        """Return a text that differs for lists with different base URLs, names or facts; "" = no list of this
+        provider is in use.
         """
         return self._marks[name] if self.of(name) is not None else ""
 
     def file(self, name: str, address: str) -> Path:
-        """Return the file of a provider's list. The name of the file is a hash, so no name of a provider
-        leads out of the folder.
+        """Return the file of a provider's list that comes from the base URL `address`. The name of the file
+        is a hash of both.
         """
         hashed = blake2b(f"{name}\n{address}".encode(), digest_size=12).hexdigest()
         return self._folder / f"{hashed}.json"
@@ -109,8 +109,9 @@ class ModelLists:
         return listed if listed.address == address else None
 
     def write(self, name: str, now: float) -> None:
-        """Write a provider's list to its file, and delete files of other lists that were not written for 90
-        days. It blocks. A failure is logged, the first time only. now: Unix seconds.
+        """Write a provider's list to its file. Also delete the other files of the folder that were not
+        written for 90 days. It blocks. Of several failures, only the first is logged. Raises KeyError if
+        there is no list. now: Unix seconds.
         """
         listed = self._known[name]
         file = self.file(name, listed.address)

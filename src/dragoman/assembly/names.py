@@ -1,6 +1,6 @@
-"""Builds the table of the model names that clients can use: what each name stands for. Also makes the values
-that models, aliases and providers state for routing, such as time limits and limits on requests that run at
-once.
+"""Builds the table of the model names that clients can use: what each name stands for. Also makes, from the
+settings of models, aliases and providers, the values that routing uses: time limits, prices, conditions and
+limits on requests that run at once.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
-    the models that the model list shows for it, if no models are configured and the provider's own list is
-    not known}.
+    well-known models that the model list shows}. A configured provider is in `known` only if its vendor is
+    known, no models are configured for it, and its own list of models is not known. The simulator is in it,
+    too.
     """
 
     table: Table
@@ -73,8 +74,8 @@ class Names(msgspec.Struct, frozen=True, dict=True):
     ) -> Iterator[Entry]:
         """Yield the entries of the model list. granted: only models whose names these grants allow; names
         that they allow without a pattern are yielded even if the list lacks them. None = all models of the
-        list. providers: only models that one of these providers may answer; None = all. caller: leave out the
-        names that are reserved for other clients; None = leave out no name.
+        list. providers: only models with a deployment at one of these providers; None = all. caller: leave
+        out the names that are reserved for other clients; None = leave out no name.
         """
         return self.table.each(self._listed, granted, providers, caller)
 
@@ -90,7 +91,6 @@ class Names(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _folded(self) -> Mapping[str, Sequence[str]]:
-        """{name in lower case: the names in the model list that become this text in lower case}."""
         folded: dict[str, list[str]] = {}
         for name in self._listed:
             folded.setdefault(name.lower(), []).append(name)
@@ -107,8 +107,8 @@ def naming(
     """Return the model names of a configuration.
 
     own: names of upstreams made in code. models: models registered in code. local: the names of this
-    machine's models; None = look for installed models, and add those that the configuration states. lists:
-    the providers' own lists of models. Raises ConfigError for a name that stands for nothing.
+    machine's models; None = those that are installed or stated in the configuration. lists: the providers'
+    own lists of models; None = no list is known. Raises ConfigError for a name that stands for nothing.
     """
     config, lists = loaded.config, lists or {}
     named = [
@@ -171,7 +171,7 @@ def naming(
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
     """Raise ConfigError if a grant in the configuration (of a client key, for example) has a model name or a
-    pattern that stands for nothing.
+    pattern that stands for nothing (`_is_offered`). names: all names of the configuration.
     """
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
@@ -180,8 +180,8 @@ def refuse_unknown(loaded: Loaded, names: Names) -> None:
 
 def _is_offered(name: str, names: Names) -> bool:
     """Whether a name or a pattern in a client's grants stands for something. A name does if it has a route,
-    or is the name of an embedded model, installed or not. A pattern does if the part before the first `/` is
-    the name of a provider, or if a name in the model list matches the pattern.
+    or if it is the name of an embedded model, installed or not. A pattern does if the part before its first
+    `/` is the name of a provider, or if a name in the model list matches the pattern.
     """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
@@ -190,17 +190,16 @@ def _is_offered(name: str, names: Names) -> bool:
 
 
 def installed_models(config: Config) -> dict[str, LocalModel]:
-    """Return the installed embedded models, by name. Reads the records of their packages, which takes some 15
-    ms.
+    """Return the installed embedded models, by name. Reads the records of their packages, which takes about
+    15 ms.
     """
     settings = config.providers.local
     return embedded(keep_alive=_keep_alive(settings), threads=settings.threads or 0)
 
 
 def local_models(config: Config, installed: Mapping[str, LocalModel] | None = None) -> dict[str, LocalModel]:
-    """Return this machine's models, by name: the installed embedded models, and the operator's own files.
-
-    An own file replaces an embedded model of the same name. installed: the installed embedded models; None =
+    """Return this machine's models, by name: the installed embedded models, and the operator's own files. An
+    own file replaces an embedded model of the same name. installed: the installed embedded models; None =
     look for them.
     """
     settings = config.providers.local
@@ -225,8 +224,8 @@ def _keep_alive(settings: Local) -> float:
 
 
 def limits_of(config: Config) -> dict[str, Limit]:
-    """Return the limits on requests that run at once, by the name of the model's or provider's section
-    ("models.fast"). Models and providers without such a limit are left out.
+    """Return {"models.NAME" or "providers.NAME": limit on requests that run at once}. Models and providers
+    whose settings state no such limit are left out.
     """
     stated = {_gate("providers", name): one.concurrency for name, one in config.providers.named.items()}
     stated |= {_gate("models", name): one.concurrency for name, one in config.models.items()}
@@ -246,8 +245,8 @@ def _limits(concurrency: Concurrency) -> bool:
 
 
 def _gates(section: str, name: str, concurrency: Concurrency) -> tuple[str, ...]:
-    """Return the name of the limit on requests that run at once for a model or a provider: one name, or none
-    if its settings state no such limit.
+    """Return the names of the limits on requests that run at once, for one model or provider: one name, or ()
+    if its settings state no such limit. section: "models" or "providers". name: of the model or provider.
     """
     return (_gate(section, name),) if _limits(concurrency) else ()
 
@@ -312,9 +311,9 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
 
 
 def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
-    """Return the price of each deployment of a model; None = unknown. Prices are looked up only if the
-    model's settings compare them (`policy: cost` or `max_cost`), otherwise all are None. uses: the
-    deployments.
+    """Return the price of each deployment of a model, in their order; None = unknown. Prices are looked up
+    only if the model's settings compare them (`policy: cost` or `max_cost`); otherwise all are None. uses:
+    the deployments. prices: returns the price of a deployment.
     """
     if model.policy != "cost" and model.max_cost is None:
         return (None,) * len(uses)
@@ -330,17 +329,17 @@ def _price(pricing: Pricing, use: str) -> Price | None:
 
 
 def _usual(rates: Rates | None) -> Price | None:
-    """Return the price by which policies compare deployments: for short prompts, in the usual tier, at this
-    moment. None = unknown.
+    """Return the price by which policies compare deployments: the present price for the shortest prompts in
+    the usual service tier. None = unknown.
     """
     found = None if rates is None else rates.usual(SYSTEM.now())
     return None if found is None else Price(*found)
 
 
 def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost | None:
-    """Return the bound on the cost of a model's other deployments and of its fallbacks; None = no bound. It
-    has the known prices of all deployments of the configuration's models, and of the fallbacks that are
-    deployments (`provider/model`).
+    """Return how much more than the first choice another deployment or a fallback may cost; None = any amount
+    more. The result also has the known prices of the deployments of all models, and of the model's fallbacks
+    that are deployments (`provider/model`).
     """
     if (stated := model.max_cost) is None:
         return None
@@ -357,7 +356,9 @@ def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost 
 
 
 def conditions_of(when: When) -> Conditions | None:
-    """Return the conditions for requests that a deployment is for; None = it is for all requests."""
+    """Return the conditions that a request must fulfil to be sent to a deployment; None = the deployment
+    takes all requests.
+    """
     if when == When():
         return None
     needs = {name: wanted for name in get_args(Capability) if (wanted := getattr(when, name)) is not None}
@@ -377,7 +378,7 @@ def conditions_of(when: When) -> Conditions | None:
 
 def _spread(name: str, model: ModelSettings) -> Spread | None:
     """Return how a model's requests are spread over its deployments; None = the deployments are tried in the
-    order of the configuration.
+    order of the configuration. name: of the model.
     """
     if (rotate := model.rotate) is not None:
         every = None if rotate.every is None else float(rotate.every)
@@ -386,7 +387,9 @@ def _spread(name: str, model: ModelSettings) -> Spread | None:
 
 
 def _hedge(name: str, model: ModelSettings) -> Hedge | None:
-    """Return when a second deployment is asked because the first one has not answered yet; None = never."""
+    """Return when a second deployment is asked because the first one has not answered yet; None = never.
+    name: of the model.
+    """
     if (hedge := model.hedge) is None:
         return None
     after = None if isinstance(hedge.after, str) else float(hedge.after)
@@ -394,7 +397,9 @@ def _hedge(name: str, model: ModelSettings) -> Hedge | None:
 
 
 def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
-    """Return the messages of an alias, decoded from the form of the Chat Completions API."""
+    """Return the messages that an alias puts before a request. messages: in the form of the Chat Completions
+    API. Returns () for no messages.
+    """
     if not messages:
         return ()
     wire = WireRequest("chat", {"model": "", "messages": list(messages)})
@@ -403,8 +408,8 @@ def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
 
 
 def _reserved(alias: AliasSettings) -> Reserved | None:
-    """Return for which clients an alias is reserved; None = it is not reserved. If a client has made the
-    alias, other clients also need a grant for the name that the alias stands for.
+    """Return for which clients an alias is reserved; None = it is not reserved. An alias that a client has
+    made is reserved for clients that also have a grant for the name that the alias stands for.
     """
     if alias.tenant is None and alias.owner is None:
         return None
@@ -412,8 +417,8 @@ def _reserved(alias: AliasSettings) -> Reserved | None:
 
 
 def _facts(model: ModelSettings, target: Target) -> Facts:
-    """Return what a model can do. target: the settings of one of its deployments, which count before the
-    settings of the model.
+    """Return what a model can do. target: the settings of one of its deployments; what they state wins over
+    the settings of the model.
     """
     own = target.supports or Supports()
     mode = target.tool_mode or model.tool_mode
@@ -431,13 +436,15 @@ def _facts(model: ModelSettings, target: Target) -> Facts:
 
 
 def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:
-    """Return the names of a model's fallbacks, by the cause of the failure."""
+    """Return the names of a model's fallbacks: for any failure, for prompts that are too long, and for
+    refused content.
+    """
     return Fallbacks(settings.any, settings.context, settings.content)
 
 
 def timers_of(timeouts: Timeouts) -> Timers:
-    """Return the time limits of calls to a provider, in seconds. timeouts: the settings; 0 means no limit,
-    which is None in the result.
+    """Return the time limits of calls to a provider, in seconds; None in the result = no limit, which the
+    settings state as 0.
     """
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))
 
@@ -445,13 +452,12 @@ def timers_of(timeouts: Timeouts) -> Timers:
 def made_under(
     made: Mapping[str, Route], before: Config, after: Config, providers: Container[str]
 ) -> dict[str, Route]:
-    """Return the routes of names that were created at run time, changed for a new configuration. Header
-    values that models of the old configuration state are replaced by the values of the new one. Deployments
-    of providers that are not in `providers` are removed. A name without any deployment left is forgotten,
-    which is logged.
+    """Return the routes of names that were created at run time, changed for a new configuration. Headers that
+    a model has in both configurations get their new values. Deployments of providers that are not in
+    `providers` are removed. A name without any deployment left is removed, too, and the log says so.
 
     made: {name: route}. before, after: the old and the new configuration. providers: the names of the new
-    providers.
+    upstreams.
     """
     fresh: dict[str, str] = {}
     for name, model in before.models.items():

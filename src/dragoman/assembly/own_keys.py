@@ -1,11 +1,11 @@
 """Serves the requests of tenants that have brought providers' keys: each such provider is called with the
 tenant's key, and with no other key.
 
-Each process has all of these keys in memory, as it has all client keys. The requests of such a tenant get
-another `Runtime`. In it, the upstreams of these providers have the tenant's account instead of the operator's
-accounts, and the memory about providers has the tenant's key instead of the provider's pool of keys.
-Everything else is shared: routes, connections, and what the gateway remembers of deployments. So the engine
-never has to choose between the keys of two tenants.
+Each process has all of these keys in memory. The requests of such a tenant get another `Runtime`. In it, the
+upstreams of these providers have the tenant's account instead of the operator's accounts, and the memory
+about providers has the tenant's key instead of the provider's pool of keys. Everything else is shared:
+routes, connections, and what the gateway remembers of deployments. So the engine never has to choose between
+the keys of two tenants.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ log = logging.getLogger("dragoman.assembly.own_keys")
 
 
 class Brought(NamedTuple):
-    """A provider's key that a tenant has brought. row: as the database has it. secret: None = it cannot be
-    decrypted or used. key: what this process remembers about the key.
+    """A provider's key that a tenant has brought. row: the row of the database. secret: the decrypted key;
+    None = the key cannot be decrypted, or the provider cannot use it. key: what this process remembers about
+    the key.
     """
 
     row: OwnKey
@@ -51,8 +52,8 @@ class Brought(NamedTuple):
 
 
 class OwnAccounts:
-    """The keys that tenants have brought to one gateway, in the memory of one process. health: the memory
-    about providers, which has the state of each key.
+    """The keys that tenants have brought to one gateway, in the memory of one process. health: what the
+    process remembers about providers; it has the state of each key.
     """
 
     def __init__(self, health: Health) -> None:
@@ -65,15 +66,15 @@ class OwnAccounts:
         """{name of a tenant: (the general runtime, the tenant's runtime that was made from it)}."""
 
     def use(self, loaded: Loaded) -> None:
-        """Use another configuration from now on. It may have other master keys and other providers, so all
-        keys are decrypted again.
+        """Use another configuration from now on. All keys are decrypted again, because the configuration may
+        have other master keys and other providers.
         """
         self._loaded = loaded
         self._read(anew=True)
 
     def know(self, rows: Sequence[OwnKey]) -> Own | None:
-        """Use these rows in place of all earlier ones. Returns the method `runtime_of`, which gives each
-        client the runtime for its requests; None = no tenant has brought a key.
+        """Use these rows in place of all earlier ones. Returns the method `runtime_of`; None = no tenant has
+        brought a key.
         """
         if rows is not self._rows:
             self._rows = rows
@@ -81,8 +82,8 @@ class OwnAccounts:
         return self.runtime_of if self._of else None
 
     def runtime_of(self, runtime: Runtime, caller: Caller | None) -> Runtime:
-        """Return the runtime for the requests of a client. runtime: the general one, which is returned if the
-        client's tenant has brought no key. caller: None = the client has no key.
+        """Return the runtime for the requests of a client. runtime: the general one. It is returned if the
+        client has no tenant, or if its tenant has brought no key. caller: None = the client has no key.
         """
         if caller is None or caller.tenant is None or (brought := self._of.get(caller.tenant)) is None:
             return runtime
@@ -107,8 +108,8 @@ class OwnAccounts:
         return passage.using(own_account(provider, provider.apis[0], brought.secret, brought.key.id))
 
     def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
-        """Return a runtime that calls providers with the keys that a tenant has brought for them. runtime:
-        the general one. brought: {name of a provider: the key}.
+        """Return a copy of a runtime in which a tenant's keys are used for the providers that they belong to.
+        runtime: the general one. brought: {name of a provider: the tenant's key for it}.
         """
         backends, spoken = dict(runtime.backends), all_over_http(runtime.backends)
         called = {
@@ -136,8 +137,8 @@ class OwnAccounts:
         return None if self._loaded is None else self._loaded.providers.get(name)
 
     def _read(self, *, anew: bool = False) -> None:
-        """Decrypt the rows that are new or have changed. anew: True = decrypt all rows, because the
-        configuration may have other master keys.
+        """Decrypt the rows that are new or have changed, and forget keys whose rows are gone. anew: True =
+        decrypt all rows, because the configuration may have other master keys.
         """
         self._runtimes.clear()
         if not self._rows and not self._of:
@@ -155,7 +156,7 @@ class OwnAccounts:
 
     def _cipher(self) -> Cipher | None:
         """Return the cipher that decrypts the keys. None = there is no master key, or the extra `encryption`
-        is not installed; the log says so.
+        is not installed; the log says which.
         """
         auth = None if self._loaded is None else self._loaded.config.auth
         if auth is None or auth.encryption_key is None:
@@ -173,9 +174,10 @@ class OwnAccounts:
 def _brought(
     row: OwnKey, cipher: Cipher | None, met: Mapping[str, Key], provider: Provider | None
 ) -> Brought:
-    """Decrypt the key in a row. cipher: None = it cannot be decrypted. met: {id of a key: what is remembered
-    about it} for the keys of this provider. provider: None = the configuration no longer has it. A key that
-    cannot be decrypted, or that the provider cannot use, gets no secret and is disabled; the log says so.
+    """Return the key in a row, decrypted. A key that cannot be decrypted, or that the provider cannot use,
+    has no secret and is disabled. cipher: None = nothing can be decrypted. met: {id of a key: what is
+    remembered about it}, for the keys of this provider; an unknown key begins without any memory. provider:
+    None = the configuration does not have the provider.
     """
     secret: Secret | None = None
     try:
@@ -192,8 +194,9 @@ def _brought(
 
 
 def _identity(row: OwnKey, secret: Secret | None) -> str:
-    """Return the id of a key: a hash of the tenant, the provider and the secret. So all processes have the
-    same id for a key. The secret cannot be found out from the id. secret: None = it cannot be decrypted.
+    """Return the id of a key: a hash of the tenant, the provider and the secret, equal in all processes. The
+    secret cannot be found out from the id. secret: None = there is no usable secret; the hash is then made
+    without it.
     """
     told = f"{row.tenant}\n{row.provider}\n{'' if secret is None else secret.reveal()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The running parts that the next configuration may use on: connections, the store, model processes.
+"""The running parts that the next configuration may go on with: connections, the store, model processes.
 
-Each part has a name and a value that says from which settings it was made. The next configuration uses on the
-part of the same name if that part was made from an equal value; otherwise a new part is made.
+Each part has a name and a value that says from which settings it was made. The next configuration goes on
+with the part of the same name if that part was made from an equal value; otherwise a new part is made.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ class Part(NamedTuple):
 
 
 class Parts:
-    """The parts of one configuration. before: the parts of the running configuration, None = none is
-    running.
-    """
+    """The parts of one configuration. before: the parts of the running configuration; None = none runs."""
 
     def __init__(self, before: Parts | None = None) -> None:
         self._before = {} if before is None else before.all
@@ -36,7 +34,7 @@ class Parts:
     def take(self, name: str, of: Any, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> T:
         """Return the part of this name for the new configuration: the running part if it was made from an
         equal `of`, else a new part. of: the settings from which the part is made. make: returns a new part.
-        close: closes the part.
+        close: closes a part that `make` has returned.
         """
         known = self._before.get(name)
         if known is None or known.of != of:
@@ -47,7 +45,7 @@ class Parts:
         return what
 
     def hold(self, name: str, of: Any, make: Callable[[], T]) -> T:
-        """Do the same as `take`, for a part that need not be closed."""
+        """Return a part as `take` does. The part need not be closed."""
         known = self._before.get(name)
         if known is None or known.of != of:
             known = Part(make(), of, None)
@@ -56,17 +54,19 @@ class Parts:
         return what
 
     def before(self, name: str) -> Any:
-        """Return the value `of` of the running part with this name; None = there is no such part."""
+        """Return the value `of` of the running configuration's part with this name; None = there is no such
+        part.
+        """
         known = self._before.get(name)
         return None if known is None else known.of
 
     def new(self) -> list[Part]:
-        """Return the parts that were made for this configuration, not taken over from the running one."""
+        """Return the parts that were made for this configuration, not taken from the running one."""
         return [part for name, part in self.all.items() if self._before.get(name) is not part]
 
     def left(self) -> list[Part]:
-        """Return the parts of the earlier configuration that this one does not use on. Then forget the
-        earlier configuration.
+        """Return the parts of the earlier configuration that this one does not go on with, in order to close
+        them. A second call returns [], and after the first call `new` returns all parts.
         """
         left = [part for name, part in self._before.items() if self.all.get(name) is not part]
         self._before = {}
@@ -74,8 +74,8 @@ class Parts:
 
 
 async def close(parts: Iterable[Part]) -> None:
-    """Close parts, the last one first, even if closing one of them fails; then the error is raised after all
-    were tried.
+    """Close parts, the last one first. If closing a part fails, the others are closed nevertheless, and then
+    the error is raised; of several errors, the last one.
     """
     async with AsyncExitStack() as opened:
         for part in parts:

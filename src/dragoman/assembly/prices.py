@@ -1,4 +1,4 @@
-"""Looks up the prices of one configuration for the engine, and caches them."""
+"""Looks up the prices of deployments in one configuration, for the engine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _UNSEEN = object()
 
 
 def prices_of(loaded: Loaded) -> PricesOf:
-    """Return a function that returns the prices of a deployment. The first call for a deployment takes about
-    a millisecond; the next calls usually find the result in a cache. The function also accepts deployments
-    that the configuration does not have, such as further models that an answer has used.
+    """Return a function that returns the prices of a deployment (`provider/model`); None = unknown. Results
+    are cached, because finding one takes about a millisecond. The function also accepts deployments that the
+    configuration does not have, such as further models that an answer has used.
     """
     pricing = Pricing(loaded.config, loaded.providers)
     known: dict[str, Rates | None] = {}

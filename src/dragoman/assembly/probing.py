@@ -1,8 +1,8 @@
 """Tests keys of providers, each with the cheapest request that needs a key.
 
 The cheapest request is the list of models, which costs nothing. If a provider has no list, or shows the list
-without a key, the key is tested by counting the tokens of a prompt; if the provider cannot count tokens, by a
-chat request with one output token. The result has the provider's own error message.
+without a key, the key is tested by counting the tokens of a prompt; if the gateway cannot have the provider
+count, by a chat request with one output token. A failed test has the provider's own error message.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
     key: the last four characters of the key, or of the id of an access key; None = the provider has no key;
-    "" = the key is too short to show a part of it. asked: the request that was sent last; ms: how many
-    milliseconds it took. state: "ok"; "refused" = the provider refused the key or the account; "not reached"
-    = no connection was possible; "failed" = any other error. message: the provider's error message, or our
-    own text ("5 models").
+    "" = the key is too short to show a part of it. asked: the request that was sent last; "models" also if
+    none was sent. ms: how many milliseconds it took. state: "ok"; "refused" = the provider refused the key or
+    the account; "not reached" = no connection was possible; "failed" = any other error, or nothing could be
+    asked. message: the provider's error message, or our own text ("5 models").
     """
 
     provider: str
@@ -66,9 +66,8 @@ class _Unproven(DragomanError):
 
 class Probe:
     """Tests keys of providers, with at most eight requests at once. found: the configuration. upstreams: the
-    providers that may be tested, by name. say: called with a line of text, once for a provider, before it
-    gets another request than that for its list of models, because such a request may cost something: one
-    output token at most.
+    providers that may be tested, by name. say: called with a line of text for each provider that gets another
+    request than that for its list of models, before the first such request, because a chat costs something.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class Probe:
         self._said: set[str] = set()
 
     async def run(self, accounts: Mapping[str, Sequence[int]] | None = None) -> list[Row]:
-        """Test keys with the lists of models, then test the keys for which a list was no test with other
+        """Test keys with the lists of models. Then test the keys that a list could not test with other
         requests. Returns one row for each account: one for each key, or one for a provider without keys.
         accounts: {name of a provider: the indexes of its accounts to test}; None = all accounts of all
         providers.
@@ -130,7 +129,7 @@ class Probe:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """Whether the provider shows its list of models without a key. If that request fails, the answer is
+        """Return whether the provider shows its list of models without a key. If that request fails, return
         False. Each provider is asked once.
         """
         if provider not in self._public:
@@ -146,9 +145,9 @@ class Probe:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """Return an awaitable that tests a key which the list of models could not test; `row` will get its
-        result. `say` tells of it once for each provider. None = no model is known to ask; `row` says so.
-        number: the index of the account.
+        """Return an awaitable that tests a key which the list of models could not test; `row` will get the
+        result. None = there is no model to ask; then `row` gets this as its failure. `say` is called once for
+        each provider. number: the index of the account.
         """
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
@@ -169,9 +168,10 @@ class Probe:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """Return the first model that may chat, in this order: the provider's models in the configuration;
-        the well-known ones in the provider's list; all in its list; or, if no list was read or it is empty,
-        all well-known ones. Patterns with `*` do not count. None = there is none.
+        """Return the name of the first model that may chat, in this order: the provider's models in the
+        configuration; the well-known ones in the provider's list; all in its list. If no list was read, or it
+        is empty, all well-known ones take the place of the list. Patterns with `*` do not count. None = there
+        is no such model.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]
@@ -186,8 +186,8 @@ class Probe:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Await `question` (at most eight at once). `row` gets its text or its failure, and its milliseconds.
-        Raises _Unproven if `question` does.
+        """Await `question`, at most eight questions at once. `row` gets the text that it returns, or the
+        failure; and the milliseconds. Raises _Unproven if `question` does.
         """
         async with self._turns:
             began = SYSTEM.monotonic()

@@ -37,9 +37,10 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def described(upstream: Upstream, provider: Provider | None) -> str:
-    """Return a provider in a few words: its name, and the number of its keys if it has any or its vendor
-    wants one, such as "openai 2 keys"; or the kind of identity with which the gateway signs in. provider:
-    None = the upstream was made in code, or belongs to no configured account.
+    """Return a text about a provider: its name, and the number of its keys, such as "openai 2 keys". Without
+    keys it is the name alone, or "openai no key" if the vendor wants a key. If the gateway signs in with an
+    identity, the text has the kind of identity instead. provider: None = the upstream was made in code, or
+    belongs to no configured account.
     """
     if provider is not None and provider.identity is not None:
         return f"{upstream.name} signs in by {provider.identity.kind}"
@@ -66,8 +67,8 @@ def wire_upstream(
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
-    """Return the limits on a provider's answers, from its settings. If `max_silence` is not set, it is three
-    times `first_byte`.
+    """Return the limits on a provider's answers, from its settings. If `max_silence` is not set, the limit on
+    silence is three times `first_byte`. 0 = no limit on silence.
     """
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
@@ -117,11 +118,11 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | None] = ()) -> list[Account]:
-    """Return an account for each key, or one account without a key, or the account of the provider's identity
-    in a cloud. An account has the headers for the protocol `api`.
+    """Return the accounts of a provider, with the headers for the protocol `api`: one for its identity in a
+    cloud; else one for each key; or one without a key.
 
     changing: for each key, the `Credential` that tells when the key changes; None = this key does not change.
-    () = no key changes. For an identity: its credential.
+    () = no key changes. For an identity, `changing` has one item, the identity's credential.
     """
     if provider.identity is not None:
         return [_signed_in(provider, api, one) for one in changing if one is not None]
@@ -139,8 +140,8 @@ def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | No
 
 
 def _signing(provider: Provider, credential: Credential) -> Credential:
-    """Return the credential. Its leases sign requests if the provider's protocol can need that and the secret
-    is an access key.
+    """Return a credential whose leases also sign requests, if the provider's protocol can use signatures;
+    otherwise return `credential` itself. Leases sign only if their secret is an access key.
     """
     if not DIALECTS[provider.dialect].keys.signs:
         return credential
@@ -148,7 +149,9 @@ def _signing(provider: Provider, credential: Credential) -> Credential:
 
 
 def _signed_in(provider: Provider, api: Api, credential: Credential) -> Account:
-    """Return the account of an identity in a cloud. Its id stays the same when its token changes."""
+    """Return the account of the provider's identity in a cloud. The account's id stays the same when its
+    token changes.
+    """
     assert provider.identity is not None
     kind = provider.identity.kind
     key = Key(Secret(""), provider.origin, kind)
@@ -163,8 +166,8 @@ def _signed_in(provider: Provider, api: Api, credential: Credential) -> Account:
 
 
 def _renewed(provider: Provider, api: Api, key: Key, lease: Lease) -> Account:
-    """Return the account of `key`, but with the secret of `lease` in place of the key's own secret. If the
-    lease has no secret, the account has none either.
+    """Return the account of `key`, with the secret of `lease` in place of the key's secret. If the lease has
+    no secret, the account has none either.
     """
     held = None if lease.secret is None else msgspec.structs.replace(key, secret=lease.secret)
     return _account(provider, api, held)
@@ -193,8 +196,8 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
 
 
 def _identity(provider: Provider, key: str | None) -> str:
-    """Return the id of an account: a hash of the provider's name, its chat URL and the key. The key cannot be
-    found out from it.
+    """Return the id of an account: a hash of the provider's name, its first chat URL and `key`. The key
+    cannot be found out from the id. key: the text of the key, or the kind of an identity; None = no key.
     """
     told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -223,7 +226,8 @@ def passage_of(
     settings: ProviderSettings,
 ) -> Passage:
     """Return the `Passage` that passes on requests for a provider's resources and paths. It uses the
-    provider's first protocol and first account.
+    provider's first protocol and first account. upstream, transport, timers, settings: those of this
+    provider.
     """
     api = provider.apis[0]
     base_url = api.base_url or _base_url(api)
@@ -261,9 +265,9 @@ def _base_url(api: Api) -> str | None:
 
 
 def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
-    """Return the settings that the connections to a provider depend on. If two results are equal, the
-    connections can be used on. For certificates the result has a hash of their content, because the files may
-    be replaced. client: the HTTP client.
+    """Return the settings on which the connections to a provider depend, only to be compared. If two results
+    are equal, the connections can stay. For certificates the result has a hash of their content, because the
+    files may be replaced. client: which HTTP client is used.
     """
     files = (settings.ca_file, settings.client_cert, settings.client_key)
     certificates = [(file, digest(file)) for file in files]
@@ -286,8 +290,9 @@ def transport_of(
     reached: Reached,
     space: Space,
 ) -> Transport:
-    """Return the connections to one provider. client: which HTTP client is used. reached: called when a limit
-    is reached. space: the memory that all answers of all providers share.
+    """Return the connections to one provider. name: the provider's name. client: which HTTP client is used.
+    reached: called when a limit is reached that does not fail an exchange. space: the memory that all answers
+    of all providers share.
     """
     pool = settings.pool
     return Transport(

@@ -1,4 +1,5 @@
-"""Writes finished exchanges into the store of exchanges, without blocking the event loop.
+"""Writes finished exchanges into the store of exchanges, without blocking the event loop, and finds them
+there.
 
 An exchange waits in memory until a thread has made its trace and the store has written it. No request waits
 for that. If too many exchanges wait, because the store is slow or cannot be reached, the oldest are dropped
@@ -82,10 +83,11 @@ class Recording:
 
     def adopt(self, worker: int, secrets: Iterable[str], metrics: Metrics | None) -> None:
         """Use these values from now on. worker: the number of this worker, for traces. secrets: the secrets
-        of the configuration, which are removed from all that is stored. metrics: counts stored and dropped
-        exchanges; None = nobody does. The secrets of the configuration before are still removed, too, because
-        requests may have begun with it; if exchanges are waiting, also all secrets that were removed until
-        now.
+        of the configuration, which are removed from what is stored. metrics: counts stored and dropped
+        exchanges; None = nobody counts them.
+
+        The secrets of the earlier configuration are still removed, too, because requests may have begun with
+        it. If exchanges are waiting, all secrets that were removed until now are still removed.
         """
         known = frozenset(secrets)
         self._secrets = known | (self._secrets if self.waiting else self._latest)
@@ -93,8 +95,8 @@ class Recording:
         self._worker, self._redaction, self._metrics = worker, Redaction(self._secrets, _breathe), metrics
 
     def note(self, exchange: Exchange) -> None:
-        """Have a finished exchange stored. An exchange that asked no model, called no provider and did not
-        fail is not stored, such as a health check or a list.
+        """Have a finished exchange stored. An exchange that asked for no model, called no provider and did
+        not fail is not stored, such as a health check. After `close` the exchange is dropped.
         """
         if exchange.asked is None and exchange.fault is None and not exchange.attempts:
             return
@@ -117,7 +119,9 @@ class Recording:
         return len(self._waiting) + len(self._batch)
 
     def state(self) -> dict[str, Any]:
-        """Return the fields that `/health` shows. `healthy` is null if nothing was written yet."""
+        """Return the fields that `/health` shows. `healthy`: whether the latest write succeeded; null = there
+        was no write yet.
+        """
         return {
             "healthy": None if not self.stored and self.last_error is None else self.last_error is None,
             "last_error": self.last_error,
@@ -137,8 +141,8 @@ class Recording:
         self, wanted: Wanted, before: tuple[float, str] | None, limit: int
     ) -> list[dict[str, Any]]:
         """Return at most `limit` stored exchanges that match `wanted`, each as an entry of a list, the latest
-        first. before: a position in the list (`observe.finished.place`), after which the result begins; None
-        = at the start of the list. Raises StoreFailed.
+        first. before: a position in the list (`observe.finished.place`); the result begins after it. None =
+        begin with the latest exchange. Raises StoreFailed.
         """
         lines = await self._store.listed(_search(wanted, before), limit)
         return await asyncio.to_thread(lambda: [msgspec.json.decode(line) for line in lines])
@@ -179,8 +183,8 @@ class Recording:
                 await self._closing.wait()
 
     async def _write(self) -> bool:
-        """Write some of the waiting exchanges. Returns False if the store has failed; then they go on
-        waiting. Exchanges that cannot be stored for another reason are dropped.
+        """Write a batch of the waiting exchanges. Returns False if the store has failed; then the batch goes
+        on waiting. Exchanges that cannot be stored for another reason are dropped, and the result is True.
         """
         if not self._batch:
             self._take()
@@ -240,8 +244,8 @@ def _breathe() -> None:
 
 
 def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> StoredExchange:
-    """Return a finished exchange in the form that the store takes, without secrets. worker: the number of the
-    worker that served it.
+    """Return a finished exchange in the form that the store takes. redaction: removes secrets from its texts.
+    worker: the number of the worker that served it.
     """
     line = redaction.value(summary(exchange, worker))
     trace = redaction.value(detail(exchange, worker))

@@ -55,8 +55,8 @@ def _no_rest() -> None:
 
 class Redaction:
     """Removes secrets from texts. known: secrets that are removed wherever they occur, unless they have fewer
-    than 8 characters. rest: called before each piece of a text is searched, so that other threads can run: a
-    search of 64 kB takes 50 ms.
+    than 8 characters. rest: called before each piece of a text is searched; it may pause the thread, so that
+    other threads can run.
     """
 
     def __init__(self, known: Iterable[str] = (), rest: Callable[[], None] = _no_rest) -> None:
@@ -89,7 +89,7 @@ class Redaction:
 
     def value(self, value: Any) -> Any:
         """Return a copy of a JSON value in which `text` was applied to each string, but not to the names of
-        fields.
+        fields. A tuple becomes a list.
         """
         if isinstance(value, str):
             return self.text(value)
@@ -101,8 +101,8 @@ class Redaction:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the text in pieces of about `_PIECE` characters. A piece is longer if the text cannot be cut
-    there.
+    """Yield the text in pieces of about `_PIECE` characters. A piece is longer where the text cannot be cut
+    without separating a name from its secret.
     """
     begin = 0
     while len(text) - begin > _PIECE and (cut := _CUT.search(text, begin + _PIECE)) is not None:

@@ -38,9 +38,10 @@ _LOOK: Final = 0.25
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a reload.
 
-    hash: the mark of the configuration that is used now (`fingerprint`). changed: the settings that are
-    different now. restart: settings that have changed, too, but are used only after a restart. problems: why
-    the new configuration is not used; empty = it is used. warnings: what is unusual in the new configuration.
+    hash: the mark of the configuration that is used now (`fingerprint`). changed: the settings that are used
+    now with other values. restart: further settings that have changed; they are used only after a restart.
+    problems: why the new configuration is not used; empty = it is used. warnings: what is unusual in the new
+    configuration.
     """
 
     hash: str
@@ -57,7 +58,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 class Prepared(msgspec.Struct, frozen=True):
     """A new configuration that can be used. assembly: its parts; None = the running parts can stay, because
-    no setting in use has changed, or because the gateway has not started. outcome: the result of the reload
+    no setting in use has changed; or because the gateway has not started. outcome: the result of the reload,
     if the configuration is used.
     """
 
@@ -70,8 +71,8 @@ class Reloads:
     """Reloads the configuration of one gateway.
 
     loaded: the configuration in use. build: makes the parts of another configuration. begin: uses another
-    configuration and its parts from now on, and returns the parts that only running exchanges still use.
-    running: returns the running exchanges.
+    configuration and its parts from now on, and returns the parts to close when no running exchange uses them
+    any more. running: returns the running exchanges.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Reloads:
 
     async def reload(self, *, quiet: bool = False) -> Outcome:
         """Load the configuration again, and use it if it has no problems: in all workers, or in none. Returns
-        the outcome.
+        the outcome, also if there are problems.
 
         quiet: True = the outcome is not reported if nothing has changed, or if the problems are the same as
         after the reload before. In a gateway of several workers `quiet` has no effect.
@@ -150,7 +151,7 @@ class Reloads:
 
     def use(self, prepared: Prepared) -> Outcome:
         """Use a prepared configuration from now on. Call it right after `prepare` has returned: no reload may
-        have happened in between. Returns the outcome.
+        have happened in between. Returns the outcome of `prepared`.
         """
         outcome = prepared.outcome
         self.problems = ()
@@ -169,7 +170,9 @@ class Reloads:
             await close(prepared.assembly.parts.new())
 
     def refuse(self, problems: Sequence[Problem]) -> Outcome:
-        """Record why a new configuration is not used. Returns the outcome with these problems."""
+        """Record why a new configuration is not used. Returns an outcome with these problems. Nothing else
+        changes.
+        """
         self.problems = tuple(problems)
         return Outcome(hash=self.hash, problems=self.problems)
 
@@ -209,9 +212,11 @@ def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
 
 
 def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...]]:
-    """Return (the configuration `after`, but with the values of `before` for all settings that cannot change
-    while the gateway runs; the names of those settings that `after` wants to change). If the gateway requires
-    keys now, it requires them until a restart.
+    """Return (the configuration `after`, in which settings that cannot change while the gateway runs have
+    their values of `before`; the names of the settings whose new values are not used for this reason).
+
+    A gateway that requires keys goes on requiring them until a restart; the second item then has
+    "auth.required".
     """
     restart: list[str] = []
     kept: dict[str, Any] = {}
@@ -228,8 +233,9 @@ def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...
 
 
 def has_no_news(outcome: Outcome, known: Sequence[Problem]) -> bool:
-    """Whether an outcome need not be reported: its problems are the same as before; or it has none, no
-    setting has changed, and there were no problems before. known: the problems of the reload before.
+    """Whether an outcome need not be reported. This is so if its problems are the same as before; or if it
+    has no problems, no setting has changed, and there were no problems before. known: the problems of the
+    reload before.
     """
     if outcome.failed:
         return outcome.problems == tuple(known)

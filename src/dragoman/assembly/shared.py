@@ -1,6 +1,4 @@
-"""Builds the ledger whose counters several processes share, if the configuration or the number of workers
-requires it.
-"""
+"""Builds the ledger whose counters several processes share, and checks the server that has these counters."""
 
 from __future__ import annotations
 
@@ -26,11 +24,13 @@ _STARTING: Final = 5.0
 def shared_ledger(
     config: Config, seams: Seams, *, name: str, workers: int, embedded: Embedded | None
 ) -> SharedLedger | None:
-    """Return the shared ledger that this configuration needs. None = this process counts alone.
+    """Return the shared ledger that this configuration needs. None = none is needed: there is one worker, and
+    no server is stated or started.
 
     name: of this process, unique for ever; the records in its journal have it as `process`. workers: how many
-    workers there are. embedded: the Valkey server that the gateway has started for its workers; None = there
-    is none. Call it only if there may be limits. Raises ConfigError if the extra `valkey` is missing.
+    workers there are. embedded: the Valkey server that the gateway has started for its workers; None = it has
+    started none. Call this function only if there may be limits. Raises ConfigError if the extra `valkey` is
+    missing, or if there are several workers and no server.
     """
     stores = config.stores
     if stores.valkey is None and embedded is None and workers == 1:
@@ -57,9 +57,9 @@ def shared_ledger(
 
 
 async def check_store(config: Config) -> str | None:
-    """Check whether the server of `stores.valkey` can be used. Returns why it does not answer: then the
-    gateway starts nevertheless, and limits work as `stores.when_lost` says. None = it answers, or none is
-    stated. Raises ConfigError if the gateway can never use the server, for example because it is a Cluster.
+    """Check whether the server of `stores.valkey` can be used. Returns None if it answers, or if no server is
+    stated. Otherwise returns why it does not answer, for the log. Raises ConfigError if the gateway can never
+    use the server, for example because it is a Cluster.
     """
     if config.stores.valkey is None:
         return None

@@ -31,11 +31,12 @@ _LATELY: Final = 60.0
 
 
 async def share(health: Health, peers: Peers, seams: Seams) -> asyncio.Task[None] | None:
-    """From now on tell the other workers what this process learns, and use what they tell. At the start, ask
-    them and the keeper what they know. The keeper then tells the combined answer to all workers, because
-    without a keeper they could not tell each other anything. Returns the task in which the keeper repeats
-    this; the caller has to cancel the task in the end. None = this process is not the keeper, or is the only
-    process.
+    """From now on tell the other workers what this process learns, and use what they tell. First ask the
+    other processes what they know, and use it. Does nothing if this is the only process.
+
+    In the keeper, the combined answer is then told to all workers, and a task repeats the question every
+    `EVERY` seconds. Returns this task; the caller has to cancel it at the end. In a worker, and in the only
+    process, the result is None.
     """
     if peers.alone:
         return None

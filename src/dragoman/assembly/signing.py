@@ -15,17 +15,17 @@ from dragoman.upstreams.credential import Credential, Follower, Lease, Prepared,
 
 
 def signing_key(provider: Provider, text: str) -> AccessKey | None:
-    """Return the access key in the text of a provider's key, if the provider's first protocol can use
-    signatures. None = the key is not an access key, or the protocol has no signatures: the key itself is sent
-    with each request.
+    """Return the access key that a provider's key is, if the provider's first protocol can use signatures.
+    None = the key is not an access key, or the protocol has no signatures; then the key itself is sent with
+    each request. text: the provider's key.
     """
     return access_key(text) if DIALECTS[provider.dialect].keys.signs else None
 
 
 def flaw_of_key(provider: Provider, text: str) -> str | None:
-    """Return why a key cannot be used at this provider, as the rest of a sentence; None = it can be used.
-    Only keys for a protocol with signatures are checked: a part of an access key must never be sent as a
-    bearer token, because it may contain a secret.
+    """Return why a key cannot be used at this provider, as the rest of a sentence; None = no reason was
+    found. Only keys for a protocol with signatures are checked: a part of an access key must never be sent as
+    a bearer token, because it may contain a secret. text: the key.
     """
     if not DIALECTS[provider.dialect].keys.signs:
         return None
@@ -41,8 +41,8 @@ def _region(provider: Provider) -> str | None:
 
 
 def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
-    """Return the lease with a function that signs requests, if its secret is an access key; otherwise the
-    lease as it is. now: returns Unix seconds.
+    """Return a copy of a lease that signs requests, if its secret is an access key; otherwise return `lease`
+    itself. The provider must have a region (`flaw_of_key`). now: returns Unix seconds.
     """
     key = None if lease.secret is None else signing_key(provider, lease.secret.reveal())
     if key is None:
@@ -69,8 +69,8 @@ def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
 
 
 class FixedCredential:
-    """A credential that never changes. It is used for a key that signs requests, because each request needs
-    its own signature.
+    """A credential with one lease that never changes. It is used for a key that signs requests, because each
+    request needs its own signature.
     """
 
     def __init__(self, id_: str, lease: Lease) -> None:
@@ -99,9 +99,9 @@ class FixedCredential:
 
 
 class SigningCredential:
-    """A credential that changes; its leases sign requests if their secret is an access key.
+    """A credential that changes. Its leases sign requests if their secret is an access key.
 
-    inner: the credential that provides the secrets. signed: returns a lease that signs, made from a lease of
+    inner: the credential that has the secrets. signed: returns a lease that signs, made from a lease of
     `inner`.
     """
 
@@ -112,7 +112,7 @@ class SigningCredential:
 
     @property
     def lease(self) -> Lease:
-        """The present lease, which may have expired."""
+        """The present lease. It may have expired."""
         return self._made(self._inner.lease)
 
     def _made(self, lease: Lease) -> Lease:
@@ -135,8 +135,8 @@ class SigningCredential:
         return self._made(await self._inner.current())
 
     async def refused(self, lease: Lease) -> bool:
-        """Look for a new lease, because the provider has refused this one. Returns whether there is a new
-        one.
+        """Look for a new lease, because the provider has refused `lease`. Return whether the present lease is
+        now another one than `lease`.
         """
         known = self._of
         return await self._inner.refused(known[0] if known is not None and known[1] is lease else lease)

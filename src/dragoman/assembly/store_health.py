@@ -1,4 +1,4 @@
-"""Finds out how the store is, for `/health` and `/metrics`."""
+"""Finds out whether the store works, for `/health` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ async def store_health(
     store: Store, deadlines: Deadlines, monotonic: Callable[[], float]
 ) -> tuple[dict[str, Any], int | None]:
     """Return (the JSON fields that describe the store, the number of sessions in it). The number is None if
-    the store does not count them in time, fails, or is not open. A store that is not open is not opened for
-    this, unless it has failed before. If a database answers, the fields include its `version`, and in
-    `latency_ms` the time that it took to count.
+    the store fails, is not open, or does not count the sessions within `_WAIT` seconds.
+
+    A store that is not open is opened for this only if it has failed before. If a database answers, the
+    fields include its `version`, and in `latency_ms` the milliseconds that it took to count.
     """
     health: dict[str, Any] = {"kind": store.kind}
     more: dict[str, Any] = {}

@@ -60,8 +60,8 @@ class Inside(Protocol):
 
 
 class Telling:
-    """Tells the health and the metrics of one gateway: what `figures` has counted, and what the gateway's
-    parts state.
+    """Makes the answers about the health and the metrics of one gateway, from what `figures` has counted and
+    what the gateway's parts state.
     """
 
     def __init__(self, inside: Inside) -> None:
@@ -76,8 +76,8 @@ class Telling:
         self._sessions: int | None = None
 
     def know(self, providers: Iterable[str]) -> None:
-        """Count for these providers from now on. Providers that were counted before keep their counts; the
-        counts of all others are dropped.
+        """Count for these providers from now on. Providers that were counted before keep their counts. The
+        counts of providers that are not named any more are dropped.
         """
         known = self.figures.providers
         self.figures.providers = {name: known.get(name) or ProviderHealth() for name in providers}
@@ -93,9 +93,10 @@ class Telling:
             self._timer.cancel()
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """Return the health of this gateway with all its workers, as JSON fields. details: True = also each
-        provider's and the store's last errors, the bounds that were reached, the connections, this worker's
-        number and more. asking: the exchange of the health request itself, which does not count as running.
+        """Return the health of this gateway with all its workers, as JSON fields. details: True = also the
+        last errors of the providers and of the store, the bounds that were reached, the connections, this
+        worker's number and more. asking: the exchange of the health request itself, which does not count as
+        running.
         """
         inside = self._inside
         own = self._counted(asking)
@@ -129,7 +130,7 @@ class Telling:
 
     def _counted(self, asking: Exchange | None = None) -> Figures:
         """Return the counts of this process, with its present values. asking: an exchange that does not count
-        as running.
+        as running; None = all count.
         """
         inside = self._inside
         figures = self.figures
@@ -155,8 +156,8 @@ class Telling:
         self._timer = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     def _publish(self, asking: Exchange | None = None) -> None:
-        """Write this process's present values for `/metrics` to where the other workers read them. asking: an
-        exchange that does not count as running.
+        """Write this process's present values for `/metrics` where all workers read them; do nothing without
+        metrics. asking: an exchange that does not count as running; None = all count.
         """
         inside = self._inside
         if inside.metrics is not None:
@@ -193,8 +194,8 @@ class Telling:
         return None if self._inside.assembly is None else self._inside.assembly.journaling
 
     async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
-        """Return what the answer of `/health` says about the store. Sets `_sessions` to the number of the
-        store's sessions; if the store does not count them now, `_sessions` stays as it was.
+        """Return the JSON fields about the store for `/health`. Sets `_sessions` to the number of the store's
+        sessions; if that number is not known now, `_sessions` stays as it was.
         """
         monotonic = self._inside.seams.monotonic
         health, sessions = await store_health(assembly.store, assembly.deadlines, monotonic)

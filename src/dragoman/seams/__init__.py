@@ -1,3 +1,3 @@
-"""The pure code's access to the world outside (clock, random numbers, tasks, other processes, the
-installation), mostly as values that tests can replace; and `Secret`, a text that must stay hidden.
+"""The access of the package to the world outside: clock, random numbers, tasks, other processes, the
+installation. Tests can replace most of it. Also has `Secret`, a text that must stay hidden.
 """

@@ -17,9 +17,10 @@ def _random_id() -> str:
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """The clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds of
-    a clock that never jumps; only differences between its values have a meaning. random_id: 32 unguessable
-    hexadecimal digits. uniform: a random number in [0, 1).
+    """The clock and random numbers, as functions that tests replace. now: returns Unix seconds. monotonic:
+    returns seconds of a clock that never jumps; only differences between its values have a meaning.
+    random_id: returns 32 hexadecimal digits that nobody can guess. uniform: returns a random number in [0,
+    1).
     """
 
     now: Callable[[], float] = time.time
@@ -32,9 +33,9 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """Returns Unix seconds when it is called. If the clock is set back by up to `_BELIEVED` seconds, the
-    returned time does not go back: it goes on more slowly, until the clock has caught up. A larger step back
-    is followed at once, because it corrects an error.
+    """Returns Unix seconds when it is called. If the clock is set back by at most `_BELIEVED` seconds, the
+    returned time does not go back. It goes on at `_PACE` times the usual speed until the clock has caught up.
+    A larger step back is followed at once.
     """
 
     _BELIEVED = 120.0

@@ -1,8 +1,8 @@
 """Time limits for tasks: many deadlines with a single timer.
 
 A deadline is an entry in a table. One timer checks the table every `TICK` seconds, because a timer for each
-limit of each request would cost more than the work that it guards. So a deadline expires up to `TICK` seconds
-late, or later if the event loop is busy.
+limit would cost too much. So a deadline expires up to `TICK` seconds late, or later if the event loop is
+busy.
 
     with deadlines.within(30.0):          # raises TimeoutError in the task that waits
         await something()
@@ -25,8 +25,8 @@ takes.
 
 
 class Deadline(msgspec.Struct, eq=False):
-    """A time limit for one task, as a context manager. At the time `due`, the task is cancelled, and the
-    context turns this cancellation into TimeoutError.
+    """A time limit for one task, as a context manager. Soon after the time `due`, the task is cancelled, and
+    the context turns this cancellation into TimeoutError.
 
     due: when the limit expires, in seconds of `loop.time()`; inf = the limit is paused. expired: whether the
     limit has cancelled the task. listed: whether the deadline is in the table, so that it can expire.
@@ -44,8 +44,8 @@ class Deadline(msgspec.Struct, eq=False):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the limit. Raises TimeoutError in place of CancelledError if only this limit has cancelled
-        the task.
+        """Remove the limit. Raises TimeoutError in place of CancelledError if this limit has cancelled the
+        task, once, and nobody else has.
         """
         self.listed = False
         self._table.entries.pop(self, None)
@@ -61,8 +61,8 @@ class Deadline(msgspec.Struct, eq=False):
             self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed (by
-        `lift`, or because it expired) is put back into the table.
+        """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed by
+        `lift`, or that has expired, is put back into the table.
         """
         self.due = self._table.time() + seconds
         if not self.listed:
@@ -79,7 +79,7 @@ class Deadline(msgspec.Struct, eq=False):
 
 
 class Unlimited:
-    """Stands for a Deadline where there is no time limit: its methods do nothing, and `expired` is False."""
+    """Stands for a Deadline where there is no time limit. Its methods do nothing, and `expired` is False."""
 
     __slots__ = ()
     expired = False
@@ -121,7 +121,7 @@ class Deadlines:
         return deadline
 
     def enter(self, deadline: Deadline) -> None:
-        """Put a deadline that was removed back into the table."""
+        """Put a deadline that was removed back into the table. Its `due` stays as it is."""
         deadline.listed = True
         self.entries[deadline] = None
         if not self._ticking:

@@ -1,7 +1,7 @@
 """Finds the command that installs an extra of Dragoman, from the same source as this installation.
 
 The command lets pip look for Dragoman in a package index only if this installation came from an index.
-Otherwise a stranger could own the name there.
+Without this rule, pip could install another project that has the name in an index.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _BY_MODELS: Final = frozenset({"embeddings", "speech"})
 
 
 def command(*extras: str) -> str:
-    """Return the shell command that installs these extras: `make` if a checkout's own `.venv` runs this
-    program, else pip.
+    """Return the shell command that installs these extras. If the `.venv` of a checkout runs this program, it
+    is a command with `make`; otherwise a command with pip.
     """
     checkout, target = _checkout(), make_target(*extras)
     if checkout is not None and target is not None:
@@ -33,8 +33,8 @@ def command(*extras: str) -> str:
 
 
 def make_target(*extras: str) -> str | None:
-    """Return the make command that installs these extras; None = this program is not run by a checkout's own
-    `.venv`.
+    """Return the make command that installs these extras, to be run in the checkout; None = this program is
+    not run by the `.venv` of a checkout.
     """
     if _checkout() is None:
         return None
@@ -42,9 +42,9 @@ def make_target(*extras: str) -> str | None:
 
 
 def _requirement(wanted: str) -> str:
-    """Return the requirement for `pip install` with these extras ("a,b"): Dragoman from the source that its
-    installation records (PEP 610), or this version from a package index if it records none. If Dragoman is
-    not installed, the requirement is the folder of the running sources.
+    """Return the requirement for `pip install` with the extras `wanted` ("a,b"). It names the source that the
+    installation records (PEP 610); if the installation records none, this version in a package index. If
+    Dragoman is not installed, it names the project's folder with the running sources.
     """
     origin = _origin()
     if origin is None:  # this runs from a source folder
@@ -59,9 +59,7 @@ def _requirement(wanted: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """Return the folder of the checkout whose own `.venv` runs this program; None = there is no such
-    checkout.
-    """
+    """Return the folder of the checkout whose `.venv` runs this program; None = there is no such checkout."""
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None

@@ -1,9 +1,9 @@
 """Messages between the processes of one gateway, behind a value that tests replace.
 
-A gateway is one process, or several workers with a keeper: the process that does the work that must be done
-once on a machine. A message has a subject, which selects its receiver, and a value of JSON's types. No
-message is sent again, and a message can be lost (when a process ends, for example), so nothing that must not
-be lost is sent this way.
+A gateway is one process, or several workers and a keeper. The keeper is the process that does what must be
+done only once on a machine. A message has a subject, which selects its receiver, and a value of JSON's types.
+No message is sent again, and a message can be lost (when a process ends, for example). So nothing that must
+not be lost is sent this way.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ class KeeperState(msgspec.Struct, frozen=True):
 
 class Peers:
     """The messages between this process and the other processes of its gateway. This class itself is for a
-    process without others, which is its own keeper: `tell` does nothing, and `ask` returns []. Workers and
-    the keeper have subclasses.
+    process without others, which is its own keeper. Workers and the keeper have subclasses.
 
     keeps: whether this process is the keeper. alone: whether there are no other processes.
     """
@@ -45,7 +44,7 @@ class Peers:
 
     def open(self) -> None:
         """Begin to send and receive messages, in the running event loop. Before this call, and after `close`,
-        no message is sent or received. A second call does nothing.
+        a message to another process is dropped. A second call does nothing.
         """
 
     def close(self) -> None:
@@ -56,25 +55,25 @@ class Peers:
         return KeeperState("here")
 
     def receive(self, subject: str, receiver: Receive) -> None:
-        """Call `receiver` for each incoming message with this subject, instead of an earlier receiver of the
-        subject.
+        """Call `receiver` for each incoming message with this subject, in place of an earlier receiver for
+        the subject.
         """
         self._receivers[subject] = receiver
 
     def tell(self, subject: str, value: Any) -> None:
-        """Send a message to all other workers, without waiting for it to arrive. The keeper receives it too,
-        if it has a receiver for the subject.
+        """Send a message to all other workers, without waiting until it arrives. The keeper gets it too, if
+        it has a receiver for the subject. A process without others does nothing.
         """
 
     async def ask(self, subject: str, value: Any = None) -> list[Any]:
         """Ask all other workers and the keeper. Returns the answers that arrive in time, in any order. A
-        process gives no answer if it has no receiver for the subject, or if its receiver fails. While the
-        keeper is missing, the list is empty.
+        process gives no answer if it has no receiver for the subject, or if its receiver fails. If the keeper
+        is missing, or there are no other processes, the list is empty.
         """
         return []
 
     def hand(self, subject: str, value: Any) -> None:
-        """Send a message to the keeper. A process without others calls its own receiver at once, and raises
-        KeyError if it has none for the subject.
+        """Send a message to the keeper. If this process is the keeper, it calls its own receiver at once, and
+        raises KeyError if it has none for the subject.
         """
         self._receivers[subject](value)

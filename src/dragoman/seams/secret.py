@@ -1,7 +1,7 @@
 """A text that must not become visible: a provider's API key, a client's API key, or another secret setting.
 
 A `Secret` that is printed, logged, formatted or part of an error message shows at most its `tail`, and it
-cannot be pickled or encoded as JSON. Code that needs the text calls `reveal()`, which is easy to search for.
+cannot be pickled or encoded as JSON. Code that needs the text calls `reveal()`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A hidden text, equal only to secrets with the same text. file: the file that the text was read from,
-    None = no file. variable: the names of the environment variables whose values the text contains, None =
-    none.
+    """A hidden text. It is equal only to secrets with the same text. file: the file that the text was read
+    from, None = no file. variable: the names of the environment variables whose values the text contains,
+    None = none.
     """
 
     __slots__ = ("_value", "file", "variable")

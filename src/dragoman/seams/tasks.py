@@ -1,7 +1,8 @@
-"""Starts asyncio tasks; no other module of the package may start one.
+"""Starts asyncio tasks. In the rest of the package, the linter bans `asyncio.create_task` and
+`asyncio.ensure_future`.
 
-Python may delete a running task to which nobody holds a reference, and the exception of a task is lost if
-nobody asks for it.
+Python may delete a running task if the program has no reference to the task. And the exception of a task is
+lost if nobody asks for it. `spawn` prevents both.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` as an asyncio task and return the task. A reference to the task is stored until the task
-    ends, so Python cannot delete the task. If the task raises an exception (other than CancelledError), the
-    exception is logged with `name`.
+    """Start `work` as an asyncio task, and return the task. The task cannot be deleted before it ends. If the
+    task raises an exception (other than CancelledError), the exception is logged with `name`.
     """
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)

@@ -1,5 +1,5 @@
-"""Counts the tokens of a prompt (for the check of the context window, for truncation, and for count
-requests), and decodes token ids.
+"""Counts the tokens of a prompt (for the check of the context window, for truncation, for limits, and for
+count requests), and decodes token ids.
 
 A count is exact only if the prompt is plain text (no tools, schemas or media) of at most two million
 characters, the model's vocabulary is public, and the extra `tokens` is installed. Counting takes about 40 ns

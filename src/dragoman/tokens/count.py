@@ -1,7 +1,7 @@
 """Counts the tokens of a prompt. Text is counted with a vocabulary if one is available, JSON is counted as
 its text, and media are estimated.
 
-The tokens around each message follow OpenAI's documentation and agree with recorded requests of plain text:
+The tokens around each message follow OpenAI's documentation, and agree with recorded requests of plain text:
 https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken.
 """
 
@@ -57,10 +57,8 @@ class Count(msgspec.Struct, frozen=True):
 
 
 def count(request: ir.Request, model: str | None) -> Count:
-    """Return the number of tokens of a request, and whether it is exact: instructions, messages, tools and
-    the schema of the answer.
-
-    model: the provider's name for the model, None = unknown.
+    """Return the number of tokens of a request, and whether the number is exact. Instructions, messages,
+    tools and the schema of the answer are counted. model: the provider's name for the model, None = unknown.
     """
     counter = Counter(model)
     return Count(counter.whole(request), counter.exact)
@@ -71,30 +69,30 @@ def count_most(request: ir.Request, model: str | None) -> int:
     unknown.
 
     The number is that of `count`, except that each picture without `detail: low` counts at least
-    `LARGE_PICTURE` tokens. In both functions a document without text or blocks counts at least one page, and
-    audio or video that the request only names by a URL or an id counts as one minute.
+    `LARGE_PICTURE` tokens.
     """
     words = vocabulary(model)
     return Counter(model, words._replace(picture=max(words.picture, LARGE_PICTURE))).whole(request)
 
 
 def ceiling(request: ir.Request) -> int:
-    """Return an upper bound for the tokens of a request without media, for every model: each byte of text
-    counts as a token. Media are only estimated, so with media the real number may be larger.
+    """Return an upper bound for the tokens of a request, for every model: each byte of text counts as a
+    token. Media are only estimated, so for a request with media the real number may be larger.
     """
     return Counter(None, CEILING).whole(request)
 
 
 class Counter:
-    """Counts the parts of one request. It estimates the text that exceeds `MOST` characters in all, and every
-    text after that, so each request needs a new counter.
+    """Counts the parts of one request. When the texts have more than `MOST` characters together, the text
+    that exceeds this number, and each text after it, is estimated as a whole. So each request needs a new
+    counter.
     """
 
     __slots__ = ("_left", "_vocabulary", "exact")
 
     def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
         """Make a counter for one request. model: the provider's name for the model, None = unknown. words:
-        the vocabulary to count with, None = the model's.
+        the vocabulary to count with, None = the vocabulary for `model`.
         """
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
@@ -108,8 +106,8 @@ class Counter:
         return self.frame(request) + sum(map(self.message, request.messages))
 
     def frame(self, request: ir.Request) -> int:
-        """Return the tokens of a request without its messages: the start of the answer, `system`, the tools,
-        and the schema of the answer.
+        """Return the tokens of a request without its messages: the special tokens at the start of the answer,
+        `system`, the tools, and the schema of the answer.
         """
         tokens = self._vocabulary.priming
         if request.system:

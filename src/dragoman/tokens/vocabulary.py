@@ -1,10 +1,10 @@
-"""Counts the tokens of a text with the vocabulary of a model, or estimates their number; and decodes token
+"""Counts the tokens of a text with the vocabulary of a model, or estimates their number. Also decodes token
 ids.
 
 With the extra `tokens`, OpenAI's two vocabularies are available. A model without a public vocabulary is
-counted with the newer one, and the count of a model in `_HIDDEN` is multiplied by a ratio from recorded
-requests. Without the extra, the number of bytes is divided by 4. Counting must not use the network, must not
-open a file once the extra is loaded, and must take linear time.
+counted with the newer one; for a model in `_HIDDEN`, this count is multiplied by a ratio from recorded
+requests. Without the extra, the number of tokens is the number of bytes divided by 4. Counting must not use
+the network, must not open a file once the extra is loaded, and must take linear time.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -31,8 +31,7 @@ class Vocabulary(NamedTuple):
     weigh: a function that counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary,
     False = `weigh` estimates. priming: the number of special tokens at the start of an answer. tools: the
     tokens that a request with tools has in addition to the tokens of the tools themselves. picture: the
-    tokens of a picture of any size without `detail: low`; one number is enough, because vendors scale
-    pictures down.
+    tokens that each picture without `detail: low` counts, whatever its size.
     """
 
     weigh: Callable[[str], int]
@@ -43,8 +42,8 @@ class Vocabulary(NamedTuple):
 
 
 def vocabulary(model: str | None) -> Vocabulary:
-    """Return the vocabulary with which the tokens for a model are counted. model: its name, with or without a
-    provider (`gpt-4o`, `openai/gpt-4o-2024-08-06`), None = unknown.
+    """Return how the tokens for a model are counted. model: its name, with or without a provider (`gpt-4o`,
+    `openai/gpt-4o-2024-08-06`), None = unknown. For an unknown model, the result estimates.
     """
     return _vocabulary(_plain(model))
 
@@ -80,8 +79,7 @@ class _PublicVocabulary(NamedTuple):
 
 class _HiddenVocabulary(NamedTuple):
     """How to estimate for models whose vocabulary is not public. names: patterns of the models' names. ratio:
-    how many tokens the vendor counts for one token of `_NEAREST`, measured in recorded requests. tools,
-    picture: as in `Vocabulary`.
+    how many tokens the vendor counts for one token of `_NEAREST`. tools, picture: as in `Vocabulary`.
     """
 
     names: tuple[str, ...]
@@ -139,9 +137,9 @@ def _vocabulary(model: str) -> Vocabulary:
 
 
 def reads_tokens(model: str | None, written_for: str | None) -> bool:
-    """Whether `model` may get token ids that were made for the model `written_for`. False only if all of this
-    holds: `written_for` has a public vocabulary, the extra `tokens` is installed, and `model` is not known to
-    use the same vocabulary. None = unknown model.
+    """Return whether `model` may get token ids that were made for the model `written_for`. False only if all
+    of this holds: `written_for` has a public vocabulary, the extra `tokens` is installed, and `model` is not
+    known to use the same vocabulary. None as an argument = unknown model.
     """
     encoding = _encoding(written_for)
     return encoding is None or encoding == _encoding(model) or _bindings() is None
@@ -153,12 +151,12 @@ def _encoding(model: str | None) -> str | None:
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
-    """Decode token ids into (text, left out). left out: how many tokens at the start and the end the text
-    lacks, because they are only a part of a character: at most `_CUT_TOKENS` at each end.
+    """Decode token ids into (text, number of token ids that were left out). Token ids at the start and the
+    end are left out if they are only a part of a character: at most `_CUT_TOKENS` at each end.
 
-    Returns None if the model's vocabulary is not public, or if the extra `tokens` is not installed. Raises
-    ValueError if there are no ids, if the vocabulary lacks one of them, or if they do not decode to valid
-    text.
+    Returns None if the model's vocabulary is not public, or if the extra `tokens` is not installed. Otherwise
+    raises ValueError if there are no ids, if the vocabulary lacks one of them, or if they do not decode to
+    valid text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
