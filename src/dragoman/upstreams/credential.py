@@ -101,14 +101,14 @@ class NotRenewed(Exception):
 
 
 class Refreshing:
-    """A credential that is refreshed when a request needs it, shortly before it expires or later. Requests
-    that wait for a refresh at the same time wait for the same refresh.
+    """A credential that `fetch` refreshes. A request starts the refresh, shortly before the lease expires or
+    later. Requests that wait for a refresh at the same time wait for the same refresh.
 
     id_: identifies the credential. provider: the provider's name, for errors. lease: the first lease. fetch:
     takes the present lease, and returns a new lease, or the same one if nothing has changed; raises
-    NotRenewed. now: returns Unix seconds. early: how many seconds before the lease expires a request starts a
-    refresh; requests use the present lease until the refresh has ended. every: for a lease without `expires`:
-    the seconds after a refresh from which a request starts the next one, None = never.
+    NotRenewed. now: returns Unix seconds. early: in this number of seconds before the lease expires, a
+    request starts a refresh; requests use the present lease until the refresh has ended. every: for a lease
+    without `expires`, the seconds after a refresh from which a request starts the next one, None = never.
     """
 
     def __init__(

@@ -617,8 +617,8 @@ class WireUpstream:
 
 
 def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, it
-    matches all models except those of the `!` patterns instead; other patterns are ignored then.
+    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
+    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
     """
     excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:

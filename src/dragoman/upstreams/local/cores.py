@@ -1,6 +1,6 @@
 """Finds how many threads a model should use on this machine: one for each usable physical core.
 
-With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
+With more threads than cores, llama.cpp is much slower, because its threads wait for each other at every
 layer.
 """
 

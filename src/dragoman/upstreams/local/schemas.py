@@ -221,8 +221,8 @@ class Reader:
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
         """Return (schema, path) of the target of a reference. pointer: `#` and a JSON pointer. path: the path
-        of the schema that contains the reference. Raises WireError for a reference to another document, or if
-        the target does not exist.
+        of the schema that contains the reference. Raises WireError if the reference does not begin with `#`,
+        or if the target does not exist.
         """
         where = f"{path}.$ref"
         if not pointer.startswith("#"):

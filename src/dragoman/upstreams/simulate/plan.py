@@ -1,9 +1,11 @@
-"""The simulator's instructions, which are in the model's name or in a line of the last user message. Pure.
+"""The simulator's instructions. They are in the model's name, and for a chat also in a line of the last user
+message with text. Pure.
 
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
-`+` joins behaviours, `:` separates their arguments. If the text of the last user message has a line like
-`simulate: fail:503`, the first such line, if it is valid, is added to the instructions in the model's name.
+`+` joins behaviours, `:` separates the arguments of a behaviour. A line like `simulate: fail:503` is added
+to the instructions in the model's name, and wins over them. Only the first such line counts. An invalid line
+is ordinary text.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The simulator as an upstream. It sends its answers with the delays and failures that the request's plan
-states.
+"""The simulator as an upstream. It sends its answers with the delays and failures that the plan of the
+request states (see `Plan`).
 
 It obeys the timers of a call, so that timeouts can be tested without a provider.
 """
