@@ -1,3 +1,3 @@
-"""The upstreams that an attempt calls to answer a request: providers over HTTP, models on this machine, and
-the simulator.
+"""The upstreams that answer requests: providers over HTTP, models on this machine, and the simulator. Also
+the interface for custom upstreams.
 """

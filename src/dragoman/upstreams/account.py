@@ -1,5 +1,5 @@
-"""One credential of a provider, in the form that each request needs: headers, and which parts of them are
-secret. Also removes the secrets from faults.
+"""Accounts. An account is one credential of a provider in the form that requests need: headers, and the texts
+that are secret. An account also removes its secrets from faults.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 
 
 class Renewal(msgspec.Struct, frozen=True, eq=False):
-    """How an account follows a credential that changes, or that signs requests. lease: the lease of the
-    credential for which the account was made. account: makes the account for another lease.
+    """Connects an account to a credential that changes or that signs requests. credential: this credential.
+    lease: the lease for which the account was made. account: a function that returns the account for another
+    lease of the credential.
     """
 
     credential: Credential
@@ -33,13 +34,14 @@ class Renewal(msgspec.Struct, frozen=True, eq=False):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One credential of a provider. headers: the headers of every request. They include the credential,
-    unless the credential signs each request. tail: the last characters of the key, for people to read; None =
-    there is no key. secrets: texts that must not be shown, such as the key. They include secrets of replaced
-    credentials (`succeeding`). id: identifies the credential without revealing it. renewal: None = the
-    credential never changes, and does not sign requests. source: where the key came from, for people to read.
-    own: True = the client's tenant has brought the key. lent: True = it is the client's own credential, for
-    one request.
+    """One credential of a provider. A provider without keys also has an account. headers: the headers of
+    every request. They contain the credential, unless there is none or the credential signs each request.
+    tail: the last characters of the key, for people to read; None = there is no key. secrets: texts that must
+    not be shown: the key, the values of configured headers, and the secrets of replaced credentials
+    (`succeeding`). id: identifies the credential without revealing it; all credentials that clients send have
+    the same id. renewal: None = the credential never changes, and does not sign requests. source: where the
+    key came from, for people to read. own: True = the credential belongs to a tenant or to a client, not to
+    the operator. lent: True = the client has sent the credential, for one request; then `own` is True, too.
     """
 
     headers: Mapping[str, str]
@@ -52,15 +54,15 @@ class Account(msgspec.Struct, frozen=True):
     lent: bool = False
 
     def succeeding(self, before: Account) -> Account:
-        """Return a copy of this account that also has the secrets of `before`, so that they stay hidden: late
-        answers may still repeat them. The copy has at most 64 secrets; those of the oldest accounts are left
-        out first. before: the account that this account replaces.
+        """Return a copy of this account whose `secrets` also contain the secrets of `before`, because late
+        answers may still repeat those. The copy has at most 64 secrets: first those of this account, then
+        those of `before`, in their order. before: the account that this account replaces.
         """
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """Return the fault with `[redacted]` in place of each secret in its texts. Secrets of fewer than 8
+        """Return a copy of the fault with `[redacted]` in place of each secret. Secrets of fewer than 8
         characters are not replaced. more: secrets to hide in addition to those of the account.
         """
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]

@@ -1,4 +1,4 @@
-"""The URLs of a provider's endpoints. Some of them contain the model's name."""
+"""The URLs of a provider's endpoints. A URL may contain the model's name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST: Final = 1024
 
 
 class Address:
-    """The URL of an endpoint. If the URL contains `{model}`, the model's name is put there."""
+    """The URL of an endpoint. `{model}` in the URL stands for the model's name."""
 
     def __init__(self, url: str) -> None:
         self._before, named, self._after = url.partition("{model}")
@@ -22,8 +22,9 @@ class Address:
 
     def of(self, model: str) -> URL:
         """Return the URL for one model. A URL without `{model}` is the same for every model. Otherwise the
-        model's name is escaped to a single segment of the path. If the name begins with the path segment that
-        is before it in the URL ("models/…"), this segment is not repeated.
+        model's name replaces `{model}`, escaped so that it is one segment of the path. If the URL is
+        `…/models/{model}…`, a name that begins with `models/` is used without this beginning; likewise for
+        any other segment that precedes `{model}`.
         """
         if self._fixed is not None:
             return self._fixed

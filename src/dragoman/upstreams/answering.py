@@ -1,5 +1,5 @@
-"""The interface of an object that answers chat requests: an upstream, or `Several`, which asks an upstream
-several questions.
+"""The interface of an object that answers chat requests: an upstream as a `Backend`, or `Several`, which asks
+an upstream several questions.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ class Answering(Protocol):
     def limits(self) -> AnswerLimits: ...
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """Return the complete answer to a chat request: either as bytes, which `decode` reads, or already
-        decoded. Raises RequestFailed if the upstream refuses the request, fails, or does not answer.
+        """Return the complete answer to a chat request: either as bytes, for `decode`, or already decoded.
+        Raises RequestFailed if the upstream refuses the request, fails, or does not answer. Raises WireError
+        if the request still has to be encoded for the upstream, and cannot be.
         """
 
     def decode(self, body: bytes) -> ir.Response:
@@ -31,7 +32,7 @@ class Answering(Protocol):
         """
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """Answer a chat request: entering the context sends the request and gives the events of the answer,
-        also if the request asks for no stream. Raises RequestFailed as `complete` does, before the first
-        events or between them. A failure after the first events may instead be an `ir.Error` event.
+        """Answer a chat request. Entering the context sends the request and gives the answer's events in
+        batches, whether or not the request asks for a stream. Raises as `complete` does, before the first
+        events or between two batches. A failure after the first events may instead be an `ir.Error` event.
         """

@@ -1,10 +1,9 @@
 """Limits for a provider's answer; most of them are checked before the answer is decoded. Also reads bodies up
 to a limit, and makes the errors for answers that are too large, too slow or unexpected.
 
-An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So the
-JSON values are first counted in the bytes, which takes a hundredth of that time. A limit also bounds what the
-gateway must remember of a stream. An answer above a limit fails its attempt; another attempt may follow,
-unless the client has already got content.
+An answer of five million empty arrays takes seconds to decode, and no other task runs in that time. So the
+JSON values are first counted in the bytes. An answer above a limit fails its attempt; another attempt may
+follow, unless the client has already got content.
 """
 
 from __future__ import annotations
@@ -58,13 +57,15 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AnswerLimits(msgspec.Struct, frozen=True):
-    """How large a provider's answer may be: the settings `providers.NAME.answers`, except `max_size`.
+    """How large a provider's answer may be, and how long the provider may send no content: the settings
+    `max_…` of `providers.NAME.answers`, but not `max_size`.
 
-    values: JSON values of one answer; a relayed chat answer may have 2.5 times as many. numbers: JSON values
-    of an answer with embeddings. event: bytes of one event. opening: bytes of a stream before its first
-    content. stream: bytes of a translated stream. blocks: content blocks of one translated chat answer. Its
-    citations count as blocks too, and in an answer that is not streamed also its candidates (alternative
-    answers). silence: seconds for which a provider may send no content, None = no limit.
+    values: JSON values of one answer without embeddings; a relayed chat answer may have 2.5 times as many.
+    numbers: JSON values of an answer with embeddings. event: bytes of one event of a stream. opening: bytes
+    of a stream before its first content. stream: bytes of a translated stream. blocks: content blocks and
+    citations of one translated chat answer together. In an answer that is not streamed, candidates
+    (alternative answers) count as blocks, too. silence: seconds for which a provider may send no content,
+    None = no limit.
     """
 
     values: int = 800_000
@@ -77,22 +78,23 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def unsuspicious(self) -> int:
-        """The most values that are allowed outside log probabilities. A value takes at least one byte, so the
-        values of a body with at most this number of bytes need not be counted.
+        """The most JSON values outside log probabilities in a translated chat answer or in one of its events:
+        an eighth of `values`. Each value takes at least one byte, so a body of at most this number of bytes
+        need not be counted.
         """
         return self.values // _PLAIN
 
     @property
     def event_values(self) -> int:
-        """The most JSON values in one event of a translated stream, and the most in everything that the
-        gateway must remember of the stream.
+        """The most JSON values in one event of a translated stream: a quarter of `values`. Also the most JSON
+        values in all parts of the stream that the gateway must remember together.
         """
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """Raise WireError if the body of a chat answer has more than `values` JSON values. Return whether
-        `hold_plain` must check the answer after it is decoded. False = the answer has at most `unsuspicious`
-        values.
+        """Raise WireError if the body of a translated chat answer has more than `values` JSON values. Return
+        True if the decoded answer must still be checked by `hold_plain`; False = the answer has at most
+        `unsuspicious` values.
         """
         return self._may_be_blocks(body, self.values)
 
@@ -108,10 +110,10 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError if a decoded answer or event has too many values outside log probabilities: if its
-        objects and arrays have more than `unsuspicious` members and items together. The content of the
-        members `logprobs`, `logprobsResult` and `top_logprobs` is not counted. value: decoded JSON; a value
-        that is neither an object nor an array is accepted.
+        """Raise WireError if a decoded chat answer or event has more than `unsuspicious` values outside log
+        probabilities. The members of objects and the items of arrays are counted, but not what is inside the
+        members `logprobs`, `logprobsResult` and `top_logprobs`. value: decoded JSON; a value that is neither
+        an object nor an array is accepted.
         """
         if _many_outside(value, self.unsuspicious):
             raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
@@ -130,8 +132,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold(self, body: bytes, operation: Operation) -> None:
         """Raise WireError if an answer to an operation other than chat, or one event of its stream, has more
-        than `values` JSON values. Embeddings may have `numbers` values, but only `values` of the characters
-        `[` and `{`. The bytes of audio are not counted.
+        than `values` JSON values. Embeddings have two limits instead: `numbers` JSON values, and `values` of
+        the characters `[` and `{`. A speech answer is counted only if it is JSON.
         """
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
@@ -142,8 +144,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """Return the number of JSON values in `body`, or a number between it and `most`. Raises WireError if
-        `body` has more than `most` values. name: the error names the setting `max_NAME`.
+        """Return a number of JSON values in `body` that is at most `most`; the true number may be smaller.
+        Raises WireError if `body` has more than `most` values. name: the error names the setting `max_NAME`.
         """
         beginning = 4 * most
         count = 0
@@ -156,8 +158,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """Return the response unchanged; raise WireError if it has more than `blocks` blocks, citations and
-        candidates together.
+        """Return the response unchanged. Raises WireError if its candidates, their blocks and the citations
+        of these blocks are together more than `blocks`.
         """
         blocks = len(response.candidates)
         for candidate in response.candidates:
@@ -203,11 +205,11 @@ _KEPT: Final = frozenset({ir.Open, ir.Cite, ir.Close, ir.SealDelta, ir.More})
 
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
-    """Return the number of blocks and citations in a stream, including those of this batch. Raises WireError
-    if the number is above `limits.blocks`.
+    """Return the number of blocks and citations in a stream so far, this batch included. Raises WireError if
+    the number is above `limits.blocks`, or if `kept` has counted too many values.
 
     opened: the number before this batch. kept: counts the JSON values inside blocks, citations, signatures
-    and unknown fields; it raises WireError for too many values.
+    and unknown fields of the stream.
     """
     if _KEPT.isdisjoint(map(type, batch)):
         return opened
@@ -235,7 +237,7 @@ def too_long(limits: AnswerLimits) -> WireError:
 
 
 def without_content(name: str, most: int) -> ir.Fault:
-    """Return the fault for a stream that has no content in its first `most` bytes. name: the
+    """Return the fault for a stream that has sent more than `most` bytes before any content. name: the
     provider's name.
     """
     message = f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening)."
@@ -263,11 +265,8 @@ def unexpected(name: str, status: int) -> RequestFailed:
 
 
 class Parts:
-    """Divides the bytes of one large read from the network into parts. Other tasks run before each part
-    except the first.
-
-    One read may bring 256 kB. If these are lines of two bytes, handling them without a pause would take a
-    tenth of a second.
+    """Divides the bytes of one large read from the network into parts of at most `PART` bytes. Other tasks
+    run before each part except the first.
     """
 
     __slots__ = ("_at", "_data", "more")
@@ -278,8 +277,8 @@ class Parts:
         self.more = False  # whether there is a next part
 
     def first(self, data: bytes) -> bytes:
-        """Begin with a read of more than `PART` bytes. Return its first part; `next` returns the
-        other parts.
+        """Begin to divide `data`, which has more than `PART` bytes, and return its first part. `next` returns
+        the other parts.
         """
         self._data, self._at, self.more = data, 0, True
         return data[:PART]
@@ -311,8 +310,8 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """Return the body of an error answer: at most its first 256 KiB; and if these have more than 20,000 JSON
-    values, only the first 20,000 bytes. Raises RequestFailed if the body ends too early.
+    """Return the beginning of the body of an error answer: its first 256 KiB, or only its first 20,000 bytes
+    if the 256 KiB have more than 20,000 JSON values. Raises RequestFailed if the body ends too early.
     """
     parts: list[bytes] = []
     size = 0

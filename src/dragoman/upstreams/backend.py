@@ -24,11 +24,12 @@ from dragoman.upstreams.wire import WireUpstream
 class Backend(Answering, Protocol):
     """A provider's upstream in one of the protocols that the provider supports.
 
-    dialect: that protocol; None = the upstream takes requests in the IR. language: the name of the protocol;
+    dialect: this protocol; None = the upstream takes requests in the IR. language: the name of the protocol;
     without a protocol, the name of the upstream. sole: True = the provider has no other protocol. native: the
-    features that need no emulation. quirks: the provider's deviations from the protocol. accounts: the
-    provider's credentials, at least one. success: the HTTP status of a good answer; None = the upstream does
-    not use HTTP. silence: the most seconds for which the provider may send no content; None = no limit.
+    features that the gateway need not emulate. quirks: the provider's deviations from the protocol. accounts:
+    the provider's credentials, at least one. success: the HTTP status of a successful answer; None = the
+    upstream does not use HTTP. silence: the most seconds for which the provider may send no content; None =
+    no limit.
     """
 
     @property
@@ -60,17 +61,17 @@ class Backend(Answering, Protocol):
 
         `preferred` is used if the provider has it for the model. Otherwise `face`, the client's own protocol,
         is used if the provider has it for the model; else the first protocol that the provider has for the
-        model. A protocol other than `preferred` is left out if it cannot serve the request, unless no other
-        protocol is left. Reasons are: the model is not available in it, the model cannot think and use tools
-        in it, or the request forces a tool call that cannot be forced in it. What `learns` has remembered
-        counts, too. asked: returns the request. preferred: the protocol that the operator has chosen or that
-        the request names, None = none.
+        model. A protocol other than `preferred` is left out for three reasons, unless no protocol would be
+        left: the model is not available in it, the model cannot think and use tools in it, or the request
+        forces a tool call that cannot be forced in it. `learns` adds to the knowledge of these reasons.
+        asked: returns the request. preferred: the protocol that the operator has chosen or that the request
+        names, None = none.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """Return the provider's upstream in a protocol that has this operation: in `face`, the client's own
-        protocol, if that has it, else in another one. None = no protocol of the provider has the operation
-        for `model`.
+        """Return the provider's upstream in a protocol that has this operation: `face`, the client's own
+        protocol, if it has the operation, else another protocol. None = no protocol of the provider has the
+        operation for `model`.
         """
 
     def facts(self, model: str, known: Facts) -> Facts:
@@ -79,19 +80,20 @@ class Backend(Answering, Protocol):
         """
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Decide whether a failure says that a model is not available in this protocol, or that it cannot use
-        tools in this protocol while it thinks; if so, remember it for later requests. Return whether the
-        failure says one of these; then another attempt may succeed.
+        """Return whether a failure says that the model is not available in this protocol, or that the model
+        cannot use tools in this protocol while it thinks. If so, remember it for later requests; another
+        attempt may then succeed.
         """
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Decide whether a failure says that the model cannot return encrypted thinking; if so, remember it
-        for later requests. Return whether the failure says so; then another attempt may succeed.
+        """Return whether a failure says that the model cannot return encrypted thinking. If so, remember it
+        for later requests; another attempt may then succeed.
         """
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """Return the failure of a call in the form that clients may read. located: turns a fault whose
-        parameter is a path in the IR into a fault whose parameter is a path in the client's request.
+        """Return the fault of a call as the client may read it. A provider over HTTP hides secrets in the
+        fault. Every other upstream applies `located`, which turns a parameter that is a path in the IR into a
+        path in the client's request.
         """
 
     def written(self, request: ir.Request, call: Call) -> Call:
@@ -101,8 +103,8 @@ class Backend(Answering, Protocol):
 
 
 class OwnUpstream:
-    """Makes a `Backend` of an upstream that takes requests in the IR: the simulator, the models on this
-    machine, a custom upstream. It learns nothing from failures.
+    """A `Backend` around an upstream that takes requests in the IR: the simulator, the models on this
+    machine, or a custom upstream. It learns nothing from failures.
     """
 
     dialect: Final = None
@@ -129,12 +131,14 @@ class OwnUpstream:
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
-        """Return this upstream if it has the operation for this model; else None."""
+        """Return this upstream if it has the operation for this model; else None. operation: a key of
+        `METHODS`.
+        """
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
-        """Return the upstream's method for an operation other than chat; None = it has no such method for
-        this model.
+        """Return the upstream's method for an operation in `METHODS`; None = it has no such method, or does
+        not support the operation for this model.
         """
         return performer(self.upstream, operation, model)
 
@@ -170,8 +174,9 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Start the call's stopwatch, and call the function in `CONNECTED`, if there is one, as if a connection
-    had been made: this upstream needs no connection.
+    """Start the call's stopwatch, and call the function in the context variable `CONNECTED`, if one is set.
+    Otherwise a connection pool calls that function when a request gets a connection; this upstream needs no
+    connection.
     """
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:
@@ -191,7 +196,9 @@ def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
 
 
 def all_over_http(upstreams: Mapping[str, object]) -> dict[str, WireUpstream]:
-    """Return those upstreams or backends that are providers over HTTP, by the same keys."""
+    """Return the upstreams (or backends) that are providers over HTTP, by the same keys; leave out all
+    others.
+    """
     return {name: one for name, one in upstreams.items() if isinstance(one, WireUpstream)}
 
 

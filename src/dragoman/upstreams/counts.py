@@ -1,7 +1,8 @@
-"""Limits for numbers in a chat request that decide how much work a model on this machine has. Pure.
+"""Limits for numbers in a chat request to a model on this machine or to the simulator: these numbers decide
+how much work the answer is. Pure.
 
-A provider over HTTP checks such numbers itself. For a model on this machine, nothing else checks them: a
-request for a million candidates (alternative answers) would make the model write a million answers.
+A provider over HTTP checks such numbers itself. Here the gateway must check them: a request for a million
+candidates (alternative answers) would make the model write a million answers.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def hold_to_counts(request: ir.Request) -> None:
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
     """Return (not raise) the error for a number, or a number of items, that is too large. param: the path of
-    the value in the IR. limit: the allowed maximum, as text ("64 sequences"). code: the machine-readable code
-    of the fault.
+    the value in the IR. limit: the allowed maximum, as text for the message ("64 sequences"). code: the
+    machine-readable code of the fault.
     """
     message = f"Models on this machine accept at most {limit} per request."
     return RequestFailed(ir.Fault("invalid_request", message, code=code, param=param))

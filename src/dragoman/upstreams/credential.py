@@ -29,8 +29,8 @@ refresh that brought the same lease again, it starts one in this time only if th
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A request that is complete except for its signature. headers: with lower-case names. body: None = the
-    body is sent in parts, so it cannot be signed.
+    """A request that is complete except for its signature. headers: the names are in lower case. body: None =
+    the body is sent in parts, so it cannot be signed.
     """
 
     method: str
@@ -71,18 +71,19 @@ class Credential(Protocol):
 
     @property
     def lease(self) -> Lease:
-        """The present value of the credential. The lease may have expired."""
+        """The present value of the credential, which may have expired."""
 
     def follow(self, name: str, follower: Follower) -> None:
-        """Call `follower` with each new lease from now on, in place of an earlier follower of the same
-        `name`. Several followers are called in the order in which their names were added.
+        """Call `follower` with each new lease from now on. An earlier follower of the same `name` is
+        replaced, and is not called any more. Several followers are called in the order in which their names
+        were first added.
         """
 
     def leave(self) -> None:
         """Remove all followers. This is called when nobody uses the credential any more."""
 
     async def current(self) -> Lease:
-        """Return the lease to use for a request, after a refresh if that is necessary. Raises RequestFailed
+        """Return the lease to use for a request. If necessary, wait for a refresh first. Raises RequestFailed
         if there is no valid lease.
         """
 
@@ -100,14 +101,14 @@ class NotRenewed(Exception):
 
 
 class Refreshing:
-    """A credential that is refreshed before it expires. All requests that wait for a refresh wait for the
-    same refresh.
+    """A credential that `fetch` refreshes. A request starts the refresh, shortly before the lease expires or
+    later. Requests that wait for a refresh at the same time wait for the same refresh.
 
     id_: identifies the credential. provider: the provider's name, for errors. lease: the first lease. fetch:
     takes the present lease, and returns a new lease, or the same one if nothing has changed; raises
-    NotRenewed. now: returns Unix seconds. early: how many seconds before it expires a lease is refreshed;
-    requests use the present lease until the new one has come. every: seconds after which `fetch` is called
-    for a lease without `expires`, None = never.
+    NotRenewed. now: returns Unix seconds. early: in this number of seconds before the lease expires, a
+    request starts a refresh; requests use the present lease until the refresh has ended. every: for a lease
+    without `expires`, the seconds after a refresh from which a request starts the next one, None = never.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class Refreshing:
         """When the latest refresh ended, in Unix seconds."""
 
     def follow(self, name: str, follower: Follower) -> None:
-        """Call `follower` with each new lease from now on, in place of an earlier follower of this name."""
+        """Call `follower` with each new lease from now on. An earlier follower of this name is replaced."""
         self._followers[name] = follower
 
     def leave(self) -> None:
@@ -150,9 +151,9 @@ class Refreshing:
 
     async def current(self) -> Lease:
         """Return the present lease. If it has expired, first wait for a refresh, and raise RequestFailed if
-        the lease is still expired then. No refresh is started within one second after a failed one. If the
-        lease has not expired but a refresh is due (`early`, `every`), start one, and return the present lease
-        at once.
+        the lease is still expired then. If the lease has not expired but a refresh is due (`early`, `every`),
+        start one, and return the present lease at once. No refresh is started within one second after a
+        failed one.
         """
         now = self._now()
         if self._expired(now):
@@ -194,8 +195,8 @@ class Refreshing:
         return self._refresh
 
     async def _refreshed(self) -> None:
-        """Wait for the running refresh; if none runs, start one. If the waiting task is cancelled, the
-        refresh continues.
+        """Wait for the running refresh; if none runs, start one. Cancelling the waiting task does not cancel
+        the refresh.
         """
         await asyncio.shield(self._begin())
 
@@ -218,7 +219,7 @@ class Refreshing:
             self._refresh = None
 
     def _expiry(self) -> ir.Fault:
-        """Return the fault to answer with: 502, because the gateway cannot use the provider."""
+        """Return the fault for a request when there is no valid lease: 502, blamed on the gateway."""
         if self.lease.secret is None:
             text, code = f"The gateway cannot sign in to the provider {self._provider!r}", "sign_in_failed"
             text += "." if self._error is None else f": {self._error}."

@@ -48,9 +48,8 @@ def streams(answer: Answer) -> bool:
 
 
 def framing_of(dialect: Dialect, answer: Answer) -> Framing:
-    """Return the framing of a streamed answer: AWS's event stream if the content type is that of AWS's event
-    stream, else the framing that the dialect uses. At Bedrock, the events of Claude's protocol come in AWS's
-    framing.
+    """Return the framing of a streamed answer: AWS's event stream if the content type says so, else the
+    framing that the dialect uses. Bedrock sends the events of Claude's protocol in AWS's framing.
     """
     kind = answer.headers.get("content-type", "")
     return "eventstream" if kind.startswith(MIME) else dialect.stream.framing

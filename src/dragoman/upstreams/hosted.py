@@ -17,17 +17,18 @@ def refusal_of(
     dialect: Dialect, host: Dialect, status: int, headers: Mapping[str, str], body: bytes
 ) -> ir.Fault:
     """Return the fault of an error response. The response is decoded in the hosted protocol (`dialect`). If
-    no error type is found in it, it is decoded in the cloud's first protocol (`host`).
+    that finds no error type, the response is decoded in the cloud's first protocol (`host`) instead.
     """
     fault = dialect.errors.decode(status, headers, body)
     return fault if fault.type is not None else host.errors.decode(status, headers, body)
 
 
 class HostedDecoder:
-    """Decodes a stream of a hosted protocol that comes in the cloud's framing. An exception in the framing is
-    a failure of the cloud itself.
+    """Decodes a stream of a hosted protocol that comes in the cloud's framing. In this framing, an exception
+    frame reports a failure of the cloud itself.
 
-    inner: the decoder of the hosted protocol. told: returns the fault for the bytes of an exception.
+    inner: the decoder of the hosted protocol. told: takes the bytes of an exception frame, and returns its
+    fault.
     """
 
     def __init__(self, inner: StreamDecoder, told: Callable[[bytes], ir.Fault]) -> None:
@@ -36,8 +37,8 @@ class HostedDecoder:
         self._over = False
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of one frame. An exception gives one `ir.Error`; every frame after an exception
-        gives []. Raises WireError for a malformed frame.
+        """Return the events of one frame. An exception frame gives one `ir.Error`; every frame after an
+        exception frame gives []. Raises WireError for a malformed frame.
         """
         if self._over:
             return []
@@ -47,5 +48,5 @@ class HostedDecoder:
         return self._inner.feed(frame)
 
     def close(self) -> list[ir.Event]:
-        """Return the last events of the stream; [] after an exception."""
+        """Return the last events of the stream; [] after an exception frame."""
         return [] if self._over else self._inner.close()

@@ -1,4 +1,4 @@
-"""Puts a request's parameters into its URL: the values for the names in the path, and the query."""
+"""Puts a request's parameters into its URL: the values of the placeholders in the path, and the query."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dragoman.wire.json import encode
 
 def filled(url: URL, outgoing: Outgoing) -> URL:
     """Return the URL with the values of `outgoing.params` in place of their names in braces, and with
-    `outgoing.query` added. Each value of `outgoing.params` is escaped, so that it is a single segment of the
-    path.
+    `outgoing.query` added to the query. Each value of `outgoing.params` is escaped, so that it cannot contain
+    a `/` of the path.
     """
     text = str(url)
     for name, value in outgoing.params.items():

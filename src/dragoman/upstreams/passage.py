@@ -38,12 +38,12 @@ class Passage:
     provider.
 
     name: the provider's name. base_url: the beginning of the URLs of requests about files and jobs. query:
-    the query that every such URL needs ("?api-version=2024-10-21"), "" = none. account: the credential.
+    the query that each of these URLs needs ("?api-version=2024-10-21"), "" = none. account: the credential.
     resources: the kinds of objects that requests may be about. ids: `minted` = clients can use only ids that
-    the gateway has made; `upstream` = also the provider's ids, for objects that no client of the gateway
-    owns. yields: names of headers for which the client's value is used instead of the account's. origin:
-    scheme and host of the provider's server (`https://host`). paths: the paths of this server that the
-    operator lists. Clients may call them although the gateway does not know their meaning.
+    the gateway has made; `upstream` = clients can also use the provider's ids, of objects that no client of
+    the gateway owns. yields: names of headers for which the client's value is used instead of the account's.
+    origin: scheme and host of the provider's server (`https://host`). paths: the paths on this server that
+    the operator lists; clients may call them, and the gateway does not know their meaning.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class Passage:
         self._origin = origin
 
     def renew(self, account: Account) -> None:
-        """Use another account. The secrets of the old account stay hidden in errors for clients."""
+        """Use another account from now on. The secrets of the old account are still hidden in errors for
+        clients.
+        """
         self.account = account.succeeding(self.account)
 
     def using(self, account: Account) -> Passage:
@@ -137,11 +139,12 @@ class Passage:
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """Return (not raise) the error for an answer whose status is not a success; the account's secrets are
-        hidden in it. For a status outside 400 to 599, the error only names the status.
+        hidden in it. For a status outside 400 to 599, the error only names the status. Raises RequestFailed
+        if the answer ends too early.
 
-        For 401 and 403, the error says that the provider has refused the gateway's credential, or the
-        tenant's; it does not repeat the provider's error. Only a client that has sent its own credential gets
-        the provider's error for these. Raises RequestFailed if the answer ends too early.
+        For 401 and 403, the error says that the provider has refused the gateway's credential or the
+        tenant's, and does not repeat the provider's error. If the client has sent its own credential, the
+        error is the provider's, also for 401 and 403.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

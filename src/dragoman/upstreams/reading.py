@@ -1,5 +1,5 @@
-"""Turns the bytes of a provider's stream into IR events. If the decoder supports this, a run (successive
-events that differ only in their text) is decoded in one step; all other events are decoded one by one.
+"""Turns the bytes of a provider's stream into IR events. If the decoder has a method `run`, successive events
+that differ only in their text (a run) are decoded in one step. All other events are decoded one by one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Splitter(Protocol):
     """
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]:
-        """Return the frames that this chunk completes. If an error comes after some frames, a splitter that
-        yields frames one by one yields these frames before it raises WireError.
+        """Return the frames that this chunk completes. A splitter may yield the frames one by one; then it
+        yields the frames before a mistake, and raises WireError after them.
         """
 
     def close(self) -> list[bytes]:
@@ -34,10 +34,10 @@ class Splitter(Protocol):
 
 
 class Reading:
-    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`); None if the decoder has no such
-    method, if the stream does not consist of server-sent events, or if the limits are so low that each event
-    must be measured. between: True = the next bytes begin a new event, so `run` may be called with them;
-    always False if `run` is None.
+    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`). None = the decoder has no such
+    method, the stream does not consist of server-sent events, or `limits.event` or `limits.unsuspicious` is
+    below `PART`, so that each event must be measured. between: True = the next bytes begin a new event, so
+    `run` may be called with them; always False if `run` is None.
     """
 
     __slots__ = ("_decoder", "_limits", "_splitter", "between", "run")
@@ -54,7 +54,7 @@ class Reading:
 
     def read(self, part: bytes, batch: list[ir.Event]) -> None:
         """Decode `part`, at most `PART` bytes, and add its events to `batch`. Raises WireError or
-        RecursionError for a mistake in the stream; then `batch` has the events before the mistake.
+        RecursionError for a mistake in the stream; then `batch` has the events that were decoded before.
         """
         run, at = self.run, 0
         if run is not None:

@@ -20,9 +20,9 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question. request: the chat request with one prompt. call: its `encoded` is the question in the
-    upstream's protocol, None = not encoded yet. estimate: adds estimated token counts if the answer states
-    none; None = no estimate.
+    """One question. request: the chat request with one prompt. call: the call for this question; its
+    `encoded` is the question in the upstream's protocol, None = not encoded yet. estimate: adds estimated
+    token counts if the answer states none; None = no estimate.
     """
 
     request: ir.Request
@@ -30,9 +30,9 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Return a batch of events of the answer after they have passed through `estimate`, which adds
-        estimated token counts before the End if the answer has stated none. Return the same batch if
-        `estimate` is None.
+        """Return a batch of events of the answer after they have passed through `estimate`: if the answer has
+        stated no token counts, estimated counts are added before the End. If `estimate` is None, the batch is
+        returned unchanged.
         """
         if self.estimate is None:
             return batch
@@ -40,8 +40,8 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Several:
-    """Answers a request by asking an upstream all `questions`. Its methods ignore the `request` and the
-    `call` that they are called with, because each question has its own request and call.
+    """Answers a request by asking an upstream all `questions`, one after another. Its methods ignore their
+    arguments `request` and `call`, because each question has its own.
     """
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
@@ -60,8 +60,9 @@ class Several:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """Give the events of one answer. It has a candidate for each question, in the order of the questions.
-        Its usage is the sum of the usages of all answers (`added`); there is none if no answer states one.
+        """Entering the context gives the events of one answer, in batches. The answer has a candidate for
+        each question, in the order of the questions. Its usage is the sum of the usages of all answers
+        (`added`); there is none if no answer states a usage.
         """
         async with aclosing(self._batches()) as batches:
             yield batches
@@ -88,8 +89,9 @@ class Several:
 
 
 class _One:
-    """Turns the answer to one question into one candidate of the combined answer. number: the index of the
-    question. last: True = it is the last question.
+    """Turns the events of the answer to one question into events of the combined answer, where they are one
+    candidate. number: the index of the question and of the candidate. last: True = it is the last question.
+    usages: the usage of the answer, once stated; otherwise empty.
     """
 
     def __init__(self, number: int, *, last: bool) -> None:
@@ -99,10 +101,10 @@ class _One:
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
         """Return the events of the answer's first candidate, with the candidate's index changed to `number`.
-        Events of other candidates are left out; events that belong to no candidate, such as a Ping, are
-        returned unchanged. Token counts are left out; the latest are put into `usages`. A Start is returned
-        only for the first question, an End only for the last question. An End with an error becomes an
-        `ir.Error`.
+        Events of other candidates are left out. Events that belong to no candidate, such as a Ping, are
+        returned unchanged, with exceptions: Token counts are left out, and the latest are put into `usages`.
+        A Start is returned only for the first question, an End only for the last question. An End with an
+        error becomes an `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:
@@ -131,9 +133,9 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """Return one usage with the sum of the token counts of several usages, and with all their `others`, but
-    without `detail` and `extra`. A count is None if none of the usages states it. The sum is marked as
-    estimated if any of the usages is.
+    """Return one usage with the sum of the token counts of several usages. A count is None if none of the
+    usages states it. The sum has all their `others`, but no `detail`, `extra` and `form`. The sum is marked
+    as estimated if any of the usages is estimated.
     """
     sums: dict[str, Any] = {}
     for name in _COUNTS:

@@ -39,7 +39,7 @@ Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """Return the complete answer that the events of a stream make. Raises RequestFailed at the first
+    """Return the complete answer that the events of a stream form. Raises RequestFailed at the first
     `ir.Error`.
     """
     answer = ir.Fold()
@@ -52,7 +52,7 @@ async def collected(batches: Batches) -> ir.Response:
 
 
 class Stopwatch(msgspec.Struct, eq=False):
-    """Adds up the seconds in which an attempt waits for its upstream: the times between `start` and `stop`.
+    """Adds up the seconds in which an attempt waits for its upstream, from each `start` to the next `stop`.
     _clock: returns monotonic seconds.
     """
 
@@ -99,11 +99,11 @@ class Call(msgspec.Struct, frozen=True):
     upstream; a custom upstream may ignore it. timers: how long to wait for the upstream. facts: the known
     facts about the model. account: the index of the credential among the provider's accounts. headers, body:
     the headers and the body fields that the configuration adds to requests for this model, None = none.
-    encoded: the chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed
-    if strict mode refuses the reported losses. A custom upstream calls it before its work, except for chat,
+    encoded: the chat request in the upstream's protocol, None = not encoded. ready: raises RequestFailed if
+    strict mode refuses the reported losses. A custom upstream calls it before its work, except for chat,
     where the gateway calls it when the context of `chat` is entered. client: the name of the client's key, ""
     = unknown; an upstream with a queue shares the queue fairly between clients. once: the client's
-    `Idempotency-Key`, None = it is not to be sent to this upstream, or the client sent none.
+    `Idempotency-Key`; None = the client sent none, or this upstream is not to get it.
     """
 
     attempt: str
@@ -124,10 +124,10 @@ class Call(msgspec.Struct, frozen=True):
 class Native(msgspec.Struct, frozen=True):
     """The features that a custom upstream supports itself. The gateway emulates other features where it can.
 
-    tool_name: a regular expression that must match a complete tool name; names that do not match are
-    replaced. The expression must match the replacements: names of at least ten characters, which are small
-    letters, digits and `_`. formats_alone: True = a request may have either a form of the answer (a schema,
-    JSON) or tools, not both.
+    features: the names of these features. tool_name: a regular expression that must match a complete tool
+    name; names that do not match are replaced. The expression must match the replacements: names of at least
+    ten characters, which are small letters, digits and `_`. formats_alone: True = a request may have either a
+    form of the answer (a schema, JSON) or tools, not both.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
@@ -153,8 +153,9 @@ class Upstream(Protocol):
         """The provider's name: the first part of `provider/model`."""
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """Answer a chat request: entering the context gives the events of the answer. If `request.stream` is
-        True, they are given as soon as they exist; if it is False, they may all come at the end.
+        """Answer a chat request. Entering the context gives the events of the answer in batches. If
+        `request.stream` is True, events are given as soon as they exist; if it is False, they may all come at
+        the end.
         """
 
 
@@ -188,8 +189,9 @@ If only some of its models support an operation, it has a method `performs(opera
 
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
-    """Return the upstream's method for an operation other than chat. None = it has no such method, or does
-    not support the operation for `model`. model: None = any model.
+    """Return the upstream's method for an operation. None = it has no such method, or says (`performs`) that
+    it does not support the operation for `model`. operation: a key of `METHODS`. model: None = any model;
+    then `performs` is not asked.
     """
     performs = getattr(upstream, "performs", None)
     if model is not None and performs is not None and not performs(operation, model):

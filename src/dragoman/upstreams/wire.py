@@ -1,8 +1,8 @@
 """A provider over HTTP: a protocol (dialect), the accounts and a transport.
 
 A provider with several protocols has one upstream for each, with the same keys and transport. The first of
-these upstreams knows the others and chooses one for a request. The engine relays a chat with `send` and
-translates it with `chat` or `complete`; `ask` is for other operations, `dial` for realtime sessions.
+these upstreams chooses one for a request. The engine relays a chat with `send` and translates it with `chat`
+or `complete`; `ask` is for other operations, `dial` for realtime sessions.
 """
 
 from __future__ import annotations
@@ -88,17 +88,16 @@ class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
     chat_url: the URL of chat. stream_url: the URL of streamed chat, None = `chat_url`. base_url: the
-    beginning of the URLs of the model list and the other operations, None = the provider has none. list_base:
-    replaces `base_url` for the model list; None = it is not replaced. A base URL for `models` in `bases` is
-    used before both. bases: {operation: the base URL that replaces `base_url` for it}. live_url: the URL of
-    realtime sessions, with its query; None = there are none. query: added to the end of every other URL
-    ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect (`!` before a
-    pattern excludes them), None = all. further: the provider's upstreams in other dialects, best first.
-    yields: names of headers for which the value in the request is used instead of the account's. service: the
-    vendor's own API for operations beside chat, None = it has none. host: the first protocol of the cloud
-    that hosts this one, in which the cloud itself reports its failures; None = no cloud hosts it.
-    base_models: {name: the model behind it} for names that do not show it. listing: the form of the model
-    list, None = the dialect's.
+    beginning of the URLs of the model list and the other operations, None = the provider has none. bases:
+    {operation: the base URL used instead of `base_url`}. list_base: the base URL of the model list, unless
+    `bases` has one for `models`; None = `base_url`. live_url: the URL of realtime sessions, with its query;
+    None = there are none. query: added to the end of every other URL ("?api-version=2024-10-21"). models:
+    patterns of the models that can chat in this dialect (`!` before a pattern excludes models), None = all.
+    further: the provider's upstreams in other dialects, best first. yields: names of headers for which the
+    value in the request is used instead of the account's. service: the vendor's own API for operations beside
+    chat, None = it has none. host: the first protocol of the cloud that hosts this one, in which the cloud
+    itself reports its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names
+    that do not show the model. listing: the form of the model list, None = the dialect's.
     """
 
     success: Final = 200
@@ -189,9 +188,9 @@ class WireUpstream:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
 
     def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
-        """Return a copy of this upstream that calls with another account, over the same connections.
-        accounts: one for each of the provider's dialects, by the dialect's name. spent: see the attribute
-        `spent`.
+        """Return a copy of this upstream, and of those in other dialects, that calls with another account
+        over the same connections. accounts: one for each of the provider's dialects, by the dialect's name.
+        spent: called when an answer says that the account's rate limit is used up.
         """
         copies = {name: copy(one) for name, one in self._spoken.items()}
         for name, one in copies.items():
@@ -221,7 +220,7 @@ class WireUpstream:
                 credential.follow(self.language, partial(self._follow, index, credential))
 
     def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
-        """Use a new lease of a credential for the account `index`, unless that has another credential now."""
+        """Use a new lease for the account `index`, unless the account has another credential now."""
         before = self.accounts[index]
         if (renewal := before.renewal) is not None and renewal.credential is credential:
             renewal = msgspec.structs.replace(renewal, lease=lease)
@@ -257,9 +256,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about this model in this dialect: that the model is not available, or
-        that it cannot use tools while it thinks. Return whether the failure says so, also if it was
-        remembered before: several requests may get the same failure.
+        """Return whether a failure says that the model is not available in this dialect, or cannot use tools
+        while it thinks. If so, remember it; a repeated failure returns True again.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -281,24 +279,24 @@ class WireUpstream:
         return True
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """Return this provider's upstream in a dialect that has the operation, if possible in the client's,
-        `face`; None = there is none. model: not used, because it is not known which models have the
-        operation.
+        """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
+        if it has the operation, else the first that has it; None = none has it. model: not used.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
-        """Return the codec of an operation. Raises KeyError if there is none, which `able` excludes."""
+        """Return the codec of an operation. Raises KeyError if there is none, as for a realtime session."""
         return self._codecs[operation]
 
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
-        the caller must close. Raises RequestFailed if there is no answer, or no valid credential. headers:
-        the headers of this request. Those of the account and the gateway replace them, except those in
-        `yields`; those configured for the model replace both. stream: the body asks for a stream.
+        the caller must close. Raises RequestFailed if no answer comes, or no credential is valid. headers:
+        those of this request. The account's and the gateway's headers replace them, except those in `yields`;
+        headers configured for the model replace all others of the same name. stream: the body asks for a
+        stream.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -313,7 +311,9 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """As `send`, for an operation that `able` has found. outgoing: JSON, a form or a file."""
+        """Send a request for an operation that `able` has found; otherwise as `send`. outgoing: JSON, a form
+        or a file.
+        """
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
@@ -345,8 +345,8 @@ class WireUpstream:
         headers: Mapping[str, str],
         stated: Mapping[str, str] = {},
     ) -> Answer:
-        """Wait until a credential that changes is valid; then sign the request, if the credential signs, and
-        send it. stated: headers that replace all others of the same name. Raises RequestFailed as `send`
+        """Send a request with a credential that may change or that signs: wait until the credential is valid,
+        sign if it signs, and send. stated: headers that replace all others of the same name. Raises as `send`
         does.
         """
         renewal = self.accounts[call.account].renewal
@@ -363,8 +363,8 @@ class WireUpstream:
         return await self._transport.send(head, body, call.timers, added)
 
     async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
-        """Return the handshake request of a realtime session, and its transport. headers: as for `send`.
-        search: appended to the URL ("&intent=…"). Raises RequestFailed if there is no valid credential.
+        """Return the handshake request of a realtime session (unsent), and its transport. headers: as for
+        `send`. search: appended to the URL ("&intent=…"). Raises RequestFailed without a valid credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
@@ -409,7 +409,7 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """Return the head for a model and an account. Headers in `call.headers` replace the account's."""
+        """Return the head for the call's model and account. `call.headers` replace the account's headers."""
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -425,9 +425,9 @@ class WireUpstream:
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
         """Return (head, headers to add to it) for a request with these `headers`, the hop count and, if the
-        provider accepts it, the idempotency key. If the head already has a header, its value is kept, with
-        two exceptions: the hop count is replaced, and so is a header in `yields` that `call.headers` does not
-        have.
+        provider accepts it, the idempotency key. If `head` already has a header, its value is kept, with two
+        exceptions: a new hop count replaces it, and so does the value in `headers` if the name is in `yields`
+        and not in `call.headers`.
         """
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
@@ -444,8 +444,8 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """Return the chat request in this dialect, with `call.body` merged into it; where both have a value,
-        that of `call.body` is used. Raises WireError if the dialect cannot express the request.
+        """Return the chat request in this dialect, with `call.body` merged into its body; if both have a
+        field, that of `call.body` is used. Raises WireError if the dialect cannot express the request.
         """
         target = self._target(call)
         wire = self.dialect.request.encode(request, target)
@@ -461,8 +461,8 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Encode a request for an operation other than chat, as `encode` does. `call.body` is merged into the
-        body or form, or if the body is a file, into the query.
+        """Return an encoded request for another operation than chat. `call.body` is merged as by `encode`,
+        into the body or form; if the body is a file, into the query. Raises WireError as `encode` does.
         """
         target = self._target(call)
         codec = self.codec(operation)
@@ -476,13 +476,13 @@ class WireUpstream:
         return codec.finish(wire)
 
     def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
-        """Send a chat request, encoded first if `call.encoded` is None. Returns an answer of any status."""
+        """Send a chat request, encoded first if `call.encoded` is None. Return an answer of any status."""
         wire = call.encoded or self.encode(request, call)
         return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer, operation: Operation = "chat") -> RequestFailed:
-        """Return (not raise) the error that an answer states. For a status outside 400 to 599, the error only
-        names the status. Raises RequestFailed if the answer ends too early.
+        """Return (not raise) the error in an answer whose status is not a success. For a status outside 400
+        to 599, the error only names the status. Raises RequestFailed if the answer ends too early.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
@@ -507,8 +507,8 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:
-        """Record when the head of an answer came. If it says that the key's rate limit is used up, call
-        `spent`, except for a 429: the failure of that attempt says the same.
+        """Record that the head of an answer has come. If it says that the key's rate limit is used up, call
+        `spent`, but not for the status 429: then the attempt's failure says the same.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -522,8 +522,8 @@ class WireUpstream:
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """Return the fault without the account's secrets and the values of `call.headers`. `located` is not
-        used, because the parameter of a provider's fault is not a path in the IR.
+        """Return the fault without the account's secrets and the values of `call.headers` (`discreet`).
+        `located` is not used: the parameter of a provider's fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -542,7 +542,7 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """Return the complete answer of a provider that streams unasked. Raises RequestFailed."""
+        """Return the complete answer that a provider streams unasked. Raises RequestFailed."""
         async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 
@@ -617,8 +617,8 @@ class WireUpstream:
 
 
 def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression for names of models: those that fit a pattern; or, if any pattern begins with `!`,
-    those that fit no pattern with `!` (then the other patterns are ignored).
+    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
+    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
     """
     excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:

@@ -1,3 +1,3 @@
-"""Tokens and access keys of identities in clouds, from the clouds' own libraries. The module of a cloud needs
-the extra of this cloud.
+"""Tokens and access keys of identities in clouds, from the clouds' own libraries. The module for a cloud
+needs the optional dependencies (the extra) for this cloud.
 """

@@ -24,10 +24,11 @@ _REQUESTS = Config(connect_timeout=10, read_timeout=10, retries={"total_max_atte
 
 
 def token(identity: Identity, region: str | None = None) -> Token:
-    """Return the identity's current access key and the time at which it expires. The text is `ID:SECRET` or
-    `ID:SECRET:SESSION_TOKEN`; expires is None for a key that does not expire. Each call makes a new session,
-    because a session caches keys, and files are replaced. region: the region of AWS's token service, which is
-    called to assume a role; None = as AWS's configuration says. Blocks. Raises NotRenewed.
+    """Return the identity's current access key, and the time at which it expires. If the identity has a role,
+    the key is that of the assumed role. `text` is `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; `expires` is None
+    for a key that does not expire. Each call makes a new session, because a session caches keys. region: the
+    region of AWS's token service, which is called to assume a role; None = as AWS's configuration says.
+    Blocks. Raises NotRenewed.
     """
     try:
         session = Session(profile=identity.profile)

@@ -33,7 +33,7 @@ _PATIENCE: Final = 10
 
 
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
-    """Return a token of the identity and the time at which it expires (None = unknown). region: not used.
+    """Return a token of the identity, and the time at which it expires (None = unknown). region: not used.
     Blocks. Raises NotRenewed.
     """
     request: Any = partial(Request(), timeout=_PATIENCE)
@@ -54,8 +54,8 @@ def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG0
 
 def _stated(file: Path, scopes: list[str]) -> Any:
     """Return the credentials that a file describes. Raises NotRenewed for a file of an unknown type, and for
-    a file that names a program to run, because anybody who can write the file could run any program. For
-    other mistakes in the file, raises the error of the library that reads it.
+    a file that names a program to run. For other mistakes in the file, the error of the library that reads it
+    is raised.
     """
     info = json.loads(file.read_text("utf-8"))
     kind = info.get("type") if isinstance(info, dict) else None
@@ -68,9 +68,9 @@ def _stated(file: Path, scopes: list[str]) -> Any:
 
 
 def _federation(info: Mapping[str, Any], name: str) -> Any:
-    """Return the function that loads a workload identity federation, which exchanges another provider's token
-    for a token of Google. info: the content of the file. name: the name of the file, for errors. Raises
-    NotRenewed if the file names a program to run.
+    """Return the function that loads a workload identity federation. A federation exchanges another
+    provider's token for a token of Google. info: the content of the file. name: the name of the file, for
+    errors. Raises NotRenewed if the file names a program to run.
     """
     source = info.get("credential_source") or {}
     if "executable" in source:

@@ -1,5 +1,5 @@
-"""A token of an identity in a cloud, and the sign-in that fetches it: the cloud's library runs in its own
-thread.
+"""A token of an identity in a cloud, and the sign-in that fetches the token. Each sign-in calls the cloud's
+library in a thread of its own.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class SignIn:
         self._obtain = obtain
 
     async def fetch(self, lease: Lease) -> Lease:
-        """Return a lease with the token that the cloud returns now; `lease` itself if that is the same token
-        with the same expiry. lease: the present lease. Raises NotRenewed if the library fails, if there is no
-        token after `PATIENCE` seconds, if `_MOST` sign-ins are still running, and for a token that no header
-        can hold.
+        """Return a lease with the token that the cloud returns now; `lease` itself if the token and its
+        expiry are the same as before. lease: the present lease. Raises NotRenewed if the library fails, if no
+        token has come after `PATIENCE` seconds, if `_MOST` sign-ins are still running, and for a token that
+        no header can hold.
         """
         if SignIn.running >= _MOST:
             raise NotRenewed("too many sign-ins to clouds hang")

@@ -15,9 +15,9 @@ class CandidateDecoder:
     """Turns the model's messages for one candidate (alternative answer) into events. candidate: the index of
     the candidate. new_id: returns the id for a call.
 
-    forced: True = a grammar makes the complete text a tool call. chosen: the names of the tools that the
-    model may call by its own choice. As long as the text may still become such a call, `feed` returns no
-    events.
+    forced: True = a grammar makes the complete text a tool call; then `chosen` is empty. chosen: the names of
+    the tools that the model may call by its own choice. While the text so far may still become a call by the
+    model's own choice, `feed` returns no events.
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """Return the events for more text; [] = none yet, because the text may still become a tool call, or
-        because the name of a forced call is not complete.
+        """Return the events for more text. [] = none yet: the text may still become a tool call, or the name
+        of a forced call is not complete.
         """
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))

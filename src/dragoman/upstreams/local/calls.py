@@ -1,7 +1,7 @@
 """Finds tool calls in a model's text: calls that a grammar forced, and calls by the model's own choice. Pure.
 
-A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires. The text after
-that, without the last brace, is the arguments. A call by the model's own choice counts only if the complete
+A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires. The rest of the
+text, without its last brace, is the arguments. Calls by the model's own choice count only if the complete
 reply consists of calls of declared tools.
 """
 
@@ -45,7 +45,7 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """Return the text that `feed` has not returned yet. whole: True = the model finished the call; then
+        """Return the text that `feed` has not returned yet. whole: True = the model finished the call. Then
         "" is returned if the tool's name was read, because only the brace that closes the call is left.
         """
         held = "" if whole and self.begun else self._held
@@ -61,8 +61,8 @@ _KEYS = ('"name"', '"arguments"', '"parameters"', '"type"')
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """A tool call in a model's text: in the form that we describe to models (`name`, `arguments`), or with
-    the other member names of some chat templates (`parameters`, `type`).
+    """A tool call in a model's text. It has the members that we describe to models (`name`, `arguments`), or
+    those of some chat templates (`parameters`, `type`). Any other member makes it invalid.
     """
 
     name: str
@@ -72,8 +72,9 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def may_be_call(text: str) -> bool:
-    """Return whether `text` is the beginning of a tool call in a model's reply, or may still become one:
-    after white space, `<tool_call>`, or `{` and the key of a call. The text after these is not checked.
+    """Return whether a reply that begins with `text` may be a tool call. True if `text`, after white space,
+    begins with `<tool_call>`, or with `{` and a key of a call; also if `text` ends within such a beginning.
+    The text after the beginning is not checked.
     """
     text = text.lstrip()
     if text.startswith("{"):

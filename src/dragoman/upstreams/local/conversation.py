@@ -1,6 +1,6 @@
 """Translates an IR chat request for a model on this machine: its messages, tools, sampling and grammar. Pure.
 
-A field that the model cannot be told is reported as a loss. A request for something that the model cannot do
+A field that the model has no use for is reported as a loss. A request for something that the model cannot do
 (images, tools with free text, a schema that no grammar can enforce) is refused; the error names the place as
 a path in the IR.
 """
@@ -24,9 +24,10 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 class ModelRequest(msgspec.Struct, frozen=True):
     """A chat request in the form of the model process. turns: the messages. tools: the tools that may be
-    called. draw: the sampling. limit: the most tokens of the answer, None = not stated. stop: the stop
-    sequences. grammar: the GBNF grammar that the answer must follow, None = any text. forced: True = the
-    answer can only be a tool call. chosen: the names of the tools that the model may call by its own choice.
+    called. draw: the sampling. limit: the most tokens of the answer, None = the request states no limit.
+    stop: the stop sequences. grammar: the GBNF grammar that the answer must follow, None = any text. forced:
+    True = the answer can only be a tool call; then `stop` and `chosen` are empty. chosen: the names of the
+    tools that the model may call by its own choice.
     """
 
     turns: tuple[PromptTurn, ...]
@@ -41,10 +42,11 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
     """Return a request in the form of the model process. report: gets the losses. draw: the model's default
-    sampling; its repetition penalty is not used if the answer must follow a grammar.
+    sampling, which the request's own sampling replaces. The default repetition penalty is not used if the
+    answer must follow a grammar.
 
-    Raises RequestFailed for a request that is not supported, WireError for an invalid request, for example
-    one with a schema that no grammar can enforce.
+    Raises RequestFailed for a request that is not supported. Raises WireError for an invalid request, and for
+    a schema that no grammar can enforce.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
@@ -78,8 +80,9 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Return whether the request wants no reasoning: it turns reasoning off, or states nothing that would
-    turn it on.
+    """Return whether the request wants no reasoning. True if the mode is "off", the effort "none" or the
+    budget 0. Also True if the request states no mode, effort, budget or summary, and does not make reasoning
+    visible.
     """
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
@@ -127,9 +130,9 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """Split a user message: yield one turn for each result of the client's tools in it, and one turn for each
-    group of adjacent other blocks; one empty turn for a message without blocks. where: the path of `blocks`
-    in the IR. names: {id of a call: name of its tool}.
+    """Split a user message, in the order of its blocks: yield one turn for each result of a client's tool,
+    and one turn for each group of adjacent other blocks. A message without blocks gives one empty turn.
+    where: the path of `blocks` in the IR. names: {id of a call: name of the called tool}.
     """
     start = 0
     for index, block in enumerate(blocks):
@@ -149,8 +152,9 @@ def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
     """Return the text of blocks[start:end], joined by newlines. Calls of the client's tools and their results
-    are left out. Other blocks without text are left out, too, and reported as lost, but a medium without text
-    raises RequestFailed. where: the path of `blocks` in the IR.
+    are left out. Reasoning, calls of a provider's own tools, and blocks that only one dialect has are left
+    out and reported as lost. Raises RequestFailed for a picture, sound or file without text. where: the path
+    of `blocks` in the IR.
     """
     texts = (
         _block(block, f"{where}[{index}]", report)
@@ -201,9 +205,9 @@ def unsupported(message: str, param: str, code: str = "unsupported_value") -> Re
 
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """Return (the tools that may be called, each with its index in the request; whether one of them must be
-    called). Raises RequestFailed for a free-text tool, WireError if a call is required but no tool can be
-    called.
+    """Return (the tools that may be called, each with its index in the request; whether the answer must be a
+    call). Tools that the client does not run are reported as lost. Raises RequestFailed for a tool with free
+    text instead of JSON arguments, WireError if a call is required but no tool can be called.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
@@ -256,8 +260,8 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """Return the schema of a tool's arguments, with the type "object" if it states no type; None = the tool
-    takes no arguments.
+    """Return the schema of a tool's arguments, with the type "object" if the schema states no type; None =
+    the tool states no schema, or an empty one, so it takes no arguments.
     """
     return {"type": "object", **tool.parameters} if tool.parameters else None
 

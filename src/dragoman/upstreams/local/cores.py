@@ -1,6 +1,6 @@
 """Finds how many threads a model should use on this machine: one for each usable physical core.
 
-With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
+With more threads than cores, llama.cpp is much slower, because its threads wait for each other at every
 layer.
 """
 
@@ -16,8 +16,8 @@ def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys"))
     quota of its container.
 
     cpus: the numbers of the logical processors to choose from, None = those that the system allows. system:
-    the folder in which Linux states topology and quota. On other systems every logical processor counts as a
-    core, and there is no quota.
+    the folder in which Linux states topology and quota. On other systems, every logical processor counts as a
+    core, and no quota is known.
     """
     allowed = set(_allowed() if cpus is None else cpus)
     cores = {_siblings(system, cpu) for cpu in allowed}

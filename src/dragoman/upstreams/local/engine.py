@@ -18,7 +18,7 @@ from dragoman.upstreams.local import protocol
 
 
 class EngineRefused(DragomanError):
-    """Ends a job without an answer, because of the request, or because the engine or its model cannot be
+    """Raised if a job cannot be done, because of the request, or because the engine or its model cannot be
     used. kind: the reason, as in `protocol.FailureKind`.
     """
 
@@ -65,8 +65,8 @@ class Resident(Protocol):
         """The most tokens that the model can work with at once; None = it does not work with tokens."""
 
     def cancel(self) -> None:
-        """Interrupt the running computation, if possible. Before this call, the function `cancelled` that the
-        computation was given must already return True.
+        """Interrupt the running computation, if the engine can do that. Before this call, the caller makes
+        the computation's function `cancelled` return True.
         """
 
     def close(self) -> None:
@@ -92,14 +92,14 @@ class Model(Resident, Protocol):
         """
 
     def tokenize(self, prompt: str) -> list[int]:
-        """Return the tokens of a prompt text that `render` returned, including special tokens."""
+        """Return the tokens of a prompt text that `render` returned, including the special tokens."""
 
     def generate(
         self, prompt: Sequence[int], draw: protocol.Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
         """Read the prompt, then yield tokens until the model ends its answer or `cancelled` returns True. The
-        prompt must be shorter than the context, and the caller must stop when the context is full. grammar:
-        GBNF, None = any text.
+        prompt must be shorter than the context. The caller must stop when the context is full. draw: the
+        sampling. grammar: GBNF, None = any text.
         """
 
 

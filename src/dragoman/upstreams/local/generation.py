@@ -25,12 +25,12 @@ from dragoman.upstreams.local.protocol import (
 
 
 def render(model: Model, request: Generate | Count) -> str:
-    """Return the prompt text for a request. If the last message is an assistant's text without calls, the
-    prompt ends with this text, and the model continues it.
+    """Return the prompt text for a request. If the conversation ends with an assistant's message without
+    calls, the text of this message is the end of the prompt, so that the model continues it.
 
-    If the model's chat template rejects the conversation, the template gets it again with alternating user
-    and assistant messages (`prompts.alternating`). Raises EngineRefused if the template rejects that too, or
-    if `alternating` changes nothing.
+    If the model's chat template rejects the conversation, the template gets the messages again as
+    `prompts.alternating` returns them. Raises EngineRefused if the template rejects them, too, or if
+    `alternating` changes nothing.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -51,8 +51,8 @@ def render(model: Model, request: Generate | Count) -> str:
 
 
 def count(model: Model, request: Count) -> Counted:
-    """Count the tokens in the prompt for this conversation, and return the answering message. Raises
-    EngineRefused as `render` does.
+    """Return the message with the number of tokens in the prompt for this conversation. Raises EngineRefused
+    as `render` does.
     """
     return Counted(request.id, len(model.tokenize(render(model, request))))
 
@@ -65,10 +65,11 @@ def generate(
     timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[Started | Delta | Done]:
     """Answer a request: yield a Started, a Delta for each piece of text, and a Done. If `cancelled` returns
-    True, end without a Done. Raises EngineRefused before the first message.
+    True, end without a Done. Raises EngineRefused before the Started if the chat template rejects the
+    conversation, or if the prompt fills the context.
 
-    clock: returns seconds. timings: the seconds that waiting and loading took before this call; `Done`
-    contains them too.
+    clock: returns seconds. timings: the seconds that waiting and loading took before this call; they become
+    part of the `Done`.
     """
     began = clock()
     prompt = model.tokenize(render(model, request))
@@ -107,8 +108,8 @@ def generate(
 
 
 class _Text:
-    """The text of one answer. The log probability of a token is in the `Delta` that completes the token's
-    text.
+    """The text of one answer, made from its tokens. The log probability of a token is in the `Delta` that
+    completes the token's text.
     """
 
     def __init__(self, request: Generate) -> None:
@@ -123,7 +124,7 @@ class _Text:
         return self._holdback.matched
 
     def add(self, token: Token) -> Delta | None:
-        """Return the text that may be shown after one more token; None = no further text may be shown yet."""
+        """Take one more token, and return the further text to show; None = no further text yet."""
         start = self._holdback.decoded
         shown = self._holdback.feed(token.piece)
         if token.prob is not None:
@@ -131,8 +132,8 @@ class _Text:
         return self._delta(shown) if shown else None
 
     def rest(self) -> Delta | None:
-        """Return the rest when the answer ends: text that was held back because it might have become a stop
-        sequence, and log probabilities. None = there is no rest.
+        """Return the rest of the text and of the log probabilities when the answer has ended; None = there is
+        no rest. The rest of the text was held back because it might have become a stop sequence.
         """
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None

@@ -50,12 +50,12 @@ _TENSOR_TYPES = (
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The facts about a model in the header of its GGUF file. None = not stated.
+    """The facts about a model in the header of its GGUF file. None = the header does not state the fact.
 
     version: the version of the format. parameters: the number of weights. context: the context window in
     tokens, as in training. embedding: the number of floats in a token's vector. quantisation: the storage
-    type of the weights, by llama.cpp's name ("Q4_K_M"): that of the file; if the file states none that is
-    known, that of most of its weights. template: the chat template (Jinja). metadata: all values of the
+    type of the weights, by llama.cpp's name ("Q4_K_M"); if the header states no known type for the complete
+    file, it is the type of most weights. template: the chat template (Jinja). metadata: all values of the
     header except arrays.
     """
 
@@ -73,8 +73,8 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """Return the header of the file at `path`. Raises WireError if it is not a valid GGUF file, OSError if it
-    cannot be read.
+    """Return the header of the file at `path`. Raises WireError if the file is not a valid GGUF file, OSError
+    if it cannot be read.
     """
     with path.open("rb") as file:
         if not path.stat().st_size:
@@ -105,7 +105,9 @@ def parse(data: Buffer) -> Header:
 
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
-    """Return (number of weights in all `count` tensors, number of weights by storage type)."""
+    """Read the descriptions of `count` tensors. Return (number of weights in all tensors, {storage type:
+    number of weights}).
+    """
     kinds: Counter[int] = Counter()
     for _ in range(count):
         reader.text()
@@ -155,7 +157,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Return the present position, and advance by `count` bytes."""
+        """Return the present position in the file, and advance by `count` bytes."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")

@@ -2,9 +2,9 @@
 output.
 
 The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
-allow less than the schema (no undeclared properties beside declared ones, one way of spacing, at most `MOST`
-repetitions). A schema that no grammar can enforce is refused with the path of the keyword. `format` is the
-only known constraint that may be ignored: if it is not in `_FORMATS`, or if a length is stated too.
+allow less than the schema: no undeclared properties beside declared ones, one way of spacing, at most `MOST`
+repetitions. A schema that no grammar can enforce is refused with the path of the keyword. One known
+constraint may be ignored: a `format` that is not in `_FORMATS`, or that is stated together with a length.
 
 Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write spaces tends to write only
 spaces. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
@@ -77,8 +77,8 @@ formats.
 
 
 class CallableTool(NamedTuple):
-    """A tool that may be called. parameters: the JSON Schema of its arguments; None = it takes no arguments.
-    path: the path of this schema, for errors.
+    """A tool that may be called. parameters: the JSON Schema of the arguments; None = the tool takes no
+    arguments. path: the path of this schema, for errors.
     """
 
     name: str
@@ -98,8 +98,8 @@ def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str
     """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
     WireError as `json_grammar` does.
 
-    answer: the (schema, path) of a JSON answer that is allowed instead of a call, with the schema None = any
-    JSON object; None = only a call is allowed.
+    answer: None = only a call is allowed; otherwise the (schema, path) of a JSON answer that is allowed
+    instead of a call. The schema None = any JSON object.
     """
     roots: list[str] = []
     rules: dict[str, str] = {}
@@ -153,9 +153,10 @@ class _Compiler:
         self._reader = Reader(document, path, budget)
 
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
-        """Return the name of the rule for a schema. Compile the rule first if it does not exist. begun: the
-        names of the rules that are being compiled and have not produced any text yet. Raises WireError if the
-        schema's rule is one of them, because such a value would never end.
+        """Return the name of the rule for a schema. The rule is compiled if it does not exist yet. begun: the
+        names of the rules that are being compiled and refer to this schema before any text. Raises WireError
+        if the schema's own rule is one of these, because such a value would never end; also if the schema
+        cannot be enforced.
         """
         if schema is True or schema == {}:
             return "value"
@@ -170,8 +171,8 @@ class _Compiler:
         return name
 
     def _begins(self, name: str, ways: int, path: str) -> None:
-        """Store in how many ways a text of the rule `name` may begin. Raises WireError if there are more than
-        `MOST_WAYS`.
+        """Store `ways`, the number of ways in which a text of the rule `name` may begin. Raises WireError if
+        there are more than `MOST_WAYS`.
         """
         if ways > MOST_WAYS:
             raise too_complex(path)
@@ -224,8 +225,8 @@ class _Compiler:
         """Return GBNF for an object with its declared properties in order. Properties that are not required
         may be left out.
 
-        Each property except the first that is written begins with a comma. So there is one alternative for
-        each property that can be the first, and from there a single path to the end.
+        The first property that is written has no comma before it. So there is one alternative for each
+        property that may be the first; all alternatives share the rules for the properties that follow.
         """
         if len(declared) - len(required) > MOST_WAYS:
             raise too_complex(flat.at("properties"))
@@ -244,8 +245,8 @@ class _Compiler:
         return f'"{{" ({" | ".join(ways)})'
 
     def _named(self, body: str) -> str:
-        """Make `body` a separate rule, and return the rule's name. Several rules can end with this name
-        instead of with the complete text, so that the grammar's size stays linear.
+        """Store `body` as a separate rule, and return the rule's name. Other rules contain this name instead
+        of the complete text, so that the grammar's size stays linear.
         """
         name = f"{self._prefix}-end{len(self.rules)}"
         self.rules[name] = body
@@ -269,8 +270,9 @@ class _Compiler:
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
-        """Return GBNF for a list of `least` to `most` elements, separated by commas. first: the rules of the
-        first elements, which are all required. item: the rule of each further element.
+        """Return GBNF for the inside of a list with `least` to `most` elements, separated by commas. first:
+        the rules of the first elements, each of which is always written. item: the rule of each further
+        element.
         """
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
@@ -340,9 +342,9 @@ def _cost(*bounds: int | None) -> int:
 
 
 def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
-    """Return the bound of a number as an integer; None if the schema does not state it. rounded: converts a
-    bound that is not an integer to an equivalent integer; None = such a bound raises WireError, and so does a
-    bound of more than 320 digits.
+    """Return the bound `keyword` of a number as an integer; None if the schema does not state this bound.
+    rounded: converts the bound to an integer that has the same effect on integers; None = a bound that is not
+    a whole number raises WireError. A bound of more than 320 digits always raises WireError.
     """
     bound = flat.get(keyword, None)
     if bound is None:

@@ -41,7 +41,7 @@ class Hibari:
 
 
 class HibariModel:
-    """The loaded voice. The same text and speed always give the same audio."""
+    """The loaded voice. The same text, speed and format give the same audio."""
 
     context = None
 
@@ -71,17 +71,16 @@ class HibariModel:
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 
     def cancel(self) -> None:
-        """Do nothing: a sentence takes only a fraction of a second, and `answer` checks for a cancellation
-        before each sentence.
-        """
+        """Do nothing: `answer` checks for a cancellation before each piece of text."""
 
     def close(self) -> None:
         self._voice = None
 
 
 def breaths(sentences: Sequence[str]) -> Iterator[str]:
-    """Yield the sentences in pieces that are short enough for the voice. A long sentence is cut between
-    words, and a word that is too long is cut inside.
+    """Yield the sentences, cut into pieces of at most 400 characters, or at most 100 if less than half of the
+    sentence is small letters and white space. A sentence is cut between words. Only a word that is longer
+    than a piece is cut inside.
     """
     for sentence in sentences:
         prose = sum(char.islower() or char.isspace() for char in sentence)

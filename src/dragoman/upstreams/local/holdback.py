@@ -1,7 +1,8 @@
-"""Turns tokens into text that may be shown: complete characters only, without stop sequences. Pure.
+"""Turns the bytes of tokens into text that may be shown: complete characters only, without stop sequences.
+Pure.
 
-A character or a stop sequence may consist of several tokens. So text that may still become a part of a stop
-sequence is held back until more tokens have decided it, and so are the bytes of an incomplete character.
+A character or a stop sequence may consist of several tokens. So the end of the text is held back if it may be
+the beginning of a stop sequence, and so are the bytes of an incomplete character.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import codecs
 class Holdback:
     """Takes the bytes of one answer in pieces of any size, and returns its text.
 
-    stops: sequences that end the text and are not part of it. The sequence that is complete first counts; if
-    several are complete at the same place, the longest one. Invalid UTF-8 becomes U+FFFD. decoded: the number
-    of characters so far, including those that were not returned yet. matched: the stop sequence that was
-    found, None = none yet.
+    stops: sequences that end the text and are not part of it. The sequence that is complete first ends the
+    text; if several are complete at the same place, the longest one. Empty sequences are ignored. Invalid
+    UTF-8 becomes U+FFFD. decoded: the number of characters that were decoded so far, returned or not.
+    matched: the stop sequence that was found, None = none yet.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
@@ -26,7 +27,7 @@ class Holdback:
         self.matched: str | None = None
 
     def feed(self, piece: bytes) -> str:
-        """Return the text that may be shown after these bytes; "" = nothing yet. Always "" after a stop
+        """Take more bytes, and return the further text to show; "" = none yet. Always "" after a stop
         sequence was found.
         """
         return self._text(self._decode(piece))

@@ -80,9 +80,9 @@ class Llama:
 class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
-    If a prompt begins like the previous prompt, the common beginning is not computed again, unless the kind
-    of model forbids that. The last digits of a logit depend on how many tokens are computed at once. So only
-    complete chunks (of `_CHUNK` tokens) are reused, which gives the same digits each time.
+    The chunks at the beginning of a prompt that are the same as in the previous prompt are not computed
+    again, unless the kind of model forbids that. Only complete chunks (of `_CHUNK` tokens) are reused,
+    because the last digits of a logit depend on how many tokens are computed at once.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -157,8 +157,8 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt. The chunks at its beginning that are the same as in the previous prompt are not
-        computed again, if the kind of model allows that.
+        """Compute the prompt's tokens. Chunks at the beginning that are the same as in the previous prompt
+        are not computed again, if the kind of model allows that.
         """
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
@@ -229,8 +229,8 @@ class LlamaModel:
 
 
 def _counting(native: Any) -> Any:
-    """Return the binding's model class with the added attribute `n_vocab` (the size of the vocabulary), which
-    a context's `get_logits` needs.
+    """Return a subclass of the binding's model class, with the added attribute `n_vocab` (the size of the
+    vocabulary). A context's `get_logits` needs this attribute.
     """
 
     class CountingModel(native.LlamaModel):  # type: ignore[misc] # the base is a C extension's type
@@ -242,8 +242,8 @@ def _counting(native: Any) -> Any:
 
 
 def _compile(source: str) -> Any:
-    """Compile a chat template. It runs in a sandbox, because it comes with the model file, from an unknown
-    author.
+    """Return the compiled chat template. The template runs in a sandbox, because an unknown author may have
+    written it.
     """
     sandbox = importlib.import_module("cyllama._vendor.jinja2.sandbox")
     environment = sandbox.ImmutableSandboxedEnvironment(
@@ -256,7 +256,9 @@ def _compile(source: str) -> Any:
 
 
 def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
-    """Return JSON as chat templates expect it: not escaped for HTML, unlike Jinja's own filter."""
+    """Return the value as JSON, as chat templates expect it: not escaped for HTML. Options other than
+    `indent` are ignored.
+    """
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 

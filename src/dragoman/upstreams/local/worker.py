@@ -2,7 +2,7 @@
 
 It loads models when they are needed, answers one request at a time, and frees idle models. Messages
 (`protocol`) come on standard input and leave on standard output. Any other output is redirected to standard
-error. The process ends when standard input ends, which happens when its parent ends.
+error. The process ends when standard input ends, for example because its parent has ended.
 
 The reader thread takes messages, so that a cancellation is noticed while a model computes (native code runs
 without Python's global lock). The main thread loads models, computes and unloads models.
@@ -30,8 +30,8 @@ log = logging.getLogger("dragoman.upstreams.local")
 
 
 class _Slot(msgspec.Struct):
-    """A loaded model. keep_alive: seconds for which it stays in memory after its last use, negative = for
-    ever. used: the time of its last use, by the worker's clock.
+    """A loaded model. keep_alive: seconds for which the model stays in memory after its last use; 0 = it does
+    not stay, negative = for ever. used: the time of the model's last use, by the worker's clock.
     """
 
     model: AnyModel
@@ -100,10 +100,9 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: protocol.Job) -> protocol.Failed | None:
-        """Put a job into the queue. If the queue is full, one job is refused: the last waiting job of the
-        client with the most waiting jobs, which then leaves the queue; or the new job, if no client has more
-        waiting jobs than the client of the new job would then have. Return the failure for the refused job;
-        None = no job is refused.
+        """Put a job into the queue. If the queue is full, refuse one job, and return the failure for it; None
+        = no job is refused. The refused job is the last waiting job of the client with the most waiting jobs,
+        if this client has at least two more than the client of the new job. Otherwise it is the new job.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
@@ -153,8 +152,8 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait until a job waits or a model has expired. Free the models that have expired, except those that
-        a waiting job needs; then answer one waiting job if there is one.
+        """Wait until there is a waiting job or an expired model. Free the expired models, except those that a
+        waiting job needs. Then answer the first waiting job, if there is one.
         """
         with self._changed:
             while not self._waiting and not self._expired():
@@ -190,7 +189,9 @@ class Worker:
                 slot.used = self._clock()
 
     def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
-        """Return the messages that answer a job. model: a model of the kind that the job needs."""
+        """Return the messages that answer a job; fewer if the job is cancelled. model: a model of the kind
+        that the job needs.
+        """
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
         if isinstance(request, protocol.Count):
@@ -199,8 +200,8 @@ class Worker:
         return () if answer is None else (answer,)
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
-        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive:
-        seconds, as for `_Slot`; this value replaces that of earlier jobs.
+        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive: as for
+        `_Slot`; replaces the keep_alive of earlier jobs.
         """
         slot = self._slots.get(options)
         if slot is None:
@@ -242,7 +243,7 @@ def _resident() -> int | None:
 
 
 class _Pipes:
-    """Both pipes to the gateway. When the gateway has ended, both methods end this process."""
+    """Both pipes to the gateway. Both methods end this process when the gateway has closed its pipe."""
 
     def __init__(self) -> None:
         self._orders: BinaryIO = os.fdopen(0, "rb")

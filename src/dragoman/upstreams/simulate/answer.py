@@ -1,7 +1,7 @@
 """Makes the simulator's answer as events. Pure: the same request, plan and seed give the same answer.
 
-Each candidate (alternative answer) is made as parts, which are blocks with their tokens, and with its own
-random numbers. The limit of tokens and the stop sequences cut the parts. The tokens that remain are counted.
+Each candidate (alternative answer) has its own random numbers. It is made as parts: blocks with their tokens.
+The limit of tokens and the stop sequences shorten the parts. The usage counts the tokens that remain.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ Candidate: TypeAlias = tuple[list[Part], ir.Stop]
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
     """Return the candidates (alternative answers) of the answer. Together they have at most `MOST` tokens.
     said: the text of the last user message, without instructions to the simulator. seed: decides the random
-    numbers. Raises WireError, with a path in the IR, for a schema whose value would be too large.
+    numbers. Raises WireError, with a path in the IR, for a schema that is malformed, or whose value would be
+    too large.
     """
     asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
     key = blake2b(msgspec.json.encode(asked), digest_size=32)
@@ -76,8 +77,8 @@ def spoken(candidates: Sequence[Candidate]) -> int:
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """Yield the events of an answer with these candidates. The candidates take turns: one event of each
-    candidate, then the next event of each.
+    """Yield the events of an answer with these candidates: the Start, then one event of each candidate in
+    turn until all have ended, then the token counts and the End.
     """
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
@@ -127,8 +128,8 @@ class _Drafter:
         return parts, stop
 
     def _bounded(self, text: str) -> str:
-        """Return the text, cut to twelve characters for each token of the limit and for one more token, so
-        that a long text takes no time.
+        """Return the beginning of the text: at most 12 characters for each token of the limit, plus 12. So a
+        long text takes no time.
         """
         most = (self._limit + 1) * _LONGEST_TOKEN * 2
         return text if len(text) <= most else text[:most]
@@ -170,8 +171,8 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
-    """Return (the text before the first stop sequence in it, that sequence); or (the complete text, None) if
-    the text contains none. Empty sequences are ignored.
+    """Return (the text before the first stop sequence in it, this sequence). Return (the complete text, None)
+    if the text contains no stop sequence. Empty sequences are ignored.
     """
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
@@ -199,15 +200,15 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """Return the functions to call, each with its index in the request's tools; [] = call none, for example
-    because the tool choice is "none".
+    """Return the functions to call, each with its index in the request's tools. [] = call no function.
 
-    These are the allowed functions that the user's text names. If the tool choice forces a call and the text
-    names none of them, it is the first allowed function. If the tool choice does not force a call, functions
-    that were called since the user's message are left out; if none is left and the conversation ends with
-    tool results, [] is returned. If `plan.calls` is not 0, this number of calls is returned: these functions
-    in turn, or if there are none, all allowed functions in turn. If the request forbids parallel calls, only
-    the first call is returned.
+    If the tool choice is "none", no function is called. If the tool choice forces a call, the functions are
+    the allowed functions that the user's text names, or else the first allowed function. Otherwise they are
+    the allowed functions that the text names, without those that were called since the user's message. If
+    none is left and the conversation ends with tool results, no function is called.
+
+    If `plan.calls` is not 0, this number of calls is returned: these functions in turn, or if there are none,
+    all allowed functions in turn. If the request forbids parallel calls, only the first call is returned.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -231,9 +232,9 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """Return the names of the tools that were called after the user's last message, from the calls and from
-    the results; None = a result without a name. A message with tool results does not count as a message of
-    the user.
+    """Return the names of the tools that were called after the user's last message. The names come from the
+    calls and from the results; None = a result without a name. A message with tool results does not count as
+    a message of the user.
     """
     called: set[str | None] = set()
     for message in reversed(request.messages):
@@ -246,8 +247,8 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """Return those of `names` that the text contains as whole words. Upper and lower case count as equal, and
-    so do white space and `_`. Only the end of a long text is searched.
+    """Return those of `names` that the text contains as whole words. Upper and lower case count as equal. A
+    `_` in a name also matches white space. Only the end of a long text is searched.
     """
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
@@ -265,8 +266,9 @@ def _stands_alone(said: str, name: str) -> bool:
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
-    """Return (name of the tool, text) for each tool result in the messages at the end of the conversation
-    that have tool results. The name is "?" if neither the call nor the result states it.
+    """Return (name of the tool, text) for each tool result at the end of the conversation: in the last
+    messages, back to the last message without tool results. The name is "?" if neither the call nor the
+    result states it.
     """
     calls = {
         block.id: block.name
@@ -312,8 +314,8 @@ def _events(request: ir.Request, parts: Sequence[Part], stop: ir.Stop, candidate
 
 
 def _logprob(piece: str, top: int | None) -> ir.Logprob:
-    """Return a made-up log probability of a token. top: how many alternatives to list with it, including the
-    token; None or 0 = none.
+    """Return a made-up log probability of a token. top: how many alternatives to list with it; the token
+    itself is the first of them. None or 0 = list none.
     """
     said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
     others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))

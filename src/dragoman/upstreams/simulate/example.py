@@ -1,8 +1,8 @@
 """Makes a value for a JSON Schema from random numbers. Pure.
 
-The value is valid for most schemas. It may be invalid if the schema uses an unsupported keyword, combines
-keywords that restrict a string (`format` and `minLength`), or requires very deep nesting. Not supported: not,
-if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
+The value is valid for ordinary schemas. It may be invalid, for example if the schema uses an unsupported
+keyword, combines keywords that restrict a string (`format` and `minLength`), or requires very deep nesting.
+Not supported: not, if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _COMPARED: Final = 32
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
     """Return a value for the schema. Below the depth `_DEEPEST`, every value is null. draw: the random
-    numbers. Raises WireError when `budget` is used up, and for a keyword whose value has the wrong type: the
-    caller has checked the schema, but not a part that only a reference reaches.
+    numbers. Raises WireError when `budget` is used up, and for a keyword whose value has the wrong type. The
+    caller has checked the schema, except the parts that only a reference reaches.
 
     budget: None = a new budget. Each part and letter of the value, and each merge of schemas, takes steps
-    from it.
+    from the budget.
     """
     budget = budget or SchemaBudget("schema")
     try:
@@ -100,8 +100,8 @@ class _Examples:
         return _merged(first, second)
 
     def _paid(self, value: Any) -> Any:
-        """Return the same value, which comes from the schema (`const`, `enum`). It takes as many steps from
-        the budget as a made-up value of the same size.
+        """Return `value`, which the schema states (`const`, `enum`), unchanged. Take steps from the budget in
+        proportion to the value's size.
         """
         self._budget.spend(len(msgspec.json.encode(value)) // _LETTERS)
         return value
@@ -238,15 +238,16 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _digits(number: float) -> int:
-    """Return the steps of the budget for writing a very large integer (more than 1,000 bits): a quarter of
-    its bits. Return 0 for any other number.
+    """Return how many steps of the budget the writing of a number takes. For an integer of more than 1,000
+    bits it is a quarter of the bits; for any other number 0.
     """
     return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 
 def _weight(option: Any) -> int:
-    """Return a rank of an alternative by how deep its values may nest, 0 = not at all. An alternative without
-    a known type, such as a reference, has the highest rank.
+    """Return the rank of an alternative by its type: null has 0, then boolean, integer, number, string, array
+    and object. A `const`, an `enum`, and an alternative that is not an object have 0. Without one known type,
+    for example for a reference, the rank is the highest.
     """
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
@@ -255,9 +256,9 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """Return one schema made of two. It has the `properties` and `required` of both. For any other keyword it
-    has the value in `second`, or if `second` has none the value in `first`. A schema that is not an object
-    counts as an empty schema.
+    """Return one schema made of two. It has the `properties` and `required` of both; for a property in both,
+    the schema in `second` wins. It also has all other keywords of both; for a keyword in both, the value in
+    `second` wins. A schema that is not an object counts as an empty schema.
     """
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})

@@ -31,7 +31,7 @@ WORDS: Final[dict[str, frozenset[str]]] = {
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """Return a moderation result for each input, which depends on the words in it."""
+    """Return a moderation result for each input. The words in the input's texts decide it."""
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
@@ -49,9 +49,9 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """Return the index and the nearness of each document, the one nearest to the query first; at most
-    `request.top` documents (None = all). The nearness is greater, the more words the document and the query
-    share, in proportion to their numbers of words.
+    """Return the index and the nearness of each document, the nearest document first; at most `request.top`
+    documents (None = all). A document is nearer to the query the more words they share, in proportion to
+    their numbers of words.
     """
     query_words = set(words(request.query))
     results = [
@@ -63,7 +63,8 @@ def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
 
 def _nearness(query_words: set[str], document: str | dict[str, object]) -> float:
     """Return the nearness of the query and the document, from 0 to 1: the cosine of their sets of words; 0 if
-    one of them has no words. Of a document that is an object, the words in its values count.
+    one of them has no words. For a document that is an object, its values are written as JSON, and the words
+    in this JSON count.
     """
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
     document_words = set(words(text))

@@ -42,8 +42,8 @@ def size_of(request: ir.ImageRequest) -> tuple[int, int]:
 
 
 def drawn(request: ir.ImageRequest, size: tuple[int, int], seed: int, index: int) -> str:
-    """Return one PNG image in base64. size: (width, height) in pixels. index: the index of the image among
-    those of the request.
+    """Return one PNG image in base64. size: (width, height) in pixels. index: the index of the image in the
+    answer.
     """
     told = blake2b(f"{seed}/{index}/{request.prompt}".encode("utf-8", "surrogatepass"))
     for image in (*request.images, *(() if request.mask is None else (request.mask,))):
@@ -59,8 +59,8 @@ def _row(draw: Draw) -> list[int]:
 
 
 def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -> bytes:
-    """Return a PNG image of squares, with two bits for each pixel. rows: for each row of squares, the index
-    of each square's colour in the palette. palette: three bytes (red, green, blue) for each colour.
+    """Return a PNG image of squares, with two bits for each pixel. rows: for each row of squares, the
+    squares' colours, as indices into the palette. palette: three bytes (red, green, blue) for each colour.
     """
     width, height = size
     lines = [_line(width, colours) for colours in rows]
@@ -72,7 +72,7 @@ def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -
 
 def _line(width: int, colours: Sequence[int]) -> bytes:
     """Return one line of a PNG image, `width` pixels wide: the filter byte 0, then four pixels in each byte.
-    colours: the index of the colour of each square in the line.
+    colours: the colours of the squares in the line, as indices into the palette.
     """
     pixels_ = [colours[across * _SQUARES // width] for across in range(width)] + [0] * (-width % 4)
     fours = zip(*(pixels_[start::4] for start in range(4)), strict=True)

@@ -1,9 +1,11 @@
-"""The simulator's instructions, which are in the model's name or in a line of the last user message. Pure.
+"""The simulator's instructions. They are in the model's name, and for a chat also in a line of the last user
+message with text. Pure.
 
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
-`+` joins behaviours, `:` separates their arguments. If the text of the last user message has a line like
-`simulate: fail:503`, the first such line, if it is valid, is added to the instructions in the model's name.
+`+` joins behaviours, `:` separates the arguments of a behaviour. A line like `simulate: fail:503` is added
+to the instructions in the model's name, and wins over them. Only the first such line counts. An invalid line
+is ordinary text.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ class Plan(msgspec.Struct, frozen=True):
     of the random text. calls: the number of tool calls to make, 0 = as the request requires. thinks: begin
     with thinking. refuses: refuse instead of answering. wait: seconds before the first token. rate: tokens
     per second. status: the HTTP status to fail with. retry_after: the seconds that this failure asks the
-    client to wait. die: the number of tokens after which the stream ends with an error. silence: the number
-    of tokens after which nothing more is sent.
+    client to wait; None = 1 for 429, 503 and 529, nothing for others. die: the number of tokens after which
+    the answer ends with an error. silence: the number of tokens after which nothing more is sent.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"
@@ -72,9 +74,9 @@ def _status(text: str) -> int:
 
 
 class _Behaviour(msgspec.Struct, frozen=True):
-    """One behaviour that a user can name. sets: the values that it gives to fields of the plan. takes: for
-    each argument, the field that the argument sets and the function that reads it. needs: the number of
-    required arguments.
+    """One behaviour that a user can name. sets: {field of the plan: value that the behaviour gives it}.
+    takes: for each possible argument, in order, the field that the argument sets and the function that reads
+    the argument. needs: the number of required arguments.
     """
 
     sets: dict[str, Any] = {}
@@ -103,8 +105,8 @@ a model name, too.
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """Return the plan for instructions in a text (`lorem:50+think`). told: this text. base: the plan that the
-    instructions change, None = the default plan. Raises ValueError, with a text for users, if the
+    """Return the plan for instructions in a text (`lorem:50+think`). told: this text. base: the plan whose
+    fields the instructions replace, None = the default plan. Raises ValueError, with a text for users, if the
     instructions are invalid.
     """
     if len(told) > _LONGEST:
@@ -136,9 +138,9 @@ many blanks.
 
 
 def told(named: Plan, request: ir.Request) -> tuple[Plan, str]:
-    """Return (the plan for a chat request, the text of the last user message without its instruction line).
-    named: the plan for the model's name. A valid instruction line changes this plan; an invalid line is
-    treated as ordinary text.
+    """Return (the plan for a chat request, the text of the last user message with text). The first line
+    `simulate: …` in this text, if valid, replaces fields of the plan, and is removed from the text; an
+    invalid line is ordinary text. named: the plan for the model's name.
     """
     said = last_said(request)
     line = _LINE.search(said) if "simulate:" in said else None

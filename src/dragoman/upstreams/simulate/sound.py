@@ -2,8 +2,8 @@
 same request and seed give the same answer.
 
 Speech is one tone for each word. The word, the voice and the seed decide the pitch of the tone; the number of
-letters and the speed decide its duration. As mp3, speech is silence of the same duration, because that needs
-no encoder.
+letters and the speed decide its duration. In the format mp3, speech is silence of the same duration, because
+that needs no encoder.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WAV file.
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
-    """Return approximately how many bytes the speech for this request will have. output: the format, a key of
+    """Return approximately the number of bytes that `spoken` would return. output: the format, a key of
     KINDS.
     """
     letters = sum(len(word) + 1 for word in request.text.split())
@@ -53,7 +53,7 @@ def length(request: ir.SpeechRequest, output: str) -> int:
 
 
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
-    """Return the speech for the request's text, as a file. output: the format of the file, a key of KINDS."""
+    """Return the speech for the request's text, as bytes in the format `output`, a key of KINDS."""
     tones = [_tone(word, request, seed) for word in request.text.split()]
     size = sum(tone.size for tone in tones)
     if output == "mp3":

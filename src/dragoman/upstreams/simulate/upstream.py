@@ -1,7 +1,7 @@
-"""The simulator as an upstream. It sends its answers with the delays and failures that the plan of a request
-states.
+"""The simulator as an upstream. It sends its answers with the delays and failures that the plan of the
+request states (see `Plan`).
 
-It obeys the timers of a call as a provider over HTTP does, so that timeouts can be tested without a provider.
+It obeys the timers of a call, so that timeouts can be tested without a provider.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limi
 class SimulateUpstream:
     """The simulator. The model's name instructs it; in chat, the user's text can instruct it, too.
 
-    name: the provider's name, in the configuration and in faults. seed: for the random numbers of all
-    answers, unless a request states a seed. first_token: seconds before an answer begins. token_interval:
-    seconds between two tokens. An instruction may replace these two times. sleep: waits for a number of
-    seconds.
+    name: the provider's name, in the configuration and in faults. seed: decides the random numbers of all
+    answers; a seed in a chat or image request is used instead. first_token: seconds before an answer begins.
+    token_interval: seconds between two tokens of a chat answer. An instruction may replace these two times.
+    sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -175,9 +175,9 @@ class SimulateUpstream:
             ) from error
 
     async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
-        """Wait as the plan says, and `writing` seconds longer; for ever if `plan.silence` is 0. If this is
-        longer than the call's timer `first_byte`, raise RequestFailed when the timer has run out. Also raise
-        RequestFailed, after the wait, if the plan says that the request fails.
+        """Wait as long as the plan says, and `writing` seconds longer; for ever if `plan.silence` is 0. If
+        the call's timer `first_byte` is shorter, wait until it has run out, and raise RequestFailed. Also
+        raise RequestFailed, after the wait, if the plan says that the request fails.
         """
         wait = writing + (self._first_token if plan.wait is None else plan.wait)
         if plan.silence == 0:
@@ -200,10 +200,10 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """Yield the events in batches of `size` tokens, with `interval` seconds between two batches. After
-        `plan.die` tokens, the stream ends with an error event. After `plan.silence` tokens, nothing more is
-        sent, and RequestFailed is raised when the call's timer `idle` has run out (never if there is no such
-        timer).
+        """Yield the events in batches of `size` tokens, with `interval` seconds between two batches. If the
+        answer has more than `plan.die` tokens, it ends with an error event after these. If the answer has
+        more than `plan.silence` tokens, nothing is sent after these, and RequestFailed is raised when the
+        call's timer `idle` has run out (never if there is no such timer).
         """
         batch: list[ir.Event] = []
         count = 0

@@ -1,6 +1,5 @@
 """Makes embedding vectors without a model. Each vector has the length (Euclidean norm) 1, and the same text
-and seed give the same vector. The more words two texts share, the nearer are their vectors, so that a ranking
-by vectors makes sense.
+and seed give the same vector. Texts that share many of their words have near vectors.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _WORD: Final = re.compile(r"\w+")
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
     """Return the embedding vector of an input, as 32-bit floats. Only the first `_WORDS` words of the input
-    count. length: the number of floats.
+    count. length: the number of floats. seed: another seed gives another vector.
     """
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
@@ -39,8 +38,8 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 
 
 def words(item: ir.Input) -> Sequence[str]:
-    """Return the words at the beginning of an input (its first `_READ` characters or tokens), in lower case.
-    If the input consists of token ids, each id counts as a word.
+    """Return the words in the beginning of an input, in lower case. If the input consists of token ids, each
+    id counts as a word. The beginning is the first `_READ` characters or token ids.
     """
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids[:_READ]]
@@ -50,8 +49,8 @@ def words(item: ir.Input) -> Sequence[str]:
 
 def _direction(word: str, length: int, seed: int) -> int:
     """Return the direction of one word: `length` random numbers of one byte each. They are packed into one
-    large integer, with 16 bits for each number, so that adding two such integers adds all their numbers. 16
-    bits are enough for a sum of `_WORDS` words.
+    large integer, with 16 bits for each number, so that adding two such integers adds the numbers one by one.
+    16 bits are enough for a sum of `_WORDS` words.
     """
     lanes = bytearray(2 * length)
     lanes[::2] = shake_256(f"{seed}/{word}".encode()).digest(length)

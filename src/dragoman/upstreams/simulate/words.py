@@ -1,7 +1,7 @@
 """Random words from a key: the same key gives the same text on every machine. Pure.
 
-A token here is up to six characters of one word, together with the white space before them. This is about as
-large as a token of a real model.
+A token here is up to six characters of one word, together with the white space before them. White space at
+the end of a text is a token, too.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def token_count(text: str) -> int:
 
 
 class Draw:
-    """Random numbers that depend only on a key. A hash (BLAKE2b) of the key and a counter gives eight numbers
-    at a time. key: bytes, or a BLAKE2b hash object with a digest of 32 bytes to which the bytes were added.
+    """Random numbers that depend only on a key. key: bytes, or a BLAKE2b hash object with a digest of 32
+    bytes that has hashed the key.
     """
 
     __slots__ = ("_blocks", "_key", "_numbers")
@@ -94,7 +94,7 @@ def sentence(draw: Draw) -> str:
 
 
 def prose(draw: Draw, length: int) -> str:
-    """Return random sentences of exactly `length` tokens together; the last sentence may be cut."""
+    """Return text of exactly `length` tokens, made of random sentences; the last sentence may be cut."""
     pieces: list[str] = []
     while len(pieces) < length:
         pieces += tokens((" " if pieces else "") + sentence(draw))
