@@ -22,8 +22,7 @@ _LOOKING: Final[frozenset[Scope]] = frozenset({"read", "admin"})
 
 
 class HealthApi:
-    """The health endpoints of one gateway at one door: the public port, the admin port, or the Unix socket.
-    """
+    """The health endpoints of one gateway at one door (public port, admin port or Unix socket)."""
 
     def __init__(self, gateway: Core, door: Door = "public") -> None:
         self._gateway = gateway

@@ -65,8 +65,7 @@ class Link:
         self.drop()
 
     def close(self) -> None:
-        """Record that the handler has ended: forget its task, and cancel the task that `watch` has started.
-        """
+        """Record that the handler has ended: forget its task, and cancel the task that `watch` started."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()

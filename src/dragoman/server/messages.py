@@ -58,8 +58,7 @@ class MessagesApi:
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the number of input tokens of the request in the body. The engine counts, or asks a provider.
-        """
+        """Send the number of input tokens that the request in the body has. The engine counts."""
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
