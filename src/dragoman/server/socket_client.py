@@ -58,8 +58,7 @@ class SocketClient:
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Send a part of a stream. data: complete lines; each line becomes one message, except empty lines.
-        """
+        """Send a part of a stream. data: complete lines; each line becomes one message, empty lines none."""
         if messages := [line for line in data.split(b"\n") if line]:
             await self._tell(messages)
 

@@ -159,7 +159,7 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
     """Return a stored message in the form for clients. If its content is a list of parts, `content_parts` is
     this list, and `content` is the text of the parts (None if they have no text). Otherwise `content` is the
-    stored content, and `content_parts` is None.
+    stored content, and `content_parts` is None. `name` is None if it is missing.
     """
     content = message.get("content")
     if not isinstance(content, list):
