@@ -3,8 +3,8 @@ the files of other clients.
 
 https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the answer to the
 first request contains an address in the header `x-goog-upload-url`, and the client sends the file to this
-address, in one or more requests. The gateway replaces the address of the provider by one of its own, which
-only the client that has begun the upload can use. Google's clients send no key to this address, so the
+address, in one or more requests. The gateway replaces the provider's address by an address at the gateway,
+which only the client that has begun the upload can use. Google's clients send no key to this address, so the
 gateway's address has the client's key in its path, unless the gateway needs no key.
 """
 

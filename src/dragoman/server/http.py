@@ -420,7 +420,9 @@ class HttpProtocol(asyncio.Protocol):
             self._cycles[-1].feed(body)
 
     def on_message_complete(self) -> None:
-        """Record that the request is complete. Read on, to notice a disconnect, unless too many wait."""
+        """Record that the request has come in completely. Go on reading, so that a disconnect is noticed,
+        unless too many requests or bytes wait for earlier answers.
+        """
         if self._upgrades:
             return
         if self._cycles and not self._complete:

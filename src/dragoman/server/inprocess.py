@@ -39,8 +39,8 @@ get it.
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
     """Send `body` as JSON by POST to `path`, and return the answer's body: decoded if its content type is
     application/json, else as bytes. path: with the query string, if any. headers: added to the request;
-    `host` and `content-type`, in lower case, replace the gateway's own. Raises CallFailed for an error answer
-    (status 400 or above), if there is no answer, and for headers that no HTTP request can have.
+    `host` and `content-type` replace the gateway's own, `content-length` does not. Raises CallFailed for an
+    error answer (status 400 or above), if there is no answer, and for headers that no HTTP request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)

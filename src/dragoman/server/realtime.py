@@ -1,9 +1,9 @@
 """Realtime sessions of clients: OpenAI's Realtime API at `/v1/realtime`, and Gemini's Live API.
 
 A session is one exchange; each reply in it is accounted for separately (`engine.replies`). A client of
-OpenAI's API names the model in the URL: errors before the provider has opened the session are HTTP answers. A
-client of the Live API names the model in its first message, so the WebSocket is accepted before that. Errors
-after the WebSocket was accepted are close codes with a reason.
+OpenAI's API names the model in the URL: an error before the provider has opened the session is an HTTP
+answer. A client of the Live API names the model in its first message, so the WebSocket is accepted before
+that. An error that ends the session after the WebSocket was accepted is a close code with a reason.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class Handshake(NamedTuple):
 
 
 def live_of(endpoint: Endpoint | None) -> Live | None:
-    """Return the description (`Live`) of the endpoint's protocol of realtime sessions; None = clients cannot
-    open sessions at this endpoint.
+    """Return the `Live` of the endpoint's protocol, its description of realtime sessions; None = clients
+    cannot open sessions at this endpoint.
     """
     if endpoint is None or (live := endpoint.face.live) is None:
         return None
@@ -316,7 +316,7 @@ class RealtimeClient:
         self._closes = code, reason
 
     def caller(self) -> Caller | ir.Fault:
-        """Return the client with its present rights, or the fault if its key may not be used any more."""
+        """Return the client with its present rights, or the fault if the client may not go on."""
         return self._handshake.caller()
 
     def on_drain(self, drain: Callable[[], None]) -> None:

@@ -194,8 +194,8 @@ class ResponsesApi:
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a shortened conversation: the user's latest messages, and the model's summary of the complete
-        conversation. If the model's answer is an error, send this error. Raises RequestFailed (400) if
-        `model` is missing, or if the request names a session.
+        conversation. If the model's answer is an error, send this error. Raises RequestFailed (400, 413) for
+        an invalid body, if `model` is missing, or if the request names a session.
         """
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):

@@ -87,9 +87,10 @@ begin in them.
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield the pieces of a form unchanged. Raises RequestFailed (400) instead of a piece in which the name
-    of a field contains `name`: such a form is not sent, because the ids in forms are not translated. Earlier
-    pieces may have been yielded already. The names of files are not searched.
+    """Yield the pieces of a form unchanged. Raises RequestFailed (400) if a line `content-disposition` has a
+    parameter `name` whose value contains `name`, also inside a longer word: a form may not have this field,
+    because the ids in forms are not translated. Such a line in the content of a file counts, too. Earlier
+    pieces may have been yielded already.
     """
     field = re.compile(
         rb"content-disposition[^\r\n]{0,500}[\s;]name\*?\s*=[^\r\n;]{0,500}" + re.escape(name.encode()),
