@@ -201,7 +201,7 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report about how many bytes incomplete and waiting requests need. came: the bytes just read."""
+        """Report how many bytes (roughly) unfinished and waiting requests need. came: bytes just read."""
         kept = self._pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
@@ -298,9 +298,9 @@ class HttpProtocol(asyncio.Protocol):
             self._url = b""
 
     def look(self, now: float) -> None:
-        """End the connection if the client sends too late: a head, the next request, or the rest of a body
-        whose request was answered. After a refusal, end it after `_LINGER` seconds. While a request is
-        unanswered, only begin the next request if the client has read enough. now: monotonic seconds.
+        """End the connection if the client sends too late: a head, the first or next request, or the rest of
+        a body whose request was answered. After a refusal, end it after `_LINGER` seconds. While a request is
+        unanswered, only begin the next one if the client has read enough. now: monotonic seconds.
         """
         self._begin_held()
         if self._cycles or self.transport.is_closing():

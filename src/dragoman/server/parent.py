@@ -28,7 +28,8 @@ _CHANGED: Final = Problem("", "has changed while the workers were reading it; lo
 
 class Parent:
     """The parent process, as a worker or the keeper sees it. line: the socket to the parent. reloads: the
-    reloads of this process's gateway. From now on, they ask the parent for each reload (`reloads.through`).
+    reloads of this process's gateway. The constructor makes them ask the parent for each reload
+    (`reloads.through`).
     """
 
     def __init__(self, line: socket.socket, reloads: Reloads) -> None:

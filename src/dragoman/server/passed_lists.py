@@ -27,13 +27,14 @@ _PAGE: Final = 100
 
 
 async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
-    """Return a client's page of a list: a page with only the client's objects. first: the provider's answer
-    to the client's own query. target: the path and query of this call to the provider. fetch: called for
-    further pages; its errors are raised. own: returns the client's objects among those of a page.
+    """Return a client's page of a list: a page with only those objects that the client may see. first: the
+    provider's answer to the client's own query. target: the path and query of this call to the provider.
+    fetch: called for further pages; its errors are raised. own: returns the objects of a page that the client
+    may see.
 
-    Raises RequestFailed if the first `MOST_PAGES` pages contain none of the client's objects and more pages
-    follow. A list of Mistral (pages with numbers) is read completely; RequestFailed is raised if it has 100 ×
-    `MOST_PAGES` objects or more.
+    Raises RequestFailed if the first `MOST_PAGES` pages contain no such objects and more pages follow. A list
+    of Mistral (pages with numbers) is read completely; RequestFailed is raised if it has 100 × `MOST_PAGES`
+    objects or more.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))

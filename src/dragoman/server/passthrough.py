@@ -123,8 +123,8 @@ class Call(NamedTuple):
         return self.passage.ids == "minted" or not asked.ids.params or bool(asked.known.objects)
 
     def close(self, status: int) -> None:
-        """Account for the call; to be called before the last bytes of the answer are sent. status: of the
-        answer.
+        """Account for the call; to be called before the last bytes of the answer are sent. status: that of
+        the answer.
         """
         if self.meter is not None:
             self.meter.close(status)
@@ -623,8 +623,8 @@ def _sent(request: HttpRequest) -> dict[str, str]:
 
 
 def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the fields of a request's query as decoded pairs of name and value. Fields named `key`, in any
-    case, are left out, because they may contain the client key.
+    """Return the fields of a request's query as decoded pairs of name and value. Fields named `key`, in upper
+    or lower case, are left out, because they may contain the client key.
     """
     pairs = parse_qsl(request.search, keep_blank_values=True)
     return [pair for pair in pairs if pair[0].lower() != "key"]

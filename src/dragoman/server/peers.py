@@ -224,7 +224,7 @@ class KeeperPeers(_Linked):
         return KeeperState("here")
 
     def _sign(self) -> None:
-        """Write to the shared board that the keeper is running, now and then every `_SIGN_EVERY` seconds."""
+        """Write to the shared board that the keeper is running. Repeat this every `_SIGN_EVERY` seconds."""
         self._board.write(self._board.keeper, b"%d" % os.getpid(), self._seams.monotonic())
         self._signing = asyncio.get_running_loop().call_later(_SIGN_EVERY, self._sign)
 

@@ -90,9 +90,9 @@ class Rounds:
         self._again = self._quiet = False
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
-        """Begin a round; or, if a round is running, let another round follow it. asker: gets the outcome of
-        the round that this call begins or lets follow; None = nobody asks. quiet: True = `told` is not called
-        if the outcome has no news; it has no effect on a round that follows.
+        """Begin a round; if a round is running, another round will follow it instead. asker: gets the outcome
+        of the round that this call causes; None = nobody asks. quiet: True = `told` is not called if the
+        outcome has no news. A round that follows a running one is never quiet.
         """
         if self.phase != "rest":
             self._again = True

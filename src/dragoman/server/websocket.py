@@ -77,7 +77,7 @@ class _Admitted(NamedTuple):
     """The client key in front of the handshake's path (`/key/KEY/v1/…`); None = there is none."""
 
     def caller_now(self, gateway: Core) -> Caller | ir.Fault:
-        """Return the client with its present rights, which may be others than at the handshake. Return a
+        """Return the client with its present rights, which may differ from those at the handshake. Return a
         fault instead if the key of the handshake is not valid any more, if it now belongs to a client with
         another name or to another stored key, or if the client may not call the endpoint any more.
         """
