@@ -1,9 +1,11 @@
-"""Gemini's protocol over HTTP: generating, counting tokens, embedding, and Google's form of the model list.
+"""The HTTP endpoints of Gemini's protocol: generating, counting tokens, embedding, and Google's form of the
+model list.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
 https://ai.google.dev/api/models. The paths of Vertex AI are served too, in the form in which google-genai
-3.4.0 writes them. A stream is a JSON array, or with `alt=sse` server-sent events. Server-sent events get no
-heartbeat, because some of Google's clients read every line as data.
+3.4.0 writes them. With `alt=sse` in the query, a stream is server-sent events without a heartbeat, because
+some of Google's clients read every line as data. Otherwise a stream is a JSON array, with white space as its
+heartbeat.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield (path, {HTTP method: handler}) for each path that names a model. path: without its root."""
+        """Yield (path, {HTTP method: handler}) for each path that names a model, such as
+        `/models/{model}:countTokens`. The caller puts a root, such as `/v1beta`, before the path.
+        """
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -107,8 +111,8 @@ class GenerateContentApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the list of models that the caller may use. Raises RequestFailed (400) for an
-        invalid page size or page token.
+        """Send one page of the model list, in Google's form, with the models that the caller may use. Raises
+        RequestFailed (400) for an invalid page size or page token.
         """
         entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
@@ -121,8 +125,8 @@ class GenerateContentApi:
         await client.answer(200, (), encode(listed))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list's entry of one model. Raises RequestFailed (404) if there is no such model, or if the
-        caller may not use it.
+        """Send one entry of the model list, in Google's form. Raises RequestFailed (404) if there is no such
+        model, or if the caller may not use it.
         """
         name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
@@ -133,17 +137,17 @@ class GenerateContentApi:
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-    """Call the handler `run` with a copy of the request in which the placeholder `model` is the model's name
-    alone, as `_bare` returns it.
+    """Call the handler `run` with a copy of the request. In the copy, the path's value `model` is the result
+    of `_bare`: the model's name alone.
     """
     name = _bare(request.params["model"])
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
 
 def _bare(stated: str) -> str:
-    """Return the name of the model that a path states. stated: the text in the path, perhaps with `models/`
-    or Vertex AI's project and location before the name. Vertex AI's clients write the model `provider/model`
-    as `publishers/provider/models/model`; the publisher `google` adds nothing to the name.
+    """Return a model's name from `stated`, the text that a path has in place of `{model}`. `models/`, Vertex
+    AI's project and location, and the publisher `google` are removed. Another publisher stays before the
+    name: `publishers/mistral/models/large` gives `mistral/large`.
     """
     place = _PLACE.match(stated)
     assert place is not None, "it matches the empty text, too"
@@ -169,9 +173,9 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """Return the JSON of the request whose tokens are to be counted. It is the value of the first field of
-    `_ASKED` that the body has; if the body has none of these fields, the body itself. A body that is not a
-    JSON object is returned unchanged, for the engine to refuse.
+    """Return the JSON of the request whose tokens are counted: the value of `generateContentRequest` in
+    `body`, else of `generate_content_request`, else `body` itself. A `body` that is not a JSON object is
+    returned unchanged; the engine refuses it.
     """
     try:
         head = decode_head(body)
@@ -181,8 +185,8 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """Return how many models a page has: the number that the client states, but at most 1000; 50 if it states
-    0 or nothing (None). Raises RequestFailed (400) if the client states anything else than digits.
+    """Return how many models a page has: the number that the client states, but at most 1000. It is 50 if the
+    client states 0 or nothing (None). Raises RequestFailed (400) if the text is not a whole number.
     """
     if stated is None:
         return _USUAL
@@ -193,7 +197,8 @@ def _size(stated: str | None) -> int:
 
 def _start(names: Sequence[str], token: str) -> int:
     """Return the position in `names` at which a page begins: after the model that the page token names.
-    names: those of the whole list. Raises RequestFailed (400) if the token names no model of the list.
+    names: the names of all models in the list. Raises RequestFailed (400) if the token names no model of the
+    list.
     """
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1

@@ -3,8 +3,8 @@ the files of other clients.
 
 https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the answer to the
 first request contains an address in the header `x-goog-upload-url`, and the client sends the file to this
-address, in one or more requests. The gateway replaces the address of the provider by one of its own, which
-only the client that has begun the upload can use. Google's clients send no key to this address, so the
+address, in one or more requests. The gateway replaces the provider's address by an address at the gateway,
+which only the client that has begun the upload can use. Google's clients send no key to this address, so the
 gateway's address has the client's key in its path, unless the gateway needs no key.
 """
 
@@ -55,8 +55,8 @@ _SESSION: Final = Ids(answer={"id": "upload"})
 
 
 class GoogleFilesApi(PassThroughApi):
-    """The endpoints of Google's file API at one gateway. others: answers requests at shared paths by clients
-    of other protocols.
+    """The endpoints of Google's file API at one gateway. others: answers the requests of other protocols'
+    clients at `/v1/files` and `/v1/files/{id}`.
     """
 
     def __init__(self, gateway: Core, others: PassThroughApi) -> None:
@@ -75,8 +75,9 @@ class GoogleFilesApi(PassThroughApi):
                 yield Endpoint(root + path, face, handlers, shared=root == _SHARED)
 
     async def _any(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Answer a request at a path below `/v1/files`, which several protocols share: in Gemini's protocol
-        if the headers are those of Google's clients, else in OpenAI's or Anthropic's. path: without the root.
+        """Answer a request at `/v1/files` or `/v1/files/{id}`, paths that several protocols have. If the
+        headers are those of Google's clients, answer in Gemini's protocol, else in OpenAI's or Anthropic's.
+        path: the template without `/v1`.
         """
         assert _GEMINI.face is not None
         if _GEMINI.face.serves(request.headers):
@@ -86,8 +87,8 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _upload(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Begin an upload; or, if the query has `upload_id`, send more of an upload that this client has
-        begun. root: that of the path, `/v1beta`. Raises RequestFailed (404) for an upload that this client
-        has not begun.
+        begun. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for an upload that
+        this client has not begun, and the errors of `_able`, `_chosen` and `_pass_to`.
         """
         able = self._able("google_files", request, _GEMINI.name)
         session = request.query.get("upload_id")
@@ -105,8 +106,9 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _file(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """List the files that the client may use (`Ownership.filtered`); or show, download or delete the file
-        that the path names. root: that of the path, `/v1beta`. Raises RequestFailed (404) for another
-        client's file and for an unknown method.
+        that the path names. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for a
+        file that the client may not use, 404 for an action other than `files/ID:download`, and the errors of
+        `_able`, `_chosen` and `_pass_to`.
         """
         able = self._able("google_files", request, _GEMINI.name)
         id_, colon, action = request.params.get("id", "").partition(":")
@@ -128,9 +130,10 @@ class GoogleFilesApi(PassThroughApi):
         return await passage.send_as_is(method, target, call.sent, body)
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client. The ids and the upload's address in the answer are replaced
-        by those that the client can use. When an upload is complete or a file was deleted, its owner is
-        forgotten. method: the HTTP method of the client's request.
+        """Send a provider's answer to the client. The provider's ids and its address of the upload are
+        replaced by those that the client can use. From a list, files that the client may not use are removed.
+        A complete upload and a deleted file are removed from the store of owners. method: the HTTP method of
+        the client's request.
         """
         passage, known = call.passage, call.asked.known
         passed = headers_of(answer, call, whole=True)
@@ -178,9 +181,9 @@ class GoogleFilesApi(PassThroughApi):
         return f"{call.prefix}?upload_id={session['id']}&upload_protocol=resumable"
 
     async def _shown(self, files: Sequence[Any], call: Call, *, new: bool) -> None:
-        """Replace the provider's ids in the names and addresses of files, which are JSON objects, by the ids
-        that clients use. new: True = the client has created the files, and becomes their owner; False = only
-        a file that has an owner already gets another id.
+        """Replace the provider's ids in the names and addresses of files by the ids that clients use. files:
+        JSON objects, which are changed. new: True = the client becomes the owner of the files that have no
+        owner. False = a file without an owner keeps the provider's id.
         """
         for file in files:
             file["id"] = str(file.get("name", "")).removeprefix("files/")
@@ -194,14 +197,14 @@ class GoogleFilesApi(PassThroughApi):
                     file[name] = file[name].replace(f"files/{upstream}", f"files/{id_}")
 
     async def _pages(self, page: dict[str, Any], call: Call) -> dict[str, Any]:
-        """Return the first page of a list that has files which the client may use (`Ownership.filtered`),
-        with only these files. page: the provider's first page, after which further pages are fetched, because
-        Google's clients fail at an empty page.
+        """Return the client's page of a list: the first of the provider's pages that has files which the
+        client may use (`Ownership.filtered`), with only these files. page: the provider's first page. Further
+        pages are fetched, because Google's clients fail at an empty page.
 
-        `nextPageToken` of the result leads to the next page with such files; if none is found within
-        `MOST_PAGES` pages, to the page at which the search stopped. It is missing if the rest of the list has
-        no such files. If no page of the list has such files, the result has no files. Raises RequestFailed if
-        the first `MOST_PAGES` pages have none, and more pages follow.
+        `nextPageToken` of the result leads to the next page with such files. It is missing if no later page
+        has such files. If the search stops after `MOST_PAGES` pages, it leads to the page at which the search
+        stopped. If no page of the list has such files, the result has no field `files`. Raises RequestFailed
+        if the first `MOST_PAGES` pages have none and more pages follow.
         """
         passage, known = call.passage, call.asked.known
         shown: dict[str, Any] | None = None
@@ -240,8 +243,8 @@ class GoogleFilesApi(PassThroughApi):
             answer.close()
 
     def _prefix(self, request: HttpRequest) -> str:
-        """Return the gateway's address for uploads as this client can reach it (`https://host/…/files`). It
-        contains the client's key if the gateway needs a key.
+        """Return the gateway's address for uploads as this client reaches it (`https://host/…/files`). If the
+        gateway needs keys, the address contains the client's key.
         """
         raw = request.raw.decode("latin-1")
         before, found, after = raw.partition(_UPLOAD + "/")

@@ -1,9 +1,9 @@
-"""The head of a request, and all that is determined by the head alone: the endpoint, the headers' meaning,
-the caller.
+"""The head of a request, and everything that the gateway determines from the head alone: the endpoint, the
+meaning of the headers, the caller.
 
-Clients that keep a connection open repeat their head with each request; only content-length differs. So our
-own server reads a head once, and uses the result for the following requests on the same connection that
-repeat the head (`server.http`).
+Many clients keep a connection open and repeat their head with each request; only content-length differs. Our
+own server parses such a head once, and uses the result for later requests on this connection that repeat it
+(`server.http`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dragoman.wire.headers import HeaderMap
 
 
 class Again(NamedTuple):
-    """The result of the checks for a head. Later requests with the same head are handled with it, without
-    these checks. keys: the gateway's keys at the time of the checks; when the gateway has other keys, the
-    result no longer counts. caller: the client. handler: the endpoint's handler, which takes a JSON body that
-    is not compressed. query: the fields of the query string.
+    """The result of the checks of a head. A later request with the same head is handled with this result, and
+    the checks are not repeated. keys: the gateway's keys at the time of the checks; the result is not used
+    any more when the gateway has other keys. caller: the client. handler: the endpoint's handler for a JSON
+    body. query: the fields of the query string.
     """
 
     keys: ClientKeys
@@ -36,24 +36,24 @@ class Again(NamedTuple):
 
 class Head(msgspec.Struct, eq=False):
     """The head of one request, or of several requests with the same head. The fields `wishes`, `query`,
-    `handler`, `form`, `admission` and `again` are filled when they are first needed (before, they are empty
-    or None). No other field is changed.
+    `handler`, `form`, `admission` and `again` are empty or None until they are first needed, and are filled
+    then. No other field is changed.
 
-    path: decoded, without the client key in it; key: that key, None = there is none. raw: the path,
-    percent-encoded as the client sent it, b"" = not known. search: the query string. headers: those of the
-    first of the requests; fields: the same headers as they came in, a name perhaps several times, with
-    lower-case names. version: of HTTP, "1.1". peer: the client's address and port; None = a Unix socket, or
-    not known. endpoint: None = there is none for the path. params: the values of the path's placeholders.
-    face: the name of the protocol in which errors are sent, unless `endpoint.errors` states another form;
-    id_header: that protocol's header for the request's id, b"" = none. named: the path as logs show it. cors:
-    the headers that answers get for web pages. request_id: that which the client states, None = none, or not
-    a usable one. forwarded, agent: see `Exchange`. plain: whether the header content-encoding is missing, so
-    that the body is not compressed.
+    path: decoded, without a client key in it; key: the client key that was in the path, None = none. raw: the
+    path, percent-encoded as the client sent it, b"" = not known. search: the query string. headers: the
+    headers of the first of the requests; fields: the same headers as a list, with lower-case names; a name
+    may occur several times. version: of HTTP, "1.1". peer: the client's address and port; None = a Unix
+    socket, or not known. endpoint: None = there is none for the path. params: the values of the path's
+    placeholders. face: the name of the protocol in which errors are sent, unless `endpoint.errors` states
+    another form; id_header: that protocol's header for the request's id, b"" = none. named: the path as logs
+    show it, usually the endpoint's template. cors: the headers that answers get for web pages. request_id:
+    the id that the client states, None = none, or not a usable one. forwarded, agent: see `Exchange`. plain:
+    True = there is no header content-encoding, so the body is not compressed.
 
     wishes: what the headers tell the engine, by protocol. query: the fields of `search`. handler: the
     endpoint's handler for the method. form: whether the body is a form. admission: the keys by which the
-    caller was admitted, and the caller; None = the caller must be looked up. again: how to handle a further
-    request with this head, if its body is small and has come in already; None = by all checks.
+    caller was admitted, and the caller; None = the caller must be looked up. again: used for a later request
+    with this head whose body is small and has come in completely; None = every check is made.
     """
 
     method: str

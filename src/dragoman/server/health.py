@@ -22,7 +22,7 @@ _LOOKING: Final[frozenset[Scope]] = frozenset({"read", "admin"})
 
 
 class HealthApi:
-    """The health endpoints of one gateway at one door."""
+    """The health endpoints of one gateway at one door (public port, admin port or Unix socket)."""
 
     def __init__(self, gateway: Core, door: Door = "public") -> None:
         self._gateway = gateway
@@ -47,15 +47,15 @@ class HealthApi:
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     def _tells(self, request: HttpRequest) -> bool:
-        """Whether this client gets the details of the gateway's health. At the Unix socket every client does.
-        At the public door no client does if `server.admin_port` is set. Else a client does: without a key if
-        only this machine can connect and the gateway has no keys (`ANYONE`); with a key of the configuration
-        that belongs to no tenant; or with another key that belongs to no tenant and has the scope `read` or
-        `admin`. Only a key in a header counts.
+        """Whether this client gets the details of the gateway's health.
 
-        Details tell about all tenants: the names of all providers, what they refused and why, and how much is
-        counted and stored. So a key that was given to somebody with only the scope `inference` does not get
-        them, unless it is a key of the configuration that belongs to no tenant.
+        At the Unix socket: True. At the public door, if `server.admin_port` is set: False. Otherwise the
+        client needs a key in a header that belongs to no tenant: one with the scope `read` or `admin`, or any
+        key of the configuration. Without a key it is True only if the gateway has no keys and only this
+        machine can connect (`ANYONE`).
+
+        The details are about all tenants: the names of all providers, what they refused and why, and how much
+        is counted and stored.
         """
         if self._door == "public" and self._gateway.config.server.admin_port is not None:
             return False

@@ -1,8 +1,8 @@
 """The HTTP/1 protocol of our own server: one object for each client connection, under uvicorn's server.
 
-httptools parses the requests. This module adds what a server on the open internet needs: limits for heads,
-URLs, silence and the number of connections. It stores when the first byte of a request came in, and a
-disconnect cancels the handlers of all requests. A head that repeats the head before it is not parsed again.
+httptools parses the requests. This module adds limits for heads, URLs, chunks, silence and the number of
+connections. It stores when the first byte of a request came in. A disconnect cancels the handlers of all
+requests. A head that is recognised as a repetition of the head before it is not parsed again.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -127,7 +127,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def eof_received(self) -> None:
-        """Let the event loop close the connection, even during a request: the client has ended its side."""
+        """Let the event loop close the connection, even during a request, if the client ends its side."""
 
     def data_received(self, data: bytes) -> None:
         if self._rest and not (data := self._take_rest(data)):
@@ -147,7 +147,7 @@ class HttpProtocol(asyncio.Protocol):
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
         """Begin a request and return True, if its head repeats `known`, the head of the request before it;
         only the number in content-length may differ. data: the bytes of one read. False = `data` begins with
-        another head, or contains more than one request; then nothing was done.
+        another head, or has bytes after the request; then nothing was done.
         """
         head, before, after, digits = known
         if not data.startswith(before):
@@ -178,7 +178,7 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _take_rest(self, data: bytes) -> bytes:
-        """Take the bytes of a repeated request's body from `data`, and return the bytes after the body."""
+        """Take the rest of a repeated request's body from `data`. Return the bytes after this body."""
         if self._ignores_input:
             return b""
         body, follows = (data, b"") if len(data) <= self._rest else (data[: self._rest], data[self._rest :])
@@ -201,7 +201,7 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report the bytes of requests whose handlers have not begun. came: the bytes that were just read."""
+        """Report how many bytes (roughly) unfinished and waiting requests need. came: bytes just read."""
         kept = self._pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
@@ -249,19 +249,19 @@ class HttpProtocol(asyncio.Protocol):
             blocked.set_result(None)
 
     def pause_reading(self) -> None:
-        """Read nothing more from the client, until `resume_reading`."""
         if not self._paused:
             self._paused = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on reading from the client, if reading was paused."""
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """End the connection after its requests; now if none runs, or if the next waits for a slow reader."""
+        """End the connection after its requests. End it at once if no request runs, or if the next request
+        waits for the client to read earlier answers.
+        """
         if self._held_since is not None:
             self.transport.abort()
         elif self._cycles:
@@ -270,9 +270,9 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def idle_since(self) -> float | None:
-        """Return since when the connection has waited for its client, in seconds of `SYSTEM.monotonic`: until
-        the client reads earlier answers, or for a request or the rest of one. None = it does not wait, an
-        earlier request still runs, or a piece of the body came in less than `_BRIEFLY` seconds ago.
+        """Return since when the connection has waited for its client (`SYSTEM.monotonic`): to read earlier
+        answers, or to send a request or the rest of one. None = it does not wait: a request is being
+        answered, or a piece of a body came in less than `_BRIEFLY` seconds ago.
         """
         if self._held_since is not None:
             return self._held_since
@@ -298,9 +298,9 @@ class HttpProtocol(asyncio.Protocol):
             self._url = b""
 
     def look(self, now: float) -> None:
-        """End the connection if a head, the next request, or the rest of an ignored body does not come in
-        time, or some time after a refusal. While a request is unanswered, end nothing; begin the next request
-        if it has waited for the client to read and the client has read enough.
+        """End the connection if the client sends too late: a head, the first or next request, or the rest of
+        a body whose request was answered. After a refusal, end it after `_LINGER` seconds. While a request is
+        unanswered, only begin the next one if the client has read enough. now: monotonic seconds.
         """
         self._begin_held()
         if self._cycles or self.transport.is_closing():
@@ -329,7 +329,7 @@ class HttpProtocol(asyncio.Protocol):
     # --- The parser's callbacks --------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Store when the first byte of a request came in, and drop the URL and headers of the one before."""
+        """Store when the request's first byte came in; drop the URL and headers of the last request."""
         self._began = SYSTEM.monotonic()
         self._url = b""
         self._headers = []
@@ -346,8 +346,8 @@ class HttpProtocol(asyncio.Protocol):
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Begin the request whose head is complete. If it asks for an upgrade that is not supported, it is
-        parsed again without the upgrade first. Raises Refused if a limit is exceeded, or the URL is invalid.
+        """Begin the request whose head is complete. If it asks for an unsupported upgrade, `_read_again`
+        begins it instead. Raises Refused if a limit is exceeded, or the URL is invalid.
         """
         if not self._fits():
             raise refusals.Refused(self._too_large())
@@ -368,7 +368,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
 
     def _begin(self) -> None:
-        """Create Head and Cycle, except for a WebSocket; start the handler or let it wait. Raises Refused."""
+        """Begin a request, unless it is a WebSocket's. It waits if an earlier one runs. Raises Refused."""
         parser = self.parser
         assert parser is not None
         if parser.should_upgrade() and self._is_socket():
@@ -400,7 +400,6 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _start(self, cycle: Cycle) -> None:
-        """Start the handler of `cycle`, the oldest request."""
         self._serving = True
         arrival = Arrival(cycle.head, cycle.headers, cycle.receive, cycle)
         # Named, and so not made by the loop, which would format a new name for each task.
@@ -408,7 +407,7 @@ class HttpProtocol(asyncio.Protocol):
         self.state.tasks.add(task)
 
     def on_chunk_header(self) -> None:
-        """Count a chunk of the body. Raises Refused if there are many chunks, too small on average."""
+        """Count a chunk. Raises Refused for over `CHUNKS` chunks of under `LEAST_CHUNK` bytes on average."""
         self._chunks += 1
         if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
             raise refusals.Refused(refusals.SMALL_CHUNKS)
@@ -421,7 +420,9 @@ class HttpProtocol(asyncio.Protocol):
             self._cycles[-1].feed(body)
 
     def on_message_complete(self) -> None:
-        """Record that the body is complete. Go on reading, to notice a disconnect, unless too much waits."""
+        """Record that the request has come in completely. Go on reading, so that a disconnect is noticed,
+        unless too many requests or bytes wait for earlier answers.
+        """
         if self._upgrades:
             return
         if self._cycles and not self._complete:
@@ -453,7 +454,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _leave_body(self) -> None:
         """If the latest request was answered before its chunked body has ended (as after a wrong key), ignore
-        the rest of the body, and end our side of the connection, so that the client sees the end.
+        all further input, and end our side of the connection, so that the client sees the end.
         """
         if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
             return
@@ -513,8 +514,8 @@ class HttpProtocol(asyncio.Protocol):
                 self.refuse(refusals.INVALID)
 
     def _read_again(self, rest: bytes | memoryview) -> None:
-        """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser does not
-        parse what follows a head with this header. rest: the bytes after the head that have come in.
+        """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser stops after
+        a head with this header. rest: the bytes after the head that have come in already.
         """
         self._upgrades = False
         assert self.parser is not None
@@ -525,12 +526,11 @@ class HttpProtocol(asyncio.Protocol):
         self._feed(b"".join([line, *headers, b"\r\n", rest]))
 
     def _fits(self) -> bool:
-        """Whether the URL and the number of headers are within their limits so far."""
         return len(self._url) <= self._max_url and len(self._headers) <= self._max_headers
 
     def _too_large(self) -> ir.Fault:
-        """Return the error for too many bytes or headers. It names the limit of the part of the request that
-        is coming in: URL, headers or trailers. Between two requests it is `INVALID`.
+        """Return the error for too many bytes or headers. It names the limit of the part that is coming in:
+        URL, headers or trailers. If no request is coming in, it is `refusals.INVALID`.
         """
         if not self._in_head:
             if self._complete:
@@ -546,10 +546,10 @@ class HttpProtocol(asyncio.Protocol):
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer the request that is coming in with an error, and end the connection. If earlier requests are
-        unanswered, this error is not sent: if only the head of the latest request is coming in, the
-        connection ends after the earlier answers; if its body is, the connection is cut at once. It is also
-        cut if the answer to the latest request has begun.
+        """Send this error for the request that is coming in, and end our side of the connection. The error is
+        not sent if an answer to this request has begun (the connection is cut at once), or if earlier
+        requests are unanswered: the connection is cut at once if this request's body is coming in; otherwise
+        it ends after their answers.
         """
         if self._ignores_input or self.transport.is_closing():
             return
@@ -591,8 +591,8 @@ class HttpProtocol(asyncio.Protocol):
     # --- WebSockets --------------------------------------------------------------------------------------
 
     def _is_socket(self) -> bool:
-        """Whether the latest head asks for a WebSocket, and no earlier request is unanswered. The answer to
-        an earlier request would be mixed with the WebSocket's frames.
+        """Whether the latest head asks for a WebSocket, and no earlier request is unanswered: its answer
+        would be mixed with the WebSocket's frames.
         """
         if self._cycles:
             return False
@@ -626,11 +626,11 @@ def _parser(protocol: HttpProtocol) -> httptools.HttpRequestParser:
 
 def uvicorn_options(app: App) -> dict[str, Any]:
     """Return the options of `uvicorn.Config` with which every server of this gateway runs. Also sets the
-    gateway's `connections` to the function that counts this application's connections.
+    gateway's `connections` to a function that returns how many connections are open, and how many may be.
 
-    Proxy headers are not trusted. WebSocket pings are sent as often as pings in a stream; none if
-    `server.heartbeat` is 0. A missing pong has no effect, because a client that reads slowly has not read the
-    ping yet. Messages are not compressed, because this would need about 40 kB for each WebSocket.
+    Proxy headers are not trusted. A WebSocket gets a ping every `server.heartbeat` seconds; none if that is
+    0. A missing pong has no effect, because a client that reads slowly has not read the ping yet. Messages
+    are not compressed, because this would need about 40 kB for each WebSocket.
     """
     app.gateway.connections = app.connections.state
     settings = app.gateway.config.server

@@ -12,8 +12,8 @@ _LONGEST: Final = 200
 
 
 def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return the address of the client that a proxy states (the header x-forwarded-for), and the client's
-    program (user-agent). None = the header is missing. Values are cut to `_LONGEST` characters.
+    """Return the values of two headers: x-forwarded-for (the client's address, as proxies state it) and
+    user-agent (the client's program). None = the header is missing. Values are cut to `_LONGEST` characters.
     """
     forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
     return forwarded and forwarded[:_LONGEST], agent and agent[:_LONGEST]
@@ -21,7 +21,8 @@ def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
     """Set the fields `address`, `forwarded` and `agent` of the exchange. peer: address and port of the
-    connection's other end; None = a Unix socket, so `address` is not changed. headers: those of the request.
+    connection's other end; None = a Unix socket, or not known: `address` is not changed. headers: those of
+    the request.
     """
     if peer:
         exchange.address = peer[0]

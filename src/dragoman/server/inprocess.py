@@ -39,8 +39,8 @@ get it.
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
     """Send `body` as JSON by POST to `path`, and return the answer's body: decoded if its content type is
     application/json, else as bytes. path: with the query string, if any. headers: added to the request;
-    `host` and `content-type` replace the gateway's own. Raises CallFailed for an error answer, if there is no
-    answer, and for headers that no HTTP request can have.
+    `host` and `content-type` replace the gateway's own, `content-length` does not. Raises CallFailed for an
+    error answer (status 400 or above), if there is no answer, and for headers that no HTTP request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
@@ -49,10 +49,10 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """Send `body` as JSON by POST to `path`, and yield the decoded events of the answer. An answer that is
-    not a stream must be JSON, and is yielded as one event. path, headers: as for `ask`. Raises CallFailed for
-    an error answer, if there is no answer, for an error event in the stream, and for headers that no HTTP
-    request can have.
+    """Send `body` as JSON by POST to `path`, and yield the decoded events of the answer, without the last
+    event `[DONE]` of some protocols. An answer that is not a stream must be JSON, and is yielded as one
+    event. path, headers: as for `ask`. Raises CallFailed for an error answer, if there is no answer, for an
+    error event in the stream, and for headers that no HTTP request can have.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -78,8 +78,8 @@ def _event(frame: bytes) -> Any:
 
 
 class _Request:
-    """One POST request to the application, and a queue for the ASGI messages of its answer. Raises CallFailed
-    for headers that no HTTP request can have.
+    """One POST request to the application, with a queue for the ASGI messages of its answer. The constructor
+    raises CallFailed for headers that no HTTP request can have.
     """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:

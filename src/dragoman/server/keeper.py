@@ -1,9 +1,8 @@
-"""The keeper: the process of a gateway with several workers that does what only one process of a machine may
-do.
+"""The keeper: a process beside several workers, for the work that only one process of a machine may do.
 
-It has the gateway's configuration and its parts, but it opens no port. It passes messages between the
-workers, and does those duties of `Core` that only one process may do. Like a worker, it gets orders from the
-parent process.
+The keeper has the same configuration and the same `Core` as a worker, but it opens no port. It passes
+messages between the workers, and does those duties of `Core` that only one process may do. Like a worker, it
+gets orders from the parent process.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from dragoman.server.parent import Parent
 
 
 def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> None:
-    """Run the keeper until the parent process orders it to stop or has ended, or until SIGTERM. gateway: its
+    """Run the keeper until the parent process sends an order or has ended, or until SIGTERM. gateway: its
     `peers` must connect it with the workers. orders: the socket to the parent. ready: called once, when the
     keeper has started.
     """

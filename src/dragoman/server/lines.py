@@ -2,10 +2,10 @@
 both directions.
 
 The parent process creates each line before it forks, and keeps both ends open, so a line lasts longer than
-the processes at its ends. If one of them is killed, its replacement reads the messages that were sent in the
-meantime, as many as fit into the system's buffer. A socket carries datagrams, so a killed process never
-leaves a half one. A message that is larger than a datagram is sent in several datagrams; if one of these is
-lost, the message is dropped.
+the processes at its ends. If one of these processes is killed, its replacement reads the messages that were
+sent in the meantime, as many as fit into the system's buffer. The sockets carry datagrams, so a killed
+process never leaves half a datagram. A message that is larger than a datagram is sent in several datagrams;
+if one of them is lost, the message is dropped.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 class Line:
     """One end of a line, in an event loop. end: the socket. hear: called with each message that comes in; an
-    exception that it raises is logged. When no process has the other end open any more, messages that are
-    sent are dropped, and none come in.
+    exception that it raises is logged. When no process has the other end open any more, sent messages are
+    dropped, and no messages come in.
     """
 
     def __init__(self, end: socket.socket, hear: Callable[[bytes], None]) -> None:
@@ -63,9 +63,9 @@ class Line:
         self._loop.add_reader(end, self._read)
 
     def send(self, message: bytes) -> bool:
-        """Send a message without waiting; what the system does not take now is sent later. Returns False, and
-        sends nothing, if the message is larger than `LARGEST` or too many bytes wait already; else True. True
-        does not mean that the message arrives: it is dropped if the other end is gone.
+        """Send a message without waiting; datagrams that the system does not take now are sent later. Returns
+        False, and sends nothing, if the message is larger than `LARGEST` or if too many bytes wait already;
+        else True. After True the message may still be lost, for example if the other end is gone.
         """
         if len(message) > LARGEST or self._waiting_bytes + len(message) > _BACKLOG:
             return False
@@ -94,7 +94,7 @@ class Line:
 
     def _write(self) -> None:
         """Send waiting datagrams, as many as the system takes now. If the other end is gone, or sending fails
-        in another way, drop all of them.
+        in another way, drop all waiting datagrams.
         """
         while self._waiting:
             try:
@@ -122,8 +122,8 @@ class Line:
 
     def _take(self, piece: bytes) -> None:
         """Add a datagram to its message, and call `hear` when the message is complete. A datagram with
-        position 0 begins a new message. Any other datagram that does not continue the message is dropped, and
-        so is the message.
+        position 0 begins a new message. If any other datagram is not the next one of the message that is
+        coming in, drop both this datagram and that message.
         """
         number, place, count = _HEAD.unpack_from(piece)
         if place == 0:

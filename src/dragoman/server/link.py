@@ -1,8 +1,8 @@
 """The Link between a request's handler and the connection on which the request came in.
 
-Our own ways in (`server.cycle`, `server.websocket_protocol`, `server.inprocess`) create a Link for each
-request, and tell it when the client disconnects, which cancels the request. Under another ASGI server the
-application creates the Link, and a task waits for the disconnect (`Link.watch`).
+`server.cycle`, `server.websocket_protocol` and `server.inprocess` create a Link for each request or
+WebSocket, and call `Link.drop` when the client disconnects. Under another ASGI server the application creates
+the Link; for an HTTP request, a task waits for the disconnect (`Link.watch`).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Link:
 
     began: when the first byte of the request came in, in monotonic seconds. body: the complete body of the
     request, if it has come in already and nobody has read it; None = the body must be read with ASGI's
-    `receive`. lost: whether the client has disconnected. task: the task of the handler. running: whether a
-    disconnect cancels `task`; before this is set, the task itself checks `lost`. watcher: the task that
-    `watch` has started, None = none.
+    `receive`. lost: whether the client has disconnected. task: the task of the handler, None = there is none.
+    running: True = a disconnect cancels `task`; False = a disconnect only sets `lost`. watcher: the task that
+    `watch` has started, None = there is none.
     """
 
     __slots__ = ("began", "body", "lost", "running", "task", "watcher")
@@ -65,7 +65,7 @@ class Link:
         self.drop()
 
     def close(self) -> None:
-        """Record that the handler has ended: forget its task, and cancel the task that `watch` has begun."""
+        """Record that the handler has ended: forget its task, and cancel the task that `watch` started."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()
@@ -75,11 +75,11 @@ class SocketLink(Link):
     """The connection of one WebSocket, as the application sees it. The application sets `drain` and
     `idle_since`. The server sets `say` and `answered`.
 
-    drain: called by the server when it stops; None = the server closes the WebSocket itself. say: writes
-    several text messages at once; None = use ASGI's `send` for each of them. idle_since: since when the
-    application has waited for the client's next message, in monotonic seconds; None = it does not wait.
-    answered: the application calls it when the client's oldest unanswered message has been answered; None =
-    there is nothing to call.
+    drain: the server calls it when the server stops; None = the server then closes the WebSocket itself. say:
+    writes several text messages at once; None = use ASGI's `send` for each message. idle_since: since when
+    the application has waited for the client's next message, in monotonic seconds; None = it does not wait.
+    answered: the application calls it each time when the client's oldest unanswered message has been
+    answered; None = there is nothing to call.
     """
 
     __slots__ = ("answered", "drain", "idle_since", "say")

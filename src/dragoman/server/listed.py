@@ -14,7 +14,7 @@ _AT_ONCE: Final = 100
 
 
 async def in_turns(entries: Iterable[T]) -> AsyncIterator[T]:
-    """Yield the entries. After each `_AT_ONCE` of them, other tasks of the event loop run."""
+    """Yield the entries in their order. After each `_AT_ONCE` entries, other tasks of the event loop run."""
     for number, entry in enumerate(entries, 1):
         yield entry
         if number % _AT_ONCE == 0:

@@ -1,5 +1,5 @@
 """Endpoints of Anthropic's protocol: old text completions, counting tokens, and the model list in Anthropic's
-form. Other modules have chat (`server.chat`), files and batches (`server.passthrough`).
+form. The protocol's chat is in `server.chat`, files and batches in `server.passthrough`.
 
 https://platform.claude.com/docs/en/api/messages-count-tokens,
 https://platform.claude.com/docs/en/api/models-list
@@ -58,16 +58,16 @@ class MessagesApi:
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the number of tokens that the prompt in the request's body has. The engine determines it."""
+        """Send the number of input tokens that the request in the body has. The engine counts."""
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the list of models that the caller may use. If the query has both `before_id` and
-        `after_id`, `after_id` is ignored. Raises RequestFailed (400) if `limit`, `before_id` or `after_id` in
-        the query is not valid; an ignored `after_id` is not checked.
+        """Send one page of the model list, in Anthropic's form, with the models that the caller may use. If
+        the query has both `before_id` and `after_id`, `after_id` is ignored. Raises RequestFailed (400) for
+        an invalid `limit`, `before_id` or `after_id` in the query; an ignored `after_id` is not checked.
         """
         entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         query = request.query
@@ -90,8 +90,8 @@ class MessagesApi:
         await client.answer(200, (), encode(listed))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list's entry of one model. Raises RequestFailed (404) if there is no such model, or if the
-        caller may not use it.
+        """Send one entry of the model list, in Anthropic's form. Raises RequestFailed (404) if there is no
+        such model, or if the caller may not use it.
         """
         name = request.params["model"]
         exchange.asked = name
@@ -114,9 +114,9 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """Return the body of a token count as the body of a chat request that is not streamed. If the body has no
-    `max_tokens`, `_NO_BOUND` is added. A body that is not a JSON object is returned unchanged, for the engine
-    to refuse.
+    """Return the body of a token count as the body of a chat request: `stream` is set to false, and
+    `max_tokens` to `_NO_BOUND` if it is missing. A body that is not a JSON object is returned unchanged; the
+    engine refuses it.
     """
     try:
         head = decode_head(body)

@@ -26,8 +26,8 @@ OwnList = MessagesApi | GenerateContentApi
 
 
 class ModelsApi:
-    """The endpoints of the model list at one gateway. own: the handlers of the protocols with another form of
-    the list than OpenAI's; clients of all other protocols get OpenAI's form. passing: deletes a model at its
+    """The endpoints of the model list at one gateway. own: the handlers of the protocols that have their own
+    form of the list; clients of all other protocols get OpenAI's form. passing: deletes a model at its
     provider.
     """
 
@@ -48,7 +48,7 @@ class ModelsApi:
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of models that the caller may use, in the form of the client's protocol. In
-        Anthropic's and Google's form this is one page of the list.
+        Anthropic's and Google's form, send one page of this list.
         """
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
@@ -57,7 +57,7 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list's entry of one model in the form of the client's protocol. Raises RequestFailed (404)
+        """Send one entry of the model list, in the form of the client's protocol. Raises RequestFailed (404)
         if there is no such model, or if the caller may not use it.
         """
         if (own := self._owner(request.headers)) is not None:
@@ -72,8 +72,8 @@ class ModelsApi:
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol has
-        its own form of the model list (`own`), because models cannot be deleted in these protocols; 404 for a
-        model that the caller may not use; and what `PassThroughApi.delete_model` raises.
+        its own form of the model list (`own`), because these protocols cannot delete models; 404 for a model
+        that the caller may not use; and the errors of `PassThroughApi.delete_model`.
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
@@ -111,7 +111,7 @@ def _no_model(name: str) -> ir.Fault:
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
     """Return one entry of the model list in OpenAI's form, with additional fields of the gateway.
 
-    modes: for each protocol of clients, whether its requests to the model are relayed or translated.
+    modes: for each protocol of clients, whether a request in it to this model is relayed or translated.
     measured: the measured speed of the model's deployment, None = not known.
     """
     listed: dict[str, Any] = {

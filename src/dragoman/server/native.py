@@ -53,8 +53,8 @@ class NativeApi:
         await client.answer(200, (), encode({"data": data}))
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of the other requests that run in this process, the oldest first. The list does not
-        contain prompts or answers.
+        """Send the list of the requests that run in this process, the oldest first, without the request for
+        this list. The list does not contain prompts or answers.
         """
         gateway = self._gateway
         now = gateway.seams.monotonic()
@@ -70,7 +70,7 @@ class NativeApi:
 
 def _informed(entry: Entry) -> dict[str, Any]:
     """Return a model's entry in the form of LiteLLM's `/model/info`. A size that is not known is None. An
-    ability is True if the entry has it, else None.
+    ability is True if `entry.capabilities` names it, else None.
 
     https://docs.litellm.ai/docs/proxy/model_management
     """
@@ -91,7 +91,7 @@ def _informed(entry: Entry) -> dict[str, Any]:
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
-    """Return a running request as the fields of a JSON object. now: monotonic seconds."""
+    """Return what the list of running requests says about one request. now: monotonic seconds."""
     return {
         "id": exchange.id,
         "object": "request",

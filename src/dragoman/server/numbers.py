@@ -11,8 +11,8 @@ with 15 digits: Python refuses to read a number of thousands of digits.
 
 
 def whole_number(stated: str) -> int | None:
-    """Return the whole number that a text states in the decimal digits 0 to 9. A number of more than 15
-    digits gives 10^15 - 1. None = the text is empty, or contains another character.
+    """Return the whole number that a text states in the decimal digits 0 to 9. A number with more than 15
+    digits (without leading zeros) gives 10^15 - 1. None = the text is empty, or contains another character.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None

@@ -66,8 +66,8 @@ class OperationsApi:
         errors: ErrorCodec | None = None,
     ) -> None:
         """Let the engine answer a request for an operation. path: the operation's path without a root (a key
-        of `PATHS`). errors: writes errors in the form of another protocol; None = errors have OpenAI's form.
-        Raises RequestFailed (400) for an invalid header X-Session-Id.
+        of `PATHS`). errors: writes errors in the form of another protocol; None = OpenAI's form. Raises
+        RequestFailed (400) for an invalid header X-Session-Id.
         """
         inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(

@@ -32,7 +32,7 @@ def written(message: Message) -> bytes:
 
 
 def send(line: socket.socket, data: bytes) -> bool:
-    """Send bytes (orders, or a message from `written`) without waiting. Return whether the socket has taken
+    """Send bytes (orders, or a message from `written`) without waiting. Return True if the socket has taken
     all of the bytes. False = the process at the other end has ended or does not read; the socket may have
     taken the first part of the bytes.
     """
@@ -43,11 +43,9 @@ def send(line: socket.socket, data: bytes) -> bool:
 
 
 def receive(line: socket.socket) -> bytes:
-    """Return the bytes that have arrived over a line, at most 65,536; b"" = the other end is closed. Call
-    this when the socket is readable; otherwise the call may wait.
-
-    If a process is killed before it has read everything that was sent to it, the system resets the line. The
-    event loop reports the reset only once, so a reset counts as closed, too.
+    """Return the bytes that have arrived over a line, at most 65,536. b"" = the other end is closed, or the
+    process there was killed before it had read everything (the system then resets the line). Call this when
+    the socket is readable; otherwise the call may wait.
     """
     try:
         return line.recv(65_536)
@@ -63,7 +61,7 @@ class Orders:
 
     def feed(self, data: bytes) -> Iterator[bytes | Message]:
         """Add the bytes that have arrived next. Yield each order (one byte) and each message (decoded) that
-        is complete now. The beginning of an incomplete message is completed by later calls.
+        is complete now. An incomplete message waits for the next call.
         """
         self._left += data
         while self._left:

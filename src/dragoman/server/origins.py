@@ -1,8 +1,8 @@
 """Decides which web pages may call the gateway (cross-origin resource sharing, CORS).
 
-The operator can state the allowed origins. Without such a statement, all pages may call the gateway if
-clients need keys. If clients need no key, only pages of this machine and of apps may: any web page can send
-requests to loopback (decision 5). https://fetch.spec.whatwg.org/#http-cors-protocol
+The operator can state the allowed origins. If none are stated, it depends on the keys: if clients need keys,
+all pages may call. If clients need no key, only pages of this machine and of apps may, because any web page
+can send requests to this machine. https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _LOCAL = re.compile(
 class Origins:
     """Decides by the origin of a web page (`"https://example.com"`) whether the page may call the gateway.
 
-    allowed: the origins whose pages may call; "*" among them = all pages may. None = all pages may if clients
-    need keys (`keyed`); if clients need no keys, only pages of this machine (`localhost`, `127.0.0.1`,
-    `[::1]`) and of apps (origins whose scheme is neither http nor https).
+    allowed: the origins whose pages may call; if "*" is among them, all pages may. None = if clients need
+    keys (`keyed`), all pages may; otherwise only pages of this machine (`localhost` and names that end with
+    `.localhost`, `127.0.0.1`, `[::1]`) and of apps (an origin `SCHEME://…` with a scheme other than http and
+    https).
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -45,18 +46,18 @@ class Origins:
         self.renew(keyed=keyed)
 
     def renew(self, *, keyed: bool) -> None:
-        """Set whether clients need keys from now on. This changes nothing if `allowed` is not None."""
+        """Set whether clients need keys from now on. This has no effect if `allowed` is not None."""
         self._any = keyed if self._allowed is None else "*" in self._allowed
 
     def admits(self, origin: str | None) -> bool:
         """Whether a page of this origin may send requests. origin: the header Origin; None = the request has
-        no such header, and is always admitted.
+        no such header: the result is True.
         """
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """Return the CORS headers for an answer to a page of this origin. A page that may not call gets only
-        `Vary`. origin: the header Origin; None = the request has no such header, so the result is ().
+        """Return the CORS headers for an answer to a page of this origin. If the page may not call, they are
+        only `Vary`. origin: the header Origin; None = the request has no such header: the result is ().
         """
         if origin is None:
             return ()
@@ -67,10 +68,10 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """Return the headers of the answer to an OPTIONS request. By such a request, a browser asks whether a
-        page of this origin may send a request with certain headers. headers: the names of these headers,
-        separated by commas; the answer allows all of them. If `origin` is None or not allowed, the result is
-        only `Allow`, which permits the page nothing.
+        """Return headers for the answer to an OPTIONS request, in addition to those of `headers`. By an
+        OPTIONS request a browser asks whether a page of this origin may send a request with certain headers.
+        headers: the names of these headers, separated by commas; the answer allows all of them. If `origin`
+        is None or may not call, the result is only `Allow`, which permits the page nothing.
         """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)

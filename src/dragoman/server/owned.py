@@ -2,9 +2,9 @@
 answer, the provider's ids become the client's ids.
 
 If an answer shows a new object of the client, the gateway makes an id for the object, and stores the client
-as its owner (`state.owned`). The names of fine-tuned models stay as they are. A request with an id that the
-client does not own gets the error 404 before the provider is called. The exception: if clients may use the
-provider's ids (`Passage.ids` is "upstream"), ids that no client owns are passed on.
+as its owner (`state.owned`). Only the names of fine-tuned models are not replaced. A request with an id that
+the client does not own gets the error 404 before the provider is called. The exception: if clients may use
+the provider's ids (`Passage.ids` is "upstream"), an id that no client owns is passed on.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ log = logging.getLogger("dragoman.server.owned")
 
 class Stated(NamedTuple):
     """An id in a request. text: the id that the client sent, decoded. kind: the kind of object that the id
-    has to name. param: the place of the id in the request, for errors. write: replaces the id in the
-    request's body; None = the id is in the path or the query, where the caller replaces it.
+    must name. param: the place of the id in the request, for errors. write: call it with another id to
+    replace the id in the request's body; None = the id is in the path or the query, where the caller replaces
+    it.
     """
 
     text: str
@@ -41,8 +42,8 @@ class Stated(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The client's objects that a request names. owner: the client's name. objects: the keys are the ids that
-    clients use, in the order in which `Ownership.named` got the ids.
+    """The client's objects that a request names. owner: the client's name. objects: the objects by the ids
+    that clients use, in the order in which the request names them.
     """
 
     owner: str
@@ -54,8 +55,9 @@ class Known(NamedTuple):
         return next((one.provider for one in self.objects.values()), None)
 
     def upstream(self, text: str) -> str:
-        """Return the provider's id for an id of the request; an id that is not in `objects` is returned
-        unchanged. This method does not check whether the client may use the id; `Ownership.admit` does.
+        """Return the provider's id for `text`, an id in the request. An id that is not in `objects` is
+        returned unchanged: this method does not check whether the client may use the id (`Ownership.admit`
+        does).
         """
         found = self.objects.get(text)
         return text if found is None else found.upstream
@@ -73,9 +75,9 @@ class Ownership:
     # --- Requests --------------------------------------------------------------------------------------
 
     async def named(self, owner: str, stated: Sequence[Stated]) -> Known:
-        """Return the objects that the ids in a request name. owner: the client's name. Unknown ids, and ids
-        that name another client's object, or another kind of object than stated, are left out; `admit`
-        decides whether they are errors.
+        """Return the client's objects that the ids in a request name. owner: the client's name. Left out are
+        unknown ids, ids of other clients' objects, and ids of another kind than stated; `admit` decides
+        whether they are errors.
         """
         if not stated:
             return Known(owner, {})
@@ -86,10 +88,11 @@ class Ownership:
 
     async def admit(self, stated: Iterable[Stated], known: Known, passage: Passage) -> None:
         """Check the ids of a request, and write the provider's ids into its body, by `Stated.write`. known:
-        from `named`. Raises RequestFailed (404) for an object that is at another provider than `passage`, and
-        for an id that is not in `known`. If clients may use the provider's ids (`passage.ids` is "upstream"),
-        an id that is not in `known` is an error only if it is the provider's id of an object that any client
-        owns.
+        from `named`. passage: the provider to be called.
+
+        Raises RequestFailed (404) for an object that is at another provider, and for an id that is not in
+        `known`. But if clients may use the provider's ids (`passage.ids` is "upstream"), an id that is not in
+        `known` is an error only if it is the provider's id of an object that a client owns.
         """
         strange: dict[str, Stated] = {}
         for one in stated:
@@ -111,8 +114,9 @@ class Ownership:
     # --- Answers ---------------------------------------------------------------------------------------
 
     async def filtered(self, entries: Sequence[Any], known: Known, passage: Passage) -> list[Any]:
-        """Return those entries of a provider's list that the client owns; if clients may use the provider's
-        ids (`passage.ids` is "upstream"), also those that no client owns. Entries without an id are left out.
+        """Return the entries of a provider's list that the client owns. If clients may use the provider's ids
+        (`passage.ids` is "upstream"), also return the entries that no client owns. Entries without an id are
+        left out.
         """
         ids = [place.text for entry in entries for place in places(entry, "id")]
         rows = await reachable(self._store.known(passage.name, ids))
@@ -126,7 +130,7 @@ class Ownership:
         ]
 
     async def has_any(self, known: Known, passage: Passage, kind: Kind) -> bool:
-        """Whether a list of objects of this kind can have an entry for the client: the client owns such an
+        """Whether a list of objects of this kind may have an entry for the client: the client owns such an
         object at the provider, or clients may use the provider's ids.
         """
         if passage.ids == "upstream":
@@ -136,11 +140,13 @@ class Ownership:
     async def show(
         self, entries: Sequence[Any], ids: Ids, known: Known, passage: Passage, *, new: bool
     ) -> None:
-        """Replace the provider's ids in objects of its answer by the ids that clients use, also inside texts
-        (`Ids.texts`). Parts of texts that look like other ids are hidden, except in file names and addresses
-        of results. new: True = each id that is not stored yet is stored, with a new id for clients (a model
-        keeps its name), and the client as the owner. False = an id is stored so only if it is in an object
-        whose own id was stored before; any other id that is not stored stays as the provider wrote it.
+        """Replace the provider's ids in objects of its answer by the ids that clients use. entries: the
+        objects, which are changed. ids: the places of ids, and of texts that may contain ids. In these texts,
+        other words that look like ids are hidden, except in file names and addresses of results.
+
+        new: True = the client becomes the owner of each id that is not stored yet: the id is stored, with a
+        new id for clients (a model keeps its name). False = this is done only in an object whose own id was
+        stored before; in all other objects, ids that are not stored stay as the provider wrote them.
         """
         found = [_Spots.of(entry, ids) for entry in entries]
         texts = [token for one in found for place in one.texts for token in tokens(place.text)]
@@ -171,9 +177,8 @@ class Ownership:
         return OwnedObject(id_, owner, passage.name, kind, upstream, now)
 
     async def _kept(self, objects: Sequence[OwnedObject]) -> Sequence[OwnedObject]:
-        """Store new objects, and return them as the store has them afterwards. Raises RequestFailed if the
-        store fails. The objects then exist at the provider, but no client can reach them, so the log names
-        them.
+        """Store new objects, and return them as the store has them afterwards. If the store fails, log the
+        objects, because they exist at the provider but no client can reach them, and raise RequestFailed.
         """
         try:
             return await reachable(self._store.keep(objects))
@@ -187,13 +192,14 @@ class Ownership:
 
     async def text(self, text: str, known: Known, passage: Passage, *, hide: bool) -> str:
         """Return a provider's text in which the ids of the client's objects are replaced by the ids that
-        clients use. hide: True = all other parts of the text that look like ids are hidden.
+        clients use. hide: True = all other words of the text that look like ids are hidden; False = they
+        stay.
         """
         return (await self._change(text, known, passage, hide=hide))(text)
 
     async def fault(self, fault: ir.Fault, known: Known, passage: Passage) -> ir.Fault:
         """Return a provider's error in which the ids of the client's objects are replaced by the ids that
-        clients use, and all other parts that look like ids are hidden.
+        clients use. All other words that look like ids are hidden.
         """
         said = f"{fault.message} {fault.param or ''} {msgspec.json.encode(fault.extra).decode()}"
         change = await self._change(said, known, passage, hide=True)
@@ -211,17 +217,17 @@ class Ownership:
         )
 
     async def forget(self, id_: str, known: Known) -> None:
-        """Remove an object from the store, because its provider has deleted it. id_: the id that clients use.
-        Nothing happens if `known` does not have the object.
+        """Remove an object from the store of owners. id_: the id that clients use. If `known` does not have
+        the object, do nothing.
         """
         if id_ in known.objects:
             await reachable(self._store.remove(known.owner, id_))
 
 
 class _Spots(NamedTuple):
-    """The places of ids in one object of an answer. ids: fields that contain an id, with the kind of object.
-    texts: texts in which ids may occur. own: the provider's id of the object itself; None = the object has no
-    id.
+    """The places of ids in one object of an answer. ids: fields that contain an id, each with the kind of
+    object that the id names. texts: texts that may contain ids. own: the provider's id of the object itself;
+    None = the object has no id.
     """
 
     ids: list[tuple[Place, Kind]]

@@ -1,5 +1,5 @@
-"""The connection of a worker, or of the keeper, to the parent process: carries out the parent's messages
-about reloads, and asks the parent for a reload.
+"""The side of a worker, or of the keeper, in the connection to the parent process: it carries out the
+parent's messages about reloads, and asks the parent for a reload.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _CHANGED: Final = Problem("", "has changed while the workers were reading it; lo
 
 class Parent:
     """The parent process, as a worker or the keeper sees it. line: the socket to the parent. reloads: the
-    reloads of this process's gateway. This object changes `reloads`, so that the gateway asks the parent for
-    each reload from now on.
+    reloads of this process's gateway. The constructor makes them ask the parent for each reload
+    (`reloads.through`).
     """
 
     def __init__(self, line: socket.socket, reloads: Reloads) -> None:
@@ -44,7 +44,7 @@ class Parent:
 
     async def ask(self) -> Outcome:
         """Ask the parent to reload the configuration in all processes, and return the outcome. If the parent
-        has not answered after `_PATIENCE` seconds, or if this gateway stops, the problem in the outcome is
+        does not answer within `_PATIENCE` seconds, or if this gateway stops, the outcome contains the problem
         that the parent does not answer.
         """
         if self._ended:
@@ -62,8 +62,8 @@ class Parent:
             del self._asked[mark]
 
     def give_up(self) -> None:
-        """End each waiting `ask` now, because the gateway stops. The waiting calls, and all later calls, of
-        `ask` return the problem that the parent does not answer.
+        """End each waiting `ask` now, because the gateway stops. The waiting calls and all later calls of
+        `ask` return an outcome with the problem that the parent does not answer.
         """
         self._ended = True
         for answer in self._asked.values():
@@ -103,7 +103,7 @@ class Parent:
 
     async def _prepare(self, mark: str) -> Message:
         """Load and prepare the configuration. mark: the hash that the configuration must have. Return the
-        fields of the answer to the parent: {} if the configuration is prepared, else {"problems": [...]}.
+        fields of the answer to the parent: {} if the configuration is prepared, else {"problems": […]}.
         """
         try:
             await self._drop()

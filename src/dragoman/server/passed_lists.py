@@ -27,11 +27,14 @@ _PAGE: Final = 100
 
 
 async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
-    """Return a client's page of a list. first: the provider's answer to the client's own query. target: the
-    path and query of that request, with the provider's ids. fetch: is called for further pages; the errors
-    that it raises are raised. Raises RequestFailed if the first `MOST_PAGES` pages contain none of the
-    client's objects and more pages follow. In Mistral's lists (pages with numbers), RequestFailed is raised
-    for every list that is longer than `MOST_PAGES` pages of 100 objects.
+    """Return a client's page of a list: a page with only those objects that the client may see. first: the
+    provider's answer to the client's own query. target: the path and query of this call to the provider.
+    fetch: called for further pages; its errors are raised. own: returns the objects of a page that the client
+    may see.
+
+    Raises RequestFailed if the first `MOST_PAGES` pages contain no such objects and more pages follow. A list
+    of Mistral (pages with numbers) is read completely; RequestFailed is raised if it has 100 × `MOST_PAGES`
+    objects or more.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))
@@ -45,10 +48,10 @@ async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> 
 async def _chained(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """Return a page of a list in which each page has a token for the next page (Anthropic's files). The
-    result is one page of the provider without the objects of other clients: it may be short, because no token
-    leads into the middle of a page. Pages without any of the client's objects are skipped if another page
-    follows, because clients stop at an empty page.
+    """Return the first page with objects of the client, in a list where each page has a token for the next
+    page (Anthropic's files). The objects of other clients are removed, so the page may be short. If no page
+    has objects of the client, return the last page, empty. Raises RequestFailed if none of `MOST_PAGES` pages
+    has such objects and more follow.
     """
     page, kept, pages = first, await own(first["data"]), 1
     while not kept and page.get("next_page") is not None:
@@ -63,7 +66,11 @@ async def _chained(
 async def _linked(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """Return a page of a list whose query can name the object after which, or before which, a page begins."""
+    """Return a page of a list whose query can name the object after which, or before which, a page begins.
+    The page is filled with the client's objects from further pages, up to the query's `limit` (without it: as
+    many as the first page has). Raises RequestFailed if none of `MOST_PAGES` pages has such objects and more
+    follow.
+    """
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form
     cursor = next((name for name in (*BEFORE, *AFTER) if name in query), cursor)
@@ -92,8 +99,8 @@ async def _numbered(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
     """Return a page of Mistral's list, whose pages have numbers from 0. All pages of the provider are read,
-    because a client's page numbers count only the client's objects. Raises RequestFailed if there are more
-    than `MOST_PAGES` pages.
+    because a client's page numbers count only the client's objects. Raises RequestFailed if all of
+    `MOST_PAGES` pages are full.
     """
     number, size = _limit(query, "page", 0), _limit(query, "page_size", _PAGE)
     kept: list[Any] = []

@@ -89,9 +89,9 @@ other resources (see `_able`), because the gateway does not know what batches an
 
 
 class Asked(NamedTuple):
-    """A request in which the client's ids are replaced by the provider's ids. ids: the places of ids on this
+    """A request in which the provider's ids have replaced the client's ids. ids: the places of ids on this
     path. target: the path and query for the provider. known: the client's objects that the request names.
-    body: is sent instead of the client's body; None = the client's body is sent as it comes in.
+    body: sent in place of the client's body; None = the client's body is sent as it comes in.
     """
 
     ids: Ids
@@ -102,9 +102,8 @@ class Asked(NamedTuple):
 
 class Call(NamedTuple):
     """One call to a provider. passage: the provider. sent: the client's headers that are passed on. record:
-    the record of this attempt. meter: accounts for the call; None = nothing is accounted for. prefix: the
-    beginning of the addresses of uploads, as clients reach the gateway; "" = this resource has no such
-    addresses.
+    the record of this attempt. meter: accounts for the call; None = nothing is accounted for. prefix: how the
+    addresses of uploads begin when clients call the gateway; "" = this resource has no such addresses.
     """
 
     passage: Passage
@@ -116,16 +115,16 @@ class Call(NamedTuple):
 
     @property
     def owns(self) -> bool:
-        """The value of `new` for `Ownership.show`: whether the client becomes the owner of all objects in the
-        answer that nobody owns yet. True if clients may use only the gateway's ids, if the path has no id, or
-        if the request names an object of the client.
+        """The value of `new` for `Ownership.show`: True = the client becomes the owner of the objects in the
+        answer that have no owner. False only if clients may use the provider's ids, the path has an id, and
+        the request names no object that the client owns.
         """
         asked = self.asked
         return self.passage.ids == "minted" or not asked.ids.params or bool(asked.known.objects)
 
     def close(self, status: int) -> None:
-        """Account for the call; to be called before the last bytes of the answer are sent. status: of the
-        answer.
+        """Account for the call; to be called before the last bytes of the answer are sent. status: that of
+        the answer.
         """
         if self.meter is not None:
             self.meter.close(status)
@@ -139,7 +138,7 @@ class PassThroughApi:
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Yield an endpoint for each path of each resource. A path that several protocols have, such as
-        `/v1/files`, is yielded once, as shared.
+        `/v1/files`, is yielded once, with `shared` set.
         """
         known: set[str] = set()
         for dialect, face in faces():
@@ -160,7 +159,7 @@ class PassThroughApi:
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at the provider that has it. The path names the model, with or without
         the provider's name before it. Raises RequestFailed: 404 for an unknown model, 403 for a model that is
-        not fine-tuned, and what `_pass` raises.
+        not fine-tuned, and the errors of `_pass`.
         """
         name = request.params["model"]
         exchange.asked = name
@@ -178,8 +177,8 @@ class PassThroughApi:
     async def pass_file(
         self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Pass a request for files in OpenAI's or Anthropic's form through to the provider. path: the
-        template of the request's path below the root, such as `/files/{id}`. Raises what `_pass` raises.
+        """Pass a request for files, in OpenAI's or Anthropic's form, through to the provider. path: the
+        template of the path without the root, such as `/files/{id}`. Raises what `_pass` raises.
         """
         await self._pass(request, exchange, client, resource="files", path=path, face=DEFAULT)
 
@@ -194,10 +193,10 @@ class PassThroughApi:
         face: Dialect,
     ) -> None:
         """Pass a request for a resource through to the provider, and the answer back to the client; record
-        the call in `exchange`. path: the template below the root. face: the protocol of the path; if the
-        request's headers show that the client speaks another protocol which has the resource, that protocol
-        is used. Raises RequestFailed: the errors of `_able` and `_asked`, the provider's error, and the error
-        of a body that cannot be read. Raises ClientGone if the client disconnects while it sends the body.
+        the call in `exchange`. path: the template without the root. face: the protocol of the path; another
+        protocol with this resource is used if the headers are those of its clients. Raises RequestFailed: the
+        errors of `_able` and `_asked`, the provider's error, and the error of a body that cannot be read.
+        Raises ClientGone if the client disconnects while it sends the body.
         """
         told = (one for one, where in faces() if resource in _offered(one) and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
@@ -214,9 +213,9 @@ class PassThroughApi:
         exchange: Exchange,
         client: HttpClient,
     ) -> None:
-        """Call the provider, pass the answer back to the client, and account for the call. passage: the
-        provider; the credential for the client is chosen here. Raises RequestFailed, also if a limit of the
-        client is reached.
+        """Choose the credential, call the provider, pass the answer back to the client, and account for the
+        call. passage: the provider. Raises RequestFailed: the errors of `with_credential` and `_relay`, and
+        the error of a limit of the client that is reached.
         """
         passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
@@ -263,8 +262,9 @@ class PassThroughApi:
         return await passage.send(method, target, call.sent, body)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
-        """Send the request to the provider, and the answer to the client. Raises RequestFailed for the
-        provider's error, with translated ids; or the exception of reading the client's body, if that failed.
+        """Send the request to the provider, and the answer to the client. If the client's body could not be
+        read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises RequestFailed for
+        the provider's error, with translated ids.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:
@@ -294,9 +294,9 @@ class PassThroughApi:
             record.ended = now()
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client: JSON with the ids that clients use, if the path has places
-        of ids in answers (`Ids.answer`); other contents byte for byte. Raises RequestFailed for JSON that
-        cannot be read.
+        """Send a provider's answer to the client. JSON gets the ids that clients use, if the path has places
+        of ids in answers (`Ids.answer`); other contents pass byte for byte. Raises RequestFailed for JSON
+        that cannot be read.
         """
         passage, asked = call.passage, call.asked
         json = answer.headers.get("content-type", "").startswith("application/json")
@@ -330,7 +330,8 @@ class PassThroughApi:
 
     async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
         """Return the client's page of a provider's list, with the ids that clients use. first: the provider's
-        answer to the client's query. Raises RequestFailed.
+        answer to the client's query. Raises RequestFailed: the errors of `gather` and of calls for further
+        pages.
         """
         passage, asked = call.passage, call.asked
         kind = asked.ids.listed
@@ -359,9 +360,9 @@ class PassThroughApi:
 
     async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
         """Write the ids that clients use into objects of an answer, and remove the provider's server from
-        addresses of results. entries: the objects. page: the JSON object of the list; its `first_id` and
-        `last_id`, unless missing or null, are set to the first and last id of `entries` (None = no ids). {} =
-        the answer is not a list. new: as in `Ownership.show`.
+        addresses of results. entries: the objects. page: the list's JSON object, in which `first_id` and
+        `last_id` are set to the first and last id of `entries` (None = no ids), unless they are missing or
+        null; {} = the answer is not a list. new: as in `Ownership.show`.
         """
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:
@@ -373,8 +374,8 @@ class PassThroughApi:
                 page[name] = id_[0] if id_ else None
 
     async def _forget(self, call: Call) -> None:
-        """Remove the object that the provider has deleted from the store of owners. Nothing is removed if the
-        path has a placeholder `file`: the file has left a vector store, but still exists.
+        """Remove the object that the provider has deleted from the store of owners: the last one that the
+        path names. Do nothing if the path has a placeholder `file`: the file has only left a vector store.
         """
         params = call.asked.ids.params
         if "file" not in params:
@@ -396,7 +397,7 @@ class PassThroughApi:
         exchange: Exchange,
     ) -> tuple[Passage, Asked]:
         """Return the provider for a request, and the request with the provider's ids. path: the template
-        below the root. able: from `_able`. Raises RequestFailed: 404 for an id that the client may not use,
+        without the root. able: from `_able`. Raises RequestFailed: 404 for an id that the client may not use,
         the errors of `_chosen`, and the errors of a body (`_whole`, `_value`).
         """
         ids = IDS[path]
@@ -432,8 +433,8 @@ class PassThroughApi:
 
     async def _whole(self, request: HttpRequest) -> bytes:
         """Read the client's body and return it, because its ids may have to be translated. Raises
-        RequestFailed: 413 for a body that is too large, 400 for a compressed body or a form, in which ids
-        cannot be translated; and the errors of reading.
+        RequestFailed: 413 for a body that is too large, 400 for a compressed body or a form (ids in it cannot
+        be translated), and the errors of reading.
         """
         if request.headers.get("content-type", "").strip().lower().startswith(_FORMS):
             text = "A body that may name objects must be JSON (content-type: application/json)."
@@ -455,8 +456,8 @@ class PassThroughApi:
         return b"".join(parts)
 
     async def _value(self, body: bytes, ids: Ids, request: HttpRequest) -> dict[str, Any] | None:
-        """Return a JSON body, decoded; None = the body contains no field that could name an object, so it is
-        not decoded. Raises RequestFailed (400, 413).
+        """Return a JSON body, decoded; None = the body has no field that could name an object, and is not
+        decoded. Raises RequestFailed: 400 for invalid JSON, 413 for too many values.
         """
         names = {at.rpartition(".")[2].removesuffix("[]").encode() for at in ids.body}
         hidden = b"\\u00" in body or b"\0" in body  # an escape, or UTF-16, which is refused
@@ -475,8 +476,8 @@ class PassThroughApi:
             raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
 
     def _connected(self, exchange: Exchange) -> Callable[[], None]:
-        """Return a function to be called when the request is about to be sent to the provider. The function
-        records the time in `exchange`, and counts the request in the metrics.
+        """Return a function to be called just before the request is sent to the provider. It records the time
+        in `exchange`, and counts the request in the metrics.
         """
 
         def connected() -> None:
@@ -521,7 +522,7 @@ class PassThroughApi:
     ) -> Passage:
         """Return the provider to which the request goes: the one that has the first object in `known`. If
         `known` is empty, it is the provider that the header `X-Dragoman-Provider` names, or without this
-        header the only one in `able`. Raises RequestFailed: 404 if the objects' provider is not in `able`;
+        header the only one in `able`. Raises RequestFailed: 404 if the object's provider is not in `able`;
         400 if the header names a provider that is not in `able`, or if the header is missing and `able` has
         several.
         """
@@ -545,7 +546,7 @@ class PassThroughApi:
 
 def _offered(face: Dialect) -> frozenset[Resource]:
     """Return the resources that the paths of a protocol offer. OpenAI's paths also offer the resources of
-    protocols that the gateway does not speak with clients.
+    those providers' protocols in which the gateway does not serve clients, such as Mistral's.
     """
     if face is not DEFAULT:
         return face.resources
@@ -553,8 +554,8 @@ def _offered(face: Dialect) -> frozenset[Resource]:
 
 
 def _form(dialect: Dialect) -> str:
-    """Return the name of the protocol in whose form a dialect's resources are: the dialect itself, if its
-    clients are recognised by their headers; otherwise OpenAI's.
+    """Return the name of the protocol of clients in which a provider's resources are served: `dialect`
+    itself, if its clients are recognised by their headers; otherwise OpenAI's.
     """
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
@@ -562,8 +563,8 @@ def _form(dialect: Dialect) -> str:
 async def flow(
     answer: Answer, client: HttpClient, headers: list[tuple[bytes, bytes]], closing: Callable[[int], None]
 ) -> None:
-    """Send an answer to the client as it arrives. headers: for the client. closing: called with the answer's
-    status after the last chunk, before the end of the answer is sent.
+    """Send an answer to the client as it arrives. headers: those for the client. closing: called with the
+    answer's status after the last chunk, before the end of the answer is sent.
     """
     client.streaming = Streaming(answer.headers.get("content-type", _ANY).encode("latin-1", "replace"))
     await client.begin(answer.status, headers)
@@ -576,7 +577,7 @@ async def flow(
 def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers for the client: the provider's headers that are passed on, headers that keep
     browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. If limits
-    of this gateway apply, the provider's headers about limits are left out. named: the value of
+    of this gateway apply, the provider's headers about its limits are left out. named: the value of
     content-disposition, with the ids that clients use; "" = none. whole: True = the provider's content-length
     is left out.
     """
@@ -599,15 +600,15 @@ def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> l
 
 
 def _uploads(ids: Ids, request: HttpRequest) -> bool:
-    """Whether the body is a multipart form, on a path that takes such a form besides JSON. Ids in a form are
-    not translated.
+    """Whether the body is a multipart form, on a path that takes JSON or such a form (`Ids.forms`). Ids in a
+    form are not translated.
     """
     return bool(ids.forms) and request.headers.get("content-type", "").strip().lower().startswith(_FORMS[0])
 
 
 def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
-    """Return a provider's JSON answer, decoded. Raises RequestFailed, which blames the provider, if `body` is
-    not a JSON object.
+    """Return a provider's JSON answer, decoded. Raises RequestFailed, with the provider as the cause, if
+    `body` is not a JSON object.
     """
     try:
         return decode_object(body)
@@ -622,8 +623,8 @@ def _sent(request: HttpRequest) -> dict[str, str]:
 
 
 def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the fields of a request's query as pairs of name and value, without fields named `key` (in upper
-    or lower case), which may contain the client key.
+    """Return the fields of a request's query as decoded pairs of name and value. Fields named `key`, in upper
+    or lower case, are left out, because they may contain the client key.
     """
     pairs = parse_qsl(request.search, keep_blank_values=True)
     return [pair for pair in pairs if pair[0].lower() != "key"]
@@ -631,7 +632,7 @@ def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
 
 def target_of(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> str:
     """Return the path and query for the provider. path: a template. params: the values of its placeholders,
-    percent-encoded. pairs: the fields of the query.
+    percent-encoded. pairs: the fields of the query, decoded.
     """
     for name, value in params.items():
         path = path.replace(f"{{{name}}}", value)

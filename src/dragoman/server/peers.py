@@ -1,8 +1,8 @@
 """The messages between the workers and the keeper of one gateway.
 
 Each worker has a line to the keeper, and the keeper passes messages on to the other workers. While the keeper
-is missing, no message reaches another worker, and no question is answered. Messages that workers send
-meanwhile wait for the next keeper, as far as the buffer of the line holds them.
+is missing, no message reaches another worker, and no question is answered. Messages that workers send in that
+time wait for the next keeper, as many as fit into the buffer of the line.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _NOTHING: Final = msgspec.Raw(b"null")
 class _Letter(msgspec.Struct, frozen=True, array_like=True):
     """A message in the form in which it is sent. kind: `tell` = for all other processes; `hand` = for the
     keeper; `ask` = a question to all other processes; `answer` = an answer to a question; `nobody` = the
-    asked process has no answer. asker: the number of the process that asked, 0 = the keeper. number: of the
-    question; the answers to the question have the same number. In a `tell` or `hand`, both are 0 and not
-    used.
+    asked process has no answer. asker: the number of the process that asked the question, 0 = the keeper.
+    number: the number of the question, the same in its answers. A `tell` or `hand` does not use `asker` and
+    `number`.
     """
 
     kind: Literal["tell", "hand", "ask", "answer", "nobody"]
@@ -49,8 +49,8 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _number(value: Any) -> float:
-    """Return a number in a type that msgspec can encode. The encoder calls this function for values of
-    subclasses of int and float, such as a Duration. Raises TypeError for other values.
+    """Return a number as a plain int or float, which msgspec can encode. The encoder calls this function for
+    values of other types, such as a Duration. Raises TypeError for a value that is not an int or a float.
     """
     if isinstance(value, int):
         return int(value)
@@ -65,8 +65,9 @@ _value = msgspec.json.Decoder().decode
 
 
 class _Question(msgspec.Struct, eq=False):
-    """A question of this process that waits for answers. missing: how many processes have not answered yet.
-    done: is set when no answer is missing. answers: the values that have arrived.
+    """A question of this process that waits for answers. missing: how many processes have not answered yet
+    (`nobody` counts as an answer). done: finished when no answer is missing. answers: the values that have
+    arrived.
     """
 
     missing: int
@@ -82,8 +83,8 @@ class _Question(msgspec.Struct, eq=False):
 
 
 class _Linked(Peers, ABC):
-    """The part of `Peers` that is the same in workers and in the keeper. number: of this process, for the
-    questions that it asks; 0 = the keeper.
+    """The part of `Peers` that is the same in workers and in the keeper. number: the number of this process,
+    0 = the keeper; it marks the questions of this process.
     """
 
     alone = False
@@ -127,8 +128,9 @@ class _Linked(Peers, ABC):
         """Send a letter: from a worker to the keeper, or from the keeper to all workers."""
 
     def _receive(self, letter: _Letter) -> _Letter:
-        """Call the receiver for the letter's subject. Return the letter that answers: with the receiver's
-        result, or of the kind `nobody` if there is no receiver or if the receiver fails.
+        """Call the receiver of the letter's subject. Return the letter to send back if the letter is a
+        question: an `answer` with the receiver's result, or a `nobody` if there is no receiver or if it
+        fails. A failure is logged.
         """
         nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)
         if (receiver := self._receivers.get(letter.subject)) is None:
@@ -151,7 +153,7 @@ def _send(line: Line | None, data: bytes, subject: str) -> None:
 
 
 class WorkerPeers(_Linked):
-    """`Peers` in a worker. number: of this worker. line: the socket to the keeper."""
+    """`Peers` in a worker. number: the number of this worker. line: the socket to the keeper."""
 
     keeps = False
 
@@ -222,7 +224,7 @@ class KeeperPeers(_Linked):
         return KeeperState("here")
 
     def _sign(self) -> None:
-        """Write to the board that the keeper is running, now and every `_SIGN_EVERY` seconds from now on."""
+        """Write to the shared board that the keeper is running. Repeat this every `_SIGN_EVERY` seconds."""
         self._board.write(self._board.keeper, b"%d" % os.getpid(), self._seams.monotonic())
         self._signing = asyncio.get_running_loop().call_later(_SIGN_EVERY, self._sign)
 

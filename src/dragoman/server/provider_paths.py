@@ -3,10 +3,10 @@ them.
 
 The operator lists the methods and paths that are allowed (`providers.NAME.paths`). A request goes only to the
 server in the provider's base URL, with the credential from `sending.with_credential`; no redirect is
-followed. Bodies of requests and of successful answers pass piece by piece. Such an answer is read only to
-find the usage that it states, and to hide the account's keys in it: some servers have an endpoint that
-returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, at most up to a limit, and
-then sent.
+followed. Bodies of requests and of successful answers pass piece by piece. A successful answer is read only
+to find the usage that it states, and to hide the account's keys in it: some servers have an endpoint that
+returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, up to a limit, and then
+sent.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class ProviderPathsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the only endpoint. It accepts any provider and any path, because the listed paths may change
-        while the gateway runs.
+        """Yield one endpoint for all providers and paths, because the paths that are listed may change while
+        the gateway runs.
         """
         handlers = {
             method: Handler(self._pass, takes_body="" if method == "GET" else "parts") for method in METHODS
@@ -125,8 +125,8 @@ class ProviderPathsApi:
     @staticmethod
     def _admit(passage: Passage, request: HttpRequest) -> None:
         """Raise RequestFailed (403) if the client may not use the provider, its protocol or the operation
-        `pass_through`. Also raise it if the client is limited to some models, because the gateway does not
-        know which model a path uses.
+        `pass_through`, or if the client is limited to some models: the gateway does not know which model a
+        path uses.
         """
         caller = request.caller
         refused = caller.may_speak(passage.dialect.name) or caller.may.bars(OPERATION)
@@ -148,8 +148,9 @@ class ProviderPathsApi:
         CONNECTED.set(connected)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send the request to the provider, and the answer to the client. Raises RequestFailed, in which the
-        account's secrets are hidden; or the exception of reading the client's body, if that failed.
+        """Send the request to the provider, and the answer to the client. If the client's body could not be
+        read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises RequestFailed if
+        the call fails; the account's secrets are hidden in its message.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
@@ -177,8 +178,8 @@ class ProviderPathsApi:
             record.ended = now()
 
     async def _flow(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send an answer with a status of success to the client as it arrives. Account for the call before
-        the last bytes are sent.
+        """Send a successful answer (status 200 to 299) to the client as it arrives. Account for the call
+        before the last bytes are sent.
         """
         kind = answer.headers.get("content-type", _ANY)
         if answer.status in _BODILESS:
@@ -202,10 +203,11 @@ class ProviderPathsApi:
         await client.end(hider.rest())
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send a provider's error to the client with the provider's status and body. Secrets of the account
-        with at least `_SHORTEST_SECRET` characters are hidden in the body, and a very long body is cut.
-        Raises RequestFailed instead for 401 and 403, unless the client sent its own credential: the client
-        cannot correct the gateway's credential. Also raises it for a status outside 400 to 599.
+        """Send a provider's error to the client with the provider's status and body. In the body, secrets of
+        the account with at least `_SHORTEST_SECRET` characters are hidden; a very long body is cut.
+
+        Raises RequestFailed instead, and sends nothing, for a status outside 400 to 599; and for 401 and 403
+        unless the client sent its own credential, because the client cannot correct another one.
         """
         passage, account = call.passage, call.passage.account
         if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
@@ -223,11 +225,11 @@ class ProviderPathsApi:
 
     def _headers(self, answer: Answer, call: _Call, *, whole: bool) -> list[tuple[bytes, bytes]]:
         """Return the headers for the client: the provider's headers that are passed on, headers that keep
-        browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. Among
-        others, headers of the connection, cookies, headers that only the gateway may set and headers with a
-        secret of the account are left out. In the headers in `_PLACES`, a URL of the provider's server
-        becomes a path of this gateway; such a header with another URL is left out. whole: True = the
-        provider's content-length is left out.
+        browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. For
+        example, these headers of the provider are not passed on: headers of the connection, cookies, headers
+        that only the gateway may set, and headers with a secret of the account. In the headers in `_PLACES`,
+        a URL of the provider's server becomes a path of this gateway; a header in `_PLACES` with another URL
+        is left out. whole: True = the provider's content-length is left out.
         """
         passage = call.passage
         before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"
@@ -254,8 +256,8 @@ class ProviderPathsApi:
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
-    """Return the provider's name from the request's path, and the rest of the path: percent-encoded, with the
-    slash before it. If the encoded path is not known, the decoded path is encoded again.
+    """Return the provider's name, decoded, and the path after the name: percent-encoded, with a slash at its
+    beginning. The path is as the client encoded it; if that is not known, the decoded path is encoded again.
     """
     decoded, raw = request.params["path"], request.raw.decode("latin-1")
     found = quote(decoded, safe="/:;")
@@ -293,8 +295,8 @@ def _target(passage: Passage | None, name: str, method: str, path: str, request:
 
 
 def _note(usage: StatedUsage, exchange: Exchange, record: AttemptRecord) -> None:
-    """Write what an answer has stated so far into the records: the usage, the units, and, if one of the two
-    is stated, the model.
+    """Write what an answer has stated so far into the records: the usage, the units, and the model. The model
+    is written only if usage or units are stated, too.
     """
     stated = usage.stated()
     if stated.usage is not None:
@@ -312,8 +314,8 @@ def _settle(call: _Call, status: int) -> None:
 
 
 def _keys(account: Account) -> list[str]:
-    """Return the account's keys: the secrets that are in headers for credentials. Secrets in other headers
-    that an operator has configured are left out, because such values may occur in any answer.
+    """Return the account's keys: those of its secrets that are in headers for credentials. Other secrets, in
+    headers that an operator has configured, are not returned, because such values may occur in any answer.
     """
     values = [account.headers[name] for name in credential_headers() if name in account.headers]
     return [secret for secret in account.secrets if any(secret in value for value in values)]
@@ -335,8 +337,8 @@ def _is_sent(name: str) -> bool:
 
 
 def _of_connection(headers: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the headers that are valid for one connection only (RFC 9110, section 7.6.1).
-    headers: with lower-case names; its header `connection` can list more names.
+    """Return the lower-case names of the headers that are valid for one connection only (RFC 9110, section
+    7.6.1): `_HOP_BY_HOP`, and the names in the header `connection`. headers: with lower-case names.
     """
     listed = headers.get("connection", "").lower().split(",")
     return _HOP_BY_HOP.union(name.strip() for name in listed)

@@ -1,9 +1,9 @@
 """Realtime sessions of clients: OpenAI's Realtime API at `/v1/realtime`, and Gemini's Live API.
 
 A session is one exchange; each reply in it is accounted for separately (`engine.replies`). A client of
-OpenAI's API names the model in the URL. So until the provider has opened the session, errors are HTTP
-answers. A client of the Live API names the model in its first message, for which the WebSocket must be
-accepted. So later errors are close codes with a reason.
+OpenAI's API names the model in the URL: an error before the provider has opened the session is an HTTP
+answer. A client of the Live API names the model in its first message, so the WebSocket is accepted before
+that. An error that ends the session after the WebSocket was accepted is a close code with a reason.
 """
 
 from __future__ import annotations
@@ -72,11 +72,13 @@ client call the provider directly, past the keys and limits of the gateway.
 
 
 class RealtimeApi:
-    """Answers HTTP requests for realtime sessions that are not WebSocket handshakes; each gets an error."""
+    """Answers HTTP requests at the paths of realtime sessions that are not WebSocket handshakes. Each gets an
+    error.
+    """
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the endpoints of the paths of sessions, for requests that open no WebSocket, and of OpenAI's
-        other paths for realtime, which the gateway does not support.
+        """Yield the endpoints at which clients open sessions, and of OpenAI's other realtime paths, which the
+        gateway does not support (`_REST`). The handlers of all of them only raise errors.
         """
         for dialect, _ in faces():
             if dialect.live is not None and (dialect is DEFAULT or dialect.live is not DEFAULT.live):
@@ -100,9 +102,10 @@ class RealtimeApi:
 
 
 class Handshake(NamedTuple):
-    """A WebSocket handshake for a realtime session that has passed the checks. subprotocols: those that the
-    client offers. chosen: the one to accept, None = none. search: the query of the URL. caller: returns the
-    client with its present rights, or the fault if the client may not go on. link: the connection.
+    """A WebSocket handshake for a realtime session, after the client and its rights were checked.
+    subprotocols: those that the client offers. chosen: the subprotocol to accept, None = none. search: the
+    query of the URL. caller: returns the client with its present rights, or the fault if the client may not
+    go on. link: the connection.
     """
 
     endpoint: Endpoint
@@ -115,8 +118,8 @@ class Handshake(NamedTuple):
 
 
 def live_of(endpoint: Endpoint | None) -> Live | None:
-    """Return the protocol's description of realtime sessions (`Live`) if clients can open them at this
-    endpoint; None = they cannot.
+    """Return the `Live` of the endpoint's protocol, its description of realtime sessions; None = clients
+    cannot open sessions at this endpoint.
     """
     if endpoint is None or (live := endpoint.face.live) is None:
         return None
@@ -126,9 +129,9 @@ def live_of(endpoint: Endpoint | None) -> Live | None:
 async def serve_session(
     gateway: Core, handshake: Handshake, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
-    """Serve one session until it ends, then close the exchange and pass it to the observers. An error
-    (RequestFailed) is sent to the client. Raises CancelledError if the task is cancelled; if the connection
-    is not lost, the WebSocket is closed first.
+    """Serve one session until it ends, then close the exchange and pass it to the observers. A RequestFailed
+    is sent to the client as an error. If this task is cancelled, close the WebSocket, unless the connection
+    is lost, and raise CancelledError.
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
@@ -168,11 +171,14 @@ async def serve_session(
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> str | None:
-    """Return the model that the client names, or None if the query names none. If the protocol has no
-    `Live.model`, the model is the query's `model`, or else `deployment`; an `intent` in the query is stored
-    in `client.search`. Otherwise the model is in the first message: accept the WebSocket and wait for this
-    message. Raises RequestFailed: for an unknown field of the query, for an invalid message, if no message
-    comes within `_FIRST` seconds, and if the client closes the WebSocket before.
+    """Return the model that the client names.
+
+    If the protocol has no `Live.model`: the field `model` of the query, else `deployment`, else None. The
+    query's `intent` is stored in `client.search`. Raises RequestFailed for an unknown field of the query.
+
+    Otherwise: the model that the first message names. This function accepts the WebSocket and waits for the
+    message. Raises RequestFailed if the message is invalid, if it does not come within `_FIRST` seconds, or
+    if the client closes the WebSocket before.
     """
     if live.model is None:
         query = dict(parse_qsl(handshake.search, keep_blank_values=True))
@@ -224,11 +230,13 @@ class RealtimeClient:
 
     @property
     def gone(self) -> bool:
-        """Whether the connection was lost before the client or the gateway closed the WebSocket."""
+        """Whether the connection was lost before the client or the gateway had closed the WebSocket."""
         return self._link.lost and self.left is None and not self._ended
 
     async def accept(self, headers: Headers) -> None:
-        """Accept the WebSocket, unless it was accepted before. headers: for the answer to the handshake."""
+        """Accept the WebSocket; do nothing if it was accepted before. headers: for the answer to the
+        handshake.
+        """
         if not self._accepted:
             self._accepted = True
             chosen = self._handshake.chosen
@@ -263,8 +271,8 @@ class RealtimeClient:
         await self.say(data.decode("utf-8", "replace"))
 
     async def end(self, data: bytes = b"") -> None:
-        """Send a last message (b"" = none), and close the WebSocket: with the code that `closes` has set,
-        else with a code for the exchange's fault. Do nothing if the WebSocket is closed already or its
+        """Send a last message (b"" = none), and close the WebSocket. The close code and reason are those of
+        `closes`, else those for the exchange's fault. Do nothing if the WebSocket is closed already or the
         connection is lost.
         """
         if self._ended or self.left is not None or self._link.lost:
@@ -279,8 +287,8 @@ class RealtimeClient:
             self._link.drop()
 
     async def receive(self) -> Message | None:
-        """Wait for the client's next message and return it; None = the client has closed the WebSocket or has
-        disconnected. In that case `left` is set to the close code and the reason.
+        """Wait for the client's next message and return it. None = the client has closed the WebSocket or has
+        disconnected; then `left` is set to the close code and the reason.
         """
         if self._taken and self._link.answered is not None:
             self._link.answered()
@@ -295,7 +303,7 @@ class RealtimeClient:
         return message
 
     async def say(self, message: Message) -> None:
-        """Send a message: bytes as a binary message, str as a text message. Waits while the client reads
+        """Send a message: bytes as a binary message, str as a text message. This waits while the client reads
         slowly.
         """
         if isinstance(message, bytes):
@@ -308,11 +316,11 @@ class RealtimeClient:
         self._closes = code, reason
 
     def caller(self) -> Caller | ir.Fault:
-        """Return the client with its present rights, or the fault if its key may not be used any more."""
+        """Return the client with its present rights, or the fault if the client may not go on."""
         return self._handshake.caller()
 
     def on_drain(self, drain: Callable[[], None]) -> None:
-        """Have `drain` called when the server stops."""
+        """Set the function that is called when the server stops."""
         self._link.drain = drain
 
 
@@ -329,8 +337,8 @@ def _passed(handshake: Handshake) -> dict[str, str]:
 
 
 def _closing(fault: ir.Fault | None) -> tuple[int, str]:
-    """Return the close code and the reason (at most 123 bytes) for a session that ends with this fault (None
-    = without one).
+    """Return the close code and the reason (at most 123 bytes) for a session that ends with this fault.
+    fault: None = the session ends without an error.
     """
     if fault is None:
         return 1000, ""

@@ -1,5 +1,5 @@
-"""The errors for HTTP requests that are refused before a handler is called, and those limits behind these
-errors that are not settings.
+"""The errors for HTTP requests that are refused before a handler is called. Also those limits for such
+requests that are not settings.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ class Refused(Exception):
 
 
 def headers_too_large(message: str) -> ir.Fault:
-    """Return the error (431) for headers or trailers that are larger than a limit. message: the text for the
-    client, which names the limit.
-    """
+    """Return the error (431) for headers or trailers over a limit. message: the text for the client."""
     return ir.Fault("too_large", message, "headers_too_large", status=431)
 
 

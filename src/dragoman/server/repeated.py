@@ -1,10 +1,9 @@
-"""Describes the head of a request, so that the same head is recognised when the client sends it again on the
-same connection (decision 30).
+"""Describes the head of a request, so that the head is recognised when the client sends it again on the same
+connection (docs/decisions/0030).
 
-A head is described only if one read brought the complete head, and after the head nothing except the
-beginning of the request's body. So the first empty line of the read is the end of the head, and all bytes
-after it belong to the body. The content-length in the head is the length that the parser has used, because
-the parser refuses a request with a content-length and chunks.
+A head is described only if one read brought the complete head, and after it nothing except bytes of this
+request's body. So the first empty line of the read is the end of the head. The parser refuses a request with
+both a content-length and chunks, so the content-length in the head is the length that the parser has used.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _LONGEST: Final = 16_384
 
 
 class Repeatable(NamedTuple):
-    """The description of a head that has arrived. head: the parsed head. before, after: the bytes of the head
-    before and after the digits of content-length. digits: these digits.
+    """The description of a head that has arrived. head: the parsed head. digits: the digits of
+    content-length. before, after: the bytes of the head before and after these digits.
     """
 
     head: Head
@@ -33,7 +32,7 @@ class Repeatable(NamedTuple):
 
 
 def repeatable(data: bytes, cycle: Cycle) -> Repeatable | None:
-    """Return the description of a request's head. None = a repetition of this head cannot be recognised, for
+    """Return the description of a request's head. None = a repetition of this head is not recognised, for
     example because the head has no content-length. data: the bytes of the one read that brought the head.
     cycle: the request.
     """

@@ -84,9 +84,9 @@ class ResponsesApi:
         )
 
     async def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Answer `POST /responses`. If the body has `background: true`, start a background response and send
-        it as it is now, or its events with `stream: true`; if it is refused, send the error. Otherwise let
-        the engine answer. Raises RequestFailed.
+        """Answer `POST /responses`. Without `background: true` in the body, let the engine answer. With it,
+        start a background response and send it as it is now; or, if the body has `stream: true`, send its
+        events. If the background response is refused at its start, send that error. Raises RequestFailed.
         """
         head = _background(request.body)
         if head is None:
@@ -109,8 +109,10 @@ class ResponsesApi:
             await client.answer(200, (), written(begun))
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a stored response as it is now; or, with `stream=true` in the query, the events of a
-        background response after the number in `starting_after` (default: all events). Raises RequestFailed.
+        """Send a stored response as it is now. With `stream=true` in the query, send instead the events of
+        the background response, from the first with a number above `starting_after` (default: all events).
+        Raises RequestFailed: 404 for an unknown response, 400 for a stream of a response that was not made in
+        the background.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
@@ -127,9 +129,10 @@ class ResponsesApi:
     async def _follow(
         self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Stream the events of a background response to the client, from the first event with a number above
+        """Stream the events of a background response to the client: from the first event with a number above
         `after` (-1 = all) to the last event of the response. Events that do not exist yet are waited for. If
-        this fails, an event of the type `error` is sent last. The stream ends with `[DONE]` in both cases.
+        the events can no longer be read, the last event has the type `error`. `[DONE]` is sent at the end in
+        both cases.
         """
         tenant = request.caller.name
         self._chat.streams(DIALECT, client)
@@ -149,24 +152,24 @@ class ResponsesApi:
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a stored response. If this process runs it in the background, stop it. Raises RequestFailed
-        (404, 503).
+        """Delete a stored response. If it runs in the background of this process, stop it. Raises
+        RequestFailed (404, 503).
         """
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
     async def cancel(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Cancel a background response if it is still running, and send the response as it is afterwards.
-        Raises RequestFailed.
+        """Cancel a background response if it has not ended, and send the response as it is stored then.
+        Raises RequestFailed: 404, 503; 400 for a response that was not made in the background.
         """
         record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of a response's complete input: the items of the responses that it continues (with
-        their answers), then the items of its own request. The newest items come first, unless the query has
-        `order=asc`. Raises RequestFailed.
+        """Send one page of the complete input of a stored response: the items of the responses that it
+        continues (inputs and answers), and the items of its own request. The newest items come first, unless
+        the query has `order=asc`. Raises RequestFailed (404, 400, 503).
         """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
@@ -182,8 +185,8 @@ class ResponsesApi:
         await self._gateway.engine.handle(exchange, counting, client)
 
     def _asking(self, request: HttpRequest, body: Mapping[str, Any]) -> Inbound:
-        """Return the input for the engine from a request with this decoded body. The response will be neither
-        stored nor streamed, and will not run in the background.
+        """Return the input for the engine from a request. body: the decoded body of the request; in the
+        input, `store` and `stream` are false, and `background` is removed.
         """
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
@@ -191,7 +194,8 @@ class ResponsesApi:
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a shortened conversation: the user's latest messages, and the model's summary of the complete
-        conversation. If the model's answer is an error, send this error. Raises RequestFailed.
+        conversation. If the model's answer is an error, send this error. Raises RequestFailed (400, 413) for
+        an invalid body, if `model` is missing, or if the request names a session.
         """
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
@@ -220,7 +224,7 @@ class ResponsesApi:
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Store a new conversation with the items in the body, and send the conversation without its items.
-        Raises RequestFailed.
+        Raises RequestFailed, also if this gateway stores nothing.
         """
         keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
@@ -248,7 +252,7 @@ class ResponsesApi:
 
     async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace a conversation's metadata, and send the conversation without its items. Raises
-        RequestFailed.
+        RequestFailed: 404 for an unknown conversation, 400 if `metadata` is missing or invalid.
         """
         body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:
@@ -297,7 +301,7 @@ class ResponsesApi:
 
     async def remove_item(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Remove an item from a conversation, and send the conversation without its items. Raises
-        RequestFailed.
+        RequestFailed (404, 503).
         """
         found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove
@@ -306,9 +310,9 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """Return the items in a body in the form in which they are stored; () = the body has no items. A
-        reference to a stored item is replaced by that item. Raises RequestFailed for an invalid item, an
-        unknown reference, or more than 20 items.
+        """Return the items in the body's `items`, in the form in which they are stored; () = the body has no
+        `items`. A reference to a stored item is replaced by that item. Raises RequestFailed for an invalid
+        item, an unknown reference, or more than 20 items.
         """
         given = body.get("items")
         if given is None:
@@ -334,8 +338,8 @@ class ResponsesApi:
 
 
 class _Answered:
-    """Receives one complete answer of the engine, which the gateway then changes for the real client.
-    Implements `engine.client.Client`.
+    """Receives one complete answer of the engine, from which the gateway makes the answer for the real
+    client. Implements `engine.client.Client`.
     """
 
     begun = False
@@ -363,8 +367,8 @@ class _Answered:
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """Return the fields of a body that asks for a background response, as undecoded JSON; None = the body
-    does not ask for one, or is invalid.
+    """Return the fields of `body`, as undecoded JSON, if it has `background: true`; else None. Also None for
+    a body that is not a JSON object.
     """
     if b'"background"' not in body:
         return None
@@ -376,7 +380,9 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
 
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
-    """Return the page of `items` (oldest first) that the query asks for, as JSON. Raises RequestFailed."""
+    """Return one page of `items`, as JSON. items: all items, oldest first. query: asks for the page, by
+    `limit`, `order` and `after`. Raises RequestFailed (400) for an invalid value.
+    """
     limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
     if after is not None and not any(item.id == after for item in ordered):  # stops behind the item

@@ -2,11 +2,12 @@
 none does.
 
 "Worker" stands here for each worker and for the keeper. A reload is called a round. The parent loads the new
-configuration and asks each worker to prepare it. When all workers have prepared it, the parent chooses the
-new configuration, and each worker begins to use it. If a worker cannot prepare it, or takes too long, all
-processes keep the old configuration. A worker that does not begin to use it in time must be ended. A worker
-that is started later is a fork of the parent, so it begins with the configuration that the parent has chosen.
-One round runs at a time; a request for a reload during a round makes another round follow.
+configuration and asks each worker to prepare it. When all workers have prepared it, the parent adopts the new
+configuration, and each worker begins to use it. If a worker cannot prepare it, or takes too long, all
+processes keep the old configuration. A worker that has prepared the configuration but does not begin to use
+it in time must be ended. A worker that is started later is a fork of the parent, so it begins with the
+configuration that the parent has adopted. One round runs at a time; a request for a reload during a round
+makes another round follow.
 
 `Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
 sends messages by a function.
@@ -39,20 +40,20 @@ Asker: TypeAlias = tuple[int, Any]
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
-    """Return problems in a form that a message can contain: at most the first `_MOST` problems, each with at
-    most the first `_LONGEST` characters of its text.
+    """Return problems as lists, so that a message can contain them: at most the first `_MOST` problems, each
+    with at most the first `_LONGEST` characters of its text.
     """
     return [list(one._replace(message=one.message[:_LONGEST])) for one in problems[:_MOST]]
 
 
 class Rounds:
-    """The reloads of one parent process, one after another. Each is a round.
+    """The reloads of one parent process, one after another. Each reload is a round.
 
-    loaded: the configuration in use, with which a new worker begins, too. mark: the hash of this
-    configuration. send: sends a message to the worker with this number. running: returns the numbers of the
-    running workers. told: called with the outcome of each round, except for quiet rounds without news (see
-    `begin`). lost: called with the number of a worker that has not begun to use the new configuration in
-    time; must end this worker. name: returns a worker's name for messages, from its number.
+    loaded: the configuration in use; a new worker begins with it. mark: the hash of this configuration. send:
+    sends a message to the worker with this number. running: returns the numbers of the running workers. told:
+    called with the outcome of each round, except for quiet rounds without news (see `begin`). lost: called
+    with the number of a worker that has not begun to use the new configuration in time; must end this worker.
+    name: returns a worker's name for messages, from its number.
     """
 
     def __init__(
@@ -89,9 +90,9 @@ class Rounds:
         self._again = self._quiet = False
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
-        """Begin a round. If a round is running, another round will follow it instead. asker: gets the outcome
-        of the round that this call begins or makes follow; None = nobody asks. quiet: `told` is called only
-        if the outcome has news; has no effect while a round is running.
+        """Begin a round; if a round is running, another round will follow it instead. asker: gets the outcome
+        of the round that this call causes; None = nobody asks. quiet: True = `told` is not called if the
+        outcome has no news. A round that follows a running one is never quiet.
         """
         if self.phase != "rest":
             self._again = True
@@ -116,7 +117,7 @@ class Rounds:
 
     def heard(self, number: int, message: Message, now: float) -> None:
         """Handle a message from the worker with this number: a request for a reload, or an answer in the
-        running round. Answers that belong to an earlier round are ignored.
+        running round. An answer that belongs to an earlier round is ignored.
         """
         if "ask" in message:
             self.begin(now, (number, message["ask"]))
@@ -130,9 +131,8 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """Expect nothing more from the worker with this number, because it has ended: a running round does
-        not wait for its answer. The process that replaces it begins with the configuration that the parent
-        has chosen by then.
+        """Record that the worker with this number has ended: a running round does not wait for it. The
+        process that replaces it begins with the configuration that the parent has adopted by then.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]
@@ -140,8 +140,8 @@ class Rounds:
             self._answered(number, now)
 
     def tick(self, now: float) -> None:
-        """End the present half of the round if its time is over. If workers have not prepared the
-        configuration, the round fails. If workers have not begun to use it, `lost` is called for each of
+        """If the time of the present half of the round is over, end this half. If workers have not prepared
+        the configuration, the round fails. If workers have not begun to use it, `lost` is called for each of
         them, and the round ends.
         """
         if now < self.due:
@@ -168,7 +168,7 @@ class Rounds:
 
     def _ask_all(self, what: Literal["prepare", "use"], now: float) -> None:
         """Begin one half of the round: ask all running workers to prepare the new configuration, or to use
-        it.
+        it. If no worker is running, this half is over at once.
         """
         self.phase = "preparing" if what == "prepare" else "using"
         self.due = now + LIMIT
@@ -179,8 +179,8 @@ class Rounds:
             self._answered(0, now)
 
     def _refuse(self, problems: Iterable[Problem], now: float) -> None:
-        """End the round without a change: tell all workers to drop the new configuration and why, and report
-        the problems.
+        """End the round without a change: tell all running workers the problems, so that they drop the new
+        configuration, and report the problems as the outcome.
         """
         self._outcome = Outcome(hash=self._mark, problems=tuple(problems))
         shown = brief(self._outcome.problems)

@@ -1,6 +1,5 @@
 """Functions for requests that are passed on to a provider without being decoded. They choose the credential,
-replace the header Idempotency-Key, pass the body on piece by piece, and refuse a form that has a certain
-field.
+replace the header Idempotency-Key, pass the body on piece by piece, and refuse a form with a certain field.
 """
 
 from __future__ import annotations
@@ -25,9 +24,10 @@ from dragoman.upstreams.passage import Passage
 def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Passage:
     """Return the passage with the credential for this client: the key that the client's tenant has brought
     for the provider; else the credential that the client has sent, if the provider is configured for clients'
-    credentials; else the gateway's. Raises RequestFailed if the client's credential is needed and missing, if
-    the tenant's key cannot be decrypted, if an operator has disabled the provider, or if the gateway's key is
-    needed and cannot be used because an operator has disabled it.
+    credentials; else the gateway's.
+
+    Raises RequestFailed if an operator has disabled the provider, or the gateway's key that is needed; if the
+    tenant's key cannot be decrypted; or if the provider needs the client's credential and it is missing.
     """
     if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
         return own
@@ -39,9 +39,9 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
 
 
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
-    """Return the headers for a provider. The client's Idempotency-Key is replaced by a value that depends on
-    the client, too, so that two clients with the same value do not collide at the provider. If the client has
-    no key of this gateway, its value stays as it is. sent: the headers, by lower-case name.
+    """Return the headers for a provider, with another Idempotency-Key: its value depends on the client and on
+    the client's value, so that two clients with the same value do not collide at the provider. If the client
+    has no key of this gateway, the value does not change. sent: the headers, by lower-case name.
     """
     stated = sent.get(_ONCE)
     return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}
@@ -51,10 +51,12 @@ _ONCE: Final = "idempotency-key"
 
 
 class ClientBody:
-    """The body of a request to a provider. whole: bytes to send instead of the client's body; None = the
-    client's body is sent as it comes in. flow: the body for `Passage.send`; b"" = the client's body is empty;
-    None = no body, because the endpoint takes none. failure: the RequestFailed or ClientGone because of which
-    the client's body could not be read to its end; None = there was none.
+    """The body of a request to a provider.
+
+    whole: bytes to send in place of the client's body; None = the client's body is sent as it comes in. flow:
+    the body for `Passage.send`; b"" = the client's body is empty; None = no body is sent, because the
+    endpoint takes none. failure: the RequestFailed or ClientGone that ended the reading of the client's body;
+    None = there was none.
     """
 
     def __init__(self, request: HttpRequest, whole: bytes | None = None) -> None:
@@ -85,10 +87,10 @@ begin in them.
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield the pieces of a form unchanged. Raises RequestFailed (400) at the first piece with a line
-    `content-disposition` whose parameter `name` contains `name`, also inside a longer name: a form may not
-    have this field, because the ids in forms are not translated. The name of a file may contain it. Pieces
-    before may have been yielded already.
+    """Yield the pieces of a form unchanged. Raises RequestFailed (400) if a line `content-disposition` has a
+    parameter `name` whose value contains `name`, also inside a longer word: a form may not have this field,
+    because the ids in forms are not translated. Such a line in the content of a file counts, too. Earlier
+    pieces may have been yielded already.
     """
     field = re.compile(
         rb"content-disposition[^\r\n]{0,500}[\s;]name\*?\s*=[^\r\n;]{0,500}" + re.escape(name.encode()),

@@ -4,7 +4,7 @@ At the first stop signal, running requests may finish, for at most the configure
 first stays open for a while, so that load balancers notice the stop. The second signal ends everything at
 once. The configuration is loaded again at SIGHUP, and whenever `config.watch` says so: for example after a
 change of its files or of the entries in the database. If there are several workers, the parent process gets
-the signals and watches the files, and sends each worker orders.
+the signals and watches the files, and sends orders to each worker.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ for it.
 
 
 class CannotListen(DragomanError):
-    """Raised if the gateway cannot listen on an address: for example, it is in use, it does not belong to
-    this machine, or this user may not use it.
+    """Raised if the gateway cannot listen on an address. For example, the address is in use, or this user may
+    not use it.
     """
 
 
@@ -64,7 +64,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which also drains, ends or reloads the gateway at signals or at the parent's orders.
-    ready, orders, draining, doors: as in `serve`.
+    ready, orders, draining: as in `serve`. doors: opens the further ways in for operators.
     """
 
     def __init__(
@@ -131,9 +131,7 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """Start a reload of the configuration, because SIGHUP came. The process does not end, although a
-        closed terminal sends SIGHUP as well.
-        """
+        """Handle SIGHUP: start a reload of the configuration. The process does not end."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reload_soon)
 
@@ -142,7 +140,8 @@ class _Server(uvicorn.Server):
 
     def _leave(self, delay: float) -> None:
         """Close the port after `delay` seconds; the server then stops when the running requests have ended.
-        If `force_exit` is set, stop at once instead. Calls `draining` if requests run or the port stays open.
+        If requests run, or if `delay` is not 0, call `draining` first. If `force_exit` is set, stop at once
+        instead.
         """
         if self.force_exit:
             self._gateway.hurry()
@@ -160,8 +159,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def _obey(self, orders: socket.socket) -> None:
-        """Read and carry out the orders and messages that the parent has sent. If the parent has ended, do
-        the same as for the order CLOSE.
+        """Read the orders and messages that the parent has sent, and carry them out. If the parent has ended,
+        do the same as for the order CLOSE.
         """
         said = receive(orders)
         stops = set() if said else {CLOSE}
@@ -182,7 +181,7 @@ class _Server(uvicorn.Server):
 
 
 async def watch(gateway: Core) -> None:
-    """Run until cancelled: load the gateway's configuration again whenever `config.watch` says so. It says so
+    """Load the gateway's configuration again whenever `config.watch` says so; run until cancelled. It says so
     if the files have changed (unless `reload.watch` is off), if the entries in the database have changed, and
     if the time `reload.poll` has passed.
     """
@@ -212,7 +211,7 @@ def serve(
     ready: called once, when requests can be answered. doors: further ways in for operators. orders: a
     worker's socket to the parent, which sends DRAIN, CLOSE or END, and messages about reloads; the end of the
     socket counts as CLOSE. None = this is the only process, and signals stop or reload it. draining: called
-    when a stop begins while requests run or the port stays open; its arguments are the number of running
+    when a stop begins, if requests run or the port stays open; its arguments are the number of running
     requests, and the seconds for which the port stays open.
     """
     app = App(gateway)

@@ -1,6 +1,6 @@
 """The endpoints /admin/sessions, by which operators see and delete the sessions of all clients.
 
-Clients choose the ids of their sessions, so sessions of two clients may have the same id; `?client=NAME` then
+Clients choose the ids of their sessions, so sessions of two clients may have the same id; then `?client=NAME`
 chooses the client.
 """
 
@@ -34,8 +34,8 @@ class SessionsApi:
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of all clients' sessions, or of one client's (`?client=NAME`): at most
-        `sessions.max_count`, the latest used first.
+        """Send the list of all clients' sessions, or with `?client=NAME` of one client's. The list has at
+        most `sessions.max_count` sessions, the latest used first.
         """
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
@@ -59,8 +59,8 @@ class SessionsApi:
         return found[0]
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one session with the messages of its turns, in the gateway's own form. Raises RequestFailed
-        (404, 400).
+        """Send one session with the messages of its turns, in the gateway's own form. Raises RequestFailed:
+        404 if there is no such session, 400 if several clients have one with this id.
         """
         session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))

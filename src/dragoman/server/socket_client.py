@@ -2,7 +2,7 @@
 
 The engine gives a stream as lines, each with one JSON value (framing "ndjson"). A write waits while the
 client reads slowly. The message of an error contains the error's headers; the headers of other answers are
-dropped.
+not sent.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from dragoman.server.link import Link, Say, Send
 class SocketClient:
     """Sends the answer of one exchange over a WebSocket. Implements `engine.client.Client`.
 
-    say: sends messages. link: the connection; its `drop` is called if the client has disconnected. kind: JSON
-    fields that mark a message as an error in the client's protocol, such as `"type":"error",`. prefix: JSON
-    fields with which every message begins, such as `"stream_id":"a",`. b"" for either = there are none.
+    say: sends messages. link: the connection; its `drop` is called if a message cannot be sent because the
+    client has disconnected. kind: JSON fields that mark a message as an error in the client's protocol, such
+    as `"type":"error",`; b"" = none. prefix: JSON fields with which every message begins, such as
+    `"stream_id":"a",`; b"" = none.
     """
 
     __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")
@@ -39,8 +40,8 @@ class SocketClient:
         return self._link.lost
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a complete answer as one message. body: a JSON object. If the status is 400 or above, the
-        object gets further fields: those of `kind`, the status and the headers.
+        """Send a complete answer as one message. body: a JSON object with at least one field. If the status
+        is 400 or above, the fields of `kind`, the status and the headers are added to the object.
         """
         self._exchange.status = status
         if status >= 400:
@@ -57,7 +58,7 @@ class SocketClient:
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Send a part of a stream. data: complete lines; each line that is not empty becomes one message."""
+        """Send a part of a stream. data: complete lines; each line becomes one message, empty lines none."""
         if messages := [line for line in data.split(b"\n") if line]:
             await self._tell(messages)
 

@@ -1,8 +1,8 @@
 """Makes request bodies from the text messages of WebSocket clients, for each protocol that is served over
-WebSockets. Pure.
+WebSockets.
 
 Responses API (Open Responses 2026-04-24, WebSocket): a message is `{"type": "response.create", ...request
-body}`, with a `stream_id` if an OpenAI client runs several conversations on one socket.
+body}`. OpenAI's clients add a `stream_id` if they run several conversations on one socket.
 https://www.openresponses.org/specification#websocket, https://platform.openai.com/docs/guides/websocket-mode.
 Chat Completions API: no such protocol is published, so here a message is a request body, and each chunk of
 the answer is a message.
@@ -29,8 +29,8 @@ _BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 class SocketRequest(msgspec.Struct, frozen=True):
     """The request in a client's message. body: the request's body. prefix: the JSON fields with which each
-    message of the answer begins, b"" = none. fault: the error to send instead of an answer; None = the
-    message is valid.
+    message of the answer begins, such as `"stream_id":"a",`; b"" = none. fault: the error to send instead of
+    an answer; None = the message is valid.
     """
 
     body: bytes = b""
@@ -41,9 +41,9 @@ class SocketRequest(msgspec.Struct, frozen=True):
 class SocketFormat(msgspec.Struct, frozen=True):
     """How the messages of one protocol are read and written on a WebSocket.
 
-    read: returns the request in a message, or None if the message needs no answer; its second argument is the
-    most levels of nested JSON that are allowed. error: the JSON fields that mark an error message, besides
-    `status` and `error`; b"" = none.
+    read: returns the request in a message, or None if the message needs no answer. Its second argument is the
+    number of levels of nested JSON that are allowed. error: JSON fields that are put into an error message in
+    addition to its status, headers and `error`, such as `"type":"error",`; b"" = none.
     """
 
     read: Callable[[str, int], SocketRequest | None]
@@ -51,8 +51,8 @@ class SocketFormat(msgspec.Struct, frozen=True):
 
 
 def read_chat(message: str, _max_depth: int) -> SocketRequest:
-    """Return the request in a message of the Chat Completions API: the message is the body, which the engine
-    checks.
+    """Return the request in a message of the Chat Completions API: the message itself is the body. The engine
+    checks it.
     """
     return SocketRequest(message.encode())
 

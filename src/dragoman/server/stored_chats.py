@@ -58,7 +58,9 @@ class StoredChatsApi:
         return below(DEFAULT, paths.items())
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of stored completions, by default the oldest first. Raises RequestFailed."""
+        """Send one page of the client's stored completions, by default the oldest first. Raises RequestFailed
+        (400, 503).
+        """
         limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(
             limit=limit,
@@ -80,7 +82,9 @@ class StoredChatsApi:
         await answer_stored(request, client, written(await self._chat(request)))
 
     async def update(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Replace the metadata of a stored completion, and send the completion. Raises RequestFailed."""
+        """Replace the metadata of a stored completion, and send the completion. Raises RequestFailed: 404 for
+        an unknown completion, 400 if `metadata` is missing or invalid, 503.
+        """
         body = await object_of(self._gateway, request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -98,7 +102,9 @@ class StoredChatsApi:
         await client.answer(200, (), encode(told))
 
     async def messages(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the messages in the request of a stored completion. Raises RequestFailed."""
+        """Send one page of the messages in the request of a stored completion, by default the oldest first.
+        Raises RequestFailed (400, 404, 503).
+        """
         wanted = page_of(request.query, "asc")
         chat = await self._chat(request)
         size = len(chat.messages)
@@ -115,9 +121,9 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata that listed completions must have, from the query (`metadata[KEY]=VALUE`, a KEY of
-    1 to 64 characters). Other fields of the query are ignored. Raises RequestFailed (400) for more than 16
-    pairs.
+    """Return the metadata that listed completions must have, by key, from the query (`metadata[KEY]=VALUE`, a
+    KEY of 1 to 64 characters). Other fields of the query are ignored. Raises RequestFailed (400) for more
+    than 16 keys.
     """
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
@@ -126,9 +132,9 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
-    """Return one page of the messages of a completion, as JSON. wanted: from `page_of`. A page has at most
-    `PAGE_SIZE` bytes of messages; a larger message is alone on its page. Raises RequestFailed (400) if
-    `after` is unknown.
+    """Return one page of the messages of a completion, as JSON. wanted: from `page_of`. The messages of a
+    page have at most `PAGE_SIZE` bytes together; a message that is larger is alone on its page. Raises
+    RequestFailed (400) if `after` names no message of the completion.
     """
     limit, newest, after = wanted
     shown = [(f"{chat.id}-{place}", one) for place, one in enumerate(_decode(chat.messages))]
@@ -151,8 +157,9 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored message in the form for clients. `content` is a text or None. `content_parts` is the
-    stored content if that was a list of parts, else None.
+    """Return a stored message in the form for clients. If its content is a list of parts, `content_parts` is
+    this list, and `content` is the text of the parts (None if they have no text). Otherwise `content` is the
+    stored content, and `content_parts` is None. `name` is None if it is missing.
     """
     content = message.get("content")
     if not isinstance(content, list):

@@ -1,5 +1,5 @@
 """Functions for the endpoints of stored objects: they read the query and the body of a request, send an
-answer, and make errors.
+answer, or make an error.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _MOST_METADATA: Final = 16
 
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
-    """Return the page that a query asks for: the most items, whether the newest come first, and the id of the
-    item after which the page begins (None = the page begins with the first item). order: "asc" or "desc", is
-    used if the query states no order. Raises RequestFailed (400) for an invalid `limit` or `order`.
+    """Return the page that a query asks for: how many items it has at most (default 20, at most 100), whether
+    the newest items come first, and the id of the item after which it begins (None = at the first item).
+    order: "asc" or "desc", used if the query has no `order`. Raises RequestFailed (400) for an invalid
+    `limit` or `order`; `after` is not checked.
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -48,8 +49,8 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """Return the JSON object in a request's body, decoded; {} = the body is empty. Raises RequestFailed (400,
-    413).
+    """Return the JSON object in a request's body, decoded; {} = the body is empty. Raises RequestFailed: 400
+    for invalid JSON or another JSON value, 413 for too many values.
     """
     settings = gateway.config.server
 
@@ -65,7 +66,7 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 async def answer_stored(request: HttpRequest, client: HttpClient, body: bytes) -> None:
-    """Charge the bytes of `body` to the request's memory, then send `body` (JSON) with status 200. Raises
+    """Send `body` (JSON) with status 200. Before that, count its bytes as memory of the request. Raises
     RequestFailed if there is not enough memory.
     """
     request.room.take(len(body))
@@ -73,8 +74,9 @@ async def answer_stored(request: HttpRequest, client: HttpClient, body: bytes) -
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return the `metadata` of a body; {} = it has none, or null. Raises RequestFailed (400) unless it is an
-    object with at most 16 fields: names of at most 64 characters, strings of at most 512.
+    """Return the field `metadata` of a body; {} = the field is missing or null. Raises RequestFailed (400)
+    unless it is an object with at most 16 fields, whose names have at most 64 characters, and whose values
+    are strings of at most 512 characters.
     """
     stated = body.get("metadata")
     if stated is None:
@@ -91,9 +93,7 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def invalid(param: str, expected: str) -> ir.Fault:
-    """Return the error (400) for a field with an invalid value. expected: a text that says which values are
-    valid.
-    """
+    """Return the error (400) for a field with an invalid value. expected: says which values are valid."""
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
 

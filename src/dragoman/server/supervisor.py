@@ -1,10 +1,10 @@
 """The parent process of several workers. It holds the listening socket, and it starts, replaces and stops the
-workers and the keeper: the process that does the work that must be done once on a machine.
+workers and the keeper. The keeper is the process for the work that must be done once on a machine.
 
 Each child is a fork of the parent, made after everything is loaded. So the parent must never run an event
 loop or a thread, nor open anything that a fork must not share. A socket pair connects the parent with each
 child. Over it the child reports once that it is ready, and the parent sends orders (`server.orders`); if it
-closes, the child knows that the parent has died. The parent handles all signals. It also notices changes of
+closes, the child knows that the parent has ended. The parent handles all signals. It also notices changes of
 the configuration (`config.watch`), and then makes all processes reload (`server.rounds`). Another socket pair
 connects each worker with the keeper. The parent keeps both ends of this pair open, so that a replacement of
 the worker or the keeper gets its end. A program that all processes use, such as the embedded Valkey, runs
@@ -57,17 +57,17 @@ _GRACE = 10.0
 
 class NotStarted(DragomanError):
     """Raised if a worker or the keeper ends with an exit code above 0 before it is ready, while the gateway
-    is still starting.
+    is starting.
     """
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What the parent gives to a worker. number: from 1 to `count`; a replacement has the number of the
+    """What the parent gives to a worker. number: from 1 to `count`; a replacement gets the number of the
     worker that it replaces. count: how many workers there are. orders: the socket over which the parent sends
     orders. board: the shared memory with the counters of all workers. line: the socket to the keeper, None =
-    there is no keeper. loaded: the configuration in force; None = the configuration that the program loaded
-    at its start.
+    there is no keeper. loaded: the configuration in use; None = the configuration that the program loaded at
+    its start.
     """
 
     number: int
@@ -107,16 +107,16 @@ def _report(orders: socket.socket, message: bytes) -> None:
 
 @dataclass
 class _Place:
-    """A place for one child process: it has the running process, or the time when the next process starts
-    (`due`).
+    """A place for one child process: either the process is running, or the next process starts at the time
+    `due`.
 
     name: for the log. number: the slot of the process on the shared board; 0 = it has none. live: called in
     the child with its socket to the parent; runs the complete life of the process. pid: 0 = no process runs.
-    line: the parent's end of the socket pair, None = closed. said: the bytes of the first line that have
-    arrived; this line reports that the process is ready. ready: whether the complete first line has arrived.
-    orders: reads the messages after that line. began: when the latest process was started. due: when the next
-    process may be started. Both times are in monotonic seconds. pause: the seconds between the end of the
-    latest process and `due`.
+    line: the parent's end of the socket pair, None = closed. said: the bytes that have arrived of the first
+    line; by this line the process reports that it is ready. ready: whether the complete first line has
+    arrived. orders: reads the messages after that line. began: when the latest process was started. due: when
+    the next process may be started. Both times are in monotonic seconds. pause: the seconds between the end
+    of the latest process and `due`.
     """
 
     name: str
@@ -136,9 +136,9 @@ class _Place:
             send(self.line, what)  # it may have just died, or hang and no longer read orders
 
     def hear(self, line: socket.socket) -> list[Message]:
-        """Read what the process has sent, and set `ready` if the process has reported that it is ready.
-        Return the messages after this report. If the process has closed the socket pair, close the parent's
-        end, too.
+        """Read what the process has sent, and return the messages about reloads. If the line that reports
+        that the process is ready has arrived, set `ready`. If the process has closed its end of the socket
+        pair, close the parent's end, too.
         """
         heard = receive(line)
         if not heard:
@@ -169,24 +169,24 @@ def supervise(
     """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
     At the first SIGTERM or SIGINT, the workers may finish their requests, for at most `drain` seconds; after
-    SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second signal ends the
+    SIGTERM the port stays open for a part of this time (`Core.drain_delay`). The second signal ends the
     workers at once. The keeper stops after the last worker, or at the second signal. SIGHUP, a worker's
     request, or `config.watch` (a change of the files or of the entries in the database, or the time
     `reload.poll`) starts a reload: all processes use the new configuration, or none does.
 
     listener: the socket on which the workers accept connections; the parent closes its copy at the first stop
     signal. work: runs the complete life of a worker; it is called in the worker's process, in which
-    `supervise` never returns. keep: the same for the keeper, None = there is no keeper. announce: called once
-    with the first worker's message, when all workers answer requests and the keeper has started. loaded: the
-    configuration with which the processes begin; None = there are no reloads. told: called with the outcome
-    of each reload, except if `config.watch` has started the reload and the outcome has no news. beside: runs
-    the complete life of a process that all others use, such as a database; None = there is no such process.
-    It starts first, gets no orders, and gets SIGTERM after the last of the others has ended; the argument of
-    `beside` is a socket that closes when the parent ends.
+    `supervise` never returns. keep: the same for the keeper, None = there is no keeper. announce: called
+    once, with the message of worker 1, when all workers answer requests and the keeper has started. loaded:
+    the configuration with which the processes begin; None = there are no reloads. told: called with the
+    outcome of each reload, except if `config.watch` has started the reload and the outcome has no news.
+    beside: runs the complete life of a process that all others use, such as a database; None = there is no
+    such process. It starts first, gets no orders, and gets SIGTERM after the last of the others has ended;
+    the argument of `beside` is a socket that closes when the parent ends.
 
     Must run in the main thread of a process without other threads. The log, `announce` and `told` must not
-    wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted, and KeyboardInterrupt
-    if a signal stopped the gateway before all workers answered.
+    wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted; and KeyboardInterrupt
+    if a signal stopped the gateway before `announce` was called.
     """
     parent = _Parent(listener, count, work, announce, drain=drain, keep=keep)
     if beside is not None:
@@ -235,7 +235,7 @@ class _Parent:
         self._kill_at = math.inf
 
     def reloads(self, loaded: Loaded, told: Callable[[Outcome], None]) -> None:
-        """Allow reloads: watch the files and the database of this configuration from now on. told: as in
+        """Allow reloads from now on, and watch the files and the database of this configuration. told: as in
         `supervise`.
         """
         self._watch = Watch(loaded, SYSTEM.monotonic())
@@ -273,8 +273,8 @@ class _Parent:
             raise KeyboardInterrupt
 
     def _listen(self, noted: socket.socket) -> None:
-        """Wait until a signal or a message of a process comes, or until the next time limit. Handle the
-        signals and messages that have come.
+        """Wait until a signal or a message of a process comes, but not longer than until the next time at
+        which something is due. Handle the signals and messages that have come.
         """
         lines = {place.line: place for place in self._places if place.line}
         times = [self._kill_at]
@@ -300,9 +300,9 @@ class _Parent:
                 self._rounds.heard(place.number, message, SYSTEM.monotonic())
 
     def _reload(self) -> None:
-        """If a reload is running and the time of its present half is over, end this half. If no reload is
-        running and `config.watch` says that the configuration must be loaded again, begin one. Do nothing
-        while the gateway stops.
+        """End the present half of a running reload if its time is over. If no reload is running and
+        `config.watch` says that the configuration must be loaded again, begin one. Do nothing while the
+        gateway stops.
         """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
         if rounds is None or watch is None or self._stopping:
@@ -320,8 +320,8 @@ class _Parent:
         self._places[number - 1].order(written(message))
 
     def _lose(self, number: int) -> None:
-        """Kill the process with this number, because it has not begun to use the new configuration. A new
-        process replaces it.
+        """Kill the worker or keeper with this number, if it is running, because it has not begun to use the
+        new configuration. A new process replaces it.
         """
         place = self._places[number - 1]
         if place.pid:
@@ -329,9 +329,9 @@ class _Parent:
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """Return the places in which a process may be started now; a process may be running there already.
-        Until the first worker is ready, this is only the first place. During the first half of a reload it is
-        no place, because it is not decided yet with which configuration new processes begin.
+        """Return the places whose process is started if none is running there: all places. Two exceptions:
+        while the gateway starts, only the first place until its worker is ready; during the first half of a
+        reload none, because it is not decided yet which configuration new processes get.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()
@@ -366,7 +366,7 @@ class _Parent:
 
     @property
     def _loaded(self) -> Loaded | None:
-        """The configuration in force; None = there are no reloads."""
+        """The configuration in use; None = there are no reloads."""
         return None if self._rounds is None else self._rounds.loaded
 
     def _as_worker(self, number: int, orders: socket.socket) -> None:
@@ -444,8 +444,9 @@ class _Parent:
 
     def _rest(self, place: _Place, why: str, most: float | None = None) -> None:
         """Set when the next process starts in this place, and log it. If the last process ran for `_YOUNG`
-        seconds or more, the next one starts at once. Otherwise it starts after a pause, which doubles each
-        time. why: for the log. most: the longest pause in seconds, None = `_PAUSE_MAX`.
+        seconds or more, the next one starts at once. Otherwise it starts after a pause: first `_PAUSE`
+        seconds, then each time twice as long, up to `most`. why: for the log. most: seconds, None =
+        `_PAUSE_MAX`.
         """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
@@ -456,9 +457,9 @@ class _Parent:
         log.warning("%s; another one starts in %g s", why, place.pause)
 
     def _stop(self, order: bytes) -> None:
-        """Stop the processes. The first call sends `order` to all workers; a later call sends END to all
-        workers and the keeper. Each call sets the time after which the processes are killed, and closes the
-        parent's copy of the listening socket.
+        """Stop the processes. The first call sends `order` to all workers; each later call sends END to all
+        workers and the keeper. Each call also sets when the processes that still run will be killed, and
+        closes the parent's copy of the listening socket.
         """
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places if self._stopping else self._workers:
@@ -506,8 +507,8 @@ def _how(code: int) -> str:
 
 @contextlib.contextmanager
 def _noted_signals() -> Generator[socket.socket]:
-    """A context manager that yields a socket: while it is entered, the numbers of received signals can be
-    read from the socket, one byte each.
+    """A context manager that yields a socket. Inside the context, the number of each signal of `_WATCHED`
+    that is received can be read from the socket, as one byte.
     """
     noted, noting = socket.socketpair()
     noting.setblocking(False)
@@ -524,6 +525,6 @@ def _noted_signals() -> Generator[socket.socket]:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """Do nothing. This is the handler of the signals: Python writes the number of a signal to the socket only
-    if the signal has a Python handler.
+    """Do nothing. This is the handler of the signals of `_WATCHED`: Python writes the number of a signal to
+    the socket only if the signal has a Python handler.
     """

@@ -36,12 +36,16 @@ def turn_of(
     *,
     body: bytes = b"",
 ) -> Turn | None:
-    """Return the object that adds earlier turns to this request, or stores its answer, or does both; None =
-    the request needs neither.
+    """Return the Turn of a request, which adds earlier turns to the request, or stores the answer, or does
+    both; None = the request needs neither.
+
+    A request of the Responses API, and a chat request that may have `store: true`, get a Turn. If the request
+    may belong to a session, that Turn is inside a SessionTurn. This is so if the header X-Session-Id is
+    there, or the gateway also finds sessions by the body; but not if X-Session-Affinity is there.
 
     connection: the answers that the request's WebSocket remembers, None = the request came over HTTP. body:
-    the request's body, which is needed only for chat. Raises RequestFailed (400) if the header X-Session-Id
-    is invalid.
+    the request's body; it is used only for chat. Raises RequestFailed (400) if the header X-Session-Id is
+    invalid.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

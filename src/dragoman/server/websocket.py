@@ -1,5 +1,5 @@
-"""WebSockets with one request after another; each request is an exchange of its own. Realtime sessions are
-admitted here, too.
+"""WebSockets with one request after another; each request is an exchange of its own. The handshakes of
+realtime sessions are checked here, too (the sessions are in `server.realtime`).
 
 A client that may not open a WebSocket gets an HTTP error instead. Messages are answered in order. While too
 many messages wait to be answered (see `_Inbox`), no more are read. A WebSocket ends after an hour, or when
@@ -77,8 +77,8 @@ class _Admitted(NamedTuple):
     """The client key in front of the handshake's path (`/key/KEY/v1/…`); None = there is none."""
 
     def caller_now(self, gateway: Core) -> Caller | ir.Fault:
-        """Return the client with its present rights, which may be fewer than at the handshake. Return a fault
-        instead if the client key of the handshake is no longer valid, if it now belongs to a client of
+        """Return the client with its present rights, which may differ from those at the handshake. Return a
+        fault instead if the key of the handshake is not valid any more, if it now belongs to a client with
         another name or to another stored key, or if the client may not call the endpoint any more.
         """
         caller = gateway.client_keys.authenticate(self.headers, self.key, self.first)
@@ -97,8 +97,9 @@ def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault | None:
-    """Return the error for a GET to a path with WebSockets that has the header Sec-WebSocket-Key, but whose
-    header Connection does not name Upgrade: a proxy has removed both. None for any other GET.
+    """Return the error for a GET of a WebSocket handshake from which a proxy has removed the headers Upgrade
+    and Connection; None for any other GET. Such a GET is to a path with WebSockets, has the header
+    Sec-WebSocket-Key, and its header Connection, if any, does not name Upgrade.
     """
     if "sec-websocket-key" not in headers or (_socket_format(endpoint) is None and live_of(endpoint) is None):
         return None
@@ -156,8 +157,8 @@ class Sockets:
         await serve_session(gateway, handshake, exchange, receive, send)
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake, and return it with its endpoint and client. None = the handshake is refused; the
-        client has got an error, and the exchange is closed.
+        """Check a handshake, and return what is known of it. None = the handshake was refused: the client has
+        got an error, and the exchange is closed.
         """
         gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")
@@ -206,8 +207,8 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Send an HTTP error instead of accepting the WebSocket; if the server cannot do this, close the
-        WebSocket. Then close the exchange and pass it to the observers.
+        """Answer a handshake with an HTTP error; if the server cannot do this, close the WebSocket. Then
+        close the exchange and pass it to the observers.
         """
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
@@ -276,7 +277,7 @@ class _Socket:
 
     async def _read(self, receive: Receive) -> None:
         """Put the client's messages into the inbox until the client disconnects. Then drop the link, which
-        cancels the running request.
+        cancels the handler and so the running request.
         """
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
@@ -351,8 +352,9 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. `put` adds a message, then waits as long as
-    there are `_AHEAD` messages or more, or more than `limit` characters (bytes of binary messages).
+    """The messages of one WebSocket that wait to be answered. `put` adds a message, then waits while there
+    are `_AHEAD` messages or more, or while the messages together have more than `limit` characters (text) or
+    bytes (binary).
     """
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
@@ -374,7 +376,9 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """Wait for a message, remove the oldest one, and return it. None = `end` was called."""
+        """Wait for a message, remove the oldest one, and return it. None = `end` was called, also if messages
+        wait.
+        """
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -392,8 +396,9 @@ class _Inbox:
 
 
 def _chosen(subprotocols: Sequence[str]) -> str | None:
-    """Return the subprotocol to accept: the first one that does not contain a key, else the first one; None =
-    the client offers none. A client that offers subprotocols fails if none is accepted.
+    """Return the subprotocol to accept: the first that does not contain a client key (`_KEY`); if all contain
+    one, the first; None = the client offers none. (A client that offers subprotocols fails if none is
+    accepted.)
     """
     return min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
 

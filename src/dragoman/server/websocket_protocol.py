@@ -1,10 +1,10 @@
 """uvicorn's WebSocket protocol over the library `websockets` (the part without I/O), with our changes.
 
-When the server stops, the handler finishes the running request. A lost connection cancels the running
-request. Several messages are sent in one write. Nothing is read from the client while the client does not
-read, or while the application takes no messages. A message has a limit for the number of its frames and for
-the time until it is complete. A message counts towards the memory that all request bodies share, until the
-message is answered.
+When the server stops, the handler finishes the running request. A lost connection cancels the handler.
+Several messages are sent in one write. Nothing is read from the client while the client does not read, or
+while the application takes no messages. A message has a limit for the number of its frames and for the time
+until it is complete. A message counts towards the memory that all request bodies share, until the message is
+answered.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _FRAGMENTS = 16_384
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """The protocol object of a WebSocket connection. before: the protocol object that the connection had for
-    HTTP.
+    """The protocol object of a WebSocket connection. before: the protocol object that the connection had
+    until then, for HTTP.
     """
 
     _link: SocketLink | None = None
@@ -64,8 +64,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._all_connections.hand_over(self._before, self)
 
     def data_received(self, data: bytes) -> None:
-        """Handle bytes from the client: first the head of the handshake, which must come completely in one
-        call; later frames. A handshake that is invalid or too large is refused.
+        """Handle bytes from the client: at the first call the complete head of the handshake, at later calls
+        frames. A handshake that is invalid or too large is refused.
         """
         if not self.handshake_initiated:
             super().data_received(data)
@@ -78,9 +78,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def _read(self) -> None:
-        """Parse the unread bytes as long as the application takes messages and the client reads. (If a client
-        sent pings and read nothing, our answers could otherwise fill the memory.) Then go on reading from the
-        connection, or stop reading.
+        """Parse the unread bytes while the application takes messages and the client reads. (If a client sent
+        pings and read nothing, our answers could otherwise fill the memory.) Afterwards go on reading from
+        the connection, or stop reading.
         """
         if self._reading:
             return
@@ -102,8 +102,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _take(self, size: int) -> bool:
-        """Take memory for `size` bytes of messages. False = there is not enough memory, and the WebSocket is
-        closed.
+        """Take memory for `size` bytes of messages, and return True. If there is not enough memory, close the
+        WebSocket and return False.
         """
         if not self._taken:
             self._began = SYSTEM.monotonic()
@@ -126,9 +126,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """Wait for the next event and return it: a message of the client, whose memory is held until it is
-        answered; or the end of the WebSocket, also if there is not enough memory for the message. Then go on
-        parsing the bytes that have come.
+        """Wait for the next event and return it: a message of the client, or the end of the WebSocket. The
+        memory of a message stays taken until the message is answered; if there is not enough memory, the
+        event is the end. Before returning a message, parse bytes that are still unread.
         """
         event = await super().receive()
         if event["type"] == "websocket.receive":
@@ -156,7 +156,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def pause_writing(self) -> None:
-        """Stop reading from the client, because it reads too slowly."""
+        """Stop reading from the client until it has read enough of what was sent."""
         super().pause_writing()
         self.peer.paused = True
         if not self.transport.is_closing():
@@ -175,8 +175,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """Abort the connection if a message has been incomplete for longer than the settings allow. now:
-        monotonic seconds.
+        """Abort the connection if a message has been incomplete for longer than `server.body_timeout` and
+        `server.min_rate` allow. now: monotonic seconds.
         """
         settings = self._all_connections.settings
         patience = float(settings.body_timeout)
@@ -227,8 +227,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._link = None  # breaks the reference cycle between link and protocol
 
     def shutdown(self) -> None:
-        """Let the handler finish the running request, because the server stops. If there is no handler that
-        can do this, close the WebSocket.
+        """Let the handler finish the running request, because the server stops. Close the WebSocket instead
+        if its handler cannot do this (`SocketLink.drain` is not set).
         """
         if self._link is None or self._link.drain is None or self.close_sent:
             super().shutdown()
@@ -238,7 +238,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 def framed(message: bytes) -> bytes:
     """Return a text message as one unmasked WebSocket frame (RFC 6455, section 5.2). Bytes that are not valid
-    UTF-8 are replaced.
+    UTF-8 are replaced by U+FFFD.
     """
     if not message.isascii():
         message = message.decode("utf-8", "replace").encode()  # clients disconnect if text is not UTF-8
