@@ -190,7 +190,7 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
     """Yield the paths of the settings that may state this limit. A limit with one word as its name is in
     `limits`. A limit with a name such as "key ci" is stated at that key, provider, model or deployment.
-    Nothing is yielded for limits of tenants, teams and users.
+    Nothing is yielded for limits of tenants, teams and users, and of keys without the setting `name`.
     """
     config = loaded.config
     if " " not in limit.name:
