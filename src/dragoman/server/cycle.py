@@ -213,8 +213,9 @@ class Cycle(Link):
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write the next piece of the body (see `Channel`); b"" = do nothing. Raises RuntimeError if the body
-        becomes longer than its content-length, and if the answer has not begun or has ended.
+        """Write the next piece of the body (see `Channel`); b"" = do nothing. For HEAD, the body is not sent.
+        Raises RuntimeError if the body becomes longer than its content-length (not for HEAD), and if the
+        answer has not begun or has ended.
         """
         if self.lost or not data:
             return None
@@ -233,8 +234,9 @@ class Cycle(Link):
         return None
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """Write the last piece of the body (see `Channel`). Raises RuntimeError if the body is not as long as
-        its content-length, and if the answer has not begun or has ended.
+        """Write the last piece of the body (see `Channel`). For HEAD, the body is not sent. Raises
+        RuntimeError if the body is not as long as its content-length (not for HEAD), and if the answer has
+        not begun or has ended.
         """
         if self.lost:
             return None

@@ -171,9 +171,10 @@ class PathTable:
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """Return the endpoint for a path, and the values of its placeholders by name. If no endpoint matches,
-        return an endpoint without methods if only one protocol has paths with this prefix (`Face.alone`), so
-        that the error has the protocol's form; otherwise None. None also for a path that is not below
-        `server.base_path`. path: decoded. root: where the application is mounted, "" = at the root.
+        but paths that begin like this one belong to one protocol alone (`Face.alone`), return an endpoint of
+        this protocol without methods, so that the error has the protocol's form. Otherwise the endpoint is
+        None, also for a path that is not below `server.base_path`. path: decoded. root: where the application
+        is mounted, "" = at the root.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}

@@ -4,7 +4,7 @@ socket, operators need no key.
 
 Any web page in a browser on this machine can send requests to the gateway. If keys are configured, such a
 request fails, because the page does not know a key. If no key is configured, such a request is recognised by
-the headers that browsers add. https://www.w3.org/TR/fetch-metadata/,
+the headers that browsers add, and is refused. https://www.w3.org/TR/fetch-metadata/,
 https://fetch.spec.whatwg.org/#origin-header
 """
 

@@ -272,8 +272,8 @@ class KeysApi:
 
     def _require(self, wish: KeyWish, now: float | None) -> None:
         """Raise RequestFailed (400) if the settings of a key are wrong, if they name something unknown, or if
-        the tenants of the key, its team and its user differ. now: Unix seconds; the key must expire later
-        than this. None = any time of expiry is accepted.
+        the tenants of the key, its team and its user differ; 501 without a database. now: Unix seconds; the
+        key must expire later than this. None = any time of expiry is accepted.
         """
         registry = self._registry
         registry.check(wish)

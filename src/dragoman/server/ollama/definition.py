@@ -58,7 +58,7 @@ class Definition(msgspec.Struct, frozen=True):
 
     def on(self, route: Route) -> Route:
         """Return the model's route with everything that this definition adds. Defaults of the definition
-        replace the route's defaults of the same name.
+        replace the route's defaults of the same name; None removes the route's default.
         """
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(

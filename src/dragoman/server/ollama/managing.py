@@ -1,9 +1,9 @@
 """Manages model names in Ollama's protocol; model files are not managed.
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the same as its
-source. A created name adds a system message, messages and parameters to its source. All protocols can use a
-new name. If its creator has a tenant, only clients of this tenant and administrators may use it. A client
-must also be allowed to use the source (`routing.route.Reserved`).
+source. A created name adds a system message, messages and parameters to its source. A new name can be used in
+all protocols. If its creator has a tenant, only clients of this tenant and administrators may use it. A
+client must also be allowed to use the source (`routing.route.Reserved`).
 
 Some clients cannot manage names: those that are limited to some models, and those without a key if the
 gateway has keys or accepts connections from other machines (`EVERYBODY`). All other clients can change the
