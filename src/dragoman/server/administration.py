@@ -1,7 +1,7 @@
 """Hints for clients that use the administration paths of other gateways. If this gateway does not have the
 path of a request, but `instead` knows the path, the 404 answer contains a hint: what to use here instead, or
-that there is nothing of the kind. `manages_keys` tells LiteLLM's paths for managing keys from paths that
-contain a client's key.
+that there is nothing of the kind. `manages_keys` recognises LiteLLM's own paths below `/key/`; any other path
+below `/key/` contains a client's key.
 
 Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, the admin APIs of
 Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
@@ -71,9 +71,9 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """Return a list with one row of the table: a pattern, and the hint `sentence` for the paths that match
-    the pattern. words: regular expressions. A path matches if it is `/` and one of them, perhaps with more
-    after a further slash, and perhaps with a version (`/v1`) before it.
+    """Return one row of `_TABLE`, as a list of one pair: a pattern, and the hint `sentence` for the paths
+    that match the pattern. words: regular expressions. A path matches if it is `/` and one of them, perhaps
+    with a version (`/v1`) before it, and perhaps with a slash and more text after it.
     """
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 

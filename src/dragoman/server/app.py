@@ -1,7 +1,7 @@
 """The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the handler.
 
 Errors have the form that the endpoint states, usually that of its protocol. If the server does not run the
-lifespan (the application is mounted in another one), the first request that is checked starts the gateway.
+lifespan (the application is mounted in another one), the gateway starts with its first request.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class App:
         )
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
-        """Answer one request, then log and count its exchange. The running task must be that of the link."""
+        """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`."""
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
         assert task is not None
@@ -234,9 +234,9 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Return the handler's awaitable if the head has passed all checks before (`Head.again`) and its
-        small JSON body has come in; else None, also after a change of the gateway's keys. May raise
-        RequestFailed.
+        """Return the handler's awaitable for a small JSON body that has come in after a head that was checked
+        before (`Head.again`). None = `_handle` must check the request, as after a change of the keys. May
+        raise RequestFailed.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -534,7 +534,7 @@ class App:
 
 
 def _administers(head: Head) -> bool:
-    """Whether the endpoint needs the scope `admin`. Its bodies may hold keys, so no trace stores them."""
+    """Whether the endpoint has the scope `admin`. Its bodies may hold keys, so no trace stores them."""
     return head.endpoint is not None and head.endpoint.scope == "admin"
 
 
@@ -582,7 +582,7 @@ _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One request as it comes in. head: perhaps that of an earlier request, with another content-length.
+    """One request as it comes in. head: may be that of an earlier request; only content-length can differ.
     headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: True =
     another ASGI server runs the application, so `link` does not learn of a disconnect by itself.
     """
@@ -595,12 +595,12 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form; False = it is read as JSON. Raises RequestFailed (415) if the handler does
-    not take its content type. takes: the body that the handler wants (`endpoint.Bodies`).
+    """Whether the body is a form; False = it is read as JSON. takes: the body that the handler wants
+    (`endpoint.Bodies`). Raises RequestFailed (415) if the handler does not take the content type.
 
-    Unless `takes` is "form", these types are JSON: application/json, types that end in +json;
-    `_DEFAULT_TYPES` without an Origin header, because then no web page sent the request (decision 5); if
-    `takes` is "any", every type, if `origins` admits the request's origin.
+    Unless `takes` is "form", JSON is: application/json; any type with +json at its end; `_DEFAULT_TYPES`
+    without an Origin header (no web page has sent them); if `takes` is "any" and `origins` admits the origin,
+    any type.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""

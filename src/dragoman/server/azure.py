@@ -42,9 +42,9 @@ class AzureApi:
         self._operations = operations
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the endpoints of chat, of completions, and of the operations in `PATHS`. The endpoint of chat
-        comes before that of completions, because its path ends like the path of completions, and `PathTable`
-        takes the first match.
+        """Yield the endpoints of chat, of completions, and of the operations in `PATHS`. Chat comes before
+        completions: `PathTable` takes the first endpoint that matches, and a chat path also ends like a path
+        of completions.
         """
         for face in (DEFAULT, COMPLETIONS):
             chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}

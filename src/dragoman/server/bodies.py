@@ -36,9 +36,9 @@ class Pace(msgspec.Struct, frozen=True):
     rate: int
 
     def earned(self, left: float, waited: float, size: int) -> float:
-        """Return the seconds of the budget that are left after the next piece has come in. left: the seconds
-        before the wait for the piece. waited: the seconds for which the server waited. size: the bytes of the
-        piece; an empty piece gives nothing back. `patience` must not be None.
+        """Return the seconds of the budget that are left after a piece has come in. left: the seconds that
+        were left before the server waited for the piece. waited: the seconds for which it waited. size: the
+        bytes of the piece; an empty piece gives nothing back. `patience` must not be None.
         """
         assert self.patience is not None
         if not self.rate:

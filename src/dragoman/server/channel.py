@@ -29,7 +29,9 @@ class Channel(Protocol):
         ...
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer. headers: if `body` is not empty, they must contain its content-length."""
+        """Write a complete answer: status, headers and body. headers: if `body` is not empty, they must
+        contain its content-length.
+        """
         ...
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:

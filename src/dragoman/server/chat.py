@@ -36,8 +36,8 @@ class ChatApi:
         }
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the chat endpoints of each protocol whose chat path names no model (Gemini's does, so it is
-        left out), and OpenAI's old paths `/v1/engines/{model}/…` for chat and completions.
+        """Yield the chat endpoints of each protocol that has a face and whose chat path names no model
+        (Gemini's names one), and OpenAI's old paths `/v1/engines/{model}/…` for chat and completions.
         """
         for dialect, face in faces():
             if "{model}" in dialect.paths.chat:

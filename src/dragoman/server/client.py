@@ -177,8 +177,9 @@ class HttpClient(msgspec.Struct, eq=False):
 
 
 class _Pulse:
-    """Calls `ping` whenever nothing was written for `heartbeat` seconds. last: when this silence began, on
-    the clock `time` (the event loop's, in seconds). A write or a ping that is under way is no silence.
+    """Calls `ping` whenever nothing was written for `heartbeat` seconds. While a write or a ping is under
+    way, no ping is sent, and the seconds do not count. last: when the present silence began, on the clock
+    `time` (the event loop's, in seconds).
     """
 
     __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")

@@ -53,8 +53,8 @@ class Served(Protocol):
 
     def idle_since(self) -> float | None:
         """Return since when the connection has waited for its client, in seconds of `SYSTEM.monotonic`. None
-        = it does not wait, because a request runs; or it waits for the rest of a body or for a WebSocket
-        message, but only since a moment ago.
+        = it does not wait, for example because a request runs; or it has waited too briefly to be ended for
+        others: a piece of the body or a WebSocket message came a moment ago.
         """
 
     def look(self, now: float) -> None:
@@ -78,12 +78,13 @@ class Upgraded(Served, Protocol):
 
 
 class Peer:
-    """The client of one connection: its address, and the time that it has left to read its answer.
+    """The client of one connection: its address, and the seconds that it has left to read its answer.
 
-    The client has a budget of `write_timeout` seconds; 0 = no limit. The budget falls while the server cannot
-    write because the client reads too slowly, and while the client has not read the last bytes of a
-    connection that the server has closed. The budget rises by one second for each `min_rate` bytes that the
-    client reads, up to `write_timeout`. If `min_rate` is 0, any byte that is read makes the budget full.
+    The client has a budget of `write_timeout` seconds; 0 = no limit. The budget falls while writing is paused
+    because the client reads too slowly. It falls also while a closing connection has bytes that the client
+    has not read. The budget rises by one second for each `min_rate` bytes that the client reads, up to
+    `write_timeout`. If `min_rate` is 0, any byte that is read makes the budget full. Each new pause begins
+    with a full budget.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -101,8 +102,8 @@ class Peer:
         self._seen_at = 0.0
 
     def resumed(self) -> None:
-        """Record that the client has read most of the written bytes: writing is no longer paused, and the
-        client gets the full budget for its next pause.
+        """Record that the client has read most of the written bytes: writing is no longer paused. The next
+        pause begins with a full budget.
         """
         self.paused = False
         self._waiting = 0
@@ -128,11 +129,11 @@ class Peer:
 
 class Connections:
     """The open connections of clients to one application (`server.app.App`) in this process. settings: the
-    limits. reached: called when a limit is reached. bodies: the memory that request bodies and WebSocket
-    messages share, None = a new Space. descriptors: how many files and sockets the process may open, None =
-    ask the system.
+    server's settings, which have the limits. reached: called when a limit is reached. bodies: the memory that
+    request bodies and WebSocket messages share, None = a new Space. descriptors: how many files and sockets
+    the process may open, None = ask the system.
 
-    limit: how many connections there may be; limit_per_address: how many of one address.
+    Attributes: `limit` = the most connections; `limit_per_address` = the most connections of one address.
     """
 
     def __init__(
@@ -303,8 +304,8 @@ def _address(host: str | None) -> str:
 
 
 def connection_limit(settings: Server, descriptors: int | None = None) -> int:
-    """Return how many client connections a worker accepts: `max_connections`, or if it is not set, half of
-    the number of `descriptors` that is left without `_RESERVED`, but at least 16.
+    """Return how many client connections a worker accepts: `max_connections`. If it is not set, subtract
+    `_RESERVED` from `descriptors` and take half of the rest, but at least 16.
 
     descriptors: how many files and sockets the process may open, None = ask the system. If the system has or
     tells no limit, the result is 10,000.

@@ -66,10 +66,10 @@ class Wire(Protocol):
 
 
 class _Form(NamedTuple):
-    """The prepared head of answers that have certain header names. lines: a `bytes` format, into which the
-    status line, the values of the headers, and further lines (b"" = none) are put. length: the index of the
-    header content-length among the headers (of several, the last), None = it is not among them. connection:
-    the indices of all headers named `connection`.
+    """The prepared head for all answers with the same header names in the same order. lines: a `bytes`
+    format, into which the status line, the values of the headers, and further lines (b"" = none) are put.
+    length: the index of the header content-length among the headers (of several, the last), None = it is not
+    among them. connection: the indices of all headers named `connection`.
     """
 
     lines: bytes
@@ -85,7 +85,7 @@ class Cycle(Link):
     """One request on a connection, and its answer. It is both the Link and the Channel of the request's
     handler.
 
-    wire: the connection. head: perhaps that of an earlier request on the connection, which may have another
+    wire: the connection. head: may be that of an earlier request on the connection; the two differ only in
     content-length. headers: those of this request. began: see `Link`. keep_alive: whether the connection
     stays open after the answer. expects: whether the client still waits for our consent before it sends the
     body (`Expect: 100-continue`). complete: whether the body has come in completely. begun: whether the head
@@ -183,8 +183,9 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer (see `Channel`). Raises RuntimeError for an invalid header name, for a body
-        whose length is not that in `headers`, and if the answer has begun already.
+        """Write a complete answer (see `Channel`). Raises RuntimeError for an invalid header name, if the
+        answer has begun already, and for a body whose length is not that in `headers` (for HEAD, the body is
+        ignored).
         """
         if self.lost:
             return None
@@ -199,9 +200,9 @@ class Cycle(Link):
         return None
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """Take the status and the headers of an answer (see `Channel`). They are written together with the
-        first piece of the body, if that is written before the next turn of the event loop, else in that turn.
-        Raises RuntimeError for an invalid header name, and if the answer has begun already.
+        """Take the status and the headers of an answer (see `Channel`). They are sent together with the first
+        piece of the body, if it is written in this turn of the event loop; otherwise they are sent alone in
+        the next turn. Raises RuntimeError for an invalid header name, and if the answer has begun already.
         """
         if self.lost:
             return None
@@ -212,8 +213,9 @@ class Cycle(Link):
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write the next piece of the body (see `Channel`); b"" = do nothing. Raises RuntimeError if the body
-        becomes longer than its content-length, and if the answer has not begun or has ended.
+        """Write the next piece of the body (see `Channel`); b"" = do nothing. For HEAD, the body is not sent.
+        Raises RuntimeError if the body becomes longer than its content-length (not for HEAD), and if the
+        answer has not begun or has ended.
         """
         if self.lost or not data:
             return None
@@ -232,8 +234,9 @@ class Cycle(Link):
         return None
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """Write the last piece of the body (see `Channel`). Raises RuntimeError if the body is not as long as
-        its content-length, and if the answer has not begun or has ended.
+        """Write the last piece of the body (see `Channel`). For HEAD, the body is not sent. Raises
+        RuntimeError if the body is not as long as its content-length (not for HEAD), and if the answer has
+        not begun or has ended.
         """
         if self.lost:
             return None
@@ -243,8 +246,9 @@ class Cycle(Link):
         return None
 
     async def _later(self, write: Callable[..., Awaitable[None] | None], *what: Any) -> None:
-        """Call `write`, one of the writing methods, with the arguments `what`, as soon as the client has read
-        enough of the bytes written before, or has disconnected. In the second case the method writes nothing.
+        """Wait until the client has read enough of the bytes written before, or has disconnected. Then call
+        `write`, one of the writing methods, with the arguments `what`; it writes nothing if the client has
+        disconnected.
         """
         while (blocked := self._wire.blocked) is not None and not self.lost:
             await asyncio.shield(blocked)
@@ -326,9 +330,9 @@ class Cycle(Link):
             self._wire.transport.write(held)
 
     def close(self) -> None:
-        """Record that the handler has ended (see `Link`). If it has ended in the middle of its answer, the
-        connection is closed, so that the client sees an incomplete answer. If it has not begun an answer, the
-        client gets an error (500).
+        """Record that the handler has ended (see `Link`). If the answer has begun but not ended, the
+        connection is closed, so that the client sees an incomplete answer. If no answer has begun, the client
+        gets an error (500). If the client has disconnected, nothing is sent.
         """
         if self.task is not None:
             self._wire.state.tasks.discard(self.task)

@@ -55,9 +55,10 @@ class Opened(NamedTuple):
 
 
 def listen_locally(path: Path) -> socket.socket:
-    """Return a listening Unix socket at `path`, to which other users (except root) cannot connect. Any file
-    at `path` is replaced if no program listens on it. Raises OSError: EADDRINUSE if a program listens on it;
-    other codes if the path is too long (about 100 characters are possible) or the file cannot be created.
+    """Return a listening Unix socket at `path`, to which other users (except root) cannot connect. A file at
+    `path`, also one that is not a socket, is replaced if no program listens on it. Raises OSError: EADDRINUSE
+    if a program listens on it; other codes if the path is too long (about 100 characters are possible) or the
+    file cannot be created.
     """
     if path.exists() and answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))

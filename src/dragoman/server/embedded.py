@@ -54,9 +54,9 @@ def program() -> str | None:
 
 
 class EmbeddedValkey:
-    """The Valkey server of one gateway: where clients connect to it, and how to run it. To create this object
-    starts no server. folder: for the server's socket and log. program: the path of the server's program. url:
-    for clients, as in the setting `stores.valkey`. password: clients need it to connect.
+    """The Valkey server of one gateway: where clients connect to it, and how to run it. Creating this object
+    does not start the server. folder: for the server's socket and log. program: the path of the server's
+    program. url: for clients, as in the setting `stores.valkey`. password: clients need it to connect.
     """
 
     def __init__(self, folder: Path, program: str) -> None:
@@ -67,11 +67,13 @@ class EmbeddedValkey:
         self.password = Secret(SYSTEM.random_id() + SYSTEM.random_id())
 
     def run(self, orders: socket.socket) -> None:
-        """Run the server; call this in a new child process of the supervisor. On Linux the process becomes
-        the server, so the call does not return, unless the supervisor has ended already. On other systems the
-        server is a child of this process, and the call returns when the server has ended, or when `orders`
-        can be read; SIGTERM ends the server too. orders: a socket whose other end closes when the supervisor
-        ends.
+        """Run the server; call this in a new child process of the supervisor. orders: a socket whose other
+        end closes when the supervisor ends.
+
+        On Linux the process becomes the server, so the call does not return; it returns at once if the
+        supervisor has ended already. On other systems the server is a child of this process, and the call
+        ends when the server has ended: by itself, or killed because `orders` can be read or this process gets
+        SIGTERM.
         """
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)  # a terminal's Ctrl-C is for the supervisor; workers still need this server
@@ -138,10 +140,11 @@ class EmbeddedValkey:
 
 @contextlib.contextmanager
 def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
-    """A context manager: yields a server, not started yet, with a new folder, and deletes this folder at the
-    end. Yields None if the server's program is not installed. Folders that killed gateways have left in the
-    same place are deleted at the beginning. folder: where the new folder is created; None = in the system's
-    folder for temporary files. If the path of that place is too long for a Unix socket, /tmp is used.
+    """A context manager: yields an EmbeddedValkey, not started yet, with a new folder, and deletes this
+    folder at the end. Yields None if the server's program is not installed. folder: where the new folder is
+    created; None = in the system's folder for temporary files. If the path of this parent folder is too long
+    for a Unix socket, /tmp is used. At the beginning, folders that killed gateways of this user have left in
+    the parent folder are deleted.
     """
     found = program()
     if found is None:

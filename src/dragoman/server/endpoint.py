@@ -22,7 +22,7 @@ from dragoman.wire.multipart import Form
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """A client's HTTP request as a handler gets it: the client's key has been checked.
+    """A client's HTTP request as a handler gets it: the client's key has been checked, or none is needed.
 
     body: the complete body, decompressed; b"" if it is a form, if the handler reads it from `parts`, or if
     the handler takes no body. params: the values of the path's placeholders, by name. query: the fields of
@@ -87,12 +87,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One path of the HTTP API.
 
     template: the path with placeholders in braces; it is also the path's name in logs. face: the protocol in
-    which errors are sent. methods: the handler of each HTTP method ("WS" = a WebSocket); empty = there is
-    nothing at this path. public: True = no key is needed. scope: the scope that a client's key must have.
+    which errors are sent. methods: the handler of each HTTP method; empty = no method is served at this path,
+    and requests get 404. public: True = no key is needed. scope: the scope that a client's key must have.
     slashes: True = the path has one placeholder, whose value may contain slashes. shared: True = clients of
-    several protocols use the path; the headers of a request show its protocol (`Face.serves`). errors: the
-    form of error answers, None = that of `face`. faceless: True = the protocol depends on the request, so
-    that only the handler can check whether the client's key allows the protocol.
+    several protocols use the path; the headers of a request decide its protocol (`Face.serves`). errors: the
+    form of error answers, None = that of the protocol. faceless: True = whether the client's key allows the
+    protocol is not checked before the handler runs; the handler must check it.
     """
 
     template: str

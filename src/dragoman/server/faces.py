@@ -129,11 +129,11 @@ class PathTable:
 
     def _add(self, endpoint: Endpoint) -> None:
         """Add an endpoint. If an earlier endpoint has the same template, the two become one: it is the later
-        endpoint, with the handlers of the earlier one for methods that the later one does not have. Endpoints
-        with `slashes` are not joined.
+        endpoint, with the handlers of the earlier one for methods that the later one does not have. Two
+        endpoints with `slashes` always stay two.
 
-        If several templates match a path, an endpoint without placeholders is found; else the earliest with
-        `slashes`; else the earliest.
+        If several templates match a path, `find` returns an endpoint without placeholders; if there is none,
+        the earliest with `slashes`; otherwise the earliest.
         """
         path = endpoint.template
         if endpoint.slashes:
@@ -170,10 +170,11 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """Return the endpoint for a path, and the values of its placeholders by name. If no endpoint matches:
-        an endpoint without methods if only one protocol has paths with this prefix (`Face.alone`), so that
-        the error has its form; else None. None also for a path that is not below `server.base_path`. path:
-        decoded. root: where the application is mounted, "" = at the root.
+        """Return the endpoint for a path, and the values of its placeholders by name. If no endpoint matches,
+        but paths that begin like this one belong to one protocol alone (`Face.alone`), return an endpoint of
+        this protocol without methods, so that the error has the protocol's form. Otherwise the endpoint is
+        None, also for a path that is not below `server.base_path`. path: decoded. root: where the application
+        is mounted, "" = at the root.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
@@ -205,8 +206,9 @@ class PathTable:
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
         """Return the name for a path in logs and errors: the endpoint's template. If there is no endpoint
-        with methods, it is the path itself; all that follows `/key/` in it is replaced by `…`, because it may
-        be a client's key. Only LiteLLM's own paths (`manages_keys`) stay as they are.
+        with methods, it is the path itself. In such a path all that follows `/key/` is replaced by `…`,
+        because it may be a client's key; only LiteLLM's own paths below `/key/` (`manages_keys`) stay as they
+        are.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -252,9 +254,10 @@ def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
 
 
 def _meant(path: str) -> str:
-    """Return the path that a client means whose base URL has put a prefix before it. `/openai/deployments/`
-    behind other roots is moved to the beginning; several API roots become the last of them (`/anthropic`
-    before them stays); a vendor's prefix becomes `/v1`. Any other path is returned unchanged.
+    """Return the path that a client means whose base URL has put a prefix before it. If
+    `/openai/deployments/` follows such prefixes, they are removed. Of several API roots in a row only the
+    last stays, and `/anthropic` before them. A vendor's prefix is replaced by `/v1`. Any other path is
+    returned unchanged.
     """
     if (deployments := _DEPLOYMENTS.match(path)) is not None:
         return f"{azure.ROOT}/{path[deployments.end() :]}"

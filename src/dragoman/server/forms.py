@@ -49,8 +49,7 @@ class Upload:
 
     content_type: the request's content type, with the boundary. space: the disk space that all forms share.
     length: the number of bytes of the body, None = unknown. Raises RequestFailed: 400 if the content type has
-    no valid boundary; 503 if a form of this length will not fit into the part of `space` that other forms
-    leave.
+    no valid boundary; 503 if a form of this length needs more disk space than other forms leave of `space`.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:
@@ -111,8 +110,8 @@ class Upload:
         )
 
     def named(self, failed: RequestFailed) -> RequestFailed:
-        """Return a copy of an error in which `param` is the name of the field that is being read; None if no
-        field is being read.
+        """Return a copy of an error whose `param` is the name of the field that is being read. Its `param` is
+        None if no field is being read.
         """
         return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
 

@@ -1,5 +1,6 @@
-"""The operations on what operators have added to the configuration: the list of all added entries, and models
-and aliases one by one. Providers, limits and prices one by one are in the modules of these names.
+"""The operations on the entries that operators have added to the configuration: the list of all added
+entries; show, add, replace and remove one model or alias. The modules `providers`, `limits` and `prices` have
+the operations on single entries of these kinds.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _LONGEST: Final = 200
 class AddedObject(msgspec.Struct):
     """An entry that an operator has added to the configuration. section: the settings as they were sent;
     texts that may be secrets are masked. version: the number of the change that wrote the entry. by, at: who
-    made this change, and when. state: `used`; `shadowed` = not used, because the configuration declares the
-    same name; `unusable` = not used, because the entry has a mistake on this server; `pending` = the worker
-    that answers has not loaded the entry yet. problems: why the entry is not used. warnings: settings that
-    are probably a mistake, although the entry is used.
+    made this change, and when (RFC 3339 in UTC). state: `used`; `shadowed` = not used, because the
+    configuration declares the same name; `unusable` = not used, because the entry has a mistake on this
+    server; `pending` = the worker that answers has not loaded this version of the entry yet. problems: why
+    the entry is not used. warnings: settings that are probably a mistake, although the entry is used.
     """
 
     kind: AddedKind
@@ -50,8 +51,8 @@ class AddedObject(msgspec.Struct):
 
 
 class AddedList(msgspec.Struct):
-    """A page of the added entries, in the order of the changes that wrote them. version: the number of the
-    latest change.
+    """A page of the added entries, the earliest written first. version: the number of the latest change of
+    added entries, also if it removed one.
     """
 
     data: list[AddedObject]
@@ -118,7 +119,8 @@ OPERATIONS: Final = (
 
 
 class Wish(NamedTuple):
-    """A change that a request asks for. tag: makes the ETag of a version of the entry. `If-Match` is compared
+    """A change that a request asks for. asked: the request; its path names the entry, its body is the new
+    entry. tag: gets the version of an entry, and returns the ETag of that version. `If-Match` is compared
     with the ETag of the version that is in the database. approve: as in `Change`.
     """
 
@@ -178,8 +180,8 @@ class AddedApi:
         raise RequestFailed(missing(kind, name))
 
     async def answer(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
-        """Add, replace or remove the entry of this kind that the path names, and return the answer. Raises
-        what `change` raises.
+        """Add, replace or remove the entry of this kind that the path names. Return the entry as it is now
+        with its ETag; for a removal, `Removed`. Raises what `change` raises.
         """
         made = await self.change(Wish(do, kind, asked, author(asked), _tag))
         if made.after is None:
@@ -188,8 +190,9 @@ class AddedApi:
 
     async def change(self, wish: Wish) -> Made:
         """Make a change, and record it in the audit. Raises RequestFailed: what `Adding.make` raises, 400 for
-        an invalid name, 404 if the entry to remove was not added, 409 if the entry to add was added before,
-        412 if the request has `If-Match` and the entry does not exist or has another ETag.
+        an invalid name, 404 if the entry to remove was not added, 412 if the request has `If-Match` and the
+        entry was not added or has another ETag, 409 if the entry to add was added before. A 404 wins over
+        412, and a 412 wins over this 409.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():
@@ -260,8 +263,9 @@ def _noted(entry: AddedEntry | None) -> Any:
 
 
 def _section(entry: AddedEntry) -> Any:
-    """Return an entry's settings as they were sent, but with values masked that may be secrets. A reference
-    to a secret (such as the name of an environment variable) is not masked.
+    """Return an entry's settings as they were sent, but with texts masked that may be secrets: every text in
+    `body`, secrets in `base_url`, and texts below suspicious names in `defaults`. References to secrets in
+    other settings, such as `${NAME}`, are not masked.
     """
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict):

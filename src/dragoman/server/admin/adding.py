@@ -51,11 +51,12 @@ class Made(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change of one entry. value: the new entry as a JSON value, None = the entry is removed. require:
-    called with the entry in the database (None = no entry of this name was added); raises RequestFailed if
-    the change must not be made. done: called when the change was made, even if the client has disconnected.
-    approve: called in a thread with the configuration that contains the new entry; raises RequestFailed if
-    the entry must not be used. It is not called for a removal; None = there is no such check.
+    """A change of one entry. value: the new entry as a JSON value; not used for a removal. author: who asks
+    for the change. require: gets the entry that is in the database (None = no entry of this name was added),
+    and raises RequestFailed if the change must not be made. done: gets the change after it was made, also if
+    the client has disconnected. approve: gets, in a thread, the configuration that contains the new entry,
+    and raises RequestFailed if the entry must not be used; None = there is no such check. For a removal,
+    `approve` is not called.
     """
 
     do: Do
@@ -100,8 +101,8 @@ class Adding:
         return [one for one in self._gateway.loaded.warnings if _is_within(one.path, within)]
 
     def version(self, kind: AddedKind, name: str) -> int | None:
-        """Return the version of the added entry of this name that this process has loaded; None = there is
-        none.
+        """Return the version of the added entry of this name that this process has loaded; None = this
+        process has loaded no such entry.
         """
         added = self._gateway.loaded.added
         found = None if added is None else added.find(kind, name)
@@ -109,8 +110,9 @@ class Adding:
 
     async def make(self, change: Change) -> Made:
         """Make a change. Raises RequestFailed: what `change.require` and `change.approve` raise; 400 if the
-        entry is wrong; 409 if the configuration declares the name, if other entries need what would be
-        removed or replaced, if there are too many entries, or if others change entries all the time; 501
+        entry is too large, if the configuration with the change is not usable, or if a worker cannot use it;
+        409 if the configuration declares the name, if other added entries need what would be removed or
+        replaced, if there are too many entries, or if other changes have come first `_TRIES` times; 501
         without a database; 503 if the database fails.
 
         A change that has begun is finished, even if the client disconnects.
@@ -163,7 +165,8 @@ class Adding:
 
     async def _check(self, database: Location, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
         """Raise RequestFailed if the configuration with this change is not usable, or does not use the new
-        entry, or cannot use another entry any more. kept: the entries in the database. entry: the new one.
+        entry, or cannot use an entry any more that it uses now; also if there would be too many entries.
+        kept: the entries in the database. entry: what will be written; for a removal, its text is empty.
         """
         others = [one for one in kept.entries if one.place != entry.place]
         entries = others if change.do == "remove" else [*others, entry]
@@ -242,7 +245,9 @@ def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
 
 
 def section_of(found: Loaded, entry: AddedEntry) -> Section:
-    """Return the decoded entry from the configuration `found`."""
+    """Return the settings that the configuration `found` has under the kind and name of this entry. Raises
+    KeyError if it has none.
+    """
     config = found.config
     parts: dict[AddedKind, Mapping[str, Section]] = {
         "providers": config.providers.named,

@@ -54,8 +54,8 @@ class Index(msgspec.Struct):
 
 
 class AuditList(msgspec.Struct):
-    """A page of the changes that operators have made, the latest first. Each worker remembers the last 1,000
-    changes since it started; the log has all changes.
+    """A page of the changes that operators have made, the latest first. Each worker has in memory the latest
+    1,000 changes since it started, also those of the other workers; the log has all changes.
     """
 
     data: list[Entry]
@@ -64,8 +64,8 @@ class AuditList(msgspec.Struct):
 
 
 class RotationList(msgspec.Struct):
-    """The models whose deployments rotate. Each worker counts its own requests, so this is the view of the
-    worker that answers.
+    """The models whose deployments rotate, and the state of each rotation. Each worker counts its own
+    requests, so this is the view of the worker that answers.
     """
 
     data: list[Rotated]

@@ -27,8 +27,9 @@ class Entry(msgspec.Struct, frozen=True):
     """One change that an operator has made. time: RFC 3339 in UTC. who: the name of the operator's key, `uid
     N` for a user of this machine over the Unix socket, or `anyone`. address: the operator's IP address, null
     = a Unix socket. action: what was done, such as `disable`. target: the changed object, such as
-    `providers/openai`. before, after: the values that have changed, without secrets. worker: the number of
-    the process that got the request. request_id: the id of the request that asked for the change.
+    `providers/openai`. before, after: the object, or the part of it that the action can change, before and
+    after the change, without secrets; null = nothing is recorded. worker: the number of the worker that got
+    the request. request_id: the id of the request that asked for the change.
     """
 
     id: str
@@ -53,8 +54,8 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class Audit:
-    """The latest entries in the memory of one process: those of its own requests, and those that other
-    workers have sent. worker: the number of this process.
+    """The latest entries in the memory of one worker: those of its own requests, and those that other workers
+    have sent. worker: the number of this worker.
     """
 
     def __init__(self, peers: Peers, seams: Seams, worker: int) -> None:

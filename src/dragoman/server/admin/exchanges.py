@@ -1,8 +1,8 @@
 """The endpoints /admin/exchanges: the latest exchanges of all workers, and the trace of one exchange.
 
-Each worker keeps its own exchanges (`observe.finished`). The worker that gets the request asks the others for
-theirs, and merges the answers. Older exchanges come from the database, if the setting `trace.store` puts them
-there. Secrets, and texts that look like keys, are removed from all texts.
+Each worker has its own exchanges in memory (`observe.finished`). The worker that gets the request asks the
+others for theirs, and merges the answers. Older exchanges come from the database, if the setting
+`trace.store` puts them there. Secrets, and texts that look like keys, are masked in all texts.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _TRAITS: Final = get_args(Trait)
 
 
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The query of a list; a field that is None matches everything.
+    """The query of a list of exchanges; a field that is None matches everything.
 
     client, model, deployment, provider, error, end, q: as in `observe.finished.Wanted`. status: `404`, or
-    `4xx` for a class. since, until: Unix seconds, or a time of RFC 3339. has: one or more of `losses`,
-    `failover`, `error`, separated by commas; all of them must match. limit: the most exchanges on a page.
-    after: the id of the last exchange of the page before.
+    `4xx` for a class. since, until: Unix seconds, or a time of RFC 3339 with a time zone. has: one or more of
+    `losses`, `failover`, `error`, separated by commas; all of them must match. limit: the most exchanges on a
+    page. after: the id of the last exchange of the page before; None = the first page.
     """
 
     client: str | None = None
@@ -81,9 +81,9 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """A question of one worker to another: which of its exchanges match `wanted` and come after the place
-    `before` in the list? limit: the most exchanges in the answer. before: (time, id) of an exchange; None =
-    from the start.
+    """The question of one worker to another for some of its exchanges. wanted: the filter. before: (time, id)
+    of an exchange; only exchanges that come after it in the list are wanted, None = all. The list has the
+    latest exchange first. limit: the most exchanges in the answer.
     """
 
     wanted: Wanted
@@ -105,8 +105,10 @@ class ExchangesApi:
         yield Endpoint("/admin/exchanges/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the exchanges that match the query, as a JSON list of summaries, the latest first.
-        Raises RequestFailed (400; 503 if the store cannot be read for `after`).
+        """Send one page of the exchanges that match the query, the latest first: a JSON object whose field
+        `data` has the summaries. If stored exchanges cannot be read, they are missing, and the field `store`
+        says why. Raises RequestFailed: 400 for a wrong query, 503 if the exchange that `after` names would
+        have to come from the store, but the store cannot be read.
         """
         query = _query(request.query)
         page = _Page(query.wanted(), query.limit + 1, await self._after(query.after))
@@ -126,7 +128,7 @@ class ExchangesApi:
 
     async def _stored(self, page: _Page) -> tuple[list[dict[str, Any]], str | None]:
         """Return the summaries of stored exchanges, and why they could not be read (None = they could, or
-        nothing is stored).
+        this gateway stores no exchanges).
         """
         if (recording := self._gateway.recording) is None:
             return [], None
@@ -137,8 +139,9 @@ class ExchangesApi:
         return await asyncio.to_thread(self._redaction().value, lines), None
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the trace of one exchange, finished or running. Raises RequestFailed (404; 503 if the store
-        cannot be read).
+        """Send the trace of one exchange, finished or running. The path names its id or its request id.
+        Raises RequestFailed: 404 for an unknown exchange, 503 if no worker has it and the store cannot be
+        read.
         """
         id_ = request.params["id"]
         found = await self._found(id_)
@@ -183,8 +186,8 @@ class ExchangesApi:
     # What this worker keeps ---------------------------------------------------------------------------
 
     def _page(self, value: Any) -> list[dict[str, Any]]:
-        """Return the summaries of this worker's exchanges. value: a `_Page`, or its JSON form from another
-        worker.
+        """Return the summaries of this worker's finished exchanges that the question `value` asks for. value:
+        a `_Page`, or its JSON form from another worker.
         """
         page = value if isinstance(value, _Page) else msgspec.convert(value, _Page)
         found = self._gateway.finished.listed(page.wanted, page.before, page.limit)

@@ -29,8 +29,8 @@ from dragoman.turns.keeping import reachable
 
 
 class HolderObject(msgspec.Struct, kw_only=True):
-    """A tenant, a team or a user: `object` says which. declared: true = the configuration declares it, so
-    that it can be changed only there.
+    """A tenant, a team or a user: `object` says which. declared: true = the configuration declares it, and it
+    can be changed only there; `created` and `created_by` are then null.
     """
 
     object: Literal["tenant", "team", "user"]
@@ -193,12 +193,12 @@ class HoldersApi:
         return Told(after, _tag(changed.after))
 
     def _ids(self, was: HolderEntry | None, tenant: str | None) -> dict[str, Any]:
-        """Return the fields `id` and `tenant_id` of an entry to write. was: the entry that it replaces, None
-        = there is none. tenant: the name of the tenant to which the new entry belongs, None = to none.
+        """Return the fields `id` and `tenant_id` of an entry to write. was: the entry that will be replaced,
+        None = there is none. tenant: the name of the tenant to which the new entry belongs, None = to none.
 
-        The id of `was` is used again, except if the entry stays in a tenant of the same name, but the tenant
-        that was meant has been removed. Then the entry gets a new id, so that keys which belonged to the old
-        one stay refused.
+        An entry that replaces no other gets a new id. An entry that replaces `was` keeps the id of `was`,
+        with one exception: both name the same tenant, but the tenant of `was` was removed since. In this case
+        the entry gets a new id, and keys that belonged to `was` stay refused.
         """
         directory = self._registry.following.directory
         if was is not None and not (was.tenant == tenant and directory.outlived(was)):
@@ -223,9 +223,9 @@ class HoldersApi:
         return Told(RemovedHolder(NOUNS[kind], name))  # type: ignore[arg-type]
 
     async def _forget_earlier(self, asked: Asked, name: str) -> None:
-        """If neither the database nor the configuration has a tenant of this name, remove the provider keys
-        that an earlier tenant of this name has left. Some may be left if a file declared that tenant, or if
-        its removal was interrupted. Raises RequestFailed (400) for an invalid name.
+        """If there is no tenant of this name in the database or in the configuration, remove the provider
+        keys that are stored for this name: an earlier tenant has left them. Does nothing without a database.
+        Raises RequestFailed: 400 for an invalid name, 503 if the database fails.
         """
         require_name(name)
         if name in self._of_configuration("tenants") or self._registry.gateway.following is None:
@@ -234,8 +234,8 @@ class HoldersApi:
             await self._drop_own_keys(asked, name)
 
     async def _drop_own_keys(self, asked: Asked, tenant: str) -> None:
-        """Remove the provider keys that a tenant has brought, so that a later tenant of the same name cannot
-        spend with them.
+        """Remove all provider keys that a tenant has brought, and record each removal in the audit. A later
+        tenant of the same name must not spend with them. Raises RequestFailed (503).
         """
         store, who = self._registry.following.store, author(asked)
         providers = [one.provider for one in await reachable(store.own_keys()) if one.tenant == tenant]

@@ -39,7 +39,7 @@ _LONGEST_OVERLAP: Final = 30 * 86400.0
 
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of a key. expires: a date (the key is valid until the end of that day in UTC), or a time
-    with its time zone; null = the key does not expire.
+    with a time zone, such as `2026-12-31T18:00:00Z`; null = the key does not expire.
     """
 
     scopes: tuple[KeyScope, ...] = ("inference",)
@@ -60,17 +60,17 @@ class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The request to rotate a key. keep: how long the old key stays valid: seconds, or a text such as `24h`;
-    at most 30 days.
+    at most 30 days; 0 = not at all.
     """
 
     keep: str | float = 0.0
 
 
 class KeyObject(msgspec.Struct, kw_only=True):
-    """A client key, without the key itself. state: `valid`; `disabled`; `expired`; `revoked` = refused for
-    good; `shadowed` = without effect, because the configuration declares a key of the same name. declared:
-    true = the configuration declares this key, so that it can be changed only there; `id` and the times of
-    changes are then null.
+    """A client key, without the key itself. state: `revoked` = refused for good; `shadowed` = without effect,
+    because the configuration declares a key of the same name; `expired`; `disabled`; `valid`. declared: true
+    = the configuration declares this key, and it can be changed only there; `id` and the times of changes are
+    then null.
     """
 
     id: str | None
@@ -113,8 +113,8 @@ class KeyObject(msgspec.Struct, kw_only=True):
 
 
 class MadeKey(KeyObject, kw_only=True):
-    """A key that was just made. key: the key itself, which no other answer contains; null = the request
-    stated the hash of a key instead.
+    """A key that was just made or rotated. key: the key itself, which no other answer contains; null = the
+    request stated the hash of a key instead.
     """
 
     key: str | None
@@ -273,10 +273,10 @@ class KeysApi:
         return await self._changed(asked, "revoke", change)
 
     async def _changed(self, asked: Asked, action: str, change: Any) -> Told:
-        """Change the stored key that the path names, and record this in the audit as `action`. change:
-        returns what to write (`Written`) for the row and its entry. Raises RequestFailed: what `change`
-        raises, 404 for an unknown key, 409 for a key that only the configuration declares, 412 if `If-Match`
-        does not have the key's ETag.
+        """Change the stored key that the path names, and record this in the audit as `action`. Return the
+        changed key and its new ETag. change: gets the stored row and the entry in it, and returns what to
+        write (`Written`). Raises RequestFailed: what `change` raises, 404 for an unknown key, 409 for a key
+        that only the configuration declares, 412 if `If-Match` does not have the key's ETag.
         """
         name, who, caller = asked.params["name"], author(asked), asked.request.caller
 
@@ -296,8 +296,9 @@ class KeysApi:
         return Told(after, _tag(changed.after))
 
     def _require(self, wish: KeyWish, now: float | None) -> None:
-        """Raise RequestFailed (400) if the settings of a key are wrong, or name something unknown. now: Unix
-        seconds; the key must expire later than this. None = any time of expiry is accepted.
+        """Raise RequestFailed (400) if the settings of a key are wrong, if they name something unknown, or if
+        the tenants of the key, its team and its user differ; 501 without a database. now: Unix seconds; the
+        key must expire later than this. None = any time of expiry is accepted.
         """
         registry = self._registry
         registry.check(wish)
@@ -321,8 +322,9 @@ class KeysApi:
 
     def _holder_ids(self, wish: KeyWish, was: KeyEntry | None) -> dict[str, str | None]:
         """Return the ids of the tenant, the team and the user to which a key belongs from now on. was: the
-        key's entry before, None = the key is new. If a name stays the same, its id stays the same, too: it
-        means the same tenant, team or user, even if that was removed since.
+        key's entry before, None = the key is new. Where the name is the same as in `was`, the id is that of
+        `was`, too, even if that tenant, team or user was removed since. Otherwise it is the id of the one
+        that has the name now.
         """
         ids = self._registry.following.directory.ids(wish.tenant, wish.team, wish.user)
         for member in ("tenant", "team", "user"):
@@ -408,9 +410,9 @@ class KeysApi:
 
 
 def permitted(entry: Permitted | Any) -> dict[str, Any]:
-    """Return the fields of `Permitted` by name, with the values that an entry of the database or of the
-    configuration has for them; None = the entry has no such field. Limits from the configuration are shown
-    without settings that have their default.
+    """Return the fields of `Permitted` by name, with their values in an entry of the database or of the
+    configuration. A field that the entry does not have has the value None. Limits from the configuration are
+    without settings that have their default; no limits are None.
     """
     found = {name: getattr(entry, name, None) for name in Permitted.__struct_fields__}
     if isinstance(found["limits"], tuple):

@@ -30,13 +30,13 @@ from dragoman.state.directory import RowKind
 
 class LimitObject(msgspec.Struct):
     """One counter of a limit, in the window of time that runs now. name: the name of the limit in the
-    configuration; the limits of a key, a model, … have a name such as `key ci`. whose: the name of the key,
-    tag, … that is counted; null = all are counted together, or nobody has used the limit in this window. (If
-    the limit is for one name, that name is always stated.) limit, used, reserved: amounts in `unit`;
-    `reserved` is what running requests have reserved. percent: used and reserved, in percent of the limit.
-    resets: when the window ends, null = never. refused: how many requests the worker that answers has refused
-    in the last 24 hours because of this limit (for the same `whose`, in any window). source: the place that
-    states the limit, null = not known.
+    configuration; the limits of a key, a model, … have a name such as `key ci`. whose: the name of the one
+    key, tag, … that this counter counts; null = the counter counts all together, or nobody has used the limit
+    in this window. A limit for only one name always states this name. limit, used, reserved: amounts in
+    `unit`; `reserved` is what running requests have reserved. percent: used and reserved, in percent of the
+    limit. resets: when the window ends, null = never. refused: how many requests the worker that answers has
+    refused in about the last 24 hours because of this limit (for the same `whose`, in any window); 0 if
+    nobody has used the limit in this window. source: the place that states the limit, null = not known.
     """
 
     id: str
@@ -72,7 +72,8 @@ class LimitList(msgspec.Struct):
 
 class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
     """The query of the list of limits. name: of the limit. scope: what the limit counts separately, such as
-    `key` or `tag`. whose: the name of one key, tag, … A field that is None matches everything.
+    `key` or `tag`. whose: the name of one key, tag, … A counter must match all fields; a field that is None
+    matches every counter.
     """
 
     name: str | None = None
@@ -207,8 +208,8 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Return the place that states a limit ("dragoman.yaml:12"); None = no such place is known, as for limits
-    of keys and tenants in the database.
+    """Return the place that states a limit ("dragoman.yaml:12"); None = no such place is known, as for all
+    limits of tenants, teams and users, and for limits of keys in the database.
     """
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
@@ -217,8 +218,9 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 
 
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
-    """Yield the paths of settings that may state this limit. A limit that is not in `limits` has a name of
-    two parts, such as "key ci"; paths are yielded for keys, providers, models and deployments.
+    """Yield the paths of the settings that may state this limit. A limit with one word as its name is in
+    `limits`. A limit with a name such as "key ci" is stated at that key, provider, model or deployment.
+    Nothing is yielded for limits of tenants, teams and users, and of keys without the setting `name`.
     """
     config = loaded.config
     if " " not in limit.name:

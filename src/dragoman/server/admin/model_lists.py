@@ -35,8 +35,9 @@ class ListOfModels(msgspec.Struct):
 
 
 class ListsOfModels(msgspec.Struct):
-    """The lists of models of the providers: of all that have such a list and whose setting `discovery` is not
-    off, or of those that a refresh was asked for.
+    """The state of providers' own lists of models. The answer to a refresh has the providers that the request
+    named, or all. Any other answer has all. A provider without a list, or with the setting `discovery` off,
+    is never in it.
     """
 
     data: list[ListOfModels]
@@ -44,8 +45,8 @@ class ListsOfModels(msgspec.Struct):
 
 
 class ToRefresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lists of models to fetch. providers: the names of the providers; [] = all providers that have a
-    list.
+    """The lists of models to fetch. providers: the names of the providers; [] = all providers whose lists
+    this gateway fetches.
     """
 
     providers: list[str] = []
@@ -74,9 +75,9 @@ class ModelListsApi:
         return Told(self._told())
 
     async def refresh_model_lists(self, asked: Asked) -> Told:
-        """Fetch lists of models now, and wait until they have come or failed, but at most `_PATIENCE`
-        seconds. Raises RequestFailed: 404 for a provider without such a list, 501 if this gateway fetches no
-        lists.
+        """Fetch lists of models now. Wait until each has come or failed, but at most `_PATIENCE` seconds.
+        Return the state of these lists then. Raises RequestFailed: 404 for a provider whose list this gateway
+        does not fetch, 501 if it fetches no lists.
         """
         names = asked.body.providers
         discovering = self._gateway.discovering

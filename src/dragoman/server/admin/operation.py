@@ -23,7 +23,7 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 class Asked(msgspec.Struct, frozen=True):
     """One request for an operation. params: the values of the path's placeholders. body, query: decoded as
-    the types that the operation's row states; None = the row states no type.
+    the types that the operation's row states; None = the row states None.
     """
 
     params: Mapping[str, str]
@@ -56,9 +56,10 @@ Run: TypeAlias = Callable[[Asked], Awaitable[Told]]
 class Operation(msgspec.Struct, frozen=True):
     """One operation. name: of its method in the class that implements it, and its `operationId`. summary: one
     line for readers. answer: the type of its answer, None = any JSON object. body, query: the types that the
-    client's body and query must have; None = the client sends none; Any = any JSON, which `about` then
-    describes. tagged: answers can have an ETag, and changes accept If-Match. slashes: as in `Endpoint`, the
-    same for all operations of a path. for_tenants: as in `Handler`.
+    client's body and query must have; None = the client sends none. A `body` of Any allows any JSON, and
+    `about` describes it for readers. tagged: answers can have an ETag, and changes accept If-Match. slashes:
+    as in `Endpoint`; if it is True for one operation of a path, it holds for all operations of the path.
+    for_tenants: as in `Handler`.
     """
 
     method: Method

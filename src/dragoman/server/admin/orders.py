@@ -1,6 +1,6 @@
 """Orders of operators for providers and their keys: disable, enable, revive (forget past failures). An order
-is carried out in all workers. A disabled provider or key is also disabled in workers that start later. It is
-enabled again by an order, or when the complete gateway restarts.
+is carried out in all workers. A disabled provider or key is also disabled in workers that start later. It
+stays disabled until an order enables it, or until the gateway restarts with all its workers.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Question: TypeAlias = Literal["look", "orders"]
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One order. key: the id of the only key that the order is for; None = the order is for the complete
-    provider.
+    """One order: `do` says what to do with the provider, or with one of its keys. key: the id of that key;
+    None = the order is for the provider itself.
     """
 
     do: Deed

@@ -29,8 +29,8 @@ from dragoman.server.admin.pages import Wanted, page
 
 class UnitPrice(msgspec.Struct):
     """The price of one unit. usd: the price of the amount `per`, in USD, as a decimal text. above: this price
-    holds for requests whose prompt has more tokens than this number, up to the next such number; null = it
-    holds from the first token.
+    holds for requests whose prompt has more tokens than this number, up to the `above` of the next price of
+    the same unit; null = it holds from the first token.
     """
 
     unit: str
@@ -54,9 +54,9 @@ class DatedPrice(msgspec.Struct):
 
 
 class PriceObject(msgspec.Struct):
-    """The prices of one deployment (`provider/model`). source: where the prices are from (a guess is called
-    so); null = the price is unknown, which does not mean 0. added: the entry of exactly this name that an
-    operator has added, null = none; in lists it is not stated.
+    """The prices of one deployment (`provider/model`). source: where the prices are from; it says so if they
+    are a guess; null = the price is unknown, which does not mean 0. added: the entry that an operator has
+    added under exactly this name, null = there is none; always null in lists.
     """
 
     deployment: str
@@ -151,11 +151,11 @@ def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObjec
 
 
 def _refuse_jump(name: str, before: Loaded, after: Loaded, now: float) -> None:
-    """Raise RequestFailed (409) if the entry has a price, now or for later, that is ten times the price
-    without the entry or more, or a tenth of it or less, and the entry does not have `confirm`. A deployment
-    whose price is unknown until now is not compared. name: of the entry. before, after: the configuration
-    without and with the change. For an entry with a pattern, the prices of all known deployments that the
-    pattern prices are compared. now: Unix seconds.
+    """Raise RequestFailed (409) if a price of the changed entry jumps, and the entry does not have `confirm`.
+    A price jumps if it is at least ten times the price without the entry, or at most a tenth of it. Prices
+    that will hold later count, too. A price of 0 does not jump. A price that was unknown before does not jump
+    either. name: of the entry; if it is a pattern, the prices of all known deployments that the pattern
+    prices are compared. before, after: the configuration without and with the change. now: Unix seconds.
     """
     entry = after.config.prices[name]
     if entry.confirm:

@@ -42,7 +42,7 @@ def told(said: str, problems: Sequence[Problem]) -> str:
 
 
 async def answer(failed: Unusable, exchange: Exchange, client: HttpClient) -> None:
-    """Send the error to the client, with all problems in its field `problems`."""
+    """Send the error to the client, with its status, and with all problems in the field `error.problems`."""
     exchange.fault = failed.fault
     status, extra, body = DEFAULT.errors.encode(failed.fault, exchange.request_id)
     told = json.loads(body)

@@ -45,12 +45,13 @@ class ToTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTest(msgspec.Struct):
-    """The result of the test of one key. id: the key's id. key: its last characters; null = the provider has
-    no key. asked: the last request of the test: `models` = the list of models; if that list cannot prove the
-    key, `count` = the count of a prompt, or `chat` = a chat of one token. state: `ok`; `refused` = the
-    provider refuses the key or the account; `not reached` = no connection to the provider was possible;
-    `failed` = any other error. ms: how many milliseconds that request took. message: if the state is `ok`,
-    what was found ("5 models"); otherwise the error message, the provider's or the gateway's.
+    """The result of the test of one key. id: the key's id. key: its last characters after `…` (none for a
+    short key); null = the provider has no key. asked: the last request of the test: `models` = the list of
+    models; if that list cannot prove the key, `count` = the count of a prompt, or `chat` = a chat of one
+    token. state: `ok`; `refused` = the provider refuses the key or the account; `not reached` = no connection
+    to the provider was possible; `failed` = any other error. ms: how many milliseconds that request took.
+    message: if the state is `ok`, what was found ("5 models"); otherwise the error message, the provider's or
+    the gateway's.
     """
 
     id: str
@@ -168,8 +169,9 @@ class ProvidersApi:
         return await self._order(asked, "revive")
 
     async def test_provider(self, asked: Asked) -> Told:
-        """Test the keys of a provider, or one of them, with a cheap request each. Raises RequestFailed: 400
-        if the provider has nothing to test, 404 for an unknown provider or key.
+        """Test the keys of a provider, or the one key that the body names, with cheap requests to the
+        provider (see `KeyTest`). Raises RequestFailed: 404 for an unknown provider or key, 400 if the
+        provider has nothing to test.
         """
         name = self._named(asked)
         upstream = self._gateway.providers.get(name)
@@ -187,8 +189,8 @@ class ProvidersApi:
         return Told(ProviderTest(name, all(key.ok for key in keys), keys))
 
     async def _change(self, do: Do, asked: Asked) -> Told:
-        """Add, replace or remove the entry under the name in the path. `If-Match` is compared with the ETag
-        of `show_provider`; the answer to an addition or replacement has the new ETag. Raises what
+        """Add, replace or remove the added entry whose name is in the path. `If-Match` is compared with the
+        ETag of `show_provider`; the answer to an addition or replacement has the new ETag. Raises what
         `AddedApi.change` raises.
         """
         name = asked.params["name"]

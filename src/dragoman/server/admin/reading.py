@@ -23,9 +23,9 @@ _LONGEST: Final = 400
 
 
 def body(sent: bytes, kind: Any) -> Any:
-    """Return a body, decoded and checked. sent: the body; an empty body counts as {}. kind: a struct type,
-    Any, or None = the operation takes no body. With None, {} is accepted, because many clients always send a
-    body; the result is None. Raises RequestFailed (400).
+    """Return a body, decoded and checked. sent: the body; an empty body counts as {}. kind: a struct type;
+    Any = any JSON is accepted; None = the operation takes no body. With None, only an empty body and {} are
+    accepted, because many clients always send a body; the result is None. Raises RequestFailed (400).
     """
     wanted = Nothing if kind is None else kind
     try:

@@ -1,9 +1,9 @@
-"""Reads and changes client keys, tenants, teams and users in the database, and tells all processes that
-tenants' own keys have changed.
+"""Reads and changes client keys, tenants, teams and users in the database. It also tells all processes when
+provider keys of tenants have changed.
 
 A change is decided on what the database contains at that moment. It is written only if nobody else has
 changed anything since; otherwise it is decided again. Then all processes learn of the change: the processes
-of this server at once, those of other servers within half a second (`assembly.directory`).
+of this server at once, those of other servers about half a second later (`assembly.directory`).
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Written(NamedTuple):
-    """What a change writes. entry: is stored as JSON; None = the entry is removed. digest, before: as in
-    `Row`.
+    """What a change writes. entry: is stored as JSON; None = the entry is removed. digest: the SHA-256 of a
+    client key. before: the SHA-256 of the key before its last rotation, while that key stays valid. None for
+    both = no such key.
     """
 
     entry: Any
@@ -67,7 +68,9 @@ class Written(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """A change that was made. before: the row before the change, None = there was none."""
+    """A change that was made. before, after: the row before and after the change; before is None if there was
+    no row.
+    """
 
     before: Row | None
     after: Row
@@ -88,8 +91,8 @@ class Registry:
 
     @property
     def following(self) -> Following:
-        """The object that keeps the directory of this process up to date. Raises RequestFailed (501) without
-        a database.
+        """The object that keeps this process's copy of the keys, tenants, teams and users up to date. Raises
+        RequestFailed (501) without a database.
         """
         found = self.gateway.following
         if found is None:
@@ -101,15 +104,15 @@ class Registry:
         return self.gateway.config
 
     async def find(self, kind: RowKind, name: str) -> Row | None:
-        """Return the row of this name; None = the database has no such row, or there is no database. Raises
-        RequestFailed (503).
+        """Return the row of this name; None = the database has no such entry, or there is no database. Raises
+        RequestFailed (503 if the database fails).
         """
         following = self.gateway.following
         return None if following is None else await reachable(following.store.find(kind, name))
 
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
         """Return at most `limit` rows, sorted by name, with names greater than `after`; () without a
-        database. Raises RequestFailed (503).
+        database. Raises RequestFailed (503 if the database fails).
         """
         following = self.gateway.following
         return () if following is None else await reachable(following.store.page(kind, after, limit))
@@ -127,9 +130,10 @@ class Registry:
         return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
 
     async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
-        """Change one row. decide: returns what to write; it is called again if somebody else changes a row
-        meanwhile. Raises RequestFailed: what `decide` raises, 400 for an invalid name or an entry that is too
-        large, 409 if others change rows all the time, 501 without a database, 503 if the database fails. A
+        """Change one row. author: who asks for the change. decide: gets the row as it is now (None = there is
+        none), and returns what to write; it is called again if somebody else has changed any row meanwhile.
+        Raises RequestFailed: what `decide` raises, 400 for an invalid name or an entry that is too large, 409
+        if other changes have come first `_TRIES` times, 501 without a database, 503 if the database fails. A
         change that has begun is finished, even if the client disconnects.
         """
         require_name(name)
@@ -168,9 +172,9 @@ class Registry:
 
     def check(self, wish: PermissionWish) -> None:
         """Raise RequestFailed (400) if a wish has an invalid name of a model, an unknown group, face or
-        tenant, an empty list that would allow no request, or wrong limits. Names of models, providers and
-        regions may be unknown. Raises RequestFailed (501) if the wish names a tenant and there is no
-        database.
+        tenant, wrong limits, or an empty list of faces, operations, providers or regions. Names of models,
+        providers and regions may be unknown. Raises RequestFailed (501) if the wish names a tenant and there
+        is no database.
         """
         for number, entry in enumerate(wish.models or ()):
             place = f"models[{number}]"
@@ -195,8 +199,8 @@ class Registry:
                     raise refused(misfit.message, misfit.place)
 
     def warnings(self, may: Any) -> list[dict[str, Any]]:
-        """Return a warning, as a JSON object, for each name that permits nothing here, as `unmet` yields
-        them. may: an entry of the database or of the configuration.
+        """Return a warning, as a JSON object, for each name in `providers`, `regions` and `faces` that
+        permits nothing here. may: the entry of the database or of the configuration that has these fields.
         """
         named = self.config.providers.named
         found = unmet(may, "", {*self.gateway.upstreams, *named}, regions_of(self.config))
@@ -238,7 +242,7 @@ def missing(kind: RowKind, name: str) -> RequestFailed:
 
 
 def declared(kind: RowKind, name: str) -> RequestFailed:
-    """Return the error (409) for a change of something that the configuration declares."""
+    """Return the error (409) for a change of a key, tenant, team or user that the configuration declares."""
     place = "auth.keys" if kind == "keys" else kind
     said = f"The configuration declares the {NOUNS[kind]} {name[:128]!r} (`{place}`)"
     text = f"{said}, which wins: change it there."

@@ -47,8 +47,8 @@ class ReloadApi:
 
 
 def _matches(wanted: str, mark: str) -> bool:
-    """Whether a header If-Match matches this hash of a configuration (RFC 9110, section 13.1.1). wanted: the
-    header.
+    """Whether a header If-Match is `*`, or contains this hash of a configuration as an ETag. A weak tag
+    (`W/"…"`) does not count. wanted: the header's value.
     """
     return wanted.strip() == "*" or f'"{mark}"' in [one.strip() for one in wanted.split(",")]
 

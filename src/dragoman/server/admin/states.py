@@ -31,8 +31,8 @@ class KeySeen(msgspec.Struct):
 
 class BreakerSeen(msgspec.Struct):
     """The breaker of a deployment as one worker sees it. failed: the number of failures in a row. seconds:
-    the time until a request may try the deployment again; None = the breaker is closed. trying: whether such
-    a request is running.
+    the time until a request may try the deployment again, 0 = a request may try it now; None = the breaker is
+    closed. trying: whether such a request is running.
     """
 
     failed: int
@@ -95,7 +95,7 @@ def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
 def joined(looks: Sequence[Look], name: str) -> Seen:
     """Return one provider as all workers together see it. The numbers of running attempts are summed. Of each
     state with a time (of a refusal, a rest, a breaker, …), the one with the longest time is taken. If no
-    worker knows the provider, the result is an empty Seen.
+    worker knows the provider, the result is a `Seen` with default values.
     """
     every = [seen for one in looks if (seen := one.get(name)) is not None]
     whole = Seen()
@@ -169,8 +169,8 @@ class KeyState(msgspec.Struct):
 
 class BreakerState(msgspec.Struct):
     """The breaker of a deployment that has failed since it last answered. state: `open` = the deployment is
-    asked after the others; `trial` = one request tries it now, or the next request will; `closed` = it has
-    not failed often enough to be avoided.
+    asked after the other deployments of a route; `trial` = one request tries it now, or the next request
+    will; `closed` = it has not failed often enough to be avoided.
     """
 
     deployment: str

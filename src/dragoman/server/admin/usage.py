@@ -1,8 +1,7 @@
-"""The endpoints /admin/usage (reports on usage, and single usage records), and /v1/usage (a report on the
-client's own usage).
+"""The endpoints for usage: /admin/usage (reports), /admin/usage/records (single usage records), and /v1/usage
+(a report on the usage of the client's own key).
 
-A report is stored for a second and sent again for the same query, because pages that poll ask the same
-several times.
+A report is stored for a second. The same query within this second is answered with the stored report.
 """
 
 from __future__ import annotations
@@ -68,8 +67,8 @@ class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The query of a report. from: by default the beginning of today (UTC). step: the length of the buckets,
     None = no buckets. group_by: one or two dimensions, separated by a comma; None = no groups. top: how many
-    groups are shown separately. rank: the sum by which groups are sorted. team, user, …, tag: as the fields
-    `key` and `tenant`.
+    groups are shown separately. rank: the sum by which groups are sorted, the largest first. team, user, …,
+    tag: only usage with this value, as for the fields `key` and `tenant`.
     """
 
     step: Step | None = None
@@ -241,8 +240,8 @@ class UsageApi:
         await client.answer(200, (_UNSTORED,), encode(answer))
 
     async def _export(self, search: UsageSearch, limit: int | None, client: HttpClient) -> None:
-        """Send records as CSV, in pieces. limit: the most records, None = all. If the store fails after the
-        answer has begun, RequestFailed cuts the answer off, so that nobody takes it for complete.
+        """Send records as CSV, in pieces, the latest first. limit: the most records, None = all. Raises
+        RequestFailed (503) if the store fails. If the answer has begun before, it stays incomplete.
         """
         left, first = limit, True
         while left is None or left > 0:
@@ -274,10 +273,10 @@ class UsageApi:
 
 
 def moment(name: str, stated: str) -> float:
-    """Return a time in Unix seconds. stated: Unix seconds, a date (it means the beginning of that day in
-    UTC), or a time of RFC 3339 with a time zone. Times outside the span from 0 to `_LATEST` become its
-    nearest end. name: of the field, for the error. Raises RequestFailed (400) for any other text, and for a
-    number outside that span.
+    """Return a time in Unix seconds. stated: Unix seconds from 0 up to, but without, `_LATEST`; a date, which
+    means the beginning of that day in UTC; or a time of RFC 3339 with a time zone. For a date or time outside
+    the span from 0 to `_LATEST`, the nearest end of this span is returned. name: of the field, for the error.
+    Raises RequestFailed (400) for any other text, also for a number outside the span.
     """
     try:
         found = float(stated)
@@ -301,9 +300,7 @@ def moment(name: str, stated: str) -> float:
 
 
 def _bounded(seconds: float) -> float:
-    """Return a time (Unix seconds), limited to the span from 0 to `_LATEST`. Outside it, months would need
-    the year 0 or 10,000, which do not exist.
-    """
+    """Return a time (Unix seconds), limited to the span from 0 to `_LATEST`."""
     return min(max(seconds, 0.0), _LATEST)
 
 

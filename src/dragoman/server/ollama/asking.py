@@ -1,9 +1,10 @@
 """Asks a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
-answer names the model as the client did; if the client named none, by the default model's name. In Ollama, a
-request without a prompt loads or unloads the model. Here the gateway answers such a request without asking a
-provider. It can unload an embedded model, but does not load one, because the first prompt loads the model.
+answer contains the model's name as the client wrote it, or the default model's name if the client named none.
+In Ollama, a request without a prompt loads or unloads the model. Here the gateway answers such a request
+without asking a provider. It can unload an embedded model, but does not load one, because the first prompt
+loads the model.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Asking:
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
-        list without asking a model. path: of the request; Ollama's old path has another form of request and
+        list without asking a model. path: of the endpoint; Ollama's old path has another form of request and
         answer. Raises RequestFailed.
         """
         old = path == OLD_PATH
@@ -87,9 +88,10 @@ class Asking:
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
-        """Return the request as the engine's input. stated: the fields of the body. name: the model's name as
-        the client wrote it, which the answer shows again; "" = the client named no model. route: of the model
-        that is meant; its name replaces the client's name in the body.
+        """Return the request as the engine's input. stated: the fields of the body. route: of the model to
+        ask; in the body, the route's name replaces the client's name. name: the model's name as the client
+        wrote it, "" = the client named no model. The answer shows `name`, or the route's name if `name` is
+        "".
         """
         inbound = self._inbound(face, request)
         body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})
@@ -126,8 +128,9 @@ def _name(stated: Head) -> str:
 
 
 def _is_over(keep: Any) -> bool:
-    """Whether the duration `keep` is zero, so that the model has to be unloaded. A negative duration means
-    forever. Raises RequestFailed (400) if it is not a valid duration.
+    """Whether the duration `keep` is zero, so that the model has to be unloaded; False for a negative
+    duration, which means forever. keep: the value of `keep_alive`, seconds or a text such as "5m". Raises
+    RequestFailed (400) if it is not a valid duration.
     """
     try:
         check_keep_alive(keep, "keep_alive")
@@ -138,7 +141,8 @@ def _is_over(keep: Any) -> bool:
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
     """Raise RequestFailed (400, with Ollama's text) if the request asks for thinking and all deployments of
-    the route are known not to think. name: the model's name as the client wrote it.
+    the route are known not to think. name: the model's name as the client wrote it, for the text; "" = the
+    client named none.
     """
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments

@@ -1,5 +1,5 @@
-"""Reads the bodies of Ollama's clients, which write "" or null for fields that are not set; and sends answers
-as lines of JSON.
+"""Reads the bodies of Ollama's clients, and sends answers as lines of JSON. These clients write "" or null
+for fields that are not set.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def odd(error: WireError) -> ir.Fault:
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """Whether a field is missing (None), or its JSON value is null, [], "" or a text of blanks. A value
-    longer than `_LONGEST_EMPTY` bytes is never empty.
+    """Whether a field is missing (None), or its JSON value is null, [], or a string with nothing but spaces
+    in it. False for a value of more than `_LONGEST_EMPTY` bytes.
     """
     if raw is None:
         return True
@@ -67,8 +67,8 @@ def is_empty(raw: msgspec.Raw | None) -> bool:
 
 
 def value(raw: msgspec.Raw | None) -> Any:
-    """Return a JSON value, decoded. None = the value is missing (None), null, or invalid JSON; the engine
-    refuses invalid JSON later.
+    """Return a JSON value, decoded. None = the value is missing (`raw` is None), null, or invalid JSON; the
+    engine refuses invalid JSON later.
     """
     try:
         return None if raw is None else msgspec.json.decode(raw)
@@ -100,7 +100,7 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 async def tell(client: HttpClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
     """Send `lines` as a stream, each as a line of JSON. If the request has `stream: false`, send only the
-    last line, as a complete answer. body: the decoded body of the request.
+    last line, as a complete answer. lines: at least one. body: the decoded body of the request.
     """
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))

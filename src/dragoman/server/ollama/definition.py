@@ -44,10 +44,10 @@ _QUESTION: Final = {"role": "user", "content": ""}
 
 class Definition(msgspec.Struct, frozen=True):
     """What a created name adds to its model. defaults: values of parameters, by their names in a route's
-    defaults; None = the model's own default is removed. window: the most tokens of the context window, which
-    can only make the model's own window smaller; None = as for the model. system: the system message, "" =
-    the model's own. opening: messages before those of each request, () = the model's own. notes: a text for
-    the client about each parameter that is not supported.
+    defaults; a value of None removes the model's own default. window: the most tokens of the context window;
+    it has no effect if the model's own window is smaller; None = as for the model. system: the system
+    message, "" = the model's own. opening: messages before those of each request, () = the model's own.
+    notes: a text for the client about each parameter that is not supported.
     """
 
     defaults: dict[str, Any] = {}
@@ -58,7 +58,7 @@ class Definition(msgspec.Struct, frozen=True):
 
     def on(self, route: Route) -> Route:
         """Return the model's route with everything that this definition adds. Defaults of the definition
-        replace the route's defaults of the same name.
+        replace the route's defaults of the same name; None removes the route's default.
         """
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(
@@ -70,8 +70,9 @@ class Definition(msgspec.Struct, frozen=True):
         )
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of an alias that adds the same, as JSON values. Raises WireError for a message
-        that cannot be written in the form of the Chat Completions API.
+        """Return this definition as settings of an alias, as JSON values; settings that the definition leaves
+        to the model are left out. Raises WireError for a message that cannot be written in the form of the
+        Chat Completions API.
         """
         stated = {
             "defaults": self.defaults,
@@ -83,16 +84,18 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 def definition_of(body: Mapping[str, Any], system: str) -> Definition:
-    """Return the definition in a body of `/api/create`. system: the system message in the body, "" = none.
-    Raises WireError for an invalid parameter or message.
+    """Return the definition that a body of `/api/create` states. body: the decoded body; only its fields
+    `parameters` and `messages` are read. system: the system message, "" = none. Raises WireError for an
+    invalid parameter or message.
     """
     defaults, window, notes = _parameters(body.get("parameters") or {})
     return Definition(defaults, window, system, _opening(body.get("messages") or []), tuple(notes))
 
 
 def _parameters(parameters: Any) -> tuple[dict[str, Any], int | None, list[str]]:
-    """Return the defaults, the size of the context window (None = not stated), and a text for each parameter
-    that is not supported. Raises WireError for an invalid value.
+    """Return the defaults (as in `Definition`), the size of the context window (None = not stated), and a
+    text for each parameter that is not supported. parameters: the value of the field; null values in it are
+    ignored. Raises WireError for an invalid value.
     """
     check_options(parameters, "parameters")
     defaults: dict[str, Any] = {}
@@ -126,8 +129,8 @@ def _opening(messages: Any) -> tuple[ir.Message, ...]:
 
 
 def chat_messages(opening: tuple[ir.Message, ...]) -> list[dict[str, Any]]:
-    """Return these messages in the form of the Chat Completions API. Raises WireError if something would be
-    lost.
+    """Return these messages in the form of the Chat Completions API. Raises WireError if a part of a message
+    cannot be written in this form.
     """
     report = Report(CHAT.name)
     question = ir.Message("user", (ir.Text("?"),))  # as in a request: a last answer would be a prefill

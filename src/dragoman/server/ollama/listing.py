@@ -57,8 +57,8 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """Return the facts about the file of the embedded model `name`. path: of the file. Reading takes some
-    milliseconds, so the result is cached, and later changes of the file are not noticed.
+    """Return the facts about the file of the embedded model `name`. path: of the file. The result is cached:
+    later changes of the file are not noticed.
     """
     row = weights.known(name)
     try:
@@ -98,8 +98,9 @@ class Listing:
         return listed
 
     async def show(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the details of the model that the body names. Only administrators get the system message and
-        opening messages of a name. Raises RequestFailed (400, 404).
+        """Send the details of the model that the body names. Only clients with the scope `admin` get the
+        system message and opening messages of a name. Raises RequestFailed: 400 for a wrong body, 404 for an
+        unknown model or one that the client may not use.
         """
         stated = needed(members(self._gateway, request), "model", "name")
         route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
@@ -164,7 +165,9 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """Return the embedded model that is the route's first deployment; None = it is a provider's."""
+        """Return the embedded model that is the route's first deployment; None = the first deployment is not
+        an embedded model.
+        """
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
@@ -244,7 +247,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
     """Yield (name, JSON of the value) for each default of the route that is a parameter in Ollama; for a
-    list, one pair for each item. The last pair is `num_ctx`, if the model's context window is known.
+    list, one pair for each item. If the model's context window is known, the last pair is `num_ctx`.
     """
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:

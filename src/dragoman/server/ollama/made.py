@@ -57,9 +57,9 @@ class MadeName(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A name that a client wants to create. route: what the source stands for now, for this client; the
-    source is the model that the client names. source: the source's name if the source is a created name
-    itself, else None. definition: what the name adds to the source. size: of the definition, in bytes.
+    """A name that a client wants to create for another model, the source. route: of the source, as this
+    client finds it now. source: the name of the source if that is a created name itself, else None.
+    definition: what the new name adds to the source. size: of the definition, in bytes.
     """
 
     name: str
@@ -149,8 +149,9 @@ class InDatabase:
         await self._make(Change("remove", "aliases", name, None, caller.name, require, _noted))
 
     async def _base(self, wanted: Wanted) -> dict[str, Any]:
-        """Return an alias that stands for the source without the new definition, as JSON for the database. If
-        the source is a created name, its alias is copied, so that the new name does not depend on the source.
+        """Return an alias that stands for the source, as JSON for the database; the new definition is not in
+        it. If the source is a created name, its alias is copied, so that the new name does not depend on the
+        source.
         """
         if wanted.source is not None:
             kept = await self._adding.entries()
@@ -173,7 +174,7 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises RequestFailed where `Adding.make` does. The errors do not show problems of
+        """Make a change. Raises RequestFailed where `Adding.make` does. The error does not show problems of
         other parts of the configuration, which concern only the operator.
         """
         try:
@@ -197,8 +198,8 @@ def keeper_of(gateway: Core) -> Keeper:
 
 
 class _Either:
-    """Stores names in the database if there is one, else in memory. Each call decides this again, because it
-    is not known before the gateway's start.
+    """Stores names in the database if there is one, else in memory. Each call checks whether there is a
+    database, because this is not known before the gateway has started.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -267,7 +268,7 @@ def _noted(_: Made) -> None:
 
 
 def taken(name: str) -> ir.Fault:
-    """Return the error for a name that is in use. It does not say who uses the name."""
+    """Return the error (403) for a name that is in use. It does not say who uses the name."""
     text = f"the name {name!r} is in use: choose another one"
     return ir.Fault("permission", text, "insufficient_scope", "model")
 

@@ -1,13 +1,14 @@
 """Manages model names in Ollama's protocol; model files are not managed.
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the same as its
-source. A created name adds a system message, messages and parameters to a model. A new name can be used in
-all protocols, by clients of the creator's tenant (of any tenant, if the creator has none) and by
-administrators, if they may also use the source (`routing.route.Reserved`). A client that is limited to some
-models cannot manage names. Neither can a client without a key if the gateway has keys or accepts connections
-from other machines (`EVERYBODY`). Other clients can change the names that they have created; an administrator
-can change all created names. Nobody can change names of the configuration. The module `made` stores the
-names.
+source. A created name adds a system message, messages and parameters to its source. A new name can be used in
+all protocols. If its creator has a tenant, only clients of this tenant and administrators may use it. A
+client must also be allowed to use the source (`routing.route.Reserved`).
+
+Some clients cannot manage names: those that are limited to some models, and those without a key if the
+gateway has keys or accepts connections from other machines (`EVERYBODY`). All other clients can change the
+names that they have created; an administrator can change all created names. Nobody can change names of the
+configuration. The module `made` stores the names.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Create or replace a name that adds a system message, messages and parameters to a model. Raises
-        RequestFailed.
+        """Create or replace a name that adds a system message, messages and parameters to a model. Send
+        success as the last line. Raises RequestFailed.
         """
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
@@ -110,8 +111,8 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send success if the client may use a model of this name. Otherwise send an error as the last line,
-        or raise RequestFailed (404) if the request has `stream: false`. Nothing is downloaded.
+        """Send success if the client may use a model of this name. Otherwise send an error as the last line
+        (status 200), or raise RequestFailed (404) if the request has `stream: false`. Nothing is downloaded.
         """
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
@@ -145,9 +146,9 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, names: Mapping[str, MadeName], name: str, size: int) -> None:
-        """Raise RequestFailed if the client may not create or replace the name `name`, if there are too many
-        created names, or if their definitions would be too large together with the new one. names: all
-        created names. size: of the new definition, in bytes.
+        """Raise RequestFailed if the client may not create or replace the name `name`, if the name belongs to
+        the configuration, if there are too many created names, or if their definitions would be too large
+        together with the new one. names: all created names. size: of the new definition, in bytes.
         """
         gateway = self._gateway
         known = among(names, name)
@@ -174,7 +175,9 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _refuse_foreign(self, caller: Caller, name: str, made: MadeName) -> None:
-        """Raise RequestFailed if the client neither created this name nor may administer."""
+        """Raise RequestFailed (403) if the client neither created this name nor may administer. made: the
+        created name.
+        """
         if made.may_be_changed_by(caller):
             return
         if not made.is_seen_by(caller):
@@ -186,8 +189,8 @@ class Managing:
         raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     async def _make(self, caller: Caller, names: Mapping[str, MadeName], wanted: Wanted) -> None:
-        """Create or replace the name. A created name that differs from it only in upper and lower case is
-        then removed.
+        """Create or replace the name `wanted.name`. If there was a created name with another spelling in
+        upper and lower case, remove it then. names: all created names.
         """
         known = among(names, wanted.name)
         await self._keeper.keep(caller, wanted)
@@ -201,8 +204,8 @@ class Managing:
 
 
 def _seen(names: Mapping[str, MadeName], caller: Caller, stated: str) -> str | None:
-    """Return the created name that a client means by `stated`; None = there is none that this client may know
-    of.
+    """Return the created name that a client means by `stated` (see `among`); None = there is no such name, or
+    this client may not know of it.
     """
     return among([name for name, one in names.items() if one.is_seen_by(caller)], stated)
 

@@ -68,7 +68,9 @@ def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """Return the same as `find`, but raise RequestFailed (404) if the client may not use the model."""
+    """Return the same as `find`. Raises RequestFailed also if the client's key does not allow the model (404,
+    as for an unknown model).
+    """
     route = find(gateway, caller, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))
@@ -84,8 +86,8 @@ def among(names: Iterable[str], stated: str) -> str | None:
 
 
 def new(stated: str) -> str:
-    """Return a new name in the form in which it is stored: without the tag `latest`. Raises RequestFailed
-    (400) for an invalid name.
+    """Return a client's name for a new model in the form in which it is stored: without the tag `latest`.
+    Raises RequestFailed (400) for an invalid name.
     """
     if len(stated) > _LONGEST or _NAME.fullmatch(stated) is None:
         raise RequestFailed(ir.Fault("invalid_request", "invalid model name", "invalid_value", "model"))
