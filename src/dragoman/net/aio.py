@@ -33,8 +33,8 @@ provider takes nothing.
 
 
 class _Upload(aiohttp.Payload):
-    """A request body in several parts, which are sent piece by piece and never joined. It can be sent a
-    second time.
+    """A request body in several parts. Each part is sent in pieces; the parts are never joined for sending.
+    The body can be sent a second time.
     """
 
     _autoclose = True  # tells aiohttp that there is nothing to close
@@ -128,7 +128,8 @@ class AiohttpClient:
         patience: Patience | None = None,
     ) -> Reply:
         """Send a request, and return its answer when the head has come. The parameters and errors are those
-        of `net.client.Client.request`.
+        of `net.client.Client.request`. `connect` limits neither the look-up of the host name nor the wait for
+        a proxy's answer.
         """
         limits = self._limits.get(connect)
         if limits is None:
@@ -221,8 +222,8 @@ def _failure(error: Exception, *, headed: bool = False) -> Failure:
 
 
 def reason(error: Any) -> str:
-    """Return in words why a request over aiohttp failed, without addresses of our own network. error: the
-    exception.
+    """Return the reason why a request over aiohttp failed, in words without addresses of our own network.
+    error: the exception.
     """
     cause = error.__cause__ or error
     for kind, make in _KINDS:

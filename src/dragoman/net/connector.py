@@ -143,8 +143,8 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, says that a line or the number of headers in an answer is above
-    aiohttp's limits (8,190 bytes, 128 headers).
+    """Whether `error`, or a cause of it, says that an answer has a longer line or more headers than aiohttp
+    allows (8,190 bytes, 128 headers).
     """
     cause: BaseException | None = error
     while cause is not None:

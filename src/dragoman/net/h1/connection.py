@@ -140,7 +140,9 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def abort(self) -> None:
-        """Close the connection now."""
+        """Close the connection now. Waiting tasks get a failure when the event loop reports the end of the
+        connection.
+        """
         if self._transport is not None:
             self._transport.abort()
 
@@ -189,9 +191,9 @@ class Connection(asyncio.Protocol):
         self.reader.close()
 
     def _ended_properly(self) -> bool:
-        """Whether the server itself has ended the stream of bytes; True also if the answer is already
-        complete. Over TLS an attacker on the way can end the TCP connection, so only TLS's own message counts
-        (close_notify; RFC 9112, section 9.8).
+        """Whether the server itself has ended the stream of bytes. True without TLS, and if the answer is
+        already complete. Otherwise TLS's own message for the end must have come (close_notify; RFC 9112,
+        section 9.8), because an attacker on the way can end the TCP connection.
         """
         if self.secure is None or self.reader.complete:
             return True
