@@ -57,8 +57,8 @@ class Board:
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """Return the messages of the other workers, without those that `read` does not return. number: this
-        worker's. now: returns monotonic seconds.
+        """Return the messages of the other workers. A worker for which `read` returns None is left out, and
+        so is the keeper. number: this worker's number. now: returns monotonic seconds.
         """
         messages = (self.read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
