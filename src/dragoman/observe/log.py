@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes a line for each finished exchange to the process's log."""
+    """Writes the lines of finished exchanges to the process's log."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

@@ -354,7 +354,7 @@ class Metrics:
 
     def processes(self, now: float) -> Mapping[int, int]:
         """Return {number: process id} for the processes that have written their present values lately
-        (`Part.living`). Number 0 is the keeper's. now: monotonic seconds.
+        (`Part.living`). Number 0 is the keeper. now: monotonic seconds.
         """
         living = {number: part.living(now) for number, part in enumerate(self.cells.parts)}
         return {number: process for number, process in living.items() if process is not None}

@@ -131,7 +131,9 @@ number is used.
 
 
 def facts_of(entry: _Entry) -> Facts:
-    """Return the facts that an entry of a list states. Members with implausible values are ignored."""
+    """Return the facts that an entry of a list states. JSON members with implausible values (a negative
+    number of tokens, for example) are ignored.
+    """
     context = next(filter(None, (_tokens(entry.get(name)) for name in _CONTEXT)), None)
     meta = entry.get("meta")  # GPUStack: recorded lists
     if context is None and isinstance(meta, dict):
@@ -190,9 +192,9 @@ _OLLAMA: Final = {"tools": "tools", "vision": "images", "thinking": "reasoning"}
 
 
 def _of_words(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """Yield (field of `Facts`, value) for `capabilities` that is a list of words. If the word `completion` is
-    in the list, a missing word means that the model lacks the ability. Otherwise only the words in the list
-    count, because the list is another vendor's, or the model does not chat.
+    """Yield (field of `Facts`, value) for `capabilities` that is a list of words. A word in the list yields
+    True. A missing word yields False if the list has the word `completion`; otherwise it yields nothing,
+    because the list is another vendor's, or the model does not chat.
     """
     words = _words(entry.get("capabilities"))
     for word, fact in _OLLAMA.items():
