@@ -96,8 +96,9 @@ class AiohttpClient:
     """The client for one provider. Create and close it within the running event loop.
 
     tls: the context for https; None = the system's certificates are trusted. proxy: the URL of an HTTP proxy,
-    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: see
-    `connector.Surprised`.
+    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: called
+    when a connection is closed because it has read bytes that no request asked for, or too many interim
+    answers.
     """
 
     def __init__(

@@ -127,7 +127,9 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """A pool of `Connection`s. surprised: see `Surprised`. options: the options of `aiohttp.TCPConnector`."""
+    """A pool of `Connection`s. surprised: called when a connection is closed because it has read bytes that
+    no request asked for, or too many interim answers. options: the options of `aiohttp.TCPConnector`.
+    """
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)

@@ -255,10 +255,10 @@ class Transport:
 
     pool: None = the defaults of `Pool`. ca_file, client_cert, client_key: as for `h1.dial.trusting`.
     verify_tls: False = the provider's certificate is not checked. proxy: the URL of an HTTP proxy; with a
-    proxy, aiohttp's client is used. client: see `ClientName`. deadlines: None = new ones. name: the
-    provider's name, which errors contain in place of its address; None = errors say "provider". max_answer:
-    the most bytes of an answer that is read as a whole, decompressed. reached: called for limits that do not
-    fail an exchange. space: as in `Terms`, shared by all providers.
+    proxy, aiohttp's client is used. client: "own" = our client (`h1`), "aiohttp" = aiohttp's. deadlines: None
+    = new ones. name: the provider's name, which errors contain in place of its address; None = errors say
+    "provider". max_answer: the most bytes of an answer that is read as a whole, decompressed. reached: called
+    for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Shared memory in which the processes of one gateway leave messages for each other. Each worker has one
-slot; the keeper has one too, by which the workers see that it is running. The board also has the cells in
-which workers count (`observe.cells`).
+slot. The keeper (the process that does what must be done once on a machine) has a slot, too, by which the
+workers see that it is running. The board also has the cells in which workers count (`observe.cells`).
 
 The parent creates the memory before the first fork, and clears the slot of a process that has ended. A
 process writes only to its own slot, so no lock is needed; a checksum detects a change during a read.

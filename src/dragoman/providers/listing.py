@@ -204,8 +204,9 @@ def _of_words(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 def _of_modalities(entry: _Entry) -> Iterator[tuple[str, bool]]:
     """Yield (field of `Facts`, value) for the kinds of input that OpenRouter states
-    (https://openrouter.ai/docs/models). If `file` is missing, nothing is yielded for documents, because
-    OpenRouter reads documents for every model.
+    (https://openrouter.ai/docs/models). A missing word means that the model does not take images or sound. If
+    `file` is missing, nothing is yielded for documents, because OpenRouter reads documents for every model.
+    Without a list nothing is yielded.
     """
     architecture = entry.get("architecture")
     words = _words(architecture.get("input_modalities") if isinstance(architecture, dict) else None)
@@ -218,7 +219,8 @@ def _of_modalities(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
     """Yield (field of `Facts`, value) for the abilities in OpenRouter's `supported_parameters`
-    (https://openrouter.ai/docs/models).
+    (https://openrouter.ai/docs/models). A missing word means that the model lacks tools or reasoning, but
+    says nothing about structured output. Without a list nothing is yielded.
     """
     words = _words(entry.get("supported_parameters"))
     if words:
@@ -229,8 +231,8 @@ def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 def _of_flags(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """Yield (field of `Facts`, value) for Gemini's `thinking` (recorded lists) and LM Studio's `type`
-    (https://www.lmstudio.ai/docs/api/rest-api).
+    """Yield (field of `Facts`, True) for an ability that an entry states: reasoning if Gemini's `thinking` is
+    true (recorded lists), images if LM Studio's `type` is `vlm` (https://www.lmstudio.ai/docs/api/rest-api).
     """
     if entry.get("thinking") is True:
         yield "reasoning", True

@@ -127,7 +127,7 @@ class Rates:
         self._each = dict(_each_of(self.periods))
 
     def at(self, at: float) -> Period:
-        """Return the prices to use at a time, in Unix seconds."""
+        """Return the period whose prices are used at this time, as the class says. at: Unix seconds."""
         if self._only is not None:
             return self._only
         for period in reversed(self.periods):

@@ -97,8 +97,8 @@ class HTTPClient:
     """The client for one provider. Create and close it within the running event loop.
 
     dialer: opens the connections. idle: seconds after which a connection without a request is closed. age:
-    seconds after its opening from which a connection is not used again, None = no limit. surprised: see
-    `Surprised`.
+    seconds after its opening from which a connection is not used again, None = no limit. surprised: called
+    when a connection is closed because it has read bytes that no request asked for.
     """
 
     def __init__(

@@ -29,7 +29,8 @@ class Connection(asyncio.Protocol):
 
     opened: when it was opened, in the loop's time. rested: since when it has no request, in the loop's time;
     the pool sets it. secure: its TLS object, None = it is not encrypted. learnt: whether its TLS session has
-    been stored. surprised: see `Surprised`.
+    been stored. surprised: called when the connection is closed because it has read bytes that no request
+    asked for.
     """
 
     __slots__ = (
