@@ -56,10 +56,9 @@ class Listed(Value, frozen=True):
 
 
 def read(raw: bytes, form: ModelList) -> Page:
-    """Return one page of a list, from its body. form: how the provider's protocol writes lists. If a name
-    occurs twice, its first entry is used. Raises WireError if `raw` is not JSON or has no list.
-
-    Some servers answer with a bare array (Together), or with `items` that have a `name` (GPUStack, recorded).
+    """Return one page of a list, from its body. form: how the provider's protocol writes lists. A bare array
+    (Together) and `items` that have a `name` (GPUStack, recorded) are read, too. If a name occurs twice, its
+    first entry is used. Raises WireError if `raw` is not JSON or has no list.
     """
     try:
         value: Any = msgspec.json.decode(raw)

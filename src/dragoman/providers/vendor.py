@@ -1,9 +1,9 @@
 """The records of the catalogue: the facts about a known vendor, such as its addresses, its API's paths, the
 names of its models, and its deviations from the protocol that it speaks.
 
-Each fact is from the vendor's page or client, recorded traffic or a cited issue. No code branches on a
-vendor's name. If a vendor's address differs by account (a resource, a workspace), the address in its row has
-a placeholder, and the operator configures `base_url`. The rows are in `providers.vendors`. Pure.
+Each fact is from the vendor's page or client, recorded traffic or a cited issue. If a vendor's address
+differs by account (a resource, a workspace), the address in its row has a placeholder, and the operator
+configures `base_url`. The rows are in `providers.vendors`. Pure.
 """
 
 from __future__ import annotations
