@@ -33,8 +33,8 @@ provider takes nothing.
 
 
 class _Upload(aiohttp.Payload):
-    """A request body in several parts, which are sent piece by piece and never joined. It can be sent a
-    second time.
+    """A request body in several parts. Each part is sent in pieces; the parts are never joined for sending.
+    The body can be sent a second time.
     """
 
     _autoclose = True  # tells aiohttp that there is nothing to close
@@ -96,8 +96,9 @@ class AiohttpClient:
     """The client for one provider. Create and close it within the running event loop.
 
     tls: the context for https; None = the system's certificates are trusted. proxy: the URL of an HTTP proxy,
-    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: see
-    `connector.Surprised`.
+    None = no proxy. idle: seconds after which a connection without a request is closed. surprised: called
+    when a connection is closed because it has read bytes that no request asked for, or too many interim
+    answers.
     """
 
     def __init__(
@@ -128,7 +129,8 @@ class AiohttpClient:
         patience: Patience | None = None,
     ) -> Reply:
         """Send a request, and return its answer when the head has come. The parameters and errors are those
-        of `net.client.Client.request`.
+        of `net.client.Client.request`. `connect` limits neither the look-up of the host name nor the wait for
+        a proxy's answer.
         """
         limits = self._limits.get(connect)
         if limits is None:
@@ -221,8 +223,8 @@ def _failure(error: Exception, *, headed: bool = False) -> Failure:
 
 
 def reason(error: Any) -> str:
-    """Return in words why a request over aiohttp failed, without addresses of our own network. error: the
-    exception.
+    """Return the reason why a request over aiohttp failed, in words without addresses of our own network.
+    error: the exception.
     """
     cause = error.__cause__ or error
     for kind, make in _KINDS:

@@ -32,7 +32,7 @@ class Origin(NamedTuple):
 
 class Head:
     """The part of a request before its body: the method, the URL and the headers. Many requests can share one
-    object, so that a client encodes it only once. written: the origin and the encoded bytes, set by `h1`;
+    object. written: the origin and the encoded bytes, set by `h1` so that it encodes a shared head only once;
     None = `h1` has not encoded it yet.
     """
 
@@ -52,11 +52,10 @@ Sendable: TypeAlias = bytes | Pieces | Flow | None
 
 
 class Patience:
-    """The time limit for the first byte of an answer, while the request's body is still being sent.
+    """Moves the deadline for the first byte of an answer, while the request's body is still being sent.
 
-    deadline: set to `seconds` from now whenever the provider takes a piece of the body or a new piece is
-    ready to be sent, and paused while the next piece has not arrived from the client. seconds: None = the
-    deadline is never changed.
+    deadline: the deadline to move; its caller has started it. seconds: the time limit that `push` starts
+    again; None = the deadline is never moved.
     """
 
     __slots__ = ("_deadline", "_seconds")
@@ -66,27 +65,27 @@ class Patience:
         self._seconds = seconds or 0.0
 
     def push(self) -> None:
-        """Start the time again, because the provider has taken a piece of the body, or because there is a new
-        piece to send.
+        """Set the deadline to `seconds` from now: the provider has taken a piece of the body, or there is a
+        new piece to send.
         """
         if self._deadline is not None:
             self._deadline.push(self._seconds)
 
     def rest(self) -> None:
-        """Stop the time until the next `push`, because the gateway waits for the next piece of the body from
-        the client.
+        """Stop the deadline until the next `push`: the gateway waits for the next piece of the body from the
+        client.
         """
         if self._deadline is not None:
             self._deadline.rest()
 
     def end(self) -> None:
-        """Leave the deadline alone from now on, because the answer has begun or the call has failed."""
+        """Never move the deadline again: the answer has begun, or the call has failed."""
         self._deadline = None
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: looked up by lower-case names; the look-up gives one value,
-    also if a header is repeated.
+    """An answer whose head has come. headers: looked up by lower-case names. For a repeated header the
+    look-up gives one value: the last one in `h1`, the first one in `aio`.
     """
 
     @property
@@ -129,10 +128,11 @@ class Client(Protocol):
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Incoming:
-        """Send a request, and return its answer when the head has come. added: more headers for this request,
-        with other names than those in `head`; None = none. connect: the most seconds for opening a
-        connection, None = no limit. patience: gets `push` and `rest` while a body in pieces is sent; None =
-        nothing is called.
+        """Send a request, and return its answer when the head has come.
+
+        added: more headers for this request; None = none. The caller makes sure that `head` has none of these
+        names. connect: the most seconds for opening a connection, None = no limit. patience: gets `push` and
+        `rest` while a body of the type `Pieces` or `Flow` is sent; None = nothing is called.
 
         Raises Failure, and ValueError for a header with a character that is not allowed. If the task is
         cancelled, the connection is closed.

@@ -59,9 +59,9 @@ class _Coding(Protocol):
 
     def unpack(self, data: bytes, most: int) -> bytes:
         """Add `data` to the input, and return the next decompressed bytes, at most about `most`, possibly
-        b"". While `needs_input` is False, call this with b"" for more output. Raises `self.error` for invalid
-        bytes, WireError for more members or frames than `_MAX_MEMBERS`, and one of these two for data after
-        the end.
+        b"". While `needs_input` is False, call this with b"" for more output. Raises `self.error` or
+        WireError for invalid bytes, for data after the end of the body, and for more members or frames than
+        `_MAX_MEMBERS`.
         """
 
 
@@ -197,8 +197,11 @@ def codings(stated: str) -> tuple[str, ...]:
 
 class Unpacker:
     """Decompresses one body. For each compressed piece call `feed`, then `next` until it returns None; at the
-    end of the body call `close`. applied: the content codings, from `codings`; at least one. limit: the most
-    bytes of the decompressed body; None = neither its size nor its ratio is limited here.
+    end of the body call `close`.
+
+    applied: the content codings, from `codings`; at least one. limit: the most bytes of the decompressed
+    body; if there is a limit, `MAX_RATIO` is enforced as well. None = neither the size nor the ratio is
+    limited here.
     """
 
     def __init__(self, applied: Sequence[str], limit: int | None) -> None:

@@ -127,7 +127,9 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """A pool of `Connection`s. surprised: see `Surprised`. options: the options of `aiohttp.TCPConnector`."""
+    """A pool of `Connection`s. surprised: called when a connection is closed because it has read bytes that
+    no request asked for, or too many interim answers. options: the options of `aiohttp.TCPConnector`.
+    """
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -143,8 +145,8 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, says that a line or the number of headers in an answer is above
-    aiohttp's limits (8,190 bytes, 128 headers).
+    """Whether `error`, or a cause of it, says that an answer has a longer line or more headers than aiohttp
+    allows (8,190 bytes, 128 headers).
     """
     cause: BaseException | None = error
     while cause is not None:

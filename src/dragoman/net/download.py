@@ -28,8 +28,8 @@ class Downloads:
 
     @asynccontextmanager
     async def get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Request a file, and yield the response when its head has come. Raises Failure for errors of
-        aiohttp, also while the body is read.
+        """Request a file, and yield the response when its head has come (a context manager). Raises Failure
+        for errors of aiohttp, also for those that come while the body is read.
         """
         try:
             async with self._session.get(url, allow_redirects=False) as response:

@@ -61,10 +61,10 @@ class Bounds(NamedTuple):
     run at a time. each: the bytes of one file; together: the bytes of all files, both after decompression.
     seconds: the time for all files, None = no limit.
 
-    For the whole gateway. reads: how many downloads run at a time; one client may use a quarter of them, but
-    at least one. wait: for how many seconds a download waits until it may start, None = no limit. space: how
-    many downloaded bytes may be in memory until their exchanges end; one client may use half of them.
-    `Claim.take` states the exceptions from `space`.
+    For the whole gateway. reads: how many downloads run at a time; one client may use a quarter of them
+    (rounded down), but at least one. wait: for how many seconds a download waits until it may start, None =
+    no limit. space: how many downloaded bytes may be in memory until their exchanges end; one client may use
+    half of them. `Claim.take` states the exceptions from `space`.
     """
 
     addresses: int = 20
@@ -101,9 +101,10 @@ class Claim:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Count `size` more bytes. Raises RequestFailed (`fetch_busy`) if all exchanges together would exceed
-        the room's size, unless no other exchange has bytes; or if the exchanges of this client would exceed
-        half of it, unless no other exchange of the client has bytes.
+        """Count `size` more bytes. Raises RequestFailed (`fetch_busy`), and counts nothing, in two cases. 1.
+        The bytes of all exchanges would exceed the room's size, and another exchange has bytes. 2. The bytes
+        of this client's exchanges would exceed half of the room's size, and another exchange of the client
+        has bytes.
         """
         room = self._room
         theirs = room.by_client.get(self.client, 0)
@@ -154,12 +155,14 @@ class Fetcher:
         claim: Claim,
         fetched: dict[int, ir.Media] | None = None,
     ) -> ir.Request:
-        """Return a copy of the request in which bytes replace the URLs of the media in its messages, except
-        of media for which `keep` returns True; the request itself if there are no URLs to replace.
+        """Return a copy of the request in which bytes replace the URLs of the media in its messages. A medium
+        for which `keep` returns True stays unchanged. If there are no URLs to replace, the request itself is
+        returned.
 
-        keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched: earlier downloads
-        for this request, by the `id` of the medium, which are used again; it is changed to contain only the
-        media that the copy needs, old and new. None = nothing was downloaded earlier.
+        keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched: the results of
+        earlier calls for this request, {`id()` of a medium: its copy with bytes}; these media are not
+        downloaded again. The dict is changed: afterwards it has the media of the returned copy and no others.
+        None = nothing was downloaded earlier.
 
         Raises RequestFailed. If a limit of the whole gateway is reached, the fault blames the gateway and has
         no param. Any other fault blames the client; its param is the place (in the IR) of the medium at which
@@ -186,9 +189,9 @@ class Fetcher:
         )
 
     async def try_read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """Download media, and return copies with bytes in place of URLs, in the order of `named`. Media that
-        cannot be downloaded within the limits are returned unchanged. named: (medium, its place in the IR).
-        claim: counts the downloaded bytes.
+        """Download media, and return copies with bytes in place of URLs, in the order of `named`. A medium is
+        returned unchanged if its download fails or would exceed a limit. named: (medium, its place in the
+        IR). claim: counts the downloaded bytes.
         """
         read = [media for media, _ in named]
 
@@ -289,8 +292,9 @@ class Fetcher:
         return self._downloads
 
     def _permit(self, url: URL) -> None:
-        """Raise RequestFailed for a URL that is not allowed. Host names are checked later, by the
-        resolver.
+        """Raise RequestFailed if the URL is not an http or https URL, contains a user name or a password, or
+        has an IP address as its host that is not permitted. Names that some systems read as an IP address
+        (`127.1`) are refused too. The resolver checks all other names later.
         """
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
@@ -340,10 +344,10 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """Return the media type of a file; None = unknown. Of the type that its first bytes (`data`) show and the
-    type that its content-type (`header`) states, the first that is accepted for the kind of the medium is
-    returned: an image type in the bytes comes first, else the content-type. Raises RequestFailed if types are
-    known, but none of them is accepted.
+    """Return the media type of a file; None = unknown. Two types are compared with the kind of the medium:
+    the type that the first bytes (`data`) show, and the type in the content-type (`header`). The first
+    accepted one is returned: if the bytes show an image, their type comes first, otherwise the content-type
+    does. Raises RequestFailed if at least one type is known and none is accepted.
     """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
@@ -410,9 +414,9 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """Return (field, blocks): the name of the field in which this block contains other blocks, and these
-    blocks; () = none. Blocks in the results of a provider's own tool are left out, because they are web pages
-    and not media of the client.
+    """Return (field, blocks): the name of the field in which a block of this class contains other blocks, and
+    these blocks; () = it contains none. The result of a provider's own tool gives (), because its blocks are
+    web pages and not media of the client.
     """
     if isinstance(block, ir.ToolResult):
         return "content", block.content if block.by == "client" else ()

@@ -1,11 +1,12 @@
 """HTTP requests and WebSockets to configured providers: timers, limits and errors around an HTTP client
 (`net.client`).
 
-Failures of a request become a `RequestFailed`, whose fault names the timer or the step that failed. URLs in
-clients' requests are not called here, but in `fetch`. If a connection ends before the head of an answer is
-complete, the request is sent once more, but only if its method is idempotent (RFC 9110, 9.2.2) and its body
-can be sent again. Providers charge for requests with other methods, so `routing.attempts` decides about model
-calls.
+A failure of a request becomes a `RequestFailed`, whose fault names the timer or the step that failed. URLs in
+clients' requests are not called here, but in `fetch`.
+
+A request is sent once more if its connection ended before the head of the answer was complete, its method is
+idempotent (RFC 9110, 9.2.2), and its body can be sent again. Requests with other methods are not repeated
+here, because providers charge for them: `routing.attempts` decides about model calls.
 """
 
 from __future__ import annotations
@@ -189,8 +190,8 @@ class Answer(msgspec.Struct, eq=False):
         return whole.getvalue()
 
     async def finish(self) -> None:
-        """Read the few bytes after the last event of a stream, so that the connection can be used again.
-        Takes at most 0.2 s and raises no errors of the connection.
+        """Read the rest of a stream's body and drop it, so that the connection can be used again. Gives up
+        after 0.2 s, and raises no errors of the connection.
         """
         incoming = self._incoming
         if incoming.ended:
@@ -254,10 +255,10 @@ class Transport:
 
     pool: None = the defaults of `Pool`. ca_file, client_cert, client_key: as for `h1.dial.trusting`.
     verify_tls: False = the provider's certificate is not checked. proxy: the URL of an HTTP proxy; with a
-    proxy, aiohttp's client is used. client: see `ClientName`. deadlines: None = new ones. name: the
-    provider's name, which errors contain in place of its address; None = errors say "provider". max_answer:
-    the most bytes of an answer that is read as a whole, decompressed. reached: called for limits that do not
-    fail an exchange. space: as in `Terms`, shared by all providers.
+    proxy, aiohttp's client is used. client: "own" = our client (`h1`), "aiohttp" = aiohttp's. deadlines: None
+    = new ones. name: the provider's name, which errors contain in place of its address; None = errors say
+    "provider". max_answer: the most bytes of an answer that is read as a whole, decompressed. reached: called
+    for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
     """
 
     def __init__(
@@ -302,13 +303,13 @@ class Transport:
         self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None = None
     ) -> Coroutine[Any, Any, Answer]:
         """Return a coroutine that sends a request to the provider and returns its answer when the head has
-        come; the caller closes the answer. It raises RequestFailed, also if the answer is a redirect, and
-        ValueError for a header with a character that is not allowed.
+        come; the caller closes the answer. The coroutine raises RequestFailed, also if the answer is a
+        redirect, and ValueError for a header with a character that is not allowed.
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
-        and accept-encoding if they are missing. body: each piece that the provider takes restarts the time
-        for the first byte. added: more headers for this request, with other names than those in `head`; None
-        = none.
+        and accept-encoding if they are missing. body: if it is sent in pieces, each piece that the provider
+        takes starts the time limit for the first byte again; bytes above 1 MB are sent in pieces, too. added:
+        more headers for this request, with other names than those in `head`; None = none.
         """
         sending = self._send(head, body, timers, added)
         return sending if self._slots is None else _in_turn(self._slots, sending)

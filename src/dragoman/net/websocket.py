@@ -96,8 +96,9 @@ async def connect(
     done: Callable[[], None] = lambda: None,
 ) -> Socket:
     """Open a WebSocket. url: an http or https URL. headers: for the handshake; those in `_OWN` are left out.
-    seconds: the most for the connection, without the handshake; None = no limit. largest: the most bytes of
-    one message from the provider. done: as for `Socket`; it is not called if this function raises.
+    seconds: the time limit for opening the connection (with TLS, without the WebSocket handshake); None = no
+    limit. largest: the most bytes of one message from the provider. done: as for `Socket`; it is not called
+    if this function raises.
 
     Raises Refused for an answer other than 101, Failure for other failures (also for a URL of another
     scheme), and ValueError for a header value with a control character. If the task is cancelled, the

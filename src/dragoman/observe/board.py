@@ -1,6 +1,6 @@
 """Shared memory in which the processes of one gateway leave messages for each other. Each worker has one
-slot; the keeper has one too, by which the workers see that it is running. The board also has the cells in
-which workers count (`observe.cells`).
+slot. The keeper (the process that does what must be done once on a machine) has a slot, too, by which the
+workers see that it is running. The board also has the cells in which workers count (`observe.cells`).
 
 The parent creates the memory before the first fork, and clears the slot of a process that has ended. A
 process writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
@@ -57,8 +57,8 @@ class Board:
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """Return the messages of the other workers, without those that `read` does not return. number: this
-        worker's. now: returns monotonic seconds.
+        """Return the messages of the other workers. A worker for which `read` returns None is left out, and
+        so is the keeper. number: this worker's number. now: returns monotonic seconds.
         """
         messages = (self.read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]

@@ -59,8 +59,8 @@ class Bounds:
 
     def __call__(self, exchange: Exchange) -> None:
         """Count the bounds that have ended this finished exchange or one of its attempts. A bound counts once
-        for each attempt that it has ended. It counts once more for the exchange, unless an attempt has the
-        same fault.
+        for each attempt that it has ended. It counts once more for the exchange, unless an attempt has an
+        equal fault.
         """
         faults = [attempt.fault for attempt in exchange.attempts]
         if exchange.fault not in faults:  # usually the exchange has the fault of its last attempt

@@ -1,5 +1,5 @@
 """The shared memory in which the workers of one gateway count. The memory has one part for each worker's
-number, and one for the keeper (number 0).
+number, and one for the keeper (number 0): the process that does what must be done once on a machine.
 
 A part has cells (numbers of 8 bytes) and a directory, which says what the cells mean. Only the process with
 its number adds to the directory and to the counts of a part, so no lock is needed: a number is written in one

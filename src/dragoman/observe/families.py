@@ -20,11 +20,12 @@ Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 class Family(msgspec.Struct, frozen=True):
     """One metric. help: one sentence for the page. labels: the names of the labels.
 
-    bounds: for a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf).
-    parts: all values of the last label, if they are known in advance; then one series has a cell for each of
-    them. most: how many sets of label values the metric may have in one process; exchanges with further sets
-    are counted in the set whose labels are all `OTHER`. now: True = a present value, which is dropped when
-    its process ends; False = a count, which stays.
+    bounds: for a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf);
+    () = it is not a histogram. parts: all values of the last label, if they are known in advance; then one
+    series has a cell for each of them; () = they are not known. most: how many sets of label values the
+    metric may have in one process; exchanges with further sets are counted in the set whose labels are all
+    `OTHER`. now: True = a present value, which is dropped when its process ends; False = a count, which
+    stays.
     """
 
     name: str

@@ -33,7 +33,7 @@ Trait: TypeAlias = Literal["losses", "failover", "error"]
 
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A filter of exchanges: each field that is not None (or empty) has to match.
+    """A filter of exchanges. Each field that is not None has to match; `has`: () = any exchange.
 
     client, model: equal to the exchange's. deployment, provider: equal to that of one of the attempts.
     status: `404`, or `4xx` for a class. error: the code of the error, or its kind if it has no code. end: a

@@ -168,8 +168,8 @@ class Lines:
 
     def _deliver(self, data: bytes) -> bool:
         """Write all of `data`. Returns False if the stream did not take all of it in time; True if it did, or
-        if nobody can read the stream any more. The first time, this waits for room at most a second;
-        afterwards it does not wait until the stream has taken something again.
+        if nobody can read the stream any more. For each piece this waits for room at most a second. After it
+        has waited in vain, it does not wait for room any more, until the stream has taken a piece again.
         """
         rest = whole = memoryview(b"\n" + data if self._torn else data)
         try:

@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes a line for each finished exchange to the process's log."""
+    """Writes the lines of finished exchanges to the process's log."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -263,9 +263,10 @@ def _for_people(exchange: Exchange) -> bytes:
 
 
 def _way(exchange: Exchange) -> Iterator[str]:
-    """Yield the latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`. For
-    a single attempt without an error, or an answer without an attempt, only the deployment that answered is
-    named. If several attempts have the same deployment, the last characters of their keys are shown.
+    """Yield the latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`. If
+    several attempts have the same deployment, the last characters of their keys are shown. If there was no
+    attempt, or a single attempt without an error, only the deployment that answered is named, if there is
+    one.
     """
     attempts = exchange.attempts[-_NAMED_ATTEMPTS:]
     if exchange.answered is not None and (not attempts or (len(attempts) == 1 and not attempts[0].fault)):
@@ -285,8 +286,10 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """Yield the reason of an exchange's error, for people; nothing if it has no error. For an error that
-    blames the client only the field is named, because the message may repeat a part of the request.
+    """Yield the reason of an exchange's error, for people. If the error blames the client, only its field is
+    named, because its message may repeat a part of the request. Otherwise the reason is the message of the
+    last attempt's error or, without it, the message of the gateway's own error. Yields nothing if there is no
+    such text.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:

@@ -198,9 +198,8 @@ class Metrics:
         self._numbers[self._find(RECORDED) + RECORDED.parts.index(result)] += number
 
     def _note_each(self, exchange: Exchange) -> None:
-        """Count an exchange that does not count in a block: it had no attempt or several, did not end well,
-        was refused by a limit, or there is no block for it; or its attempt has a fault or a cost for several
-        models.
+        """Count an exchange that `note` does not count in a block. Each of its counts is looked up
+        separately.
         """
         numbers = self._numbers
         method = exchange.method if exchange.method in _METHODS else OTHER
@@ -354,14 +353,16 @@ class Metrics:
         self._part.beat(os.getpid(), now)
 
     def processes(self, now: float) -> Mapping[int, int]:
-        """Return the process ids of the processes that work now, by their numbers. now: monotonic seconds."""
+        """Return {number: process id} for the processes that have written their present values lately
+        (`Part.living`). Number 0 is the keeper. now: monotonic seconds.
+        """
         living = {number: part.living(now) for number, part in enumerate(self.cells.parts)}
         return {number: process for number, process in living.items() if process is not None}
 
     def page(self, stated: Iterable[Sample], now: float) -> bytes:
         """Return the page in the text format of Prometheus: what all processes have counted, the present
-        values of the living ones, and the values in `stated`, which this process states for all of them. A
-        stated value replaces a counted one with the same labels. now: monotonic seconds.
+        values of the living ones, and the values in `stated`, which this process states for all of them. If a
+        process has a value with the same metric and labels, the stated value is used. now: monotonic seconds.
         """
         sums: dict[str, dict[tuple[str, ...], list[float]]] = {family.name: {} for family in FAMILIES}
 

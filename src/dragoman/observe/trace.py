@@ -86,11 +86,13 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return a row for each candidate, in the order in which the candidates stood; then for each other
-    deployment that was called; then for each candidate that was dropped. `state`: `called` (with the numbers
-    of its attempts); `resting`, `refused` or `failing` (such a candidate comes after the ready ones);
-    `disabled` (by an operator); `dropped` (it cannot answer this request); or, for a ready candidate that was
-    not called, `not_called` if the exchange has an error, else `not_needed`.
+    """Return the rows of the candidates, in three groups: each candidate, in the order in which the
+    candidates stood; each other deployment that was called; each candidate that was dropped.
+
+    The field `state` is `called` if there were attempts; the row has their numbers. Otherwise it is
+    `resting`, `refused` or `failing` (such a candidate comes after the ready ones), `disabled` (by an
+    operator), or `dropped` (it cannot answer this request). A ready candidate that was not called is
+    `not_called` if the exchange has an error, else `not_needed`.
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:

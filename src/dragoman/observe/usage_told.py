@@ -130,9 +130,12 @@ def _percentiles(counts: Mapping[int, int]) -> dict[str, int | None]:
 
 
 def report_csv(answer: Mapping[str, Any]) -> str:
-    """Return a report as CSV. answer: the report as `told` returns it. There is a line for each group, or one
-    line with the totals if the report has no groups. If the report has a step, there is a line for each group
-    of each bucket, with the time of the bucket (Unix seconds) in the first column.
+    """Return a report as CSV, with the names of the columns in the first line. answer: the report as `told`
+    returns it.
+
+    Without a step there is a line for each group, or one line with the totals if the report is not grouped.
+    With a step there is a line for each group of each bucket, and the first column has the time of the bucket
+    (Unix seconds).
     """
     by, step = answer["group_by"], answer["step"]
     buckets = answer.get("buckets")

@@ -79,8 +79,9 @@ class Kind(NamedTuple):
 
 
 def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
-    """Yield the metrics that a block has counted, each once, with its label values and numbers. key: the
-    block's key. block: the numbers in its cells. Some metrics that a block has not counted are left out.
+    """Yield each metric that a block counts, with its label values and numbers. key: the block's key. block:
+    the numbers in its cells. `REQUESTS` is left out if the kind has no model. The times to the first token,
+    tokens, costs and unknown costs are left out if the block has counted none.
     """
     kind = Kind(*key[1:])
     count = sum(block[:WHOLE_SUM])

@@ -23,15 +23,18 @@ def base_url(
     endpoint: str = "",
     base_path: str | None = None,
 ) -> str:
-    """Return the normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
+    """Return the normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end. Raises
+    ValueError if `spelled` is not a base URL.
 
-    spelled: the text that somebody wrote. path: the vendor's usual path ("/v1", "/openai/v1", ""); it is
-    added if `spelled` has no path. appends: whether the vendor's clients add `path` to any base URL
-    (Anthropic's do); if True, `path` is also added to a URL with a path, unless that path ends in `path` or
-    in a version such as `/v1`. endpoint: the path of the chat endpoint, "" = unknown; it is removed from the
-    end of `spelled` before anything is added. If `endpoint` has `{model}`, everything from the text before
-    `{model}` on is removed. base_path: a path that the operator configured; it is added instead of `path`,
-    unless `spelled` ends in it; None = none is configured. Raises ValueError if `spelled` is not a base URL.
+    spelled: the text that somebody wrote. endpoint: the path of the chat endpoint, "" = unknown. First,
+    `endpoint` is removed from the end of `spelled`; if `endpoint` has `{model}`, everything from the text
+    before `{model}` on is removed. Then a path is added:
+
+    base_path: a path that the operator configured, None = none. It is added in place of `path`, unless
+    `spelled` already ends in it. path: the vendor's usual path ("/v1", "/openai/v1", ""). It is added to a
+    URL without a path. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do). If
+    True, `path` is also added to a URL with a path, unless that path ends in `path` or in a version such as
+    `/v1`.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -47,11 +50,11 @@ def base_url(
 def host_url(stated: str, *, port: int, path: str) -> str:
     """Return the base URL for a host in the spelling that a server's own clients accept: `host`, `host:port`,
     `:port`, `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes the loopback address of this
-    machine.
+    machine. A host without a scheme gets `http`.
 
-    port: added to a host without a port, unless `stated` has a scheme. path: if `stated` has a path, `path`
-    is appended to it; otherwise no path is added. A host without a scheme gets `http`. A text with an invalid
-    port or a user name is not corrected here, because `base_url` refuses it later.
+    port: added to a host without a port, unless `stated` has a scheme. path: appended if `stated` has a path;
+    to a bare host no path is added, because `base_url` does that later. A text with an invalid port or a user
+    name is not corrected here, because `base_url` refuses it later.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")

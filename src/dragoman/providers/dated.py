@@ -28,8 +28,8 @@ class WrongVersion(ValueError):
 
 class Spelled(NamedTuple):
     """A base URL as somebody wrote it, separated from its version. url: without the version. version: None =
-    neither the URL nor the configuration states one. path: the path that a base URL for this version usually
-    ends in (`path` of `address.base_url`).
+    neither the URL nor the configuration states one. path: the usual path for this version;
+    `address.base_url` gets it as its `path`, and adds it if `url` has no path.
     """
 
     url: str
@@ -38,13 +38,14 @@ class Spelled(NamedTuple):
 
 
 def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spelled:
-    """Return the base URL, separated from its version, and without the part that belongs to a single endpoint
-    or deployment. A URL with other query parameters than the version is returned unchanged, because it will
-    be refused later. Raises WrongVersion if no version is stated although the URL ends in `dated.flat`, or in
-    an endpoint below it.
+    """Return the URL of the API, separated from its version. What people copy together with it is removed:
+    from the end of the URL `dated.path` with a version, deployment or endpoint below it, and an endpoint
+    below `dated.flat`.
 
     spelled: the URL. version: the configured version, which is used instead of one in the URL; None = none is
-    configured.
+    configured. A URL with other query parameters than the version is returned unchanged, because it will be
+    refused later. Raises WrongVersion if no version is stated although the URL ends in `dated.flat` or in an
+    endpoint below it.
     """
     url, mark, search = spelled.strip().partition("?")
     stated = dict(parse_qsl(search))

@@ -1,5 +1,5 @@
-"""The grades of vendors: how many recordings of real traffic and how many cells of the matrix of features the
-codecs have passed for each vendor.
+"""The grades of vendors. A grade says how many recordings of real traffic with a vendor there are, how many
+cells the vendor has in the matrix of features, and how many of both pass the tests.
 
 The numbers are in `grades.json`, which `make docs` writes from the recordings, their list of exceptions and
 the matrix (`tests/documents/providers_page.py`). A vendor without an entry is untried.
@@ -20,9 +20,9 @@ FILE: Final = Path(__file__).with_name("grades.json")
 class Grade(msgspec.Struct, frozen=True, omit_defaults=True):
     """The grade of one vendor; all fields are numbers.
 
-    recordings: the recorded exchanges with the vendor. held: the recordings that are not listed as
-    exceptions, so that all laws hold for them. cells: the cells of the matrix whose provider is the vendor.
-    passed: the cells in which the client gets its answer.
+    recordings: the recorded exchanges with the vendor. held: the recordings for which every rule that the
+    tests check on recordings holds; the others are in the list of exceptions. cells: the cells of the matrix
+    of features whose provider is the vendor. passed: the cells in which the client gets its answer.
     """
 
     recordings: int = 0

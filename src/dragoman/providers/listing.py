@@ -56,10 +56,9 @@ class Listed(Value, frozen=True):
 
 
 def read(raw: bytes, form: ModelList) -> Page:
-    """Return one page of a list, from its body. form: how the provider's protocol writes lists. If a name
-    occurs twice, its first entry is used. Raises WireError if `raw` is not JSON or has no list.
-
-    Some servers answer with a bare array (Together), or with `items` that have a `name` (GPUStack, recorded).
+    """Return one page of a list, from its body. form: how the provider's protocol writes lists. A bare array
+    (Together) and `items` that have a `name` (GPUStack, recorded) are read, too. If a name occurs twice, its
+    first entry is used. Raises WireError if `raw` is not JSON or has no list.
     """
     try:
         value: Any = msgspec.json.decode(raw)
@@ -131,7 +130,9 @@ number is used.
 
 
 def facts_of(entry: _Entry) -> Facts:
-    """Return the facts that an entry of a list states. Members with implausible values are ignored."""
+    """Return the facts that an entry of a list states. JSON members with implausible values (a negative
+    number of tokens, for example) are ignored.
+    """
     context = next(filter(None, (_tokens(entry.get(name)) for name in _CONTEXT)), None)
     meta = entry.get("meta")  # GPUStack: recorded lists
     if context is None and isinstance(meta, dict):
@@ -190,9 +191,9 @@ _OLLAMA: Final = {"tools": "tools", "vision": "images", "thinking": "reasoning"}
 
 
 def _of_words(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """Yield (field of `Facts`, value) for `capabilities` that is a list of words. If the word `completion` is
-    in the list, a missing word means that the model lacks the ability. Otherwise only the words in the list
-    count, because the list is another vendor's, or the model does not chat.
+    """Yield (field of `Facts`, value) for `capabilities` that is a list of words. A word in the list yields
+    True. A missing word yields False if the list has the word `completion`; otherwise it yields nothing,
+    because the list is another vendor's, or the model does not chat.
     """
     words = _words(entry.get("capabilities"))
     for word, fact in _OLLAMA.items():
@@ -202,8 +203,9 @@ def _of_words(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 def _of_modalities(entry: _Entry) -> Iterator[tuple[str, bool]]:
     """Yield (field of `Facts`, value) for the kinds of input that OpenRouter states
-    (https://openrouter.ai/docs/models). If `file` is missing, nothing is yielded for documents, because
-    OpenRouter reads documents for every model.
+    (https://openrouter.ai/docs/models). A missing word means that the model does not take images or sound. If
+    `file` is missing, nothing is yielded for documents, because OpenRouter reads documents for every model.
+    Without a list nothing is yielded.
     """
     architecture = entry.get("architecture")
     words = _words(architecture.get("input_modalities") if isinstance(architecture, dict) else None)
@@ -216,7 +218,8 @@ def _of_modalities(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
     """Yield (field of `Facts`, value) for the abilities in OpenRouter's `supported_parameters`
-    (https://openrouter.ai/docs/models).
+    (https://openrouter.ai/docs/models). A missing word means that the model lacks tools or reasoning, but
+    says nothing about structured output. Without a list nothing is yielded.
     """
     words = _words(entry.get("supported_parameters"))
     if words:
@@ -227,8 +230,8 @@ def _of_parameters(entry: _Entry) -> Iterator[tuple[str, bool]]:
 
 
 def _of_flags(entry: _Entry) -> Iterator[tuple[str, bool]]:
-    """Yield (field of `Facts`, value) for Gemini's `thinking` (recorded lists) and LM Studio's `type`
-    (https://www.lmstudio.ai/docs/api/rest-api).
+    """Yield (field of `Facts`, True) for an ability that an entry states: reasoning if Gemini's `thinking` is
+    true (recorded lists), images if LM Studio's `type` is `vlm` (https://www.lmstudio.ai/docs/api/rest-api).
     """
     if entry.get("thinking") is True:
         yield "reasoning", True

@@ -38,11 +38,13 @@ class Row(Value, frozen=True):
 
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
     """Return the known facts of a model at a vendor; UNKNOWN = there are none. vendor: its name in the
-    catalogue, None = it has no name there. overrides: facts that replace the known ones.
+    catalogue, None = it has no name there. overrides: facts that replace the known ones; a field that is None
+    replaces nothing.
 
-    Rows with `vendor=None` are used only if no row of the vendor itself matches. Of several rows, the one
-    whose matching name has the most characters besides `*` is used. A fine-tuned model has the facts of its
-    base model. A Claude at Bedrock has the facts of the same Claude at Anthropic.
+    One row states the facts. It is a row of the vendor itself; a row with `vendor=None` is used only if none
+    of the vendor's rows matches. Of several rows, the one whose matching name has the most characters besides
+    `*` is used. A fine-tuned model (`ft:…`) is looked up by the name of its base model, a Claude at Bedrock
+    by its name at Anthropic.
     """
     return overrides.over(_known(vendor, model))
 

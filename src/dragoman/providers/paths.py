@@ -43,9 +43,9 @@ class Spelled(NamedTuple):
 
 
 def spelled(raw: str) -> Spelled:
-    """Return a percent-encoded path in the form that may be compared and sent. raw: begins with a slash.
-    Raises BadPath for a path that does not, is too long, is not UTF-8, has an empty segment, or could mean
-    different things to two servers.
+    """Return a percent-encoded path in the form that may be compared and sent. Raises BadPath for a path that
+    does not begin with a slash, is too long, is not UTF-8, or has a segment that is empty, is `.` or `..`, or
+    contains a character that another server could read in a second way (such as an encoded slash).
     """
     if len(raw) > _LONGEST:
         raise BadPath(f"it has more than {_LONGEST} characters")

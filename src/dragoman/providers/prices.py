@@ -73,7 +73,7 @@ class _Entry(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """The prices of one model. id, match, prices: see the module. page, read: the page of the prices, and the
     month in which it was read, for rows of our own; None = the row is from `Source.source`. least, most:
-    {unit: the smallest, the largest amount that one answer is billed}.
+    {unit: amount}; one answer is billed at least `least` and at most `most` of the unit.
     """
 
     id: str

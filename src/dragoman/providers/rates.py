@@ -63,9 +63,10 @@ level whose `above` it exceeds.
 class Period(msgspec.Struct, frozen=True):
     """Prices that hold from a certain time on. usual: the prices in the usual service tier. tiers: the prices
     in other service tiers, by the tier's name. since: Unix seconds; None = always. hours: (start, end) in
-    minutes of the day in UTC, if the prices hold only from start until before end; None = all day. strict:
-    whether the price in a service tier that is not in `tiers` is unknown; False = such a tier has the usual
-    prices. least, most: {unit: the smallest, the largest amount that one answer is billed}.
+    minutes of the day in UTC, if the prices hold only from start until before end; an end before the start is
+    on the next day. None = all day. strict: whether the price in a service tier that is not in `tiers` is
+    unknown; False = such a tier has the usual prices. least, most: {unit: amount}; one answer is billed at
+    least `least` and at most `most` of the unit.
     """
 
     usual: Levels
@@ -126,7 +127,7 @@ class Rates:
         self._each = dict(_each_of(self.periods))
 
     def at(self, at: float) -> Period:
-        """Return the prices to use at a time, in Unix seconds."""
+        """Return the period whose prices are used at this time, as the class says. at: Unix seconds."""
         if self._only is not None:
             return self._only
         for period in reversed(self.periods):
@@ -350,12 +351,13 @@ def _start(level: Level) -> int:
 
 
 def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ...], bool]:
-    """Return (the lines of a bill, whether all work in `units` has a price).
+    """Return (the lines of a bill, whether the cost of all lines is known). Each unit with a price has a
+    line.
 
-    Providers bill the same work by tokens or by another measure, such as pictures or seconds, and an answer
-    may state both. So a measure without a price has no line if tokens or another measure of the same answer
-    have a price, and tokens without a price have no line if a measure has one. Uses of tools without a price
-    always have a line.
+    A unit without a price has a line with an unknown cost, with two exceptions, because providers bill the
+    same work by tokens or by another measure (pictures, seconds), and an answer may state both. Tokens have
+    no such line if another measure has a price. Another measure has no such line if tokens or a further
+    measure have a price. The exceptions are not for uses of tools: without a price they always have a line.
     """
     lines: list[BillLine] = []
     odd: list[BillLine] = []

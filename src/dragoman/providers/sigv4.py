@@ -56,8 +56,8 @@ def is_broken(text: str) -> bool:
 
 
 def region_in(url: str) -> str | None:
-    """Return the region in the host of a Bedrock endpoint; None = the host names no region, such as the host
-    of a proxy.
+    """Return the region in the host of a Bedrock endpoint (`bedrock-runtime.REGION.…`); None = the host is
+    another one, such as that of a proxy.
     """
     found = _HOST.search(urlsplit(url).hostname or "")
     return None if found is None else found[1]

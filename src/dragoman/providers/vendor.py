@@ -1,9 +1,9 @@
 """The records of the catalogue: the facts about a known vendor, such as its addresses, its API's paths, the
 names of its models, and its deviations from the protocol that it speaks.
 
-Each fact is from the vendor's page or client, recorded traffic or a cited issue. No code branches on a
-vendor's name. If a vendor's address differs by account (a resource, a workspace), the address in its row has
-a placeholder, and the operator configures `base_url`. The rows are in `providers.vendors`. Pure.
+Each fact is from the vendor's page or client, recorded traffic or a cited issue. If a vendor's address
+differs by account (a resource, a workspace), the address in its row has a placeholder, and the operator
+configures `base_url`. The rows are in `providers.vendors`. Pure.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     """Where a vendor's API is if a request states a version that is a date (`?api-version=2024-10-21`).
 
     path: used instead of `Vendor.path`. folders: {dialect: the path between the base URL and the dialect's
-    paths, with `{model}` for the model's name}. flat: an end of base URLs. Below such base URLs there are no
-    folders, because the body names the model, and only the first protocol is spoken, in every version. until:
-    {date: {name of a quirk: its value}}, for the versions before this date. since: {dialect: the date of the
-    first version that has it}; a dialect that is not listed is in every version.
+    paths, with `{model}` for the model's name}. flat: a path. A base URL that ends in it has no folders,
+    because the body names the model, and speaks only the first protocol, in every version. until: {date:
+    {name of a quirk: its value}}, for the versions before this date. since: {dialect: the date of the first
+    version that has it}; a dialect that is not listed is in every version.
     """
 
     path: str
@@ -202,7 +202,9 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wants_key(self) -> bool:
-        """Whether requests need a key or an identity: it is not a server on the operator's own machine."""
+        """Whether requests need a key or an identity: the vendor has variables for keys, or an https address.
+        False for a server on the operator's own machine.
+        """
         return bool(self.keys) or self.base_url.startswith("https://")
 
     def base_url_in(self, region: str | None) -> str:

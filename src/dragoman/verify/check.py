@@ -55,8 +55,8 @@ def form_of(output: ir.Output | None) -> Form | None:
     """Return the form that a request demands of its answer; None = the request allows plain text, or `output`
     is None.
 
-    Raises RequestFailed (400) for a schema that cannot be checked. The fault's parameter is the place in the
-    schema ("output.schema.…").
+    Raises RequestFailed (400) for a schema that cannot be checked. The fault's param is the place in the IR
+    ("output.schema.…").
     """
     if output is None or output.kind == "text":
         return None

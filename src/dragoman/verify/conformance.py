@@ -27,8 +27,8 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 def parsed(text: str) -> Any:
     """Decode a JSON text. A number with a fraction or an exponent whose value is whole, such as `1.0` or
-    `1e2`, becomes an `int`. Raises ValueError if the text is not JSON, RecursionError if it is nested too
-    deeply.
+    `1e2`, becomes an `int`. Raises ValueError if the text is not JSON or has an integer of more than 4,300
+    digits, RecursionError if it is nested too deeply.
     """
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 

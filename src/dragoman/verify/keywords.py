@@ -17,9 +17,10 @@ from dragoman.verify.patterns import Pattern
 
 
 class Breach(NamedTuple):
-    """A place where a value violates the schema. keyword: the violated keyword; "false schema" = the schema
-    at the place is `false`. path: the names and indexes that lead from the tested value to the place. If a
-    required field is missing, the path ends with the field's name.
+    """A place where a value violates the schema. keyword: the violated keyword. If the schema at the place is
+    `false`, the keyword is "additionalProperties" for a field of an object, otherwise "false schema". path:
+    the names and indexes that lead from the tested value to the place. If a required field is missing, the
+    path ends with the field's name.
     """
 
     keyword: str

@@ -10,9 +10,10 @@ A client writes the pattern, so three costs need a limit that the engine does no
 - Search. The engine reads its clock every 256 steps, and one step may walk over the whole text. So the
   length of the text times the cost of one character is limited (`Pattern.reach`).
 
-Accepted is the syntax of ECMA-262, which JSON Schema recommends, and what Python's `re` adds
-(`(?P<name>…)`, `(?i)`, `\A`). Syntax that only `regex` has (recursion, fuzzy matches, named lists) is refused
-or means what ECMA-262 says: https://json-schema.org/understanding-json-schema/reference/regular_expressions
+Patterns are written in the syntax of ECMA-262, which JSON Schema recommends. Some additions of Python's `re`
+are accepted, too (`(?P<name>…)`, `(?i)`, `\A`). Syntax that only `regex` has (recursion, fuzzy matches, named
+lists) is refused or means what ECMA-262 says:
+https://json-schema.org/understanding-json-schema/reference/regular_expressions
 """
 
 from __future__ import annotations
@@ -278,8 +279,8 @@ class _Translator:
 
     def _member(self) -> tuple[str, int]:
         """Read one member of a character class: a character, a range, or an escape that means a class.
-        Returns the member in the syntax of `regex`, and its cost (half nanoseconds for each character of the
-        text).
+        Returns (member, cost). member: in the syntax of `regex`. cost: how many half nanoseconds the engine
+        takes to compare one character of the text with the member.
         """
         low = self._one()
         if not isinstance(low, str):

@@ -46,8 +46,8 @@ _DEFAULT: Final = {"http": 80, "https": 443}
 
 
 def _target(url: URL) -> tuple[Origin, str, str]:
-    """Return (origin, request target, value of the host header) for a URL. Raises NotReached if it is not
-    http or https.
+    """Return (origin, request target, value of the host header) for a URL. The request target is the path
+    with the query. Raises NotReached if the URL is not http or https.
     """
     host, port = url.raw_host or "", url.port or _DEFAULT.get(url.scheme)
     if port is None or url.scheme not in _DEFAULT:
@@ -58,9 +58,9 @@ def _target(url: URL) -> tuple[Origin, str, str]:
 
 
 def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    """Return the head of a request as bytes. The headers that frame its body, and the empty line at its end,
-    are left out. The headers accept and accept-encoding are added if they are missing. host: the value of the
-    header host, if `headers` has no such header.
+    """Return the head of a request as bytes, without the headers in `_FRAMING` (except host) and without the
+    empty line at its end. The headers accept and accept-encoding are added if they are missing. host: the
+    value of the header host, if `headers` has no such header.
 
     Raises ValueError for a method, target, header name or value with a character that is not allowed there.
     """
@@ -97,8 +97,8 @@ class HTTPClient:
     """The client for one provider. Create and close it within the running event loop.
 
     dialer: opens the connections. idle: seconds after which a connection without a request is closed. age:
-    seconds after its opening from which a connection is not used again, None = no limit. surprised: see
-    `Surprised`.
+    seconds after its opening from which a connection is not used again, None = no limit. surprised: called
+    when a connection is closed because it has read bytes that no request asked for.
     """
 
     def __init__(
@@ -272,8 +272,8 @@ def _written(head_: Head) -> tuple[Origin, bytes]:
 
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
     """Send the body of a request in pieces. Returns True if it was sent completely. If the connection or the
-    source of the body fails, ends the connection and returns False. If this task is cancelled, ends the
-    connection. patience: gets `push` and `rest`; None = nothing is called.
+    source of the body fails, ends the connection and returns False. A cancellation of this task ends the
+    connection too. patience: gets `push` and `rest`; None = nothing is called.
     """
     patience = patience or Patience(UNLIMITED, None)
     cause: Exception | None = None
@@ -361,9 +361,9 @@ class _Packed:
 
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
-    """Return the function that takes the next bytes of an answer with a content-encoding, and the object that
-    decompresses them. If the coding is unknown or `identity`, the bytes are passed on as they are, and the
-    object is None.
+    """Return (take, packed) for an answer with a content-encoding. take: the function that returns the next
+    bytes of the body. packed: the object that decompresses them. If `codings` does not accept the
+    content-encoding, or if it is `identity`, the bytes are passed on as they are, and `packed` is None.
     """
     try:
         applied = codings(connection.reader.headers["content-encoding"])

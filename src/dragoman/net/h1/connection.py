@@ -29,7 +29,8 @@ class Connection(asyncio.Protocol):
 
     opened: when it was opened, in the loop's time. rested: since when it has no request, in the loop's time;
     the pool sets it. secure: its TLS object, None = it is not encrypted. learnt: whether its TLS session has
-    been stored. surprised: see `Surprised`.
+    been stored. surprised: called when the connection is closed because it has read bytes that no request
+    asked for.
     """
 
     __slots__ = (
@@ -140,7 +141,9 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def abort(self) -> None:
-        """Close the connection now."""
+        """Close the connection now. Waiting tasks get a failure when the event loop reports the end of the
+        connection.
+        """
         if self._transport is not None:
             self._transport.abort()
 
@@ -189,9 +192,9 @@ class Connection(asyncio.Protocol):
         self.reader.close()
 
     def _ended_properly(self) -> bool:
-        """Whether the server itself has ended the stream of bytes; True also if the answer is already
-        complete. Over TLS an attacker on the way can end the TCP connection, so only TLS's own message counts
-        (close_notify; RFC 9112, section 9.8).
+        """Whether the server itself has ended the stream of bytes. True without TLS, and if the answer is
+        already complete. Otherwise TLS's own message for the end must have come (close_notify; RFC 9112,
+        section 9.8), because an attacker on the way can end the TCP connection.
         """
         if self.secure is None or self.reader.complete:
             return True
