@@ -9,7 +9,7 @@ ends without settling its reservations, they are released.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -31,8 +31,8 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger changes `claims`. Whoever has a reservation must call `Ledger.settle` with it. extra: anything
-    that the ledger wants to store with the reservation; None = nothing.
+    a ledger and `split` change `claims`. Whoever has a reservation must call `Ledger.settle` with it. extra:
+    anything that the ledger wants to store with the reservation; None = nothing.
     """
 
     __slots__ = ("claims", "extra")
@@ -41,6 +41,13 @@ class Reservation:
         self.claims = claims
         self.extra = extra
         """Anything that the ledger wants to store with the reservation; None = nothing."""
+
+    def split(self, counters: Collection[str]) -> Reservation:
+        """Move the claims on these counters into a new reservation, which has to be settled by itself, and
+        return it. Counters on which nothing is reserved are ignored.
+        """
+        claims = self.claims
+        return Reservation({name: claims.pop(name) for name in counters if name in claims})
 
 
 class Refused(NamedTuple):
