@@ -15,6 +15,7 @@ from dragoman.engine.meter import Meter, metered
 from dragoman.exchange import Exchange
 from dragoman.providers.rates import Level, Period, Rates, completed
 from dragoman.seams.clock import Seams
+from dragoman.state.counters import Resource, Window
 from dragoman.state.usage import UsageRecord
 from tests.unit.engine.stage import EPOCH, Stage
 
@@ -116,4 +117,9 @@ def standing(ledger: MemoryLedger) -> Mapping[str, tuple[int, int]]:
     return {name: (count.used, count.reserved) for name, count in ledger._counts.items()}
 
 
-__all__ = ["EPOCH", "NOW", "SEAMS", "Accounts", "Book", "meter", "rates_of", "standing"]
+def limit(resource: Resource, most: int, window: Window | None = "day", **more: Any) -> Limit:
+    """Return a limit of the name `l`."""
+    return Limit("l", resource, most, window, **more)
+
+
+__all__ = ["EPOCH", "NOW", "SEAMS", "Accounts", "Book", "limit", "meter", "rates_of", "standing"]
