@@ -8,12 +8,13 @@ counts came (`cost_so_far`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Sized
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.tool_units import ToolUses
 from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
@@ -99,18 +100,22 @@ def cost_so_far(
     If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
     prompt's tokens if it lacks them. If it stated only the input, the output is estimated. Otherwise both are
     estimated, also if the stated counts are impossible; possible counts of a cache and of other units stay as
-    stated.
+    stated. The calls of provider tools in `events` count if more of them came than were stated.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
     stream stated none. If its output counts are the same as in the stream's first event, they are not final
     (Anthropic sends such counts), so the output is estimated.
     """
     begun = _answered(None)
-    counter = EstimateUsage(ir.Request("", model), model)
+    counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
     for event in events:
         if isinstance(event, ir.Start):
             begun = _answered(event.usage)
-        elif not isinstance(event, (ir.Tally, ir.End)):
+        elif isinstance(event, ir.Tally):
+            stated = stated or event.usage
+        elif not isinstance(event, ir.End):
+            if isinstance(event, ir.Open):
+                uses.note(event.block)
             counter.feed(event)
     if stated is not None and not stated.plausible():
         stated = None
@@ -118,8 +123,10 @@ def cost_so_far(
         return _with_prompt(stated, request, model)
     said, thought = counter.tokens(share)
     if stated is not None and stated.input is not None:
-        return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
-    return _estimated(stated, _prompt(request, model), said, thought)
+        cost = msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
+    else:
+        cost = _estimated(stated, _prompt(request, model), said, thought)
+    return _with_uses(cost, uses.counts)
 
 
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
@@ -138,9 +145,9 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
 
 
 def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) -> ir.Usage:
-    """Return an estimated usage. stated: a usage without input and output, whose other counts stay unless they
-    are impossible; its cached tokens are a part of the prompt. None = there is none. prompt: the tokens of
-    the whole prompt. said, thought: the tokens of text and of thinking.
+    """Return an estimated usage. stated: a usage without input and output; None = there is none. Its other
+    counts stay unless they are impossible, and its cached tokens are a part of the prompt. prompt: the tokens
+    of the whole prompt. said, thought: the tokens of text and of thinking.
     """
     if stated is None or not stated.plausible():
         stated = _NO_USAGE
@@ -148,6 +155,17 @@ def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) ->
     return msgspec.structs.replace(
         stated, input=fresh, output=said, reasoning=thought or None, estimated=True
     )
+
+
+def _with_uses(usage: ir.Usage, counts: Mapping[str, int]) -> ir.Usage:
+    """Return the usage with these uses of provider tools in its `detail`, where it states fewer of them."""
+    detail = usage.detail or {}
+    more = {unit: count for unit, count in counts.items() if _number(detail.get(unit)) < count}
+    return msgspec.structs.replace(usage, detail={**detail, **more}) if more else usage
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else 0
 
 
 def _with_prompt(stated: ir.Usage, request: ir.Request | int, model: str) -> ir.Usage:

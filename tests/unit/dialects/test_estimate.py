@@ -186,3 +186,18 @@ def test_a_stream_that_was_only_passed_on(ended: bool) -> None:
     assert cost(IMPOSSIBLE) == guess
     assert cost(OUTPUT) == ir.Usage(prompt, output=2, estimated=True)
     assert cost(STATED) == STATED
+
+
+def test_searches_of_a_stream_that_breaks_off_are_counted() -> None:
+    """Those that came, also beside a count of the beginning; not those that failed."""
+    calls = [ir.ToolCall(str(n), "web_search", "{}", "builtin", "provider") for n in range(3)]
+    failed = ir.ToolResult("1", (), error=True, kind="web_search_tool_result", by="provider")
+    drawn = ir.Native("openai_responses", "web_search_call", {"type": "web_search_call"})
+    for stated in (None, ir.Usage(input=9, output=1, detail={"web_search_requests": 0})):
+        events: list[ir.Event] = [ir.Start("there", usage=stated)]
+        for place, block in enumerate([*calls, failed, drawn]):
+            events += [ir.Open(place, block), ir.Close(place)]
+        usage = cost_so_far(ASKED, "m", events, 1.0, stated)
+        assert usage.detail == {"web_search_requests": 3}
+    final = ir.Usage(input=9, output=5, detail={"web_search_requests": 1})
+    assert cost_so_far(ASKED, "m", events, 1.0, final) == final, "it states what was used"

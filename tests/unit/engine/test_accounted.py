@@ -86,6 +86,22 @@ def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
     assert accounts.stage.usage.endswith("+5 estimated")
 
 
+@pytest.mark.parametrize("face", ["anthropic", "openai_chat"])
+def test_a_disconnect_in_a_stream_costs_the_searches_that_came(face: str) -> None:
+    search = ir.ToolCall("srvtoolu_1", "web_search", '{"query":"x"}', "builtin", "provider")
+    told = [
+        ir.Start("anthropic", "id-1", "c", usage=ir.Usage(input=9, output=1)),
+        *(ir.Open(0, search), ir.Close(0)),
+        *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "Found.")),
+    ]
+    accounts = Accounts({"claude": CLAUDE})
+    frames = streamed(dialect="anthropic", told=told)
+    accounts.stage.script("claude", stream(*frames, 5.0, b"event: ping\n"))
+    accounts.stage.plays(chat(model="claude/c", stream=True, max_tokens=9), face, leave=2.0)
+    units = accounts.book.record.units
+    assert (units["input"], units["web_search_requests"]) == (9, 1)
+
+
 def test_a_disconnect_before_the_answer_costs_the_prompt() -> None:
     accounts = Accounts()
     accounts.stage.script("one", Reply(200, {}, [None]))
