@@ -1,12 +1,14 @@
-"""Begins the only attempt of an exchange that is passed to a provider as it is: reserves it at the limits of
-its client and of its provider, and tells the journal.
+"""Accounts for an exchange that is passed to a provider as it is, in its only attempt: reserves the attempt
+at the limits of its client and of its provider, tells the journal, and tells the client what its limits leave
+if the exchange fails.
 """
 
 from __future__ import annotations
 
 from dragoman.engine.accounting import Expected
 from dragoman.engine.meter import Meter
-from dragoman.exchange import AttemptRecord
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
 
 
 async def enter_alone(meter: Meter, record: AttemptRecord) -> None:
@@ -32,6 +34,17 @@ async def enter_unmeasured(meter: Meter, record: AttemptRecord) -> None:
     elif meter.bounded(record.deployment):
         meter.expected = Expected(1, 0, 1)
     await _begin(meter, record)
+
+
+def end_failed(meter: Meter | None, exchange: Exchange, failed: RequestFailed, *, gone: bool) -> None:
+    """Record the failure in the exchange, account for the exchange, and add headers to the failure that tell
+    the client what its limits leave. meter: None = nothing is accounted for. gone: whether the client has
+    disconnected.
+    """
+    exchange.fault = failed.fault
+    if meter is not None:
+        meter.close(gone=gone)
+        failed.headers = meter.headers([])
 
 
 async def _begin(meter: Meter, record: AttemptRecord) -> None:

@@ -30,7 +30,7 @@ from dragoman.dialects.object_ids import AFTER, AMONG, BEFORE, IDS, Ids, places
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, DIALECTS, faces
 from dragoman.engine.meter import Meter, metered
-from dragoman.engine.sole import enter_alone, enter_unmeasured
+from dragoman.engine.sole import end_failed, enter_alone, enter_unmeasured
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.client import Flow
@@ -248,7 +248,7 @@ class PassThroughApi:
             await self._relay(request, exchange, client, call)
             exchange.phase = "done"
         except RequestFailed as failed:
-            exchange.fault = failed.fault
+            end_failed(meter, exchange, failed, gone=client.gone)
             raise
         finally:
             if meter is not None:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from dragoman.accounts.limits import Limit
-from dragoman.engine.sole import enter_alone, enter_unmeasured
+from dragoman.engine.accounting import UNACCOUNTED
+from dragoman.engine.sole import end_failed, enter_alone, enter_unmeasured
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from tests.unit.engine.accounts import NOW, meter, standing
@@ -46,3 +47,20 @@ async def test_a_request_of_unknown_cost_waits_for_a_budget_whoever_has_it(subje
     with pytest.raises(RequestFailed) as refused:
         await enter_unmeasured(last, record)
     assert (refused.value.fault.code, exchange.refused_by) == ("unknown_price", "m")
+
+
+async def test_a_failure_tells_what_limits_leave_without_what_it_has_reserved() -> None:
+    used_up = Limit("t", "tokens", 5, "day", "global")
+    found, ledger, exchange = meter(Limit("r", "requests", 9, "day"), used_up)
+    assert found.applies("one/batches")
+    assert found.applied is not None
+    ledger.seed({found.applied.standing_claims(NOW)[1].counter: 5})
+    with pytest.raises(RequestFailed) as refused:
+        await enter_unmeasured(found, AttemptRecord("a", "one/batches", None, "relay", 1.0))
+    end_failed(found, exchange, refused.value, gone=False)
+    assert exchange.fault is refused.value.fault
+    told = dict(refused.value.headers)
+    assert told[b"x-ratelimit-remaining-requests"] == b"9"
+    assert told[b"x-ratelimit-remaining-tokens"] == b"0"
+    end_failed(None, exchange, failed := RequestFailed(UNACCOUNTED), gone=False)
+    assert (exchange.fault, failed.headers) == (UNACCOUNTED, ())
