@@ -20,6 +20,7 @@ from dragoman.engine.records import (
     Billed,
     bill,
     charge_of,
+    charges_of,
     closed_record,
     lines_of_attempt,
     opened_record,
@@ -74,6 +75,7 @@ class Meter:
         "applied",
         "closed",
         "expected",
+        "named",
         "open_ended",
         "routed",
         "turned",
@@ -112,6 +114,8 @@ class Meter:
         """Whether the answer may have more tokens than `expected` has."""
         self.routed = False
         """Whether the request names a model that exists and that its client may use."""
+        self.named: tuple[tuple[str, ...], str] = (), ""
+        """The arguments of `applies`: the names of the model, and another name of it."""
         self.alone = False
         """Whether the exchange uses no model."""
         self.turned = False
@@ -127,7 +131,7 @@ class Meter:
         """Look up the limits of this exchange. Returns whether there are any. models: the names of its model
         by which limits count. bare: another name of the same model; "" = none.
         """
-        self.routed = True
+        self.routed, self.named = True, (models, bare)
         return self._apply(models, bare)
 
     def _apply(self, models: tuple[str, ...], bare: str) -> bool:
@@ -377,21 +381,27 @@ class Meter:
         self.turned = True
         if route.counted in self.turning:
             return
-        freed = self._turn_back()
-        # The name that the client asked for stands for another model, whose limits apply already.
-        found, now = self._limits_of(route.counted, route.bare, None), self._seams.now()
-        further = found if found is None or self.applied is None else found.beyond(self.applied)
+        freed, further, now = self._turn_back(), self._further(route), self._seams.now()
         if further is not None:
             claims = [*further.of_requests(now)]
             if (expected := self.expected) is not None:
                 claims += further.of_tokens(expected.taken, expected.given, now)
                 claims += further.of_money(expected.cost, now)
             await self._reserve(claims, now)
-            self.applied = self.applied or Applied(Found(()))
-            self.applied.join(further)
+            self._join(further)
             self.turning[route.counted] = further
         if self._opened and (freed or further is not None):
             self._open()
+
+    def _further(self, route: Route) -> Applied | None:
+        """Return the limits of a fallback that the exchange does not have; None = it has all of them."""
+        # The name that the client asked for stands for another model, whose limits apply already.
+        found = self._limits_of(route.counted, route.bare, None)
+        return found if found is None or self.applied is None else found.beyond(self.applied)
+
+    def _join(self, further: Applied) -> None:
+        self.applied = self.applied or Applied(Found(()))
+        self.applied.join(further)
 
     def called(self, route: Route) -> None:
         """Record that an attempt at this route begins, so that it is charged to the route's limits."""
@@ -546,7 +556,7 @@ class Meter:
         charges: list[tuple[Reservation, dict[str, int]]] = []
         if self._of_attempts or self._reservation is not None:
             self._turn_back()
-            charges = self._charges(billed, every)
+            charges = charges_of(billed, self._of_attempts.values(), self._reservation, every)
             settled += tuple(charge for _, charged in charges for charge in charged.items())
         try:
             self._tell(every, settled, now, status=status, gone=gone)
@@ -558,18 +568,6 @@ class Meter:
             self._settle(reservation, charged, now)
         self._of_attempts = {}
         self._reservation = self._held = None
-
-    def _charges(
-        self, billed: Billed, every: Sequence[UsageLine]
-    ) -> list[tuple[Reservation, dict[str, int]]]:
-        """Return each reservation with the amounts to charge. every: all usage lines of the exchange."""
-        charges: list[tuple[Reservation, dict[str, int]]] = []
-        for record, reservation in self._of_attempts.values():
-            own = next((own for attempt, own in billed if attempt is record), ())
-            charges.append((reservation, charge_of(reservation, own)))
-        if self._reservation is not None:
-            charges.append((self._reservation, charge_of(self._reservation, every) if billed else {}))
-        return charges
 
     def _billed(self, now: float) -> Billed:
         """Return the attempts with their usage lines. If billing fails, they have no lines, so that nothing
