@@ -72,19 +72,22 @@ class Refused(NamedTuple):
 
 SOON: Final = 1.0
 """The number of seconds after which a client may try again, if its request was refused only because of
-reservations of running requests.
+tokens, money or places that running requests have reserved: how long these run is not known.
 """
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
     """Return when a refused claim could succeed, in Unix seconds; None = never (see `Refused`). If the claim
-    would fit without the reservations of running requests: in `SOON` seconds, or when the window ends if that
-    is sooner. Otherwise: when the window ends; None if it never ends.
+    would fit if running requests used less than they have reserved: in `SOON` seconds, or when the window
+    ends if that is sooner. Otherwise: when the window ends; None if it never ends. A running request uses
+    the request that it has reserved; tokens, money and places may become free.
     """
-    most = claim.limit.most
+    most, used = claim.limit.most, standing.used
     if claim.amount > most:
         return None
-    if standing.used + claim.amount <= most:
+    if claim.limit.resource == "requests":
+        used += standing.reserved
+    if used + claim.amount <= most:
         return min(now + SOON, claim.ends)
     return None if claim.ends == inf else claim.ends
 
