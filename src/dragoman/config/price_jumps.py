@@ -54,7 +54,7 @@ def jumps_of(entry: PriceEntry | Price, before: Rates, now: float) -> Iterator[J
     begins = [now]
     if isinstance(entry, PriceEntry):
         sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
-        begins = [max(float(one.since or 0), now) for one in (entry, *entry.later)]
+        begins = [max(float(since or 0), now) for since in (entry.since, *(one.since for one in entry.later))]
     for (within, section), begin, end in zip(sections, begins, [*begins[1:], inf], strict=True):
         if end <= now:
             continue  # the next price has replaced it

@@ -193,11 +193,12 @@ def test_searches_of_a_stream_that_breaks_off_are_counted() -> None:
     calls = [ir.ToolCall(str(n), "web_search", "{}", "builtin", "provider") for n in range(3)]
     failed = ir.ToolResult("1", (), error=True, kind="web_search_tool_result", by="provider")
     drawn = ir.Native("openai_responses", "web_search_call", {"type": "web_search_call"})
-    for stated in (None, ir.Usage(input=9, output=1, detail={"web_search_requests": 0})):
-        events: list[ir.Event] = [ir.Start("there", usage=stated)]
-        for place, block in enumerate([*calls, failed, drawn]):
-            events += [ir.Open(place, block), ir.Close(place)]
-        usage = cost_so_far(ASKED, "m", events, 1.0, stated)
-        assert usage.detail == {"web_search_requests": 3}
+    blocks: list[ir.Block] = [*calls, failed, drawn]
+    began = ir.Usage(input=9, output=1, detail={"web_search_requests": 0})
     final = ir.Usage(input=9, output=5, detail={"web_search_requests": 1})
-    assert cost_so_far(ASKED, "m", events, 1.0, final) == final, "it states what was used"
+    for first, latest, searches in ((None, None, 3), (began, began, 3), (began, final, 1)):
+        events: list[ir.Event] = [ir.Start("there", usage=first)]
+        for place, block in enumerate(blocks):
+            events += [ir.Open(place, block), ir.Close(place)]
+        usage = cost_so_far(ASKED, "m", events, 1.0, latest)
+        assert usage.detail == {"web_search_requests": searches}

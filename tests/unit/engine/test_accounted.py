@@ -89,7 +89,7 @@ def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
 @pytest.mark.parametrize("face", ["anthropic", "openai_chat"])
 def test_a_disconnect_in_a_stream_costs_the_searches_that_came(face: str) -> None:
     search = ir.ToolCall("srvtoolu_1", "web_search", '{"query":"x"}', "builtin", "provider")
-    told = [
+    told: list[ir.Event] = [
         ir.Start("anthropic", "id-1", "c", usage=ir.Usage(input=9, output=1)),
         *(ir.Open(0, search), ir.Close(0)),
         *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "Found.")),

@@ -177,12 +177,13 @@ async def test_a_deployments_own_price_that_jumps_needs_a_confirmation(office: O
         code, place = refused.error["code"], refused.error["param"]
         assert (refused.status, code, place) == (409, "price_jumps", "deployments[1].price.confirm")
         assert refused.error["message"].startswith("deployments[1].price.input: ")
-    body = {"deployments": [{"use": "mine/x", "price": {"input": 1, "output": 2}}]}
+    price = {"input": 1, "output": 2}
+    body = {"deployments": [{"use": "mine/x", "price": price}]}
     assert (await office.ask(do, "models/new", body)).status == 200
-    body["deployments"][0]["price"]["input"] = 10
+    price["input"] = 10
     assert (await office.ask("PUT", "models/new", body)).status == 409
     assert office.cost("mine/x") == 1_000_000_000
-    body["deployments"][0]["price"]["confirm"] = True
+    price["confirm"] = True
     assert (await office.ask("PUT", "models/new", body)).status == 200
     assert office.cost("mine/x") == 10_000_000_000
 
