@@ -51,6 +51,9 @@ class RequestFailed(DragomanError):
     written.
     """
 
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """Headers of the error answer in addition to those that the fault itself needs."""
+
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault

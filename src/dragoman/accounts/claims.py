@@ -7,7 +7,7 @@ So a request usually costs one look-up, and a claim for each limit that applies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Final, TypeAlias
 
@@ -144,11 +144,31 @@ class Applied:
 
     def join(self, further: Applied) -> None:
         """Add the limits of another model to which the exchange turns. Later claims of tokens and money are
-        on these limits, too. `of_requests`, `bound`, `standing_claims` and `rate_headers` ignore them.
+        on these limits, too, and `standing_claims` has them. `of_requests` and `rate_headers` ignore them.
         further: what `beyond` has returned.
         """
         self._joined += (further,)
         self.measures = self.measures or further.measures
+        self.watched = self.watched or further.watched
+
+    def part(self, further: Applied) -> None:
+        """Remove limits that `join` has added, because the exchange does not call that model."""
+        self._joined = tuple(one for one in self._joined if one is not further)
+        every = (self._found, *(one._found for one in self._joined))
+        self.measures = any(one.measures for one in every)
+        self.watched = any(one.watched for one in every)
+
+    @property
+    def counters(self) -> Collection[str]:
+        """The names of the counters of these limits, without those that `join` has added; empty before the
+        first claim.
+        """
+        return () if self._windows is None else {claim.counter for claim in self._windows.every}
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no limits."""
+        return not (self._found.rows or self._joined)
 
     @property
     def money(self) -> bool:
@@ -164,9 +184,11 @@ class Applied:
         return found or next((one.refusing for one in self._joined if one.refusing), None)
 
     def bound(self, ledger: Ledger, now: float) -> Bound | None:
-        """Return the ledger's counters for all of these limits, without those that `join` has added. None =
-        this process does not use the counters alone (`Ledger.bind`). now: Unix seconds.
+        """Return the ledger's counters for all of these limits. None = this process does not use the counters
+        alone (`Ledger.bind`), or `join` has added limits. now: Unix seconds.
         """
+        if self._joined:
+            return None
         bounds = self._at(now).bounds
         try:
             return bounds[ledger]
@@ -220,10 +242,13 @@ class Applied:
         ]
 
     def standing_claims(self, now: float) -> Sequence[Claim]:
-        """Return a claim with the amount 0 for each limit, without those that `join` has added, for looking
-        at the limit's counter. now: Unix seconds.
+        """Return a claim with the amount 0 for each limit, for looking at the limit's counter. now: Unix
+        seconds.
         """
-        return self._at(now).every
+        if not self._joined:
+            return self._at(now).every
+        every = [self, *self._joined]
+        return [claim for one in every for claim in one._at(now).every]
 
     def rate_headers(self, form: Form, now: float) -> RateHeaders:
         """Return the writer of the headers that show these limits: only hard limits of requests and tokens,

@@ -9,7 +9,7 @@ ends without settling its reservations, they are released.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -31,8 +31,8 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger changes `claims`. Whoever has a reservation must call `Ledger.settle` with it. extra: anything
-    that the ledger wants to store with the reservation; None = nothing.
+    a ledger and `split` change `claims`. Whoever has a reservation must call `Ledger.settle` with it. extra:
+    anything that the ledger wants to store with the reservation; None = nothing.
     """
 
     __slots__ = ("claims", "extra")
@@ -41,6 +41,13 @@ class Reservation:
         self.claims = claims
         self.extra = extra
         """Anything that the ledger wants to store with the reservation; None = nothing."""
+
+    def split(self, counters: Collection[str]) -> Reservation:
+        """Move the claims on these counters into a new reservation, which has to be settled by itself, and
+        return it. Counters on which nothing is reserved are ignored.
+        """
+        claims = self.claims
+        return Reservation({name: claims.pop(name) for name in counters if name in claims})
 
 
 class Refused(NamedTuple):
@@ -65,19 +72,22 @@ class Refused(NamedTuple):
 
 SOON: Final = 1.0
 """The number of seconds after which a client may try again, if its request was refused only because of
-reservations of running requests.
+tokens, money or places that running requests have reserved: how long these run is not known.
 """
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
     """Return when a refused claim could succeed, in Unix seconds; None = never (see `Refused`). If the claim
-    would fit without the reservations of running requests: in `SOON` seconds, or when the window ends if that
-    is sooner. Otherwise: when the window ends; None if it never ends.
+    would fit if running requests used less than they have reserved: in `SOON` seconds, or when the window
+    ends if that is sooner. Otherwise: when the window ends; None if it never ends. A running request uses
+    the request that it has reserved; tokens, money and places may become free.
     """
-    most = claim.limit.most
+    most, used = claim.limit.most, standing.used
     if claim.amount > most:
         return None
-    if standing.used + claim.amount <= most:
+    if claim.limit.resource == "requests":
+        used += standing.reserved
+    if used + claim.amount <= most:
         return min(now + SOON, claim.ends)
     return None if claim.ends == inf else claim.ends
 

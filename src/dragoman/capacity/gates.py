@@ -5,9 +5,9 @@ at once or none, so no request holds one place while it waits for another. If al
 waits at the gates that have stopped it, until one of its deployments can be called.
 
 At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
-that a request which another gate stops is skipped. If the queue is full, a new request is refused; or, if
-another client has at least two more requests in the queue than the new request's client, the last request of
-the client with the most is refused instead. See docs/decisions/0039-queues.md.
+that a request which another gate stops is skipped. If all deployments of a new request have full queues, it
+is refused; or, if another client has at least two more requests in one of these queues than the new request's
+client, the last request of the client with the most is refused instead. See docs/decisions/0039-queues.md.
 """
 
 from __future__ import annotations
@@ -352,21 +352,23 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
-        """Do nothing if at least one option has no full queue. Otherwise raise RequestFailed to refuse the
-        new request of `client`. But if the first option has only one full queue and `Gate.crowding` finds a
-        request there, refuse that request instead. stopped: for each option, the gates that have stopped the
-        new request.
+        """Do nothing if at least one option has no full queue. Otherwise refuse a waiting request that
+        `Gate.crowding` finds in a full queue, if that makes room in all full queues of an option. If there is
+        none, raise RequestFailed to refuse the new request of `client`. stopped: for each option, the gates
+        that have stopped the new request.
         """
         full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
         if not all(full):
             return
-        gate = full[0][0]
-        crowding = gate.crowding(client) if len(full[0]) == 1 else None
-        refusal = _refusal(f"{gate.waiting} requests wait already in the queue of {gate.name}.", FULL)
-        if crowding is None:
-            raise refusal
-        self._withdraw(crowding)
-        crowding.got.set_exception(refusal)
+        for gates in full:
+            for gate in gates:
+                crowding = gate.crowding(client)
+                if crowding is not None and crowding.at.issuperset(gates):
+                    refusal = _full(gate)
+                    self._withdraw(crowding)
+                    crowding.got.set_exception(refusal)
+                    return
+        raise _full(full[0][0])
 
     def _queue(self, ticket: _Ticket, gate: Gate) -> None:
         if gate not in ticket.at:
@@ -430,6 +432,11 @@ class Gates:
     def _look(self, gate: Gate) -> None:
         gate.timer = None
         self._serve(gate)
+
+
+def _full(gate: Gate) -> RequestFailed:
+    """Return the error for a request that this full queue refuses."""
+    return _refusal(f"{gate.waiting} requests wait already in the queue of {gate.name}.", FULL)
 
 
 def _refusal(message: str, code: str) -> RequestFailed:

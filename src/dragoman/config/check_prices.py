@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.price_jumps import Jump, jumps_of
@@ -23,6 +25,7 @@ def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
     for name, entry in config.prices.items():
         yield from entry_misfits(name, entry)
     yield from contradictory(config)
+    yield from far(config, pricing)
     yield from compared(config, pricing)
 
 
@@ -72,10 +75,28 @@ def contradictory(config: Config) -> Iterator[Misfit]:
         for index, target in enumerate(model.targets):
             if target.price is None or target.file is not None:
                 continue
-            if first.setdefault(target.use, target.price) != target.price:
+            price = msgspec.structs.replace(target.price, confirm=False)
+            if first.setdefault(target.use, price) != price:
                 place = f"{join('models', name)}.deployments[{index}].price"
                 said = f"another model states another price of {target.use}, which counts in bills"
                 yield Misfit(place, said, odd=True)
+
+
+def far(config: Config, pricing: Pricing) -> Iterator[Misfit]:
+    """Yield a warning for each deployment whose own price is far from the price that it would have without
+    it, and is not confirmed.
+    """
+    now = SYSTEM.now()
+    for name, model in config.models.items():
+        for index, target in enumerate(model.targets):
+            price = target.price
+            if price is None or price.confirm or target.file is not None:
+                continue
+            listed = pricing.listed(target.use)
+            jump = None if listed is None else next(jumps_of(price, listed, now), None)
+            if jump is not None:
+                place = f"{join('models', name)}.deployments[{index}].price.{jump.place}"
+                yield Misfit(place, jumped(target.use, jump), "confirm: true", odd=True)
 
 
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
@@ -115,8 +136,8 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
 
 
 def jumped(name: str, jump: Jump) -> str:
-    """Return the message that a price is far from the price without the entry. name: `provider/model`."""
-    far = f"is far from {usd(jump.before, jump.unit)}, the price without this entry"
+    """Return the message that a price is far from the one that holds without it. name: `provider/model`."""
+    far = f"is far from {usd(jump.before, jump.unit)}, the price without this one"
     return f"{usd(jump.price, jump.unit)} for {jump.unit} of {name} {far}"
 
 

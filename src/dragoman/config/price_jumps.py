@@ -1,5 +1,5 @@
-"""Compares the prices of an entry with the prices that hold without the entry. A price that is at least ten
-times the other one, or at most a tenth of it, is probably a mistake.
+"""Compares the prices of an entry, or of one deployment, with the prices that hold without them. A price that
+is at least ten times the other one, or at most a tenth of it, is probably a mistake.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Final, NamedTuple
 
-from dragoman.config.prices import LaterPrice, PriceEntry
+from dragoman.config.prices import LaterPrice, Price, PriceEntry
 from dragoman.config.pricing import OWN, prices_in
 from dragoman.config.tree import join
 from dragoman.providers.rates import Levels, Period, Rates
@@ -42,16 +42,19 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
             yield unit, price, before
 
 
-def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
+def jumps_of(entry: PriceEntry | Price, before: Rates, now: float) -> Iterator[Jump]:
     """Yield the prices of an entry, also of its later dates, service tiers and long prompts, that are far
-    from the prices `before` (those without the entry). A price is compared with `before` on its first day
+    from the prices `before` (those without the entry). entry: of `prices`, or a deployment's own price. A
+    price is compared with `before` on its first day
     (now, if that is past), and at each change of `before` until the entry's next price; so it can come
     several times. A price that the entry's next one has replaced before now is not compared. The price of a
     tier that `before` does not have is compared with the usual price. now: Unix seconds.
     """
-    sections: list[tuple[str, PriceEntry | LaterPrice]] = [("", entry)]
-    sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
-    begins = [max(float(section.since or 0), now) for _, section in sections]
+    sections: list[tuple[str, PriceEntry | LaterPrice | Price]] = [("", entry)]
+    begins = [now]
+    if isinstance(entry, PriceEntry):
+        sections += [(f"later[{index}].", later) for index, later in enumerate(entry.later)]
+        begins = [max(float(since or 0), now) for since in (entry.since, *(one.since for one in entry.later))]
     for (within, section), begin, end in zip(sections, begins, [*begins[1:], inf], strict=True):
         if end <= now:
             continue  # the next price has replaced it
@@ -60,7 +63,7 @@ def jumps_of(entry: PriceEntry, before: Rates, now: float) -> Iterator[Jump]:
             yield from _of_section(within, section, before.at(at))
 
 
-def _of_section(within: str, section: PriceEntry | LaterPrice, period: Period) -> Iterator[Jump]:
+def _of_section(within: str, section: PriceEntry | LaterPrice | Price, period: Period) -> Iterator[Jump]:
     """Yield the jumps of one section of an entry, compared with the prices of a period. within: the text with
     which each `Jump.place` begins.
     """

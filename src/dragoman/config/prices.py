@@ -58,6 +58,10 @@ class Price(Section, frozen=True):
     """Other prices for requests with long prompts."""
     tiers: dict[str, UnitPrices] = {}
     """Other prices in a service tier, such as `batch`, `flex` or `priority`. Others have the usual one."""
+    confirm: bool = False
+    """True = the price is meant, although it is at least ten times the price in `prices` or in the packaged
+    table, or at most a tenth of it.
+    """
     units: dict[str, Amount] = {}
     """The price of another unit, by its name: `cache_read: 0.125`, `images: 0.04`. See
     [Units](prices.md#units)."""

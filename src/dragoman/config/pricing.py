@@ -110,6 +110,12 @@ class Pricing:
         """
         if (own := self._own.get(deployment)) is not None:
             return Rates([period_of(own)], f"models: the price of {deployment}")
+        return self.listed(deployment)
+
+    def listed(self, deployment: str) -> Rates | None:
+        """Return the prices that a deployment (`provider/model`) has if it states none itself; None =
+        unknown.
+        """
         name = self.entry(deployment)
         if name is None:
             return self.packaged(deployment)

@@ -2,18 +2,19 @@
 tokens. An estimate is marked as such (`ir.Usage.estimated`).
 
 Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The counts
-of a usage that an upstream stated stay as they are, unless that usage cannot be used (`is_unstated`), or the
-stream broke off before its final counts came (`cost_so_far`).
+that an upstream stated stay as they are, unless they are impossible, or the stream broke off before its final
+counts came (`cost_so_far`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Sized
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.tool_units import ToolUses
 from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
@@ -55,8 +56,8 @@ class Overheard(Generic[_Part]):
 
 
 def is_unstated(usage: ir.Usage | None) -> bool:
-    """Whether a usage states neither input, output nor reasoning tokens, or has impossible counts. Then all
-    of it is estimated. None = the upstream stated no usage: True.
+    """Whether a usage states neither input, output nor reasoning tokens, or has impossible counts. Then these
+    tokens are estimated. None = the upstream stated no usage: True.
     """
     return usage is None or not usage.stated or not usage.plausible()
 
@@ -74,8 +75,8 @@ def whole_cost(
     stated: ir.Usage | None = None,
 ) -> ir.Usage:
     """Return the usage of a complete stream. If its provider stated a usage, this usage is returned, with an
-    estimate of the prompt's tokens if it lacks them. If the provider stated none (`is_unstated`), all counts
-    are estimated.
+    estimate of the prompt's tokens if it lacks them. If the provider stated none (`is_unstated`), it is
+    estimated; possible counts of a cache and of other units stay as stated.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
@@ -88,8 +89,7 @@ def whole_cost(
     for event in events:
         if not isinstance(event, ir.End):
             counter.feed(event)
-    said, thought = counter.tokens(share)
-    return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
+    return _estimated(stated, _prompt(request, model), *counter.tokens(share))
 
 
 def cost_so_far(
@@ -98,19 +98,24 @@ def cost_so_far(
     """Return the usage of a stream that broke off.
 
     If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
-    prompt's tokens if it lacks them. If it stated only the input, the output is estimated. Otherwise all
-    counts are estimated, also if the stated ones are impossible.
+    prompt's tokens if it lacks them. If it stated only the input, the output is estimated. Otherwise both are
+    estimated, also if the stated counts are impossible; possible counts of a cache and of other units stay as
+    stated. The calls of provider tools in `events` count if more of them came than were stated.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
     stream stated none. If its output counts are the same as in the stream's first event, they are not final
     (Anthropic sends such counts), so the output is estimated.
     """
     begun = _answered(None)
-    counter = EstimateUsage(ir.Request("", model), model)
+    counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
     for event in events:
         if isinstance(event, ir.Start):
             begun = _answered(event.usage)
-        elif not isinstance(event, (ir.Tally, ir.End)):
+        elif isinstance(event, ir.Tally):
+            stated = stated or event.usage
+        elif not isinstance(event, ir.End):
+            if isinstance(event, ir.Open):
+                uses.note(event.block)
             counter.feed(event)
     if stated is not None and not stated.plausible():
         stated = None
@@ -118,8 +123,10 @@ def cost_so_far(
         return _with_prompt(stated, request, model)
     said, thought = counter.tokens(share)
     if stated is not None and stated.input is not None:
-        return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
-    return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
+        cost = msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
+    else:
+        cost = _estimated(stated, _prompt(request, model), said, thought)
+    return _with_uses(cost, uses.counts)
 
 
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
@@ -135,6 +142,30 @@ def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
 
 def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
     return (None, None) if usage is None else (usage.output, usage.reasoning)
+
+
+def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) -> ir.Usage:
+    """Return an estimated usage. stated: a usage without input and output; None = there is none. Its other
+    counts stay unless they are impossible, and its cached tokens are a part of the prompt. prompt: the tokens
+    of the whole prompt. said, thought: the tokens of text and of thinking.
+    """
+    if stated is None or not stated.plausible():
+        stated = _NO_USAGE
+    fresh = max(0, prompt - (stated.cache_read or 0) - (stated.cache_write or 0))
+    return msgspec.structs.replace(
+        stated, input=fresh, output=said, reasoning=thought or None, estimated=True
+    )
+
+
+def _with_uses(usage: ir.Usage, counts: Mapping[str, int]) -> ir.Usage:
+    """Return the usage with these uses of provider tools in its `detail`, where it states fewer of them."""
+    detail = usage.detail or {}
+    more = {unit: count for unit, count in counts.items() if _number(detail.get(unit)) < count}
+    return msgspec.structs.replace(usage, detail={**detail, **more}) if more else usage
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else 0
 
 
 def _with_prompt(stated: ir.Usage, request: ir.Request | int, model: str) -> ir.Usage:
@@ -156,11 +187,12 @@ class EstimateUsage:
     request: the request as the upstream received it. model: the upstream's name for the model.
     """
 
-    __slots__ = ("_asked", "_held", "_model", "_request", "_said", "_thought", "takes")
+    __slots__ = ("_asked", "_held", "_model", "_request", "_said", "_stated_beside", "_thought", "takes")
 
     def __init__(self, request: ir.Request, model: str) -> None:
         self._request = request
         self._model = model
+        self._stated_beside: ir.Usage | None = None  # the latest usage without input and output
         self._asked: int | None = None  # the tokens of the prompt, once they are counted
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
@@ -172,9 +204,10 @@ class EstimateUsage:
 
         A Tally with impossible counts is left out, and a Start with impossible counts loses its usage. A
         Tally without the prompt's tokens gets an estimate of them. Before the End of a stream, a Tally with
-        an estimate of all counts is inserted, unless a Start or a Tally has stated a usage with the prompt's
-        tokens, or a Tally got an estimate. Once a usage with the prompt's tokens was stated, all events are
-        returned unchanged.
+        an estimate is inserted, unless a Start or a Tally has stated a usage with the prompt's tokens, or a
+        Tally got an estimate. It has the other counts (of a cache, for example) of a Tally or Start without
+        input and output; such a Tally is left out. Once a usage with the prompt's tokens was stated, all
+        events are returned unchanged.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -193,10 +226,13 @@ class EstimateUsage:
 
     def _stated(self, event: ir.Tally | ir.Start) -> Sequence[ir.Event]:
         usage = event.usage
-        if usage is None or not usage.stated:
+        if usage is None:
             return (event,)
         if not usage.plausible():
             return () if isinstance(event, ir.Tally) else (msgspec.structs.replace(event, usage=None),)
+        if not usage.stated:
+            self._stated_beside = usage
+            return () if isinstance(event, ir.Tally) else (event,)
         if not lacks_prompt(usage):
             self.takes = _NOTHING
         elif isinstance(event, ir.Tally):
@@ -233,6 +269,7 @@ class EstimateUsage:
             if not lacks_prompt(response.usage):
                 return response
             return msgspec.structs.replace(response, usage=self._completed(response.usage))
+        self._stated_beside = response.usage
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])
         return msgspec.structs.replace(response, usage=self._usage(said, thought))
 
@@ -243,9 +280,10 @@ class EstimateUsage:
         return counter.blocks(blocks) - thought, thought
 
     def _usage(self, said: int, thought: int) -> ir.Usage:
-        return ir.Usage(input=self._prompt(), output=said, reasoning=thought or None, estimated=True)
+        return _estimated(self._stated_beside, self._prompt(), said, thought)
 
 
+_NO_USAGE: Final = ir.Usage()
 _SAYS = (ir.TextDelta, ir.ArgsDelta, ir.RefusalDelta)
 _COUNTED: Final = frozenset({*_SAYS, ir.ThinkDelta, ir.Open, ir.Tally, ir.Start, ir.End})
 _TALLIES: Final = frozenset({ir.Tally})

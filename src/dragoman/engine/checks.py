@@ -7,18 +7,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
 
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
+from dragoman.net.connected import CONNECTED
 from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import Seams
-from dragoman.seams.deadlines import Deadlines
+from dragoman.seams.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream
@@ -81,9 +83,14 @@ class Checks:
             await asyncio.sleep(checked.every)
 
     async def check(self, checked: Checked) -> None:
-        """Ask a provider once, and record in `health` whether it answers. Tell the operator what is new."""
+        """Ask a provider once, and record in `health` whether it answers. Tell the operator what is new. If
+        the gateway's own bounds did not let the question out or the answer in, nothing is recorded.
+        """
         name = checked.upstream.name
-        failure = await self._failure(checked)
+        try:
+            failure = await self._failure(checked)
+        except _Unknown:
+            return
         now = self._seams.monotonic()
         lasts = _LASTS * (checked.every + checked.wait)
         if not self._health.checked(name, now, None if failure is None else now + lasts):
@@ -100,18 +107,36 @@ class Checks:
 
     async def _failure(self, checked: Checked) -> str | None:
         """Return why a provider has failed a check, as a text; None = it has not. An answer with an error is
-        a failure only if the error is the provider's own (a 500, for example).
+        a failure only if the error is the provider's own (a 500, for example). Raises _Unknown if all of the
+        gateway's connections to the provider were busy, or its memory for answers was full.
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)
         report, watch = Report(upstream.dialect.name), Stopwatch(self._seams.monotonic)
         call = Call(self._seams.random_id(), "", report, watch, timers)
+        limit = self._deadlines.within(seconds)
+        limit.rest()  # the wait for one of our own connections says nothing about the provider
+        connected = CONNECTED.set(partial(_begin, limit, seconds))
         try:
-            with self._deadlines.within(seconds):
+            with limit:
                 await upstream.listed(call)
         except TimeoutError:
             return f"no answer within {checked.wait:g} s"
         except RequestFailed as failed:
             fault = upstream.accounts[0].discreet(failed.fault)
+            if fault.kind == "overloaded" and fault.blame == "gateway":
+                raise _Unknown from failed
             return fault.message if classify(fault) is Outcome.SERVER else None
+        finally:
+            CONNECTED.reset(connected)
         return None
+
+
+class _Unknown(Exception):
+    """Raised if a check says nothing about its provider."""
+
+
+def _begin(limit: Deadline | Unlimited, seconds: float | None) -> None:
+    """Let the time of a check begin, because its request has got a connection."""
+    if seconds is not None:
+        limit.push(seconds)

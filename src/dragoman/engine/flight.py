@@ -49,7 +49,7 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.event import Event
 from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import Whose, for_client, refuses_seals
+from dragoman.routing.outcome import for_client, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
@@ -59,13 +59,6 @@ from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
 
 log = logging.getLogger("dragoman.engine.flight")
-
-
-def _whose(account: Account | None) -> Whose:
-    """Return whose credential an account has; None (no attempt was made) counts as the gateway's."""
-    if account is None or not account.own:
-        return "gateway"
-    return "client" if account.lent else "tenant"
 
 
 def _pool(candidate: Candidate) -> str:
@@ -241,7 +234,7 @@ class Flight(msgspec.Struct, eq=False):
         meter, name = self.delivery.meter, candidate.deployment.name
         if meter is None or self.way.reserves == "nothing":
             return False
-        return bool(candidate.tier or meter.owes or meter.bounded(name))
+        return bool(candidate.tier or meter.owes or meter.turned or meter.bounded(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
@@ -250,7 +243,7 @@ class Flight(msgspec.Struct, eq=False):
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
         try:
-            if candidate.tier:
+            if candidate.tier or meter.turned:
                 await meter.turn(self._turning().plans[candidate.tier].route)
             if candidate.tier or meter.owes:
                 await meter.afford(name)
@@ -330,6 +323,8 @@ class Flight(msgspec.Struct, eq=False):
         if (meter := delivery.meter) is not None:
             meter.began(record, self._held)
             self._held = None
+            if meter.turning:
+                meter.called(attempt.plan.route)
         if exchange.attempts:
             self.media.forget(self.asked, needed=bool(record.reasons))
             self._opening = None
@@ -562,7 +557,7 @@ class Flight(msgspec.Struct, eq=False):
                 named = self.plan.names_deployment
                 if command.fault is machine.NOBODY and (lacking := self._lacking()) is not None:
                     raise RequestFailed(lacking)
-                who = _whose(self._account)
+                who = "gateway" if self._account is None else self._account.whose
                 raise RequestFailed(for_client(command.fault, provider, named_by_client=named, whose=who))
             self.asked.exchange.phase = "route"
             pause = max(0.0, command.at - self.delivery.now())

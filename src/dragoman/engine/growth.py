@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from dragoman.engine.delivery import Delivery
+from dragoman.engine.meter import Meter
 
 _NEAR: Final = 0.8
 """The fraction of the expected output tokens from which on more is reserved, if the answer has no bound."""
@@ -30,19 +30,19 @@ _FASTEST: Final = 8.0
 
 class Growth:
     """Watches one stream. at: when the stream is longer than this, `look` has to be called; infinity = never.
-    The caller measures the length, in bytes or in events.
+    The caller measures the length, in bytes, in events, or in tokens.
 
-    delivery: has the meter of the exchange. deployment: the deployment that answers (`provider/model`).
-    tokens: returns the estimated output tokens so far. first: the least length of the stream for each of its
-    tokens.
+    meter: accounts for the answer; None = nothing is accounted for. deployment: the deployment that answers
+    (`provider/model`). tokens: returns the estimated output tokens so far. first: the least length of the
+    stream for each of its tokens.
     """
 
     __slots__ = ("_bounded", "_deployment", "_meter", "_tokens", "at")
 
     def __init__(
-        self, delivery: Delivery, deployment: str, tokens: Callable[[], int], *, first: float
+        self, meter: Meter | None, deployment: str, tokens: Callable[[], int], *, first: float
     ) -> None:
-        meter = self._meter = delivery.meter
+        self._meter = meter
         self._deployment = deployment
         self._tokens = tokens
         expected = None if meter is None else meter.expected

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dragoman.accounts.bound import NOTHING, Amounts, Bound, reserving, using
-from dragoman.accounts.claims import Applied
+from dragoman.accounts.claims import Applied, Found
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.ledger import Refused, Reservation, lasting
 from dragoman.accounts.limits import Claim
@@ -20,6 +20,7 @@ from dragoman.engine.records import (
     Billed,
     bill,
     charge_of,
+    charges_of,
     closed_record,
     lines_of_attempt,
     opened_record,
@@ -59,7 +60,6 @@ class Meter:
 
     __slots__ = (
         "_accounting",
-        "_alone",
         "_deployment",
         "_exchange",
         "_held",
@@ -71,11 +71,15 @@ class Meter:
         "_reservation",
         "_seams",
         "_unpaid",
+        "alone",
         "applied",
         "closed",
         "expected",
+        "named",
         "open_ended",
         "routed",
+        "turned",
+        "turning",
     )
 
     def __init__(
@@ -92,7 +96,7 @@ class Meter:
         self._exchange = exchange
         self._own = own
         self._seams = seams if accounting.seams is None else accounting.seams
-        self._opened = self.closed = self._alone = False
+        self._opened = self.closed = False
         self._deployment: str | None = None
         """The deployment that is called, or was called last; None = no provider was called."""
         self._reservation: Reservation | None = None
@@ -110,6 +114,16 @@ class Meter:
         """Whether the answer may have more tokens than `expected` has."""
         self.routed = False
         """Whether the request names a model that exists and that its client may use."""
+        self.named: tuple[tuple[str, ...], str] = (), ""
+        """The arguments of `applies`: the names of the model, and another name of it."""
+        self.alone = False
+        """Whether the exchange uses no model."""
+        self.turned = False
+        """Whether `turn` was called. Then it has to be called before each further attempt."""
+        self.turning: dict[tuple[str, ...], Applied] = {}
+        """{names of a fallback's model: its further limits}, for fallbacks that `turn` has reserved and that
+        were not called yet.
+        """
 
     # --- What is reserved ------------------------------------------------------------------------------
 
@@ -117,7 +131,7 @@ class Meter:
         """Look up the limits of this exchange. Returns whether there are any. models: the names of its model
         by which limits count. bare: another name of the same model; "" = none.
         """
-        self.routed = True
+        self.routed, self.named = True, (models, bare)
         return self._apply(models, bare)
 
     def _apply(self, models: tuple[str, ...], bare: str) -> bool:
@@ -305,7 +319,7 @@ class Meter:
 
     def _unheld(self, now: float) -> Sequence[Claim]:
         """Return claims of the amount 1 on the exchange's limits at which nothing is reserved yet."""
-        if self.applied is None or self._held is not None or self._alone:
+        if self.applied is None or self._held is not None or self.alone:
             return ()
         held = {} if self._reservation is None else self._reservation.claims
         every = self.applied.standing_claims(now)
@@ -317,31 +331,6 @@ class Meter:
         """Whether a deployment, or its provider, has limits."""
         accounting = self._accounting
         return accounting.ledger is not None and accounting.limits.of_attempt(deployment) is not None
-
-    async def enter_alone(self, record: AttemptRecord) -> None:
-        """Begin the only attempt of an exchange that uses no model: reserve one request, and tell the
-        journal. Raises RequestFailed if a limit refuses it.
-        """
-        self._alone = True
-        if self.applies(record.deployment):
-            await self.admit()
-        reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
-        self.began(record, reserved)
-
-    async def enter_unmeasured(self, record: AttemptRecord) -> None:
-        """Begin the only attempt of an exchange whose usage cannot be estimated: reserve one request, one
-        token and the least amount of money, so that a limit that is used up refuses it. The usage that the
-        answer states is charged at the end. Raises RequestFailed if a limit refuses it, also if a limit
-        refuses requests with an unknown price.
-        """
-        if self.applies(record.deployment):
-            await self.admit()
-            assert self.applied is not None
-            await self.expect(Expected(1, 0, None if self.applied.refusing is not None else 1))
-        elif self.bounded(record.deployment):
-            self.expected = Expected(1, 0, 1)
-        reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
-        self.began(record, reserved)
 
     @property
     def owes(self) -> bool:
@@ -385,23 +374,52 @@ class Meter:
             self._open()
 
     async def turn(self, route: Route) -> None:
-        """Reserve the exchange at further limits of this fallback. Raises RequestFailed if one refuses it."""
-        # The name that the client asked for stands for another model, whose limits apply already.
-        found, now = self._limits_of(route.counted, route.bare, None), self._seams.now()
-        further = found if found is None or self.applied is None else found.beyond(self.applied)
-        if further is None:
+        """Reserve the exchange at further limits of this fallback, before an attempt there. What is reserved
+        at other fallbacks that were not called is freed. Raises RequestFailed if a limit refuses it. The
+        caller must call `called` when the attempt begins.
+        """
+        self.turned = True
+        if route.counted in self.turning:
             return
-        claims = [*further.of_requests(now)]
-        if (expected := self.expected) is not None:
-            claims += further.of_tokens(expected.taken, expected.given, now)
-            claims += further.of_money(expected.cost, now)
-        await self._reserve(claims, now)
-        if self.applied is None:
-            self.applied = further
-        else:
-            self.applied.join(further)
-        if self._opened:
+        freed, further, now = self._turn_back(), self._further(route), self._seams.now()
+        if further is not None:
+            claims = [*further.of_requests(now)]
+            if (expected := self.expected) is not None:
+                claims += further.of_tokens(expected.taken, expected.given, now)
+                claims += further.of_money(expected.cost, now)
+            await self._reserve(claims, now)
+            self._join(further)
+            self.turning[route.counted] = further
+        if self._opened and (freed or further is not None):
             self._open()
+
+    def _further(self, route: Route) -> Applied | None:
+        """Return the limits of a fallback that the exchange does not have; None = it has all of them."""
+        # The name that the client asked for stands for another model, whose limits apply already.
+        found = self._limits_of(route.counted, route.bare, None)
+        return found if found is None or self.applied is None else found.beyond(self.applied)
+
+    def _join(self, further: Applied) -> None:
+        self.applied = self.applied or Applied(Found(()))
+        self.applied.join(further)
+
+    def called(self, route: Route) -> None:
+        """Record that an attempt at this route begins, so that it is charged to the route's limits."""
+        self.turning.pop(route.counted, None)
+
+    def _turn_back(self) -> bool:
+        """Free what is reserved at fallbacks that were not called. Returns whether there were any."""
+        turning, applied, reservation = self.turning, self.applied, self._reservation
+        if not turning or applied is None:
+            return False
+        for further in turning.values():
+            applied.part(further)
+            if reservation is not None:
+                self.release(reservation.split(further.counters))
+        self.turning = {}
+        if applied.empty:
+            self.applied = None
+        return True
 
     async def affords_twice(self, deployment: str) -> bool:
         """Reserve the prompt once more, because a second attempt beside the one at this deployment sends it
@@ -456,7 +474,7 @@ class Meter:
         return reservation
 
     def release(self, reservation: Reservation) -> None:
-        """Free what `enter` has reserved for an attempt that was not made."""
+        """Free what was reserved for an attempt that was not made."""
         self._settle(reservation, {}, self._seams.now())
 
     def began(self, record: AttemptRecord, reservation: Reservation | None = None) -> None:
@@ -537,7 +555,8 @@ class Meter:
                 settled = bound.charged(used)
         charges: list[tuple[Reservation, dict[str, int]]] = []
         if self._of_attempts or self._reservation is not None:
-            charges = self._charges(billed, every)
+            self._turn_back()
+            charges = charges_of(billed, self._of_attempts.values(), self._reservation, every)
             settled += tuple(charge for _, charged in charges for charge in charged.items())
         try:
             self._tell(every, settled, now, status=status, gone=gone)
@@ -549,18 +568,6 @@ class Meter:
             self._settle(reservation, charged, now)
         self._of_attempts = {}
         self._reservation = self._held = None
-
-    def _charges(
-        self, billed: Billed, every: Sequence[UsageLine]
-    ) -> list[tuple[Reservation, dict[str, int]]]:
-        """Return each reservation with the amounts to charge. every: all usage lines of the exchange."""
-        charges: list[tuple[Reservation, dict[str, int]]] = []
-        for record, reservation in self._of_attempts.values():
-            own = next((own for attempt, own in billed if attempt is record), ())
-            charges.append((reservation, charge_of(reservation, own)))
-        if self._reservation is not None:
-            charges.append((self._reservation, charge_of(self._reservation, every) if billed else {}))
-        return charges
 
     def _billed(self, now: float) -> Billed:
         """Return the attempts with their usage lines. If billing fails, they have no lines, so that nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from dragoman.accounts.caller import ANYONE, Caller
@@ -83,6 +83,25 @@ def lines_of_attempt(
 def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str, int]:
     """Return the amounts that these lines charge to the counters of a reservation, by the counter's name."""
     return charged(reservation.claims.values(), *used_by(lines))
+
+
+def charges_of(
+    billed: Billed,
+    of_attempts: Iterable[tuple[AttemptRecord, Reservation]],
+    whole: Reservation | None,
+    every: Sequence[UsageLine],
+) -> list[tuple[Reservation, dict[str, int]]]:
+    """Return each reservation of an exchange with the amounts to charge. billed: the exchange's attempts.
+    of_attempts: attempts with what is reserved at their own limits. whole: what is reserved for the exchange;
+    None = nothing. It is charged nothing if there was no attempt. every: all usage lines of the exchange.
+    """
+    charges: list[tuple[Reservation, dict[str, int]]] = []
+    for record, reservation in of_attempts:
+        own = next((own for attempt, own in billed if attempt is record), ())
+        charges.append((reservation, charge_of(reservation, own)))
+    if whole is not None:
+        charges.append((whole, charge_of(whole, every) if billed else {}))
+    return charges
 
 
 def used_by(lines: Sequence[UsageLine]) -> tuple[int, int, int]:

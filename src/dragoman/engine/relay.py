@@ -251,7 +251,7 @@ class _Passage:
         self._overheard = heard
         model = attempt.deployment.model
         self._growth = Growth(
-            delivery,
+            delivery.meter,
             attempt.deployment.name,
             lambda: said_so_far(model, _events(upstream, heard), heard.share),
             first=_BYTES_PER_TOKEN,

@@ -19,11 +19,12 @@ from dragoman.accounts.limits import Claim
 from dragoman.dialects.live import Heard, Message, Used
 from dragoman.engine.accounting import Expected
 from dragoman.engine.attempt import Attempt
+from dragoman.engine.growth import Growth
 from dragoman.engine.meter import EndedByLimit, Meter
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import EVERYTHING
-from dragoman.routing.route import Deployment
+from dragoman.routing.route import Deployment, Route
 
 log = logging.getLogger("dragoman.engine.replies")
 
@@ -46,21 +47,25 @@ class _ReplyMeter(Meter):
     __slots__ = ()
 
     @classmethod
-    def within(cls, session: Meter, exchange: Exchange, *models: str, bare: str = "") -> _ReplyMeter:
+    def within(cls, session: Meter, exchange: Exchange, route: Route) -> _ReplyMeter:
         """Return a meter for one reply. Its claims are on the windows of the time at which the reply begins.
-        session: the meter of the session. exchange: the reply's own record. models, bare: as for `applies`.
+        session: the meter of the session. exchange: the reply's own record. route: the route of the session's
+        deployment; if it is a fallback, the reply also counts for the model that the client has asked for.
         """
         meter = cls(session._accounting, exchange, session._seams, session._operation, own=session._own)
-        meter._apply(models, bare)
+        meter._apply(*session.named)
+        if (further := meter._further(route)) is not None:
+            meter._join(further)
+        meter.open_ended = True
         return meter
 
     async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
         """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
         the reply. Raises RequestFailed if a limit refuses it.
         """
+        name, most = deployment.name, self.at_most(expected, (deployment,))
         if self.applied is not None and self.applied.measures:
-            await self.expect(self.at_most(expected, (deployment,)))
-        name = deployment.name
+            await self.expect(most)
         if not self.bounded(name) or (applied := self._accounting.limits.of_attempt(name)) is None:
             return
         now = self._seams.now()
@@ -70,6 +75,7 @@ class _ReplyMeter(Meter):
         ]
         if claims:
             self._of_attempts[record.id] = record, await self._claim(claims, now, None)
+            self.expected = most
 
     async def hold_reply(self, record: AttemptRecord) -> None:
         """Hold the counters for work within a session that was not reserved before it was done, so that it is
@@ -92,21 +98,21 @@ class _ReplyMeter(Meter):
 
 class _Reply(msgspec.Struct, eq=False):
     """A running reply. exchange, record: made for this reply alone. meter: accounts for it; None = nothing is
-    accounted for. size: the bytes of its messages with sound. words: the number of its messages without
-    sound.
+    accounted for. growth: watches how long it becomes. size: the bytes of its messages with sound. words: the
+    number of its messages without sound.
     """
 
     exchange: Exchange
     record: AttemptRecord
     meter: _ReplyMeter | None
+    growth: Growth | None = None
     size: int = 0
     words: int = 0
 
-    def estimate(self) -> ir.Usage:
-        """Return the estimated output tokens of the reply, which are used if the provider has stated no
-        usage.
-        """
-        return ir.Usage(output=self.size // _BYTES_PER_TOKEN + self.words, estimated=True)
+    @property
+    def said(self) -> int:
+        """The estimated output tokens of the reply so far."""
+        return self.size // _BYTES_PER_TOKEN + self.words
 
 
 class Replies:
@@ -162,12 +168,15 @@ class Replies:
                 reply.exchange.attempts = []
                 reply.meter.close()
                 raise EndedByLimit(refused.fault) from None
+            name = self._attempt.deployment.name
+            reply.growth = Growth(reply.meter, name, lambda: reply.said, first=1.0)
         self._running = reply
 
     async def heard(self, heard: Heard) -> None:
         """Add the usage that a message of the provider states to the running reply. Usage of another model,
         and any usage if no reply is running, becomes a reply of its own. If the message ends the running
-        reply, account for it.
+        reply, account for it; if not, and the reply becomes longer than was expected, reserve more. Raises
+        EndedByLimit if a hard limit or a failing journal refuses that.
         """
         reply, message = self._running, heard.message
         if reply is not None:
@@ -178,8 +187,12 @@ class Replies:
                 continue
             reply.record.usage = added(reply.record.usage, used.usage)
             reply.record.units = _sum(reply.record.units or {}, used.units) or None
-        if heard.ends and reply is not None:
+        if reply is None:
+            return
+        if heard.ends:
             self._end(reply)
+        elif (growth := reply.growth) is not None and reply.said > growth.at:
+            await growth.look(reply.said)
 
     def close(self) -> None:
         """Account for a reply that is still running, because the session ends: with an estimate, unless its
@@ -195,9 +208,9 @@ class Replies:
             reply.words += 1
 
     def _end(self, reply: _Reply) -> None:
-        self._running, record = None, reply.record
+        self._running, reply.growth, record = None, None, reply.record  # `growth` refers back to the reply
         if record.usage is None and record.units is None:
-            record.usage = reply.estimate()
+            record.usage = ir.Usage(output=reply.said, estimated=True)
         usage = record.usage
         if usage is not None:
             taken, given = max(usage.input_total, 1), max(usage.output_total, 1)
@@ -267,11 +280,9 @@ class Replies:
             first=now,
         )
         meter = attempt.delivery.meter
-        route = attempt.plan.route
         if meter is None:
             return _Reply(exchange, record, None)
-        of_reply = _ReplyMeter.within(meter, exchange, *route.counted, bare=route.bare)
-        return _Reply(exchange, record, of_reply)
+        return _Reply(exchange, record, _ReplyMeter.within(meter, exchange, attempt.plan.route))
 
 
 def _soft(applied: Applied, now: float) -> Sequence[Claim]:

@@ -145,7 +145,7 @@ class _Stream:
         waits = attempt.runtime.hooks.need_events or (emulation is not None and emulation.divides)
         write, growth = (
             client.write,
-            Growth(delivery, attempt.deployment.name, self._said, first=_EVENTS_PER_TOKEN),
+            Growth(delivery.meter, attempt.deployment.name, self._said, first=_EVENTS_PER_TOKEN),
         )
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:

@@ -45,9 +45,9 @@ class Limits(msgspec.Struct, frozen=True):
 class State(msgspec.Struct):
     """The latest failures of a deployment. failed: how many in a row. until: when the next trial may begin, 0
     = the breaker is closed. pause: the seconds of the latest pause. trying: whether a trial is running.
-    latest: the time of the latest failure. due: the time from which the running trial was allowed. vouched:
-    True = a check that the provider answered has ended a pause; checks end no further pause before the
-    provider fails a check. Times are monotonic seconds.
+    trial: the number of the latest trial. latest: the time of the latest failure. due: the time from which
+    the running trial was allowed. vouched: True = a check that the provider answered has ended a pause;
+    checks end no further pause before the provider fails a check. Times are monotonic seconds.
     """
 
     failed: int = 0
@@ -57,6 +57,7 @@ class State(msgspec.Struct):
     latest: float = 0.0
     due: float = 0.0
     vouched: bool = False
+    trial: int = 0
 
 
 class Down(NamedTuple):
@@ -79,6 +80,7 @@ class Breakers:
         """The deployments that have failed since they last answered."""
         self.down: dict[str, Down] = {}
         """The providers that did not answer their latest check."""
+        self._trials = 0
 
     @property
     def calm(self) -> bool:
@@ -149,17 +151,18 @@ class Breakers:
         for provider in [provider for provider, down in self.down.items() if down.until <= now]:
             del self.down[provider]
 
-    def began(self, name: str, now: float) -> bool:
+    def began(self, name: str, now: float) -> int:
         """Record that an attempt at a deployment begins. If the pause of its breaker is over, this attempt is
-        the trial: for all other requests the breaker is open for another pause. Returns whether the attempt
-        is a trial. now: monotonic seconds.
+        the trial: for all other requests the breaker is open for another pause. Returns the number of the
+        trial; 0 = the attempt is no trial. now: monotonic seconds.
         """
         state = self.states.get(name)
         if state is None or not state.until or state.until > now:
-            return False
-        state.trying = True
+            return 0
+        self._trials += 1
+        state.trying, state.trial = True, self._trials
         state.due, state.until = state.until, now + state.pause
-        return True
+        return self._trials
 
     def succeeded(self, name: str) -> bool:
         """Record that a deployment has answered, and forget its failures. Returns whether its breaker was
@@ -179,23 +182,23 @@ class Breakers:
         del self.down[provider]
         return True
 
-    def abandoned(self, name: str) -> None:
+    def abandoned(self, name: str, trial: int) -> None:
         """Record that an attempt has ended and tells nothing about its deployment (its client has
-        disconnected, for example). If a trial of the deployment is recorded as running, the trial counts as
-        ended, and another one may follow at once.
+        disconnected, for example). If the attempt was the running trial, another trial may follow at once.
+        trial: as `began` has returned it.
         """
         state = self.states.get(name)
-        if state is not None and state.trying:
+        if state is not None and state.trying and state.trial == trial:
             state.trying = False
             state.until = state.due
 
-    def failed(self, name: str, outcome: Outcome, now: float) -> bool:
+    def failed(self, name: str, outcome: Outcome, now: float, trial: int = 0) -> bool:
         """Record that an attempt has failed. Returns whether a pause begins now: the breaker opens, or it
-        stays open after a trial. An outcome that does not count against deployments is treated as
-        `abandoned`. now: monotonic seconds.
+        stays open after the running trial has failed. An outcome that does not count against deployments is
+        treated as `abandoned`. now: monotonic seconds. trial: as `began` has returned it.
         """
         if outcome not in _COUNTED:
-            self.abandoned(name)
+            self.abandoned(name, trial)
             return False
         limits = self.limits
         if len(self.states) >= _MOST and name not in self.states:
@@ -205,7 +208,7 @@ class Breakers:
         state.latest = now
         if not limits.failures or state.failed < limits.failures:
             return False
-        if state.until > now and not state.trying:
+        if state.until > now and not (state.trying and state.trial == trial):
             return False
         state.pause = min(limits.pause_max, 2 * state.pause) if state.pause else limits.pause
         state.until = now + state.pause

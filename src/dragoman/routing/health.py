@@ -58,7 +58,8 @@ class Asking(msgspec.Struct, frozen=True):
 
 class Calling(NamedTuple):
     """A running attempt. key: None = its provider has no pool of keys. load: the load of its deployment, None
-    = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream.
+    = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream. trial: as
+    `Breakers.began` has returned it.
     """
 
     deployment: Deployment
@@ -66,6 +67,7 @@ class Calling(NamedTuple):
     load: Load | None = None
     began: float = 0.0
     streamed: bool = False
+    trial: int = 0
 
     def end(self) -> None:
         """Count the attempt as ended."""
@@ -325,7 +327,7 @@ class Health:
         load = self.memory.loads.get(deployment.name)
         if load is not None:
             load.running += 1
-        calling = Calling(deployment, key, load, now, streamed)
+        calling = Calling(deployment, key, load, now, streamed, trial)
         if trial and self.share is not None:
             self.share(calling)
         return calling
@@ -373,7 +375,7 @@ class Health:
             if not before and pool is not None and pool.exhausted(deployment.model, now):
                 text = "every key is at its rate limit, was refused, or has no access to the model"
                 told.append(Event("keys_exhausted", provider, f"{name}: {text}", name))
-        if self.breakers.failed(name, outcome, now):
+        if self.breakers.failed(name, outcome, now, calling.trial):
             text = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
             told.append(Event("outage", provider, f"{name}: {text}", name))
         if self.share is not None:
@@ -399,6 +401,6 @@ class Health:
         calling.end()
         if calling.load is not None and first is not None:
             calling.load.latency(streamed=calling.streamed).exceed(first - calling.began, first)
-        self.breakers.abandoned(calling.deployment.name)
+        self.breakers.abandoned(calling.deployment.name, calling.trial)
         if self.share is not None:
             self.share(calling)

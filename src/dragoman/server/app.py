@@ -210,15 +210,15 @@ class App:
                         or self._handle(arrival, exchange, client, share)
                     )
             except RequestFailed as failed:
-                await self._fail(failed.fault, head.endpoint, exchange, client)
+                await self._fail(failed, head.endpoint, exchange, client)
             except ClientGone:
                 raise
             except Exception:
                 log.exception("exchange %s failed", exchange.id)
-                await self._fail(INTERNAL, head.endpoint, exchange, client)
+                await self._fail(RequestFailed(INTERNAL), head.endpoint, exchange, client)
         except asyncio.CancelledError:
             if not link.lost:
-                await self._fail(STOPPING, head.endpoint, exchange, client)
+                await self._fail(RequestFailed(STOPPING), head.endpoint, exchange, client)
                 if not gateway.closed:
                     raise
         except ClientGone:
@@ -433,14 +433,14 @@ class App:
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
-        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: HttpClient
+        self, failed: RequestFailed, endpoint: Endpoint | None, exchange: Exchange, client: HttpClient
     ) -> None:
         """Set the error of `exchange`. Send it, unless an answer has begun, which then stays incomplete."""
-        exchange.fault = fault
+        exchange.fault = failed.fault
         if client.begun:
             return
-        status, headers, body = _error_answer(fault, endpoint, exchange)
-        await client.answer(status, headers, body)
+        status, headers, body = _error_answer(failed.fault, endpoint, exchange)
+        await client.answer(status, [*headers, *failed.headers], body)
 
     def refuse(
         self,

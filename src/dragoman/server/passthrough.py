@@ -30,6 +30,7 @@ from dragoman.dialects.object_ids import AFTER, AMONG, BEFORE, IDS, Ids, places
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, DIALECTS, faces
 from dragoman.engine.meter import Meter, metered
+from dragoman.engine.sole import end_failed, enter_alone, enter_unmeasured
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.client import Flow
@@ -238,7 +239,7 @@ class PassThroughApi:
             if meter is not None:
                 # What is made may use models. What is there may be changed and ended with no budget left.
                 measured = free or asked.ids.params
-                await (meter.enter_alone(record) if measured else meter.enter_unmeasured(record))
+                await (enter_alone if measured else enter_unmeasured)(meter, record)
             exchange.attempts.append(record)
             exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
             CONNECTED.set(self._connected(exchange))
@@ -246,7 +247,7 @@ class PassThroughApi:
             await self._relay(request, exchange, client, call)
             exchange.phase = "done"
         except RequestFailed as failed:
-            exchange.fault = failed.fault
+            end_failed(meter, exchange, failed, gone=client.gone)
             raise
         finally:
             if meter is not None:

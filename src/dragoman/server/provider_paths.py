@@ -24,6 +24,7 @@ from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.stated_usage import Answer as StatedUsage
 from dragoman.dialects.table import DEFAULT
 from dragoman.engine.meter import Meter, metered
+from dragoman.engine.sole import end_failed, enter_unmeasured
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connected import CONNECTED
@@ -104,14 +105,14 @@ class ProviderPathsApi:
         meter = metered(self._gateway.engine.runtime.accounting, exchange, seams, operation=OPERATION)
         try:
             if meter is not None:
-                await meter.enter_unmeasured(record)
+                await enter_unmeasured(meter, record)
             exchange.attempts.append(record)
             exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
             self._count_when_sent(exchange)
             await self._relay(request, exchange, client, _Call(passage, target, record, meter))
             exchange.phase = "done"
         except RequestFailed as failed:
-            exchange.fault = failed.fault
+            end_failed(meter, exchange, failed, gone=client.gone)
             raise
         finally:
             if meter is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from dragoman import ir
+from dragoman.routing.outcome import Whose
 from dragoman.upstreams.credential import Credential, Lease
 from dragoman.wire.json import reworded
 
@@ -52,6 +53,13 @@ class Account(msgspec.Struct, frozen=True):
     source: str = ""
     own: bool = False
     lent: bool = False
+
+    @property
+    def whose(self) -> Whose:
+        """Whose credential this is."""
+        if not self.own:
+            return "gateway"
+        return "client" if self.lent else "tenant"
 
     def succeeding(self, before: Account) -> Account:
         """Return a copy of this account whose `secrets` also contain the secrets of `before`, because late

@@ -188,11 +188,12 @@ class LedgerLaws(RuleBasedStateMachine):
         return found if onto is None else multiple()
 
     def _says_when(self, refused: Refused) -> None:
-        """Soon, if only running requests are in the way; else with the next window, if there is one."""
+        """Soon, if running requests may leave enough; else with the next window, if there is one."""
         one, standing, again = refused
+        sure = standing.used + (standing.reserved if one.limit.resource == "requests" else 0)
         if one.amount > one.limit.most:
             assert again is None
-        elif standing.used + one.amount > one.limit.most:
+        elif sure + one.amount > one.limit.most:
             assert again == (None if one.ends == inf else one.ends)
         else:
             assert again == min(self.now + SOON, one.ends)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.claims import Applied, Limits, charged
+from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Claim, Limit, Subject
 from dragoman.accounts.windows import mark_of
 
@@ -266,3 +267,23 @@ def test_limits_of_another_model_are_joined_once() -> None:
     assert further is not None
     applied.join(further)
     assert other.beyond(applied) is None
+
+
+def test_joined_limits_are_watched_and_looked_at_until_they_are_parted() -> None:
+    each = Limit("each", "tokens", 5, "day", "model", warn_at=0.5, only=frozenset({"big"}))
+    limits = Limits([each, Limit("all", "requests", 5, "day", "global")])
+    applied, other = limits.apply(CI, "m"), limits.apply(CI, "big")
+    assert applied is not None
+    assert other is not None
+    further = other.beyond(applied)
+    assert further is not None
+    assert (applied.measures, applied.watched) == (False, False)
+    assert applied.bound(MemoryLedger(), 0.0) is not None
+    applied.join(further)
+    assert (applied.measures, applied.watched) == (True, True)
+    assert len(applied.standing_claims(0.0)) == 2
+    assert set(further.counters) == {"each|tokens|1day||big|0"}
+    assert applied.bound(MemoryLedger(), 0.0) is None, "it would not reserve what has joined"
+    applied.part(further)
+    assert (applied.measures, applied.watched, applied.empty) == (False, False, False)
+    assert len(applied.standing_claims(0.0)) == 1

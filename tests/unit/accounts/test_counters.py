@@ -151,7 +151,7 @@ def test_when_to_come_again() -> None:
     all_of_it = reserved(ledger.reserve([claim(REQUESTS, 50, now)], now))
     waiting = ledger.reserve([claim(REQUESTS, 1, now)], now)
     assert isinstance(waiting, Refused)
-    assert waiting.again == now + SOON, "the running request may use less than it has reserved"
+    assert waiting.again == BEGIN + 60, "the running requests use what they have reserved"
     ledger.settle(all_of_it, {claim(REQUESTS, 0, now).counter: 50}, now)
     full = ledger.reserve([claim(REQUESTS, 1, now)], now)
     assert isinstance(full, Refused)

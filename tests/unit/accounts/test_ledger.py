@@ -8,12 +8,13 @@ import pytest
 
 from dragoman.accounts.ledger import SOON, Refused, again, lasting
 from dragoman.accounts.limits import Claim, Limit, Standing
+from dragoman.state.counters import Resource
 
 NOW, ENDS = 1_000.0, 1_060.0
 
 
-def claim(amount: int, ends: float = ENDS) -> Claim:
-    return Claim(Limit("l", "tokens", 100, "minute"), "l|tokens|1minute||ci|960", ends, amount)
+def claim(amount: int, ends: float = ENDS, resource: Resource = "tokens") -> Claim:
+    return Claim(Limit("l", resource, 100, "minute"), f"l|{resource}|1minute||ci|960", ends, amount)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,10 @@ def claim(amount: int, ends: float = ENDS) -> Claim:
         (claim(10, NOW + 0.2), (90, 5), NOW + 0.2),
         (claim(10, inf), (95, 0), None),
         (claim(10, inf), (90, 5), NOW + SOON),
+        (claim(10, resource="money"), (90, 5), NOW + SOON),
+        (claim(10, resource="concurrency"), (0, 95), NOW + SOON),
+        (claim(1, resource="requests"), (90, 10), ENDS),  # the running requests use up the limit
+        (claim(1, inf, "requests"), (90, 10), None),
     ],
 )
 def test_when_a_request_could_succeed(wanted: Claim, standing: tuple[int, int], when: float | None) -> None:

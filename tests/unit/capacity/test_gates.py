@@ -126,6 +126,32 @@ async def test_without_a_queue_nobody_waits() -> None:
     assert (one.runs, two.refused) == (True, FULL)
 
 
+async def test_room_is_made_in_the_queue_of_any_deployment() -> None:
+    """The first one's queue is full with requests of several clients, the second one's with those of one."""
+    made = gates(p=Limit(1, queue=2), q=Limit(1, queue=3))
+    running = [Request(made, "x", [[P]]), Request(made, "x", [[Q]])]
+    first = [Request(made, client, [[P]]) for client in ("a", "b")]
+    second = [Request(made, "a", [[Q]]) for _ in range(3)]
+    await settled(*running, *first, *second)
+    other = Request(made, "c", [[P], [Q]])
+    await settled(other)
+    assert [one.refused for one in (*first, *second, other)] == [None, None, None, None, FULL, None]
+    assert "providers.q" in str(second[-1].task.exception())
+
+
+async def test_room_is_made_in_two_full_queues_if_one_request_waits_in_both() -> None:
+    made = gates(m=Limit(1, queue=2), p=Limit(1, queue=2))
+    of_model, of_provider = Request(made, "x", [[M]]), Request(made, "x", [[P]])
+    await settled(of_model, of_provider)
+    crowd = [Request(made, "a", [[M, P]]) for _ in range(2)]
+    await settled(*crowd)
+    of_model.end()  # now the provider stops them, too
+    assert [made.named[name].waiting for name in (M, P)] == [2, 2]
+    other = Request(made, "b", [[M, P]])
+    await settled(other)
+    assert [one.refused for one in (*crowd, other)] == [None, FULL, None]
+
+
 async def test_a_full_deployment_is_passed_over() -> None:
     made = gates(p=Limit(1), q=Limit(1))
     one, two, three = (Request(made, options=[(P,), (Q,)]) for _ in range(3))

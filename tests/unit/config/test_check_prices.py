@@ -78,6 +78,38 @@ def test_a_pattern_is_compared_for_the_deployments_that_are_named(mistakes: Mist
     assert "confirm: true" in problem
 
 
+@pytest.mark.parametrize(
+    ("price", "place", "said"),
+    [
+        (
+            "{input: 12.5, output: 10}",
+            "input",
+            "12.5 USD per million for input of openai/gpt-5 is far from 1.25",
+        ),
+        ("{input: 1.25, output: 10, tiers: {flex: {output: 0.1}}}", "tiers.flex.output", "for output of"),
+        ("{input: 12.5, output: 10, confirm: true}", "", ""),
+        ("{input: 12.4, output: 10}", "", ""),
+        ("{input: 0, output: 0}", "", ""),
+    ],
+)
+def test_a_deployments_own_price_is_compared(loaded: Load, price: str, place: str, said: str) -> None:
+    text = f"{PROVIDERS}models:\n  m: {{deployments: [a/y, {{use: openai/gpt-5, price: {price}}}]}}\n"
+    warnings = loaded(text).warnings
+    if not place:
+        assert warnings == ()
+        return
+    (warning,) = warnings
+    assert (warning.path, warning.hint) == (f"models.m.deployments[1].price.{place}", "confirm: true")
+    assert said in warning.message
+
+
+def test_it_is_compared_with_prices_if_they_have_it(loaded: Load) -> None:
+    text = PROVIDERS + "models: {m: {deployments: [{use: a/x, price: {input: 1, output: 2}}]}}\nprices:\n"
+    assert loaded(text + "  a/x: {input: 2, output: 2}\n").warnings == ()
+    (warning,) = loaded(text + "  a/x: {input: 10, output: 2}\n").warnings
+    assert "1 USD per million for input of a/x is far from 10 USD per million" in warning.message
+
+
 def test_what_is_probably_not_meant_is_a_warning(loaded: Load) -> None:
     (warning,) = loaded(HEAD + "  a/x: {input: 1}\n").warnings
     assert "what an answer with text costs is unknown" in warning.message

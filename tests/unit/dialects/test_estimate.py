@@ -55,6 +55,32 @@ def test_what_was_not_is_counted(told: object) -> None:
     assert (silent.output, silent.reasoning, silent.estimated) == (0, None, True)
 
 
+CACHED = ir.Usage(cache_read=5, cache_write=2, detail={"web_search_requests": 3})
+
+
+@pytest.mark.parametrize("told", [whole, streamed])
+def test_counts_of_a_cache_alone_stay_and_the_rest_is_counted(told: object) -> None:
+    assert callable(told)
+    usage = told(answer(ir.Text(WORDS), usage=CACHED))
+    assert (usage.cache_read, usage.cache_write, usage.detail) == (5, 2, {"web_search_requests": 3})
+    assert usage.input_total == count(ASKED, "gpt-4o").tokens
+    assert 70 <= usage.output <= 110
+    assert usage.estimated
+    impossible = told(answer(ir.Text(WORDS), usage=ir.Usage(cache_read=-5)))
+    assert (impossible.cache_read, impossible.input) == (None, count(ASKED, "gpt-4o").tokens)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_so_do_those_of_a_stream_that_was_only_passed_on(*, ended: bool) -> None:
+    events = [*ir.unfold(answer(ir.Text(WORDS)))]
+    told = whole_cost if ended else cost_so_far
+    usage = told(ASKED, "gpt-4o", events, 1.0, CACHED)
+    assert (usage.cache_read, usage.cache_write, usage.detail) == (5, 2, {"web_search_requests": 3})
+    assert usage.input_total == count(ASKED, "gpt-4o").tokens
+    assert usage.output is not None
+    assert usage.output >= 70
+
+
 def test_every_candidate_counts() -> None:
     one = ir.Candidate((ir.Text(WORDS),), ir.Stop("end"))
     two = ir.Response("there", candidates=(one, ir.Candidate((ir.Text(WORDS),), ir.Stop("end"), 1)))
@@ -160,3 +186,19 @@ def test_a_stream_that_was_only_passed_on(ended: bool) -> None:
     assert cost(IMPOSSIBLE) == guess
     assert cost(OUTPUT) == ir.Usage(prompt, output=2, estimated=True)
     assert cost(STATED) == STATED
+
+
+def test_searches_of_a_stream_that_breaks_off_are_counted() -> None:
+    """Those that came, also beside a count of the beginning; not those that failed."""
+    calls = [ir.ToolCall(str(n), "web_search", "{}", "builtin", "provider") for n in range(3)]
+    failed = ir.ToolResult("1", (), error=True, kind="web_search_tool_result", by="provider")
+    drawn = ir.Native("openai_responses", "web_search_call", {"type": "web_search_call"})
+    blocks: list[ir.Block] = [*calls, failed, drawn]
+    began = ir.Usage(input=9, output=1, detail={"web_search_requests": 0})
+    final = ir.Usage(input=9, output=5, detail={"web_search_requests": 1})
+    for first, latest, searches in ((None, None, 3), (began, began, 3), (began, final, 1)):
+        events: list[ir.Event] = [ir.Start("there", usage=first)]
+        for place, block in enumerate(blocks):
+            events += [ir.Open(place, block), ir.Close(place)]
+        usage = cost_so_far(ASKED, "m", events, 1.0, latest)
+        assert usage.detail == {"web_search_requests": searches}

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dragoman.accounts.caller import Caller
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.limits import NANO, Limit
 from dragoman.engine.accounting import Accounting
+from dragoman.engine.meter import Meter, metered
+from dragoman.exchange import Exchange
 from dragoman.providers.rates import Level, Period, Rates, completed
+from dragoman.seams.clock import Seams
+from dragoman.state.counters import Resource, Window
 from dragoman.state.usage import UsageRecord
 from tests.unit.engine.stage import EPOCH, Stage
+
+NOW = 1_700_000_000.0
+SEAMS = Seams(lambda: NOW, lambda: 5.0)
 
 
 class Book:
@@ -91,4 +99,27 @@ class Accounts:
         return {name: (count.used, count.reserved) for name, count in self.ledger._counts.items()}
 
 
-__all__ = ["EPOCH", "Accounts", "Book", "rates_of"]
+def meter(
+    *limits: Limit, journal: Any = None, rates: Any = PRICES.get, ledger: MemoryLedger | None = None
+) -> tuple[Meter, MemoryLedger, Exchange]:
+    """Return the meter of an exchange with these limits, its ledger, and the exchange."""
+    ledger = ledger or MemoryLedger(SEAMS)
+    accounting = Accounting(rates=rates, journal=journal, limits=Limits(limits), ledger=ledger)
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 1.0, NOW, asked="m", tier="default")
+    exchange.called_by(Caller("ci"))
+    found = metered(accounting, exchange, SEAMS)
+    assert found is not None
+    return found, ledger, exchange
+
+
+def standing(ledger: MemoryLedger) -> Mapping[str, tuple[int, int]]:
+    """(used, reserved) of all counters, by name."""
+    return {name: (count.used, count.reserved) for name, count in ledger._counts.items()}
+
+
+def limit(resource: Resource, most: int, window: Window | None = "day", **more: Any) -> Limit:
+    """Return a limit of the name `l`."""
+    return Limit("l", resource, most, window, **more)
+
+
+__all__ = ["EPOCH", "NOW", "SEAMS", "Accounts", "Book", "limit", "meter", "rates_of", "standing"]

@@ -10,11 +10,10 @@ import pytest
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.limits import Limit
-from dragoman.state.counters import Resource, Window
 from dragoman.upstreams.account import Renewal
 from dragoman.upstreams.credential import Lease, Refreshing
 from dragoman.upstreams.wire import WireUpstream
-from tests.unit.engine.accounts import Accounts
+from tests.unit.engine.accounts import Accounts, limit
 from tests.unit.engine.stage import (
     CLAUDE,
     ONE,
@@ -87,6 +86,22 @@ def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
     assert accounts.stage.usage.endswith("+5 estimated")
 
 
+@pytest.mark.parametrize("face", ["anthropic", "openai_chat"])
+def test_a_disconnect_in_a_stream_costs_the_searches_that_came(face: str) -> None:
+    search = ir.ToolCall("srvtoolu_1", "web_search", '{"query":"x"}', "builtin", "provider")
+    told: list[ir.Event] = [
+        ir.Start("anthropic", "id-1", "c", usage=ir.Usage(input=9, output=1)),
+        *(ir.Open(0, search), ir.Close(0)),
+        *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "Found.")),
+    ]
+    accounts = Accounts({"claude": CLAUDE})
+    frames = streamed(dialect="anthropic", told=told)
+    accounts.stage.script("claude", stream(*frames, 5.0, b"event: ping\n"))
+    accounts.stage.plays(chat(model="claude/c", stream=True, max_tokens=9), face, leave=2.0)
+    units = accounts.book.record.units
+    assert (units["input"], units["web_search_requests"]) == (9, 1)
+
+
 def test_a_disconnect_before_the_answer_costs_the_prompt() -> None:
     accounts = Accounts()
     accounts.stage.script("one", Reply(200, {}, [None]))
@@ -153,10 +168,6 @@ def test_the_journal_that_refuses_ends_the_request_before_the_call() -> None:
 # Limits -------------------------------------------------------------------------------------------------
 
 
-def limit(resource: Resource, most: int, window: Window | None = "day", **more: Any) -> Limit:
-    return Limit("l", resource, most, window, **more)
-
-
 def test_requests_are_counted_and_refused_before_anything_is_called() -> None:
     accounts = Accounts(limits=[limit("requests", 1)])
     accounts.stage.script("one", whole("Hello", usage=USED))
@@ -210,112 +221,6 @@ def test_money_is_reserved_by_the_dearest_deployment() -> None:
     tokens = accounts.book.opens[0].units["input"]
     assert reserved == tokens * 2_000 + 50 * 20_000
     assert list(accounts.standing.values()) == [(23_000, 0)]
-
-
-FALLBACK = {
-    "models": {
-        "m": {"deployments": ["one/gpt"], "fallbacks": ["dear"]},
-        "dear": {"deployments": ["two/gpt"]},
-    }
-}
-
-
-def test_a_dearer_fallback_reserves_more_money() -> None:
-    accounts = Accounts(BOTH, limits=[limit("money", 10**9)], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    accounts.stage.script("two", whole("Hello", usage=USED))
-    accounts.stage.plays(chat(model="m", max_tokens=100))
-    costs = [one.cost for one in accounts.book.opens]
-    assert costs[0] is not None
-    assert costs == [costs[0], 2 * costs[0]]
-    assert list(accounts.standing.values()) == [(46_000, 0)]
-
-
-def test_a_dearer_fallback_that_cannot_be_noted_is_not_called() -> None:
-    accounts = Accounts(BOTH, limits=[limit("money", 10**9)], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    noting = accounts.book.opened
-
-    def opened(record: Any) -> None:
-        noting(record)
-        accounts.book.failing = True
-
-    accounts.book.opened = opened  # type: ignore[method-assign]
-    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
-    assert not [line for line in lines if line.startswith("ask two")]
-    assert lines[-2].startswith("answer 503 accounting_unavailable")
-    assert accounts.stage.exchange.dropped == ()
-    assert list(accounts.standing.values()) == [(0, 0)]
-
-
-def test_a_fallback_that_the_budget_does_not_cover_is_not_called() -> None:
-    accounts = Accounts(BOTH, limits=[limit("money", 1_500_000)], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
-    assert not [line for line in lines if line.startswith("ask two")]
-    assert accounts.book.record.status == 429
-    assert list(accounts.standing.values()) == [(0, 0)]
-
-
-@pytest.mark.parametrize("resource", ["requests", "tokens", "money"])
-def test_a_fallback_counts_for_the_limits_of_its_own_model(resource: Resource) -> None:
-    """And is not called if they are reached, so that a model that fails is no way around them."""
-    most = {"requests": 1, "tokens": 150, "money": 3_000_000}[resource]
-    of_dear = limit(resource, most, subject="model", only=frozenset({"dear"}))
-    accounts = Accounts(BOTH, limits=[of_dear], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=3, output=100)))
-    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
-    assert lines[-1] == "= done"
-    ((used, reserved),) = accounts.standing.values()
-    assert (used, reserved) == ({"requests": 1, "tokens": 103, "money": 2_006_000}[resource], 0)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
-    assert not [line for line in lines if line.startswith("ask two")]
-    assert list(accounts.standing.values()) == [(used, 0)]
-
-
-@pytest.mark.parametrize("resource", ["requests", "tokens", "money"])
-def test_so_does_a_fallback_for_what_the_model_cannot_do(resource: Resource) -> None:
-    """Before anything was asked: the prompt is too long for the model."""
-    most = {"requests": 1, "tokens": 300, "money": 3_000_000}[resource]
-    of_dear = limit(resource, most, subject="model", only=frozenset({"dear"}))
-    small = {"deployments": [{"use": "one/gpt", "context_window": 5}], "fallbacks": {"context": ["dear"]}}
-    settings = {"models": {**FALLBACK["models"], "m": small}}
-    accounts = Accounts(BOTH, [of_dear, limit("requests", 9)], settings=settings)
-    for _ in range(2):
-        accounts.stage.script("two", whole("Hello", usage=ir.Usage(input=100, output=100)))
-        accounts.stage.plays(chat("word " * 100, model="m", max_tokens=100))
-    used = {"requests": 1, "tokens": 200, "money": 2_200_000}[resource]
-    assert sorted(accounts.standing.values()) == [(1, 0), (used, 0)]
-    assert [record.status for record in accounts.book.closes] == [200, 429]
-
-
-def test_a_limit_of_the_requested_model_alone_does_not_count_its_fallback() -> None:
-    of_m = limit("requests", 1, subject="model", only=frozenset({"m"}))
-    accounts = Accounts(BOTH, limits=[of_m], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    accounts.stage.script("two", whole("Hello", usage=USED))
-    accounts.stage.plays(chat(model="m"))
-    ((counter, amounts),) = accounts.standing.items()
-    assert (counter.split("|")[4], amounts) == ("m", (1, 0))
-
-
-def test_a_limit_for_several_models_counts_a_request_once() -> None:
-    both = limit("requests", 9, models=frozenset({"m", "dear"}))
-    accounts = Accounts(BOTH, limits=[both], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    accounts.stage.script("two", whole("Hello", usage=USED))
-    accounts.stage.plays(chat(model="m"))
-    assert list(accounts.standing.values()) == [(1, 0)]
-
-
-def test_a_fallback_with_limits_reserves_what_the_request_may_use() -> None:
-    most = limit("tokens", 50, subject="provider", only=frozenset({"two"}))
-    accounts = Accounts(BOTH, limits=[most], settings=FALLBACK)
-    accounts.stage.script("one", *[refusal(500)] * 5)
-    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
-    assert not [line for line in lines if line.startswith("ask two")]
 
 
 def test_an_unknown_price_counts_nothing_or_is_refused() -> None:

@@ -12,6 +12,8 @@ from dragoman import ir
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.checks import Checked, Checks
 from dragoman.errors import RequestFailed
+from dragoman.net.connected import CONNECTED
+from dragoman.net.transport import CROWDED, Pool, Slots
 from dragoman.routing.breaker import State
 from dragoman.routing.event import Event
 from dragoman.routing.health import Health
@@ -39,6 +41,8 @@ class Up:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(0.001)
+            if (connected := CONNECTED.get(None)) is not None:
+                connected()
             result = self.answer()
             return await result if asyncio.iscoroutine(result) else b"{}"
         finally:
@@ -96,6 +100,44 @@ async def test_any_answer_is_a_good_one(kind: ir.Kind) -> None:
     running = checks(health)
     await running.check(up.checked())
     assert health.calm
+
+
+class Crowded(Up):
+    """A provider whose every connection is used by requests that run."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(lambda: None)
+        self._slots = Slots(Pool(size=1, wait=wait), Deadlines(asyncio.get_running_loop()), "provider 'up'")
+
+    async def listed(self, call: Call) -> bytes:
+        await self._slots.take()
+        return b"{}"
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("wait", [0.02, 5.0])
+async def test_connections_of_our_own_that_are_busy_say_nothing_of_the_provider(
+    wait: float, *, known: bool
+) -> None:
+    """Neither that it answers, nor that it does not, however long the check may wait for its answer."""
+    health, up = Health(), Crowded(wait=0.1)
+    await up.listed(cast(Call, None))
+    health.breakers.states["up/m"] = State(3, until=1e12, pause=5.0, latest=1e12)
+    running = checks(health)
+    if known:
+        health.checked("up", 0.0, 1e12)
+    await running.check(up.checked(wait=wait))
+    assert set(health.breakers.down) == ({"up"} if known else set())
+    assert health.breakers.states["up/m"].until == 1e12
+
+
+async def test_nor_does_memory_of_our_own_that_is_full() -> None:
+    def answer() -> Any:
+        raise RequestFailed(CROWDED)
+
+    health, up = Health(), Up(answer)
+    await checks(health).check(up.checked())
+    assert health.breakers.down == {}
 
 
 async def test_an_outage_and_its_end_are_events() -> None:

@@ -8,18 +8,17 @@ from typing import Any, cast
 import pytest
 
 from dragoman.engine.accounting import Expected
-from dragoman.engine.delivery import Delivery
 from dragoman.engine.growth import Growth
+from dragoman.engine.meter import Meter
 
 
 class Metering:
-    """A meter and the delivery that has it. most: the output that a limit allows."""
+    """A meter that allows everything."""
 
     def __init__(self, expected: Expected | None, *, open_ended: bool = True) -> None:
         self.expected = expected
         self.open_ended = open_ended
         self.steps: list[int] = []
-        self.meter = self
 
     async def extend(self, output: int, deployment: str) -> None:
         assert deployment == "one/gpt"
@@ -29,10 +28,7 @@ class Metering:
 
 
 def growth(metering: Metering | None, said: int = 0) -> Growth:
-    class Nothing:
-        meter = None
-
-    return Growth(cast("Delivery", metering or Nothing()), "one/gpt", lambda: said, first=2.0)
+    return Growth(cast("Meter | None", metering), "one/gpt", lambda: said, first=2.0)
 
 
 @pytest.mark.parametrize("metering", [None, Metering(None)], ids=["no", "none"])

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.accounts.caller import Caller
-from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
-from dragoman.engine.accounting import Accounting, Expected
-from dragoman.engine.meter import EndedByLimit, Meter, metered
+from dragoman.engine.accounting import Expected
+from dragoman.engine.meter import EndedByLimit, metered
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.seams.clock import Seams
-from tests.unit.engine.accounts import PRICES, Book
-
-NOW = 1_700_000_000.0
-SEAMS = Seams(lambda: NOW, lambda: 5.0)
-
-
-def meter(
-    *limits: Limit, journal: Any = None, rates: Any = PRICES.get, ledger: MemoryLedger | None = None
-) -> tuple[Meter, MemoryLedger, Exchange]:
-    ledger = ledger or MemoryLedger(SEAMS)
-    accounting = Accounting(rates=rates, journal=journal, limits=Limits(limits), ledger=ledger)
-    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 1.0, NOW, asked="m", tier="default")
-    exchange.called_by(Caller("ci"))
-    found = metered(accounting, exchange, SEAMS)
-    assert found is not None
-    return found, ledger, exchange
-
-
-def standing(ledger: MemoryLedger) -> Mapping[str, tuple[int, int]]:
-    return {name: (count.used, count.reserved) for name, count in ledger._counts.items()}
+from tests.unit.engine.accounts import NOW, SEAMS, Book, meter, standing
 
 
 def test_nothing_is_metered_without_accounts() -> None:
@@ -202,43 +178,21 @@ async def test_a_refusal_reserves_nothing_and_names_its_limit() -> None:
     assert standing(ledger) == {}
 
 
+async def test_a_split_reservation_is_settled_by_itself() -> None:
+    found, ledger, _ = meter(Limit("r", "requests", 9, "day"), Limit("o", "requests", 9, "day", "global"))
+    found.applies("m")
+    await found.admit()
+    reservation = found._reservation
+    assert reservation is not None
+    (first, second) = reservation.claims
+    part = reservation.split({first, "another"})
+    found.release(part)
+    assert standing(ledger) == {first: (0, 0), second: (0, 1)}
+
+
 def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:
     found, _, exchange = meter()
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
     assert found.headers([]) == []
     found.close(200)
     assert found.headers([]) == [(b"x-dragoman-cost", b"0.000001")]
-
-
-async def test_a_request_without_a_model_does_not_wait_for_a_budget() -> None:
-    limits = [Limit("r", "requests", 1, "minute", "global"), Limit("t", "tokens", 5, "month", "global")]
-    first, ledger, _ = meter(*limits)
-    assert first.applies("m")
-    assert first.applied is not None
-    ledger.seed({one.counter: 5 for one in first.applied.standing_claims(NOW)})
-    other, _, _ = meter(*limits, ledger=ledger)
-    with pytest.raises(RequestFailed) as refused:
-        await other.enter_alone(AttemptRecord("a", "one/files", None, "relay", 1.0))
-    assert refused.value.fault.code == "rate_limit_exceeded"
-    with pytest.raises(RequestFailed) as refused:
-        await first.admit()
-    assert refused.value.fault.code == "insufficient_quota"
-
-
-@pytest.mark.parametrize("subject", ["global", "provider"])
-async def test_a_request_of_unknown_cost_waits_for_a_budget_whoever_has_it(subject: Any) -> None:
-    used_up, refusing = Limit("t", "tokens", 5, "day", subject), Limit("m", "money", 9, "day", subject)
-    refusing = msgspec.structs.replace(refusing, unknown_price="refuse")
-    record = AttemptRecord("a", "nobody/batches", None, "relay", 1.0)
-    first, ledger, _ = meter(used_up)
-    await first.enter_unmeasured(record)
-    assert list(standing(ledger).values()) == [(0, 1)]
-    ledger.seed(dict.fromkeys(standing(ledger), 4))
-    other, _, _ = meter(used_up, ledger=ledger)
-    with pytest.raises(RequestFailed) as refused:
-        await other.enter_unmeasured(record)
-    assert refused.value.fault.code == "insufficient_quota"
-    last, _, exchange = meter(refusing)
-    with pytest.raises(RequestFailed) as refused:
-        await last.enter_unmeasured(record)
-    assert (refused.value.fault.code, exchange.refused_by) == ("unknown_price", "m")

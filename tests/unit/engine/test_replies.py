@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -35,7 +36,7 @@ class Clock:
 class House:
     """One session at `one/gpt`, with its journal and its counters."""
 
-    def __init__(self, *limits: Limit, accounts: bool = True) -> None:
+    def __init__(self, *limits: Limit, accounts: bool = True, route: str = "m") -> None:
         self.clock = Clock()
         seams = Seams(self.clock.time, lambda: 5.0)
         self.ledger, self.book = MemoryLedger(seams), Book()
@@ -54,7 +55,7 @@ class House:
             record=AttemptRecord("ex_1-1", "one/gpt", "tail", "relay", 1.0, key_id="key"),
             delivery=SimpleNamespace(now=lambda: 9.0, meter=meter),
             runtime=SimpleNamespace(seams=seams),
-            plan=SimpleNamespace(route=SimpleNamespace(counted=("m",), bare="")),
+            plan=SimpleNamespace(route=SimpleNamespace(counted=(route,), bare="")),
         )
         self.replies = Replies(attempt)
 
@@ -131,6 +132,58 @@ async def test_limits_of_the_deployment_hold_too() -> None:
     with pytest.raises(EndedByLimit):
         await house.replies.probe()
     assert list(house.standing().values()) == [(100, 0)]
+
+
+SOUND = Heard("A" * 1280 * 450)
+"""A message with sound of 450 tokens."""
+
+
+@pytest.mark.parametrize("subject", ["key", "deployment"])
+async def test_a_reply_that_becomes_longer_than_expected_reserves_more(subject: Any) -> None:
+    house = House(Limit("l", "tokens", 10_000, "minute", subject))
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(0, 1024)]
+    await house.replies.heard(SOUND)
+    assert list(house.standing().values()) == [(0, 1536)]
+    assert [sum(dict(record.settled).values()) for record in house.book.opens] == [1024, 1536]
+    for _ in range(3):
+        await house.replies.heard(SOUND)
+    ((_, reserved),) = house.standing().values()
+    assert reserved > 4 * 450 + 512
+    await house.replies.heard(done(stated(10, 700)))
+    assert list(house.standing().values()) == [(710, 0)]
+
+
+@pytest.mark.parametrize("subject", ["key", "deployment"])
+async def test_a_hard_limit_ends_a_reply_that_outgrows_it(subject: Any) -> None:
+    house = House(Limit("l", "tokens", 1_100, "minute", subject))
+    await house.replies.begin()
+    with pytest.raises(EndedByLimit):
+        await house.replies.heard(SOUND)
+    house.replies.close()
+    assert list(house.standing().values()) == [(450, 0)]
+    (record,) = house.book.closes
+    assert (record.units, record.estimated) == ({"output": 450}, True)
+
+
+async def test_the_last_message_of_a_reply_reserves_nothing() -> None:
+    house = House(Limit("l", "tokens", 1_100, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(msgspec.structs.replace(SOUND, ends=True, used=(stated(10, 400),)))
+    assert list(house.standing().values()) == [(410, 0)]
+
+
+async def test_a_session_at_a_fallback_counts_for_both_models() -> None:
+    house = House(Limit("each", "tokens", 10_000, "minute", "model"), route="big")
+    await house.replies.begin()
+    assert sorted(house.standing().values()) == [(0, 1024)] * 2
+    await house.replies.heard(done(stated(90, 10)))
+    assert {name.split("|")[4]: used for name, (used, _) in house.standing().items()} == {
+        "m": 100,
+        "big": 100,
+    }
+    await house.replies.heard(Heard("{}", used=(stated(3, 2),)))
+    assert [used for used, _ in house.standing().values()] == [105, 105]
 
 
 async def test_another_models_work_has_a_record_of_its_own() -> None:

@@ -13,8 +13,7 @@ def breakers(**limits: float) -> Breakers:
 
 
 def fails(made: Breakers, name: str, now: float, outcome: Outcome = Outcome.SERVER) -> bool:
-    made.began(name, now)
-    return made.failed(name, outcome, now)
+    return made.failed(name, outcome, now, made.began(name, now))
 
 
 def test_the_order_of_the_route_is_kept_while_all_answer() -> None:
@@ -43,12 +42,12 @@ def test_one_request_tries_it_and_decides() -> None:
     fails(made, "a/m", 0.0)
     assert list(made.order(NAMES, 9.9)) == [1, 2, 0]
     assert list(made.order(NAMES, 10.0)) == [0, 1, 2]
-    made.began("a/m", 10.0)
+    trial = made.began("a/m", 10.0)
     assert list(made.order(NAMES, 10.0)) == [1, 2, 0]  # others do not wait for the trial
-    assert made.failed("a/m", Outcome.SERVER, 11.0)
+    assert made.failed("a/m", Outcome.SERVER, 11.0, trial)
     assert list(made.order(NAMES, 30.9)) == [1, 2, 0]  # twice as long
-    made.began("a/m", 31.0)
-    assert made.failed("a/m", Outcome.SERVER, 31.0)
+    trial = made.began("a/m", 31.0)
+    assert made.failed("a/m", Outcome.SERVER, 31.0, trial)
     assert made.states["a/m"].until == 61.0  # up to the bound
     made.began("a/m", 61.0)
     assert made.succeeded("a/m")
@@ -60,12 +59,30 @@ def test_a_trial_that_says_nothing_is_followed_by_another() -> None:
     made = breakers()
     fails(made, "a/m", 0.0)
     fails(made, "a/m", 0.0)
-    made.began("a/m", 10.0)
-    made.abandoned("a/m")
+    made.abandoned("a/m", made.began("a/m", 10.0))
     assert list(made.order(NAMES, 10.0)) == [0, 1, 2]
-    made.began("a/m", 10.0)
-    made.failed("a/m", Outcome.KEY_TRANSIENT, 11.0)
+    made.failed("a/m", Outcome.KEY_TRANSIENT, 11.0, made.began("a/m", 10.0))
     assert list(made.order(NAMES, 11.0)) == [0, 1, 2]
+
+
+def test_only_the_trial_itself_ends_the_trial() -> None:
+    """Neither a call that began before the pause, nor an earlier trial that took longer than the pause."""
+    made = breakers()
+    under_way = made.began("a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    first = made.began("a/m", 10.0)
+    made.abandoned("a/m", under_way)
+    made.failed("a/m", Outcome.KEY_TRANSIENT, 11.0, under_way)
+    assert not made.failed("a/m", Outcome.SERVER, 12.0, under_way), "nor does it double the pause"
+    assert made.states["a/m"].trying
+    assert list(made.order(NAMES, 12.0)) == [1, 2, 0]
+    second = made.began("a/m", 20.0)
+    assert first != second
+    made.abandoned("a/m", first)
+    assert list(made.order(NAMES, 21.0)) == [1, 2, 0]
+    assert made.failed("a/m", Outcome.SERVER, 22.0, second)
+    assert made.states["a/m"].until == 42.0
 
 
 def test_only_the_provider_s_failures_count() -> None:
@@ -109,10 +126,11 @@ def test_while_it_is_tried_it_counts_as_open_for_another_pause() -> None:
     made = breakers()
     fails(made, "a/m", 0.0)
     fails(made, "a/m", 0.0)
-    assert made.began("a/m", 12.0)
+    trial = made.began("a/m", 12.0)
+    assert trial
     assert made.states["a/m"].until == 22.0
     assert not made.began("a/m", 13.0), "another one is no trial"
-    made.abandoned("a/m")
+    made.abandoned("a/m", trial)
     assert made.states["a/m"].until == 10.0
     assert not made.began("b/m", 13.0)
 
@@ -143,8 +161,7 @@ def test_an_answered_check_ends_pauses_but_not_for_ever() -> None:
         fails(made, name, 0.0)
     assert not made.checked("a", 1.0, None)
     assert list(made.order(NAMES, 1.0)) == [0, 2, 1]
-    assert made.began("a/m", 1.0)
-    assert made.failed("a/m", Outcome.SERVER, 2.0)
+    assert made.failed("a/m", Outcome.SERVER, 2.0, made.began("a/m", 1.0))
     made.checked("a", 3.0, None)
     assert list(made.order(NAMES, 3.0)) == [2, 1, 0], "its provider answers, and it fails nevertheless"
     made.checked("a", 4.0, 60.0)

@@ -62,3 +62,22 @@ async def test_a_disabled_provider_gets_nothing(asker: Asker, provider: FakeProv
         assert (refused.status, refused.error["code"]) == (503, "provider_disabled")
         health.enable("up", id_)
     assert provider.seen == []
+
+
+@pytest.mark.parametrize("face", ["openai", "anthropic"])
+async def test_a_refusal_by_our_limits_tells_what_they_leave(
+    provider: FakeProvider, tmp_path: Path, face: str
+) -> None:
+    dialect = {"dialect": "anthropic"} if face == "anthropic" else {}
+    row = {"base_url": provider.url, "keys": ["up-key"], "passthrough": ["files"], **dialect}
+    limits = {"all": {"scope": "global", "requests": "1/day"}}
+    asker = Asker(Paced(), tmp_path, encode({"providers": {"up": row}, "limits": limits}).decode())
+    sent = {"anthropic_version": "2023-06-01"} if face == "anthropic" else {}
+    name = "anthropic-ratelimit-requests-remaining" if sent else "x-ratelimit-remaining-requests"
+    passed = await asker.ask("GET", "/v1/files", **sent)
+    refused = await asker.ask("GET", "/v1/files", **sent)
+    assert [one.status for one in (passed, refused)] == [200, 429]
+    assert [one.headers[name] for one in (passed, refused)] == ["0", "0"]
+    assert int(refused.headers["retry-after"]) > 1
+    assert refused.headers["content-type"] == passed.headers["content-type"]
+    await asker.close()

@@ -49,3 +49,14 @@ async def test_decoded_paths_are_checked_too(asker: Asker, provider: FakeProvide
     for path in ("/providers/up/v1/jobs/a/b", "/providers/up/v1/jobs/..", "/providers/up/v1/jobs/a%b"):
         assert (await asker.ask("GET", path)).status in {400, 404}
     assert provider.seen == []
+
+
+async def test_a_refusal_by_our_limits_tells_what_they_leave(provider: FakeProvider, tmp_path: Path) -> None:
+    row = {"base_url": provider.url, "keys": ["up-key"], "paths": ["POST /v1/ocr"]}
+    limits = {"all": {"scope": "global", "requests": "1/day"}}
+    asker = Asker(Paced(), tmp_path, encode({"providers": {"up": row}, "limits": limits}).decode())
+    for status in (200, 429):
+        answer = await asker.ask("POST", "/providers/up/v1/ocr", {"a": 1}, content_length="8")
+        assert answer.status == status
+        assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+    await asker.close()

@@ -19,3 +19,9 @@ def test_an_account_that_replaces_another_hides_its_secrets_too() -> None:
     after = Account({"x-api-key": "sk-later-secret"}, "cret", ("sk-later-secret",)).succeeding(HELD)
     assert after.secrets == ("sk-later-secret", "sk-first-secret", "eu")
     assert after.headers == {"x-api-key": "sk-later-secret"}
+
+
+def test_whose_a_credential_is() -> None:
+    assert Account({}).whose == "gateway"
+    assert Account({}, own=True).whose == "tenant"
+    assert Account({}, own=True, lent=True).whose == "client"

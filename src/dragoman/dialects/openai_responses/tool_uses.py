@@ -1,8 +1,7 @@
 """Counts the uses of OpenAI's own tools in an answer, which are billed in addition to the model's tokens.
 
 An answer states its web searches and the tokens of its pictures in `tool_usage`. Other uses, and uses that
-`tool_usage` does not state, are counted from the calls in `output`. A `web_search_call` may also open a page
-or search within a page; only real searches are counted.
+`tool_usage` does not state, are counted from the calls in `output`.
 
 https://developers.openai.com/api/docs/guides/tools-web-search (2026-11)
 https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
@@ -18,24 +17,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
+from dragoman.dialects.tool_units import PICTURES, SEARCHES, counted, unit_of_item
 
 UNIT: Final = "_requests"
 """The end of the names of such counts in `Usage.detail`."""
-_SEARCHES: Final = "web_search_requests"
-_PICTURES: Final = "image_generation_requests"
-_CODE: Final = "code_execution_requests"
-_CALLS: Final = {
-    "web_search_call": _SEARCHES,
-    "file_search_call": "file_search_requests",
-    "code_interpreter_call": _CODE,
-    "shell_call": _CODE,
-    "image_generation_call": _PICTURES,
-}
 _BILLED: Final = re.compile(rb'"(?:web_search|file_search|code_interpreter|shell|image_generation)_call"')
 DRAWS: Final = b'"image_generation"'
 """The JSON text of `tools` contains this text if one of the tools makes pictures."""
-_PLACES: Final = frozenset({"container_auto", "container_reference"})
-"""The environments of a `shell_call` that OpenAI runs."""
 _UNNAMED: Final = "image_generation"
 """Stands for the model that made the pictures, if the answer does not name it."""
 _KINDS: Final = {"text_tokens": "text", "image_tokens": "image"}
@@ -58,9 +46,9 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
     if isinstance(stated, dict):
         searched = _count(stated.get("web_search"), "num_requests")
         if searched is not None:
-            counts[_SEARCHES] = searched
+            counts[SEARCHES] = searched
         if (drawn := _drawn(stated.get("image_gen"))) is not None:
-            counts.pop(_PICTURES, None)
+            counts.pop(PICTURES, None)
             others = (*others, (_model(answer.get("tools")), drawn))
     counts = {unit: count for unit, count in counts.items() if count}
     if not counts and others is usage.others:
@@ -87,28 +75,9 @@ def _called(output: Any) -> dict[str, int]:
     """Return the number of billed calls in an `output`, by the name of the count in `Usage.detail`. {} if
     `output` is not a list.
     """
-    counts: dict[str, int] = {}
-    for item in output if isinstance(output, list) else ():
-        unit = _unit(item) if isinstance(item, dict) else None
-        if unit is not None:
-            counts[unit] = counts.get(unit, 0) + 1
-    return counts
-
-
-def _unit(item: Mapping[str, Any]) -> str | None:
-    """Return the name of the count in `Usage.detail` to which an item of `output` adds one; None = the item
-    costs nothing beside its tokens.
-    """
-    kind = item.get("type")
-    if kind == "web_search_call":
-        action = item.get("action")
-        if isinstance(action, dict) and action.get("type", "search") != "search":
-            return None
-    elif kind == "shell_call":
-        place = item.get("environment")
-        if not isinstance(place, dict) or str(place.get("type")) not in _PLACES:
-            return None
-    return _CALLS.get(kind) if isinstance(kind, str) else None
+    items = output if isinstance(output, list) else ()
+    units = (unit_of_item(item) for item in items if isinstance(item, dict))
+    return counted(unit for unit in units if unit is not None)
 
 
 def _drawn(stated: Any) -> ir.Usage | None:

@@ -6,6 +6,7 @@ the operations on single entries of these kinds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ from dragoman.server.admin.adding import Adding, Change, Do, Made
 from dragoman.server.admin.audit import Audit, Author
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.admin.price_jumps import refuse_jump_of_model
 from dragoman.server.admin.problems import shown
 from dragoman.state.added import AddedEntry, AddedKind
 
@@ -137,6 +139,7 @@ class AddedApi:
 
     def __init__(self, gateway: Core, audit: Audit) -> None:
         self.adding = Adding(gateway)
+        self._gateway = gateway
         self._audit = audit
 
     async def list_added(self, asked: Asked) -> Told:
@@ -183,7 +186,11 @@ class AddedApi:
         """Add, replace or remove the entry of this kind that the path names. Return the entry as it is now
         with its ETag; for a removal, `Removed`. Raises what `change` raises.
         """
-        made = await self.change(Wish(do, kind, asked, author(asked), _tag))
+        approve: Callable[[Loaded], None] | None = None
+        if kind == "models":
+            known, now = self._gateway.loaded, self._gateway.seams.now()
+            approve = partial(refuse_jump_of_model, asked.params["name"], known, now=now)
+        made = await self.change(Wish(do, kind, asked, author(asked), _tag, approve))
         if made.after is None:
             return Told(Removed(kind, asked.params["name"]))
         return Told(self.told(made.after), _tag(made.after.version))

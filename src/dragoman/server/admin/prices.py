@@ -5,18 +5,14 @@ runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
 
-from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.assembly.prices import prices_of, uses_of
-from dragoman.config.check_prices import amount, usd
-from dragoman.config.load import Loaded
-from dragoman.config.price_jumps import jumps_of
-from dragoman.config.pricing import Pricing
-from dragoman.errors import RequestFailed
+from dragoman.config.check_prices import amount
 from dragoman.ir.units import per
 from dragoman.observe.timestamps import utc
 from dragoman.providers.rates import Levels, Period, Rates
@@ -25,6 +21,7 @@ from dragoman.server.admin.added import AddedApi, AddedObject, Removed, Wish, ch
 from dragoman.server.admin.adding import Do
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.admin.price_jumps import refuse_jump_of_entry
 
 
 class UnitPrice(msgspec.Struct):
@@ -126,10 +123,7 @@ class PricesApi:
 
     async def _changed(self, do: Do, asked: Asked) -> Told:
         name = asked.params["name"]
-
-        def approve(found: Loaded) -> None:
-            _refuse_jump(name, self._gateway.loaded, found, self._gateway.seams.now())
-
+        approve = partial(refuse_jump_of_entry, name, self._gateway.loaded, now=self._gateway.seams.now())
         made = await self._added.change(Wish(do, "prices", asked, author(asked), _tag, approve))
         if made.after is None:
             return Told(Removed("prices", name))
@@ -148,31 +142,6 @@ def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObjec
     held = rates.at(now)
     dated = [_dated(period, current=period is held) for period in rates.periods]
     return PriceObject(deployment, rates.source, dated)
-
-
-def _refuse_jump(name: str, before: Loaded, after: Loaded, now: float) -> None:
-    """Raise RequestFailed (409) if a price of the changed entry jumps, and the entry does not have `confirm`.
-    A price jumps if it is at least ten times the price without the entry, or at most a tenth of it. Prices
-    that will hold later count, too. A price of 0 does not jump. A price that was unknown before does not jump
-    either. name: of the entry; if it is a pattern, the prices of all known deployments that the pattern
-    prices are compared. before, after: the configuration without and with the change. now: Unix seconds.
-    """
-    entry = after.config.prices[name]
-    if entry.confirm:
-        return
-    deployments = [name]
-    if "*" in name:
-        pricing = Pricing(after.config, after.providers)
-        deployments += [use for use in uses_of(after) if pricing.entry(use) == name]
-    rates_of = prices_of(before)
-    for deployment in deployments:
-        rates = rates_of(deployment)
-        if rates is not None and (jump := next(jumps_of(entry, rates, now), None)) is not None:
-            price, until = usd(jump.price, jump.unit), usd(jump.before, jump.unit)
-            where = jump.place if deployment == name else f"{jump.place} of {deployment}"
-            said = f"{price} is far from {until}, the price until now"
-            text = f"{where}: {said}. Send `confirm: true` if it is meant."
-            raise RequestFailed(ir.Fault("conflict", text, "price_jumps", "confirm"))
 
 
 def _dated(period: Period, *, current: bool) -> DatedPrice:

@@ -179,12 +179,12 @@ async def test_what_is_too_large_is_never_granted(valkey: ValkeyServer) -> None:
         ledger = all_of.ledger()
         assert (await refusal(ledger, claim("a", 10, 11))).again is None
         assert (await refusal(ledger, claim("life", 10, 11, window="lifetime"))).again is None
-        held = await granted(ledger, claim("a", 10, 10))
-        busy = (await refusal(ledger, claim("a", 10, 5))).again
+        held = await granted(ledger, claim("a", 10, 10, resource="tokens"))
+        busy = (await refusal(ledger, claim("a", 10, 5, resource="tokens"))).again
         assert busy is not None, "the running request may use less than it has reserved"
         assert busy - time.time() < 2
         settle(ledger, held)
-        assert (await refusal(ledger, claim("a", 10, 10))).again == 4e9
+        assert (await refusal(ledger, claim("a", 10, 10, resource="tokens"))).again == 4e9
 
 
 async def test_a_full_counter_is_refused_without_asking(valkey: ValkeyServer) -> None:

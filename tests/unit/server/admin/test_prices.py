@@ -165,6 +165,29 @@ async def test_a_pattern_is_compared_with_the_names_that_it_replaces(office: Off
     assert (refused.status, refused.error["code"]) == (409, "price_jumps")
 
 
+@pytest.mark.parametrize("do", ["POST", "PUT"])
+async def test_a_deployments_own_price_that_jumps_needs_a_confirmation(office: Office, do: str) -> None:
+    """Compared with the table, with `prices`, and with the price that the deployment had itself."""
+    for use, price in (
+        ("openai/gpt-5", {"input": 12.5, "output": 10}),
+        ("mine/declared", {"input": 10, "output": 2}),
+    ):
+        body = {"deployments": ["mine/x", {"use": use, "price": price}]}
+        refused = await office.ask(do, "models/new", body)
+        code, place = refused.error["code"], refused.error["param"]
+        assert (refused.status, code, place) == (409, "price_jumps", "deployments[1].price.confirm")
+        assert refused.error["message"].startswith("deployments[1].price.input: ")
+    price = {"input": 1, "output": 2}
+    body = {"deployments": [{"use": "mine/x", "price": price}]}
+    assert (await office.ask(do, "models/new", body)).status == 200
+    price["input"] = 10
+    assert (await office.ask("PUT", "models/new", body)).status == 409
+    assert office.cost("mine/x") == 1_000_000_000
+    price["confirm"] = True
+    assert (await office.ask("PUT", "models/new", body)).status == 200
+    assert office.cost("mine/x") == 10_000_000_000
+
+
 async def test_a_price_far_from_the_table_needs_a_confirmation(office: Office) -> None:
     refused = await office.ask("PUT", "prices/openai/gpt-5", {"input": 12.5, "output": 10, "cache_read": 1})
     assert refused.status == 400
