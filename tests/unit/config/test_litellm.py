@@ -434,7 +434,7 @@ def test_what_a_model_has_is_stated() -> None:
 def test_values_of_the_file_itself_are_put_in() -> None:
     converted = convert(read(KEYS))
     assert converted.settings["auth"]["keys"][0]["key"] == "the-value-of-used"
-    assert "nothing refers" in told(converted)["environment_variables.REDIS_HOST"]
+    assert "nothing reads" in told(converted)["environment_variables.REDIS_HOST"]
 
 
 def test_what_stands_here_instead_is_named() -> None:
@@ -553,10 +553,13 @@ def test_only_limits_that_are_converted_are_told_as_done() -> None:
     assert sorted(done) == ["max_budget", "model_list[0]", "tpm"]
 
 
-def test_an_address_that_is_none_is_kept_for_the_check_to_refuse() -> None:
+def test_an_address_that_is_none_is_left_out_with_what_needs_it() -> None:
     params = {"model": "openai/gpt-4o", "api_base": "http://[::1", "api_key": "k"}
-    settings, _ = convert({"model_list": [{"model_name": "m", "litellm_params": params}]})
-    assert settings["providers"]["openai-server"]["base_url"] == "http://[::1"
+    aliases = {"router_settings": {"model_group_alias": {"other": "m"}}}
+    settings, notes = convert({"model_list": [{"model_name": "m", "litellm_params": params}], **aliases})
+    assert settings == {}
+    left = {note.path for note in notes if "left out" in note.text}
+    assert left == {"providers.openai-server", "models.m", "aliases.other"}
 
 
 def test_an_entry_for_one_team_is_told_to_be_for_all() -> None:
