@@ -109,8 +109,6 @@ class _Conversion:
         """The policy for models with several deployments. LiteLLM without a strategy chooses by weight."""
         self.chains: dict[str, dict[str, list[str]]] = {}
         """By model and by cause (in Dragoman's words): the names of the fallbacks. `*` = of every model."""
-        self.models_of_aliases: dict[str, Any] = {}
-        """The entries of `models` that were made for aliases with request defaults; see `model`."""
 
     def run(self) -> Converted:
         settings: dict[str, Any] = {}
@@ -129,10 +127,9 @@ class _Conversion:
             self.general.setdefault("server", {})["port"] = port
             text = f"a provider listens at the usual port of this gateway: here server.port: {port}"
             self.note("api_base", text, done=True)
-        settings["providers"] = self.accounts.finish(self.timeouts)
-        settings["models"] = {
-            name: model for name, model in {**models, **self.models_of_aliases}.items() if model
-        }
+        uses = [target.use for group in self.groups.values() for target in group.targets]
+        settings["providers"] = self.accounts.finish(self.timeouts, uses)
+        settings["models"] = models
         settings["aliases"] = self.aliases
         settings |= {**self.general, "groups": access_groups(self.entries, self.is_offered)}
         if (master := section(self.written, "general_settings").get("master_key")) is not None:
@@ -330,6 +327,8 @@ class _Conversion:
         does nothing, if the entry can become a model with a pattern as its name.
         """
         where = f"{path}.model_name"
+        if name != "*" or self.aliases.get("*", f"{account}/*") == f"{account}/*":
+            self.accounts.open.add(account)
         if name == "*" and self.aliases.setdefault("*", f"{account}/*") != f"{account}/*":
             self.note(where, f'another entry is the alias "*" already: left out; {account}/NAME is valid')
         elif name == "*":
@@ -389,6 +388,8 @@ class _Conversion:
                 self.note(path, f"{model} was not converted: left out")
             else:
                 self.aliases[alias] = target
+                if isinstance(stated, Mapping) and stated.get("hidden"):
+                    self.note(path, "is listed here: no alias is hidden")
         for alias in self.aliases.keys() & self.groups.keys():
             del self.groups[alias]
             self.note(f"model_list: {alias}", "its name is an alias, which comes first: left out")
@@ -429,13 +430,13 @@ class _Conversion:
         if not name or "*" in name:
             return None  # a pattern is no model
         account, slash, model = name.partition("/")
-        if self.is_name(name) or (slash and model and account in self.accounts.named):
+        if self.is_name(name) or (slash and model and account in self.accounts.open):
             return name
         every = self.aliases.get("*")
         return every.replace("*", name) if isinstance(every, str) else None
 
     def is_offered(self, name: str) -> bool:
-        return name in {*self.groups, *self.aliases, *(f"{account}/*" for account in self.accounts.named)}
+        return name in {*self.groups, *self.aliases, *(f"{account}/*" for account in self.accounts.open)}
 
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
@@ -535,11 +536,8 @@ class _Conversion:
         return name in self.groups or name in self.aliases or met_by(name, self.groups) is not None
 
     def model(self, name: str, group: _Group) -> dict[str, Any]:
-        """Return the entry of `models` for one group; {} if the group became an alias.
-
-        Only an alias can have request defaults. So a group with defaults becomes an alias, which points to
-        the deployment itself, or to a new model in `models_of_aliases` if the group has more settings. Left
-        out, with a note: defaults of a group whose name is a pattern, `max_output` of several deployments.
+        """Return the entry of `models` for one group. Left out, with a note: `max_output` of several
+        deployments.
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
@@ -560,18 +558,8 @@ class _Conversion:
                 self.note(f"extra_body of {name}", "goes to all deployments of the model here")
             settings = {"deployments": [_deployment(one) for one in targets], **settings}
         fallbacks = self.fallbacks(name)
-        others = {} if fallbacks is None else {"fallbacks": fallbacks}
-        if not group.defaults or is_pattern(name):
-            if group.defaults:
-                self.note(f"parameters of {name}", "a name by pattern has no defaults here: left out")
-            return {**settings, **others}
-        if settings.keys() == {"use"} and not self.is_name(settings["use"]):
-            self.aliases[name] = {"route": settings["use"], "defaults": group.defaults, **others}
-            return {}
-        behind = f"{name} (deployments)"
-        self.aliases[name] = {"route": behind, "defaults": group.defaults, **others}
-        self.models_of_aliases[behind] = settings
-        return {}
+        stated = {"defaults": group.defaults or None, "fallbacks": fallbacks}
+        return {**settings, **{key: value for key, value in stated.items() if value is not None}}
 
 
 _VARIABLES: Final = "environment_variables"

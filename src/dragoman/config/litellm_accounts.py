@@ -7,7 +7,7 @@ https://docs.litellm.ai/docs/proxy/configs, https://docs.litellm.ai/docs/set_key
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -28,9 +28,11 @@ _LITELLMS_PORT: Final = 4000
 
 
 class Accounts:
-    """The providers of a conversion. named: each one's settings, by its name. base_models: by provider, {name
-    of a deployment: the model behind it}. notes: (place within `litellm_params`, text) about settings of the
-    last deployment that `add` has seen.
+    """The providers of a conversion.
+
+    named: each one's settings, by its name. base_models: by provider, {name of a deployment: the model behind
+    it}. open: the providers that take every model, because of a wildcard. notes: (place within
+    `litellm_params`, text) about settings of the last deployment that `add` has seen.
     """
 
     def __init__(self, known: Mapping[str, Any], text: Callable[[Any], str]) -> None:
@@ -40,6 +42,7 @@ class Accounts:
         """Returns a value as a text of Dragoman's configuration; see `litellm_values.filled`."""
         self.named: dict[str, dict[str, Any]] = {}
         self.base_models: dict[str, dict[str, str]] = {}
+        self.open: set[str] = set()
         self.notes: list[tuple[str, str]] = []
 
     def add(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
@@ -83,15 +86,24 @@ class Accounts:
             self.base_models[name] = {model: behind}
         return name
 
-    def finish(self, timeouts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def finish(self, timeouts: Mapping[str, Any], uses: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the settings of all providers, with their base models, and with the time limits of all
-        providers where a provider states none of its own.
+        providers where a provider states none of its own. A provider that is not `open` takes only the models
+        of its deployments, because LiteLLM answers for no other names than those in its list.
+
+        uses: the deployments (`provider/model`), which may be patterns.
         """
+        offered: dict[str, dict[str, None]] = {name: {} for name in self.named}
+        for use in uses:
+            account, _, model = use.partition("/")
+            offered[account][model] = None
         for name, behind in self.base_models.items():
             self.named[name]["base_models"] = behind
-        for account in self.named.values():
+        for name, settings in self.named.items():
             if timeouts:
-                account["timeouts"] = {**timeouts, **account.get("timeouts", {})}
+                settings["timeouts"] = {**timeouts, **settings.get("timeouts", {})}
+            if name not in self.open and not any("*" in model for model in offered[name]):
+                settings["models"] = list(offered[name])
         return self.named
 
     def free_port(self) -> int | None:

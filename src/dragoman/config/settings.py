@@ -423,6 +423,9 @@ class Model(Section, frozen=True):
     max_output: Annotated[int | None, about(unit="tokens", default="not known", ge=1)] = None
     """The largest number of output tokens. It is sent as `max_tokens` if a protocol requires one and the
     request has none."""
+    defaults: Json = {}
+    """Default values for request parameters that the client did not send, as in `aliases.NAME.defaults`. The
+    defaults of an alias that leads to this model are put over them."""
     api: Annotated[
         DialectName | None,
         about(

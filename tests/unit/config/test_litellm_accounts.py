@@ -54,13 +54,26 @@ def test_a_copy_has_the_settings_and_the_base_model_but_no_limit() -> None:
     found.named[name]["concurrency"] = 5
     copy = found.copy(name, "dep")
     assert copy == "azure-2"
-    finished = found.finish({"idle": 9})
+    finished = found.finish({"idle": 9}, [f"{name}/other", f"{copy}/dep"])
     assert finished[copy] == {
         "catalog": "azure",
         "base_url": "https://a.openai.azure.com",
         "keys": ["${AZURE_API_KEY}"],
         "base_models": {"dep": "gpt-4o"},
         "timeouts": {"idle": 9},
+        "models": ["dep"],
+    }
+
+
+def test_a_provider_takes_the_models_of_its_deployments_unless_a_wildcard_opens_it() -> None:
+    found = accounts()
+    for prefix in ("groq", "mistral", "cerebras"):
+        found.add(prefix, {}, "m")
+    found.open.add("mistral")
+    assert found.finish({}, ["groq/a", "groq/b", "groq/a", "mistral/c", "cerebras/d-*"]) == {
+        "groq": {"models": ["a", "b"]},
+        "mistral": {},
+        "cerebras": {},
     }
 
 
