@@ -85,7 +85,7 @@ class Pool(Section, frozen=True):
     """How long an idle connection is kept open for the next request."""
     max_age: Annotated[Duration | None, about(default="no limit")] = None
     """How long a connection is used for new requests, so that a new address of the provider's name is found.
-    """
+    It does not apply with `server.transport: aiohttp` or behind a `proxy`."""
     wait: Duration = Duration(30)
     """How long a request waits for a free connection. Then the next deployment is tried, or the request gets
     503 (`pool_exhausted`). 0 = no limit."""
