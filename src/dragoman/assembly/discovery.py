@@ -170,7 +170,9 @@ class Discovering:
             before, tries=before.tries + 1, failed=why, since=since
         )
         if before.failed is None:
-            kept = "none is known" if before.fetched is None else "the one that is known stays in use"
+            kept = "the one that is known stays in use"
+            if before.fetched is None:
+                kept = "only models that are known without it are listed"
             log.warning("the list of models of %s cannot be fetched, so %s: %s", provider, kept, why)
         self._tell()
 

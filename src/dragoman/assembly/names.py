@@ -287,6 +287,7 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
         timers,
         headers,
         model.body,
+        {field: value for field, value in model.defaults.items() if value is not None},
         strict=model.strict,
         check_output=model.check_output,
         windows=tuple(target.context_window for target in model.targets),

@@ -36,7 +36,7 @@ from dragoman.config.check_balancing import (
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
 from dragoman.config.check_credential import credential_misfits, key_misfits
-from dragoman.config.check_defaults import unfit
+from dragoman.config.check_defaults import unfit, unfit_defaults
 from dragoman.config.check_forwarding import forwarding_misfits
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
@@ -178,11 +178,8 @@ class _Checker:
         for name in ("shared_addresses", "trusted_proxies"):
             for index, entry in enumerate(getattr(server, name)):
                 self.run_rule(f"server.{name}[{index}]", addresses, entry)
-        for name, stated in (
-            ("stores.sql", self.config.stores.sql),
-            ("trace.store", self.config.trace.store),
-        ):
-            self.database(name, stated)
+        self.database("stores.sql", self.config.stores.sql)
+        self.database("trace.store", self.config.trace.store)
         if server.workers > 1 and self.config.stores.sql == "memory":
             self.problem("server.workers", "several workers need a shared database", "stores.sql: sqlite")
         if (valkey := self.config.stores.valkey) is not None:
@@ -367,6 +364,7 @@ class _Checker:
         if WILDCARD in name and not is_pattern(name):
             self.problem(path, "a pattern has one `*` and other text", _STAR if name == WILDCARD else None)
         self.misfits(f"{path}.headers", unusable(model.headers))
+        self.misfits(path, unfit_defaults(model.defaults))
         self.api(model.api, [target.use for target in model.targets], f"{path}.api")
         for index, deployment in enumerate(model.deployments):
             self.deployment(deployment, f"{path}.deployments[{index}]", pattern=is_pattern(name))

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
+from dragoman.config.tree import join
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
     """Yield the mistakes in `retries` and `breaker`, and the settings of models and providers that have no
-    effect because of `retries` or `server.max_requests`. Each `place` is a complete path
+    effect because of `retries`, `server.max_requests` or `server.transport`. Each `place` is a complete path
     (`retries.attempts`).
     """
     retries, breaker = config.retries, config.breaker
@@ -38,6 +39,7 @@ def general_misfits(config: Config) -> Iterator[Misfit]:
     if retries.max_time:
         yield from _too_late(config, float(retries.max_time))
     yield from _never_reached(config)
+    yield from _never_renewed(config)
 
 
 def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
@@ -98,3 +100,15 @@ def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
         hedge = model.hedge
         if hedge is not None and not isinstance(hedge.after, str) and hedge.after >= seconds:
             yield Misfit(f"models.{name}.hedge.after", said, odd=True)
+
+
+def _never_renewed(config: Config) -> Iterator[Misfit]:
+    """Yield a warning for each provider with a `pool.max_age` whose HTTP client, aiohttp's, ignores it."""
+    for name, provider in config.providers.named.items():
+        if provider.pool.max_age is None:
+            continue
+        place = f"{join('providers', name)}.pool.max_age"
+        if provider.proxy is not None:
+            yield Misfit(place, "has no effect behind a proxy, where aiohttp is the HTTP client", odd=True)
+        elif config.server.transport == "aiohttp":
+            yield Misfit(place, "has no effect with `server.transport: aiohttp`", odd=True)

@@ -1,4 +1,4 @@
-"""Checks the default parameters and messages that an alias adds to requests."""
+"""Checks the default parameters and messages that a model or an alias adds to requests."""
 
 from __future__ import annotations
 
@@ -32,14 +32,19 @@ def unfit(alias: Alias) -> Iterator[Misfit]:
     """Yield the mistakes in the default parameters and messages of an alias. Each `place` is relative to the
     alias.
     """
-    for one in unsuitable(alias.defaults):
-        yield one._replace(place=f"defaults.{one.place}")
+    yield from unfit_defaults(alias.defaults)
     if alias.messages:
         wire = WireRequest("chat", {"model": "any", "messages": list(alias.messages)})
         try:
             CHAT.request.check(wire)
         except WireError as error:
             yield Misfit(error.path or "messages", error.message)
+
+
+def unfit_defaults(defaults: Iterable[str]) -> Iterator[Misfit]:
+    """Yield the mistakes in the default parameters of a model or alias. Each `place` is relative to it."""
+    for one in unsuitable(defaults):
+        yield one._replace(place=f"defaults.{one.place}")
 
 
 def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:

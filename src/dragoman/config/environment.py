@@ -101,6 +101,48 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
 
 
+def unread_addresses(tree: Table, environ: Mapping[str, str]) -> list[Problem]:
+    """Return a warning for each variable that other programs read as the base URL of a vendor
+    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), but nothing here does. Only vendors are looked at with a provider
+    that is asked at the vendor's own address.
+
+    tree: the configuration, after `vendors`.
+    """
+    written = tree.entries.get("providers")
+    named = dict(written.entries) if isinstance(written, Table) else {}
+    own = {vendor.base_var for vendor in CATALOG.values()}
+    warnings = []
+    for vendor in CATALOG.values():
+        at_home = [
+            name
+            for name, node in named.items()
+            if _vendor_of(name, node) == vendor.name
+            and not (isinstance(node, Table) and _stated(node, "base_url"))
+        ]
+        for name in _similar(vendor) if at_home else ():
+            if environ.get(name, "").strip() and name not in own and name not in _used(tree):
+                read = f"{vendor.base_var} or " if vendor.base_var else ""
+                said = f"is not read, so {at_home[0]} is asked at {vendor.base_url}"
+                hint = f"set {read}providers.{at_home[0]}.base_url"
+                warnings.append(Problem("", said, name, hint=hint))
+    return warnings
+
+
+def _similar(vendor: Vendor) -> list[str]:
+    """Return names of variables in which other programs look for the base URL of a vendor."""
+    starts = {vendor.name.upper().replace("-", "_")}
+    starts |= {name.removesuffix("_API_KEY") for name in vendor.keys if name.endswith("_API_KEY")}
+    return [f"{start}_{end}" for start in sorted(starts) for end in ("API_BASE", "API_BASE_URL", "BASE_URL")]
+
+
+def _used(node: Node) -> frozenset[str]:
+    """Return the names of all variables in a tree."""
+    if isinstance(node, Scalar):
+        return frozenset(node.variables)
+    inner = node.items if isinstance(node, Items) else node.entries.values()
+    return frozenset[str]().union(*map(_used, inner))
+
+
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
     """Return a provider's entry with the keys (of the first of `vendor.keys` that is set, or else the access
     key), the base URL, the project and the region in the environment; None = the environment has none of

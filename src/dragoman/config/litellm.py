@@ -5,7 +5,6 @@ https://docs.litellm.ai/docs/proxy/config_settings
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,14 +14,15 @@ from dragoman.config import litellm_bounds as bounds
 from dragoman.config import litellm_clouds as clouds
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import is_cost, price_of
+from dragoman.config.litellm_accounts import Accounts, base_url, credentials, with_credential
 from dragoman.config.litellm_groups import access_groups
 from dragoman.config.litellm_patterns import is_alone, unsettled
+from dragoman.config.litellm_prices import rounded
+from dragoman.config.litellm_usable import usable
+from dragoman.config.litellm_values import filled, items, number, section
 from dragoman.config.tree import join
-from dragoman.providers.address import host_of
-from dragoman.providers.catalog import CATALOG
-from dragoman.providers.patterns import is_pattern
+from dragoman.providers.patterns import is_pattern, met_by
 
-_REFERENCE: Final = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _MOST_ATTEMPTS: Final = 10
 
 
@@ -87,14 +87,17 @@ class _Group(msgspec.Struct):
 class _Conversion:
     def __init__(self, written: Mapping[str, Any]) -> None:
         self.written = written
-        self.entries = _list(written.get("model_list"))
+        self.entries = items(written.get("model_list"))
         self.notes: list[Note] = []
-        self.accounts: dict[str, dict[str, Any]] = {}
-        self.base_models: dict[str, dict[str, str]] = {}
-        """By provider: {name of a deployment: the model behind it}."""
+        self.known = section(written, "environment_variables")
+        self.used: set[str] = set()
+        """Those of `known` whose values stand in the settings."""
+        self.accounts = Accounts(self.known, self.text)
+        self.credentials = credentials(written)
         self.groups: dict[str, _Group] = {}
         self.aliases: dict[str, Any] = {}
-        self.known = _section(written, "environment_variables")
+        self.stated_aliases: dict[str, Any] = {}
+        """LiteLLM's `model_group_alias`."""
         self.general: dict[str, dict[str, Any]] = {}
         """Dragoman's general settings, by section."""
         self.together: int | None = None
@@ -106,57 +109,49 @@ class _Conversion:
         """The policy for models with several deployments. LiteLLM without a strategy chooses by weight."""
         self.chains: dict[str, dict[str, list[str]]] = {}
         """By model and by cause (in Dragoman's words): the names of the fallbacks. `*` = of every model."""
-        self.models_of_aliases: dict[str, Any] = {}
-        """The entries of `models` that were made for aliases with request defaults; see `model`."""
 
     def run(self) -> Converted:
         settings: dict[str, Any] = {}
-        for name, value in self.known.items():
-            self.note(join("environment_variables", name), self.variable(name, value))
         self.sections()
         for index, entry in enumerate(self.entries):
             self.entry(entry, f"model_list[{index}]")
+        self.alias_groups()
+        self.limit_apart()
         for name, group in self.groups.items():
             self.spread(name, group)
             self.choose_by_tags(name, group)
             self.limit(name, group)
         self.check_fallbacks()
-        for account in self.accounts.values():
-            if self.timeouts:
-                account["timeouts"] = {**self.timeouts, **account.get("timeouts", {})}
         models = {name: self.model(name, group) for name, group in self.groups.items()}
-        for name, behind in self.base_models.items():
-            self.accounts[name]["base_models"] = behind
-        settings["providers"] = self.accounts
-        settings["models"] = {
-            name: model for name, model in {**models, **self.models_of_aliases}.items() if model
-        }
+        if (port := self.accounts.free_port()) is not None:
+            self.general.setdefault("server", {})["port"] = port
+            text = f"a provider listens at the usual port of this gateway: here server.port: {port}"
+            self.note("api_base", text, done=True)
+        uses = [target.use for group in self.groups.values() for target in group.targets]
+        settings["providers"] = self.accounts.finish(self.timeouts, uses)
+        settings["models"] = models
         settings["aliases"] = self.aliases
         settings |= {**self.general, "groups": access_groups(self.entries, self.is_offered)}
-        if (master := _section(self.written, "general_settings").get("master_key")) is not None:
+        if (master := section(self.written, "general_settings").get("master_key")) is not None:
             key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
             settings["auth"] = {"keys": [key]}
-        return Converted({name: value for name, value in settings.items() if value}, tuple(self.notes))
+        kept, left = usable({name: value for name, value in settings.items() if value})
+        for name in self.known:
+            self.note(join(_VARIABLES, name), self.variable(name))
+        for one in left:
+            self.note(one.path, f"left out: {one.why}")
+        return Converted({name: value for name, value in kept.items() if value}, tuple(self.notes))
 
     def note(self, path: str, text: str, *, done: bool = False) -> None:
         self.notes.append(Note(path, text, done))
 
     def text(self, value: Any) -> str:
-        """Return a value as a text in which each `os.environ/NAME` is replaced: by NAME's value in
-        `environment_variables` (a number, or a text that is not a reference), or else by `${NAME}`.
-        """
+        """Return a value as a text, as `litellm_values.filled` does."""
+        self.used |= {name for name in self.known if f"os.environ/{name}" in str(value)}
+        return filled(value, self.known)
 
-        def named(match: re.Match[str]) -> str:
-            stated = self.known.get(match[1])
-            if isinstance(stated, str | int | float) and not _REFERENCE.match(str(stated)):
-                return str(stated)
-            return f"${{{match[1]}}}"
-
-        return _REFERENCE.sub(named, str(value).strip())
-
-    def variable(self, name: str, value: Any) -> str:
-        used = f"os.environ/{name}" in str({k: v for k, v in self.written.items() if k != _VARIABLES})
-        where = "its value is put where the file refers to it" if used else "nothing refers to it"
+    def variable(self, name: str) -> str:
+        where = "its value is put where LiteLLM reads it" if name in self.used else "nothing reads it here"
         return f"{where}; better set it in the environment of `dragoman serve` and write ${{{name}}}"
 
     # Sections ---------------------------------------------------------------------------------------------
@@ -177,23 +172,23 @@ class _Conversion:
         if value is None or self.limiting(name, value, path):
             return
         if name in words.CAUSES:
-            for chain in _list(value):
-                for model, others in chain.items() if isinstance(chain, Mapping) else ():
+            for chain in items(value):
+                for model, others in (chain if isinstance(chain, Mapping) else {"*": chain}).items():
                     self.chain(str(model), words.CAUSES[name], others)
             self.note(path, words.SETTINGS[name], done=True)
         elif name == "default_fallbacks":
             self.chain("*", "any", value)
             self.note(path, words.SETTINGS[name], done=True)
         elif name == "model_group_alias" and isinstance(value, Mapping):
-            for alias, target in value.items():
-                stated = target.get("model") if isinstance(target, Mapping) else target
-                self.aliases[str(alias)] = str(stated)
+            self.stated_aliases = {str(alias): target for alias, target in value.items()}
             self.note(path, "here: aliases", done=True)
-        elif name == "num_retries" and _number(value) is not None:
+        elif name == "credential_list" and self.credentials:
+            self.note(path, "here: keys and base_url of the providers whose deployments name one", done=True)
+        elif name == "num_retries" and number(value) is not None:
             attempts = min(int(value) + 1, _MOST_ATTEMPTS)
             self.general.setdefault("retries", {})["attempts"] = attempts
             self.note(path, f"here: retries.attempts: {attempts}, the first attempt included", done=True)
-        elif name in ("request_timeout", "timeout", "stream_timeout") and _number(value) is not None:
+        elif name in ("request_timeout", "timeout", "stream_timeout") and number(value) is not None:
             self.timeouts |= bounds.timeouts_of(name, value)
             self.note(
                 path, "here: providers.NAME.timeouts.first_byte and idle; total bounds the whole attempt"
@@ -212,10 +207,10 @@ class _Conversion:
         if (bound := bounds.bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
             self.note(path, bound.text, done=True)
-        elif name == "default_max_parallel_requests" and (number := _number(value)):
-            self.together = int(number)
+        elif name == "default_max_parallel_requests" and (count := number(value)):
+            self.together = int(count)
             self.note(path, words.TOGETHER, done=True)
-        elif found := bounds.budgets_for(name, _section(self.written, "litellm_settings")):
+        elif found := bounds.budgets_for(name, section(self.written, "litellm_settings")):
             self.general["limits"] = found
             self.note(path, "here: limits, which count from now on", done=True)
         elif name == "enable_tag_filtering":
@@ -226,7 +221,7 @@ class _Conversion:
         return True
 
     def chain(self, model: str, cause: str, others: Any) -> None:
-        self.chains.setdefault(model, {}).setdefault(cause, []).extend(map(str, _list(others)))
+        self.chains.setdefault(model, {}).setdefault(cause, []).extend(map(str, items(others)))
 
     def strategy(self, name: str, path: str) -> None:
         near = words.POLICIES.get(name)
@@ -242,8 +237,8 @@ class _Conversion:
     # Models -----------------------------------------------------------------------------------------------
 
     def entry(self, entry: Any, path: str) -> None:
-        params = _section(entry, "litellm_params")
-        name, model = _section({"x": entry}, "x").get("model_name"), params.get("model")
+        params = with_credential(section(entry, "litellm_params"), self.credentials)
+        name, model = section({"x": entry}, "x").get("model_name"), params.get("model")
         if not isinstance(name, str) or not isinstance(model, str):
             self.note(path, "has no model_name or no litellm_params.model: left out")
             return
@@ -251,40 +246,26 @@ class _Conversion:
         prefix, rest = self.split(model, params)
         if prefix == "bedrock":
             rest, params = clouds.read(rest, params)
-        if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not _base_url(params)):
+        if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not base_url(params)):
             text = words.NOT_SPOKEN.get(prefix or "", words.NOT_KNOWN)
             self.note(
                 f"{path}.litellm_params.model", f"{model}: {text}; this deployment of {name} is left out"
             )
             return
         prefix = prefix or "openai"
-        account = self.account(prefix, params, name)
         api, rest = _without_prefixes(rest)
-        info = _section(entry, "model_info")
+        if not rest:
+            self.note(f"{path}.litellm_params.model", f"{model} names no model; {name} is left out")
+            return
+        account = self.accounts.add(prefix, params, name)
+        for at, text in self.accounts.notes:
+            self.note(f"{path}.litellm_params.{at}", text)
+        info = section(entry, "model_info")
         if ("*" in name or "*" in rest) and self.wildcard(name, rest, account, path):
             self.notes += (Note(f"{path}.{at}", text, done) for at, text, done in unsettled(params, info))
             return
         group = self.groups.setdefault(name, _Group())
-        if isinstance(base := info.get("base_model"), str):
-            self.base_models.setdefault(account, {})[rest] = base.rpartition("/")[2]
-        order = _number(params.get("order"))
-        context = _number(info.get("max_input_tokens"))
-        supports: dict[str, bool] = {
-            ours: able
-            for theirs, ours in words.SUPPORTS.items()
-            if isinstance(able := info.get(theirs), bool)
-        }
-        target = _Target(
-            f"{account}/{rest}",
-            None if context is None else int(context),
-            0 if order is None else int(order),
-            supports,
-            {name: share for name in words.SHARES if (share := _number(params.get(name))) is not None},
-            price_of({**info, **params}),
-            together=self.together_of(params),
-            tags=tuple(map(str, _list(params.get("tags")))) if self.by_tags else (),
-            limits=bounds.limits_of(params),
-        )
+        target = self.target(account, rest, params, info, path)
         if target not in group.targets:
             group.targets.append(target)
         self.note(path, f"here: models.{name} with {target.use}, and providers.{account}", done=True)
@@ -300,6 +281,34 @@ class _Conversion:
             if key not in ("model_name", "litellm_params", "model_info"):
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
+    def target(
+        self, account: str, model: str, params: Mapping[str, Any], info: Mapping[str, Any], path: str
+    ) -> _Target:
+        """Return the deployment of an entry. Its base model, if it states one, goes to the provider."""
+        if isinstance(base := info.get("base_model"), str) and (behind := base.rpartition("/")[2]):
+            self.accounts.base_models.setdefault(account, {})[model] = behind
+        order = number(params.get("order"))
+        context = number(info.get("max_input_tokens"))
+        exact = price_of({**info, **params})
+        price = rounded(exact)
+        if price != exact:
+            self.note(f"{path}: costs", words.TINY)
+        return _Target(
+            f"{account}/{model}",
+            None if context is None else int(context),
+            0 if order is None else int(order),
+            {
+                ours: able
+                for theirs, ours in words.SUPPORTS.items()
+                if isinstance(able := info.get(theirs), bool)
+            },
+            {name: share for name in words.SHARES if (share := number(params.get(name))) is not None},
+            price,
+            together=self.together_of(params),
+            tags=tuple(map(str, items(params.get("tags")))) if self.by_tags else (),
+            limits=bounds.limits_of(params),
+        )
+
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
         """Return (the provider in LiteLLM's words, None = not told; the model's name without it)."""
         stated = params.get("custom_llm_provider")
@@ -311,74 +320,15 @@ class _Conversion:
         for pattern, vendor in words.BARE:
             if pattern.match(model):
                 return vendor, model
-        return (None, model) if not slash or _base_url(params) else (prefix, rest)
-
-    def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Return the name of the provider for a deployment. It is added unless `accounts` has it with the
-        same settings under the wanted name, or under that name with a number.
-        prefix: LiteLLM's name of the provider. name: the entry's `model_name`.
-        """
-        row = words.VENDORS.get(prefix)
-        settings: dict[str, Any] = {}
-        base = _base_url(params)
-        if (cloud := clouds.settings_of(prefix, params, base, self.text)) is not None:
-            settings = cloud
-        elif base is not None and not _is_vendors_host(row, self.text(base)):
-            settings["base_url"] = self.text(base)
-            settings["keys"] = []
-        if (key := params.get("api_key")) is not None:
-            settings["keys"] = [self.text(key)]
-            if "base_url" not in settings and row is not None and settings["keys"] == _default_keys(row):
-                del settings["keys"]
-        headers = {**_section(params, "extra_headers"), **_section(params, "headers")}
-        if params.get("organization"):
-            headers["OpenAI-Organization"] = params["organization"]
-        if headers:
-            settings["headers"] = {str(key): self.text(value) for key, value in headers.items()}
-        for key in ("timeout", "stream_timeout"):
-            if _number(params.get(key)) is not None:
-                settings["timeouts"] = {
-                    **settings.get("timeouts", {}),
-                    **bounds.timeouts_of(key, params[key]),
-                }
-        if params.get("ssl_verify") is False:
-            settings["verify_tls"] = False
-        wanted = self.name_of(prefix, row, settings, name)
-        if row is not None and "base_url" in settings and row == "openai":
-            row = None  # another server with OpenAI's protocol: OpenAI's own quirks do not apply
-        return self.same_or_new(wanted, row, settings)
-
-    def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """Return a name for a provider, by the first rule that fits. For a wildcard (the entry's `name` is
-        `team/*`): the text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with
-        another base URL): the vendor's name. Otherwise: the host of the base URL, or the variable that stands
-        for the host, or else `prefix`; with `-server` behind it if a known provider has this name.
-        """
-        if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
-            return name[:-2]
-        if prefix == "azure" or (row is not None and (row != "openai" or "base_url" not in settings)):
-            return row or prefix
-        stated = str(settings.get("base_url", prefix))
-        variable = re.search(r"\$\{(\w+)", stated)
-        host = variable[1] if variable else (host_of(stated) or prefix)
-        plain = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-") or prefix
-        return f"{plain}-server" if plain in CATALOG or plain in ("local", "simulate") else plain
-
-    def same_or_new(self, wanted: str, row: str | None, settings: dict[str, Any]) -> str:
-        for number in range(1, len(self.accounts) + 3):  # one name may be that of a vendor
-            name = wanted if number == 1 else f"{wanted}-{number}"
-            whole = {**({"catalog": row} if row is not None and row != name else {}), **settings}
-            if name in ("local", "simulate") or (row is None and name in CATALOG):
-                continue
-            if self.accounts.setdefault(name, whole) == whole:
-                return name
-        return wanted
+        return (None, model) if not slash or base_url(params) else (prefix, rest)
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
         """Convert an entry whose name or model contains `*`, or leave it out with a note. Returns False, and
         does nothing, if the entry can become a model with a pattern as its name.
         """
         where = f"{path}.model_name"
+        if name != "*" or self.aliases.get("*", f"{account}/*") == f"{account}/*":
+            self.accounts.open.add(account)
         if name == "*" and self.aliases.setdefault("*", f"{account}/*") != f"{account}/*":
             self.note(where, f'another entry is the alias "*" already: left out; {account}/NAME is valid')
         elif name == "*":
@@ -411,7 +361,7 @@ class _Conversion:
         for key, value in info.items():
             if key in words.SUPPORTS and isinstance(value, bool):
                 continue  # it is of the deployment
-            if key == "max_output_tokens" and _number(value) is not None:
+            if key == "max_output_tokens" and number(value) is not None:
                 group.model["max_output"] = int(value)
             elif key not in ("max_input_tokens", "base_model") and not is_cost(key):
                 self.note(join(path, key), words.INFO.get(key, "not needed here"), done=key in words.DONE)
@@ -422,11 +372,38 @@ class _Conversion:
             if is_cost(key) and value is not None:
                 self.note(join(path, key), said, done=price is not None)
 
+    def alias_groups(self) -> None:
+        """Turn LiteLLM's aliases into `aliases`, with the fallbacks that are stated for them. An alias comes
+        before a model of the same name. One whose model is not converted is left out with a note.
+        """
+        for alias, stated in self.stated_aliases.items():
+            model = stated.get("model") if isinstance(stated, Mapping) else stated
+            path = f"model_group_alias of {alias}"
+            target = self.reached(model) if isinstance(model, str) else None
+            if not alias or alias == "*" or not isinstance(model, str):
+                self.note(path, "is no name of a model, or names none: left out")
+            elif model == alias and alias in self.groups:
+                self.note(path, "nothing is needed: the model has this name", done=True)
+            elif target is None or model == alias:
+                self.note(path, f"{model} was not converted: left out")
+            else:
+                self.aliases[alias] = target
+                if isinstance(stated, Mapping) and stated.get("hidden"):
+                    self.note(path, "is listed here: no alias is hidden")
+        for alias in self.aliases.keys() & self.groups.keys():
+            del self.groups[alias]
+            self.note(f"model_list: {alias}", "its name is an alias, which comes first: left out")
+
     def check_fallbacks(self) -> None:
-        """Add a note for each model whose fallbacks are converted in part, or not at all."""
+        """Add a note for each model whose fallbacks are converted in part, or not at all. An alias gets its
+        own fallbacks here.
+        """
         for name, causes in self.chains.items():
-            missing = [one for listed in causes.values() for one in listed if not self.is_converted(one)]
-            if name != "*" and name not in self.groups:
+            missing = [one for listed in causes.values() for one in listed if self.reached(one) is None]
+            if name not in self.groups and isinstance(route := self.aliases.get(name), str) and name != "*":
+                fallbacks = self.fallbacks(name)
+                self.aliases[name] = {"route": route, "fallbacks": fallbacks} if fallbacks else route
+            if name != "*" and name not in self.groups and name not in self.aliases:
                 self.note(f"fallbacks of {name}", "no model of this name was converted")
             elif missing:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
@@ -437,20 +414,29 @@ class _Conversion:
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
-        kept = {
-            cause: [
-                one for one in dict.fromkeys(listed) if self.is_converted(one) and self.target_of(one) != name
-            ]
-            for cause, listed in causes.items()
-        }
-        kept = {cause: listed for cause, listed in kept.items() if listed}
-        return kept.get("any") if kept.keys() <= {"any"} else kept
+        kept: dict[str, list[str]] = {}
+        for cause, listed in causes.items():
+            found = dict.fromkeys(one for one in map(self.reached, listed) if one is not None)
+            if others := [one for one in found if self.target_of(one) != self.target_of(name)]:
+                kept[cause] = others
+        if not kept:
+            return None
+        return kept["any"] if kept.keys() == {"any"} else kept
+
+    def reached(self, name: str) -> str | None:
+        """Return the name by which Dragoman reaches what LiteLLM's name of a model reaches: the same name, or
+        `provider/model` if only the alias `*` has it; None = it was not converted.
+        """
+        if not name or "*" in name:
+            return None  # a pattern is no model
+        account, slash, model = name.partition("/")
+        if self.is_name(name) or (slash and model and account in self.accounts.open):
+            return name
+        every = self.aliases.get("*")
+        return every.replace("*", name) if isinstance(every, str) else None
 
     def is_offered(self, name: str) -> bool:
-        return name in {*self.groups, *self.aliases, *(f"{account}/*" for account in self.accounts)}
-
-    def is_converted(self, name: str) -> bool:
-        return self.target_of(name) in self.groups
+        return name in {*self.groups, *self.aliases, *(f"{account}/*" for account in self.accounts.open)}
 
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
@@ -478,8 +464,8 @@ class _Conversion:
                 target.weight = target.shares[stated[0]]
 
     def together_of(self, params: Mapping[str, Any]) -> int | None:
-        number = _number(params.get("max_parallel_requests"))
-        return self.together if number is None else int(number) or None
+        count = number(params.get("max_parallel_requests"))
+        return self.together if count is None else int(count) or None
 
     def limit(self, name: str, group: _Group) -> None:
         """Convert the limits on the requests that run at once. The limit of a group's only deployment is
@@ -493,16 +479,16 @@ class _Conversion:
                 group.model["concurrency"], where = target.together, f"models.{name}"
             else:
                 account = self.own_account(target)
-                self.accounts[account]["concurrency"], where = target.together, f"providers.{account}"
+                self.accounts.named[account]["concurrency"] = target.together
+                where = f"providers.{account}"
             text = f"here: concurrency of {where}; 100 further requests may wait, for a minute each"
             self.note(f"max_parallel_requests of {name}", text, done=True)
 
     def own_account(self, target: _Target) -> str:
         """Return the name of a provider that only this deployment uses. If other deployments or an alias use
-        its provider too, copy the provider (without `concurrency`), and move the deployment to the copy.
+        its provider too, copy the provider, and move the deployment to the copy.
         """
         account, _, model = target.use.partition("/")
-        settings = self.accounts[account]
         users = [
             one
             for group in self.groups.values()
@@ -512,19 +498,24 @@ class _Conversion:
         aliased = any(str(route).startswith(f"{account}/") for route in self.aliases.values())
         if len(users) == 1 and not aliased:
             return account
-        name = next(
-            f"{account}-{number}" for number in range(2, 10_000) if self.is_free(f"{account}-{number}")
-        )
-        row = {"catalog": account} if account in CATALOG and "catalog" not in settings else {}
-        self.accounts[name] = {
-            **row,
-            **{key: value for key, value in settings.items() if key != "concurrency"},
-        }
+        name = self.accounts.copy(account, model)
         target.use = f"{name}/{model}"
         return name
 
-    def is_free(self, name: str) -> bool:
-        return name not in self.accounts and name not in CATALOG
+    def limit_apart(self) -> None:
+        """Give each deployment whose limits differ from those of an earlier one, with the same model at the
+        same provider, a copy of the provider. LiteLLM counts for each entry, Dragoman for `provider/model`.
+        """
+        first: dict[str, dict[str, str]] = {}
+        for name, group in self.groups.items():
+            for target in group.targets:
+                if not target.limits or first.setdefault(target.use, target.limits) == target.limits:
+                    continue
+                account, _, model = target.use.partition("/")
+                copy = self.accounts.copy(account, model)
+                target.use = f"{copy}/{model}"
+                text = f"here: counted apart, for providers.{copy}, which is a copy of providers.{account}"
+                self.note(f"limits of {name}", text, done=True)
 
     def choose_by_tags(self, name: str, group: _Group) -> None:
         """Turn the tags of a group's deployments into `when`. Add a note if all of them need a tag."""
@@ -537,14 +528,16 @@ class _Conversion:
 
     def target_of(self, name: str) -> str:
         target = self.aliases.get(name)
+        if isinstance(target, dict) and name not in self.groups:
+            target = target.get("route")
         return target if isinstance(target, str) and name not in self.groups else name
 
-    def model(self, name: str, group: _Group) -> dict[str, Any]:
-        """Return the entry of `models` for one group; {} if the group became an alias.
+    def is_name(self, name: str) -> bool:
+        return name in self.groups or name in self.aliases or met_by(name, self.groups) is not None
 
-        Only an alias can have request defaults. So a group with defaults becomes an alias, which points to
-        the deployment itself, or to a new model in `models_of_aliases` if the group has more settings. Left
-        out, with a note: defaults of a group whose name is a pattern, `max_output` of several deployments.
+    def model(self, name: str, group: _Group) -> dict[str, Any]:
+        """Return the entry of `models` for one group. Left out, with a note: `max_output` of several
+        deployments.
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
@@ -565,18 +558,8 @@ class _Conversion:
                 self.note(f"extra_body of {name}", "goes to all deployments of the model here")
             settings = {"deployments": [_deployment(one) for one in targets], **settings}
         fallbacks = self.fallbacks(name)
-        others = {} if fallbacks is None else {"fallbacks": fallbacks}
-        if not group.defaults or is_pattern(name):
-            if group.defaults:
-                self.note(f"parameters of {name}", "a name by pattern has no defaults here: left out")
-            return {**settings, **others}
-        if settings.keys() == {"use"}:
-            self.aliases[name] = {"route": settings["use"], "defaults": group.defaults, **others}
-            return {}
-        behind = f"{name} (deployments)"
-        self.aliases[name] = {"route": behind, "defaults": group.defaults, **others}
-        self.models_of_aliases[behind] = settings
-        return {}
+        stated = {"defaults": group.defaults or None, "fallbacks": fallbacks}
+        return {**settings, **{key: value for key, value in stated.items() if value is not None}}
 
 
 _VARIABLES: Final = "environment_variables"
@@ -602,35 +585,10 @@ def _own(target: _Target) -> dict[str, Any]:
     return {name: value for name, value in stated.items() if value is not None}
 
 
-def _base_url(params: Mapping[str, Any]) -> Any:
-    return params.get("api_base") or params.get("base_url")
-
-
-def _is_vendors_host(row: str | None, base: str) -> bool:
-    return row is not None and host_of(base) == host_of(CATALOG[row].base_url)
-
-
-def _default_keys(row: str) -> list[str]:
-    return [f"${{{name}}}" for name in CATALOG[row].keys[:1]]
-
-
 def _without_prefixes(model: str) -> tuple[bool, str]:
     """Return (whether the Responses API is called, the name without its first part if that is in `INNER`)."""
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
-
-
-def _section(written: Any, name: str) -> Mapping[str, Any]:
-    value = written.get(name) if isinstance(written, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def in_yaml(settings: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from dragoman.config.litellm_values import number
+
 _LONGEST_BACKOFF: Final = 8
 _LONGEST_PAUSE: Final = 300
 """The defaults of `retries.backoff_max` (above) and of `breaker.pause_max`, in seconds."""
@@ -69,9 +71,10 @@ def bound_of(name: str, value: Any) -> Bound | None:
     """
     if name == "disable_cooldowns" and value is True:
         return Bound("breaker", {"failures": 0}, "here: breaker.failures: 0")
-    if name not in _BOUNDS or isinstance(value, bool) or not isinstance(value, int | float):
+    stated = number(value)
+    if name not in _BOUNDS or stated is None:
         return None
-    return _BOUNDS[name](value) if value > 0 or (name == "allowed_fails" and value == 0) else None
+    return _BOUNDS[name](stated) if stated > 0 or (name == "allowed_fails" and stated == 0) else None
 
 
 def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
@@ -123,9 +126,9 @@ def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
     """
     found = {}
     for name, resource in (("rpm", "requests"), ("tpm", "tokens")):
-        number = stated.get(name)
-        if isinstance(number, int) and not isinstance(number, bool) and number > 0:
-            found[resource] = f"{number}/min"
+        count = stated.get(name)
+        if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+            found[resource] = f"{count}/min"
     if (money := _money(stated.get("max_budget"), stated.get("budget_duration"))) is not None:
         found["money"] = money
     return found
@@ -160,16 +163,17 @@ def _money(budget: Any, duration: Any) -> str | None:
 
     budget: USD. duration: `30d`, `1mo`, `daily`, …; empty or None = for all time.
     """
-    if isinstance(budget, bool) or not isinstance(budget, int | float) or budget <= 0:
+    stated = number(budget)
+    if stated is None or stated <= 0:
         return None
-    amount = f"{budget:.9f}".rstrip("0").rstrip(".")
+    amount = f"{stated:.9f}".rstrip("0").rstrip(".")
     text = str(duration or "").strip().lower()
     if not text:
         return f"{amount} USD"
-    if (window := _NAMED.get(text) or _WINDOWS.get(text)) is not None:
-        return f"{amount} USD/{window}"
-    if (stated := _DURATION.fullmatch(text)) is None or stated[2] not in _UNITS:
+    if (named := _NAMED.get(text) or _WINDOWS.get(text)) is not None:
+        return f"{amount} USD/{named}"
+    if (window := _DURATION.fullmatch(text)) is None or window[2] not in _UNITS:
         return None
-    unit, seconds = _UNITS[stated[2]]
-    number = int(stated[1])
-    return f"{amount} USD/{number}{unit}" if 0 < number * seconds <= 86_400 else None
+    unit, seconds = _UNITS[window[2]]
+    count = int(window[1])
+    return f"{amount} USD/{count}{unit}" if 0 < count * seconds <= 86_400 else None

@@ -14,6 +14,8 @@ Text: TypeAlias = Callable[[Any], str]
 
 _ACCESS_KEY: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_DEPLOYMENT: Final = re.compile(r"(https?://[^/?#]+)/openai/deployments/[^?#]*(?:\?api-version=([^&#]+))?")
+"""The URL of a deployment, as Azure's pages show it: (the resource's address, the version in it)."""
 _ROUTES: Final = frozenset({"converse", "converse_like", "invoke"})
 
 PARAMS: Final = frozenset({*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime_endpoint"})
@@ -44,22 +46,26 @@ def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -
     """
     if prefix == "azure":
         return _azure(params, base, text)
-    return _bedrock(params, text) if prefix == "bedrock" else None
+    return _bedrock(params, base, text) if prefix == "bedrock" else None
 
 
 def _azure(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:
-    stated = text(base) if base else "${AZURE_API_BASE}"
-    settings: dict[str, Any] = {"base_url": stated.rstrip("/").removesuffix("/openai/v1")}
-    if (version := params.get("api_version")) not in (None, "v1"):
+    stated = text(base or "os.environ/AZURE_API_BASE")
+    whole = _DEPLOYMENT.fullmatch(stated)
+    settings: dict[str, Any] = {
+        "base_url": (whole[1] if whole else stated).rstrip("/").removesuffix("/openai/v1")
+    }
+    version = params.get("api_version") or (whole and whole[2])
+    if version not in (None, "v1"):
         settings["api_version"] = text(version)
-    return {**settings, "keys": ["${AZURE_API_KEY}"]}
+    return {**settings, "keys": [text("os.environ/AZURE_API_KEY")]}
 
 
-def _bedrock(params: Mapping[str, Any], text: Text) -> dict[str, Any]:
+def _bedrock(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if (endpoint := params.get("aws_bedrock_runtime_endpoint")) is not None:
+    if endpoint := params.get("aws_bedrock_runtime_endpoint") or base:
         settings["base_url"] = text(endpoint)
-    if (region := params.get("aws_region_name")) is not None:
+    if region := params.get("aws_region_name"):
         settings["region"] = text(region)
     name, secret, token = (params.get(part) for part in _ACCESS_KEY)
     if name is not None and secret is not None:

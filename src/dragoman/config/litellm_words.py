@@ -64,6 +64,32 @@ NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
 VARIABLE_MODEL: Final = "the variable must hold the model's own name, without LiteLLM's name of its provider"
 NOT_KNOWN: Final = "no vendor of this name is known here, and no api_base is stated"
 
+ADDRESSES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        "text-completion-openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        "anthropic": ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
+        "anthropic_text": ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
+        "huggingface": ("HF_API_BASE", "HUGGINGFACE_API_BASE"),
+        "ollama_chat": ("OLLAMA_API_BASE",),
+        "cohere_chat": ("COHERE_API_BASE",),
+        "fireworks_ai": ("FIREWORKS_API_BASE",),
+        "featherless_ai": ("FEATHERLESS_API_BASE",),
+        **{
+            name: (f"{name.upper()}_API_BASE",)
+            for name in (
+                *("gemini", "mistral", "groq", "deepseek", "xai", "openrouter", "cerebras", "perplexity"),
+                *("dashscope", "cohere", "ollama", "vllm", "hosted_vllm", "lm_studio", "nvidia_nim"),
+                *("moonshot", "nebius", "sambanova", "deepinfra", "novita", "baseten", "hyperbolic"),
+                *("volcengine", "codestral", "together_ai", "vercel_ai_gateway"),
+            )
+        },
+    }
+)
+"""By LiteLLM's name of a provider: the environment variables in which LiteLLM looks for the base URL of
+deployments that state none. The first one that is set counts.
+"""
+
 BARE: Final = tuple(
     (re.compile(pattern), vendor)
     for pattern, vendor in (
@@ -120,6 +146,7 @@ words.
 LIMITED: Final = "here: limits of the deployment; if one is reached, the next deployment is asked"
 _LIMITS: Final = "here: limits of a deployment; this value has no meaning there"
 PRICED: Final = "here: price of the deployment"
+TINY: Final = "a cost below a billionth of a USD for a million tokens counts as 0 here"
 HALF_PRICE: Final = (
     "a price needs both input and output here: left out; the packaged price counts, if there is one"
 )

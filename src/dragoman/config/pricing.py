@@ -43,17 +43,22 @@ def is_unit(name: str) -> bool:
     return name in UNITS or bool(_PICTURES.fullmatch(name) or _TOOL.fullmatch(name))
 
 
+def counted(name: str, amount: object) -> int:
+    """Return a price in nano-USD for the amount `ir.units.per(unit)`. name: the unit's name in the settings.
+    amount: the price in USD, as the setting states it.
+    """
+    scale = 60 if name in OWN else 1_000 if name.partition("/")[0] == "images" else 1
+    return nano(Decimal(str(amount)) * scale)
+
+
 def prices_in(section: _Stated) -> dict[str, int]:
     """Return the prices that a section states, by the unit's name in `ir.units`, in nano-USD for the amount
     `ir.units.per(unit)`.
     """
     stated = {"input": section.input, "output": section.output, **section.units}
-    found: dict[str, int] = {}
-    for name, amount in stated.items():
-        if amount is not None:
-            scale = 60 if name in OWN else 1_000 if name.partition("/")[0] == "images" else 1
-            found[OWN.get(name, name)] = nano(Decimal(str(amount)) * scale)
-    return found
+    return {
+        OWN.get(name, name): counted(name, amount) for name, amount in stated.items() if amount is not None
+    }
 
 
 def period_of(section: Price | PriceEntry | LaterPrice) -> Period:

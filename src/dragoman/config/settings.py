@@ -85,7 +85,7 @@ class Pool(Section, frozen=True):
     """How long an idle connection is kept open for the next request."""
     max_age: Annotated[Duration | None, about(default="no limit")] = None
     """How long a connection is used for new requests, so that a new address of the provider's name is found.
-    """
+    It does not apply with `server.transport: aiohttp` or behind a `proxy`."""
     wait: Duration = Duration(30)
     """How long a request waits for a free connection. Then the next deployment is tried, or the request gets
     503 (`pool_exhausted`). 0 = no limit."""
@@ -423,6 +423,9 @@ class Model(Section, frozen=True):
     max_output: Annotated[int | None, about(unit="tokens", default="not known", ge=1)] = None
     """The largest number of output tokens. It is sent as `max_tokens` if a protocol requires one and the
     request has none."""
+    defaults: Json = {}
+    """Default values for request parameters that the client did not send, as in `aliases.NAME.defaults`. The
+    defaults of an alias that leads to this model are put over them."""
     api: Annotated[
         DialectName | None,
         about(

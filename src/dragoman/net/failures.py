@@ -57,7 +57,7 @@ class Malformed(Failure):
 
 
 class HeadTooLarge(Malformed):
-    """The answer's head has too many bytes or headers, or its trailers or the size line of a chunk have too
+    """The answer's head, or its trailers, have too many bytes or fields, or the size line of a chunk has too
     many bytes.
     """
 

@@ -352,9 +352,8 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. `put` adds a message, then waits while there
-    are `_AHEAD` messages or more, or while the messages together have more than `limit` characters (text) or
-    bytes (binary).
+    """The messages of one WebSocket that wait to be answered. `put` adds a message, then waits as long as
+    there are `_AHEAD` messages or more, or more than `limit` bytes (of a text, in UTF-8).
     """
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
@@ -369,7 +368,7 @@ class _Inbox:
 
     async def put(self, message: str | bytes) -> None:
         self._messages.append(message)
-        self._size += len(message)
+        self._size += _bytes_of(message)
         self._filled.set()
         while len(self._messages) >= _AHEAD or self._size > self._limit:
             self._room.clear()
@@ -385,7 +384,7 @@ class _Inbox:
         if self._ended:
             return None
         message = self._messages.popleft()
-        self._size -= len(message)
+        self._size -= _bytes_of(message)
         self._room.set()
         return message
 
@@ -393,6 +392,12 @@ class _Inbox:
         """Make `get` return None from now on. Messages that still wait are not answered."""
         self._ended = True
         self._filled.set()
+
+
+def _bytes_of(message: str | bytes) -> int:
+    if isinstance(message, bytes) or message.isascii():
+        return len(message)
+    return len(message.encode("utf-8", "surrogatepass"))
 
 
 def _chosen(subprotocols: Sequence[str]) -> str | None:

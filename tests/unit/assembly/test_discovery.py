@@ -115,7 +115,7 @@ async def test_a_failure_changes_no_name(tmp_path: Path, caplog: pytest.LogCaptu
     await one.start()
     caplog.set_level("INFO")
     one.discovering.fail("up", "down")
-    assert "so none is known: down" in caplog.text
+    assert "so only models that are known without it are listed: down" in caplog.text
     one.discovering.learn("up", UP, Page({"house": Facts()}))
     assert "is fetched again" in caplog.text
     one.discovering.fail("up", "down again")

@@ -214,3 +214,17 @@ def test_names_are_found_in_any_case(loaded: Load) -> None:
     assert names.alike("OPENAI/own/MODEL-8b") == ["openai/Own/Model-8B", "openai/own/model-8b"]
     assert names.alike("openai/own/model") == ()
     assert [entry.id for entry in names.entries()] == sorted({entry.id for entry in names.entries()})
+
+
+def test_the_defaults_of_a_model_are_under_those_of_its_aliases(loaded: Load) -> None:
+    text = """
+models:
+  m: {use: simulate/echo, defaults: {temperature: 0.5, seed: 1, user: null}}
+  "p-*": {use: simulate/*, defaults: {seed: 2}}
+aliases:
+  warm: {route: m, defaults: {temperature: 0.9}}
+"""
+    table = naming(loaded(text), local=()).table
+    assert table.resolve("m").defaults == {"temperature": 0.5, "seed": 1}
+    assert table.resolve("warm").defaults == {"temperature": 0.9, "seed": 1}
+    assert table.resolve("p-echo").defaults == {"seed": 2}

@@ -110,3 +110,20 @@ def test_one_attempt_leaves_no_second_one_to_be_asked_beside_it(loaded: Load) ->
 )
 def test_what_works_is_accepted_without_a_word(loaded: Load, text: str) -> None:
     assert loaded(text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("server: {transport: aiohttp}\nproviders: {groq: {keys: k, pool: {max_age: 5m}}}", "aiohttp`"),
+        ("providers: {groq: {keys: k, proxy: 'http://proxy:3128', pool: {max_age: 5m}}}", "behind a proxy"),
+    ],
+)
+def test_an_age_that_the_http_client_does_not_know_is_told(loaded: Load, text: str, warning: str) -> None:
+    (found,) = loaded(text).warnings
+    assert found.path == "providers.groq.pool.max_age"
+    assert warning in found.message
+
+
+def test_an_age_that_is_kept_is_no_warning(loaded: Load) -> None:
+    assert loaded("providers: {groq: {keys: k, pool: {max_age: 5m}}}").warnings == ()

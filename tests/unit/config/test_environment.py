@@ -222,3 +222,33 @@ def test_an_unknown_variable_of_ours_is_a_warning(loaded: Load) -> None:
         str(warning)
         == "DRAGOMAN_PROT: unknown environment variable: it is ignored (did you mean DRAGOMAN_PORT?)"
     )
+
+
+@pytest.mark.parametrize(
+    ("vendor", "key", "variable", "read"),
+    [
+        ("openai", "OPENAI_API_KEY", "OPENAI_API_BASE", "OPENAI_BASE_URL"),
+        ("gemini", "GEMINI_API_KEY", "GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
+        ("gemini", "GOOGLE_API_KEY", "GOOGLE_API_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
+        ("groq", "GROQ_API_KEY", "GROQ_API_BASE", "GROQ_BASE_URL"),
+    ],
+)
+def test_an_address_in_a_variable_that_nothing_reads_is_a_warning(
+    loaded: Load, vendor: str, key: str, variable: str, read: str
+) -> None:
+    environ = {key: "key-0123456789", variable: "https://proxy.example.com"}
+    found = loaded(environ=environ)
+    assert found.providers[vendor].base_url == CATALOG[vendor].base_url
+    (warning,) = found.warnings
+    assert warning.file == variable
+    assert warning.hint == f"set {read} or providers.{vendor}.base_url"
+    assert loaded(environ={**environ, read: "https://proxy.example.com/v1"}).warnings == ()
+
+
+def test_an_address_that_the_file_reads_or_no_provider_needs_is_no_warning(loaded: Load) -> None:
+    address = {"OPENAI_API_BASE": "https://proxy.example.com/v1"}
+    assert loaded(environ=address).warnings == ()
+    text = "providers: {mine: {base_url: '${OPENAI_API_BASE}', keys: []}}\n"
+    assert loaded(text, {**address, "OPENAI_API_KEY": "key-0123456789"}).warnings == ()
+    stated = "providers: {openai: {base_url: 'https://own.example.com/v1', keys: []}}\n"
+    assert loaded(stated, address).warnings == ()

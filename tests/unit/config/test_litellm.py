@@ -161,8 +161,13 @@ def test_every_setting_is_told_and_no_key_is(name: str) -> None:
 def test_providers_are_shared_and_named() -> None:
     assert convert(read(OLLAMA)).settings == {
         "providers": {
-            "ollama": {},
-            "ollama-2": {"catalog": "ollama", "base_url": "http://ollama:11434", "keys": []},
+            "ollama": {"models": ["llama3:8b"]},
+            "ollama-2": {
+                "catalog": "ollama",
+                "base_url": "http://ollama:11434",
+                "keys": [],
+                "models": ["llama3:8b"],
+            },
         },
         "models": {"small": {"use": "ollama/llama3:8b"}, "elsewhere": {"use": "ollama-2/llama3:8b"}},
     }
@@ -177,6 +182,7 @@ def test_azure_is_asked_in_the_version_that_litellm_asked() -> None:
         "api_version": "2024-02-01",
         "keys": ["${AZURE_KEY_ONE}"],
         "timeouts": {"first_byte": 0.5, "idle": 5},
+        "models": ["team-one"],
     }
     assert settings["models"]["gpt-4"]["deployments"] == [
         {"use": "azure/team-one", "limits": {"tokens": "20000/min"}},
@@ -190,6 +196,7 @@ def test_azure_is_asked_in_the_version_that_litellm_asked() -> None:
         "base_url": "${AZURE_BASE}",
         "keys": ["${AZURE_KEY_TWO}"],
         "base_models": {"team-two": "gpt-4o"},
+        "models": ["team-two"],
     }
 
 
@@ -209,9 +216,17 @@ model_list:
 def test_bedrock_gets_its_region_and_its_access_key() -> None:
     settings, notes = convert(read(BEDROCK))
     assert settings["providers"] == {
-        "bedrock": {"region": "us-west-2", "keys": ["${AWS_ID}:${AWS_SECRET}"]},
-        "bedrock-2": {"catalog": "bedrock", "region": "eu-west-1"},
-        "bedrock-3": {"catalog": "bedrock"},
+        "bedrock": {
+            "region": "us-west-2",
+            "keys": ["${AWS_ID}:${AWS_SECRET}"],
+            "models": ["us.anthropic.claude-sonnet-4-5-20250929-v1:0"],
+        },
+        "bedrock-2": {
+            "catalog": "bedrock",
+            "region": "eu-west-1",
+            "models": ["amazon.nova-lite-v1:0"],
+        },
+        "bedrock-3": {"catalog": "bedrock", "models": ["amazon.titan-text-lite-v1"]},
     }
     assert [model["use"] for model in settings["models"].values()] == [
         "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
@@ -251,9 +266,13 @@ def test_several_entries_of_a_pattern_are_its_deployments() -> None:
     ]
     converted = convert({"model_list": entries})
     assert converted.settings["models"] == {
-        "gpt-*": {"deployments": ["openai/gpt-*", "openrouter/openai/gpt-*"], "policy": "weighted"}
+        "gpt-*": {
+            "deployments": ["openai/gpt-*", "openrouter/openai/gpt-*"],
+            "policy": "weighted",
+            "defaults": {"temperature": 0.5},
+        }
     }
-    assert "no defaults" in told(converted)["parameters of gpt-*"]
+    assert converted.settings["providers"] == {"openai": {}, "openrouter": {}}
 
 
 def test_fallbacks_are_names_of_models() -> None:
@@ -265,7 +284,8 @@ def test_fallbacks_are_names_of_models() -> None:
     }
     assert settings["aliases"] == {"gpt-4": "cloud", "hidden": "deep"}
     assert settings["retries"] == {"attempts": 3}
-    assert settings["providers"]["mistral"] == {"timeouts": {"first_byte": 120, "idle": 120}}
+    timeouts = {"first_byte": 120, "idle": 120}
+    assert settings["providers"]["mistral"] == {"timeouts": timeouts, "models": ["mistral-small-latest"]}
     (key,) = settings["auth"]["keys"]
     assert key == {"name": "master", "key": "${MASTER_KEY}", "scopes": ["inference", "admin"]}
 
@@ -283,7 +303,7 @@ def test_each_cause_has_its_own_fallbacks() -> None:
     converted = convert({"model_list": entries, "router_settings": causes})
     settings = converted.settings
     assert settings["models"]["a"] == {"use": "openai/a", "fallbacks": {"any": ["b"], "context": ["c"]}}
-    assert settings["aliases"]["b"]["fallbacks"] == ["a"]
+    assert settings["models"]["b"]["fallbacks"] == ["a"]
     paths = told(converted)
     assert paths["fallbacks of a"] == "not converted: gone"
     assert "no model of this name" in paths["fallbacks of nobody"]
@@ -325,7 +345,7 @@ def test_weights_become_weights() -> None:
 
 def test_weights_that_only_some_state_are_named() -> None:
     converted = spread(None, "weight: 3", "seed: 1", "weight: 1")
-    assert converted.settings["models"]["m (deployments)"]["deployments"] == ["groq/a", "groq/b", "groq/c"]
+    assert converted.settings["models"]["m"]["deployments"] == ["groq/a", "groq/b", "groq/c"]
     assert "equal shares" in told(converted)["weight of m"]
     assert "not needed" in told(spread("least-busy", "weight: 3", "weight: 1", "weight: 1"))["weight of m"]
 
@@ -405,10 +425,10 @@ litellm_settings: {fallbacks: [{m: [last]}]}
 
 def test_parameters_of_requests_become_defaults() -> None:
     settings, _ = convert(read(DEFAULTS))
-    assert settings["aliases"]["coder"] == {"route": "localhost//model", "defaults": {"max_tokens": 16384}}
-    assert settings["aliases"]["pair"] == {"route": "pair (deployments)", "defaults": {"temperature": 0.2}}
-    pair = settings["models"]["pair (deployments)"]
+    assert settings["models"]["coder"] == {"use": "localhost//model", "defaults": {"max_tokens": 16384}}
+    pair = settings["models"]["pair"]
     assert pair == {
+        "defaults": {"temperature": 0.2},
         "deployments": [
             "openrouter/meta-llama/llama-3:free",
             {"use": "groq/llama-3.1-8b-instant", "context_window": 128000, "supports": {"images": False}},
@@ -426,7 +446,7 @@ def test_what_a_model_has_is_stated() -> None:
         "context_window": 400000,
     }
     headers = {"x-team": "${TEAM}", "OpenAI-Organization": "org-1"}
-    assert settings["providers"]["openai"] == {"headers": headers}
+    assert settings["providers"]["openai"] == {"headers": headers, "models": ["gpt-5"]}
     assert settings["providers"]["vllm"]["verify_tls"] is False
     assert settings["models"]["vectors"] == {"use": "vectors/qwen-embed"}
 
@@ -434,7 +454,7 @@ def test_what_a_model_has_is_stated() -> None:
 def test_values_of_the_file_itself_are_put_in() -> None:
     converted = convert(read(KEYS))
     assert converted.settings["auth"]["keys"][0]["key"] == "the-value-of-used"
-    assert "nothing refers" in told(converted)["environment_variables.REDIS_HOST"]
+    assert "nothing reads" in told(converted)["environment_variables.REDIS_HOST"]
 
 
 def test_what_stands_here_instead_is_named() -> None:
@@ -478,10 +498,10 @@ def test_parallel_requests_become_concurrency(loaded: Callable[..., Loaded]) -> 
     settings = converted.settings
     assert settings["models"]["one"] == {"use": "groq/a", "concurrency": 5}
     assert settings["providers"] == {
-        "groq": {},
-        "openai": {"concurrency": 4},
-        "mistral": {},
-        "groq-2": {"catalog": "groq", "concurrency": 3},
+        "groq": {"models": ["a"]},
+        "openai": {"concurrency": 4, "models": ["c"]},
+        "mistral": {"models": ["c", "d"]},
+        "groq-2": {"catalog": "groq", "concurrency": 3, "models": ["b"]},
     }
     assert settings["models"]["pair"]["deployments"] == ["groq-2/b", "openai/c", "mistral/c"]
     assert "concurrency of models.one" in told(converted)["max_parallel_requests of one"]
@@ -491,7 +511,7 @@ def test_parallel_requests_become_concurrency(loaded: Callable[..., Loaded]) -> 
 
 def test_the_default_limits_what_states_none(loaded: Callable[..., Loaded]) -> None:
     settings, notes = convert(read(LIMITED + ROUTER))
-    assert settings["providers"]["mistral-2"] == {"catalog": "mistral", "concurrency": 20}
+    assert settings["providers"]["mistral-2"] == {"catalog": "mistral", "concurrency": 20, "models": ["c"]}
     assert "concurrency" not in settings["models"]["open"]
     assert settings["breaker"] == {"pause": 30}
     keys = {f"{name}_API_KEY": "k" for name in ("GROQ", "OPENAI", "MISTRAL")}
@@ -553,10 +573,13 @@ def test_only_limits_that_are_converted_are_told_as_done() -> None:
     assert sorted(done) == ["max_budget", "model_list[0]", "tpm"]
 
 
-def test_an_address_that_is_none_is_kept_for_the_check_to_refuse() -> None:
+def test_an_address_that_is_none_is_left_out_with_what_needs_it() -> None:
     params = {"model": "openai/gpt-4o", "api_base": "http://[::1", "api_key": "k"}
-    settings, _ = convert({"model_list": [{"model_name": "m", "litellm_params": params}]})
-    assert settings["providers"]["openai-server"]["base_url"] == "http://[::1"
+    aliases = {"router_settings": {"model_group_alias": {"other": "m"}}}
+    settings, notes = convert({"model_list": [{"model_name": "m", "litellm_params": params}], **aliases})
+    assert settings == {}
+    left = {note.path for note in notes if "left out" in note.text}
+    assert left == {"providers.openai-server", "models.m", "aliases.other"}
 
 
 def test_an_entry_for_one_team_is_told_to_be_for_all() -> None:

@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 
 from dragoman.config.litellm_clouds import read, settings_of
+from dragoman.config.litellm_values import filled
+
+
+def text(value: Any) -> str:
+    return filled(value, {})
 
 
 @pytest.mark.parametrize(
@@ -46,11 +51,20 @@ def test_parameters_become_settings(params: dict[str, Any], settings: dict[str, 
     assert settings_of("bedrock", params, None, str) == settings
 
 
+def test_a_base_url_is_that_of_bedrock_too() -> None:
+    found = settings_of("bedrock", {"aws_region_name": ""}, "https://bedrock.example.com", str)
+    assert found == {"base_url": "https://bedrock.example.com"}
+
+
 def test_azure_has_a_version_only_if_it_is_dated() -> None:
     address = {"base_url": "https://one.openai.azure.com", "keys": ["${AZURE_API_KEY}"]}
-    assert settings_of("azure", {}, "https://one.openai.azure.com/openai/v1/", str) == address
-    dated = settings_of("azure", {"api_version": "2024-02-01"}, "https://one.openai.azure.com", str)
+    assert settings_of("azure", {}, "https://one.openai.azure.com/openai/v1/", text) == address
+    dated = settings_of("azure", {"api_version": "2024-02-01"}, "https://one.openai.azure.com", text)
     assert dated == {**address, "api_version": "2024-02-01"}
+    whole = "https://one.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-06-01"
+    assert settings_of("azure", {}, whole, text) == {**address, "api_version": "2024-06-01"}
+    variables = {"base_url": "${AZURE_API_BASE}", "keys": ["${AZURE_API_KEY}"]}
+    assert settings_of("azure", {}, None, text) == variables
     assert settings_of("openai", {}, "https://one.example", str) is None
 
 

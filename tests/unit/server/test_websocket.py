@@ -384,3 +384,13 @@ async def test_a_fault_of_the_upstream_has_its_status() -> None:
     assert told[0]["headers"]["x-dragoman-deployment"] == "own/x"
     await socket.leave()
     await gateway.close()
+
+
+@pytest.mark.parametrize(("message", "waits"), [("é" * 6, True), ("e" * 10, False), (b"e" * 11, True)])
+async def test_messages_that_wait_are_bounded_by_their_bytes(message: str | bytes, waits: bool) -> None:
+    inbox = websocket._Inbox(10)
+    putting = asyncio.ensure_future(inbox.put(message))
+    await asyncio.sleep(0)
+    assert putting.done() is not waits
+    assert await inbox.get() == message
+    await putting

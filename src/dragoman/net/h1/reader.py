@@ -15,11 +15,11 @@ from dragoman.net.failures import HeadTooLarge, Malformed
 from dragoman.wire.headers import HeaderMap
 
 MAX_HEAD: Final = 65_536
-"""The most bytes of an answer's head. The trailers, and the size line of a chunk with its extensions, fail
-too if they have more bytes than this and have not ended after a read from the socket.
+"""The most bytes of an answer's head, and of its trailers. The size line of a chunk with its extensions fails
+too if it has more bytes than this and has not ended after a read from the socket.
 """
 MAX_HEADERS: Final = 256
-"""The most headers in the head of an answer; a repeated header counts each time. Trailers are not counted."""
+"""The most headers in the head of an answer, and the most trailers; a repeated one counts each time."""
 MAX_INTERIM: Final = 32
 """The most interim answers (100, 102, 103) before the final answer. Servers send one or two."""
 _SWITCHING: Final = 101
@@ -143,12 +143,7 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         parser, came, repeated = self._parser, self._came, self._repeated
-        if len(came) + len(repeated) > MAX_HEADERS:
-            raise HeadTooLarge
-        if self.held > MAX_HEAD:
-            size = sum([len(name) + len(value) + 4 for name, value in (*came.items(), *repeated)])
-            if size > MAX_HEAD:
-                raise HeadTooLarge
+        self._bound(measured=self.held > MAX_HEAD)
         self.held = 0
         status = parser.get_status_code()
         if 100 <= status < 200 and status != _SWITCHING:
@@ -163,6 +158,9 @@ class AnswerReader:
         ):
             raise Malformed  # no other coding was offered
         self.headers = HeaderMap(came)
+        came.clear()  # what comes now are trailers
+        if repeated:
+            repeated.clear()
         self.status = status
         self.headed = True
         self.reusable = parser.should_keep_alive()
@@ -172,5 +170,20 @@ class AnswerReader:
             self.reusable = False
 
     def on_message_complete(self) -> None:
-        if not self._skips:
-            self.complete = True
+        if self._skips:
+            return
+        if self._came:
+            self._bound(measured=True)
+        self.complete = True
+
+    def _bound(self, *, measured: bool) -> None:
+        """Raise HeadTooLarge if the headers or trailers that have come are too many, or too large. measured:
+        whether their size counts.
+        """
+        came, repeated = self._came, self._repeated
+        if len(came) + len(repeated) > MAX_HEADERS:
+            raise HeadTooLarge
+        if measured:
+            size = sum([len(name) + len(value) + 4 for name, value in (*came.items(), *repeated)])
+            if size > MAX_HEAD:
+                raise HeadTooLarge

@@ -173,7 +173,7 @@ async def test_framing_at_the_end_of_an_answer_stops_no_reading() -> None:
         theirs.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
         await headed(connection)
         assert await piece(connection) == b"abc"
-        connection.data_received(b"0\r\nx: " + b"a" * 60_000)
+        connection.data_received(b"0;x=" + b"a" * 60_000)
         connection.data_received(b"a" * 240_000 + b"\r\n\r\n")
         assert await piece(connection) == b""
         assert connection.reusable()

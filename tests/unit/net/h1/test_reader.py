@@ -122,6 +122,8 @@ def test_an_end_completes_only_a_body_without_a_length(name: str) -> None:
         (OK + b"A" * (MAX_HEAD + 100), HeadTooLarge),
         (OK + b"A: b\r\n" * (MAX_HEADERS + 1) + b"\r\n", HeadTooLarge),
         (CHUNKED + b"0\r\nContent-Length: 9\r\n\r\n", Malformed),
+        (CHUNKED + b"3\r\nabc\r\n0\r\n" + b"T: v\r\n" * (MAX_HEADERS + 1) + b"\r\n", HeadTooLarge),
+        (CHUNKED + b"3\r\nabc\r\n0\r\nT: " + b"x" * MAX_HEAD + b"\r\n\r\n", HeadTooLarge),
     ],
 )
 @pytest.mark.parametrize("size", [1_000_000, 999, 1])

@@ -1,0 +1,174 @@
+"""Leaves out of converted settings what Dragoman's own check refuses.
+
+LiteLLM accepts nearly every value in its file, and fails when the value is used. So each setting that the
+check refuses (an address that is no URL, a header that cannot be sent, a limit of 0) is left out, and named.
+What needs a setting goes with it: a provider with its address, a model with its last deployment, an alias
+with its model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from dragoman.config.load import load
+from dragoman.config.tree import join
+from dragoman.errors import ConfigError, Problem
+
+_PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\[(\d+)\]|([^.\[]+)')
+_VARIABLE: Final = re.compile(r"\$\{(\w+)(?::-[^}]*)?\}")
+_GONE: Final = object()
+_OWNERS: Final = {
+    "use": ("models", 2),
+    "route": ("aliases", 2),
+    "base_url": ("providers", 2),
+    "catalog": ("providers", 2),
+}
+"""The settings without which their section means nothing, or something else: {setting: (the main section, the
+number of the path's parts that lead to the entry that is left out)}. A deployment (`deployments[0].use`) is
+left out alone.
+"""
+_HOST: Final = "value.example.com"
+
+
+class LeftOut(NamedTuple):
+    """A setting that was left out. path: its path in Dragoman's configuration. why: the message of the check,
+    which contains no secret.
+    """
+
+    path: str
+    why: str
+
+
+def usable(settings: dict[str, Any]) -> tuple[dict[str, Any], list[LeftOut]]:
+    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). The given
+    settings may be changed. A variable counts as set to a value that fits its place.
+    """
+    left: list[LeftOut] = []
+    names = _names(settings)
+    while problems := [*_problems(settings), *_orphans(settings, names - _names(settings))]:
+        marked = [(_mark(settings, parts_of(problem.path)), problem.message) for problem in problems]
+        found = [LeftOut(path, message) for path, message in marked if path is not None]
+        if not found:
+            break  # a problem that is at no setting of these
+        left += found
+        settings = _swept(settings)
+    first = {one.path: one for one in reversed(left)}
+    return settings, [one for one in left if first[one.path] is one]
+
+
+def _names(settings: Mapping[str, Any]) -> set[str]:
+    return {*settings.get("models", ()), *settings.get("aliases", ())}
+
+
+def _orphans(settings: Mapping[str, Any], gone: set[str]) -> Iterator[Problem]:
+    """Yield a problem for each alias that leads to a name that was left out. The check accepts one whose
+    route could be a model of a provider (`anthropic/*`).
+    """
+    for name, alias in settings.get("aliases", {}).items():
+        route = alias if isinstance(alias, str) else alias.get("route")
+        if route in gone:
+            yield Problem(f"{join('aliases', name)}.route", f"{route} was left out")
+
+
+def _problems(settings: Mapping[str, Any]) -> list[Problem]:
+    try:
+        found = load(settings, _environ(settings))
+    except ConfigError as error:
+        return list(error.problems)
+    return [doubt.problem for doubt in found.doubts]
+
+
+def parts_of(path: str) -> list[str | int]:
+    """Return the parts of a setting's path: `models."a.b".deployments[0]` has the parts `models`, `a.b`,
+    `deployments` and 0.
+    """
+    return [
+        int(index) if index else plain or quoted.replace('\\"', '"')
+        for quoted, index, plain in _PART.findall(path)
+    ]
+
+
+def _mark(settings: dict[str, Any], parts: list[str | int]) -> str | None:
+    """Mark the setting at a path, or the one around it that has to go with it. Returns the path of the marked
+    setting; None = there is nothing at this path.
+    """
+    node: Any = settings
+    around: Any = None
+    at: list[str | int] = []
+    for part in _wanted(parts):
+        if isinstance(node, list) and isinstance(part, str):
+            continue  # the short form: `fallbacks: [a]` for `fallbacks.any: [a]`
+        known = part in node if isinstance(node, dict) else isinstance(node, list) and _has(node, part)
+        if not known:
+            break
+        around, node = node, node[part]
+        at.append(part)
+    if not at:
+        return None
+    around[at[-1]] = _GONE
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in at).lstrip(".")
+
+
+def _has(node: list[Any], part: str | int) -> bool:
+    return isinstance(part, int) and part < len(node)
+
+
+def _wanted(parts: list[str | int]) -> list[str | int]:
+    """Return the parts that lead to what has to be left out because of a setting."""
+    if "price" in parts:
+        return parts[: parts.index("price") + 1]  # the rest of a price would be another price
+    if parts[:2] == ["auth", "keys"]:
+        return parts[:3]
+    owner = _OWNERS.get(str(parts[-1])) if parts else None
+    if owner is not None and parts[0] == owner[0]:
+        return parts[:-1] if "deployments" in parts else parts[: owner[1]]
+    return parts
+
+
+def _swept(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _swept(inner) for name, inner in node.items() if inner is not _GONE}
+    if isinstance(node, list):
+        return [_swept(inner) for inner in node if inner is not _GONE]
+    return node
+
+
+def _environ(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return a value for each variable in the settings that fits each of its places."""
+    found: dict[str, str] = {}
+    for place, text in _texts(settings, ""):
+        for match in _VARIABLE.finditer(text):
+            fits = _fitting(place, text, match)
+            if fits is not None:
+                found[match[1]] = fits
+            else:
+                found.setdefault(match[1], f"value-of-{match[1].lower()}-1234567890")
+    return found
+
+
+def _fitting(place: str, text: str, match: re.Match[str]) -> str | None:
+    """Return a value for a variable in a setting with a form of its own; None = every value fits."""
+    if place == "region":
+        return "us-east-1"
+    if place == "api_version":
+        return "2024-10-21"
+    if place != "base_url":
+        return None
+    before, after = text[: match.start()], text[match.end() :]
+    if not before:
+        return "https" if after.startswith("://") else f"https://{_HOST}"
+    return _HOST if before.endswith("//") else "8000" if before.endswith(":") else "value"
+
+
+def _texts(node: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield (the name of the setting, its text) for each text in the settings."""
+    if isinstance(node, dict):
+        for key, inner in node.items():
+            yield from _texts(inner, str(key))
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _texts(inner, name)
+    elif isinstance(node, str):
+        yield name, node
