@@ -3,8 +3,7 @@
 In JSON bodies, the ids of objects are translated, and other clients' objects are removed from lists
 (`server.owned`). Other contents pass byte for byte. `dialects.resources` lists the paths and methods that
 pass; this module lists the headers. A client key that is limited to some models, or to operations without
-`pass_through`, may at most use the resources in `_FREE`, because a batch can name any model and any
-operation.
+`pass_through`, may at most use the resources in `_FREE`: a batch can name any model and any operation.
 
 A request goes to the provider that has the objects which the request names. If the request names no object,
 it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to the only
