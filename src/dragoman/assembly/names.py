@@ -279,13 +279,12 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
     if model.timeouts != ModelTimeouts():
         provider = config.providers.named.get(uses[0].partition("/")[0])
         timers = timers_of(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
-    headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
     return Model(
         name,
         uses,
         facts,
         timers,
-        headers,
+        headers_of(model),
         model.body,
         strict=model.strict,
         check_output=model.check_output,
@@ -308,6 +307,11 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
         fallbacks=fallbacks_of(model.fallbacks),
         switch_after=None if model.switch_after is None else float(model.switch_after),
     )
+
+
+def headers_of(model: ModelSettings) -> dict[str, str]:
+    """Return the headers that a model's settings add to calls, by lower-case names."""
+    return {header.lower(): value.reveal() for header, value in model.headers.items()}
 
 
 def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
@@ -459,11 +463,11 @@ def made_under(
     made: {name: route}. before, after: the old and the new configuration. providers: the names of the new
     upstreams.
     """
-    fresh: dict[str, str] = {}
-    for name, model in before.models.items():
-        if (other := after.models.get(name)) is not None:
-            both = model.headers.keys() & other.headers.keys()
-            fresh |= {model.headers[one].reveal(): other.headers[one].reveal() for one in both}
+    fresh = {
+        name: {header: value for header, value in headers_of(other).items() if header in headers_of(model)}
+        for name, model in before.models.items()
+        if (other := after.models.get(name)) is not None and other.headers
+    }
     stay: dict[str, Route] = {}
     for name, route in made.items():
         left = tuple(one for one in route.deployments if one.provider in providers)

@@ -53,7 +53,7 @@ class Deadline(msgspec.Struct, eq=False):
         self.listed = False
         self._table.entries.pop(self, None)
         # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
-        # If one remains after all of the limit's own are taken back, it came from elsewhere and has precedence.
+        # If one remains after the own ones are taken back, it came from elsewhere and has precedence.
         if self.cancelled and self._recalled() == 0 and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
