@@ -45,7 +45,7 @@ from dragoman.routing.table import Table
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
-from dragoman.upstreams.local.weights import WEIGHTS, remedy
+from dragoman.upstreams.local.weights import WEIGHTS, may_chat, remedy
 from dragoman.upstreams.local.weights import known as known_weights
 
 log = logging.getLogger("dragoman.assembly.names")
@@ -84,6 +84,14 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         lower case.
         """
         return self._folded.get(name.lower(), ())
+
+    def example(self, first: Container[str]) -> str | None:
+        """Return the name of a model to try: by name, the first of `first` in the model list that may chat;
+        else the first other model that may chat, simulated ones last. None = there is no such model.
+        """
+        entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
+        entries.sort(key=lambda entry: (entry.id not in first, entry.provider == "simulate"))
+        return entries[0].id if entries else None
 
     @cached_property
     def _listed(self) -> list[str]:
