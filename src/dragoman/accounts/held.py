@@ -14,6 +14,7 @@ from dragoman.accounts import minting
 
 _MINTED: Final = re.compile(rf"(?<![0-9A-Za-z]){minting.PREFIX}")
 """Matches the beginning of a key that the gateway makes, at the beginning of a word."""
+_BASIC: Final = re.compile(r"(?<![0-9A-Za-z])basic\s+([^\s,;\"']+)", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[\s,;]+")
 _LONGEST: Final = 8_000
 """The most characters of a text in which keys of operators are looked for: no usual server reads longer
@@ -47,14 +48,14 @@ def _parts(texts: list[str]) -> Iterator[str]:
 
 
 def _basic(text: str) -> list[str]:
-    """Return what the value of a header Authorization says with the scheme `Basic`: user name and password
-    together, and each of them. Returns [] for any other value.
+    """Return what a text says in the scheme `Basic`, as in a header Authorization: user name and password
+    together, and each of them. Returns [] for any other text.
     """
-    scheme, *rest = text.split(None, 1)[:2] if text.strip() else ("",)
-    if scheme.lower() != "basic" or not rest:
-        return []
-    try:
-        both = base64.b64decode(rest[0].rstrip("= \t") + "==").decode("utf-8", "surrogateescape")
-    except ValueError:  # it is no base64: the text itself is looked at
-        return []
-    return [both, *both.partition(":")[::2], both.rpartition(":")[0]]  # a key may have colons itself
+    found: list[str] = []
+    for coded in _BASIC.findall(text[:_LONGEST]):
+        try:
+            both = base64.b64decode(coded.rstrip("=") + "==").decode("utf-8", "surrogateescape")
+        except ValueError:  # it is no base64: the text itself is looked at
+            continue
+        found += [both, *both.partition(":")[::2], both.rpartition(":")[0]]  # a key may have colons itself
+    return found

@@ -36,7 +36,7 @@ def test_as_a_parameter_or_a_word(key: str, form: str) -> None:
 @pytest.mark.parametrize("key", [OWN, MINTED, "plain-key-of-ours"])
 @pytest.mark.parametrize("form", ["{}:", "user:{}", "{}:pass", "{}"])
 def test_as_user_name_or_password(key: str, form: str) -> None:
-    for scheme in ("Basic", "basic ", "BASIC\t"):
+    for scheme in ("Basic", "basic ", "BASIC\t", "authorization=Basic", 'a="x", Basic'):
         assert holds_key(f"{scheme} {basic(form.format(key))}", KNOWN.__contains__)
         assert holds_key(f"{scheme} {basic(form.format(key)).rstrip('=')}", KNOWN.__contains__)
 

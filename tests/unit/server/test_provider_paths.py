@@ -52,8 +52,8 @@ async def test_a_key_of_the_gateway_reaches_no_provider(provider: FakeProvider, 
     row: dict[str, Any] = {"base_url": provider.url, "keys": ["up-key"], "paths": ["POST /v1/ocr", "GET /**"]}
     settings: dict[str, Any] = {"providers": {"up": row}, "auth": {"keys": [key]}}
     asker = Asker(Paced(), tmp_path, encode(settings).decode())
-    path = f"/providers/up/v1/ocr?a=1&token={key}&b=2&dgm_abc&t=key%2Dof-the-gateway"
     signed = base64.b64encode(f"me:{key}".encode()).decode()
+    path = f"/providers/up/v1/ocr?a=1&token={key}&b=2&dgm_abc&t=key%2Dof-the-gateway&u=Basic%20{signed}"
     answer = await asker.ask(
         "POST",
         path,
