@@ -4,8 +4,8 @@ in with a subscription need this.
 A credential is read from the headers of one request, and is forgotten when this request ends. It is sent only
 to the provider that speaks the request's protocol and wants clients' credentials (the configuration allows
 only one such provider for a protocol). The provider's connections lead only to its own origin. No other
-attempt, no check and no fetch of a model list uses the credential. A header with a key of this gateway
-(alone, or after `Bearer`) is not forwarded.
+attempt, no check and no fetch of a model list uses the credential. A header that holds a key of this gateway
+(`accounts.held`) is not forwarded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts import minting
+from dragoman.accounts.held import holds_key
 from dragoman.config.load import Loaded
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
@@ -114,19 +114,12 @@ class ClientCredentials:
         if all(api.dialect != face for api in provider.apis):
             return None
         stated = ((name, headers.get(name)) for name in _names(face))
-        found = {name: value for name, value in stated if value and self._is_theirs(value)}
+        found = {name: value for name, value in stated if value and not holds_key(value, self._knows)}
         if not found:
             return None
-        beside = {name: value for name in _WITH_IT if (value := headers.get(name))}
+        stated = ((name, headers.get(name)) for name in _WITH_IT)
+        beside = {name: value for name, value in stated if value and not holds_key(value, self._knows)}
         return {api.dialect: _account(provider, api, found, beside) for api in provider.apis}
-
-    def _is_theirs(self, value: str) -> bool:
-        """Whether the value of a header is a credential for a provider. False = it is a key of this gateway,
-        or begins like a key that the gateway makes; `Bearer` may stand before the key.
-        """
-        scheme, _, token = value.partition(" ")
-        key = token.strip() if scheme.lower() == "bearer" and token else value
-        return not key.startswith(minting.PREFIX) and not self._knows(minting.digest(key))
 
 
 def _names(face: str) -> tuple[str, ...]:

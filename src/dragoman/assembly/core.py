@@ -9,9 +9,10 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -28,6 +29,7 @@ from dragoman.assembly.checks import checks_of
 from dragoman.assembly.client_credentials import ClientCredentials
 from dragoman.assembly.directory import Following
 from dragoman.assembly.discovery import Discovering
+from dragoman.assembly.draining import Draining
 from dragoman.assembly.health import adopt
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import teller
@@ -39,11 +41,14 @@ from dragoman.assembly.providers import described
 from dragoman.assembly.recording import Recording
 from dragoman.assembly.reload import Outcome, Reloads
 from dragoman.assembly.sharing import share
+from dragoman.assembly.starting import Starting
 from dragoman.assembly.telling import Telling
+from dragoman.assembly.turns import turns_of
 from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.capacity.places import PlacesFile, SharedPlaces
 from dragoman.config.load import Loaded, load
+from dragoman.config.settings import Config
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
@@ -76,7 +81,6 @@ from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
 from dragoman.upstreams.backend import backends
 from dragoman.upstreams.local.upstream import LocalUpstream
-from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -86,9 +90,6 @@ Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
 """Seconds for which `close` waits until the requests that it has cancelled have ended."""
-DRAIN_DELAY: Final = 5.0
-"""Seconds; see `Core.drain_delay`."""
-_PROBED_LATELY = 60.0
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
 
 
@@ -120,9 +121,7 @@ class Core:
         self._loaded, self.config = config, config.config
         located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams
-        self._stopping: float | None = None
-        """When the port closes, or has closed (monotonic seconds); None = no stop was requested."""
-        self._probed: float | None = None
+        self._draining = Draining(seams.monotonic)
         self.worker = self.workers = 1
         """worker: the number of this worker process, from 1. workers: how many worker processes there are."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
@@ -150,6 +149,7 @@ class Core:
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
         self.began = seams.monotonic()
+        self._starting = Starting(self._start)
         self._assembly: Assembly | None = None
         self._engine: Engine | None = None
         self.board: Board | None = None
@@ -219,9 +219,9 @@ class Core:
         provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name for
         the model; None = `name`. facts: the model's capabilities. preferred_api: the protocol for a provider
         with several; None = the client's own, if the model and the request allow it. Raises RuntimeError
-        after the start. An unknown provider is reported by `start`.
+        during and after the start. An unknown provider is reported by `start`.
         """
-        if self._engine is not None:
+        if self._engine is not None or self._starting.running:
             raise RuntimeError("register models before the gateway has started")
         if not isinstance(provider, str):
             self._own[provider.name] = provider
@@ -234,71 +234,71 @@ class Core:
 
     @property
     def started(self) -> bool:
-        """Whether `start` has built the engine, and `close` was not called."""
-        return self._engine is not None and not self.closed
+        """Whether `start` has ended without an error, and `close` was not called."""
+        return self.admitting is not None
 
     async def start(self) -> None:
-        """Build the running parts. If the gateway has started already, do nothing. The first request calls
-        this method, too. Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot
-        start again.
+        """Build the running parts. If the gateway has started already, do nothing; if it is being started,
+        wait for that. The first request calls this method, too. If the start fails, everything that it has
+        built is closed, and the next call starts again. A caller that is cancelled does not end the start;
+        `close` does. Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot start
+        again.
         """
-        if self.closed:
-            raise RequestFailed(_CLOSED)
-        if self._engine is None:
-            self.peers.open()
-            await reach_counters(self.config)
-            await asyncio.to_thread(prepare, self.config)
-            self._assembly = assembly = await self._assembled(self._loaded)
-            adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
-            self._sharing = await share(self.providers_health, self.peers, self.seams)
-            self.providers_health.memory.start = self.worker - 1
-            self._attend(assembly)
-            self.gates.adopt(limits_of(self.config))
-            self.alerts.adopt(targets_of(self.config))
-            self.peers.receive("alert", self.alerts.note)
-            self.telling.know(assembly.upstreams)
-            if self.metrics is not None:
-                if self.board is not None:
-                    self.metrics.share(self.board.cells, self.worker)
-                self.metrics.cells.began(self.began)
-                know(self.metrics, assembly.names, assembly.upstreams)
-            self._engine = Engine(self._runtime(assembly))
-            responses = self.config.responses
-            self.keeping = Keeping(
-                assembly.store,
-                responses,
-                self.seams,
-                largest=self.config.server.max_body,
-                reached=self.bounds.reached,
-                heavy=self.heavy,
-            )
-            self.remembering = Remembering(
-                assembly.store, self.config.sessions, self.seams, self.bounds.reached
-            )
-            self._background = Background(
-                self.keeping,
-                self._engine.handle,
-                self.observe,
-                begun=self.exchanges.add,
-                most=responses.max_background,
-                most_in_all=responses.max_background_total,
-            )
-            self.telling.begin()
-            if assembly.following is not None:
-                await assembly.following.start(self.peers, self.readmit)
-                self.telling.sections["keys"] = assembly.following.state
-                await assembly.restored(self.config, recovered=True)
-            self.admitting = self.client_keys
-            if assembly.following is not None:
-                self.readmit()  # keys may have changed since their limits were restored
+        while not self.started:
+            if self.closed:
+                raise RequestFailed(_CLOSED)
+            await self._starting.run()
+
+    async def _start(self) -> None:
+        """Build the running parts, or none of them: after a failure all of them are closed."""
+        async with self.reloads.lock:  # the configuration must stay the same all the time
+            try:
+                await self._build()
+            except BaseException:
+                self._halt()
+                self.recording = self.usage = self.admitting = None
+                async with AsyncExitStack() as closing:
+                    closing.push_async_callback(self._close_parts)
+                    if self._background is not None:
+                        closing.push_async_callback(self._background.close)
+                        self._background = None
+                raise
+
+    async def _build(self) -> None:
+        self.peers.open()
+        await reach_counters(self.config)
+        await asyncio.to_thread(prepare, self.config)
+        self._assembly = assembly = await self._assembled(self._loaded)
+        adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
+        self._sharing = await share(self.providers_health, self.peers, self.seams)
+        self.providers_health.memory.start = self.worker - 1
+        self._attend(assembly)
+        self.gates.adopt(limits_of(self.config))
+        self.alerts.adopt(targets_of(self.config))
+        self.peers.receive("alert", self.alerts.note)
+        self.telling.know(assembly.upstreams)
+        if self.metrics is not None:
+            if self.board is not None:
+                self.metrics.share(self.board.cells, self.worker)
+            self.metrics.cells.began(self.began)
+            know(self.metrics, assembly.names, assembly.upstreams)
+        self._engine = Engine(self._runtime(assembly))
+        turns = turns_of(self, assembly.store, self._engine.handle)
+        self.keeping, self.remembering, self._background = turns
+        self.telling.begin()
+        if assembly.following is not None:
+            await assembly.following.start(self.peers, self.readmit)
+            self.telling.sections["keys"] = assembly.following.state
+            await assembly.restored(self.config, recovered=True)
+        self.admitting = self.client_keys
+        if assembly.following is not None:
+            self.readmit()  # keys may have changed since their limits were restored
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
-        reached = self.bounds.reached
         workers = 1 if self.peers.alone else loaded.config.server.workers
-        processes = Processes(workers, self.embedded)
-        return await assemble(
-            loaded, self._own, self._models, self.seams, reached, before=before, processes=processes
-        )
+        together, reached = Processes(workers, self.embedded), self.bounds.reached
+        own, models = self._own, self._models
+        return await assemble(loaded, own, models, self.seams, reached, before=before, processes=together)
 
     def _alert(self, event: Event) -> None:
         """Have the keeper send an alert about an event."""
@@ -372,8 +372,19 @@ class Core:
         parts stay.
         """
         before, self._loaded, self.config = self.config, loaded, loaded.config
-        if assembly is None:
+        if assembly is None and self._assembly is not None:
             return []
+        left = [] if assembly is None else self._replace(assembly, before)
+        trace = self.config.trace
+        self.finished.resize(trace.keep, trace.max_size, trace.body)
+        for renewed in self.renewed:
+            renewed()
+        return left
+
+    def _replace(self, assembly: Assembly, before: Config) -> list[Part]:
+        """Use the parts of another configuration. Returns the parts to close, as `_begin` does. before: the
+        earlier configuration.
+        """
         if self._assembly is None:  # closed meanwhile
             return assembly.parts.new()
         self.made = made_under(self.made, before, self.config, assembly.upstreams)
@@ -386,13 +397,9 @@ class Core:
         self.telling.know(assembly.upstreams)
         if self.metrics is not None:
             know(self.metrics, names, assembly.upstreams)
-        trace = self.config.trace
-        self.finished.resize(trace.keep, trace.max_size, trace.body)
         self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
         if self.admitting is not None:
             self.admitting = assembly.client_keys
-        for renewed in self.renewed:
-            renewed()
         return assembly.parts.left()
 
     def readmit(self) -> None:
@@ -411,34 +418,26 @@ class Core:
     @property
     def draining(self) -> bool:
         """Whether a stop was requested: running requests may finish, and the readiness check fails."""
-        return self._stopping is not None
+        return self._draining.begun
 
     def stopping(self, delay: float = 0.0) -> None:
         """Begin to drain, if not begun. delay: seconds until the port closes and the drain time starts."""
-        if self._stopping is None:
-            self._stopping = self.seams.monotonic() + delay
+        self._draining.begin(delay)
 
     def probed(self) -> None:
         """Record that a readiness check was made now."""
-        self._probed = self.seams.monotonic()
+        self._draining.probed()
 
     @property
     def drain_delay(self) -> float:
-        """The seconds for which the port stays open after a SIGTERM: `server.drain_delay`. If that is not
-        set: `DRAIN_DELAY` if a readiness check was made in the last minute, else 0.
-        """
-        if (stated := self.config.server.drain_delay) is not None:
-            return float(stated)
-        asked = self._probed is not None and self.seams.monotonic() - self._probed < _PROBED_LATELY
-        return DRAIN_DELAY if asked else 0.0
+        """The seconds for which the port stays open after a SIGTERM: see `Draining.delay`."""
+        return self._draining.delay(self.config.server.drain_delay)
 
     async def drain(self) -> None:
         """Begin to drain. Wait until background answers end, at most for the drain time (`server.drain`)."""
         self.stopping()
-        assert self._stopping is not None
         if self._background is not None:
-            gone = self.seams.monotonic() - self._stopping
-            await self._background.drain(max(0.0, self.config.server.drain - gone))
+            await self._background.drain(self._draining.left(self.config.server.drain))
 
     def hurry(self) -> None:
         """Stop the running background answers at once. A complete answer is not stopped."""
@@ -446,28 +445,42 @@ class Core:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close all parts for good. Running requests get a 503; answers that have begun are cut off."""
+        """Close all parts for good. Running requests get a 503; answers that have begun are cut off. A start
+        that runs is ended. If closing a part fails, the others are closed nevertheless, and then the error is
+        raised.
+        """
         self.closed = True
         self.admitting = None
         self.stopping()
-        self.telling.end()
-        self.discovering.close()
-        if self._checks is not None:
-            self._checks.stop()
-        if self._sharing is not None:
-            self._sharing.cancel()
-        self.peers.close()
+        await self._starting.stop()
+        self._halt()
         running = self.requests - {asyncio.current_task()}
         for task in running:
             if not task.cancelling():  # else it is telling its client so
                 task.cancel()
         if running:
             await asyncio.wait(running, timeout=_FAREWELL)
-        if self._background is not None:
-            await self._background.close()
-        self.heavy.close()
-        await self.reloads.end()
-        await self.alerts.close()
+        async with AsyncExitStack() as closing:  # the last one first
+            closing.push_async_callback(self._close_parts)
+            closing.push_async_callback(self.alerts.close)
+            closing.push_async_callback(self.reloads.end)
+            closing.callback(self.heavy.close)
+            if self._background is not None:
+                closing.push_async_callback(self._background.close)
+
+    def _halt(self) -> None:
+        """Stop what a start has begun besides the parts: checks, fetches, and messages between processes."""
+        self.telling.end()
+        self.discovering.close()
+        if self._checks is not None:
+            self._checks.stop()
+            self._checks = None
+        if self._sharing is not None:
+            self._sharing.cancel()
+            self._sharing = None
+        self.peers.close()
+
+    async def _close_parts(self) -> None:
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()
@@ -564,16 +577,12 @@ class Core:
         return rotations(self._running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
-        """Return the name of a model to try: the default model. Without a default model: the first configured
-        model or alias that may chat, by name; else the first other model that may chat, simulated ones last.
-        None = there is no such model.
+        """Return the name of a model to try: the default model; without one, see `Names.example`. None =
+        there is no such model.
         """
         if self.config.default_model is not None:
             return self.config.default_model
-        named = {*self.config.models, *self.config.aliases}
-        entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
-        entries.sort(key=lambda entry: (entry.id not in named, entry.provider == "simulate"))
-        return entries[0].id if entries else None
+        return self._running.names.example({*self.config.models, *self.config.aliases})
 
     @property
     def local(self) -> LocalUpstream | None:
@@ -638,11 +647,3 @@ class Core:
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """Return the health of this gateway: see `Telling.health`."""
         return await self.telling.health(details=details, asking=asking)
-
-    async def metrics_page(self, asking: Exchange) -> bytes:
-        """Return the metrics of all workers: see `Telling.metrics_page`."""
-        return await self.telling.metrics_page(asking)
-
-    def forget(self, provider: str) -> None:
-        """Forget, in this process, how the latest requests to a provider ended."""
-        self.telling.forget(provider)

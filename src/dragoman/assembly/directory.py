@@ -32,6 +32,8 @@ _NOTED_EVERY: Final = 60.0
 """Seconds between two writes of the times at which keys were used."""
 _FIRST: Final = 10.0
 """The most seconds for which a start waits for the first read of all rows."""
+_FAREWELL: Final = 2.0
+"""The most seconds for which `close` waits until the database has the times at which keys were used."""
 _ROWS: Final = 2_000
 """How many rows are read at once: that takes some 10 ms on the event loop."""
 
@@ -54,6 +56,7 @@ class Following:
         self._now = now
         self._peers = Peers()
         self._lock = asyncio.Lock()
+        self._first: asyncio.Task[bool] | None = None
         self._task: asyncio.Task[None] | None = None
         self._failing = False
         self._woken = asyncio.Event()
@@ -66,18 +69,20 @@ class Following:
         self._peers, self.renewed = peers, renewed
         peers.receive(SUBJECT, lambda _: self._woken.set())
         if self._task is None:
-            first = spawn(self.catch_up(), "reading the client keys")
-            await asyncio.wait([first], timeout=_FIRST)
+            self._first = spawn(self.catch_up(), "reading the client keys")
+            await asyncio.wait([self._first], timeout=_FIRST)
             self._task = spawn(self._follow(), "following the client keys")
 
     async def catch_up(self) -> bool:
-        """Read the rows that have changed, and use them. Returns whether the database could be read."""
+        """Read the rows that have changed, and use them. Returns whether the rows could be read."""
         async with self._lock:
             try:
                 changed = await self._read()
-            except StoreFailed as failed:
+            except Exception as failed:  # whatever it is, the next read may succeed
                 if not self._failing:
-                    log.warning("client keys cannot be read; the known ones stay valid: %s", failed)
+                    unforeseen = None if isinstance(failed, StoreFailed) else failed
+                    text = "client keys cannot be read; the known ones stay valid: %s"
+                    log.warning(text, failed, exc_info=unforeseen)
                 self._failing = True
                 return False
             if self._failing:
@@ -148,31 +153,48 @@ class Following:
             self._woken.clear()
             if await self.catch_up() and abs(self._now() - noted) >= _NOTED_EVERY:
                 noted = self._now()
-                await self.note_uses()
+                try:
+                    await self.note_uses()
+                except Exception:  # whatever it is, the next try may succeed
+                    log.exception("it cannot be written when client keys were used")
 
     async def note_uses(self) -> None:
-        """Write to the database when keys were used. If the database fails, the next call writes it.
+        """Write to the database when keys were used. If the database fails, or the call is cancelled, the
+        next call writes it.
 
         If there are keys, `renewed` is then called, so that each client's key is looked up again at its next
         request. Without this, later uses would be missed: the key of a client that repeats the same head on a
         connection is looked up only once.
         """
         uses, self.directory.uses = self.directory.uses, {}
-        if uses:
-            try:
+        written = not uses
+        try:
+            if uses:
                 await self.store.used(uses)
-            except StoreFailed:
+                written = True
+        except StoreFailed:
+            pass  # the store's health shows it
+        finally:
+            if not written:
                 self.directory.uses = {**uses, **self.directory.uses}
         if self.directory.has_keys:
             self.renewed()
 
     async def close(self) -> None:
-        """Stop following, and write to the database when keys were used."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        """Stop following, and write to the database when keys were used. If the database does not take this
+        within `_FAREWELL` seconds, it is lost, and the log says so.
+        """
+        tasks = [task for task in (self._first, self._task) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         if self.directory.uses:
-            await self.note_uses()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL):
+                    await self.note_uses()
+        if lost := len(self.directory.uses):
+            log.warning("when %d client keys were last used is lost: the database does not take it", lost)
 
 
 def _brings(rows: Iterable[Row]) -> bool:

@@ -141,6 +141,7 @@ class Restoring:
         self._known: frozenset[Limit] = frozenset()
         self._lock = asyncio.Lock()
         self._trying: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
         """Restore the counters of those limits that were not restored before. Returns False if that is not
@@ -153,6 +154,8 @@ class Restoring:
         failed = await self._try(recovered=recovered)
         if failed is None:
             return True
+        if self._closed:
+            return False
         if recovered is not None:
             what = "refuse everything" if self._refuse else "begin at 0"
             self._ledger.wait(f"limits {what} until usage can be read: {failed}", refuse=self._refuse)
@@ -164,7 +167,8 @@ class Restoring:
         return False
 
     async def close(self) -> None:
-        """Stop trying to restore limits."""
+        """Stop trying to restore limits. A call of `restore` that runs, or comes later, tries only once."""
+        self._closed = True
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait({self._trying})

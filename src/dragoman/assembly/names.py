@@ -45,7 +45,7 @@ from dragoman.routing.table import Table
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
-from dragoman.upstreams.local.weights import WEIGHTS, remedy
+from dragoman.upstreams.local.weights import WEIGHTS, may_chat, remedy
 from dragoman.upstreams.local.weights import known as known_weights
 
 log = logging.getLogger("dragoman.assembly.names")
@@ -84,6 +84,14 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         lower case.
         """
         return self._folded.get(name.lower(), ())
+
+    def example(self, first: Container[str]) -> str | None:
+        """Return the name of a model to try: by name, the first of `first` in the model list that may chat;
+        else the first other model that may chat, simulated ones last. None = there is no such model.
+        """
+        entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
+        entries.sort(key=lambda entry: (entry.id not in first, entry.provider == "simulate"))
+        return entries[0].id if entries else None
 
     @cached_property
     def _listed(self) -> list[str]:
@@ -279,13 +287,12 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
     if model.timeouts != ModelTimeouts():
         provider = config.providers.named.get(uses[0].partition("/")[0])
         timers = timers_of(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
-    headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
     return Model(
         name,
         uses,
         facts,
         timers,
-        headers,
+        headers_of(model),
         model.body,
         {field: value for field, value in model.defaults.items() if value is not None},
         strict=model.strict,
@@ -309,6 +316,11 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
         fallbacks=fallbacks_of(model.fallbacks),
         switch_after=None if model.switch_after is None else float(model.switch_after),
     )
+
+
+def headers_of(model: ModelSettings) -> dict[str, str]:
+    """Return the headers that a model's settings add to calls, by lower-case names."""
+    return {header.lower(): value.reveal() for header, value in model.headers.items()}
 
 
 def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
@@ -460,11 +472,11 @@ def made_under(
     made: {name: route}. before, after: the old and the new configuration. providers: the names of the new
     upstreams.
     """
-    fresh: dict[str, str] = {}
-    for name, model in before.models.items():
-        if (other := after.models.get(name)) is not None:
-            both = model.headers.keys() & other.headers.keys()
-            fresh |= {model.headers[one].reveal(): other.headers[one].reveal() for one in both}
+    fresh = {
+        name: {header: value for header, value in headers_of(other).items() if header in headers_of(model)}
+        for name, model in before.models.items()
+        if (other := after.models.get(name)) is not None and other.headers
+    }
     stay: dict[str, Route] = {}
     for name, route in made.items():
         left = tuple(one for one in route.deployments if one.provider in providers)

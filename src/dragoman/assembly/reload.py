@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,9 @@ _UNTIL_RESTART: Final = ("server", "stores", "responses", "sessions", "seals", "
 """The sections of the settings that a running gateway does not change: for example where it listens, what is
 stored, who may read its metrics.
 """
+_CLOSED: Final = Problem("", "cannot be loaded again: the gateway is closed")
+_FAREWELL: Final = 2.0
+"""The most seconds for which `end` waits for a reload that runs."""
 _LOOK: Final = 0.25
 """Seconds between two checks whether the exchanges of an earlier configuration have ended."""
 
@@ -89,7 +93,9 @@ class Reloads:
         self._begin = begin
         self._running = running
         self._seams = seams
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Held while this process alone loads the configuration again, and by whoever must not see that."""
+        self._ended = False
         self._closing: dict[asyncio.Task[None], Sequence[Part]] = {}
         """{task that waits until earlier exchanges have ended: the parts that it will close}."""
         self.loaded_at = seams.now()
@@ -118,27 +124,39 @@ class Reloads:
 
     async def reload(self, *, quiet: bool = False) -> Outcome:
         """Load the configuration again, and use it if it has no problems: in all workers, or in none. Returns
-        the outcome, also if there are problems.
+        the outcome, also if there are problems. After `end`, the problem is that the gateway is closed.
 
         quiet: True = the outcome is not reported if nothing has changed, or if the problems are the same as
         after the reload before. In a gateway of several workers `quiet` has no effect.
         """
         if self.through is not None:
             return await self.through()
-        async with self._lock:
+        async with self.lock:
             known = self.problems
             try:
-                outcome = self.use(await self.prepare())
+                outcome = await self._used(await self.prepare())
             except ConfigError as error:
                 outcome = self.refuse(error.problems)
+            except Exception as error:  # the files may be better at the next reload
+                log.exception("the configuration could not be loaded again")
+                outcome = self.refuse([Problem("", f"could not be used: {type(error).__name__}")])
         if not (quiet and has_no_news(outcome, known)):
             self.told(outcome)
         return outcome
 
+    async def _used(self, prepared: Prepared) -> Outcome:
+        """Use a prepared configuration as `use` does; after `end`, close it, and raise ConfigError."""
+        if self._ended:
+            await self.drop(prepared)
+            raise ConfigError(_CLOSED)
+        return self.use(prepared)
+
     async def prepare(self) -> Prepared:
         """Load the configuration, and build its new parts. Nothing changes in the running gateway. Raises
-        ConfigError.
+        ConfigError, also after `end`.
         """
+        if self._ended:
+            raise ConfigError(_CLOSED)
         before = self._loaded
         after, outcome = await asyncio.to_thread(compared, before, self.hash)
         assembly = None
@@ -186,11 +204,19 @@ class Reloads:
         await close(parts)
 
     async def end(self) -> None:
-        """Close all parts of earlier configurations at once, even if exchanges still use them."""
-        for task, parts in list(self._closing.items()):
-            task.cancel()
-            await asyncio.wait([task])
-            await close(parts)
+        """Load the configuration never again, and close all parts of earlier configurations at once, even if
+        exchanges still use them. A reload that runs has `_FAREWELL` seconds to end; it changes nothing any
+        more, and closes what it has built.
+        """
+        self._ended = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL), self.lock:
+                pass
+        async with AsyncExitStack() as closing:
+            for task, parts in list(self._closing.items()):
+                task.cancel()
+                await asyncio.wait([task])
+                closing.push_async_callback(close, parts)
 
 
 def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:

@@ -276,7 +276,7 @@ def _answer_by_many(
     """
     from dragoman.accounts.shared.address import Embedded
     from dragoman.assembly.accounts import prepare
-    from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.assembly.draining import DRAIN_DELAY
     from dragoman.capacity.places import PlacesFile
     from dragoman.gateway import Gateway
     from dragoman.server.keeper import keep

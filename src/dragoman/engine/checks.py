@@ -79,7 +79,10 @@ class Checks:
         while True:
             self._health.breakers.forget(self._seams.monotonic())
             if checked.when == "always" or self._health.breakers.ails(checked.upstream.name):
-                await self.check(checked)
+                try:
+                    await self.check(checked)
+                except Exception:  # whatever it is, the next check may succeed
+                    log.exception("the check of %s failed", checked.upstream.name)
             await asyncio.sleep(checked.every)
 
     async def check(self, checked: Checked) -> None:

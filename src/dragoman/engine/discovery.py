@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Collection, Iterable
 from typing import Any, Final, Protocol
 
@@ -21,6 +22,8 @@ from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream
+
+log = logging.getLogger("dragoman.engine.discovery")
 
 FIRST_RETRY: Final = 30.0
 """Seconds until a list is fetched again after a failure. The time doubles with each further failure in a row,
@@ -131,7 +134,15 @@ class Discovery:
         except (TimeoutError, WireError, RequestFailed) as failed:
             self._keeps.fail(name, why(failed))
             return isinstance(failed, RequestFailed) and is_absent(failed.fault)
-        self._keeps.learn(name, wanted.address, page)
+        except Exception as failed:  # whatever it is, the next fetch may succeed
+            log.exception("the list of models of %s cannot be fetched", name)
+            self._keeps.fail(name, f"unforeseen: {type(failed).__name__}")
+            return False
+        try:
+            self._keeps.learn(name, wanted.address, page)
+        except Exception:
+            log.exception("the list of models of %s cannot be used", name)
+            return False
         return True
 
 

@@ -9,9 +9,9 @@ https://url.spec.whatwg.org/#double-dot-path-segment).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """The methods that the configuration may list. HEAD is allowed for a path if GET is."""
@@ -161,16 +161,25 @@ _QUERY: Final = re.compile(r"[\x21\x22\x24-\x7e]*")
 """Matches a query that may be sent: visible ASCII characters except `#`."""
 
 
-def query(search: str) -> str:
+def query(search: str, secret: Callable[[str], bool] = lambda _text: False) -> str:
     """Return a query without the parameters that must not reach the provider: credentials, and parameters
     that replace the method or headers. The other parameters stay as the client wrote them. Raises BadPath if
     the query has a character that must be percent-encoded.
+
+    secret: returns whether a decoded parameter (`name=value`) is one that must not reach the provider either.
     """
     if not _QUERY.fullmatch(search):
         raise BadPath("the query has a character that must be percent-encoded")
-    return "&".join(pair for pair in search.split("&") if pair and _is_sent(pair))
+    return "&".join(
+        pair for pair in search.split("&") if pair and _is_sent(pair) and not secret(unquote_plus(pair))
+    )
 
 
 def _is_sent(pair: str) -> bool:
     name = unquote_to_bytes(pair.partition("=")[0].replace("+", " ")).decode("latin-1").strip().lower()
-    return name not in _CREDENTIALS and not name.startswith(_CONTROLS)
+    return not may_be_credential(name) and not name.startswith(_CONTROLS)
+
+
+def may_be_credential(name: str) -> bool:
+    """Whether a field of a query with this name may hold a client's credential."""
+    return name.strip().lower() in _CREDENTIALS

@@ -84,7 +84,7 @@ class Model(msgspec.Struct, frozen=True):
     None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
     spread: None = the deployments are asked in the order of `uses`. gates: the names of the model's limits; a
     call needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as
-    in `Route`.
+    in `Route`. pattern: the configured name, if that is a pattern and `name` matches it; "" = `name` itself.
 
     The other fields have one value for each of `uses`. windows: the context in tokens, replaces
     `facts.context`. supports: replaces `facts`. None or missing = nothing is replaced. weights, prices:
@@ -114,6 +114,7 @@ class Model(msgspec.Struct, frozen=True):
     max_cost: MaxCost | None = None
     hedge: Hedge | None = None
     continues: bool = False
+    pattern: str = ""
 
 
 class Reserved(msgspec.Struct, frozen=True):
@@ -174,7 +175,8 @@ class Deployment(msgspec.Struct, frozen=True):
     without content after which another deployment is asked, if there is one; 0 = never, None = the engine's
     default. weight: its share, for policies that use weights; 0 = it is asked after those with a weight.
     price: None = unknown. gates: the names of the limits at which a call needs a place. when: the requests
-    that it is for, None = all. name: `provider/model`, set automatically; people and headers see this form.
+    that it is for, None = all. stated_by: the name of the configured model that has it, "" = none. name:
+    `provider/model`, set automatically; people and headers see this form.
     """
 
     provider: str
@@ -190,6 +192,7 @@ class Deployment(msgspec.Struct, frozen=True):
     gates: tuple[str, ...] = ()
     when: Conditions | None = None
     listed: int | None = None
+    stated_by: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -300,16 +303,14 @@ class Route(msgspec.Struct, frozen=True):
         """The name of the model itself, also if the client used an alias of it."""
         return self.stands_for or self.asked
 
-    def with_headers(self, fresh: Mapping[str, str]) -> Route:
+    def with_headers(self, fresh: Mapping[str, Mapping[str, str]]) -> Route:
         """Return the route with other values of the headers that its deployments, and those of its fallbacks,
-        add. fresh: the new value by the old value; values that are not in `fresh` stay.
+        add. fresh: {name of a configured model: the new values of its headers}; other headers stay.
         """
         return msgspec.structs.replace(
             self,
             deployments=tuple(
-                msgspec.structs.replace(
-                    one, headers={name: fresh.get(value, value) for name, value in one.headers.items()}
-                )
+                msgspec.structs.replace(one, headers={**one.headers, **_those(one, fresh)})
                 for one in self.deployments
             ),
             fallbacks=Fallbacks(
@@ -325,6 +326,12 @@ class Route(msgspec.Struct, frozen=True):
         because the client asked by the upstream model's own name or by `provider/model`.
         """
         return None if self.asked in (deployment.model, deployment.name) else self.asked
+
+
+def _those(deployment: Deployment, fresh: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    """Return the new values of those headers that a deployment has. fresh: as in `Route.with_headers`."""
+    new = fresh.get(deployment.stated_by, {})
+    return {name: value for name, value in new.items() if name in deployment.headers}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -419,6 +426,7 @@ def deployment_of(
         model.switch_after,
         gates=(*model.gates, *provider.gates),
         listed=listed.context,
+        stated_by=model.pattern or model.name,
     )
 
 

@@ -457,7 +457,8 @@ class _Patterned:
             values = getattr(model, field)
             kept = tuple(values[place] for place in offered if place < len(values))
             model = msgspec.structs.replace(model, **{field: kept})
-        model = msgspec.structs.replace(model, name=name, uses=tuple(uses[place] for place in offered))
+        left = tuple(uses[place] for place in offered)
+        model = msgspec.structs.replace(model, name=name, uses=left, pattern=self.name)
         route = route_of(model, self._providers, self._general, [])
         # If every name means the same, it is one model: invented names do not get limits of their own.
         counted = (self.name,) if len(self.fixed) == len(set(self._model.uses)) else (name,)

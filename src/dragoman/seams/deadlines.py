@@ -30,6 +30,8 @@ class Deadline(msgspec.Struct, eq=False):
 
     due: when the limit expires, in seconds of `loop.time()`; inf = the limit is paused. expired: whether the
     limit has cancelled the task. listed: whether the deadline is in the table, so that it can expire.
+    cancelled: how often the limit has cancelled the task within the context; more than once if it was pushed
+    after it had expired.
     """
 
     _table: Deadlines
@@ -37,6 +39,7 @@ class Deadline(msgspec.Struct, eq=False):
     due: float
     expired: bool = False
     listed: bool = True
+    cancelled: int = 0
 
     def __enter__(self) -> Self:
         return self
@@ -45,14 +48,22 @@ class Deadline(msgspec.Struct, eq=False):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the limit. Raises TimeoutError in place of CancelledError if this limit has cancelled the
-        task, once, and nobody else has.
+        task, and nobody else has.
         """
         self.listed = False
         self._table.entries.pop(self, None)
         # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
-        # If one remains after `uncancel`, it came from elsewhere and has precedence.
-        if self.expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+        # If one remains after the own ones are taken back, it came from elsewhere and has precedence.
+        if self.cancelled and self._recalled() == 0 and kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+    def _recalled(self) -> int:
+        """Take back all cancellations of this limit. Returns how many of other causes remain."""
+        remaining = self._task.cancelling()
+        while self.cancelled:
+            self.cancelled -= 1
+            remaining = self._task.uncancel()
+        return remaining
 
     def lift(self) -> None:
         """Remove the limit before the context ends."""
@@ -75,6 +86,7 @@ class Deadline(msgspec.Struct, eq=False):
     def run_out(self) -> None:
         """Cancel the task, because the limit has expired. `Deadlines` calls this."""
         self.expired = True
+        self.cancelled += 1
         self._task.cancel()
 
 

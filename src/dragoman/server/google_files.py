@@ -35,9 +35,9 @@ from dragoman.server.passthrough import (
     decoded,
     flow,
     headers_of,
-    pairs_of,
     target_of,
 )
+from dragoman.server.sending import pairs_of
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.form import is_success
 from dragoman.upstreams.passage import Passage
@@ -98,7 +98,7 @@ class GoogleFilesApi(PassThroughApi):
             raise RequestFailed(missing(stated[0]))
         passage = self._chosen("google_files", request, able, known)
         if session is None:
-            target = target_of(_UPLOAD + root + "/files", {}, pairs_of(request))
+            target = target_of(_UPLOAD + root + "/files", {}, pairs_of(self._gateway, request))
         else:
             target = known.upstream(session)
         asked = Asked(_FILE, target, known, None)
@@ -123,7 +123,7 @@ class GoogleFilesApi(PassThroughApi):
         passage = self._chosen("google_files", request, able, known)
         await ownership.admit(stated, known, passage)
         path = f"{root}/files" + (f"/{quote(known.upstream(id_), safe='')}{colon}{action}" if id_ else "")
-        asked = Asked(_FILE, target_of(path, {}, pairs_of(request)), known, None)
+        asked = Asked(_FILE, target_of(path, {}, pairs_of(self._gateway, request)), known, None)
         await self._pass_to("google_files", passage, asked, request, exchange=exchange, client=client)
 
     async def _send(self, passage: Passage, method: str, target: str, call: Call, body: Any) -> Answer:

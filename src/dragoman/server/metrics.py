@@ -31,5 +31,5 @@ class MetricsApi:
 
     async def metrics(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the metrics of all workers in Prometheus' text format."""
-        page = await self._gateway.metrics_page(exchange)
+        page = await self._gateway.telling.metrics_page(exchange)
         await client.answer(200, _HEADERS, page)

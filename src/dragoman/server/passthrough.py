@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -40,7 +40,7 @@ from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.owned import Known, Ownership, Stated, missing
 from dragoman.server.passed_lists import gather
-from dragoman.server.sending import ClientBody, with_credential, with_own_key, without_field
+from dragoman.server.sending import ClientBody, pairs_of, sent_on, with_credential, without_field
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.form import is_success
 from dragoman.upstreams.passage import Passage
@@ -242,7 +242,9 @@ class PassThroughApi:
             exchange.attempts.append(record)
             exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
             CONNECTED.set(self._connected(exchange))
-            call = Call(passage, asked, _sent(request), record, meter, self._prefix(request))
+            stated = {name: request.headers[name] for name in _SENT if name in request.headers}
+            sent = sent_on(self._gateway, stated, request.caller)
+            call = Call(passage, asked, sent, record, meter, self._prefix(request))
             await self._relay(request, exchange, client, call)
             exchange.phase = "done"
         except RequestFailed as failed:
@@ -401,7 +403,7 @@ class PassThroughApi:
         the errors of `_chosen`, and the errors of a body (`_whole`, `_value`).
         """
         ids = IDS[path]
-        params, pairs = dict(request.params), pairs_of(request)
+        params, pairs = dict(request.params), pairs_of(self._gateway, request)
         stated = [Stated(params[name], kind, name) for name, kind in ids.params.items()]
         for one in stated:
             if not ID.fullmatch(one.text):
@@ -615,19 +617,6 @@ def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
     except WireError as error:
         text = f"{passage.name} sent an answer that cannot be read: {error.message}"
         raise RequestFailed(ir.Fault("upstream", text, error.code, blame="upstream")) from error
-
-
-def _sent(request: HttpRequest) -> dict[str, str]:
-    sent = {name: request.headers[name] for name in _SENT if name in request.headers}
-    return with_own_key(sent, request.caller)
-
-
-def pairs_of(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the fields of a request's query as decoded pairs of name and value. Fields named `key`, in upper
-    or lower case, are left out, because they may contain the client key.
-    """
-    pairs = parse_qsl(request.search, keep_blank_values=True)
-    return [pair for pair in pairs if pair[0].lower() != "key"]
 
 
 def target_of(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> str:

@@ -11,12 +11,14 @@ sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from dragoman import ir
 from dragoman.accounts.caller import NO_PROVIDER
+from dragoman.accounts.held import holds_key
 from dragoman.accounts.keys import passed_on
 from dragoman.assembly.core import Core
 from dragoman.dialects.access import OF_LIMITS
@@ -34,7 +36,7 @@ from dragoman.providers.paths import METHODS, BadPath, query, spelled
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.passthrough import LIMITED
-from dragoman.server.sending import ClientBody, with_credential, with_own_key
+from dragoman.server.sending import ClientBody, sent_on, with_credential
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import read_refusal
 from dragoman.upstreams.passage import Passage
@@ -86,7 +88,8 @@ class ProviderPathsApi:
         passage = self._listing(name)
         if passage is not None:
             exchange.face = passage.dialect.name  # so errors have the form that this client can read
-        target = _target(passage, name, exchange.method, path, request)
+        secret = partial(holds_key, knows=self._gateway.client_keys.knows)
+        target = _target(passage, name, exchange.method, path, request.search, secret=secret)
         assert passage is not None
         self._admit(passage, request)
         passage = with_credential(self._gateway, passage, request)
@@ -156,7 +159,7 @@ class ProviderPathsApi:
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
         try:
-            sent = with_own_key(_sent(request.headers), request.caller)
+            sent = sent_on(self._gateway, _sent(request.headers), request.caller)
             answer = await passage.send_as_is(exchange.method, call.target, sent, body.flow)
             record.status, record.answered = answer.status, now()
             try:
@@ -273,16 +276,27 @@ def _named(request: HttpRequest) -> tuple[str, str]:
     return unquote(name), slash + path
 
 
-def _target(passage: Passage | None, name: str, method: str, path: str, request: HttpRequest) -> str:
+def _target(
+    passage: Passage | None,
+    name: str,
+    method: str,
+    path: str,
+    search: str,
+    *,
+    secret: Callable[[str], bool],
+) -> str:
     """Return the path and query for the provider. passage: None = no paths of a provider with this name are
-    listed. path: from `_named`. Raises RequestFailed: 404 for a provider or path that is not listed, 405 for
-    a method that is not listed, 400 for a path or query that cannot be sent.
+    listed. path: from `_named`. search: the query. secret: returns whether a text holds a key of this
+    gateway; a field of the query that does is left out. Raises RequestFailed: 404 for a provider or path that
+    is not listed, 405 for a method that is not listed, 400 for a path or query that cannot be sent.
     """
     if passage is None:
         text = f"No paths of a provider {name[:64]!r} are listed here (setting providers.NAME.paths)."
         raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
     try:
-        found, search = spelled(path), query(request.search)
+        found, passed = spelled(path), query(search, secret)
+        if any(secret(segment) for segment in found.segments):
+            raise BadPath("a segment holds a key of this gateway")
     except BadPath as error:
         text = f"The path below {ROOT}{name} is not sent to the provider: {error}."
         raise RequestFailed(ir.Fault("invalid_request", text, "invalid_path")) from None
@@ -292,7 +306,7 @@ def _target(passage: Passage | None, name: str, method: str, path: str, request:
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         text = f"This path of {name} is not listed (setting providers.{name}.paths): {found.text[:200]}"
         raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
-    return f"{found.text}?{search}" if search else found.text
+    return f"{found.text}?{passed}" if passed else found.text
 
 
 def _note(usage: StatedUsage, exchange: Exchange, record: AttemptRecord) -> None:

@@ -1,19 +1,23 @@
 """Functions for requests that are passed on to a provider without being decoded. They choose the credential,
-replace the header Idempotency-Key, pass the body on piece by piece, and refuse a form with a certain field.
+leave out what holds a key of this gateway, replace the header Idempotency-Key, pass the body on piece by
+piece, and refuse a form that has a certain field.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
+from urllib.parse import parse_qsl
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
+from dragoman.accounts.held import holds_key
 from dragoman.assembly.core import Core
 from dragoman.engine.idempotency import key_of
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow
+from dragoman.providers.paths import may_be_credential
 from dragoman.routing.attempts import NOBODY
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import ClientGone
@@ -38,6 +42,15 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
     return lent or passage
 
 
+def sent_on(gateway: Core, stated: Mapping[str, str], caller: Caller) -> dict[str, str]:
+    """Return those of the client's headers that are sent to a provider: without headers that hold a key of
+    this gateway (`accounts.held`), and as `with_own_key` returns them. stated: the headers that may be passed
+    on, by lower-case name.
+    """
+    knows = gateway.client_keys.knows
+    return with_own_key({name: one for name, one in stated.items() if not holds_key(one, knows)}, caller)
+
+
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
     """Return the headers for a provider, with another Idempotency-Key: its value depends on the client and on
     the client's value, so that two clients with the same value do not collide at the provider. If the client
@@ -48,6 +61,18 @@ def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
 
 
 _ONCE: Final = "idempotency-key"
+
+
+def pairs_of(gateway: Core, request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the fields of a request's query as pairs of name and value, without fields that may contain a
+    credential by their name, or that hold a key of this gateway.
+    """
+    knows = gateway.client_keys.knows
+    return [
+        (name, value)
+        for name, value in parse_qsl(request.search, keep_blank_values=True)
+        if not may_be_credential(name) and not holds_key(f"{name}={value}", knows)
+    ]
 
 
 class ClientBody:

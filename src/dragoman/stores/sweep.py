@@ -17,7 +17,7 @@ _PAUSE = 60.0
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
     """Sweep the store again and again until the task is cancelled, each time after 30 to 90 seconds. If a
-    sweep raises StoreFailed, log that and continue.
+    sweep fails, log that and continue.
 
     The interval is random, so that processes that started together do not sweep at the same time.
     """
@@ -27,3 +27,5 @@ async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
             await store.sweep(seams.now())
         except StoreFailed as failed:
             log.warning("expired entries of the store could not be deleted: %s", failed)
+        except Exception:  # whatever it is, the next sweep may succeed
+            log.exception("expired entries of the store could not be deleted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,11 +67,16 @@ async def test_only_one_provider_has_it_and_only_in_this_runtime(gateway: Gatewa
 
 
 async def test_keys_of_the_gateway_stay(gateway: Gateway) -> None:
-    for value in (f"Bearer {KEY}", f"bearer  {KEY}", "Bearer dgm_old", "dgm_old", ""):
+    signed = [base64.b64encode(text.encode()).decode() for text in (f"user:{KEY}", "dgm_old:", f"{KEY}:x")]
+    values = [f"{scheme} {key}" for scheme in ("Token", "Basic", "bearer ") for key in (KEY, "dgm_old")]
+    values += [f"Bearer\t{KEY}", "Bearer\tdgm_old", "dgm_old", "", *(f"Basic {one}" for one in signed)]
+    for value in (f"Bearer {KEY}", *values):
         mine = lent(gateway, "anthropic", authorization=value)
         assert mine.unreadable["c"].code == "client_credential_missing"
         assert (mine.own, mine.unreadable["c"].kind) == (frozenset(), "authentication")
-    both = lent(gateway, "anthropic", authorization=f"Bearer {KEY}", x_api_key="mine")
+    both = lent(
+        gateway, "anthropic", authorization=f"Bearer {KEY}", x_api_key="mine", user_agent=f"tool {KEY}"
+    )
     assert headers_of(both, "c")["x-api-key"] == "mine"
     assert KEY not in str(headers_of(both, "c"))
 

@@ -11,11 +11,14 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.assembly.assemble import Assembly
+from dragoman.assembly import core
+from dragoman.assembly.assemble import Assembly, assemble
+from dragoman.assembly.directory import Following
+from dragoman.assembly.telling import Telling
 from dragoman.config.load import load
 from dragoman.config.settings import Config
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
 from dragoman.net.transport import Transport
@@ -263,3 +266,141 @@ async def test_a_start_restores_the_limits_of_keys_once(
     await asyncio.sleep(0.01)
     assert asked == [(False, True), (False, True), (True, None)]
     await gateway.close()
+
+
+class Assembled:
+    """Counts assemblies, and lets them fail. go: an assembly waits for it. errors: what the next assemblies
+    raise after they were built.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.go = asyncio.Event()
+        self.errors: list[Exception] = []
+        self.begun = asyncio.Event()
+        monkeypatch.setattr(core, "assemble", self._assemble)
+
+    async def _assemble(self, *args: Any, **keywords: Any) -> Assembly:
+        self.count += 1
+        self.begun.set()
+        await self.go.wait()
+        if self.errors:
+            raise self.errors.pop()
+        return await assemble(*args, **keywords)
+
+
+HELLO = {"model": "simulate/echo", "messages": [{"role": "user", "content": "Hi"}]}
+OURS = {"abandoned answers", "draining the journal", "sweeping the store", "tending the journal"}
+
+
+def left() -> set[str]:
+    """The gateway's tasks that still run."""
+    return OURS & {task.get_name() for task in asyncio.all_tasks() if not task.done()}
+
+
+async def test_first_requests_that_come_together_start_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assembled = Assembled(monkeypatch)
+    gateway = Gateway({"providers": {"simulate": {"enabled": True}}})
+    visits = [asyncio.ensure_future(gateway.ask(HELLO)) for _ in range(3)]
+    await assembled.begun.wait()
+    await asyncio.sleep(0.01)
+    assembled.go.set()
+    answers = await asyncio.gather(*visits)
+    assert [one["choices"][0]["message"]["content"] for one in answers] == ["Hi"] * 3
+    assert assembled.count == 1
+    await gateway.close()
+    assert left() == set()
+
+
+async def test_all_get_the_failure_of_a_start_and_the_next_one_may_succeed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assembled = Assembled(monkeypatch)
+    assembled.errors.append(ConfigError(Problem("models", "no such model")))
+    assembled.go.set()
+    gateway = Gateway({"providers": {"simulate": {"enabled": True}}})
+    failed = await asyncio.gather(*(gateway.start() for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in failed] == [ConfigError] * 3
+    assert (assembled.count, gateway.started, left()) == (1, False, set())
+    await gateway.start()
+    assert (assembled.count, gateway.started) == (2, True)
+    await gateway.close()
+
+
+async def test_a_start_that_fails_at_its_end_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only while the parts are built: also after checks, the background and messages have begun."""
+    errors: list[Exception] = [RuntimeError("no memory")]
+
+    def begin(self: Telling) -> None:
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(Telling, "begin", begin)
+    gateway = Gateway({"providers": {"simulate": {"enabled": True}}})
+    with pytest.raises(RuntimeError, match="no memory"):
+        await gateway.start()
+    await asyncio.sleep(0)
+    assert (gateway.started, gateway.assembly, gateway.recording, left()) == (False, None, None, set())
+    with pytest.raises(RuntimeError, match="not been started"):
+        _ = gateway.background
+    answer = await gateway.ask(HELLO)
+    assert answer["choices"][0]["message"]["content"] == "Hi"
+    await gateway.close()
+    assert left() == set()
+
+
+async def test_a_request_waits_until_the_whole_start_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was served, or refused, with half of it: the engine stands before the keys are read."""
+    gateway = Gateway({"providers": {"simulate": {"enabled": True}}})
+    go, begun = asyncio.Event(), asyncio.Event()
+
+    async def start(self: Following, *_: object) -> None:
+        begun.set()
+        await go.wait()
+
+    monkeypatch.setattr(Following, "start", start)
+    assembling = assemble
+
+    async def followed(*args: Any, **keywords: Any) -> Assembly:
+        made = await assembling(*args, **keywords)
+        return msgspec.structs.replace(made, following=Following(None, None, SYSTEM.now))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(core, "assemble", followed)
+    starting = asyncio.ensure_future(gateway.start())
+    await begun.wait()
+    asked = asyncio.ensure_future(gateway.ask(HELLO))
+    with pytest.raises(RuntimeError, match="before the gateway has started"):
+        gateway.register("late", "simulate")
+    await asyncio.sleep(0.01)
+    assert (gateway.started, asked.done()) == (False, False)
+    go.set()
+    await starting
+    assert (await asked)["choices"][0]["message"]["content"] == "Hi"
+    await gateway.close()
+
+
+async def test_a_close_ends_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assembled = Assembled(monkeypatch)
+    gateway = Gateway({"providers": {"simulate": {"enabled": True}}})
+    starts = [asyncio.ensure_future(gateway.start()) for _ in range(2)]
+    await assembled.begun.wait()
+    await gateway.close()
+    for one in await asyncio.gather(*starts, return_exceptions=True):
+        assert isinstance(one, RequestFailed)
+        assert one.fault.code == "gateway_closed"
+    assert (gateway.assembly, left()) == (None, set())
+
+
+async def test_a_close_closes_all_parts_if_one_cannot_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = Gateway({"providers": {"simulate": {"enabled": True}}})
+    await gateway.start()
+    stopped = gateway.background.close
+
+    async def fail() -> None:
+        await stopped()
+        raise OSError("the store is gone")
+
+    monkeypatch.setattr(gateway.background, "close", fail)
+    with pytest.raises(OSError, match="the store is gone"):
+        await gateway.close()
+    assert (gateway.assembly, left()) == (None, set())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from dragoman.accounts.minting import digest
+from dragoman.assembly import directory
 from dragoman.assembly.directory import Following
 from dragoman.seams.peers import Peers
 from dragoman.state.directory import KeyEntry, Row
@@ -148,3 +151,84 @@ async def test_uses_are_noted_and_clients_are_looked_up_again() -> None:
     await one.note_uses()
     assert (kept.noted, one.directory.uses) == ({"key_a": 7.0}, {})
     assert len(renewals) == 3
+
+
+class Slow(Kept):
+    """Takes uses only at its second call; the first one waits for ever. odd: each read fails otherwise than a
+    store does.
+    """
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(*names)
+        self.waiting = asyncio.Event()
+        self.stuck = False
+        self.odd = False
+
+    async def since(self, version: int, limit: int) -> Sequence[Row]:
+        if self.odd:
+            raise ValueError("a row of another version")
+        return await super().since(version, limit)
+
+    async def used(self, uses: dict[str, float]) -> None:
+        if self.stuck or not self.waiting.is_set():
+            self.waiting.set()
+            await asyncio.sleep(NEVER)
+        await super().used(uses)
+
+
+async def test_a_close_writes_the_uses_that_are_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "EVERY", 0.001)
+    monkeypatch.setattr(directory, "_NOTED_EVERY", 0.0)
+    kept = Slow("a")
+    one, _ = following(kept)
+    await one.start(Told(), lambda: None)
+    one.directory.find(digest("a"), 7.0)
+    await asyncio.wait_for(kept.waiting.wait(), NEVER)
+    await one.close()
+    assert (kept.noted, one.directory.uses) == ({"key_a": 7.0}, {})
+
+
+async def test_a_close_waits_for_no_database_that_is_stuck(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(directory, "_FAREWELL", 0.02)
+    kept = Slow("a")
+    kept.stuck = True
+    one, _ = following(kept)
+    await one.catch_up()
+    one.directory.find(digest("a"), 7.0)
+    with caplog.at_level(logging.WARNING, "dragoman"):
+        await asyncio.wait_for(one.close(), NEVER / 2)
+    assert "when 1 client keys were last used is lost" in caplog.text
+
+
+async def test_a_close_ends_the_first_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "_FIRST", 0.01)
+
+    class Endless(Kept):
+        async def since(self, version: int, limit: int) -> Sequence[Row]:
+            await asyncio.sleep(NEVER)
+            return ()
+
+    one, _ = following(Endless("a"))
+    await one.start(Told(), lambda: None)
+    await one.close()
+    assert [task.get_name() for task in asyncio.all_tasks() if "client keys" in task.get_name()] == []
+
+
+async def test_a_read_that_fails_in_an_odd_way_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(directory, "EVERY", 0.001)
+    kept = Slow("a")
+    kept.odd = True
+    one, _ = following(kept)
+    renewed = asyncio.Event()
+    with caplog.at_level(logging.WARNING, "dragoman"):
+        await one.start(Told(), renewed.set)
+        await asyncio.sleep(0.02)
+    assert len([line for line in caplog.records if "cannot be read" in line.message]) == 1
+    kept.odd = False
+    await asyncio.wait_for(renewed.wait(), NEVER)
+    assert names(one)[0]
+    await one.close()

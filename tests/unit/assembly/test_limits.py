@@ -302,3 +302,12 @@ def test_operators_read_events_in_the_log_and_as_alerts(caplog: pytest.LogCaptur
     (alert,) = alerts
     assert (alert["type"], alert["at"], alert["whose"]) == ("limit_warning", 12.0, "key ci")
     assert (alert["limit"], alert["message"]) == ("each: 5 requests per minute", "the limit is 80 % used")
+
+
+async def test_nothing_is_tried_again_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not by a call that was on its way when the gateway closed, and finds its store closed."""
+    place = Place(monkeypatch)
+    place.records.away = True
+    await place.restoring.close()
+    assert not await place.restoring.restore([ALL])
+    assert place.restoring._trying is None

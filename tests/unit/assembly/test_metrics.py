@@ -30,7 +30,7 @@ def exchange(asked: str = "mine") -> Exchange:
 
 
 async def scraped(gateway: Gateway) -> Scraped:
-    return Scraped(await gateway.metrics_page(exchange()))
+    return Scraped(await gateway.telling.metrics_page(exchange()))
 
 
 def test_a_failure_has_the_name_of_its_class() -> None:

@@ -13,7 +13,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from dragoman.assembly import core
 from dragoman.assembly import reload as reloading
+from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.reload import Outcome, has_no_news, until_restart
 from dragoman.config.load import Loaded, load
 from dragoman.errors import Problem, RequestFailed
@@ -329,3 +331,99 @@ def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         reloading.tell(Outcome(hash="1", problems=(Problem("a", "is bad", "f.yaml", 3),)))
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR"]
     assert "f.yaml:3: a: is bad" in caplog.text
+
+
+async def test_before_the_start_all_that_is_made_already_gets_the_new_settings(tmp_path: Path) -> None:
+    """The traces, and the applications that look at who needs a key, are made before the first request."""
+    house = House(tmp_path / "dragoman.yaml", f"{UP}trace: {{keep: 5}}")
+    house.gateway.renewed.append(lambda: renewed.append(1))
+    renewed: list[int] = []
+    outcome = await house.reload(f"{UP}trace: {{keep: 500, max_size: 2000000, bodies: true, max_body: 3000}}")
+    assert {one.setting for one in outcome.changed} == {
+        *("trace.keep", "trace.max_size", "trace.bodies", "trace.max_body")
+    }
+    finished = house.gateway.finished
+    assert (finished.keep, finished._room, finished.body) == (500, 2_000_000, 3_000)
+    assert renewed == [1]
+    await house.gateway.start()
+    await house.gateway.close()
+
+
+class Held:
+    """Holds up `assemble` until `go` is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.made: list[Assembly] = []
+        monkeypatch.setattr(core, "assemble", self._assemble)
+
+    async def _assemble(self, *args: Any, **keywords: Any) -> Assembly:
+        self.begun.set()
+        made = await assemble(*args, **keywords)
+        self.made.append(made)
+        await self.go.wait()
+        return made
+
+
+async def test_a_reload_waits_for_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the start ends with the parts of one configuration and the settings of another."""
+    held = Held(monkeypatch)
+    house = House(tmp_path / "dragoman.yaml", f"{UP}models: {{old: simulate/echo}}")
+    start = asyncio.ensure_future(house.gateway.start())
+    await held.begun.wait()
+    reload = asyncio.ensure_future(house.reload(f"{UP}models: {{new: simulate/echo}}"))
+    await asyncio.sleep(0.05)
+    assert (start.done(), reload.done()) == (False, False)
+    held.go.set()
+    await start
+    assert not (await reload).failed
+    assert names(house.gateway) & {"old", "new"} == {"new"}
+    await house.gateway.close()
+
+
+async def test_a_close_ends_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It uses nothing any more, and closes what it has built."""
+    closed: list[Transport] = []
+    close = Transport.close
+
+    async def note(self: Transport) -> None:
+        closed.append(self)
+        await close(self)
+
+    monkeypatch.setattr(Transport, "close", note)
+    monkeypatch.setattr(reloading, "_FAREWELL", 0.05)
+    house = House(tmp_path / "dragoman.yaml", UP)
+    await house.gateway.start()
+    held = Held(monkeypatch)
+    more = UP.replace("simulate:", "more: {base_url: 'https://more.example', keys: []}, simulate:")
+    reload = asyncio.ensure_future(house.reload(more))
+    await held.begun.wait()
+    await house.gateway.close()
+    assert (house.gateway.assembly, len(closed)) == (None, 1)
+    held.go.set()
+    outcome = await reload
+    assert [problem.message for problem in outcome.problems] == [
+        "cannot be loaded again: the gateway is closed"
+    ]
+    assert len(closed) == 2
+    assert (await house.reload()).failed
+    assert len(held.made) == 1
+
+
+async def test_a_reload_that_fails_in_an_odd_way_is_an_outcome(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever watches the files would end with it, and never look again."""
+
+    async def fail(*_: object, **__: object) -> Assembly:
+        raise KeyError("a mistake of ours")
+
+    house = await start()
+    monkeypatch.setattr(core, "assemble", fail)
+    outcome = await house.reload(f"{UP}models: {{new: simulate/echo}}")
+    assert [problem.message for problem in outcome.problems] == ["could not be used: KeyError"]
+    assert "a mistake of ours" in caplog.text
+    monkeypatch.setattr(core, "assemble", assemble)
+    assert not (await house.reload()).failed
+    assert "new" in names(house.gateway)

@@ -168,3 +168,16 @@ async def test_who_does_not_fail_is_not_asked_unless_always() -> None:
     await until(lambda: health.breakers.states["up/m"].until < 1e12)
     running.stop()
     assert list(health.breakers.order(["up/m", "other/m"], 1e11)) == [0, 1], "its pause has ended early"
+
+
+async def test_a_check_that_fails_in_an_odd_way_is_made_again(caplog: pytest.LogCaptureFixture) -> None:
+    def odd() -> Any:
+        raise ValueError("a page in place of a list")
+
+    health, up = Health(), Up(odd)
+    running = checks(health, up.checked(when="always"))
+    await until(lambda: up.asked > 2)
+    up.answer = raises("unavailable")
+    await until(lambda: health.breakers.down)
+    running.stop()
+    assert "the check of up failed" in caplog.text

@@ -234,3 +234,40 @@ async def test_a_wish_ends_the_wait() -> None:
     await kept.next()
     assert len(up.asked) == len(kept.learnt) == 2
     running.stop()
+
+
+async def test_what_fails_in_an_odd_way_is_fetched_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the provider's answer, or where the list is used."""
+    monkeypatch.setattr("dragoman.engine.discovery.FIRST_RETRY", 0.001)
+
+    def odd(*_: object) -> Any:
+        raise KeyError("a mistake of ours")
+
+    class Broken(Kept):
+        uses = 0
+
+        def learn(self, provider: str, address: str, page: Page) -> None:
+            self.uses += 1
+            if self.uses == 1:
+                raise KeyError("another mistake of ours")
+            super().learn(provider, address, page)
+
+    up, kept = Up(odd), Broken(age=100.0)
+    running = Discovery(
+        [Wanted(up.upstream, "https://up.example", 60.0)],
+        kept,
+        Deadlines(asyncio.get_running_loop()),
+        Seams(uniform=lambda: 0.5),
+    )
+    await kept.next()
+    assert kept.failed[0] == "unforeseen: KeyError"
+    up.answer = lambda *_: page("a")
+    async with asyncio.timeout(60):
+        while not kept.learnt:
+            await kept.next()
+    running.stop()
+    assert kept.learnt == [("https://up.example", ["a"])]
+    assert kept.uses == 2
+    assert "another mistake of ours" in caplog.text

@@ -81,6 +81,48 @@ async def test_a_cancellation_that_comes_together_with_the_deadline_wins(deadlin
         await task
 
 
+async def test_a_limit_that_runs_out_twice_is_one_timeout(deadlines: Deadlines) -> None:
+    """Whoever waits again after the limit has run out, within a new limit, is not left cancelled by it."""
+
+    async def work() -> None:
+        with deadlines.within(0.01) as limit:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                limit.push(0.01)
+                await asyncio.sleep(60)
+
+    task = asyncio.current_task()
+    assert task is not None
+    with pytest.raises(TimeoutError):
+        await work()
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
+async def test_somebody_elses_cancellation_between_two_of_the_limit_wins(deadlines: Deadlines) -> None:
+    async def work() -> None:
+        with deadlines.within(0.01) as limit:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                limit.push(0.01)
+                await asyncio.sleep(60)
+
+    task = asyncio.get_running_loop().create_task(work())
+    await asyncio.sleep(0)
+    for deadline in list(deadlines.entries):
+        deadline.lift()
+        deadline.run_out()
+    await asyncio.sleep(0)
+    task.cancel()
+    for deadline in list(deadlines.entries):
+        deadline.run_out()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelling() == 1
+
+
 async def test_nested_limits_each_end_their_own_block(deadlines: Deadlines) -> None:
     with deadlines.within(5):
         with pytest.raises(TimeoutError), deadlines.within(0.01):

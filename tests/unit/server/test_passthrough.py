@@ -47,7 +47,10 @@ async def test_a_body_passes_and_whoever_leaves_ends_the_call(asker: Asker, prov
 
 
 async def test_what_takes_no_body_sends_none(asker: Asker, provider: FakeProvider) -> None:
-    assert (await asker.ask("GET", "/v1/files?key=secret&limit=2&after=")).status == 200
+    path = "/v1/files?key=secret&Api-Key=secret&limit=2&after=&order=dgm_abc&dgm_abc"
+    assert (await asker.ask("GET", path, range="dgm_abc", x_client_request_id="r-1")).status == 200
+    assert "dgm_" not in str(provider.last.headers)
+    assert provider.last.headers["x-client-request-id"] == "r-1"
     assert dict(provider.last.query) == {"limit": "2", "after": ""}
     assert not provider.last.raw
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,38 @@ async def test_a_disabled_provider_gets_nothing(asker: Asker, provider: FakeProv
     refused = await asker.ask("POST", "/providers/off/v1/ocr", {"a": 1}, content_length="8")
     assert (refused.status, refused.error["code"]) == (503, "provider_disabled")
     assert provider.seen == []
+
+
+async def test_a_key_of_the_gateway_reaches_no_provider(provider: FakeProvider, tmp_path: Path) -> None:
+    """Wherever a client puts it, also by mistake."""
+    key = "key-of-the-gateway"
+    row: dict[str, Any] = {"base_url": provider.url, "keys": ["up-key"], "paths": ["POST /v1/ocr", "GET /**"]}
+    settings: dict[str, Any] = {"providers": {"up": row}, "auth": {"keys": [key]}}
+    asker = Asker(Paced(), tmp_path, encode(settings).decode())
+    signed = base64.b64encode(f"me:{key}".encode()).decode()
+    path = f"/providers/up/v1/ocr?a=1&token={key}&b=2&dgm_abc&t=key%2Dof-the-gateway&u=Basic%20{signed}"
+    answer = await asker.ask(
+        "POST",
+        path,
+        {"a": 1},
+        content_length="8",
+        x_dragoman_key=key,
+        authorization=f"Token {key}",
+        x_mine=f"Token {key}",
+        x_signed=f"Basic {signed}",
+        x_other="stays",
+        ocp_apim_subscription_key=key,
+    )
+    assert answer.status == 200
+    assert provider.last.target == "/v1/ocr?a=1&b=2"
+    assert key not in str(provider.last.headers)
+    assert signed not in str(provider.last.headers)
+    assert provider.last.headers["x-other"] == "stays"
+    refused = await asker.ask("GET", f"/providers/up/v1/{key}", x_dragoman_key=key)
+    assert (refused.status, refused.error["code"]) == (400, "invalid_path")
+    assert "a segment holds a key of this gateway" in refused.error["message"]
+    assert len(provider.seen) == 1
+    await asker.close()
 
 
 async def test_decoded_paths_are_checked_too(asker: Asker, provider: FakeProvider) -> None:

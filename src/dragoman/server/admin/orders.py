@@ -79,7 +79,7 @@ class Orders:
         if order.do == "revive":
             health.revive(order.provider, order.key)
             if order.key is None:
-                self._gateway.forget(order.provider)
+                self._gateway.telling.forget(order.provider)
         else:
             health.enable(order.provider, order.key, enabled=order.do == "enable")
 

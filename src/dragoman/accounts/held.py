@@ -1,0 +1,61 @@
+"""Finds out whether a text that a client has sent holds a key of this gateway. Pure.
+
+Such a text is not sent to a provider: whoever reads it there could call the gateway in the client's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from dragoman.accounts import minting
+
+_MINTED: Final = re.compile(rf"(?<![0-9A-Za-z]){minting.PREFIX}")
+"""Matches the beginning of a key that the gateway makes, at the beginning of a word."""
+_BASIC: Final = re.compile(r"(?<![0-9A-Za-z])basic\s+([^\s,;\"']+)", re.IGNORECASE)
+_BETWEEN: Final = re.compile(r"[\s,;]+")
+_LONGEST: Final = 8_000
+"""The most characters of a text in which keys of operators are looked for: no usual server reads longer
+headers.
+"""
+
+
+def holds_key(text: str, knows: Callable[[bytes], bool]) -> bool:
+    """Whether a text (the value of a header, a field of a query) holds a key of this gateway: a text that
+    begins like a key that the gateway makes, anywhere; or another key that the gateway has, as the whole
+    text, after the first word (`Bearer KEY`), as one of the words, as a parameter (`token="KEY"`), or as user
+    name or password of `Basic`. knows: returns whether the gateway has a client key with this SHA-256.
+    """
+    texts = [text, *_basic(text)]
+    if any(_MINTED.search(one) for one in texts):
+        return True
+    return any(knows(minting.digest(one)) for one in dict.fromkeys(_parts(texts)))
+
+
+def _parts(texts: list[str]) -> Iterator[str]:
+    """Yield the parts of texts that may be keys."""
+    for text in texts:
+        short = text.strip()[:_LONGEST]
+        yield short
+        yield from short.split(None, 1)[1:]
+        for word in _BETWEEN.split(short):
+            yield word
+            name, _, value = word.partition("=")
+            yield value.strip("\"'")
+            yield name
+
+
+def _basic(text: str) -> list[str]:
+    """Return what a text says in the scheme `Basic`, as in a header Authorization: user name and password
+    together, and each of them. Returns [] for any other text.
+    """
+    found: list[str] = []
+    for coded in _BASIC.findall(text[:_LONGEST]):
+        try:
+            both = base64.b64decode(coded.rstrip("=") + "==").decode("utf-8", "surrogateescape")
+        except ValueError:  # it is no base64: the text itself is looked at
+            continue
+        found += [both, *both.partition(":")[::2], both.rpartition(":")[0]]  # a key may have colons itself
+    return found
