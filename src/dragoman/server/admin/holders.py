@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.server.admin import tags
 from dragoman.server.admin.audit import Audit
@@ -211,9 +212,9 @@ class HoldersApi:
         name = asked.params["name"]
 
         def decide(before: Row | None) -> Written:
+            if before is None and name not in self._of_configuration(kind):
+                raise missing(kind, name)  # with `If-Match`, too
             self._require(kind, name, before, asked)
-            if before is None:
-                raise missing(kind, name)
             return Written(None)
 
         changed = await self._registry.change(kind, name, author(asked).who, decide)
@@ -238,12 +239,12 @@ class HoldersApi:
         tenant of the same name must not spend with them. Raises RequestFailed (503).
         """
         store, who = self._registry.following.store, author(asked)
-        providers = [one.provider for one in await reachable(store.own_keys()) if one.tenant == tenant]
-        for provider in providers:
-            await reachable(store.drop_own(tenant, provider))
-            place = f"tenants/{tenant}/provider-keys/{provider}"
-            self._audit.note(who, "delete", place, before=provider, after=None)
-        if providers:
+        kept = [one for one in await reachable(store.own_keys()) if one.tenant == tenant]
+        for one in kept:
+            await reachable(store.drop_own(tenant, one.provider))
+            place = f"tenants/{tenant}/provider-keys/{one.provider}"
+            self._audit.note(who, "delete", place, before=one.shown, after=None)
+        if kept:
             await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
 
     def _require_free(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
@@ -258,8 +259,8 @@ class HoldersApi:
 
     def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
         """Raise RequestFailed if an entry must not be changed: 404 if it belongs to another tenant than the
-        client, 409 if the configuration declares it, and 404 or 412 for a wrong `If-Match`. before: the row
-        to change, None = there is none.
+        client, 409 if the configuration declares it, and 412 for a wrong `If-Match`, or for any `If-Match` if
+        there is no row. before: the row to change, None = there is none.
         """
         headers, caller = asked.request.headers, asked.request.caller
         own = self._of_configuration(kind).get(name)
@@ -269,7 +270,7 @@ class HoldersApi:
             require_within(caller, self._registry, before)
             tags.require(headers, _tag(before))
         elif "if-match" in headers:
-            raise missing(kind, name)
+            raise RequestFailed(tags.NOTHING)
 
     def _note(self, asked: Asked, kind: RowKind, action: str, before: Row | None, after: Any) -> None:
         self._audit.note(

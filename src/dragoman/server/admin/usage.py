@@ -182,7 +182,8 @@ class UsageApi:
             raise RequestFailed(_unreadable(failed)) from failed
         answer = told(query, report)
         body = report_csv(answer).encode() if form == "csv" else encode(answer)
-        return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag(answer))
+        # A cache must not take one form for the other, so each has its own ETag.
+        return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag([form, answer]))
 
     def _query(self, asked: ReportQuery, within: Mapping[Dimension, str]) -> Query:
         """Return the query for the store. within: only usage with these values is reported, for example
