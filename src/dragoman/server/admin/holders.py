@@ -182,12 +182,16 @@ class HoldersApi:
             was = None
             if before is not None and before.text is not None:
                 was = msgspec.json.decode(before.text, type=HolderEntry)
-                made = {"created": was.created, "created_by": was.created_by}
+                made = {name: getattr(was, name) for name in ("created", "created_by", "usage_since")}
+            elif kind == "tenants" and (used or self._registry.following.directory.was_removed(kind, name)):
+                made["usage_since"] = now
             made |= self._ids(was, wish.tenant)
             return Written(HolderEntry(**{**msgspec.structs.asdict(wish), **made}))
 
+        used = False
         if kind == "tenants":
             await self._forget_earlier(asked, name)
+            used = await self._registry.has_used(name)
         changed = await self._registry.change(kind, name, who.who, decide)
         after = self._told(kind, changed.after)
         self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)

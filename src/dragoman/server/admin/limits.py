@@ -37,7 +37,9 @@ class LimitObject(msgspec.Struct):
     `unit`; `reserved` is what running requests have reserved. percent: used and reserved, in percent of the
     limit. resets: when the window ends, null = never. refused: how many requests the worker that answers has
     refused in about the last 24 hours because of this limit (for the same `whose`, in any window). source:
-    the place that states the limit, null = it is an entry of the database (of a key, tenant, team or user).
+    the place that states the limit, null = it is an entry of the database
+    (of a key, tenant, team or user), or the client belongs to a tenant. only: to a client that belongs to a
+    tenant, no other names than `whose` are shown.
     """
 
     id: str
@@ -124,6 +126,8 @@ class LimitsApi:
             and query.whose in (None, row.whose)
             and self._admits(asked.request.caller, row)
         ]
+        if asked.request.caller.tenant is not None:
+            wanted = [_within(row) for row in wanted]
         data, more = page(wanted, query, lambda row: row.id)
         return Told(LimitList(data, more))
 
@@ -250,6 +254,14 @@ def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
                     yield join("models", model) + f".deployments[{at}].limits"
     elif (section := _SECTIONS.get(subject)) is not None:
         yield join(section, name) + ".limits"
+
+
+def _within(row: LimitObject) -> LimitObject:
+    """Return a counter in the form for a client that belongs to a tenant: without the place that states the
+    limit, and `only` names nobody but `whose`, because the other names may be of other tenants.
+    """
+    only = None if row.only is None or row.whose is None else [row.whose]
+    return msgspec.structs.replace(row, only=only, source=None)
 
 
 def _only_name(limit: Limit) -> str | None:

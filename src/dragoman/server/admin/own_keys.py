@@ -133,10 +133,9 @@ class OwnKeysApi:
 
     async def delete_own_key(self, asked: Asked) -> Told:
         tenant, provider = asked.params["name"], asked.params["provider"]
-        if not admits(asked.request.caller, tenant):
-            raise unknown("tenants", tenant)
-        before = await self._kept(tenant, provider)
-        if not await reachable(self._registry.following.store.drop_own(tenant, provider)):
+        store = self._registry.following.store
+        before = await self._kept(tenant, provider) if admits(asked.request.caller, tenant) else None
+        if before is None or not await reachable(store.drop_own(tenant, provider)):
             text = f"The tenant {tenant[:128]!r} has no key for {provider[:64]!r}."
             raise RequestFailed(ir.Fault("not_found", text, "provider_key_not_found", "provider"))
         place = f"tenants/{tenant}/provider-keys/{provider}"
