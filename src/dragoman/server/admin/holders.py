@@ -169,10 +169,10 @@ class HoldersApi:
 
     async def _put(self, kind: RowKind, asked: Asked) -> Told:
         name, who = asked.params["name"], author(asked)
-        wish = kept_within(asked.request.caller, self._registry, asked.body)
         now = self._registry.gateway.seams.now()
 
         def decide(before: Row | None) -> Written:
+            wish = kept_within(asked.request.caller, self._registry, asked.body)
             self._require_free(kind, name, before, asked)
             self._require(kind, name, before, asked)
             self._registry.check(wish)

@@ -203,14 +203,15 @@ class KeysApi:
         raise missing("keys", name)
 
     async def create_key(self, asked: Asked) -> Told:
-        wish: NewKey = kept_within(asked.request.caller, self._registry, asked.body)
-        key = None if wish.hash is not None else self._minted()
-        digest = _digest(wish.hash) if key is None else minting.digest(key)
+        stated: NewKey = asked.body
+        key = None if stated.hash is not None else self._minted()
+        digest = _digest(stated.hash) if key is None else minting.digest(key)
         shown = "…" if key is None else minting.shown(key)
         who, now = author(asked), self._now()
         id_ = f"key_{self._registry.gateway.seams.random_id()[:24]}"
 
         def decide(before: Row | None) -> Written:
+            wish = kept_within(asked.request.caller, self._registry, stated)
             self._require(wish, now)
             if is_reserved(wish.name):
                 raise refused("clients and operators without a key have such a name", "name")
@@ -226,16 +227,16 @@ class KeysApi:
             made |= self._holder_ids(wish, None)
             return Written(_entry(wish, made), digest)
 
-        changed = await self._registry.change("keys", wish.name, who.who, decide)
+        changed = await self._registry.change("keys", stated.name, who.who, decide)
         told = self._told(changed.after, {})
-        self._audit.note(who, "create", f"keys/{wish.name}", before=None, after=_noted(told))
+        self._audit.note(who, "create", f"keys/{stated.name}", before=None, after=_noted(told))
         return Told(_made(told, key), _tag(changed.after))
 
     async def update_key(self, asked: Asked) -> Told:
-        wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
         now = self._now()
 
         def change(row: Row, entry: KeyEntry) -> Written:
+            wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
             self._require_own(row.name)
             if entry.revoked is not None:
                 raise RequestFailed(_REVOKED)

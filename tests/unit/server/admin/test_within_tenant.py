@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,19 @@ async def test_no_key_or_team_leaves_the_tenant(office: Office, wish: dict[str, 
     assert (await office.ask("PUT", "/admin/keys/mine", wish, key=BOSS)).status == 400
     if param == "tenant":
         assert (await office.ask("PUT", "/admin/teams/new", wish, key=BOSS)).status == 400
+
+
+@pytest.mark.parametrize("path", ["/admin/keys", "/admin/keys/mine"])
+async def test_a_team_that_moves_just_now_tells_no_other_tenant(office: Office, path: str) -> None:
+    await office.ask("POST", "/admin/keys", {"name": "mine"}, key=BOSS)
+    await office.ask("PUT", "/admin/teams/mover", {"tenant": "acme"})
+    wish = {"team": "mover"} if path.endswith("/mine") else {"team": "mover", "name": "new"}
+    _, made = await asyncio.gather(
+        office.ask("PUT", "/admin/teams/mover", {"tenant": "globex"}),
+        office.ask("PUT" if path.endswith("/mine") else "POST", path, wish, key=BOSS),
+    )
+    assert (made.status, made.body["error"]["param"]) == (400, "team")
+    assert made.body["error"]["message"] == "team: there is no team 'mover'."
 
 
 async def test_a_key_that_a_tenant_makes_never_reaches_further(office: Office) -> None:
