@@ -137,8 +137,8 @@ class DirectoryStore(Protocol):
         """Return the row of this kind and name; None = there is none, or the entry was removed."""
 
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
-        """Return at most `limit` rows of a kind whose names come after `after` in the sort order, sorted by
-        name. Rows of removed entries are left out.
+        """Return at most `limit` rows of a kind whose names come after `after`, sorted by name. Names are
+        compared by code points, as Python does. Rows of removed entries are left out.
         """
 
     async def used(self, uses: Mapping[str, float]) -> None:
