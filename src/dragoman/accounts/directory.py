@@ -68,6 +68,8 @@ class Directory:
         self._digests: dict[str, tuple[bytes | None, bytes | None]] = {}
         """{name of a key: (its SHA-256, the SHA-256 of the key before its last rotation)}."""
         self._holders: dict[tuple[RowKind, str], HolderEntry] = {}
+        self._removed: set[tuple[RowKind, str]] = set()
+        """The tenants, teams and users that were removed, by kind and name."""
         self._decoded: dict[bytes, Caller | ir.Fault] = {}
 
     @property
@@ -95,6 +97,7 @@ class Directory:
                 pass  # `assembly.directory` keeps them
             elif row.text is None:
                 self._holders.pop((row.kind, row.name), None)
+                self._removed.add((row.kind, row.name))
             else:
                 self._holders[row.kind, row.name] = msgspec.json.decode(row.text, type=HolderEntry)
         self._decoded.clear()
@@ -102,6 +105,7 @@ class Directory:
     def forget(self) -> None:
         """Forget all rows. `version` does not change."""
         self._keys, self._digests, self._holders, self._decoded = {}, {}, {}, {}
+        self._removed = set()
 
     def reached(self, version: int) -> None:
         """Set `version`: all changes up to this number were taken."""
@@ -144,6 +148,12 @@ class Directory:
         """
         stated: Mapping[str, Permitted] = getattr(self.declared, kind)
         return stated.get(name) or self._holders.get((kind, name))
+
+    def was_removed(self, kind: RowKind, name: str) -> bool:
+        """Whether a tenant, team or user of this name is missing in the database because it was removed. If
+        one of the same name was made again, the result may be either.
+        """
+        return (kind, name) in self._removed
 
     def limits(self) -> Iterator[Limit]:
         """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. If

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from dragoman.accounts.ledger import Refused
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.told import amount_of, date, is_budget, whose
+from dragoman.state.counters import windowless
 
 Kind: TypeAlias = Literal["limit_warning", "limit_reached"]
 _MOST: Final = 10_000
@@ -44,14 +45,14 @@ class Watch:
         self._told: dict[tuple[Kind, str], float] = {}
         """{(kind, name of the counter): until when the event is not told again, in Unix seconds}."""
         self._refusals: dict[str, dict[int, int]] = {}
-        """{name of a counter without its window: {hours since 1970: how many requests were refused}}."""
+        """{result of `windowless`: {hours since 1970: how many requests were refused}}."""
 
     def refused(self, refused: Refused, now: float) -> None:
         """Count that a limit has refused a request, and tell operators that the limit is reached (see
         `tell`). A request that is larger than the whole limit is only counted. now: Unix seconds.
         """
         claim = refused.claim
-        place = claim.counter.rpartition("|")[0]
+        place = windowless(claim.counter)
         if place not in self._refusals and len(self._refusals) >= _MOST:
             self._refusals.clear()
         hours = self._refusals.setdefault(place, {})
@@ -62,13 +63,18 @@ class Watch:
         if 0 < claim.amount <= claim.limit.most:
             self._once("limit_reached", claim, refused.standing, now)
 
-    def refusals(self, counter: str, now: float) -> int:
-        """Return how many requests this process has refused in the present hour and the 23 hours before
-        because of one limit and subject. counter: the name of any of their counters: all windows count. now:
-        Unix seconds.
+    def refusals(self, now: float) -> dict[str, int]:
+        """Return how many requests this process has refused in the present hour and the 23 hours before, by
+        the limit and the subject that it counts: {name of a counter without its window: requests}. The
+        refusals of all windows count together. A counter that has refused nothing is missing. now: Unix
+        seconds.
         """
-        hours = self._refusals.get(counter.rpartition("|")[0], {})
-        return sum(count for hour, count in hours.items() if hour > int(now) // _HOUR - _HOURS)
+        earliest = int(now) // _HOUR - _HOURS
+        found = {
+            place: sum(count for hour, count in hours.items() if hour > earliest)
+            for place, hours in self._refusals.items()
+        }
+        return {place: count for place, count in found.items() if count}
 
     def warning(self, claims: Iterable[Claim], standing: Callable[[str], Standing], now: float) -> str | None:
         """Return the text of the header `x-dragoman-warning` for an answer; None = the answer gets no

@@ -15,7 +15,8 @@ from dragoman.wire.header import header_value
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_METHODS = b"GET, POST, DELETE, OPTIONS"
+_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+"""The methods of all paths together: /admin has PUT, and paths of providers have PATCH."""
 _DAY = b"86400"
 _ALLOW = (b"allow", _METHODS)
 _VARY = (b"vary", b"origin")

@@ -93,6 +93,13 @@ def escaped(name: str) -> str:
     return name.replace("%", "%25").replace("|", "%7C")
 
 
+def windowless(counter: str) -> str:
+    """Return the name of a counter without the start of its window, and without the `|` before it. All
+    windows of one limit and subject have the same result.
+    """
+    return counter.rpartition("|")[0]
+
+
 def read(counter: str) -> Counter | None:
     """Return the parts of a counter's name; None = the text is not in the form of such a name."""
     head, _, start = counter.rpartition("|")

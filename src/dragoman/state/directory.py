@@ -61,13 +61,15 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     """A tenant, a team or a user. id: differs from the id of every earlier tenant, team or user of the same
     name that was removed; None = the entry was made before ids existed. tenant_id: the id of the tenant in
     `tenant`; None = that tenant has no id, for example because the configuration file declares it. created:
-    Unix seconds. created_by: who made the entry.
+    Unix seconds. created_by: who made the entry. usage_since: only of a tenant: usage before this time (Unix
+    seconds) under its name is that of an earlier tenant; None = there was none.
     """
 
     id: str | None = None
     tenant_id: str | None = None
     created: float
     created_by: str
+    usage_since: float | None = None
 
 
 class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
@@ -135,8 +137,8 @@ class DirectoryStore(Protocol):
         """Return the row of this kind and name; None = there is none, or the entry was removed."""
 
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
-        """Return at most `limit` rows of a kind whose names come after `after` in the sort order, sorted by
-        name. Rows of removed entries are left out.
+        """Return at most `limit` rows of a kind whose names come after `after`, sorted by name. Names are
+        compared by code points, as Python does. Rows of removed entries are left out.
         """
 
     async def used(self, uses: Mapping[str, float]) -> None:

@@ -22,7 +22,8 @@ MOST_ROWS: Final = 50_000
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A query for usage: of the exchanges that began at `begin` or later and before `end`, in Unix seconds.
-    The store rounds both outwards to the periods that it has sums for (see `widened`). step: the length of
+    The store rounds both outwards to the periods that it has sums for (see `widened`). not_before: no usage
+    before this time is counted, in Unix seconds: such a period is left out. step: the length of
     the buckets, None = no buckets. by: the dimensions to group by, at most two. only: {dimension: value};
     only usage with these values is counted, "" = usage without a value. top: how many groups are shown
     separately; the others are added up. rank: the sum by which groups are sorted, largest first.
@@ -30,6 +31,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     begin: int
     end: int
+    not_before: float = 0.0
     step: Step | None = None
     by: tuple[Dimension, ...] = ()
     only: Mapping[Dimension, str] = {}
@@ -137,16 +139,20 @@ EVER: Final = Known()
 
 def widened(query: Query, known: Known = EVER) -> Query:
     """Return the query with its span rounded outwards: to whole hours; to whole days where the sums of hours
-    are deleted; to whole months where the sums of days are deleted. known: since when sums are stored; the
-    default means that none were deleted.
+    are deleted; to whole months where the sums of days are deleted. But a period that begins before
+    `not_before` is left out, so the span may become empty. known: since when sums are stored; the default
+    means that none were deleted.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
+    earliest = rounded_up("hour", query.not_before)
     steps: tuple[tuple[Step, int | None], ...] = ("day", known.hours), ("month", known.days)
     for step, since in steps:
         if since is not None:
             begin = start_of(step, begin) if begin < since else begin
             end = rounded_up(step, end) if end < since else end
-    return msgspec.structs.replace(query, begin=begin, end=end)
+            earliest = rounded_up(step, earliest) if earliest < since else earliest
+    begin = max(begin, earliest)
+    return msgspec.structs.replace(query, begin=begin, end=max(begin, end))
 
 
 RANKED: Final[Mapping[Rank, Callable[[Sums], int]]] = {

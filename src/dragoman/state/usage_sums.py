@@ -8,6 +8,7 @@ provider bills, and each request is counted once.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
@@ -54,8 +55,11 @@ combine them with another dimension.
 OTHER: Final = "(other)"
 """The value under which the usage of many tags or end users with little usage was added up."""
 DIMENSIONS: Final = (*CROSSED, *OPEN)
-LONGEST: Final = 128
-"""The most characters of a value of a dimension; a longer value is cut."""
+LONGEST: Final = 200
+"""The most characters of a value of a dimension: no name of a key, tenant, team or user that is made at run
+time is longer. A longer value is cut, and ends with a hash.
+"""
+_HASHED: Final = 17
 
 _NOT_FOUND: Final = 404
 _REMEMBERED: Final = 1_000
@@ -189,12 +193,15 @@ def parts_of(record: UsageRecord) -> list[Part]:
 
 
 def text(value: str | None) -> str:
-    """Return the value of a dimension in the form in which it is stored: cut to `LONGEST` characters. NUL
-    becomes U+FFFD, half of a surrogate pair becomes "?", None becomes "".
+    """Return the value of a dimension in the form in which it is stored: at most `LONGEST` characters. A
+    longer value is cut, and ends with `…` and 16 digits of its hash, so that two names never share their
+    usage. NUL becomes U+FFFD, half of a surrogate pair becomes "?", None becomes "".
     """
     if not value:
         return ""
-    value = value[:LONGEST]
+    if len(value) > LONGEST:
+        digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+        value = f"{value[: LONGEST - _HASHED]}…{digest[: _HASHED - 1]}"
     if value.isascii() and value.isprintable():
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

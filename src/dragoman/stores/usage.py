@@ -167,6 +167,7 @@ def _matches(record: UsageRecord, search: UsageSearch) -> bool:
         (search.tenant, record.tenant),
         (search.model, record.model),
         (search.provider, record.provider),
-        (search.end_user, record.end_user),
     )
-    return all(value is None or (stated or "") == value for value, stated in wanted)
+    if search.end_user is not None and (record.end_user or "") != search.end_user:
+        return False
+    return all(value is None or text(stated) == text(value) for value, stated in wanted)

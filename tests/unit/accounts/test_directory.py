@@ -244,3 +244,12 @@ def test_a_hash_that_another_key_has_now_stays_with_it() -> None:
         caller.name for one in ("first", "second") if isinstance(caller := found(directory, one), Caller)
     ]
     assert names == ["ben", "ann"]
+
+
+def test_a_holder_that_was_removed_is_remembered() -> None:
+    directory = Directory()
+    directory.take([Row("tenants", "acme", None, 1, "me", 1.0)])
+    assert directory.was_removed("tenants", "acme")
+    assert not directory.was_removed("teams", "acme")
+    directory.forget()
+    assert not directory.was_removed("tenants", "acme")

@@ -9,6 +9,7 @@ from dragoman.accounts.ledger import Refused
 from dragoman.accounts.limits import NANO, Limit
 from dragoman.accounts.watch import LimitEvent, Watch
 from dragoman.seams.clock import Seams
+from dragoman.state.counters import windowless
 from tests.unit.accounts.ledger_laws import claim
 
 NOW = datetime(2026, 11, 23, 15, 4, 38, tzinfo=UTC).timestamp()
@@ -59,13 +60,15 @@ def test_a_refusal_is_told_once_and_counted_each_time() -> None:
         "limit_reached",
         "the limit each of key ci (2 requests per minute) is 100 % used, until 2026-11-23T15:05:00Z",
     )
-    counter = claim(limit, 1, scene.now).counter.replace("|k|", "|ci|")
-    assert scene.watch.refusals(counter, scene.now) == 3
+    place = windowless(claim(limit, 1, scene.now).counter.replace("|k|", "|ci|"))
+    assert scene.watch.refusals(scene.now) == {place: 3}
     scene.now += 23 * 3600
     scene.use(limit, 3)
-    assert scene.watch.refusals(counter, scene.now) == 4
+    assert scene.watch.refusals(scene.now) == {place: 4}
     scene.now += 3600
-    assert scene.watch.refusals(counter, scene.now) == 1
+    assert scene.watch.refusals(scene.now) == {place: 1}
+    scene.now += 24 * 3600
+    assert scene.watch.refusals(scene.now) == {}
 
 
 def test_a_request_that_is_larger_than_the_limit_reaches_nothing() -> None:

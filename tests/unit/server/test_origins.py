@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import get_args
 
 import pytest
 
+from dragoman.providers.paths import METHODS
+from dragoman.server.admin.operation import Method
 from dragoman.server.origins import Origins
 
 LOCAL = [
@@ -87,7 +90,15 @@ def test_a_list_is_obeyed_to_the_letter(keyed: bool) -> None:
 
 def test_what_no_browser_asks_has_no_headers() -> None:
     assert Origins(None, keyed=False).headers(None) == ()
-    assert dict(Origins(None, keyed=True).preflight(None, "*")) == {b"allow": b"GET, POST, DELETE, OPTIONS"}
+    assert dict(Origins(None, keyed=True).preflight(None, "*")) == {
+        b"allow": b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+    }
+
+
+def test_a_page_may_use_every_method_that_a_path_has() -> None:
+    said = dict(Origins(("*",), keyed=False).preflight("https://a.example", "if-match"))
+    allowed = said[b"access-control-allow-methods"].decode().split(", ")
+    assert {*get_args(Method), *METHODS} <= {*allowed}
 
 
 def test_the_headers_that_a_page_would_send_are_allowed_as_far_as_they_can_be_said() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.state.counters import Span, Window, read, span
+from dragoman.state.counters import Span, Window, read, span, windowless
 
 
 def at(text: str) -> float:
@@ -61,3 +61,8 @@ def test_a_window_contains_its_moment_and_nothing_lies_between_two(
 )
 def test_what_is_no_counter(text: str) -> None:
     assert read(text) is None
+
+
+def test_all_windows_of_a_counter_have_one_name_without_the_window() -> None:
+    assert windowless("each|requests|1minute||a|b|60") == windowless("each|requests|1minute||a|b|120")
+    assert windowless("each|requests|1minute||a|60") != windowless("each|requests|1minute||b|60")

@@ -90,3 +90,15 @@ def test_a_bucket_that_the_span_has_in_part_is_not_complete() -> None:
 
 def test_the_best_are_those_with_the_largest_amounts() -> None:
     assert best({("a",): 1, ("c",): 3, ("b",): 3}, 2) == [("b",), ("c",)]
+
+
+def test_no_period_begins_before_the_earliest_usage_that_counts() -> None:
+    odd = query(not_before=BEGIN + 0.5)
+    assert widened(odd).begin == BEGIN + HOUR
+    assert widened(query(not_before=float(BEGIN))).begin == BEGIN
+    assert widened(odd, Known(hours=BEGIN + 9 * DAY)).begin == BEGIN + DAY
+    month = widened(odd, Known(hours=BEGIN + 90 * DAY, days=BEGIN + 90 * DAY)).begin
+    assert month == end_of("month", BEGIN)
+    late = widened(query(not_before=BEGIN + 9 * DAY + 1.0))
+    assert late.begin == late.end == BEGIN + 9 * DAY + HOUR
+    assert made(late, [], None, NOW).groups == []

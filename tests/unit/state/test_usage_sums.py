@@ -70,7 +70,10 @@ def test_a_model_that_does_not_exist_is_no_value_of_its_own() -> None:
 
 
 def test_values_are_cut_and_storable() -> None:
-    assert text("x" * 500) == "x" * LONGEST
+    assert text("x" * LONGEST) == "x" * LONGEST
+    long, other = text("x" * 500), text("x" * 500 + "y")
+    assert (len(long), len(other), long != other) == (LONGEST, LONGEST, True)
+    assert long.startswith("x" * 183 + "…")
     assert text("a\0b\ud800") == "a\ufffdb?"
     assert text(None) == text("") == ""
     assert tags_of(record(tags=("a", "b", "a", ""))) == ["a", "b"]

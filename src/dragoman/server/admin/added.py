@@ -210,7 +210,7 @@ class AddedApi:
             if before is None and wish.do == "remove":
                 raise RequestFailed(missing(wish.kind, name))
             if before is None and "if-match" in headers:
-                raise RequestFailed(_NOTHING)
+                raise RequestFailed(tags.NOTHING)
             if before is not None:
                 tags.require(headers, wish.tag(before.version))
                 if wish.do == "add":
@@ -249,15 +249,6 @@ def missing(kind: AddedKind, name: str) -> ir.Fault:
 def _already(kind: AddedKind, name: str) -> ir.Fault:
     text = f"{name[:128]!r} was added to `{kind}` before: PUT replaces it."
     return ir.Fault("conflict", text, "already_added", "name")
-
-
-_NOTHING: Final = ir.Fault(
-    "conflict",
-    "Nothing of this name was added, so no ETag of it holds.",
-    "precondition_failed",
-    "If-Match",
-    status=412,
-)
 
 
 def _tag(version: int) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.server.admin import tags
 from dragoman.server.admin.audit import Audit
@@ -168,10 +169,10 @@ class HoldersApi:
 
     async def _put(self, kind: RowKind, asked: Asked) -> Told:
         name, who = asked.params["name"], author(asked)
-        wish = kept_within(asked.request.caller, self._registry, asked.body)
         now = self._registry.gateway.seams.now()
 
         def decide(before: Row | None) -> Written:
+            wish = kept_within(asked.request.caller, self._registry, asked.body)
             self._require_free(kind, name, before, asked)
             self._require(kind, name, before, asked)
             self._registry.check(wish)
@@ -181,12 +182,16 @@ class HoldersApi:
             was = None
             if before is not None and before.text is not None:
                 was = msgspec.json.decode(before.text, type=HolderEntry)
-                made = {"created": was.created, "created_by": was.created_by}
+                made = {name: getattr(was, name) for name in ("created", "created_by", "usage_since")}
+            elif kind == "tenants" and (used or self._registry.following.directory.was_removed(kind, name)):
+                made["usage_since"] = now
             made |= self._ids(was, wish.tenant)
             return Written(HolderEntry(**{**msgspec.structs.asdict(wish), **made}))
 
+        used = False
         if kind == "tenants":
             await self._forget_earlier(asked, name)
+            used = await self._registry.has_used(name)
         changed = await self._registry.change(kind, name, who.who, decide)
         after = self._told(kind, changed.after)
         self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)
@@ -211,9 +216,9 @@ class HoldersApi:
         name = asked.params["name"]
 
         def decide(before: Row | None) -> Written:
+            if before is None and name not in self._of_configuration(kind):
+                raise missing(kind, name)  # with `If-Match`, too
             self._require(kind, name, before, asked)
-            if before is None:
-                raise missing(kind, name)
             return Written(None)
 
         changed = await self._registry.change(kind, name, author(asked).who, decide)
@@ -238,12 +243,12 @@ class HoldersApi:
         tenant of the same name must not spend with them. Raises RequestFailed (503).
         """
         store, who = self._registry.following.store, author(asked)
-        providers = [one.provider for one in await reachable(store.own_keys()) if one.tenant == tenant]
-        for provider in providers:
-            await reachable(store.drop_own(tenant, provider))
-            place = f"tenants/{tenant}/provider-keys/{provider}"
-            self._audit.note(who, "delete", place, before=provider, after=None)
-        if providers:
+        kept = [one for one in await reachable(store.own_keys()) if one.tenant == tenant]
+        for one in kept:
+            await reachable(store.drop_own(tenant, one.provider))
+            place = f"tenants/{tenant}/provider-keys/{one.provider}"
+            self._audit.note(who, "delete", place, before=one.shown, after=None)
+        if kept:
             await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
 
     def _require_free(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
@@ -258,8 +263,8 @@ class HoldersApi:
 
     def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
         """Raise RequestFailed if an entry must not be changed: 404 if it belongs to another tenant than the
-        client, 409 if the configuration declares it, and 404 or 412 for a wrong `If-Match`. before: the row
-        to change, None = there is none.
+        client, 409 if the configuration declares it, and 412 for a wrong `If-Match`, or for any `If-Match` if
+        there is no row. before: the row to change, None = there is none.
         """
         headers, caller = asked.request.headers, asked.request.caller
         own = self._of_configuration(kind).get(name)
@@ -269,7 +274,7 @@ class HoldersApi:
             require_within(caller, self._registry, before)
             tags.require(headers, _tag(before))
         elif "if-match" in headers:
-            raise missing(kind, name)
+            raise RequestFailed(tags.NOTHING)
 
     def _note(self, asked: Asked, kind: RowKind, action: str, before: Row | None, after: Any) -> None:
         self._audit.note(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -37,6 +37,9 @@ _LONGEST_OVERLAP: Final = 30 * 86400.0
 """The most seconds for which the old key stays valid after a rotation."""
 
 
+KeyState: TypeAlias = Literal["valid", "disabled", "expired", "revoked", "shadowed"]
+
+
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of a key. expires: a date (the key is valid until the end of that day in UTC), or a time
     with a time zone, such as `2026-12-31T18:00:00Z`; null = the key does not expire.
@@ -68,14 +71,14 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class KeyObject(msgspec.Struct, kw_only=True):
     """A client key, without the key itself. state: `revoked` = refused for good; `shadowed` = without effect,
-    because the configuration declares a key of the same name; `expired`; `disabled`; `valid`. declared: true
-    = the configuration declares this key, and it can be changed only there; `id` and the times of changes are
-    then null.
+    because the configuration declares a key of the same name; `disabled`, also if it has expired; `expired`;
+    `valid`. declared: true = the configuration declares this key, and it can be changed only there; `id` and
+    the times of changes are then null.
     """
 
     id: str | None
     name: str
-    state: Literal["valid", "disabled", "expired", "revoked", "shadowed"]
+    state: KeyState
     declared: bool = False
     shadowed: Annotated[
         bool, msgspec.Meta(description="The configuration declares a key of the same name, which counts.")
@@ -200,14 +203,15 @@ class KeysApi:
         raise missing("keys", name)
 
     async def create_key(self, asked: Asked) -> Told:
-        wish: NewKey = kept_within(asked.request.caller, self._registry, asked.body)
-        key = None if wish.hash is not None else self._minted()
-        digest = _digest(wish.hash) if key is None else minting.digest(key)
+        stated: NewKey = asked.body
+        key = None if stated.hash is not None else self._minted()
+        digest = _digest(stated.hash) if key is None else minting.digest(key)
         shown = "…" if key is None else minting.shown(key)
         who, now = author(asked), self._now()
         id_ = f"key_{self._registry.gateway.seams.random_id()[:24]}"
 
         def decide(before: Row | None) -> Written:
+            wish = kept_within(asked.request.caller, self._registry, stated)
             self._require(wish, now)
             if is_reserved(wish.name):
                 raise refused("clients and operators without a key have such a name", "name")
@@ -223,16 +227,16 @@ class KeysApi:
             made |= self._holder_ids(wish, None)
             return Written(_entry(wish, made), digest)
 
-        changed = await self._registry.change("keys", wish.name, who.who, decide)
+        changed = await self._registry.change("keys", stated.name, who.who, decide)
         told = self._told(changed.after, {})
-        self._audit.note(who, "create", f"keys/{wish.name}", before=None, after=_noted(told))
+        self._audit.note(who, "create", f"keys/{stated.name}", before=None, after=_noted(told))
         return Told(_made(told, key), _tag(changed.after))
 
     async def update_key(self, asked: Asked) -> Told:
-        wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
         now = self._now()
 
         def change(row: Row, entry: KeyEntry) -> Written:
+            wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
             self._require_own(row.name)
             if entry.revoked is not None:
                 raise RequestFailed(_REVOKED)
@@ -362,16 +366,12 @@ class KeysApi:
         return {id_: max(kept.get(id_, 0.0), now.get(id_, 0.0)) for id_ in {*kept, *now}}
 
     def _told(self, row: Row, used: dict[str, float]) -> KeyObject:
-        entry, now = msgspec.json.decode(row.text or b"{}", type=KeyEntry), self._now()
-        state: Literal["valid", "disabled", "expired", "revoked", "shadowed"] = "valid"
+        entry = msgspec.json.decode(row.text or b"{}", type=KeyEntry)
+        state: KeyState = self._valid(entry)
         if entry.revoked is not None:
             state = "revoked"
         elif self._is_declared(row.name):
             state = "shadowed"
-        elif entry.expires is not None and entry.expires <= now:
-            state = "expired"
-        elif entry.disabled:
-            state = "disabled"
         return KeyObject(
             id=entry.id,
             name=row.name,
@@ -392,12 +392,19 @@ class KeysApi:
             **permitted(entry),
         )
 
+    def _valid(self, key: KeyEntry | ClientKey) -> Literal["valid", "disabled", "expired"]:
+        """Return the state of a key that is neither revoked nor shadowed. A key that is disabled and has
+        expired is `disabled`, which is also what its requests are told.
+        """
+        if key.disabled:
+            return "disabled"
+        return "expired" if key.expires is not None and key.expires <= self._now() else "valid"
+
     def _declared(self, key: ClientKey) -> KeyObject:
-        expired = key.expires is not None and key.expires <= self._now()
         return KeyObject(
             id=None,
             name=key.client,
-            state="disabled" if key.disabled else "expired" if expired else "valid",
+            state=self._valid(key),
             declared=True,
             shown="…" if key.key is None else minting.shown(key.key.reveal()),
             scopes=key.scopes,

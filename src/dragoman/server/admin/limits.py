@@ -4,7 +4,7 @@ runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Final, Literal
 
@@ -13,7 +13,7 @@ import msgspec
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.directory import Directory
 from dragoman.accounts.limits import NANO, Limit, Standing, Subject
-from dragoman.accounts.windows import mark_of, prefix_of
+from dragoman.accounts.windows import mark_of, prefix_of, shown
 from dragoman.assembly.core import Core
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import held_limits
@@ -24,7 +24,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
 from dragoman.server.admin.pages import Wanted, page
-from dragoman.state.counters import Counter, Resource, Window, read, span
+from dragoman.state.counters import Counter, Resource, Window, read, span, windowless
 from dragoman.state.directory import RowKind
 
 
@@ -32,11 +32,14 @@ class LimitObject(msgspec.Struct):
     """One counter of a limit, in the window of time that runs now. name: the name of the limit in the
     configuration; the limits of a key, a model, … have a name such as `key ci`. whose: the name of the one
     key, tag, … that this counter counts; null = the counter counts all together, or nobody has used the limit
-    in this window. A limit for only one name always states this name. limit, used, reserved: amounts in
+    in this window, and nobody was refused in about the last 24 hours. A limit for only one name always states
+    this name. limit, used, reserved: amounts in
     `unit`; `reserved` is what running requests have reserved. percent: used and reserved, in percent of the
     limit. resets: when the window ends, null = never. refused: how many requests the worker that answers has
-    refused in about the last 24 hours because of this limit (for the same `whose`, in any window); 0 if
-    nobody has used the limit in this window. source: the place that states the limit, null = not known.
+    refused in about the last 24 hours because of this limit (for the same `whose`, in any window). source:
+    the place that states the limit, null = it is an entry of the database
+    (of a key, tenant, team or user), or the client belongs to a tenant. only: to a client that belongs to a
+    tenant, no other names than `whose` are shown.
     """
 
     id: str
@@ -81,6 +84,15 @@ class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
     whose: str | None = None
 
 
+_UNUSED: Final = Standing(0, 0)
+_SECTIONS: Final[Mapping[Subject, str]] = {
+    "provider": "providers",
+    "model": "models",
+    "tenant": "tenants",
+    "team": "teams",
+    "user": "users",
+}
+"""{subject of a limit: the section of the configuration in which subjects with limits of their own are}."""
 _HOLDERS: Final[Mapping[Subject, RowKind]] = {"team": "teams", "user": "users"}
 _LIMIT: Final = "/admin/limits/{name}"
 OPERATIONS: Final = (
@@ -114,6 +126,8 @@ class LimitsApi:
             and query.whose in (None, row.whose)
             and self._admits(asked.request.caller, row)
         ]
+        if asked.request.caller.tenant is not None:
+            wanted = [_within(row) for row in wanted]
         data, more = page(wanted, query, lambda row: row.id)
         return Told(LimitList(data, more))
 
@@ -123,7 +137,10 @@ class LimitsApi:
         """
         if caller.tenant is None:
             return True
-        return row.whose is not None and self._tenant_of(row.scope, row.whose) == caller.tenant
+        counter = read(row.id)
+        if row.whose is None or counter is None or shown(row.whose) != counter.value:
+            return False  # the hash of a long name, which looks like another name
+        return self._tenant_of(row.scope, row.whose) == caller.tenant
 
     def _tenant_of(self, scope: Subject, name: str) -> str | None:
         """Return the name of the tenant that alone uses what a limit of this scope counts under this name;
@@ -159,21 +176,21 @@ class LimitsApi:
         limits, keys = accounting.limits, held_limits(self._gateway.config, directory)
         known = {_key(one): one for one in (*limits.held, *keys, *limits.all)}
         standings = {} if accounting.ledger is None else await accounting.ledger.standings()
+        refusals = accounting.watch.refusals(now)
         unused = dict(known)
         rows = []
-        for name, standing in standings.items():
+        for name, standing in (_unused_counters(refusals, now) | dict(standings)).items():
             counter = read(name)
             limit = None if counter is None else known.get(counter[:5])
             if counter is None or limit is None or counter.ends <= now:
                 continue  # of a limit that is no longer there, or of a window that is over
             unused.pop(counter[:5], None)
-            refused = accounting.watch.refusals(name, now)
-            rows.append(self._row(name, limit, standing, refused))
+            rows.append(self._row(name, limit, standing, refusals.get(windowless(name), 0)))
         for limit in unused.values():
-            # Nobody has used it in this window. A limit for one name is shown with that name.
-            value = next(iter(limit.only)) if limit.only is not None and len(limit.only) == 1 else "*"
+            # Nobody has used it in this window or was refused. A limit for one name is shown with that name.
+            value = _only_name(limit) or "*"
             start = span(limit.window, limit.every, now).start
-            rows.append(self._row(f"{prefix_of(limit, value)}{start}", limit, Standing(0, 0), 0))
+            rows.append(self._row(f"{prefix_of(limit, value)}{start}", limit, _UNUSED, 0))
         return sorted(rows, key=lambda row: (-row.percent, row.id))
 
     def _row(self, id_: str, limit: Limit, standing: Standing, refused: int) -> LimitObject:
@@ -187,7 +204,7 @@ class LimitsApi:
             id=id_,
             name=limit.name,
             scope=limit.subject,
-            whose=None if counter.value == "*" else counter.value,
+            whose=_whose(limit, counter),
             resource=limit.resource,
             unit=_unit(limit.resource),
             window=limit.window,
@@ -208,8 +225,8 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Return the place that states a limit ("dragoman.yaml:12"); None = no such place is known, as for all
-    limits of tenants, teams and users, and for limits of keys in the database.
+    """Return the place that states a limit ("dragoman.yaml:12"); None = the configuration does not state it:
+    it is the limit of a key, tenant, team or user in the database.
     """
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
@@ -218,26 +235,62 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 
 
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
-    """Yield the paths of the settings that may state this limit. A limit with one word as its name is in
-    `limits`. A limit with a name such as "key ci" is stated at that key, provider, model or deployment.
-    Nothing is yielded for limits of tenants, teams and users, and of keys without the setting `name`.
+    """Yield the paths of the settings that may state this limit. A limit in `limits` has the name that it has
+    there. Every other limit has a name such as "key ci", and is stated at that key, tenant, provider, ….
     """
-    config = loaded.config
-    if " " not in limit.name:
+    config, subject = loaded.config, limit.subject
+    if limit.name in config.limits:
         yield join("limits", limit.name)
         return
-    name = limit.name.partition(" ")[2]
-    if limit.subject == "key":
-        yield from (f"auth.keys[{at}].limits" for at, key in enumerate(config.auth.keys) if key.name == name)
-    elif limit.subject == "provider":
-        yield join("providers", name) + ".limits"
-    elif limit.subject == "model":
-        yield join("models", name) + ".limits"
-    elif limit.subject == "deployment":
+    name = limit.name.removeprefix(f"{subject} ")
+    if subject == "key":
+        yield from (
+            f"auth.keys[{at}].limits" for at, key in enumerate(config.auth.keys) if key.client == name
+        )
+    elif subject == "deployment":
         for model, stated in config.models.items():
             for at, deployment in enumerate(stated.deployments):
                 if deployment.use == name:
                     yield join("models", model) + f".deployments[{at}].limits"
+    elif (section := _SECTIONS.get(subject)) is not None:
+        yield join(section, name) + ".limits"
+
+
+def _within(row: LimitObject) -> LimitObject:
+    """Return a counter in the form for a client that belongs to a tenant: without the place that states the
+    limit, and `only` names nobody but `whose`, because the other names may be of other tenants.
+    """
+    only = None if row.only is None or row.whose is None else [row.whose]
+    return msgspec.structs.replace(row, only=only, source=None)
+
+
+def _only_name(limit: Limit) -> str | None:
+    """Return the name of the one key, tag, … that a limit is for; None = it is for several, or a pattern."""
+    if limit.only is None or len(limit.only) != 1:
+        return None
+    (name,) = limit.only
+    return name if limit.name == f"{limit.subject} {name}" or "*" not in name else None
+
+
+def _whose(limit: Limit, counter: Counter) -> str | None:
+    """Return the name of the subject that a counter of a limit counts; None = it counts all together. A long
+    name that is not known is returned as its hash (`windows.shown`).
+    """
+    if counter.value == "*":
+        return None
+    only = _only_name(limit)
+    return only if only is not None and shown(only) == counter.value else counter.value
+
+
+def _unused_counters(refusals: Iterable[str], now: float) -> dict[str, Standing]:
+    """Return the counters, with no use, of the limits and subjects that have refused requests: their counters
+    in the windows that contain `now` (Unix seconds). refusals: names of counters without their windows.
+    """
+    found = {}
+    for place in refusals:
+        if (counter := read(f"{place}|0")) is not None:
+            found[f"{place}|{span(counter.window, counter.every, now).start}"] = _UNUSED
+    return found
 
 
 def _key(limit: Limit) -> tuple[str, Resource, Window | None, int, str]:

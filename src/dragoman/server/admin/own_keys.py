@@ -123,24 +123,24 @@ class OwnKeysApi:
         if known is not None and (flaw := flaw_of_key(known, asked.body.key)) is not None:
             raise refused(f"this key {flaw}", "key")
         _, own = self._own()
+        before = await self._kept(tenant, provider)
         kept = await reachable(own.keep(row, secret))
         await self._changed(who.who)
         told = _told(kept)
-        self._audit.note(
-            who, "keep", f"tenants/{tenant}/provider-keys/{provider}", before=None, after=told.key
-        )
+        place = f"tenants/{tenant}/provider-keys/{provider}"
+        self._audit.note(who, "keep", place, before=before, after=told.key)
         return Told(told)
 
     async def delete_own_key(self, asked: Asked) -> Told:
         tenant, provider = asked.params["name"], asked.params["provider"]
-        if not admits(asked.request.caller, tenant):
-            raise unknown("tenants", tenant)
-        if not await reachable(self._registry.following.store.drop_own(tenant, provider)):
+        store = self._registry.following.store
+        before = await self._kept(tenant, provider) if admits(asked.request.caller, tenant) else None
+        if before is None or not await reachable(store.drop_own(tenant, provider)):
             text = f"The tenant {tenant[:128]!r} has no key for {provider[:64]!r}."
             raise RequestFailed(ir.Fault("not_found", text, "provider_key_not_found", "provider"))
         place = f"tenants/{tenant}/provider-keys/{provider}"
         await self._changed(author(asked).who)
-        self._audit.note(author(asked), "delete", place, before=provider, after=None)
+        self._audit.note(author(asked), "delete", place, before=before, after=None)
         return Told(RemovedOwnKey(tenant, provider))
 
     async def reencrypt_own_keys(self, asked: Asked) -> Told:
@@ -149,6 +149,13 @@ class OwnKeysApi:
         await self._changed(author(asked).who)
         self._audit.note(author(asked), "reencrypt", "provider-keys", before=None, after=changed)
         return Told(Reencrypted(changed, failed, cipher.current))
+
+    async def _kept(self, tenant: str, provider: str) -> str | None:
+        """Return the last characters of a tenant's key for a provider; None = there is no such key. Raises
+        RequestFailed (503).
+        """
+        rows = await reachable(self._registry.following.store.own_keys())
+        return next((one.shown for one in rows if (one.tenant, one.provider) == (tenant, provider)), None)
 
     async def _changed(self, who: str) -> None:
         """Have all processes read the tenants' keys again. who: the author of the change."""

@@ -28,6 +28,8 @@ from dragoman.errors import Problem, RequestFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import shown
 from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind
+from dragoman.state.usage_report import Query
+from dragoman.state.usage_sums import text
 from dragoman.turns.keeping import reachable
 
 LONGEST: Final = 200
@@ -129,6 +131,18 @@ class Registry:
             return directory.tenant_of(key, key.team, key.user)
         return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
 
+    async def has_used(self, tenant: str) -> bool:
+        """Whether the database has usage of a tenant of this name, also of one that was removed. False if
+        there is no usage to read. Raises RequestFailed (503 if the database fails).
+        """
+        store, now = self.gateway.usage, self.gateway.seams.now()
+        if store is None:
+            return False
+        report = await reachable(
+            store.report(Query(begin=0, end=int(now) + 1, only={"tenant": text(tenant)}), now)
+        )
+        return report.total["requests"] > 0
+
     async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
         """Change one row. author: who asks for the change. decide: gets the row as it is now (None = there is
         none), and returns what to write; it is called again if somebody else has changed any row meanwhile.
@@ -161,11 +175,11 @@ class Registry:
             latest = await reachable(following.store.version())
             before = await reachable(following.store.find(kind, name))
             written = decide(before)
-            text = None if written.entry is None else msgspec.json.encode(written.entry)
-            if len(text or b"") > _LARGEST:
+            entry = None if written.entry is None else msgspec.json.encode(written.entry)
+            if len(entry or b"") > _LARGEST:
                 raise refused(f"The entry has more than {_LARGEST:,} bytes as JSON.", None)
             now = self.gateway.seams.now()
-            row = Row(kind, name, text, latest + 1, author, now, written.digest, written.before)
+            row = Row(kind, name, entry, latest + 1, author, now, written.digest, written.before)
             if await reachable(following.store.change([row], latest)):
                 return Changed(before, row)
         raise RequestFailed(_BUSY)
@@ -205,6 +219,14 @@ class Registry:
         named = self.config.providers.named
         found = unmet(may, "", {*self.gateway.upstreams, *named}, regions_of(self.config))
         return [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
+
+    def usage_since(self, tenant: str | None) -> float:
+        """Return the time, in Unix seconds, before which usage under a tenant's name is that of an earlier
+        tenant; 0 = there was none, or None is given.
+        """
+        following = self.gateway.following
+        entry = None if tenant is None or following is None else following.directory.holder("tenants", tenant)
+        return (entry.usage_since if isinstance(entry, HolderEntry) else None) or 0.0
 
     def require_known(self, kind: RowKind, name: str | None) -> None:
         """Raise RequestFailed (400) if there is no tenant, team or user of this name. None is accepted:

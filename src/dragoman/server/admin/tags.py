@@ -49,3 +49,13 @@ def unchanged(headers: Mapping[str, str], current: str) -> bool:
     if stated is None:
         return False
     return stated.strip() == "*" or current in {tag.removeprefix("W/") for tag in _TAG.findall(stated)}
+
+
+NOTHING: Final = ir.Fault(
+    "conflict",
+    "There is nothing of this name that could be changed, so no ETag of it holds.",
+    "precondition_failed",
+    "If-Match",
+    status=412,
+)
+"""The error (412) for a request that has If-Match and would make something new."""

@@ -22,6 +22,7 @@ from dragoman.exchange import Exchange
 from dragoman.observe.usage_told import record_told, records_csv, report_csv, told
 from dragoman.server.admin import reading
 from dragoman.server.admin.operation import Operation
+from dragoman.server.admin.registry import Registry
 from dragoman.server.admin.tags import etag, unchanged
 from dragoman.server.admin.within_tenant import admits
 from dragoman.server.client import HttpClient
@@ -30,7 +31,7 @@ from dragoman.state.periods import Step, start_of
 from dragoman.state.store import StoreFailed
 from dragoman.state.usage_archive import UsageArchive, UsageSearch
 from dragoman.state.usage_report import MOST_GROUPS, Query, Rank, problem
-from dragoman.state.usage_sums import DIMENSIONS, Dimension
+from dragoman.state.usage_sums import DIMENSIONS, Dimension, text
 from dragoman.wire.json import encode
 
 _FRESH: Final = 1.0
@@ -127,6 +128,7 @@ class UsageApi:
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
+        self._registry = Registry(gateway)
         self._kept: OrderedDict[tuple[Any, ...], _Kept] = OrderedDict()
 
     def endpoints(self) -> Iterator[Endpoint]:
@@ -142,7 +144,8 @@ class UsageApi:
         tenant = request.caller.tenant
         if not admits(request.caller, request.query.get("tenant", tenant)):
             raise RequestFailed(_OTHER_TENANT)
-        await self._report(request, client, {} if tenant is None else {"tenant": tenant})
+        within: Mapping[Dimension, str] = {} if tenant is None else {"tenant": tenant}
+        await self._report(request, client, within, self._registry.usage_since(tenant))
 
     async def own(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a report on the usage of the client's own key. Raises RequestFailed (400, 503)."""
@@ -151,15 +154,19 @@ class UsageApi:
         await self._report(request, client, {"key": request.caller.name})
 
     async def _report(
-        self, request: HttpRequest, client: HttpClient, within: Mapping[Dimension, str]
+        self,
+        request: HttpRequest,
+        client: HttpClient,
+        within: Mapping[Dimension, str],
+        not_before: float = 0.0,
     ) -> None:
         asked: ReportQuery = reading.query(request.query, ReportQuery)
         form = _format(asked.format, request.headers)
         now = self._gateway.seams.monotonic()
-        key = (*within.items(), form, *sorted(request.query.items()))
+        key = (*within.items(), not_before, form, *sorted(request.query.items()))
         kept = self._kept.get(key)
         if kept is None or kept.until <= now:
-            kept = await self._made(asked, form, within)
+            kept = await self._made(asked, form, within, not_before)
             self._kept[key] = kept
             self._kept.move_to_end(key)
             while len(self._kept) > _MOST:
@@ -174,27 +181,40 @@ class UsageApi:
         else:
             await client.answer(200, [*([_CSV] if form == "csv" else []), *headers], kept.body)
 
-    async def _made(self, asked: ReportQuery, form: Format, within: Mapping[Dimension, str]) -> _Kept:
-        query = self._query(asked, within)
+    async def _made(
+        self, asked: ReportQuery, form: Format, within: Mapping[Dimension, str], not_before: float
+    ) -> _Kept:
+        query = self._query(asked, within, not_before)
         try:
             report = await self._store().report(query, self._gateway.seams.now())
         except StoreFailed as failed:
             raise RequestFailed(_unreadable(failed)) from failed
         answer = told(query, report)
         body = report_csv(answer).encode() if form == "csv" else encode(answer)
-        return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag(answer))
+        # A cache must not take one form for the other, so each has its own ETag.
+        return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag([form, answer]))
 
-    def _query(self, asked: ReportQuery, within: Mapping[Dimension, str]) -> Query:
+    def _query(self, asked: ReportQuery, within: Mapping[Dimension, str], not_before: float) -> Query:
         """Return the query for the store. within: only usage with these values is reported, for example
-        {"key": "ann"}; {} = all usage. Raises RequestFailed (400) for a query that cannot be answered.
+        {"key": "ann"}; {} = all usage. not_before: as in `Query`. Raises RequestFailed (400) for a query that
+        cannot be answered.
         """
         begin, end = self._span(asked)
         only: dict[Dimension, str] = {
             name: value for name in DIMENSIONS if (value := getattr(asked, name)) is not None
         }
-        only |= within
+        only = {name: text(value) for name, value in (only | dict(within)).items()}
         by = _dimensions(asked.group_by)
-        query = Query(begin=begin, end=end, step=asked.step, by=by, only=only, top=asked.top, rank=asked.rank)
+        query = Query(
+            begin=begin,
+            end=end,
+            not_before=not_before,
+            step=asked.step,
+            by=by,
+            only=only,
+            top=asked.top,
+            rank=asked.rank,
+        )
         if (found := problem(query)) is not None:
             raise RequestFailed(_invalid(*found))
         return query
@@ -216,7 +236,9 @@ class UsageApi:
         if asked.from_ is not None and begin >= end:
             raise RequestFailed(_invalid("to", "is not later than `from`"))
         search = UsageSearch(
-            begin=0.0 if asked.from_ is None else begin,
+            begin=max(
+                0.0 if asked.from_ is None else begin, self._registry.usage_since(request.caller.tenant)
+            ),
             end=end,
             key=asked.key,
             tenant=request.caller.tenant or asked.tenant,

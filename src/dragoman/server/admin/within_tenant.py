@@ -50,6 +50,8 @@ def kept_within(caller: Caller, registry: Registry, wish: W) -> W:
     """Return the settings that a client states for a key, a team or a user. For a client that belongs to a
     tenant, the result states this tenant. Raises RequestFailed (400) if such a client states another tenant,
     or a team or a user that does not belong to its tenant: the message is that of an unknown name.
+
+    Call this where a change is decided (`Registry.change`): before, a team may still move to another tenant.
     """
     tenant = caller.tenant
     if tenant is None:

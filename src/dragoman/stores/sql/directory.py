@@ -11,22 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import BindParameter, Connection, String, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from dragoman.state.directory import OwnKey, Row, RowKind
 from dragoman.state.store import StoreFailed
 from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.schema import DIRECTORY, KEY_USES, OWN_KEYS
+from dragoman.stores.sql.texts import ByCodePoints
 
 _D = DIRECTORY.c
+_SORTED = ByCodePoints(_D.name)
+_AFTER: BindParameter[str] = bindparam("after_", type_=String)
 _ROW = select(_D.kind, _D.name, _D.text, _D.version, _D.author, _D.at, _D.digest, _D.before)
 _LATEST = select(func.coalesce(func.max(_D.version), 0))
 _SINCE = _ROW.where(_D.version > bindparam("version_")).order_by(_D.version).limit(bindparam("limit_"))
 _FIND = _ROW.where(_D.kind == bindparam("kind_"), _D.name == bindparam("name_"), _D.text.is_not(None))
 _PAGE = (
-    _ROW.where(_D.kind == bindparam("kind_"), _D.name > bindparam("after_"), _D.text.is_not(None))
-    .order_by(_D.name)
+    _ROW.where(_D.kind == bindparam("kind_"), _SORTED > _AFTER, _D.text.is_not(None))
+    .order_by(_SORTED)
     .limit(bindparam("limit_"))
 )
 _OF_OWN = tuple(OWN_KEYS.c[name] for name in OwnKey.__struct_fields__)
@@ -108,7 +111,7 @@ class SqlDirectory:
         return await self._database.read(read)
 
     async def own_keys(self) -> Sequence[OwnKey]:
-        wanted = select(*_OF_OWN).order_by(OWN_KEYS.c.tenant, OWN_KEYS.c.provider)
+        wanted = select(*_OF_OWN).order_by(ByCodePoints(OWN_KEYS.c.tenant), ByCodePoints(OWN_KEYS.c.provider))
         return await self._database.read(
             lambda connection: [OwnKey(*row) for row in connection.execute(wanted)]
         )

@@ -16,6 +16,7 @@ from dragoman.stores.sql.opening import opened
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import ID, entry_size
 from dragoman.stores.sql.schema import EXCHANGES
+from dragoman.stores.sql.texts import begins, contains
 
 _E = EXCHANGES.c
 _KEEP = upsert(EXCHANGES).on_conflict_do_nothing()
@@ -158,16 +159,16 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
         if value is not None:
             yield column == value[:_LONGEST]
     if search.deployment is not None:
-        yield _E.called.contains(f"|{search.deployment}|", autoescape=True)
+        yield contains(_E.called, f"|{search.deployment}|")
     if search.provider is not None:
-        yield _E.called.contains(f"|{search.provider}/", autoescape=True)
+        yield contains(_E.called, f"|{search.provider}/")
     if search.status is not None:
         least, greatest = search.status
         if least >= _FAILED:
             yield _E.status >= sa.literal_column(str(_FAILED))  # SQLite uses the index only if this is there
         yield _E.status.between(least, greatest)
     if search.end is not None:
-        yield _E.ending.startswith(search.end, autoescape=True)
+        yield begins(_E.ending, search.end)
     yield from _of_time(search)
     if search.losses:
         yield _E.losses > 0
@@ -176,8 +177,7 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     if search.failed:
         yield _E.error.is_not(None)
     if search.q is not None:
-        asked = _E.request_id.contains(search.q, autoescape=True)
-        yield sa.or_(_E.id.startswith(search.q, autoescape=True), asked)
+        yield sa.or_(begins(_E.id, search.q), contains(_E.request_id, search.q))
 
 
 def _of_time(search: Search) -> Iterator[sa.ColumnElement[bool]]:

@@ -17,7 +17,7 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.snapshot import snapshot
 from dragoman.stores.sql.usage_reports import NAMES, answered, cells, source_of
-from dragoman.stores.sql.usage_rows import record_of
+from dragoman.stores.sql.usage_rows import record_of, storable
 from dragoman.stores.sql.usage_tables import USAGE_GROUPS, USAGE_RECORDS
 
 _R: Final = USAGE_RECORDS.c
@@ -115,15 +115,15 @@ def _conditions(search: UsageSearch) -> Iterator[sa.ColumnElement[bool]]:
         (NAMES["provider"], search.provider),
     ):
         if value is not None:
-            yield column == value
+            yield column == text(value)
     if search.end_user:
-        yield _R.end_user == search.end_user
+        yield _R.end_user == storable(search.end_user)
     elif search.end_user is not None:
         yield sa.or_(_R.end_user.is_(None), _R.end_user == "")  # "" finds the records without an end user
     if search.before is not None:
         created, id_ = search.before
         yield _R.created <= created
-        yield sa.or_(_R.created < created, _R.id < id_)
+        yield sa.or_(_R.created < created, _R.id < storable(id_))
 
 
 def _values(record: UsageRecord, dimension: Dimension | None) -> Iterator[tuple[str, Sums]]:

@@ -105,7 +105,7 @@ def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[
         "id": record.id,
         "ended": record.ended,
         "group_id": id_,
-        "end_user": None if record.end_user is None else _storable(record.end_user),
+        "end_user": None if record.end_user is None else storable(record.end_user),
         "status": record.status,
         "failed": record.failed,
         "cost": record.cost,
@@ -201,7 +201,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, _DIGITS)
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
     """Return the text in a form that databases accept: NUL becomes U+FFFD, and half of a surrogate pair
     becomes "?".
     """
@@ -217,7 +217,7 @@ def _encoded(rest: _Rest) -> bytes:
 
 def _whole(value: Any) -> Any:
     if isinstance(value, str):
-        return _storable(value)
+        return storable(value)
     if isinstance(value, dict):
-        return {_storable(str(name)): _whole(one) for name, one in value.items()}
+        return {storable(str(name)): _whole(one) for name, one in value.items()}
     return [_whole(one) for one in value] if isinstance(value, list | tuple) else value

@@ -39,6 +39,15 @@ async def test_the_life_of_a_team(office: Office) -> None:
     assert [one["action"] for one in audit] == ["delete", "replace", "create"]
 
 
+@pytest.mark.parametrize("kind", ["tenants", "teams", "users"])
+@pytest.mark.parametrize("tag", ['"0123456789abcdef"', "*"])
+async def test_what_is_not_there_has_no_etag(office: Office, kind: str, tag: str) -> None:
+    refused = await office.ask("PUT", f"/admin/{kind}/none", {}, if_match=tag)
+    assert (refused.status, refused.body["error"]["code"]) == (412, "precondition_failed")
+    assert (await office.ask("GET", f"/admin/{kind}/none")).status == 404
+    assert (await office.ask("DELETE", f"/admin/{kind}/none", if_match=tag)).status == 404
+
+
 async def test_lists_have_what_is_declared(office: Office) -> None:
     for name in ("zeta", "alpha"):
         await office.ask("PUT", f"/admin/tenants/{name}", {})

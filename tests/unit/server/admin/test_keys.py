@@ -12,6 +12,7 @@ import pytest
 
 from dragoman.accounts import minting
 from dragoman.gateway import Gateway
+from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.server.app import App
 from dragoman.state.store import StoreFailed
 from tests.unit.turns.asking import Answer, Talk
@@ -25,8 +26,8 @@ CHAT = {"model": "simulate/echo", "messages": [{"role": "user", "content": "hi"}
 class Office:
     """A gateway with a database, and requests to it."""
 
-    def __init__(self, file: Path) -> None:
-        self.gateway = Gateway(file)
+    def __init__(self, file: Path, seams: Seams = SYSTEM) -> None:
+        self.gateway = Gateway(file, seams=seams)
         self.app = App(self.gateway)
 
     async def ask(
@@ -50,10 +51,10 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def started(folder: Path, settings: dict[str, Any]) -> Office:
+def started(folder: Path, settings: dict[str, Any], seams: Seams = SYSTEM) -> Office:
     file = folder / "dragoman.yaml"
     file.write_text(json.dumps(settings))
-    return Office(file)
+    return Office(file, seams)
 
 
 @pytest.fixture
@@ -123,6 +124,26 @@ async def test_a_key_may_not_do_more_than_its_tenant_and_team(office: Office) ->
     assert (await office.chat(key, "fast"), await office.chat(key, "slow")) == (200, 403)
     await office.ask("DELETE", "/admin/teams/lab")
     assert await office.chat(key, "fast") == 403
+
+
+async def test_a_disabled_key_that_has_expired_is_disabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stored key and a declared one, whose requests are told the same."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    day = {"disabled": True, "expires": "2026-02-01"}
+    keys = [*SETTINGS["auth"]["keys"], {"name": "file", "key": "the-key-of-a-file", **day}]
+    now = 1_769_000_000.0
+    office = started(tmp_path, {**SETTINGS, "auth": {"keys": keys}}, Seams(now=lambda: now))
+    await office.gateway.start()
+    made = await office.ask("POST", "/admin/keys", {"name": "kept", **day})
+    assert made.status == 200, made.body
+    now += 90 * 86_400
+    for name, key in (("kept", made.body["key"]), ("file", "the-key-of-a-file")):
+        assert (await office.ask("GET", f"/admin/keys/{name}")).body["state"] == "disabled"
+        refused = await office.ask("POST", "/v1/chat/completions", CHAT, key=key)
+        assert (refused.status, refused.body["error"]["code"]) == (403, "key_disabled")
+    await office.gateway.close()
 
 
 async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:

@@ -29,10 +29,11 @@ FILE = {
 
 
 class Office:
-    """A gateway with a database, whose clock stands still."""
+    """A gateway with a database, whose clock stands still until a test moves it."""
 
     def __init__(self, file: Path) -> None:
-        self.gateway = Gateway(file, seams=Seams(now=lambda: NOW))
+        self.now = NOW
+        self.gateway = Gateway(file, seams=Seams(now=lambda: self.now))
         self.app = App(self.gateway)
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
@@ -102,6 +103,25 @@ async def test_the_fullest_limit_comes_first(office: Office) -> None:
     assert (first["state"], first["refused"], first["percent"]) == ("reached", 2, 100.0)
 
 
+async def test_refusals_outlast_the_window_that_refused(office: Office) -> None:
+    assert [await office.chat() for _ in range(6)][-2:] == [429, 429]
+    office.now += 60
+    (row,) = [one for one in await office.limits("?whose=anyone") if one["resource"] == "requests"]
+    assert (row["name"], row["used"], row["percent"], row["refused"]) == ("each", 0.0, 0.0, 2)
+    assert row["resets"] == "2026-11-23T15:06:00.000Z"
+    assert len([one for one in await office.limits("?name=each") if one["resource"] == "requests"]) == 1
+    office.now += 24 * 3600
+    (row,) = [one for one in await office.limits("?name=each") if one["resource"] == "requests"]
+    assert (row["whose"], row["refused"]) == (None, 0)
+
+
+async def test_a_long_name_is_shown_whole_and_a_pattern_is_no_name(office: Office) -> None:
+    for name, only in (("one", ["k" * 70]), ("some", ["ci-*"])):
+        await office.ask("PUT", f"/admin/limits/{name}", {"only": only, "requests": "1/day"})
+    whose = {one["name"]: one["whose"] for one in await office.limits()}
+    assert (whose["one"], whose["some"]) == ("k" * 70, None)
+
+
 async def test_some_limits_and_pages(office: Office) -> None:
     assert [one["name"] for one in await office.limits("?scope=model")] == ["model m"]
     assert [one["resource"] for one in await office.limits("?name=each")] == ["money", "requests"]
@@ -155,22 +175,30 @@ def test_where_a_limit_is_stated(tmp_path: Path) -> None:
     file.write_text(
         "limits: {each: {requests: 1/s}}\n"
         "auth: {keys: [{name: other, key: 0123456789abcdef9}, {name: k, key: 0123456789abcdef0,\n"
-        "  limits: {requests: 1/s}}]}\n"
+        "  limits: {requests: 1/s}},\n"
+        "  {key: 0123456789abcdef1, limits: {requests: 1/s}}]}\n"
         "providers: {a: {base_url: 'http://127.0.0.1:1', keys: [],\n"
         "  limits: {requests: 1/s}}}\n"
         "models: {m: {limits: {requests: 1/s},\n"
         "  deployments: [a/y, {use: a/x,\n"
         "    limits: {requests: 1/s}}]}}\n"
+        "tenants: {acme: {limits: {requests: 1/s}}}\n"
+        "teams: {sales: {limits: {requests: 1/s}}}\n"
+        "users: {ann lee: {limits: {requests: 1/s}}}\n"
     )
     loaded = load(file, {})
     for name, subject, line in (
         ("each", "key", 1),
         ("key k", "key", 3),
-        ("provider a", "provider", 5),
-        ("model m", "model", 6),
-        ("deployment a/x", "deployment", 8),
+        (f"key {loaded.config.auth.keys[2].client}", "key", 4),
+        ("provider a", "provider", 6),
+        ("model m", "model", 7),
+        ("deployment a/x", "deployment", 9),
+        ("tenant acme", "tenant", 10),
+        ("team sales", "team", 11),
+        ("user ann lee", "user", 12),
     ):
         limit = Limit(name, "requests", 1, "second", subject)  # type: ignore[arg-type]
-        assert source_of(limit, loaded) == f"{file}:{line}"
+        assert source_of(limit, loaded) == f"{file}:{line}", name
     assert source_of(Limit("tenant t", "requests", 1, "second", "tenant"), loaded) is None
     assert source_of(Limit("gone", "requests", 1, "second", "tenant"), loaded) is None

@@ -56,6 +56,18 @@ async def test_a_key_is_kept_and_never_shown(
     assert all(CANARY.encode() not in content for content in contents.values())
 
 
+async def test_the_audit_tells_which_key_was_replaced(office: Office) -> None:
+    for key in (CANARY, "sk-the-next-one-4321"):
+        assert (await office.ask("PUT", PLACE, {"key": key})).status == 200
+    assert (await office.ask("DELETE", PLACE)).status == 200
+    entries = (await office.ask("GET", "/admin/audit")).body["data"]
+    assert [(one["action"], one["before"], one["after"]) for one in entries] == [
+        ("delete", "…4321", None),
+        ("keep", "…6789", "…4321"),
+        ("keep", None, "…6789"),
+    ]
+
+
 async def test_a_part_of_an_access_key_is_refused(office: Office) -> None:
     answer = await office.ask("PUT", PLACE.replace("openai", "aws"), {"key": "AKIAIOSFODNN7EXAMPLE:short"})
     assert answer.status == 400

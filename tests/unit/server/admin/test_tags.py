@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.errors import RequestFailed
-from dragoman.server.admin.tags import etag, require, unchanged
+from dragoman.server.admin.tags import NOTHING, etag, require, unchanged
 
 NOW = etag({"enabled": True})
 
@@ -32,3 +32,7 @@ def test_a_version_that_the_client_has() -> None:
     assert not unchanged({}, NOW)
     assert all(unchanged({"if-none-match": one}, NOW) for one in ("*", NOW, f"W/{NOW}", f'"x", {NOW}'))
     assert not unchanged({"if-none-match": '"x"'}, NOW)
+
+
+def test_what_is_not_there_has_no_tag() -> None:
+    assert (NOTHING.status, NOTHING.code, NOTHING.param) == (412, "precondition_failed", "If-Match")

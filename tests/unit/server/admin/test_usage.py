@@ -92,6 +92,14 @@ async def test_a_report_that_did_not_change_is_not_sent_again(asker: Asker) -> N
     assert (again.status, again.data) == (304, b"")
 
 
+async def test_each_form_of_a_report_has_its_own_etag(asker: Asker) -> None:
+    first = await ask(asker, f"/admin/usage?{YEAR}&group_by=key")
+    tag = first.headers["etag"]
+    other = await ask(asker, f"/admin/usage?{YEAR}&group_by=key", accept="text/csv", **{"if-none-match": tag})
+    assert (other.status, other.headers["content-type"].partition(";")[0]) == (200, "text/csv")
+    assert other.headers["etag"] != tag
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

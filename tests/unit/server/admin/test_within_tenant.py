@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from dragoman.accounts.windows import shown
+from dragoman.seams.clock import Seams
 from dragoman.server.admin.api import OPERATIONS
 from dragoman.server.admin.operation import Operation
 from tests.unit.server.admin.test_keys import CHAT, OPS, SETTINGS, Office, started
@@ -124,6 +127,19 @@ async def test_no_key_or_team_leaves_the_tenant(office: Office, wish: dict[str, 
         assert (await office.ask("PUT", "/admin/teams/new", wish, key=BOSS)).status == 400
 
 
+@pytest.mark.parametrize("path", ["/admin/keys", "/admin/keys/mine"])
+async def test_a_team_that_moves_just_now_tells_no_other_tenant(office: Office, path: str) -> None:
+    await office.ask("POST", "/admin/keys", {"name": "mine"}, key=BOSS)
+    await office.ask("PUT", "/admin/teams/mover", {"tenant": "acme"})
+    wish = {"team": "mover"} if path.endswith("/mine") else {"team": "mover", "name": "new"}
+    _, made = await asyncio.gather(
+        office.ask("PUT", "/admin/teams/mover", {"tenant": "globex"}),
+        office.ask("PUT" if path.endswith("/mine") else "POST", path, wish, key=BOSS),
+    )
+    assert (made.status, made.body["error"]["param"]) == (400, "team")
+    assert made.body["error"]["message"] == "team: there is no team 'mover'."
+
+
 async def test_a_key_that_a_tenant_makes_never_reaches_further(office: Office) -> None:
     made = await office.ask("POST", "/admin/keys", {"name": "deputy", "scopes": ["admin"]}, key=BOSS)
     deputy = made.body["key"]
@@ -197,6 +213,90 @@ async def test_usage_is_the_tenants(office: Office) -> None:
     assert b"globex" not in csv.data
 
 
+async def test_usage_of_an_earlier_tenant_of_the_name_is_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records begin when the tenant was made, reports with the first whole hour after that."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    begin = now = 1_790_000_000.0 // 3600 * 3600
+    office = started(tmp_path, SETTINGS_OF_TENANTS, Seams(now=lambda: now))
+    await office.gateway.start()
+    usage = office.gateway.usage
+    assert usage is not None
+
+    async def use(id_: str, client: str) -> None:
+        made = msgspec.structs.replace(record(1), id=id_, created=now, ended=now, tenant="lab", client=client)
+        await usage.keep([made])
+
+    async def seen(key: str) -> tuple[list[str], int]:
+        span = f"from={int(begin)}&to={int(now) + 1}"
+        single = await office.ask("GET", f"/admin/usage/records?{span}", key=key)
+        report = await office.ask("GET", f"/admin/usage?{span}&group_by=key", key=key)
+        assert report.status == 200, report.body
+        return [one["client"] for one in single.body["data"]], report.body["totals"]["requests"]
+
+    async def tenant_made(boss: str) -> str:
+        await office.ask("PUT", "/admin/tenants/lab", {})
+        wish = {"name": boss, "tenant": "lab", "scopes": ["admin"]}
+        key: str = (await office.ask("POST", "/admin/keys", wish)).body["key"]
+        return key
+
+    first = await tenant_made("boss1")
+    now += 60
+    await use("ex_1", "old")
+    assert await seen(first) == (["old"], 1)
+    await office.ask("DELETE", "/admin/tenants/lab")
+    now += 60
+    second = await tenant_made("boss2")
+    now += 60
+    await use("ex_2", "new")
+    assert await seen(second) == (["new"], 0)
+    assert await seen(OPS) == (["new", "old"], 2)
+    await office.ask("PUT", "/admin/tenants/lab", {"tags": ["x"]})
+    now += 3600
+    await use("ex_3", "later")
+    assert await seen(second) == (["later", "new"], 1)
+    await office.gateway.close()
+
+
+async def test_tenants_with_long_names_do_not_share_usage(office: Office) -> None:
+    assert office.gateway.usage is not None
+    long = [f"{'a' * 250}{end}" for end in "xy"]
+    await office.gateway.usage.keep(
+        [msgspec.structs.replace(record(n), client=long[n], tenant="acme") for n in range(2)]
+    )
+    report = await office.ask("GET", f"/admin/usage?{YEAR}&key={long[0]}", key=BOSS)
+    assert report.body["totals"]["requests"] == 1
+    single = await office.ask("GET", f"/admin/usage/records?{YEAR}&key={long[0]}", key=BOSS)
+    assert [one["client"] for one in single.body["data"]] == [long[0]]
+
+
+async def test_a_limit_tells_no_names_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    pilot = {"scope": "tenant", "only": ["acme", "globex"], "requests": "5/day"}
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "limits": {"pilot": pilot}})
+    await office.gateway.start()
+    for key in (BOSS, OTHER):
+        assert await office.chat(key) == 200
+    answer = await office.ask("GET", "/admin/limits?name=pilot", key=BOSS)
+    (row,) = answer.body["data"]
+    assert (row["whose"], row["only"], row["source"]) == ("acme", ["acme"], None)
+    assert b"globex" not in answer.data
+    assert (await office.ask("GET", "/admin/limits?name=pilot")).body["data"][0]["source"] is not None
+    await office.gateway.close()
+
+
+async def test_a_key_named_like_the_hash_of_a_long_name_sees_nothing_of_it(office: Office) -> None:
+    """Limits show a long name as its hash, and a tenant chooses the names of its keys."""
+    long = "far-" * 20
+    await office.ask("PUT", "/admin/limits/each", {"requests": "9/day"})
+    far = await office.ask("POST", "/admin/keys", {"name": long, "tenant": "globex"})
+    await office.ask("POST", "/admin/keys", {"name": shown(long)}, key=BOSS)
+    assert await office.chat(far.body["key"]) == 200
+    assert (await office.ask("GET", "/admin/limits?name=each", key=BOSS)).body["data"] == []
+    assert len((await office.ask("GET", "/admin/limits?name=each")).body["data"]) == 1
+
+
 async def test_limits_are_the_tenants(office: Office) -> None:
     await office.ask("POST", "/admin/keys", {"name": "a", "tenant": "acme", "limits": {"requests": "5/day"}})
     await office.ask(
@@ -214,7 +314,7 @@ async def test_provider_keys_are_the_tenants(office: Office) -> None:
     pytest.importorskip("cryptography", reason="needs the extra `encryption`")
     path = "/admin/tenants/{}/provider-keys/openai"
     assert (await office.ask("PUT", path.format("globex"), {"key": "sk-1"}, key=BOSS)).status == 400
-    assert (await office.ask("DELETE", path.format("globex"), key=BOSS)).status == 400
+    assert (await office.ask("DELETE", path.format("globex"), key=BOSS)).status == 404
     await office.ask("PUT", path.format("globex"), {"key": "sk-2"}, key=OTHER)
     await office.ask("PUT", path.format("acme"), {"key": "sk-3"}, key=BOSS)
     told = (await office.ask("GET", "/admin/provider-keys", key=EYES)).body["data"]

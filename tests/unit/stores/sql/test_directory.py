@@ -10,14 +10,17 @@ import pytest
 
 from dragoman.state.directory import DirectoryStore, OwnKey, Row
 from dragoman.state.store import Store
+from dragoman.stores.address import Location
 from dragoman.stores.open import open_store
 
 pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    made = open_store(f"sqlite:///{tmp_path}/state.db", tmp_path)
+async def store(place: Location, tmp_path: Path) -> AsyncIterator[Store]:
+    made = open_store(
+        f"sqlite:///{place}" if isinstance(place, Path) else place.uri.reveal(), tmp_path / "home"
+    )
     yield made
     await made.close()
 
@@ -43,6 +46,16 @@ async def test_rows_are_read_from_a_version_on(kept: DirectoryStore) -> None:
     assert [one.name for one in await kept.since(0, 1)] == ["b"]
     assert await kept.version() == 3
     assert await kept.find("keys", "a") == row("a", 3, b"[]")
+
+
+async def test_pages_are_in_the_order_of_python(kept: DirectoryStore) -> None:
+    names = ["b", "B", "a", "ä", "Z", "_x", "-y", "a b", "ab", "a-b"]
+    for number, name in enumerate(names):
+        assert await kept.change([row(name, number + 1)], number)
+    found: list[str] = []
+    while rows := await kept.page("keys", found[-1] if found else "", 3):
+        found += [one.name for one in rows]
+    assert found == sorted(names)
 
 
 async def test_who_has_read_an_older_version_changes_nothing(kept: DirectoryStore) -> None:

@@ -70,6 +70,16 @@ async def test_nobody_hides_an_exchange_by_its_id(store: SqlExchanges) -> None:
     assert await store.find("ex_0001") == b"trace 1"
 
 
+async def test_upper_and_lower_case_are_different(store: SqlExchanges) -> None:
+    await store.keep([one(1, called=("Up/GPT",), request_id="Mine"), one(2, request_id="mine")])
+    assert await found(store, deployment="up/gpt") == [2]
+    assert await found(store, provider="Up") == [1]
+    assert await found(store, q="ine") == [2, 1]
+    assert await found(store, q="Mi") == [1]
+    assert await found(store, q="EX_") == []
+    assert await found(store, end="Done") == []
+
+
 async def test_a_second_writing_changes_nothing(store: SqlExchanges) -> None:
     """A write may be repeated if nobody has heard that it succeeded."""
     await store.keep([one(1)])
