@@ -150,7 +150,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
         elif _can_force(request, target, facts, quirks):
             taken = {name for _, name in names.values()}
             answer = legal_name(output.name or "answer", target.tool_name, taken)
-            request, member = _with_answer_tool(request, output, answer, report)
+            request, member = _with_answer_tool(request, output, answer, target, report)
         else:
             # A model that writes its calls as text must be free to write text.
             free = reader is not None or target.formats_alone
@@ -293,13 +293,13 @@ _ANY_OBJECT: Final = (
 
 
 def _with_answer_tool(
-    request: ir.Request, output: ir.Output, name: str, report: Report
+    request: ir.Request, output: ir.Output, name: str, target: Able, report: Report
 ) -> tuple[ir.Request, str | None]:
     """Return (the request with the tool `name` added, the tool's argument that holds the answer). None as the
     second value = all arguments together are the answer.
 
     A call is forced. If the client offers no tools or forbids calls, the call must be of the tool `name`, and
-    parallel calls are forbidden. Otherwise the call may be of any tool that the client permits, or of the
+    parallel calls are forbidden if the target can forbid them. Otherwise the call may be of any tool that the client permits, or of the
     tool `name`. report: gets the change.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
@@ -311,7 +311,9 @@ def _with_answer_tool(
         names = (*choice.names, name) if choice is not None and choice.names else ()
         forced = ir.ToolChoice("any", names, extra=extra)
     else:
-        forced, parallel = ir.ToolChoice("tool", (name,), extra=extra), False
+        forced = ir.ToolChoice("tool", (name,), extra=extra)
+        if "single_call" in target.features:  # else the client would be told the loss of what it never said
+            parallel = False
     report.change("output", f"tools[{len(tools)}]", f"structured output is requested by the tool {name!r}")
     return replace(
         request,
