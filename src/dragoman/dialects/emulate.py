@@ -299,8 +299,8 @@ def _with_answer_tool(
     second value = all arguments together are the answer.
 
     A call is forced. If the client offers no tools or forbids calls, the call must be of the tool `name`, and
-    parallel calls are forbidden if the target can forbid them. Otherwise the call may be of any tool that the client permits, or of the
-    tool `name`. report: gets the change.
+    parallel calls are forbidden if the target can forbid them. Otherwise the call may be of any tool that the
+    client permits, or of the tool `name`. report: gets the change.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT

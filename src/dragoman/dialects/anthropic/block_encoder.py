@@ -158,6 +158,9 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
             scope.report.lose(
                 f"{where}.start", "in the Messages API a citation covers its whole text block", "hint"
             )
+        if place is not None:
+            why = "the Messages API states places in sources in another form"
+            scope.report.lose(f"{where}.source", why, "hint")
     else:
         scope.report.lose(where, "the Messages API accepts only its own citations", "hint")
         return None

@@ -162,7 +162,7 @@ def _check_messages(messages: list[_Message]) -> None:
             raise WireError("messages must have content", where, "invalid_value")
         if type(content) is list:
             for number, block in enumerate(content):
-                if type(kind := block.get("type")) is not str:
+                if type(block.get("type")) is not str:
                     raise WireError(
                         "must be a string", f"messages[{index}].content[{number}].type", "invalid_type"
                     )

@@ -187,6 +187,8 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
         out["location"] = {"web": {"url": citation.url}}
     if citation.start is not None:
         scope.report.lose(f"{where}.start", "a citation covers its whole text block", "hint")
+    if citation.source is not None:
+        scope.report.lose(f"{where}.source", f"{API} states places in sources in another form", "hint")
     restore({}, citation.extra, scope.report, where)
     return out
 
