@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dragoman.ir.fault import Fault
+    from dragoman.ir.usage import Usage
 
 
 class DragomanError(Exception):
@@ -48,12 +49,13 @@ class WireError(DragomanError):
 
 class RequestFailed(DragomanError):
     """A request has failed for a known reason. fault: the failure; the error for the client is written from
-    it.
+    it. usage: what the provider states to have used until the failure; None = not stated.
     """
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, usage: Usage | None = None) -> None:
         super().__init__(fault.message)
         self.fault = fault
+        self.usage = usage
 
 
 class CallFailed(DragomanError):
