@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, restore
 from dragoman.dialects.arguments import parse_arguments
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
@@ -291,6 +292,7 @@ def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
+        lose_about(block, scope.report, where)
         return _finish({"type": "image", "source": _source_out(block, scope, where)}, block, scope, where)
     if block.transcript:
         scope.report.lose(
