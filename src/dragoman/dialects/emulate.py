@@ -103,7 +103,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
     change for each replacement, and a loss if the replacement guarantees less than the feature.
     """
-    request = _with_json_mode(request, report)
+    request = _with_named_choice(_with_json_mode(request, report), report)
     plain: list[Named] = []
     notation = NOTATIONS.get(facts.tool_mode or "")
     if "builtins" not in target.features or notation is not None:
@@ -203,6 +203,24 @@ def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
             report.lose(f"output.{field}", "the request has no schema that it describes", "hint")
     plain = replace(output, kind="json", name=None, description=None, strict=None)
     return replace(request, output=plain)
+
+
+def _with_named_choice(request: ir.Request, report: Report) -> ir.Request:
+    """Return the request with a choice by name in place of one that forces a call of the provider's own tool
+    by its kind, as the Responses API's `{"type": "web_search"}`. The change is reported. A request without
+    such a choice or tool is returned unchanged, and so is one for a target of the client's own protocol.
+    """
+    choice = request.tool_choice
+    kind = None if choice is None else choice.provided
+    if kind is None or request.dialect == report.dialect:
+        return request
+    tools = list(request.tools or ())
+    for index, tool in enumerate(tools):
+        if isinstance(tool, ir.ProviderTool) and tool.kind == kind:
+            tools[index] = replace(tool, name=kind)  # in the Responses API it has none
+            report.change("tool_choice", "tool_choice", "the provider's tool is chosen by its name")
+            return replace(request, tools=tuple(tools), tool_choice=ir.ToolChoice("tool", (kind,)))
+    return request
 
 
 # Forced calls -------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.relay import RELAY
 from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.quirks import STANDARD, Quirks
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import WireError
@@ -151,26 +151,6 @@ def test_a_model_that_does_not_stream_with_tools(
     emulation, report = ask(replace(asked, stream=True, stream_usage=True), dialect, facts)
     assert (emulation.request.stream, emulation.request.stream_usage) == (streams, True if streams else None)
     assert ("stream" in [change.path for change in report.changes]) is not streams
-
-
-def test_no_parallel_calls_are_forbidden_where_the_target_cannot_forbid_them() -> None:
-    emulation, report = ask(replace(PLAIN, output=SCHEMA), target("schema", "single_call"))
-    assert emulation.request.tool_choice == ir.ToolChoice("tool", ("person",))
-    assert emulation.request.parallel is None
-    assert report.losses == []
-    forbidden, _ = ask(replace(PLAIN, output=SCHEMA, parallel=False), target("schema", "single_call"))
-    assert forbidden.request.parallel is False  # the encoder tells the client
-
-
-@pytest.mark.parametrize("name", sorted(DIALECTS))
-def test_a_protocol_that_forbids_parallel_calls_says_so(name: str) -> None:
-    request = replace(PLAIN, tools=(WEATHER,), parallel=False)
-    dialect, report = DIALECTS[name], Report(name)
-    if not dialect.abilities.features & {"forced_tool"}:
-        return  # it has no tool for an answer
-    dialect.request.encode(request, Target(report, model="m"))
-    forbids = "single_call" in dialect.abilities.features
-    assert [loss.path for loss in report.losses] == ([] if forbids else ["parallel"])
 
 
 def test_other_wishes_about_the_output_stay() -> None:
