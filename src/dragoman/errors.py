@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dragoman.ir.fault import Fault
+    from dragoman.ir.usage import Usage
 
 
 class DragomanError(Exception):
@@ -48,15 +49,16 @@ class WireError(DragomanError):
 
 class RequestFailed(DragomanError):
     """A request has failed for a known reason. fault: the failure, from which the error for the client is
-    written.
+    written. usage: what the provider states to have used until the failure; None = not stated.
     """
 
     headers: Sequence[tuple[bytes, bytes]] = ()
     """Headers of the error answer in addition to those that the fault itself needs."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, usage: Usage | None = None) -> None:
         super().__init__(fault.message)
         self.fault = fault
+        self.usage = usage
 
 
 class CallFailed(DragomanError):

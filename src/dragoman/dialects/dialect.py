@@ -43,12 +43,15 @@ Feature = Literal[
     "forced_thinking",
     "namespaces",
     "builtins",
+    "single_call",
 ]
-"""A feature that a protocol may have; a missing one is emulated. schema: answers that follow a JSON Schema.
-json: answers of any JSON. vendors_schema: both of these at vendors whose `Quirks.completion_format` says so,
-although the protocol has neither. custom_tools: tools with free text as input. forced_tool: forcing a tool
-call. forced_thinking: forcing a tool call while the model thinks. namespaces: tools in groups. builtins:
-tools that the protocol defines and its client runs, and tools that a message of the history adds."""
+"""A feature that a protocol may have; a missing one is emulated, except for single_call. schema: answers that
+follow a JSON Schema. json: answers of any JSON. vendors_schema: both of these at vendors whose
+`Quirks.completion_format` says so, although the protocol has neither. custom_tools: tools with free text as
+input. forced_tool: forcing a tool call. forced_thinking: forcing a tool call while the model thinks.
+namespaces: tools in groups. builtins: tools that the protocol defines and its client runs, and tools that a
+message of the history adds. single_call: forbidding parallel tool calls; if it is missing, the encoder
+reports the loss of a client's wish."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins", "vendors_schema"}

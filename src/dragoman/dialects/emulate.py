@@ -103,7 +103,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
     change for each replacement, and a loss if the replacement guarantees less than the feature.
     """
-    request = _with_json_mode(request, report)
+    request = _with_named_choice(_with_json_mode(request, report), report)
     plain: list[Named] = []
     notation = NOTATIONS.get(facts.tool_mode or "")
     if "builtins" not in target.features or notation is not None:
@@ -150,7 +150,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
         elif _can_force(request, target, facts, quirks):
             taken = {name for _, name in names.values()}
             answer = legal_name(output.name or "answer", target.tool_name, taken)
-            request, member = _with_answer_tool(request, output, answer, report)
+            request, member = _with_answer_tool(request, output, answer, target, report)
         else:
             # A model that writes its calls as text must be free to write text.
             free = reader is not None or target.formats_alone
@@ -203,6 +203,24 @@ def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
             report.lose(f"output.{field}", "the request has no schema that it describes", "hint")
     plain = replace(output, kind="json", name=None, description=None, strict=None)
     return replace(request, output=plain)
+
+
+def _with_named_choice(request: ir.Request, report: Report) -> ir.Request:
+    """Return the request with a choice by name in place of one that forces a call of the provider's own tool
+    by its kind, as the Responses API's `{"type": "web_search"}`. The change is reported. A request without
+    such a choice or tool is returned unchanged, and so is one for a target of the client's own protocol.
+    """
+    choice = request.tool_choice
+    kind = None if choice is None else choice.provided
+    if kind is None or request.dialect == report.dialect:
+        return request
+    tools = list(request.tools or ())
+    for index, tool in enumerate(tools):
+        if isinstance(tool, ir.ProviderTool) and tool.kind == kind:
+            tools[index] = replace(tool, name=kind)  # in the Responses API it has none
+            report.change("tool_choice", "tool_choice", "the provider's tool is chosen by its name")
+            return replace(request, tools=tuple(tools), tool_choice=ir.ToolChoice("tool", (kind,)))
+    return request
 
 
 # Forced calls -------------------------------------------------------------------------------------
@@ -293,14 +311,14 @@ _ANY_OBJECT: Final = (
 
 
 def _with_answer_tool(
-    request: ir.Request, output: ir.Output, name: str, report: Report
+    request: ir.Request, output: ir.Output, name: str, target: Able, report: Report
 ) -> tuple[ir.Request, str | None]:
     """Return (the request with the tool `name` added, the tool's argument that holds the answer). None as the
     second value = all arguments together are the answer.
 
     A call is forced. If the client offers no tools or forbids calls, the call must be of the tool `name`, and
-    parallel calls are forbidden. Otherwise the call may be of any tool that the client permits, or of the
-    tool `name`. report: gets the change.
+    parallel calls are forbidden if the target can forbid them. Otherwise the call may be of any tool that the
+    client permits, or of the tool `name`. report: gets the change.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
@@ -311,7 +329,9 @@ def _with_answer_tool(
         names = (*choice.names, name) if choice is not None and choice.names else ()
         forced = ir.ToolChoice("any", names, extra=extra)
     else:
-        forced, parallel = ir.ToolChoice("tool", (name,), extra=extra), False
+        forced = ir.ToolChoice("tool", (name,), extra=extra)
+        if "single_call" in target.features:  # else the client would be told the loss of what it never said
+            parallel = False
     report.change("output", f"tools[{len(tools)}]", f"structured output is requested by the tool {name!r}")
     return replace(
         request,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
-from dragoman.ir import Block, Extra, Item, ProviderTool, Request, Response
+from dragoman.ir import Block, Extra, Item, Media, ProviderTool, Request, Response
 
 
 class Leftovers:
@@ -128,6 +128,16 @@ def lose_item(block: Block, report: Report, where: str) -> None:
         lose_members(members, report, f"{where}.item", dialect)
 
 
+def lose_about(media: Media, report: Report, where: str) -> None:
+    """Report as lost what a medium states about itself: its name, its context and whether it may be cited.
+    Called by encoders that write only the medium. where: the block's IR path.
+    """
+    for field in ("name", "context", "citable"):
+        if getattr(media, field) is not None:
+            report.lose(f"{where}.{field}", f"{_A_MEDIUM[media.kind]} has no `{field}` here", "hint")
+
+
+_A_MEDIUM: Final = {"image": "an image", "audio": "audio", "video": "a video", "document": "a document"}
 _ITEMS: Final = "openai_responses"
 """The only dialect whose blocks stand in items."""
 KIN: Final = {"openai_chat": "openai_completions", "openai_completions": "openai_chat"}

@@ -128,7 +128,7 @@ class Flight(msgspec.Struct, eq=False):
                 except (EndedByHook, EndedByLimit):
                     raise  # a hook or a limit has decided, so no other attempt is made
                 except RequestFailed as failed:
-                    record.fault = self._told(attempt, failed.fault)
+                    record.fault = self._told(attempt, failed)
                 except Exception as error:
                     if not limit.expired and self._is_final(error):
                         raise
@@ -437,10 +437,10 @@ class Flight(msgspec.Struct, eq=False):
 
     # --- Failures --------------------------------------------------------------------------------------
 
-    def _told(self, attempt: Attempt, fault: ir.Fault) -> ir.Fault:
-        """Return the fault that an attempt has raised, as clients may read it. Sets the attempt's status."""
-        told = attempt.backend.told(fault, attempt.call, lambda fault: located(attempt.asked, fault))
-        attempt.record.status = told.status
+    def _told(self, attempt: Attempt, failed: RequestFailed) -> ir.Fault:
+        """Return an attempt's fault, as clients may read it. Sets the status and usage of its record."""
+        told = attempt.backend.told(failed.fault, attempt.call, lambda fault: located(attempt.asked, fault))
+        attempt.record.status, attempt.record.usage = told.status, failed.usage or attempt.record.usage
         return told
 
     def _unexpected(self, attempt: Attempt, limit: Deadline | Unlimited, error: Exception) -> ir.Fault:

@@ -84,7 +84,7 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
             response = await asked.steps.run(size, backend.decode, response)
     wording.call.watch.stop()
     if response.error is not None and not response.candidates:
-        raise RequestFailed(response.error)
+        raise RequestFailed(response.error, response.usage)
     # If the provider stated no usage, this also counts the request, which may be longer than the answer.
     weight = max(asked.weight, size)
     if weight < MEDIUM:

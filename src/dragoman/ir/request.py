@@ -92,7 +92,8 @@ class ToolChoice(Value, frozen=True):
     least one), "tool" (the tool in `names`), "native" (a choice that only the dialect itself has; it is in
     `native`). names: with the mode "tool" the tool that must be called; with "auto" or "any" the tools that
     may be called, empty = all. kind: the kind of these tools. namespaces: for each of `names` the tool's
-    group, None = not stated; empty = no group is stated.
+    group, None = not stated; empty = no group is stated. provided: with the mode "native" the kind
+    (`ProviderTool.kind`) of the provider's tool that must be called; None = the choice means anything else.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -102,6 +103,7 @@ class ToolChoice(Value, frozen=True):
     form: str | None = None
     extra: Extra = None
     namespaces: tuple[str | None, ...] = ()
+    provided: str | None = None
 
 
 class Output(Value, frozen=True):

@@ -213,6 +213,8 @@ def _of_text(block: ir.Text | ir.Refusal, path: str, role: str, _: _Calls) -> It
     for index, citation in enumerate(getattr(block, "citations", ())):
         source = (citation.url or None, citation.title or None, citation.quote or None)
         yield Fact(f"{path}.citations[{index}]", "citation", source)
+        if citation.source:
+            yield Fact(f"{path}.citations[{index}].source", "place", _comparable(citation.source))
     if block.logprobs:
         words = tuple((item.token, item.logprob) for item in block.logprobs)
         yield Fact(f"{path}.logprobs", "logprobs", words)

@@ -65,9 +65,11 @@ def test_a_tools_name_has_no_other_letters(name: str, letter: str) -> None:
 
 
 def test_anthropic_has_schemas_but_no_json_mode_and_no_free_text_for_tools() -> None:
-    assert DIALECTS["anthropic"].abilities.features == {"schema", "forced_tool"}
+    assert DIALECTS["anthropic"].abilities.features == {"schema", "forced_tool", "single_call"}
     assert DIALECTS["openai_chat"].abilities.features >= {"schema", "json", "custom_tools"}
-    assert DIALECTS["mistral"].abilities.features == {"schema", "json", "forced_tool", "forced_thinking"}
+    assert DIALECTS["mistral"].abilities.features == {
+        *("schema", "json", "forced_tool", "forced_thinking", "single_call"),
+    }
 
 
 def named(dialect: str, tool: str) -> str:

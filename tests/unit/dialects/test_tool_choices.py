@@ -13,6 +13,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.translation import translated
 
 USER = ir.Message("user", (ir.Text("x"),))
 SEARCH = ir.ProviderTool("elsewhere", "web_search", {}, "web_search")
@@ -64,3 +65,88 @@ def test_no_search_goes_out_that_the_client_forbids(dialect: str, tools: tuple[i
         assert "web_search_options" not in body
     else:
         assert "tools[0]" in told(report)
+
+
+RESPONSES, CLAUDE = DIALECTS["openai_responses"], DIALECTS["anthropic"]
+FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize("beside", [(), (FUNCTION,)])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("web_search", "web_search"),
+        ("web_search_preview", "web_search"),
+        ("code_interpreter", "code_execution"),
+    ],
+)
+def test_a_tool_of_the_provider_that_must_be_called_is_chosen_by_its_name(
+    kind: str, name: str, beside: tuple[dict[str, Any], ...]
+) -> None:
+    tool = {"type": kind, **({"container": {"type": "auto"}} if kind == "code_interpreter" else {})}
+    body = {"model": "m", "input": "News?", "tools": [tool, *beside], "tool_choice": {"type": kind}}
+    sent = translated(body, RESPONSES, CLAUDE)
+    assert sent.body["tool_choice"] == {"type": "tool", "name": name}
+    assert sent.losses == ()
+    own = translated(body, RESPONSES, RESPONSES)
+    assert own.body["tool_choice"] == {"type": kind}
+
+
+@pytest.mark.parametrize("dialect", ["gemini", "mistral", "cohere", "bedrock", "ollama", "openai_chat"])
+@pytest.mark.parametrize("beside", [(), (FUNCTION,)])
+def test_a_tool_of_the_provider_that_cannot_be_forced_is_named(
+    dialect: str, beside: tuple[dict[str, Any], ...]
+) -> None:
+    tools, choice = [{"type": "web_search"}, *beside], {"type": "web_search"}
+    body = {"model": "m", "input": "News?", "tools": tools, "tool_choice": choice}
+    sent = translated(body, RESPONSES, DIALECTS[dialect])
+    lost = {loss.path for loss in sent.losses}
+    assert "$.tool_choice" in lost
+    searches = dialect in {"gemini", "openai_chat"}
+    assert ("$.tools[0]" in lost) is not searches
+
+
+def test_a_choice_of_a_tool_that_was_lost_does_not_go_out() -> None:
+    tools, choice = [{"type": "file_search", "vector_store_ids": ["vs_1"]}, FUNCTION], {"type": "file_search"}
+    body = {"model": "m", "input": "Find it.", "tools": tools, "tool_choice": choice}
+    sent = translated(body, RESPONSES, CLAUDE)
+    assert "tool_choice" not in sent.body
+    assert {(loss.path, loss.severity) for loss in sent.losses} == {
+        ("$.tools[0]", "meaning"),
+        ("$.tool_choice", "meaning"),
+    }
+
+
+def test_a_search_that_anthropics_client_forces_is_the_only_allowed_tool() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    tools = [search, {"name": "look", "input_schema": {"type": "object"}}]
+    body = {
+        "model": "m",
+        "max_tokens": 99,
+        "messages": [{"role": "user", "content": "News?"}],
+        "tools": tools,
+    }
+    sent = translated({**body, "tool_choice": {"type": "tool", "name": "web_search"}}, CLAUDE, RESPONSES)
+    only = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]}
+    assert sent.body["tool_choice"] == only
+    assert sent.losses == ()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in DIALECTS if "forced_tool" in DIALECTS[name].abilities.features]
+)
+@pytest.mark.parametrize("parallel", [None, False])
+def test_a_tool_for_the_answer_forbids_parallel_calls_where_the_protocol_can(
+    name: str, parallel: bool | None
+) -> None:
+    dialect, report = DIALECTS[name], Report(name)
+    form = ir.Output("schema", {"type": "object"})
+    asked = ir.Request("elsewhere", "m", (USER,), output=form, parallel=parallel)
+    request = emulate(asked, dialect.abilities, Facts(structured=False), STANDARD, report).request
+    dialect.request.encode(request, Target(report, "m"))
+    forbids = "single_call" in dialect.abilities.features
+    assert request.tool_choice is not None
+    assert request.tool_choice.mode == "tool"
+    assert request.parallel is (False if forbids else parallel)
+    lost = [loss.path for loss in report.losses if loss.path == "parallel"]
+    assert lost == (["parallel"] if parallel is False and not forbids else [])

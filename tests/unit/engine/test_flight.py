@@ -141,6 +141,39 @@ def test_nothing_that_an_attempt_lost_or_cost_is_said_of_the_next() -> None:
     assert stage.losses == []
 
 
+COHERE: dict[str, Any] = {"dialect": "cohere", "base_url": "https://cohere.example/v2", "keys": "key-h"}
+FAILED = {"id": "1", "message": {"role": "assistant", "content": []}, "finish_reason": "ERROR"}
+BROKEN = {
+    "id": "1",
+    "object": "chat.completion",
+    "choices": [{"index": 0, "error": {"code": 502, "message": "It broke."}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "answered", "used"),
+    [
+        (
+            "cohere",
+            {**FAILED, "usage": {"tokens": {"input_tokens": 7, "output_tokens": 4}}},
+            ir.Usage(7, output=4),
+        ),
+        ("two", {**BROKEN, "usage": {"prompt_tokens": 7, "completion_tokens": 4}}, ir.Usage(7, output=4)),
+    ],
+)
+def test_what_a_failed_answer_states_to_have_used_counts(
+    name: str, answered: dict[str, Any], used: ir.Usage
+) -> None:
+    settings = {"models": {"m": {"deployments": [f"{name}/x", "one/gpt"]}}}
+    stage = Stage({**BOTH, "cohere": COHERE}, settings=settings)
+    stage.script(name, *[json_reply(answered)] * 3)
+    stage.script("one", whole("Hello."))
+    assert 'answer 200 "Hello." usage 3+2' in stage.plays(chat(model="m"))
+    first, *_, last = stage.exchange.attempts
+    assert (first.deployment, first.usage) == (f"{name}/x", used)
+    assert last.usage == ir.Usage(3, output=2)
+
+
 # What a refusal teaches --------------------------------------------------------------------------------
 
 

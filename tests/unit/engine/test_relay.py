@@ -6,7 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import WireError
 from dragoman.upstreams.answers import AnswerLimits
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
@@ -88,19 +91,22 @@ def test_what_nobody_counted_is_estimated() -> None:
     assert stage.client.headers["x-dragoman-usage"] == "estimated"
 
 
-def test_an_answer_passes_whose_request_only_its_provider_understands() -> None:
-    """The gateway cannot decode the tool's result, so that it cannot count the tokens that nobody states."""
+def test_an_answer_passes_whose_request_only_its_provider_understands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The gateway cannot decode the request, so that it cannot count the tokens that nobody states."""
+
+    def refuse(_: Any) -> Any:
+        raise WireError("a new form", "messages")
+
+    claude = DIALECTS["anthropic"]
+    spoilt = replace(claude, request=replace(claude.request, decode=refuse))
+    monkeypatch.setitem(DIALECTS, "anthropic", spoilt)
     accounts = Accounts({"claude": CLAUDE})
     answer: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c"}
     answer |= {"stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}]}
     accounts.stage.script("claude", json_reply(answer))
-    used = {"type": "tool_use", "id": "toolu_1", "name": "find", "input": {}}
-    found = {"type": "tool_reference", "tool_name": {"new": "form"}}
-    messages = [
-        {"role": "assistant", "content": [used]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [found]}]},
-    ]
-    body = {"model": "claude/c", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}, *messages]}
+    body = {"model": "claude/c", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
     lines = accounts.stage.plays(json.dumps(body).encode(), "anthropic")
     assert lines[-1] == "= done"
     record = accounts.book.record

@@ -281,6 +281,11 @@ SPOILT: list[tuple[str, Case, str]] = [
         "in anthropic: message: 'No key.' became '?'",
     ),
     ("request.mutants", odd(case(wrong(CHAT, "request.decode", raising(KeyError("x"))))), "KeyError in fail"),
+    (
+        "request.mutants",
+        odd(case(wrong(CHAT, "request.decode", raising(WireError("odd", "messages[0]"))))),
+        "accepted by the check, yet it cannot be read: messages[0]: ",
+    ),
     ("response.mutants", odd(case(drop_in_answer(CHAT, "usage"))), "lost in silence: usage"),
     (
         "stream.mutants",

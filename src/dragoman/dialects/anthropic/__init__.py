@@ -80,7 +80,9 @@ DIALECT = Dialect(
         request=frozenset({VERSION_HEADER, BETA_HEADER}),
         response=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
     ),
-    abilities=Abilities(features=frozenset({"schema", "forced_tool"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
+    abilities=Abilities(
+        features=frozenset({"schema", "forced_tool", "single_call"}), tool_name=r"[A-Za-z0-9_-]{1,128}"
+    ),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
     # https://platform.claude.com/docs/en/api/cli/models/list.md, read in 2026-11
     models=ModelList(query={"limit": "1000"}, cursor="after_id", following="last_id", more="has_more"),

@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, restore
 from dragoman.dialects.arguments import parse_arguments
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
@@ -158,6 +159,9 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
             scope.report.lose(
                 f"{where}.start", "in the Messages API a citation covers its whole text block", "hint"
             )
+        if place is not None:
+            why = "the Messages API states places in sources in another form"
+            scope.report.lose(f"{where}.source", why, "hint")
     else:
         scope.report.lose(where, "the Messages API accepts only its own citations", "hint")
         return None
@@ -288,6 +292,7 @@ def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
+        lose_about(block, scope.report, where)
         return _finish({"type": "image", "source": _source_out(block, scope, where)}, block, scope, where)
     if block.transcript:
         scope.report.lose(

@@ -162,22 +162,26 @@ def _check_messages(messages: list[_Message]) -> None:
             raise WireError("messages must have content", where, "invalid_value")
         if type(content) is list:
             for number, block in enumerate(content):
-                if type(kind := block.get("type")) is not str:
+                if type(block.get("type")) is not str:
                     raise WireError(
                         "must be a string", f"messages[{index}].content[{number}].type", "invalid_type"
                     )
-                if kind in _BLOCKS:
-                    check_block(block, f"messages[{index}].content[{number}]")
+                check_block(block, f"messages[{index}].content[{number}]")
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError for the first mistake in a block. The caller has checked that the block's type is in
-    `_BLOCKS`. where: the block's JSON path.
+    """Raise WireError for the first mistake in a block and in the blocks inside it. A block of an unknown
+    type is accepted. The caller has checked that the type is a string. where: the block's JSON path.
     """
-    _check_members(block, _BLOCKS[block["type"]], where)
+    kind = block["type"]
+    if (members := _BLOCKS.get(kind)) is None:
+        if kind.endswith("_tool_result"):  # of a tool that the provider runs; one type for each tool
+            _check_found(block.get("content"), f"{where}.content")
+        return
+    _check_members(block, members, where)
     if "cache_control" in block:
         _check_mark(block["cache_control"], f"{where}.cache_control")
-    if (more := _MORE.get(block["type"])) is not None:
+    if (more := _MORE.get(kind)) is not None:
         more(block, where)
 
 
@@ -231,6 +235,13 @@ _BLOCKS: dict[str, tuple[_Member, ...]] = {
         ("content", False, (str, list), "a string or an array"),
         ("is_error", False, bool, "a boolean"),
     ),
+    "search_result": (
+        ("source", True, str, "a string"),
+        ("title", True, str, "a string"),
+        ("content", True, list, "an array"),
+        ("citations", False, dict, "an object"),
+    ),
+    "tool_reference": (("tool_name", True, str, "a string"),),
 }
 
 _SOURCES = {"base64": "data", "url": "url", "file": "file_id", "text": "data", "content": "content"}
@@ -252,29 +263,49 @@ def _check_source(block: _Block, where: str) -> None:
     if kind == "base64" and not isinstance(source.get("media_type"), str):
         path = f"{where}.source.media_type"
         raise WireError("media_type is required", path, "missing_required_parameter")
-    if key is not None and key != "content" and not isinstance(source[key], str):
+    if key == "content":
+        _check_text_or_blocks(source[key], f"{where}.source.{key}")
+    elif key is not None and not isinstance(source[key], str):
         raise WireError("must be a string", f"{where}.source.{key}", "invalid_type")
 
 
-def _check_result(block: _Block, where: str) -> None:
-    content = block.get("content")
-    if type(content) is not list:
-        return
-    for number, inner in enumerate(content):
-        place = f"{where}.content[{number}]"
-        if not isinstance(inner, dict):
+def _check_content(block: _Block, where: str) -> None:
+    if type(content := block.get("content")) is list:
+        _check_inner(content, f"{where}.content")
+
+
+def _check_found(content: Any, where: str) -> None:
+    """Raise WireError for the first mistake in the content of a result of the provider's own tool: null, an
+    object, a string or a list of blocks.
+    """
+    if content is not None and type(content) is not dict:
+        _check_text_or_blocks(content, where)
+
+
+def _check_text_or_blocks(content: Any, where: str) -> None:
+    if type(content) is list:
+        _check_inner(content, where)
+    elif type(content) is not str:
+        raise WireError("must be a string or an array", where, "invalid_type")
+
+
+def _check_inner(blocks: list[Any], where: str) -> None:
+    """Raise WireError for the first mistake in blocks inside a block. where: the JSON path of the list."""
+    for number, inner in enumerate(blocks):
+        place = f"{where}[{number}]"
+        if type(inner) is not dict:
             raise WireError("must be an object", place, "invalid_type")
-        if not isinstance(inner.get("type"), str):
+        if type(inner.get("type")) is not str:
             raise WireError("must be a string", f"{place}.type", "invalid_type")
-        if inner["type"] in _BLOCKS:
-            check_block(inner, place)
+        check_block(inner, place)
 
 
 _MORE: dict[str, Callable[[_Block, str], None]] = {
     "text": _check_text,
     "image": _check_source,
     "document": _check_source,
-    "tool_result": _check_result,
+    "tool_result": _check_content,
+    "search_result": _check_content,
 }
 
 # --- Tools ---------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ https://platform.claude.com/docs/en/build-with-claude/claude-on-amazon-bedrock-l
 https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai and the features of each cloud in
 https://platform.claude.com/docs/en/build-with-claude/overview, read in 2026-11. The client `anthropic` 2.12.0
 (`lib/bedrock`, `lib/vertex`) writes the same paths and betas. The clouds answer 400 ("Extra inputs are not
-permitted", "invalid beta flag") to members and betas that they do not have.
+permitted", "invalid beta flag") to members and betas that they do not have. Neither has automatic caching,
+which is a `cache_control` of the whole request (UKGovernmentBEIS/inspect_ai#3851, dust-tt/dust#27109), nor
+the `scope` of a `cache_control` (BerriAI/litellm#22797).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from dragoman.dialects.anthropic.terms import BETA_HEADER, NAME
@@ -107,18 +108,107 @@ def _leave_out(body: _Wire, betas: list[str], report: Report) -> None:
             report.lose("tools", f"`{member}` of the tool {tool.get('name')}: {_WHY}", "hint")
         if odd:
             tools[index] = {key: value for key, value in tool.items() if key not in odd}
-    for block in _marked(body):
-        mark = block["cache_control"]
-        if "scope" in mark:
-            # The mark may be the client's own object, which the next attempt needs as it is.
-            block["cache_control"] = {key: value for key, value in mark.items() if key != "scope"}
-            if mark["scope"] is not None:
-                report.lose("cache_control.scope", _WHY, "hint")
+    _unscope_all(body, report)
+    if (mark := body.pop("cache_control", None)) is not None:
+        _place_mark(body, mark, report)
 
 
-def _marked(body: _Wire) -> Iterator[_Wire]:
-    """Yield each system block, tool and content block that has a `cache_control` object."""
-    for whole in (body.get("system"), body.get("tools"), *(one.get("content") for one in body["messages"])):
-        for block in whole if type(whole) is list else ():
-            if type(block.get("cache_control")) is dict:
-                yield block
+# --- Cache breakpoints ---------------------------------------------------------------------------
+
+_MOST_MARKS: Final = 4
+"""The most cache breakpoints of one request. Anthropic's servers count the automatic one, too."""
+_UNMARKED: Final = frozenset({"thinking", "redacted_thinking"})
+"""Types of blocks that cannot be cache breakpoints."""
+
+
+def _unscope_all(body: _Wire, report: Report) -> None:
+    """Remove `scope` from each cache breakpoint: of the request, of its tools and of its blocks. Each removed
+    value is reported as lost. An object that changes is copied, because it may be the client's own, which the
+    next attempt needs as it is.
+    """
+    body.update(_unscoped(body, "cache.mark", report))
+    for member in ("system", "tools"):
+        if type(body.get(member)) is list:
+            body[member] = _unscoped_list(body[member], member, report)
+    body["messages"] = [
+        {**message, "content": _unscoped_list(content, f"messages[{index}].blocks", report)}
+        if type(content := message.get("content")) is list
+        else message
+        for index, message in enumerate(body["messages"])
+    ]
+
+
+def _unscoped_list(blocks: list[Any], where: str, report: Report) -> list[Any]:
+    return [
+        _unscoped_block(block, f"{where}[{index}]", report) if type(block) is dict else block
+        for index, block in enumerate(blocks)
+    ]
+
+
+def _unscoped_block(block: _Wire, where: str, report: Report) -> _Wire:
+    """Return a block or a tool without the scopes of cache breakpoints, also inside its `content` and inside
+    the `content` of its `source`. where: the IR path of the block.
+    """
+    block = _unscoped(block, f"{where}.cache", report)
+    inner = block.get("content")
+    if type(inner) is list:
+        return {**block, "content": _unscoped_list(inner, f"{where}.content", report)}
+    for member in ("content", "source"):
+        if type(inner := block.get(member)) is dict:
+            block = {**block, member: _unscoped_block(inner, f"{where}.{member}", report)}
+    return block
+
+
+def _unscoped(marked: _Wire, where: str, report: Report) -> _Wire:
+    """Return an object without the scope of its own `cache_control`. where: the IR path of the breakpoint."""
+    mark = marked.get("cache_control")
+    if type(mark) is not dict or "scope" not in mark:
+        return marked
+    if mark["scope"] is not None:
+        report.lose(f"{where}.scope", _WHY, "hint")
+    return {**marked, "cache_control": {key: value for key, value in mark.items() if key != "scope"}}
+
+
+def _place_mark(body: _Wire, mark: Any, report: Report) -> None:
+    """Move the cache breakpoint of the whole request to the block that Anthropic's servers choose: the last
+    one that can be a breakpoint. A block's own breakpoint stays. The breakpoint is reported as lost if the
+    request has no such block, or has the most breakpoints already.
+    """
+    marked = [
+        body.get("system"),
+        body.get("tools"),
+        *(message.get("content") for message in body["messages"]),
+    ]
+    if sum(map(_marks, marked)) >= _MOST_MARKS:
+        report.lose("cache.mark", f"the request has {_MOST_MARKS} other cache breakpoints", "hint")
+        return
+    for index in reversed(range(len(body["messages"]))):
+        content = _blocks_of(body["messages"][index])
+        for number in reversed(range(len(content))):
+            block = content[number]
+            if block.get("type") in _UNMARKED or block.get("text") == "":
+                continue
+            place = f"messages[{index}].content[{number}].cache_control"
+            report.change("cache.mark", place, "this server does not choose the breakpoint itself")
+            if block.get("cache_control") is None:
+                content = [*content[:number], {**block, "cache_control": mark}, *content[number + 1 :]]
+                body["messages"][index] = {**body["messages"][index], "content": content}
+            return
+    report.lose("cache.mark", "no message can be a cache breakpoint", "hint")
+
+
+def _blocks_of(message: _Wire) -> list[_Wire]:
+    content = message.get("content")
+    if type(content) is list:
+        return content
+    return [{"type": "text", "text": content}] if content else []
+
+
+def _marks(value: Any) -> int:
+    """Return the number of cache breakpoints in a block or a tool and in the blocks inside it."""
+    if type(value) is list:
+        return sum(map(_marks, value))
+    if type(value) is not dict:
+        return 0
+    own = value.get("cache_control") is not None
+    return own + _marks(value.get("content")) + _marks(value.get("source"))

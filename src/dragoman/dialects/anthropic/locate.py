@@ -40,6 +40,8 @@ _PARTS = (
     (re.compile(r"(?<=\])\.options\.location$"), ".user_location"),
     (re.compile(r"(?<=\])\.options(?=\.|$)"), ""),
     (re.compile(r"(?<=content\[)(\d+)\]\.name$"), r"\1].title"),
+    # The citation's members that no other protocol has are its source.
+    (re.compile(r"(\.citations\[\d+\])\.source$"), r"\1"),
     # The block decides how these members are written, so the place is the block itself.
     (re.compile(r"\.(?:sealed|data|url|file|mime|context)$"), ""),
 )

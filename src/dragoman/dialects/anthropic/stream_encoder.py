@@ -46,7 +46,7 @@ class _Block(msgspec.Struct):
     sent. said: True = some of its text or arguments was sent. sealed: the signature that was sent; None =
     none was sent. part: the number of the latest part of a reasoning summary; None = no part has a number.
     fold: collects the pieces of a medium (an image, audio) of another dialect, which is sent when it is
-    complete; None = the block is not such a medium.
+    complete; None = the block is not such a medium. cited: the number of citations that came after the start.
     """
 
     index: int
@@ -59,6 +59,7 @@ class _Block(msgspec.Struct):
     sealed: str | None = None
     part: int | None = None
     fold: ir.Fold | None = None
+    cited: int = 0
 
 
 _GROWS = (ir.Text, ir.Refusal, ir.Thinking)
@@ -315,7 +316,9 @@ class AnthropicEncoder(EventEncoder):
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
-        where = f"candidates[0].blocks[{event.index}].citations"
+        number = len(getattr(state.block, "citations", ())) + state.cited
+        where = f"candidates[0].blocks[{event.index}].citations[{number}]"
+        state.cited += 1
         citation = encode_citation(event.citation, self._scope, where)
         if citation is None:
             return b""

@@ -196,7 +196,10 @@ def _encode_choice(
     elif choice is not None:
         out["type"] = choice.mode
         if choice.mode == "tool":
-            out["name"] = choice.names[0] if choice.names else ""
+            out["name"] = name = choice.names[0] if choice.names else ""
+            if request.dialect != NAME and all(tool["name"] != name for tool in body["tools"]):
+                target.report.lose("tool_choice", "the chosen tool is not in the request", "meaning")
+                return
         if choice.mode in {"any", "tool"} and target.facts.forced_tool is False:
             _ask_for_call(choice, target, body)
             out = {"type": "auto"}

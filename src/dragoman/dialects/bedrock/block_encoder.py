@@ -18,6 +18,7 @@ from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.bedrock.block_decoder import SERVER_CALL
 from dragoman.dialects.bedrock.terms import API, CACHING, FORMATS, NAME, OTHER_TYPES, Family, restore
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
@@ -129,8 +130,8 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
     the block was empty. where: the block's IR path.
 
-    Raises WireError for a medium without content or of an unsupported type. In requests, also for a medium
-    that has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
+    In a request, raises WireError for a medium without content or of an unsupported type, for a medium that
+    has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
         return {"guardContent": {"text": {"text": block.text, **(block.extra or {}).get(NAME, {})}}}
@@ -187,6 +188,8 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
         out["location"] = {"web": {"url": citation.url}}
     if citation.start is not None:
         scope.report.lose(f"{where}.start", "a citation covers its whole text block", "hint")
+    if citation.source is not None:
+        scope.report.lose(f"{where}.source", f"{API} states places in sources in another form", "hint")
     restore({}, citation.extra, scope.report, where)
     return out
 
@@ -289,8 +292,15 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
             return {"text": block.transcript}
         scope.report.lose(where, f"a response of {API} cannot contain this {block.kind}")
         return None
-    out: _Wire = {"source": _source_out(block, scope, where)}
-    if (form := _format(block, scope, where)) is not None:
+    try:
+        out: _Wire = {"source": _source_out(block, scope, where)}
+        form = _format(block, scope, where)
+    except WireError as error:
+        if not scope.answer:
+            raise
+        scope.report.lose(where, error.message, "meaning")  # the rest of the answer is told
+        return None
+    if form is not None:
         out["format"] = form
     if block.kind == "document":
         out["name"] = block.name if scope.own and block.name is not None else _name(block, scope, where)
@@ -298,8 +308,8 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
             out["context"] = block.context
         if block.citable is not None:
             out["citations"] = {"enabled": block.citable}
-    elif block.name is not None and not scope.own:
-        scope.report.lose(f"{where}.name", f"{API} has no names of {block.kind}s", "hint")
+    elif not scope.own:
+        lose_about(block, scope.report, where)
     if block.detail not in {None, "auto"}:
         scope.report.lose(f"{where}.detail", f"{API} has no image detail", "hint")
     _lose_seal(block.sealed, scope, where)

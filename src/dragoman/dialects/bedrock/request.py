@@ -119,8 +119,10 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
     extra = leftovers(output, _OUTPUT)
     if wanted is None:
         return None if extra is None else ir.Output(extra=extra)
-    definition = (wanted.get("structure") or {}).get("jsonSchema")
-    if type(definition) is dict and definition.keys() <= _SCHEMA and wanted.get("type") == "json_schema":
+    structure = wanted.get("structure") or {}
+    definition = structure.get("jsonSchema")
+    plain = wanted.get("type") == "json_schema" and len(wanted) == 2 and len(structure) == 1
+    if plain and type(definition) is dict and definition.keys() <= _SCHEMA:
         try:
             schema = msgspec.json.decode(definition["schema"])
         except (msgspec.DecodeError, KeyError, TypeError):

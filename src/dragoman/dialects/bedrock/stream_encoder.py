@@ -37,13 +37,14 @@ _MESSAGE: Final = "output.message."
 class _Block(msgspec.Struct):
     """A block that is open. fold: collects a block that is written when it ends; None = its deltas are
     written at once. said: True = a part of the block was written, or the block is left out. part: the summary
-    part of reasoning that was written last, None = no part is stated.
+    part of reasoning that was written last, None = no part is stated. cited: the number of citations so far.
     """
 
     block: ir.Block
     fold: ir.Fold | None = None
     said: bool = False
     part: int | None = None
+    cited: int = 0
 
 
 class BedrockEncoder(EventEncoder):
@@ -152,7 +153,7 @@ class BedrockEncoder(EventEncoder):
         text = _text_of(block)
         out = self._say(index, state, text) if text else b""
         for citation in getattr(block, "citations", ()):
-            out += self._cited(index, citation)
+            out += self._cited(index, state, citation)
         # Told at once, because a stream that breaks off does not close its blocks.
         if getattr(block, "sealed", None) is not None and not isinstance(block, ir.Thinking):
             self._lose_seal(index)
@@ -232,14 +233,15 @@ class BedrockEncoder(EventEncoder):
         return b""
 
     def _cite(self, event_: ir.Cite) -> bytes:
-        if event_.index not in self._open_blocks:
+        if (state := self._open_blocks.get(event_.index)) is None:
             why = "the citation came after its text block was complete"
             self._report.lose(f"{self._where(event_.index)}.citations", why, "quality")
             return b""
-        return self._cited(event_.index, event_.citation)
+        return self._cited(event_.index, state, event_.citation)
 
-    def _cited(self, index: int, citation: ir.Citation) -> bytes:
-        wire = encode_citation(citation, self._scope, f"{self._where(index)}.citations")
+    def _cited(self, index: int, state: _Block, citation: ir.Citation) -> bytes:
+        wire = encode_citation(citation, self._scope, f"{self._where(index)}.citations[{state.cited}]")
+        state.cited += 1
         return b"" if wire is None else self._delta(index, {"citation": wire})
 
     def _close(self, event_: ir.Close) -> bytes:

@@ -28,6 +28,8 @@ from dragoman.wire.sse import ErrorFrame, data
 _DONE: Final = b"[DONE]"
 _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
 """Matches the beginning of an array that is empty or whose first value is an object."""
+_IN_CHOICE: Final = re.compile(rb'"error"')
+"""Occurs in choices of which one may state an error; inside texts, quotes are escaped."""
 _HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -80,21 +82,23 @@ class ChatRelay(BodyRelay):
         """Return (the body for the client, its usage). If the body has a `model`, its value becomes
         `reply.model`, unless that is None. The usage is None if it is missing or cannot be read.
 
-        Raises RequestFailed for an error with status 200, WireError if `choices` is not an array or its first
-        entry is not an object.
+        Raises RequestFailed for an error with status 200, also one in the first choice. Raises WireError if
+        `choices` is not an array or its first entry is not an object.
         """
         head = decode_head(body)
-        if "error" in head and _decode(head["error"]):
-            raise RequestFailed(self._words.fault(_decode(body)))
-        choices = head.get("choices", b"null")
-        if _CHOICES.match(choices) is None:
-            if not _decode(choices) and (failed := failure(_decode(body))) is not None:
-                raise RequestFailed(self._words.fault(failed))
-            raise WireError("expected an array of objects", "choices")
         try:
             usage = self._read_usage(head["usage"]) if "usage" in head else None
         except (AttributeError, TypeError, msgspec.MsgspecError):
             usage = None  # it is for the gateway's records only
+        if "error" in head and _decode(head["error"]):
+            raise RequestFailed(self._words.fault(_decode(body)), usage)
+        choices = head.get("choices", b"null")
+        if _CHOICES.match(choices) is None:
+            if not _decode(choices) and (failed := failure(_decode(body))) is not None:
+                raise RequestFailed(self._words.fault(failed), usage)
+            raise WireError("expected an array of objects", "choices")
+        if _IN_CHOICE.search(choices) and (failed := failure(_decode(body))) is not None:
+            raise RequestFailed(self._words.fault(failed), usage)
         if reply.model is not None and "model" in head:
             body = encode_head({**head, "model": reply.model})
         return body, usage

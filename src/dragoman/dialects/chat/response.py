@@ -12,13 +12,18 @@ from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 
 
-def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fault]) -> list[Any]:
+def choices_of(
+    body: dict[str, Any],
+    fault_of: Callable[[dict[str, Any]], ir.Fault],
+    usage_of: Callable[[dict[str, Any]], ir.Usage],
+) -> list[Any]:
     """Return the list `choices` of a whole response, with its entries not decoded. Raises RequestFailed for
     an error inside a response with status 200, WireError if there is no such list. fault_of: decodes the
-    error.
+    error. usage_of: decodes the member `usage`.
     """
     if (failed := failure(body)) is not None:
-        raise RequestFailed(fault_of(failed))
+        usage = body.get("usage")
+        raise RequestFailed(fault_of(failed), usage_of(usage) if usage and type(usage) is dict else None)
     choices = body.get("choices")
     if type(choices) is not list:
         raise WireError("expected an array", "choices")

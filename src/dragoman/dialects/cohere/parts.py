@@ -16,6 +16,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.cohere.terms import NAME, leftovers, restore
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.typed import an_object, read_block
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import from_url
@@ -147,6 +148,7 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     url = block.url
     if url is None and block.data is None:
         raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
+    lose_about(block, draft.report, where)
     image: dict[str, Any] = {"url": url or f"data:{block.mime or 'image/png'};base64,{block.data}"}
     if block.detail is not None and not draft.own and block.detail not in _DETAILS:
         draft.report.lose(where + ".detail", f"the Cohere API has no image detail {block.detail}", "quality")

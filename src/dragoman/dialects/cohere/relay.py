@@ -14,8 +14,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.cohere.errors import fault_of
-from dragoman.dialects.cohere.response import is_failure
-from dragoman.dialects.cohere.usage import decode_usage, encode_usage
+from dragoman.dialects.cohere.response import failure_of, is_failure, stated_usage
+from dragoman.dialects.cohere.usage import encode_usage
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay
@@ -56,8 +56,10 @@ class CohereRelay(BodyRelay):
                 raise WireError("expected an object", "message")
         except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
-        usage = answer.get("usage")
-        return body, decode_usage(usage) if usage and type(usage) is dict else None
+        usage = stated_usage(answer)
+        if (fault := failure_of(answer.get("finish_reason"))) is not None:
+            raise RequestFailed(fault, usage)
+        return body, usage
 
     def stream(self, reply: Reply) -> CohereStreamRelay:
         return CohereStreamRelay()
@@ -109,13 +111,14 @@ class CohereStreamRelay:
         `estimate` is set, with the estimated usage added. Raises RequestFailed if the event reports an error.
         """
         delta = value.get("delta") or {}
+        self.usage = stated_usage(delta)
         if error := delta.get("error"):
             told = {**delta, "message": error if type(error) is str else str(error)}
             raise RequestFailed(fault_of(told))
+        if (fault := failure_of(delta.get("finish_reason"))) is not None:
+            raise RequestFailed(fault)
         self.done = True
-        if (usage := delta.get("usage")) and type(usage) is dict:
-            self.usage = decode_usage(usage)
-        elif self.estimate is not None:
+        if self.usage is None and self.estimate is not None:
             self.usage = estimated = self.estimate()
             told = {**delta, "usage": encode_usage(estimated, Report(""), own=False)}
             return encode_head({**decode_head(frame), "delta": told})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     if type(body.get("message")) is not dict and is_failure(body):
         raise RequestFailed(fault_of(body))
     if (fault := failure_of(body.get("finish_reason"))) is not None:
-        raise RequestFailed(fault)
+        raise RequestFailed(fault, stated_usage(body))
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
@@ -59,6 +59,12 @@ def failure_of(word: Any) -> ir.Fault | None:
     none.
     """
     return FAILURES.get(word) if type(word) is str else None
+
+
+def stated_usage(told: Mapping[str, Any]) -> ir.Usage | None:
+    """Return the usage that a body or the `delta` of an event states; None = it states none."""
+    usage = told.get("usage")
+    return decode_usage(usage) if usage and type(usage) is dict else None
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:

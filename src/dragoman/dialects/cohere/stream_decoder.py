@@ -21,10 +21,16 @@ from dragoman.dialects.cohere.citations import PLANNED, USUAL, decode_citation
 from dragoman.dialects.cohere.errors import fault_of
 from dragoman.dialects.cohere.logprobs import decode_logprobs
 from dragoman.dialects.cohere.parts import decode_part
-from dragoman.dialects.cohere.response import HEAD, MESSAGE, decode_stop, failure_of, is_failure
+from dragoman.dialects.cohere.response import (
+    HEAD,
+    MESSAGE,
+    decode_stop,
+    failure_of,
+    is_failure,
+    stated_usage,
+)
 from dragoman.dialects.cohere.saying import CITATIONS
 from dragoman.dialects.cohere.terms import NAME, PLAN, leftovers
-from dragoman.dialects.cohere.usage import decode_usage
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Typed, an_object, required, sound_tokens
@@ -306,12 +312,14 @@ class CohereDecoder:
 
     def _message_ended(self, event: _Wire, events: list[ir.Event]) -> None:
         delta, odd = _ENDING.sort(an_object(event.get("delta") or {}, "delta"))
+        usage = stated_usage(delta)
+        counts: list[ir.Event] = [] if usage is None else [ir.Tally(usage)]
         if error := delta.get("error"):
             told = {**delta, "message": error if type(error) is str else str(error)}
-            events += self._fail(fault_of(told))
+            events += [*counts, *self._fail(fault_of(told))]
             return
         if (fault := failure_of(delta.get("finish_reason"))) is not None:
-            events += self._fail(fault)
+            events += [*counts, *self._fail(fault)]
             return
         self._over = True
         for opened in (self._plan, *self._contents.values(), *self._calls.values()):
@@ -319,8 +327,7 @@ class CohereDecoder:
         self._note(an_object(delta.get("message") or {}, "delta.message"), MESSAGE - {CITATIONS})
         stop = decode_stop(delta.get("finish_reason"), called=bool(self._calls))
         events.append(ir.Finish(stop, extra=self._extra))
-        if usage := delta.get("usage"):
-            events.append(ir.Tally(decode_usage(usage)))
+        events += counts
         late = ir.merge(ir.merge(leftovers(event, _EVENT), leftovers(delta, _END)), odd)
         if self._items:
             name = "odd.logprobs" if self._scored else "logprobs"  # the decoded ones stay

@@ -137,6 +137,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
             raise WireError(message, f"requests[{index}]", "unsupported_value")
     stated = options[0]
     extra = leftovers(stated, _OPTIONS)
+    if not one:
+        extra = ir.merge(extra, leftovers(wire.body, _BATCH, _BESIDE))
     for index, body in enumerate(written):
         extra = ir.merge(extra, _beside(body["content"], "content" if one else f"requests[{index}].content"))
     task = in_words(stated.get("taskType"), TASKS)
@@ -188,6 +190,9 @@ def _beside(content: Mapping[str, Any], where: str) -> ir.Extra:
     return extra
 
 
+_BATCH: Final = frozenset({"requests", "model"})
+_BESIDE: Final = "batch"
+"""The first part of the names of leftovers that stand beside the requests of a batch."""
 _CONTENT: Final = frozenset({"parts", "role"})
 _TEXT: Final = frozenset({"text"})
 
@@ -208,7 +213,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         target.report.lose("user", "the Gemini API has no end user id", "hint")
     if request.truncate is False:
         target.report.lose("truncate", "this provider truncates an input that is too long", "quality")
-    _write_leftovers(options, request, target.report)
+    beside = _write_leftovers(options, request, target.report)
     requests = [
         {
             "model": full_name(model),
@@ -218,18 +223,22 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         for index, item in enumerate(request.inputs)
     ]
     params = {} if model is None else {"model": model}
-    return WireRequest("embed", {"requests": requests}, path=BATCH_PATH, params=params)
+    return WireRequest("embed", {"requests": requests, **beside}, path=BATCH_PATH, params=params)
 
 
-def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: Report) -> None:
-    """Write the leftovers that are options of a request of this dialect into `options`. All other leftovers
-    are reported as lost, and so are all leftovers of a request to `:predict`.
+def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: Report) -> dict[str, Any]:
+    """Write the leftovers that are options of a request of this dialect into `options`, and return those that
+    stand beside the requests of a batch. All other leftovers are reported as lost, and so are all leftovers
+    of a request to `:predict`.
     """
     extra = request.extra or {}
     own = extra.get(NAME, {})
     kept = {} if request.form == predict.FORM else {key: own[key] for key in own if "." not in key}
     restore(options, {**extra, NAME: kept}, report, "")
-    lose_members({key: value for key, value in own.items() if key not in kept}, report, "", NAME)
+    beside = {key: value for key, value in own.items() if key.startswith(f"{_BESIDE}.")}
+    lost = {key: value for key, value in own.items() if key not in kept and key not in beside}
+    lose_members(lost, report, "", NAME)
+    return {key.removeprefix(f"{_BESIDE}."): value for key, value in beside.items()}
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
@@ -243,6 +252,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
         return "$." + where
     if where.startswith("requests["):
         return "$." + where
+    if where.startswith(f"{_BESIDE}."):
+        return "$." + where.removeprefix(f"{_BESIDE}.")
     where = {"dimensions": "outputDimensionality", "task": "taskType"}.get(where, where)
     return f"$.{where}" if request.form == "one" else f"$.requests[0].{where}"
 

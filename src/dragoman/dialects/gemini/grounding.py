@@ -171,6 +171,9 @@ class Sources:
         if quote is not None and citation.kind == "url":
             self._report.lose(where, "the Gemini API has no field for the quoted text of a web page", "hint")
             quote = None
+        if citation.source is not None:
+            why = "the Gemini API has no field for the place inside of a source"
+            self._report.lose(f"{where}.source", why, "hint")
         for dialect, members in (citation.extra or {}).items():
             lose_members(members, self._report, where, dialect)
         source = ("url" if citation.kind == "url" else "document", url, title, quote)

@@ -16,6 +16,9 @@ _COUNTS: Final = frozenset(
 _OPEN_NAMED: Final = frozenset({"properties", "$defs", "defs"})
 _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
+_VALUES: Final = frozenset({"default", "example"})
+"""Keywords for any JSON value, of which null is one. Null under any other keyword means "not stated" (the
+JSON form of protocol buffers: https://protobuf.dev/programming-guides/json/)."""
 
 _DIGITS: Final = 20
 """A count in a string of so many characters or more is not an int64, and stays a string."""
@@ -30,10 +33,12 @@ LOWER: Final = "openapi lower"
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
     """Return (a copy of an OpenAPI schema as JSON Schema, the form of the OpenAPI schema). The form is LOWER
-    if `write_openapi` with LOWER gives exactly the same OpenAPI schema again, otherwise UPPER.
+    if `write_openapi` with LOWER gives exactly the same OpenAPI schema again, otherwise UPPER. Null members
+    are left out, because the API reads them as not stated.
     """
-    read: _Schema = _each(schema, _from_openapi)
-    return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
+    stated: _Schema = _each(schema, _without_nulls)
+    read: _Schema = _each(stated, _from_openapi)
+    return read, LOWER if _each(read, _to_openapi_lower) == stated else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
@@ -59,6 +64,10 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
         elif key in _OPEN_ONE:
             out[key] = _each(value, change)
     return out
+
+
+def _without_nulls(schema: _Schema) -> _Schema:
+    return {key: value for key, value in schema.items() if value is not None or key in _VALUES}
 
 
 def _counted(value: Any) -> Any:

@@ -38,8 +38,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """Encode one block as a part; None = the block is left out, and this loss is reported. where: the block's
     IR path.
 
-    Raises WireError for media with the file id of another provider and, in a request, for media at a URL that
-    the provider cannot read and for calls of free-text tools.
+    In a request, raises WireError for media with the file id of another provider, for media at a URL that the
+    provider cannot read, and for calls of free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -188,7 +188,13 @@ def _native_out(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
     words = _spoken(block, draft, where)
-    out = encode_source(block, draft, where) if words is None else {"text": words}
+    try:
+        out = encode_source(block, draft, where) if words is None else {"text": words}
+    except WireError as error:
+        if not draft.answer:
+            raise
+        draft.report.lose(where, error.message, "meaning")  # the rest of the answer is told
+        return None
     if out is None:
         draft.report.lose(where, f"the {block.kind} has no content", "meaning")
         return None

@@ -62,7 +62,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
         raise WireError("the response has an unknown format") from None
     faults = [None if any(map(is_usable, one.blocks)) else broken_off(one.stop) for one in candidates]
     if faults and None not in faults:
-        raise RequestFailed(next(fault for fault in faults if fault is not None))
+        raise RequestFailed(next(fault for fault in faults if fault is not None), response.usage)
     return response
 
 

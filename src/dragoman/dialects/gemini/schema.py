@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from dragoman.dialects.gemini.references import DEFINED, ROOT, References, required
 from dragoman.dialects.loss import Report
@@ -27,6 +28,9 @@ _KEPT: Final = frozenset(
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
 """Keywords that are left out without a report. Definitions and `nullable` are written in another form."""
+_NULL_IS_A_VALUE: Final = frozenset({"const", "default", "example"})
+"""Keywords whose value may be null. Null under any other keyword restricts nothing, and the API refuses it,
+so it is left out without a report."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
 """Keywords that do not restrict values, so the loss of such a keyword is only a hint."""
 _FIRST: Final = _NOTES | {"title", "description"}
@@ -50,23 +54,23 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
     """A schema that the API accepts unchanged. A schema with references never fits this type."""
 
-    type: Any = None
-    description: Any = None
-    properties: dict[str, _Plain] | None = None
-    required: Any = None
-    additional_properties: bool | _Plain | None = None
-    enum: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
-    items: _Plain | None = None
-    format: Any = None
-    title: Any = None
-    minimum: Any = None
-    maximum: Any = None
-    min_items: Any = None
-    max_items: Any = None
-    any_of: list[_Plain] | None = None
-    one_of: list[_Plain] | None = None
-    prefix_items: list[_Plain] | None = None
-    property_ordering: Any = None
+    type: str | list[str] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    properties: dict[str, _Plain] | UnsetType = UNSET
+    required: list[str] | UnsetType = UNSET
+    additional_properties: bool | _Plain | UnsetType = UNSET
+    enum: Annotated[list[str], msgspec.Meta(min_length=1)] | UnsetType = UNSET
+    items: _Plain | UnsetType = UNSET
+    format: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    minimum: float | UnsetType = UNSET
+    maximum: float | UnsetType = UNSET
+    min_items: float | UnsetType = UNSET
+    max_items: float | UnsetType = UNSET
+    any_of: list[_Plain] | UnsetType = UNSET
+    one_of: list[_Plain] | UnsetType = UNSET
+    prefix_items: list[_Plain] | UnsetType = UNSET
+    property_ordering: list[str] | UnsetType = UNSET
 
 
 def is_plain(schema: _Schema) -> bool:
@@ -141,6 +145,8 @@ class _Cleaner:
             self.budget.spend(len(schema))
         node = _Node(schema, where, hard)
         for key, value in schema.items():
+            if value is None and key not in _NULL_IS_A_VALUE:
+                continue
             if key in _KEPT:
                 node.out.setdefault(key, value)
             elif (write := _WRITE.get(key)) is not None:
@@ -314,14 +320,15 @@ class _Cleaner:
         stands beside an inclusive bound that is not a number, is only refused.
         """
         name, step, stricter = _BOUNDS[key]
-        if not (_is_number(value) and _is_number(node.schema.get(name, value))):
+        beside = value if node.schema.get(name) is None else node.schema[name]
+        if not (_is_number(value) and _is_number(beside)):
             node.refused[key] = value
             return
         if node.schema.get("type") == "integer" and isinstance(value, int):
             value += step
         else:
             node.refused[key] = value
-        node.out[name] = stricter(value, node.schema.get(name, value))
+        node.out[name] = stricter(value, beside)
 
     # --- allOf -----------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ DIALECT: Final = Dialect(
     headers=Headers(response=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES),
     abilities=Abilities(
         # The documentation does not forbid a forced call with reasoning.
-        features=frozenset({"schema", "json", "forced_tool", "forced_thinking"})
+        features=frozenset({"schema", "json", "forced_tool", "forced_thinking", "single_call"})
     ),
     resources=frozenset({"files", "fine_tuning", "batch_jobs"}),
     operations={"embed": EMBEDDING, "moderation": MODERATION},

@@ -19,6 +19,7 @@ from dragoman.dialects.chat.documents import document_text
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
@@ -218,6 +219,8 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, An
     write = _MEDIA.get(block.kind)
     if write is None:
         raise WireError(f"the Mistral API does not accept {block.kind}", where, "unsupported_modality")
+    if block.kind != "document":
+        lose_about(block, draft.report, where)
     return [_finished(write(block, draft, where), block, draft, where)]
 
 

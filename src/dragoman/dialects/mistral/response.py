@@ -76,7 +76,7 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
-    choices = choices_of(body, fault_of)
+    choices = choices_of(body, fault_of, decode_usage)
     head, odd = HEAD.sort(body)
     usage = head.get("usage")
     return ir.Response(

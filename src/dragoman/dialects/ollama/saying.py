@@ -17,6 +17,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.restore import INPUT
@@ -156,6 +157,7 @@ class Saying(Collected):
         if shows and (told := markdown(block, own=self.draft.own)) is not None:
             self.text += separated(self.text, told)
             self.draft.report.change(where, "message.content", "the image is written as Markdown")
+            lose_about(block, self.draft.report, where)
             return
         lose_unsaid(block, self.draft, where)
         if block.transcript:

@@ -18,6 +18,7 @@ from dragoman.dialects.chat.documents import document_text
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.openai_chat.thought_parts import FORMS, decode_thought, encode_thought
@@ -256,6 +257,8 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
         out = _write_document(block, draft, where)
     elif (write := _MEDIA.get(word)) is not None:
         out = write(block, draft, where)
+        if write is not _write_file:
+            lose_about(block, draft.report, where)
     else:
         raise WireError(f"this protocol does not accept {block.kind}", where, "unsupported_modality")
     if block.sealed is not None:

@@ -40,7 +40,9 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     invalid body.
     """
     try:
-        return sound(_completion(body, choices_of(body, fault_of), quirks))
+        return sound(
+            _completion(body, choices_of(body, fault_of, lambda usage: decode_usage(usage, quirks)), quirks)
+        )
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"the response has an unknown format: {error}") from error
 

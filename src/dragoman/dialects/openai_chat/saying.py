@@ -374,6 +374,12 @@ def encode_annotations(
             continue
         if (note := _annotation(citation, start, end, own=draft.own)) is not None:
             notes.append(note)
+            if citation.source is not None:
+                place, why = (
+                    f"{where}.citations[{index}].source",
+                    "annotations state no place inside of a source",
+                )
+                draft.report.lose(place, why, "hint")
             if citation.extra is not None:
                 foreign = {dialect: kept for dialect, kept in citation.extra.items() if dialect != NAME}
                 restore({}, foreign, draft.report, f"{where}.citations[{index}]")

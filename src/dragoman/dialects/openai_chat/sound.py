@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.openai.speech import VOICES
 from dragoman.dialects.openai.terms import restore
 from dragoman.dialects.reply import Reply
@@ -63,6 +64,7 @@ def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
         return False
+    lose_about(block, draft.report, where)
     return True
 
 

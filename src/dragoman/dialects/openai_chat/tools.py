@@ -157,8 +157,14 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
     if choice.get("type") == "allowed_tools":
         allowed = choice["allowed_tools"]
         if (names := _allowed(allowed)) is not None:
-            return ir.ToolChoice(CHOICES[allowed["mode"]], names)
+            extra = leftovers(choice, _SUBSET)
+            extra = ir.merge(extra, leftovers(allowed, _ALLOWED, "allowed_tools"))
+            return ir.ToolChoice(CHOICES[allowed["mode"]], names, extra=extra)
     return ir.ToolChoice("native", native=choice, form=form)
+
+
+_SUBSET: Final = frozenset({"type", "allowed_tools"})
+_ALLOWED: Final = frozenset({"mode", "tools"})
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
@@ -299,7 +305,7 @@ def _encode_choice(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     else:
         word = choice.mode
     body[key] = word
-    restore({}, choice.extra, draft.report, "tool_choice")
+    restore(word if type(word) is dict else {}, choice.extra, draft.report, "tool_choice")
 
 
 def _named(name: str, kind: str) -> dict[str, Any]:

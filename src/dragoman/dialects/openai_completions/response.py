@@ -43,7 +43,7 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    choices = choices_of(body, fault_of)
+    choices = choices_of(body, fault_of, lambda usage: decode_usage(usage, quirks))
     head, odd = HEAD.sort(body)
     usage = head.get("usage")
     return ir.Response(

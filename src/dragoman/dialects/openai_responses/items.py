@@ -15,6 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
@@ -368,6 +369,7 @@ def _write_picture(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
     if block.data is None:
         draft.report.lose(where, "a generated image can only be returned as data", "meaning")
         return None
+    lose_about(block, draft.report, where)
     out = draft.item("image_generation_call", "ig", block.item, where)
     out["result"] = block.data
     form = (block.mime or "image/png").removeprefix("image/")

@@ -236,7 +236,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
     where: the block's IR path.
 
     None, with a reported loss, for a block that is not a Text, Refusal, Media, Json or a Native of this
-    dialect. Raises WireError for a medium that no part can hold.
+    dialect, and for a medium of an answer that no part can hold. Raises WireError for such a medium of a
+    request.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -248,7 +249,13 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
             draft.report.lose(where + ".logprobs", "a refusal cannot contain it", "hint")
         return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
     if isinstance(block, ir.Media):
-        return encode_media(block, draft, where)
+        try:
+            return encode_media(block, draft, where)
+        except WireError as error:
+            if not draft.answer:
+                raise
+            draft.report.lose(where, error.message, "meaning")  # the rest of the answer is told
+            return None
     if isinstance(block, ir.Json):
         draft.report.change(where, "", "the structured value is written as JSON text")
         text = {"type": "output_text" if said else "input_text", "text": text_of(block.value)}

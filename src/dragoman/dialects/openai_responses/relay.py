@@ -70,7 +70,7 @@ class ResponsesRelay(BodyRelay):
         """
         head = decode_head(body)
         if _failed(head):
-            raise RequestFailed(fault_of(_decode(body)))
+            raise RequestFailed(fault_of(_decode(body)), _usage(head))
         if not bytes(head.get("output", b"")).lstrip().startswith(b"["):
             raise WireError("the response must have `output`, an array", "output")
         edits = _fitting(_edits(reply), head)

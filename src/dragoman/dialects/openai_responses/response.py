@@ -112,7 +112,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     except (KeyError, TypeError, AttributeError):
         raise WireError("the response has an unknown format") from None
     if response.error is not None and not response.candidates:
-        raise RequestFailed(response.error)
+        raise RequestFailed(response.error, response.usage)
     return response
 
 

@@ -139,7 +139,8 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
                 extra=leftovers(choice, _ALLOWED),
                 namespaces=_spaces(tools),
             )
-    return ir.ToolChoice("native", native=choice)
+    provided = _KINDS.get(kind, kind) if type(kind) is str and choice.keys() == {"type"} else None
+    return ir.ToolChoice("native", native=choice, provided=provided)
 
 
 def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
@@ -289,10 +290,13 @@ def _encode_choice(
         word = choice.native
     elif choice.mode == "tool":
         name = choice.names[0]
-        if not draft.own and name not in kinds:
+        if draft.own or name in kinds:
+            word = _chosen(choice.kind if draft.own else kinds[name], name, spaces[0])
+        elif (word := _chosen_provided(name, tools, body["tools"])) is not None:
+            draft.report.change("tool_choice", "tool_choice", "the provider's tool is the only allowed one")
+        else:
             draft.report.lose("tool_choice", "the chosen tool is not in the request", "meaning")
             return
-        word = _chosen(choice.kind if draft.own else kinds[name], name, spaces[0])
     elif choice.names and choice.mode != "none":
         grouped = {named_tool(tool): tool.kind for tool in tools if isinstance(tool, ir.Function)}
         named = [
@@ -305,6 +309,19 @@ def _encode_choice(
     if choice.extra is not None:
         restore(word if isinstance(word, dict) else {}, choice.extra, draft.report, "tool_choice")
     body["tool_choice"] = word
+
+
+def _chosen_provided(name: str, tools: Sequence[ir.Tool], written: Sequence[Any]) -> dict[str, Any] | None:
+    """Return the choice that forces a call of the provider's own tool `name`; None = no such tool is written.
+    tools: of the request. written: the same tools in the body, without those that are lost.
+    """
+    kinds = {
+        tool.kind for tool in tools if isinstance(tool, ir.ProviderTool) and name in {tool.name, tool.kind}
+    }
+    for tool in written:
+        if _KINDS.get(tool["type"], tool["type"]) in kinds:
+            return {"type": "allowed_tools", "mode": "required", "tools": [{"type": tool["type"]}]}
+    return None
 
 
 def _chosen(kind: str, name: str, space: str | None) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class LocalUpstream:
     while another one runs, in each process that is made here.
     """
 
-    native = Native(frozenset({"schema", "json", "forced_tool", "forced_thinking"}))
+    native = Native(frozenset({"schema", "json", "forced_tool", "forced_thinking", "single_call"}))
     """The features that need no emulation. Tools with free text are emulated, because a grammar makes each
     call JSON.
     """

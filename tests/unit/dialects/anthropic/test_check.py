@@ -54,6 +54,18 @@ def said(*blocks: Any, role: str = "user") -> dict[str, Any]:
         said({"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "x"}]}),
         said({"type": "tool_result", "tool_use_id": "toolu_1"}),
         said({"type": "thinking", "thinking": ""}, role="assistant"),
+        said(
+            {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "x"}]}
+        ),
+        said(
+            {
+                "type": "tool_result",
+                "tool_use_id": "toolu_1",
+                "content": [{"type": "tool_reference", "tool_name": "f"}],
+            }
+        ),
+        said({"type": "a_new_tool_result", "tool_use_id": "srvtoolu_1", "content": {"type": "found"}}),
+        said({"type": "web_search_tool_result", "tool_use_id": "a", "content": [{"type": "a_new_one"}]}),
         said(role="assistant"),  # an empty last turn of the assistant's is a prefill of nothing
         {
             "messages": [
@@ -127,6 +139,66 @@ def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
             MISSING,
         ),
         (said({"type": "thinking"}, role="assistant"), "messages[1].content[0].thinking", MISSING),
+        (said({"type": "tool_reference"}), "messages[1].content[0].tool_name", MISSING),
+        (
+            said(
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "toolu_1",
+                    "content": [{"type": "tool_reference", "tool_name": 5}],
+                }
+            ),
+            "messages[1].content[0].content[0].tool_name",
+            TYPE,
+        ),
+        (
+            said({"type": "search_result", "source": "s", "title": "t"}),
+            "messages[1].content[0].content",
+            MISSING,
+        ),
+        (
+            said({"type": "search_result", "source": "s", "title": "t", "content": [7]}),
+            "messages[1].content[0].content[0]",
+            TYPE,
+        ),
+        (
+            said(
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "toolu_1",
+                    "content": [
+                        {
+                            "type": "search_result",
+                            "source": "s",
+                            "title": "t",
+                            "content": [{"type": "text", "text": 5}],
+                        }
+                    ],
+                }
+            ),
+            "messages[1].content[0].content[0].content[0].text",
+            TYPE,
+        ),
+        (
+            said({"type": "document", "source": {"type": "content", "content": 5}}),
+            "messages[1].content[0].source.content",
+            TYPE,
+        ),
+        (
+            said({"type": "document", "source": {"type": "content", "content": [{"type": "text"}]}}),
+            "messages[1].content[0].source.content[0].text",
+            MISSING,
+        ),
+        (
+            said({"type": "web_search_tool_result", "tool_use_id": "a", "content": 5}),
+            "messages[1].content[0].content",
+            TYPE,
+        ),
+        (
+            said({"type": "mcp_tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": 5}]}),
+            "messages[1].content[0].content[0].text",
+            TYPE,
+        ),
         (
             said({"type": "tool_use", "id": "a", "name": "f", "input": "{}"}, role="assistant"),
             "messages[1].content[0].input",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def test_members_of_tools_and_marks() -> None:
     wire, report = sent("vertex", body)
     assert wire.body["tools"] == [FUNCTION]
     assert wire.body["system"][0]["cache_control"] == {"type": "ephemeral"}
-    assert [loss.path for loss in report.losses] == ["tools", "tools", "tools", "cache_control.scope"]
+    assert [loss.path for loss in report.losses] == ["tools", "tools", "tools", "system[0].cache.scope"]
     assert "`allowed_callers` of the tool f" in report.losses[0].reason
     wire, _ = sent("bedrock", body, "tool-search-tool-2025-10-19,tool-examples-2025-10-29")
     assert wire.body["tools"] == [{**FUNCTION, "defer_loading": True, "input_examples": [{}]}]
@@ -112,7 +113,105 @@ def test_the_clients_own_request_stays_as_it_was() -> None:
     }
     for _ in range(2):  # as for the attempts at two deployments
         wire, report = sent("bedrock", body)
-        assert [loss.path for loss in report.losses] == ["cache_control.scope"]
+        assert [loss.path for loss in report.losses] == [
+            "tools[0].cache.scope",
+            "messages[0].blocks[0].cache.scope",
+        ]
         assert wire.body["tools"][0]["cache_control"] == {"type": "ephemeral"}
         assert wire.body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
     assert mark == {"type": "ephemeral", "scope": "global"}
+
+
+MARK = {"type": "ephemeral"}
+SCOPED = {"type": "ephemeral", "scope": "global"}
+
+
+@pytest.mark.parametrize(
+    ("block", "place"),
+    [
+        (
+            {"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "x"}]},
+            "content[0]",
+        ),
+        (
+            {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
+            "source.content[0]",
+        ),
+        (
+            {
+                "type": "new_tool_result",
+                "tool_use_id": "a",
+                "content": {"type": "x", "content": [{"type": "y"}]},
+            },
+            "content.content[0]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_scope_inside_a_block_is_left_out(cloud: str, block: dict[str, Any], place: str) -> None:
+    marked: Any = copy.deepcopy(block)
+    inner = marked.get("source", marked)["content"]
+    (inner if type(inner) is list else inner["content"])[0]["cache_control"] = SCOPED
+    messages = [{"role": "user", "content": [marked]}]
+    for _ in range(2):
+        wire, report = sent(cloud, {"messages": messages})
+        assert "scope" not in str(wire.body)
+        (loss,) = report.losses
+        assert loss.path == f"messages[0].blocks[0].{place}.cache.scope"
+        where = DIALECT.request.located(WireRequest("chat", {**BODY, "messages": messages}), loss.path)
+        assert where == f"$.messages[0].content[0].{place}.cache_control.scope"
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("Hi", [{"type": "text", "text": "Hi", "cache_control": MARK}]),
+        (
+            [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}],
+            [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you", "cache_control": MARK}],
+        ),
+        (
+            [{"type": "text", "text": "Hi"}, {"type": "thinking", "thinking": "Hm", "signature": "s"}],
+            [
+                {"type": "text", "text": "Hi", "cache_control": MARK},
+                {"type": "thinking", "thinking": "Hm", "signature": "s"},
+            ],
+        ),
+        (
+            [{"type": "text", "text": "Hi", "cache_control": {**MARK, "ttl": "1h"}}],
+            [{"type": "text", "text": "Hi", "cache_control": {**MARK, "ttl": "1h"}}],
+        ),
+    ],
+)
+def test_the_breakpoint_of_the_whole_request_becomes_that_of_a_block(
+    cloud: str, content: Any, expected: Any
+) -> None:
+    body = {"cache_control": SCOPED, "messages": [{"role": "user", "content": content}]}
+    wire, report = sent(cloud, body)
+    assert "cache_control" not in wire.body
+    assert wire.body["messages"] == [{"role": "user", "content": expected}]
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("cache.mark.scope", "hint")]
+    assert DIALECT.request.locate("cache.mark.scope") == "$.cache_control.scope"
+    assert [change.path for change in report.changes] == ["cache.mark"]
+
+
+def test_a_breakpoint_without_a_block_for_it_is_named() -> None:
+    thought = {"type": "redacted_thinking", "data": "d"}
+    wire, report = sent(
+        "vertex", {"cache_control": MARK, "messages": [{"role": "user", "content": [thought]}]}
+    )
+    assert "cache_control" not in str(wire.body)
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("cache.mark", "hint")]
+    four = [{"type": "text", "text": "a", "cache_control": MARK}] * 4
+    told = {"cache_control": MARK, "system": four}
+    wire, report = sent("bedrock", told)
+    assert wire.body["messages"] == BODY["messages"]
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("cache.mark", "hint")]
+
+
+def test_other_servers_choose_the_breakpoint_themselves() -> None:
+    request = DIALECT.request.decode(WireRequest("chat", {**BODY, "cache_control": SCOPED}))
+    wire = DIALECT.request.encode(request, Target(Report("anthropic")))
+    assert wire.body["cache_control"] == SCOPED
+    assert wire.body["messages"] == BODY["messages"]

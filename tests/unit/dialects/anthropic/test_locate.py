@@ -20,6 +20,7 @@ from tests.unit.dialects.anthropic.saying import wire
         ("messages[0].blocks[1].content[2].name", "$.messages[0].content[1].content[2].title"),
         ("messages[0].blocks[1].citable", "$.messages[0].content[1].citations"),
         ("messages[0].blocks[1].citations[0]", "$.messages[0].content[1].citations[0]"),
+        ("messages[0].blocks[1].citations[0].source", "$.messages[0].content[1].citations[0]"),
         ("system[0].cache", "$.system[0].cache_control"),
         ("tools[2].parameters", "$.tools[2].input_schema"),
         ("tools[2].defer_loading", "$.tools[2].defer_loading"),

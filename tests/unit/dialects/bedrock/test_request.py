@@ -32,6 +32,14 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "minLength": 
         {"serviceTier": {"type": "flex"}},
         {"serviceTier": {"type": "a-new-one"}},
         {"outputConfig": {"effort": "high"}},
+        {
+            "outputConfig": {
+                "textFormat": {
+                    "type": "json_schema",
+                    "structure": {"jsonSchema": {"schema": "{}"}, "further": 1},
+                }
+            }
+        },
         {"system": []},
         {"system": [{"text": "Be brief."}, {"cachePoint": {"type": "default", "ttl": "1h"}}]},
         {"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}], "toolChoice": {"auto": {}}}},

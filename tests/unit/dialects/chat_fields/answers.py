@@ -148,7 +148,6 @@ FORM = (
                 "tools": ...,
                 "toolConfig.functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["place"]},
             },
-            {"parallel_tool_calls": "quality"},
         ),
         emulated(
             "by a tool called by force",

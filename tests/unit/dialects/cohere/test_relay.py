@@ -50,7 +50,25 @@ def test_a_stream() -> None:
     assert relay.close() == b""
 
 
-@pytest.mark.parametrize("last", [{"type": "message-end", "delta": {"error": "no"}}, {"message": "no"}])
+def test_what_was_used_until_a_failure_counts() -> None:
+    usage = {"tokens": {"input_tokens": 5, "output_tokens": 2}}
+    with pytest.raises(RequestFailed) as failed:
+        CohereRelay().response(encoded({"message": {}, "finish_reason": "ERROR", "usage": usage}), reply())
+    assert failed.value.usage == ir.Usage(5, output=2)
+    relay = CohereRelay().stream(reply())
+    with pytest.raises(RequestFailed):
+        relay.feed(encoded({"type": "message-end", "delta": {"finish_reason": "TIMEOUT", "usage": usage}}))
+    assert relay.usage == ir.Usage(5, output=2)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"type": "message-end", "delta": {"error": "no"}},
+        {"type": "message-end", "delta": {"finish_reason": "ERROR"}},
+        {"message": "no"},
+    ],
+)
 def test_failures_of_a_stream(last: dict[str, Any]) -> None:
     relay = CohereRelay().stream(reply())
     with pytest.raises(RequestFailed):

@@ -101,11 +101,18 @@ def test_what_a_client_of_cohere_cannot_get() -> None:
     assert set(lost(report)) == {"model", "candidates[1]", "candidates[0].stop.reason"}
 
 
+USAGE = {"tokens": {"input_tokens": 5, "output_tokens": 2}}
+
+
 @pytest.mark.parametrize(("word", "kind"), [("ERROR", "upstream"), ("TIMEOUT", "timeout")])
 def test_a_generation_that_failed_is_no_answer(word: str, kind: str) -> None:
     with pytest.raises(RequestFailed) as failed:
-        answer({"content": [{"type": "text", "text": "It is"}]}, finish_reason=word)
+        answer({"content": [{"type": "text", "text": "It is"}]}, finish_reason=word, usage=USAGE)
     assert (failed.value.fault.kind, failed.value.fault.blame) == (kind, "upstream")
+    assert failed.value.usage == ir.Usage(5, output=2)
+    with pytest.raises(RequestFailed) as failed:
+        answer({"content": []}, finish_reason=word, usage=[])
+    assert failed.value.usage is None
 
 
 def test_errors_in_good_answers() -> None:

@@ -12,6 +12,7 @@ from dragoman.dialects.cohere.response import decode_response, encode_response
 from dragoman.dialects.cohere.stream_decoder import CohereDecoder
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
+from dragoman.testing.case import check_grammar
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.cohere.speaking import reply
 
@@ -111,6 +112,17 @@ def test_failures(last: dict[str, Any], kind: str, code: str | None) -> None:
     error = told(START, content("delta", 0, text="a"), last)[-1]
     assert isinstance(error, ir.Error)
     assert (error.fault.kind, error.fault.code) == (kind, code)
+
+
+@pytest.mark.parametrize("delta", [{"finish_reason": "TIMEOUT"}, {"finish_reason": "ERROR", "error": "oops"}])
+def test_what_was_used_until_a_failure_counts(delta: dict[str, Any]) -> None:
+    usage = {"tokens": {"input_tokens": 5, "output_tokens": 2}}
+    events = told(
+        START, content("delta", 0, text="a"), {"type": "message-end", "delta": {**delta, "usage": usage}}
+    )
+    assert events[-2] == ir.Tally(ir.Usage(5, output=2))
+    assert isinstance(events[-1], ir.Error)
+    check_grammar(events)
 
 
 def test_frames_that_are_no_events() -> None:

@@ -48,6 +48,8 @@ def configured(**config: Any) -> dict[str, Any]:
         configured(response_mime_type="text/plain", stop_sequences=[]),
         offered(parameters={"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}),
         offered(parametersJsonSchema={"type": "object"}, description=None),
+        offered(parameters={"type": "OBJECT", "properties": None, "required": None}),
+        configured(responseSchema={"type": "OBJECT", "properties": None}),
         {"tools": {"googleSearch": {}}},
         {
             **offered(),

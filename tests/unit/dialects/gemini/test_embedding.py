@@ -249,3 +249,19 @@ def test_what_a_content_states_beside_its_texts_is_lost_by_name() -> None:
     DIALECTS["mistral"].asked()["embed"].encode(read, Target(report, "n"))
     places = [EMBEDDING.client.locate(read, loss.path) for loss in report.losses]
     assert places == ["$.requests[1].content.odd"]
+
+
+def test_what_stands_beside_the_requests_of_a_batch_stays_or_is_lost_by_name() -> None:
+    wire = many({"content": HI, "taskType": "CLUSTERING"})
+    wire.body["metadata"] = {"key": "1"}
+    request = EMBEDDING.client.decode(wire)
+    assert request.extra == {"gemini": {"batch.metadata": {"key": "1"}}}
+    report = Report("gemini")
+    again = EMBEDDING.provider.encode(request, Target(report, "m"))
+    assert again.body["metadata"] == {"key": "1"}
+    assert again.body["requests"] == [{"model": "models/m", "content": HI, "taskType": "CLUSTERING"}]
+    assert report.losses == []
+    report = Report("openai_chat")
+    DIALECTS["openai_chat"].asked()["embed"].encode(request, Target(report, "m"))
+    places = [EMBEDDING.client.locate(request, loss.path) for loss in report.losses]
+    assert "$.metadata" in places

@@ -36,6 +36,17 @@ def test_openapi_is_read_as_json_schema_and_written_again(
     assert write_openapi(schema, form) == openapi
 
 
+@pytest.mark.parametrize(("kind", "form"), [("OBJECT", UPPER), ("object", LOWER)])
+def test_null_members_state_nothing(kind: str, form: str) -> None:
+    inner = {"type": kind, "properties": None, "required": None, "default": None}
+    named = {"a": inner, "enum": {"type": None}}
+    openapi = {"type": kind, "description": None, "properties": named}
+    plain = {"type": "object", "properties": {"a": {"type": "object", "default": None}, "enum": {}}}
+    assert read_openapi(openapi) == (plain, form)
+    assert named["a"] is inner
+    assert inner == {"type": kind, "properties": None, "required": None, "default": None}
+
+
 def test_what_protocol_buffers_allow_is_read() -> None:
     assert read_openapi({"type": 5, "items": {"type": 1}, "minItems": "2"})[0] == {
         "type": "array",

@@ -56,6 +56,13 @@ def test_notes_are_hints_and_what_only_names_a_version_is_nothing() -> None:
     ("schema", "written"),
     [
         ({"const": "a"}, {"enum": ["a"]}),
+        ({"type": "object", "properties": None, "required": None}, {"type": "object"}),
+        ({"type": "integer", "exclusiveMaximum": 2, "maximum": None}, {"type": "integer", "maximum": 1}),
+        ({"type": None, "items": None, "enum": None, "anyOf": None, "title": None, "pattern": None}, {}),
+        (
+            {"type": "object", "properties": {"items": {"type": "string", "description": None}}},
+            {"type": "object", "properties": {"items": {"type": "string"}}},
+        ),
         ({"const": None}, {"type": "null"}),
         ({"const": "a", "enum": ["a", "b"]}, {"enum": ["a"]}),
         ({"enum": ["a", "b"], "const": "a"}, {"enum": ["a"]}),
@@ -131,7 +138,7 @@ def test_what_can_be_said_otherwise_is(schema: dict[str, Any], written: dict[str
             "s.required",
         ),
         ({"const": "c", "required": "a"}, {"enum": ["c"], "description": '{required: "a"}'}, "s.required"),
-        ({"const": "c", "items": None}, {"enum": ["c"], "description": "{items: null}"}, "s.items"),
+        ({"const": "c", "items": 5}, {"enum": ["c"], "description": "{items: 5}"}, "s.items"),
         (
             {"prefixItems": [{}], "items": [{"type": "integer"}]},
             {"prefixItems": [{}], "description": '{items: [{"type":"integer"}]}'},
@@ -148,8 +155,8 @@ def test_what_can_be_said_otherwise_is(schema: dict[str, Any], written: dict[str
             "s.exclusiveMinimum",
         ),
         (
-            {"exclusiveMaximum": 1, "maximum": None},
-            {"maximum": None, "description": "{exclusiveMaximum: 1}"},
+            {"exclusiveMaximum": 1, "maximum": "2"},
+            {"maximum": "2", "description": "{exclusiveMaximum: 1}"},
             "s.exclusiveMaximum",
         ),
         (

@@ -307,3 +307,19 @@ def test_a_search_that_the_client_forbids_is_left_out(
     assert "web_search_options" not in body
     assert lost(report) == {}
     assert [change.path for change in report.changes] == [f"tools[{len(tools) - 1}]"]
+
+
+def test_unknown_members_of_allowed_tools_are_kept_or_named() -> None:
+    named = {"type": "function", "function": {"name": "look"}}
+    choice = {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [named], "odd": 1},
+        "further": True,
+    }
+    request = decoded(tools=[named], tool_choice=choice)
+    assert request.tool_choice is not None
+    assert (request.tool_choice.mode, request.tool_choice.names) == ("auto", ("look",))
+    assert written(request)[0]["tool_choice"] == choice
+    report = Report("anthropic")
+    DIALECTS["anthropic"].request.encode(request, Target(report, "m"))
+    assert {"tool_choice.allowed_tools.odd", "tool_choice.further"} <= {loss.path for loss in report.losses}
