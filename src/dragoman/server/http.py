@@ -497,7 +497,7 @@ class HttpProtocol(asyncio.Protocol):
             if self._upgrades:
                 self._read_again(data[upgrade.args[0] :])
             elif self._is_socket():
-                self._become_socket()
+                self._become_socket(bytes(data[upgrade.args[0] :]))
             else:  # CONNECT: the bytes after its head are meant for another server
                 self._ignores_input = True
                 if self._cycles:
@@ -604,7 +604,7 @@ class HttpProtocol(asyncio.Protocol):
                 connection = value.lower()
         return upgrade == b"websocket" and b"upgrade" in map(bytes.strip, connection.split(b","))
 
-    def _become_socket(self) -> None:
+    def _become_socket(self, rest: bytes) -> None:
         from dragoman.server.websocket_protocol import SocketProtocol
 
         assert self.parser is not None
@@ -614,6 +614,7 @@ class HttpProtocol(asyncio.Protocol):
         line = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self._url)
         headers = [b"%b: %b\r\n" % header for header in self._headers]
         socket.data_received(b"".join([line, *headers, b"\r\n"]))
+        socket.data_received(rest)
         self.transport.set_protocol(socket)
 
 
