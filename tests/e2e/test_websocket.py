@@ -448,6 +448,17 @@ async def test_a_connection_that_has_served_http_becomes_a_socket(serve: Serve) 
     writer.close()
 
 
+async def test_connection_may_be_a_list_over_several_lines(serve: Serve) -> None:
+    """RFC 9110, section 5.3."""
+    base = await serve()
+    for lines in (("Upgrade", "keep-alive"), ("keep-alive", "te, upgrade", "x")):
+        reader, writer = await raw(base)
+        stated = "\r\n".join(f"connection: {line}" for line in lines)
+        writer.write(upgrade().replace(b"connection: keep-alive, Upgrade", stated.encode()))
+        assert b"101 Switching" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
 async def test_a_socket_waits_for_no_answer_and_gets_into_none(
     provide: Provide, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,6 +30,7 @@ from dragoman.server.app import App, Arrival
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.cycle import Cycle
 from dragoman.server.repeated import MOST_DIGITS, Repeatable, repeatable
+from dragoman.wire.headers import HeaderMap, members
 
 log = logging.getLogger("dragoman.server")
 _AHEAD = 8
@@ -392,7 +393,7 @@ class HttpProtocol(asyncio.Protocol):
         )
         cycle = Cycle(self, head, head.headers, self._began)
         cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
-        cycle.expects = head.headers.get("expect", "").lower() == "100-continue"
+        cycle.expects = version != "1.0" and "100-continue" in members(head.headers.get("expect", ""))
         self._cycles.append(cycle)
         if len(self._cycles) == 1:
             self._start(cycle)
@@ -596,13 +597,9 @@ class HttpProtocol(asyncio.Protocol):
         """
         if self._cycles:
             return False
-        upgrade, connection = b"", b""
-        for name, value in self._headers:
-            if name == b"upgrade":
-                upgrade = value.lower()
-            elif name == b"connection":
-                connection = value.lower()
-        return upgrade == b"websocket" and b"upgrade" in map(bytes.strip, connection.split(b","))
+        headers = HeaderMap(self._headers)
+        named, wished = members(headers.get("connection", "")), members(headers.get("upgrade", ""))
+        return "upgrade" in named and wished == ["websocket"]
 
     def _become_socket(self, rest: bytes) -> None:
         from dragoman.server.websocket_protocol import SocketProtocol

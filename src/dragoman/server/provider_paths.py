@@ -37,6 +37,7 @@ from dragoman.server.sending import ClientBody, with_credential, with_own_key
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import read_refusal
 from dragoman.upstreams.passage import Passage
+from dragoman.wire.headers import members
 from dragoman.wire.hidden import Hider
 from dragoman.wire.inert import inert_headers
 
@@ -338,8 +339,7 @@ def _of_connection(headers: Mapping[str, str]) -> frozenset[str]:
     """Return the names of the headers that are valid for one connection only (RFC 9110, section 7.6.1).
     headers: with lower-case names; its header `connection` can list more names.
     """
-    listed = headers.get("connection", "").lower().split(",")
-    return _HOP_BY_HOP.union(name.strip() for name in listed)
+    return _HOP_BY_HOP.union(members(headers.get("connection", "")))
 
 
 _HOP_BY_HOP: Final = frozenset(

@@ -162,7 +162,7 @@ class AnswerReader:
             coding.strip().lower() != b"chunked" or any(name == _CODING for name, _ in repeated)
         ):
             raise Malformed  # no other coding was offered
-        self.headers = HeaderMap(came)
+        self.headers = HeaderMap((*repeated, *came.items()) if repeated else came)
         self.status = status
         self.headed = True
         self.reusable = parser.should_keep_alive()
