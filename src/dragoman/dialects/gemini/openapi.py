@@ -17,6 +17,8 @@ _OPEN_NAMED: Final = frozenset({"properties", "$defs", "defs"})
 _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
+_ANY_VALUE: Final = frozenset({"default", "example"})
+"""Members whose null is a value. In any other member, null counts as missing (protocol buffers' JSON)."""
 _DIGITS: Final = 20
 """A count in a string of so many characters or more is not an int64, and stays a string."""
 _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
@@ -69,7 +71,11 @@ def _counted(value: Any) -> Any:
 
 
 def _from_openapi(schema: _Schema) -> _Schema:
-    out = {key: _counted(v) if key in _COUNTS else v for key, v in schema.items()}
+    out = {
+        key: _counted(v) if key in _COUNTS else v
+        for key, v in schema.items()
+        if v is not None or key in _ANY_VALUE
+    }
     kind = out.get("type")
     if type(kind) is int and 0 < kind < len(_TYPES):
         out["type"] = kind = _TYPES[kind]
