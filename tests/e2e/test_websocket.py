@@ -487,7 +487,11 @@ async def test_a_socket_waits_for_no_answer_and_gets_into_none(
         (upgrade(CHAT, *(f"x-{n}: y" for n in range(200))), b"431"),
         (upgrade(CHAT, "content-length: 2") + b"{}", b"400"),
         (upgrade().replace(b"sec-websocket-key", b"sec-websocket-kex"), b"400"),
-        (upgrade().replace(b"version: 13", b"version: 8"), b"400"),
+        (upgrade().replace(b"version: 13", b"version: 8"), b"426"),
+        (upgrade().replace(b"GET", b"POST"), b"400"),
+        (upgrade(CHAT, "sec-websocket-protocol: a b"), b"400"),
+        (upgrade(CHAT, "host: localhost"), b"400"),
+        (upgrade().replace(b"HTTP/1.1", b"HTTP/1.0"), b"200"),  # which has no upgrades: a plain GET
     ],
 )
 async def test_a_handshake_that_cannot_be_read_is_answered(serve: Serve, head: bytes, status: bytes) -> None:
@@ -495,7 +499,10 @@ async def test_a_handshake_that_cannot_be_read_is_answered(serve: Serve, head: b
     reader, writer = await raw(base)
     writer.write(head)
     async with asyncio.timeout(60):
-        assert (await reader.read()).split(b" ")[1] == status
+        told = await reader.read()
+    assert told.split(b" ")[1] == status
+    assert isinstance(json.loads(told.partition(b"\r\n\r\n")[2]), dict)  # an error as any other
+    assert (b"sec-websocket-version: 13" in told) == (status == b"426")
     writer.close()
 
 

@@ -352,6 +352,8 @@ class HttpProtocol(asyncio.Protocol):
         """
         if not self._fits():
             raise refusals.Refused(self._too_large())
+        if sum([name == b"host" for name, _ in self._headers]) > 1:
+            raise refusals.Refused(refusals.HOSTS)
         if self._pending > self._max_head:  # usually most of these bytes are the body
             size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
             if size > self._max_head:
@@ -592,10 +594,10 @@ class HttpProtocol(asyncio.Protocol):
     # --- WebSockets --------------------------------------------------------------------------------------
 
     def _is_socket(self) -> bool:
-        """Whether the latest head asks for a WebSocket, and no earlier request is unanswered. The answer to
-        an earlier request would be mixed with the WebSocket's frames.
+        """Whether the latest head asks for a WebSocket (not in HTTP/1.0), and no earlier request is
+        unanswered. The answer to an earlier request would be mixed with the WebSocket's frames.
         """
-        if self._cycles:
+        if self._cycles or self.parser is None or self.parser.get_http_version() == "1.0":
             return False
         headers = HeaderMap(self._headers)
         named, wished = members(headers.get("connection", "")), members(headers.get("upgrade", ""))

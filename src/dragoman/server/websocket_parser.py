@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from websockets.exceptions import InvalidHandshake
 from websockets.frames import CTRL_OPCODES, Frame
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
@@ -50,9 +51,14 @@ class WebSocketParser(ServerProtocol):
         super().receive_data(data)
 
     def accept(self, request: Request) -> Response:
-        """Begin to count: what has been parsed so far is the head of the handshake."""
+        """Begin to count: what has been parsed so far is the head of the handshake. Raises
+        InvalidHandshake.
+        """
         self._parsed = self._fed - len(self.reader.buffer)
-        return super().accept(request)
+        response = super().accept(request)
+        if isinstance(self.handshake_exc, InvalidHandshake):
+            raise self.handshake_exc
+        return response
 
     def recv_frame(self, frame: Frame) -> None:
         """Count a frame that is complete."""

@@ -18,14 +18,16 @@ from typing import Any
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidMessage
+from websockets.exceptions import InvalidHandshake, InvalidHeader, InvalidMessage, InvalidMethod
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Upgraded
+from dragoman.server.faults import WRONG_VERSION
 from dragoman.server.link import EXTENSION, SocketLink
 from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
 from dragoman.server.websocket_parser import WebSocketParser
@@ -89,7 +91,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             return
         if not self.handshake_initiated:
-            super().data_received(data)
+            try:
+                super().data_received(data)
+            except InvalidHandshake as error:
+                self._before.refuse(wrong_handshake(error))
+                self.transport.close()
+                return
             if not self.handshake_initiated:
                 invalid = isinstance(self.conn.handshake_exc, InvalidMessage)
                 self._before.refuse(NO_WEBSOCKET if invalid else LARGE_HANDSHAKE)
@@ -332,6 +339,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self._link.drain()
+
+
+def wrong_handshake(error: InvalidHandshake) -> ir.Fault:
+    """Return the fault for a handshake that RFC 6455 forbids."""
+    if isinstance(error, InvalidMethod):
+        return NO_WEBSOCKET
+    if isinstance(error, InvalidHeader) and error.name.lower() == "sec-websocket-version":
+        return WRONG_VERSION
+    return ir.Fault("invalid_request", f"The WebSocket handshake is invalid: {error}.", "invalid_http")
 
 
 def framed(message: bytes) -> bytes:
