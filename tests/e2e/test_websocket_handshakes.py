@@ -7,8 +7,9 @@ import json
 
 import pytest
 
+from tests.e2e.calls import CHAT
 from tests.e2e.conftest import Serve
-from tests.e2e.test_websocket import CHAT, raw, upgrade
+from tests.e2e.test_websocket import raw, upgrade
 
 
 async def test_connection_may_be_a_list_over_several_lines(serve: Serve) -> None:
