@@ -32,6 +32,8 @@ class Google:
         self.elsewhere = False
         self.brief = False
         """Whether the answer to a DELETE has no JSON."""
+        self.content, self.kind = b"\x00bytes", "application/pdf"
+        """What a download gets."""
 
     def __call__(self, seen: Seen) -> Answer:
         assert seen.headers["x-goog-api-key"] == UP
@@ -43,7 +45,7 @@ class Google:
             case ["GET", "v1" | "v1beta", "files"]:
                 return self.listed(seen)
             case ["GET", "v1" | "v1beta", "files", name] if name.endswith(":download"):
-                return Whole(b"\x00bytes", headers={"content-type": "application/pdf"})
+                return Whole(self.content, headers={"content-type": self.kind})
             case [method, "v1" | "v1beta", "files", name]:
                 return self.one(method, name)
             case ["POST", "v1beta", "models", _]:
@@ -211,6 +213,18 @@ async def test_downloads_and_other_names(visit: Visit, provide: Provide, tmp_pat
     name = (await ask(site, "POST", url.removeprefix(site.base), ANN, {}, **more)).body["file"]["name"]
     told = await ask(site, "GET", f"/v1beta/{name}:download?alt=media", ANN)
     assert (told.status, told.raw) == (200, b"\x00bytes")
+    google.kind = "application/json; charset=UTF-8"
+    for content in (
+        b"[1, 2]",
+        b'{"files": [{}], "k":1}',
+        b'{"file": {"name": "a"}}',
+        b'{ "\\u0061" : 1.0 }',
+        b"{",
+    ):
+        google.content = content
+        told = await ask(site, "GET", f"/v1beta/{name}:download?alt=media", ANN)
+        assert (told.status, told.raw) == (200, content)
+        assert told.headers["content-length"] == str(len(content))
     count = len(provider.seen)
     for path in ("/v1beta/files/strange", f"/v1beta/{name}:other", "/v1beta/files/..", f"/v1beta/{name}%2Fx"):
         assert (await ask(site, "GET", path, ANN)).status == 404

@@ -469,25 +469,6 @@ async def test_a_socket_waits_for_no_answer_and_gets_into_none(
     writer.close()
 
 
-@pytest.mark.parametrize(
-    ("head", "status"),
-    [
-        (upgrade(CHAT, "authorization: Bearer " + "x" * 9000), b"431"),
-        (upgrade(CHAT, *(f"x-{n}: y" for n in range(200))), b"431"),
-        (upgrade(CHAT, "content-length: 2") + b"{}", b"400"),
-        (upgrade().replace(b"sec-websocket-key", b"sec-websocket-kex"), b"400"),
-        (upgrade().replace(b"version: 13", b"version: 8"), b"400"),
-    ],
-)
-async def test_a_handshake_that_cannot_be_read_is_answered(serve: Serve, head: bytes, status: bytes) -> None:
-    base = await serve()
-    reader, writer = await raw(base)
-    writer.write(head)
-    async with asyncio.timeout(60):
-        assert (await reader.read()).split(b" ")[1] == status
-    writer.close()
-
-
 async def test_a_message_may_come_in_pieces(serve: Serve) -> None:
     base = await serve()
     async with connect(at(base)) as socket:

@@ -43,6 +43,13 @@ UPGRADE_NEEDED: Final = ir.Fault(
     "invalid_request", "Realtime sessions need a WebSocket at this path.", "upgrade_required", status=426
 )
 
+WRONG_VERSION: Final = ir.Fault(
+    "invalid_request",
+    "A WebSocket handshake needs the header 'Sec-WebSocket-Version: 13'.",
+    "invalid_http",
+    status=426,
+)
+
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
     """Return the headers that RFC 9110 requires in the answer for an error, such as `allow` for 405; [] =
@@ -54,6 +61,8 @@ def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, by
         return [(b"allow", ", ".join(endpoint.methods).encode())]
     if fault in (UPGRADE_MISSING, UPGRADE_NEEDED):
         return [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
+    if fault == WRONG_VERSION:
+        return [(b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
     if fault.code == UNKNOWN:
         return [(b"accept-encoding", ", ".join(TAKEN).encode())]
     return []

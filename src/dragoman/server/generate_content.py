@@ -31,7 +31,7 @@ from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.listed import in_turns
 from dragoman.server.numbers import whole_number
-from dragoman.wire.json import decode_head, encode
+from dragoman.wire.json import decode_head, encode, encode_head
 
 _PREFIX: Final = "models/"
 _PLACE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/([^/]+)/)?")
@@ -174,14 +174,17 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 def _counted(body: bytes) -> bytes:
     """Return the JSON of the request whose tokens are counted: the value of `generateContentRequest` in
-    `body`, else of `generate_content_request`, else `body` itself. A `body` that is not a JSON object is
-    returned unchanged; the engine refuses it.
+    `body`, else of `generate_content_request`, else `body` itself without these fields. A null counts as
+    missing. A `body` that is not a JSON object is returned unchanged; the engine refuses it.
     """
     try:
         head = decode_head(body)
     except WireError:
         return body
-    return next((bytes(head[key]) for key in _ASKED if key in head), body)
+    stated = [bytes(head.pop(key)) for key in _ASKED if key in head]
+    if not stated:
+        return body
+    return next((value for value in stated if value != b"null"), encode_head(head))
 
 
 def _size(stated: str | None) -> int:

@@ -41,6 +41,7 @@ from dragoman.server.sending import pairs_of
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.form import is_success
 from dragoman.upstreams.passage import Passage
+from dragoman.wire.headers import members
 from dragoman.wire.json import encode
 
 _GEMINI: Final = DIALECTS["gemini"]
@@ -51,6 +52,8 @@ _UPLOAD: Final = "/upload"
 _URL: Final = "x-goog-upload-url"
 _TOLD: Final = ("x-goog-upload-status", "x-goog-upload-chunk-granularity", "x-goog-upload-size-received")
 _FILE: Final = Ids(answer={"id": "file"}, listed="file", filtered=True)
+_CONTENT: Final = Ids()
+"""Of a download: its answer is the file's content, also if that is JSON."""
 _SESSION: Final = Ids(answer={"id": "upload"})
 
 
@@ -123,7 +126,8 @@ class GoogleFilesApi(PassThroughApi):
         passage = self._chosen("google_files", request, able, known)
         await ownership.admit(stated, known, passage)
         path = f"{root}/files" + (f"/{quote(known.upstream(id_), safe='')}{colon}{action}" if id_ else "")
-        asked = Asked(_FILE, target_of(path, {}, pairs_of(self._gateway, request)), known, None)
+        target = target_of(path, {}, pairs_of(self._gateway, request))
+        asked = Asked(_CONTENT if colon else _FILE, target, known, None)
         await self._pass_to("google_files", passage, asked, request, exchange=exchange, client=client)
 
     async def _send(self, passage: Passage, method: str, target: str, call: Call, body: Any) -> Answer:
@@ -131,12 +135,16 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer to the client. The provider's ids and its address of the upload are
-        replaced by those that the client can use. From a list, files that the client may not use are removed.
-        A complete upload and a deleted file are removed from the store of owners. method: the HTTP method of
-        the client's request.
+        replaced by those that the client can use; the content of a file is sent byte for byte. From a list,
+        files that the client may not use are removed. A complete upload and a deleted file are removed from
+        the store of owners. method: the HTTP method of the client's request.
         """
         passage, known = call.passage, call.asked.known
-        passed = headers_of(answer, call, whole=True)
+        json = answer.headers.get("content-type", "").startswith("application/json")
+        edits = json and call.asked.ids.answer is not None
+        # A decoded body has another length. The length stated beside chunks cannot be trusted.
+        other = edits or "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
+        passed = headers_of(answer, call, whole=other)
         passed += [
             (name.encode(), answer.headers[name].encode("latin-1", "replace"))
             for name in _TOLD
@@ -149,7 +157,7 @@ class GoogleFilesApi(PassThroughApi):
                 await self._ownership.forget(id_, known)
         if method == "DELETE":
             await self._forget_file(call)
-        if not answer.headers.get("content-type", "").startswith("application/json"):
+        if not edits:
             await flow(answer, client, passed, call.close)
             return
         value = decoded(await read_bounded(answer, MOST_EDITED, passage.name) or b"{}", passage)
@@ -251,6 +259,6 @@ class GoogleFilesApi(PassThroughApi):
         keys = self._gateway.client_keys
         key = keys.presented(request.headers) or request.query.get("key")
         locked = f"/key/{quote(key, safe='')}" if key and "/key/" not in before and keys.required else ""
-        scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
+        scheme = "https" if members(request.headers.get("x-forwarded-proto", ""))[:1] == ["https"] else "http"
         path = f"{before if found else ''}{locked}{_UPLOAD}/{after.partition('/')[0] or 'v1beta'}/files"
         return f"{scheme}://{request.headers.get('host', 'localhost')}{path}"

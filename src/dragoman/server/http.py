@@ -30,6 +30,7 @@ from dragoman.server.app import App, Arrival
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.cycle import Cycle
 from dragoman.server.repeated import MOST_DIGITS, Repeatable, repeatable
+from dragoman.wire.headers import HeaderMap, members
 
 log = logging.getLogger("dragoman.server")
 _AHEAD = 8
@@ -351,6 +352,8 @@ class HttpProtocol(asyncio.Protocol):
         """
         if not self._fits():
             raise refusals.Refused(self._too_large())
+        if sum([name == b"host" for name, _ in self._headers]) > 1:
+            raise refusals.Refused(refusals.HOSTS)
         if self._pending > self._max_head:  # usually most of these bytes are the body
             size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
             if size > self._max_head:
@@ -392,7 +395,7 @@ class HttpProtocol(asyncio.Protocol):
         )
         cycle = Cycle(self, head, head.headers, self._began)
         cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
-        cycle.expects = head.headers.get("expect", "").lower() == "100-continue"
+        cycle.expects = version != "1.0" and "100-continue" in members(head.headers.get("expect", ""))
         self._cycles.append(cycle)
         if len(self._cycles) == 1:
             self._start(cycle)
@@ -498,7 +501,7 @@ class HttpProtocol(asyncio.Protocol):
             if self._upgrades:
                 self._read_again(data[upgrade.args[0] :])
             elif self._is_socket():
-                self._become_socket()
+                self._become_socket(bytes(data[upgrade.args[0] :]))
             else:  # CONNECT: the bytes after its head are meant for another server
                 self._ignores_input = True
                 if self._cycles:
@@ -591,20 +594,16 @@ class HttpProtocol(asyncio.Protocol):
     # --- WebSockets --------------------------------------------------------------------------------------
 
     def _is_socket(self) -> bool:
-        """Whether the latest head asks for a WebSocket, and no earlier request is unanswered: its answer
-        would be mixed with the WebSocket's frames.
+        """Whether the latest head asks for a WebSocket (not in HTTP/1.0), and no earlier request is
+        unanswered: its answer would be mixed with the WebSocket's frames.
         """
-        if self._cycles:
+        if self._cycles or self.parser is None or self.parser.get_http_version() == "1.0":
             return False
-        upgrade, connection = b"", b""
-        for name, value in self._headers:
-            if name == b"upgrade":
-                upgrade = value.lower()
-            elif name == b"connection":
-                connection = value.lower()
-        return upgrade == b"websocket" and b"upgrade" in map(bytes.strip, connection.split(b","))
+        headers = HeaderMap(self._headers)
+        named, wished = members(headers.get("connection", "")), members(headers.get("upgrade", ""))
+        return "upgrade" in named and wished == ["websocket"]
 
-    def _become_socket(self) -> None:
+    def _become_socket(self, rest: bytes) -> None:
         from dragoman.server.websocket_protocol import SocketProtocol
 
         assert self.parser is not None
@@ -614,6 +613,7 @@ class HttpProtocol(asyncio.Protocol):
         line = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self._url)
         headers = [b"%b: %b\r\n" % header for header in self._headers]
         socket.data_received(b"".join([line, *headers, b"\r\n"]))
+        socket.data_received(rest)
         self.transport.set_protocol(socket)
 
 

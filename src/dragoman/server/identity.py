@@ -9,14 +9,25 @@ from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
 """The most characters of a header's value that are stored."""
+_CHAIN: Final = 1000
+"""The most characters of x-forwarded-for that are stored."""
 
 
 def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return the values of two headers: x-forwarded-for (the client's address, as proxies state it) and
-    user-agent (the client's program). None = the header is missing. Values are cut to `_LONGEST` characters.
+    """Return the addresses that proxies state (the header x-forwarded-for), and the client's program
+    (user-agent). None = the header is missing. Of a long chain of addresses the last ones are kept, `_CHAIN`
+    characters: the first ones are the client's own words, the last ones those of the nearest proxies.
     """
     forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
-    return forwarded and forwarded[:_LONGEST], agent and agent[:_LONGEST]
+    return forwarded and _last(forwarded), agent and agent[:_LONGEST]
+
+
+def _last(chain: str) -> str:
+    """Return a chain of addresses, or if it is longer than `_CHAIN` characters, the last addresses in it."""
+    if len(chain) <= _CHAIN:
+        return chain
+    _, _, whole = chain[-_CHAIN:].partition(",")  # what is before the first comma may be a part of an address
+    return whole.strip() or chain[-_CHAIN:]
 
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:

@@ -1,13 +1,16 @@
-"""Reads whole numbers that clients write into URLs."""
+"""Reads numbers that clients write into URLs."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _DIGITS: Final = 15
 """The most digits of a number, without leading zeros. A number with more digits is read as the largest number
 with 15 digits: Python refuses to read a number of thousands of digits.
 """
+
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,20})?")
 
 
 def whole_number(stated: str) -> int | None:
@@ -18,3 +21,11 @@ def whole_number(stated: str) -> int | None:
         return None
     digits = stated.lstrip("0") or "0"
     return int(digits) if len(digits) <= _DIGITS else 10**_DIGITS - 1
+
+
+def decimal_number(stated: str) -> float | None:
+    """Return the number that a text states in the digits 0 to 9, perhaps with a minus sign and a decimal
+    point. None = the text has another form, such as `1_0`, `nan` or `1e5`, or more than 15 digits before the
+    point.
+    """
+    return float(stated) if _DECIMAL.fullmatch(stated) else None

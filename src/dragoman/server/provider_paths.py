@@ -40,6 +40,7 @@ from dragoman.server.sending import ClientBody, sent_on, with_credential
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import read_refusal
 from dragoman.upstreams.passage import Passage
+from dragoman.wire.headers import members
 from dragoman.wire.hidden import Hider
 from dragoman.wire.inert import inert_headers
 
@@ -355,8 +356,7 @@ def _of_connection(headers: Mapping[str, str]) -> frozenset[str]:
     """Return the lower-case names of the headers that are valid for one connection only (RFC 9110, section
     7.6.1): `_HOP_BY_HOP`, and the names in the header `connection`. headers: with lower-case names.
     """
-    listed = headers.get("connection", "").lower().split(",")
-    return _HOP_BY_HOP.union(name.strip() for name in listed)
+    return _HOP_BY_HOP.union(members(headers.get("connection", "")))
 
 
 _HOP_BY_HOP: Final = frozenset(

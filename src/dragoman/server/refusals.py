@@ -30,6 +30,7 @@ def headers_too_large(message: str) -> ir.Fault:
 
 
 INVALID: Final = ir.Fault("invalid_request", "Invalid HTTP request received.", "invalid_http")
+HOSTS: Final = ir.Fault("invalid_request", "The request has more than one Host header.", "invalid_http")
 PIPELINED: Final = ir.Fault(
     "invalid_request",
     f"More than {MOST_AHEAD} pipelined requests wait for their responses on this connection.",

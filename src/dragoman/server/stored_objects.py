@@ -12,6 +12,7 @@ from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
+from dragoman.server.numbers import whole_number
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
 
 _MOST_LISTED: Final = 100
@@ -38,11 +39,8 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
     stated = query.get(name)
     if stated is None:
         return default
-    try:
-        value = int(stated)
-    except ValueError:
-        value = at_least - 1
-    if not at_least <= value <= at_most:
+    value = whole_number(stated)
+    if value is None or not at_least <= value <= at_most:
         most = f" to {at_most}" if at_most < 2**53 else " or more"
         raise RequestFailed(invalid(name, f"a whole number, {at_least}{most}"))
     return value

@@ -39,7 +39,7 @@ from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, Socket
 from dragoman.server.turns import turn_of
 from dragoman.turns.turn import Connection
 from dragoman.wire.header import header_value
-from dragoman.wire.headers import HeaderMap
+from dragoman.wire.headers import HeaderMap, members
 
 log = logging.getLogger("dragoman.server")
 
@@ -104,7 +104,7 @@ def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault |
     if "sec-websocket-key" not in headers or (_socket_format(endpoint) is None and live_of(endpoint) is None):
         return None
     # Where our own parser drops `Upgrade`, `Connection` still names it; a proxy drops both.
-    return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
+    return None if "upgrade" in members(headers.get("connection", "")) else UPGRADE_MISSING
 
 
 class Sockets:

@@ -1,10 +1,11 @@
 """uvicorn's WebSocket protocol over the library `websockets` (the part without I/O), with our changes.
 
-When the server stops, the handler finishes the running request. A lost connection cancels the handler.
-Several messages are sent in one write. Nothing is read from the client while the client does not read, or
-while the application takes no messages. A message has a limit for the number of its frames and for the time
-until it is complete. A message counts towards the memory that all request bodies share, until the message is
-answered.
+When the server stops, the handler finishes the running request. A lost connection cancels the running
+request. Several messages are sent in one write. Nothing is read from the client while the client does not
+read, or while the application takes no messages, or before it has accepted the WebSocket. A message has a
+limit for the number of its frames and for the time in which it makes no progress. A message counts towards
+the memory that all request bodies share, until the message is answered. A WebSocket that fails is closed with
+a close frame, which the client can read before the connection ends.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from typing import Any
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidMessage
-from websockets.frames import Frame
+from websockets.exceptions import InvalidHandshake, InvalidHeader, InvalidMessage, InvalidMethod
+from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Upgraded
+from dragoman.server.faults import WRONG_VERSION
 from dragoman.server.link import EXTENSION, SocketLink
 from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
+from dragoman.server.websocket_parser import WebSocketParser
 from dragoman.wire.json import measured
 
 _PIECE = 16 * 1024
@@ -35,6 +39,10 @@ _BRIEFLY = 60.0
 """Seconds. A WebSocket that waits longer for its client's message may be closed to make room for another."""
 _FRAGMENTS = 16_384
 """The most frames of one message: each costs more than its bytes."""
+_LINGER = 2.0
+"""Seconds for which the connection of a failed WebSocket stays open: closing it at once while bytes come in
+would reset it, and the client might never see the close frame.
+"""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -46,16 +54,29 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, before: Upgraded, **options: Any) -> None:
         super().__init__(**options)
+        self.conn = self._parser = WebSocketParser(max_size=self.config.ws_max_size, logger=self.logger)
         self.peer = before.peer
         self._before = before
         self._all_connections = before.all_connections
         self._unread = bytearray()
-        """Bytes that wait to be parsed until the application takes messages and the client reads."""
+        """Bytes that wait to be parsed until the application has accepted the WebSocket and takes messages,
+        and the client reads.
+        """
         self._reading = False
+        self._failed = False
+        """Whether the WebSocket has failed. Nothing that comes in is read any more."""
         self._taken = 0
         """Bytes of memory taken for messages that the application has not received."""
-        self._began = 0.0
-        """When the first of the bytes in `_taken` came (monotonic seconds)."""
+        self._left = 0.0
+        """For how many seconds the message that is incomplete may still make no progress."""
+        self._seen = 0, 0
+        """How many messages and control frames had come in, and how many bytes of the next one, when `look`
+        was called last.
+        """
+        self._seen_at = 0.0
+        """When `look` was called last (monotonic seconds)."""
+        self._received: deque[int] = deque()
+        """Bytes of memory of each message that waits for the application, oldest first."""
         self._unanswered: deque[int] = deque()
         """Bytes of memory of each message that was received and not answered, oldest first."""
 
@@ -67,15 +88,23 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Handle bytes from the client: at the first call the complete head of the handshake, at later calls
         frames. A handshake that is invalid or too large is refused.
         """
+        if self.transport.is_closing():
+            return
         if not self.handshake_initiated:
-            super().data_received(data)
+            try:
+                super().data_received(data)
+            except InvalidHandshake as error:
+                self._before.refuse(wrong_handshake(error))
+                self.transport.close()
+                return
             if not self.handshake_initiated:
                 invalid = isinstance(self.conn.handshake_exc, InvalidMessage)
                 self._before.refuse(NO_WEBSOCKET if invalid else LARGE_HANDSHAKE)
                 self.transport.close()
             return
-        self._unread += data
-        self._read()
+        if not self._failed:
+            self._unread += data
+            self._read()
 
     def _read(self) -> None:
         """Parse the unread bytes while the application takes messages and the client reads. (If a client sent
@@ -86,37 +115,73 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         self._reading = True
         try:
-            while self._unread and not self.read_paused and self.writable.is_set():
+            while self._unread and self._parses():
                 piece = bytes(self._unread[:_PIECE])
                 del self._unread[:_PIECE]
                 if not self._take(len(piece)):
                     return
                 super().data_received(piece)
+                self._give_back(self._parser.take_control())
         finally:
             self._reading = False
-        if self.transport.is_closing():
+        if self._failed or self.transport.is_closing():
             return
         if self._unread or not self.writable.is_set():
             self.transport.pause_reading()
         elif not self.read_paused:
             self.transport.resume_reading()
 
+    def _parses(self) -> bool:
+        """Whether frames may be parsed now: not before the WebSocket is accepted, because the answer to a
+        ping would precede the answer to the handshake.
+        """
+        accepted = self.handshake_complete and self.initial_response is None
+        return accepted and not self.read_paused and self.writable.is_set()
+
     def _take(self, size: int) -> bool:
         """Take memory for `size` bytes of messages, and return True. If there is not enough memory, close the
         WebSocket and return False.
         """
-        if not self._taken:
-            self._began = SYSTEM.monotonic()
         try:
             self._all_connections.bodies.take(size, self._taken + sum(self._unanswered))
         except RequestFailed:
             self._all_connections.reached("bodies_too_large_together", f"by {self.peer.address}")
-            self._unread.clear()
-            self.conn.fail(1013, "other connections use all memory for messages")
-            self.handle_parser_exception()
+            self._fail(CloseCode.TRY_AGAIN_LATER, "other connections use all memory for messages")
             return False
         self._taken += size
         return True
+
+    def _give_back(self, size: int) -> None:
+        """Free `size` bytes that were taken for messages but are no part of a message that waits."""
+        self._taken -= size
+        self._all_connections.bodies.free(size)
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        """Close the WebSocket with this code, without waiting for the client's answer."""
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Tell the application that the WebSocket has ended, send the close frame, and end the connection a
+        little later (`_LINGER`). Bytes that come in until then are dropped.
+        """
+        if self._failed:
+            return
+        self._failed = self.close_sent = self.disconnected = True
+        self._unread.clear()
+        self.stop_keepalive()
+        self.writable.set()
+        close = self.conn.close_sent or self.conn.close_rcvd
+        code, reason = (CloseCode.ABNORMAL_CLOSURE, "") if close is None else (close.code, close.reason)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        if self.transport.is_closing():
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(_LINGER, self.transport.close)
 
     def _answered(self) -> None:
         """Free the memory of the oldest unanswered message. The handler calls this when it has answered this
@@ -133,11 +198,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
-            if len(text) > _PIECE and not self._take(measured(text.encode()).extra):
-                return await super().receive()  # the event that the WebSocket has ended
-            # If one piece brought several messages, the memory of the piece is counted for the last one.
-            self._unanswered.append(self._taken if self.queue.empty() else 0)
-            self._taken -= self._unanswered[-1]
+            extra = measured(text.encode()).extra if len(text) > _PIECE else 0
+            if extra and not self._take(extra):
+                while event["type"] == "websocket.receive":
+                    event = await super().receive()
+                return event  # the WebSocket has ended
+            size = self._received.popleft() + extra
+            self._taken -= size
+            self._unanswered.append(size)
         if self._unread:
             self._read()
         return event
@@ -147,13 +215,35 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         WebSocket.
         """
         if self.close_sent:
-            return
+            self.frames.clear()
         if len(self.frames) >= _FRAGMENTS:
             self._all_connections.reached("websocket_fragments", f"by {self.peer.address}")
-            self.conn.fail(1009, "too many frames in one message")
-            self.handle_parser_exception()
+            self._fail(CloseCode.MESSAGE_TOO_BIG, "too many frames in one message")
             return
         super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Give the application a message that is complete. If the application has closed the WebSocket,
+        discard the message. If its text is not UTF-8, close the WebSocket.
+        """
+        size = self._parser.sizes.popleft()
+        data = b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            self._give_back(size)
+            return
+        event: ASGIReceiveEvent = {"type": "websocket.receive", "bytes": data}
+        if self.curr_msg_data_type == "text":
+            try:
+                event = {"type": "websocket.receive", "text": data.decode()}
+            except UnicodeDecodeError as error:
+                self._fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+                return
+        self._received.append(size)
+        self.queue.put_nowait(event)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def pause_writing(self) -> None:
         """Stop reading from the client until it has read enough of what was sent."""
@@ -175,21 +265,33 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """Abort the connection if a message has been incomplete for longer than `server.body_timeout` and
-        `server.min_rate` allow. now: monotonic seconds.
+        """Close the WebSocket if a message has been incomplete without progress for longer than the settings
+        allow. Every `min_rate` bytes of the message give the client one second back, up to `body_timeout`; if
+        `min_rate` is 0, any byte gives all back. Control frames are no progress. now: monotonic seconds.
         """
         settings = self._all_connections.settings
-        patience = float(settings.body_timeout)
-        if not (self._taken and patience) or self.read_paused:
+        patience, rate = float(settings.body_timeout), settings.min_rate
+        seen, since = self._seen, self._seen_at
+        self._seen, self._seen_at = (self._parser.complete, self._parser.incomplete), now
+        is_new = not seen[1] or seen[0] != self._seen[0]
+        if is_new or not self._seen[1] or self._unread or not self._parses():
+            self._left = patience
             return
-        if settings.min_rate:
-            patience += self._taken / settings.min_rate
-        if now - self._began > patience:
+        grown = max(0, self._seen[1] - seen[1])
+        earned = grown / rate if rate else patience * (grown > 0)
+        self._left = min(patience, self._left + earned - (now - since))
+        if patience and self._left <= 0 and not self._failed:
             self._all_connections.reached("request_timeout", f"by {self.peer.address}")
-            self.transport.abort()
+            self._fail(CloseCode.POLICY_VIOLATION, "the message did not arrive in time")
 
     def abandon(self) -> None:
-        self.transport.abort()
+        """End the connection now, to make room for others; with a close frame, if the client reads."""
+        if not (self.peer.paused or self.close_sent or self.transport.is_closing()):
+            self._fail(CloseCode.TRY_AGAIN_LATER, "the connection was idle, and the gateway needs room")
+            self.transport.close()
+            self.loop.call_later(_LINGER, self.transport.abort)
+        else:
+            self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
         """Handle the client's handshake: start the handler, with a SocketLink in the scope."""
@@ -211,6 +313,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.initial_response is not None:
             # The application answered over HTTP. uvicorn would log this as an error of the application.
             self.handshake_complete = self.close_sent
+        elif self._unread:  # after an accept the first frames, after a close perhaps the client's own close
+            self._read()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Free the memory of this connection, and cancel the handler, because the connection has ended."""
@@ -218,6 +322,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))
         self._taken = 0
+        self._received.clear()
         self._unanswered.clear()
         self._unread.clear()
         self.frames.clear()
@@ -234,6 +339,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self._link.drain()
+
+
+def wrong_handshake(error: InvalidHandshake) -> ir.Fault:
+    """Return the fault for a handshake that RFC 6455 forbids."""
+    if isinstance(error, InvalidMethod):
+        return NO_WEBSOCKET
+    if isinstance(error, InvalidHeader) and error.name.lower() == "sec-websocket-version":
+        return WRONG_VERSION
+    return ir.Fault("invalid_request", f"The WebSocket handshake is invalid: {error}.", "invalid_http")
 
 
 def framed(message: bytes) -> bytes:

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
+
+_LISTS: Final = frozenset(
+    {
+        *(b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"te", b"prefer"),
+        *(b"cache-control", b"pragma", b"expect", b"if-match", b"if-none-match", b"vary", b"allow"),
+        *(b"connection", b"upgrade", b"transfer-encoding", b"trailer", b"content-encoding"),
+        *(b"content-language", b"via", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"),
+        *(b"access-control-request-headers", b"access-control-allow-headers"),
+        *(b"access-control-expose-headers", b"sec-websocket-extensions", b"sec-websocket-protocol"),
+        *(b"ratelimit", b"ratelimit-policy", b"anthropic-beta", b"openai-beta"),
+        *(b"x-dragoman-tags", b"x-litellm-tags"),
+    }
+)
+"""Headers whose value is a list, of which each line may hold a part."""
 
 
 class HeaderMap(Mapping[str, str]):
     """The headers of an HTTP message, by name. The caller must write all names in lower case, also to look
     one up.
 
-    lines: a (name, value) pair for each header, or a dict of them; if a name comes twice, its last value
-    counts. raw: the headers as bytes, {name: value}.
+    lines: a (name, value) pair for each header, or a dict of them. If the name of a header whose value is a
+    list comes twice, the values are joined by commas (RFC 9110, section 5.3); of any other header the last
+    value counts. raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)
 
-    def __init__(self, lines: Iterable[tuple[bytes, bytes]] | dict[bytes, bytes]) -> None:
+    def __init__(self, lines: Sequence[tuple[bytes, bytes]] | dict[bytes, bytes]) -> None:
         self.raw: dict[bytes, bytes] = dict(lines)
+        if len(self.raw) < len(lines) and not isinstance(lines, dict):
+            self._join(lines)
+
+    def _join(self, lines: Sequence[tuple[bytes, bytes]]) -> None:
+        """Join the values of each header whose value is a list and whose name comes several times."""
+        raw = self.raw
+        for name in _LISTS.intersection(raw):
+            raw[name] = b", ".join([value for other, value in lines if other == name])
 
     def __getitem__(self, name: str) -> str:
         return self.raw[name.encode("latin-1")].decode("latin-1")
@@ -48,6 +71,13 @@ class HeaderMap(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.raw)
+
+
+def members(value: str) -> list[str]:
+    """Return the members of a header's list, in lower case and without white space around them. Empty members
+    are left out.
+    """
+    return [name for member in value.lower().split(",") if (name := member.strip(" \t"))]
 
 
 @lru_cache(maxsize=64)

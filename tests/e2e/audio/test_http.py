@@ -146,7 +146,7 @@ async def test_a_mistake_in_a_request_for_speech(
         ({"file": b""}, "file", "invalid_value"),
         ({"File": "x"}, "File", "unknown_parameter"),
         ({"temperature": "hot"}, "temperature", "invalid_type"),
-        ({"temperature": "nan"}, "temperature", "invalid_type"),
+        *(({"temperature": odd}, "temperature", "invalid_type") for odd in ("nan", "0_1", " 0.5", "\uff10")),
         ({"temperature": "1.5"}, "temperature", "decimal_above_max_value"),
         ({"response_format": "docx"}, "response_format", "invalid_value"),
         ({"timestamp_granularities": ["word", "line"]}, "timestamp_granularities[1]", "invalid_value"),

@@ -28,7 +28,7 @@ def test_only_stated_headers_pass() -> None:
 def test_headers_of_limits_pass_only_if_they_shall() -> None:
     headers = Headers(response=frozenset({"retry-after", "x-ratelimit-limit-tokens", "ratelimit-reset"}))
     stated = {"retry-after": "5", "x-ratelimit-limit-tokens": "9", "ratelimit-reset": "1"}
-    for found in (stated, HeaderMap((name.encode(), value.encode()) for name, value in stated.items())):
+    for found in (stated, HeaderMap([(name.encode(), value.encode()) for name, value in stated.items()])):
         assert len(headers.passed(found)) == 3
         assert headers.passed(found, limits=False) == [(b"retry-after", b"5")]
 

@@ -220,13 +220,13 @@ def test_what_an_answer_forecasts(headers: dict[str, str], pause: float | None) 
     assert spent(headers, NOW) == (None if pause is None else pytest.approx(pause))
     if pause is not None:
         assert hints({name.lower(): value for name, value in headers.items()})
-        assert hints(HeaderMap((name.lower().encode(), value.encode()) for name, value in headers.items()))
+        assert hints(HeaderMap([(name.lower().encode(), value.encode()) for name, value in headers.items()]))
 
 
 def test_headers_without_a_plain_zero_are_not_read() -> None:
     for headers in (ANTHROPIC_PLENTY, COHERE_PLENTY, {}):
         assert not hints(headers)
-        assert not hints(HeaderMap((name.encode(), value.encode()) for name, value in headers.items()))
+        assert not hints(HeaderMap([(name.encode(), value.encode()) for name, value in headers.items()]))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
-from dragoman.server.generate_content import GenerateContentApi, _bare, listing
+from dragoman.server.generate_content import GenerateContentApi, _bare, _counted, listing
 from dragoman.wire.headers import HeaderMap
 
 ENTRIES = [Entry(name, "up") for name in ("a", "b/c:d", "é", "last")]
@@ -114,3 +114,19 @@ def test_what_is_known_of_a_model() -> None:
 )
 def test_the_name_of_a_model_in_a_path(stated: str, name: str) -> None:
     assert _bare(stated) == name
+
+
+@pytest.mark.parametrize(
+    ("body", "counted"),
+    [
+        ('{"contents":[]}', '{"contents":[]}'),
+        ('{"generateContentRequest":{"contents":[1]},"contents":[]}', '{"contents":[1]}'),
+        ('{"generate_content_request": {"contents":[1]}}', '{"contents":[1]}'),
+        ('{"generateContentRequest":null,"contents":[]}', '{"contents":[]}'),
+        ('{"generateContentRequest": null ,"generate_content_request":{"a":1}}', '{"a":1}'),
+        ('{"generateContentRequest":1}', "1"),
+        ("[]", "[]"),
+    ],
+)
+def test_a_request_to_count_that_is_null_counts_as_missing(body: str, counted: str) -> None:
+    assert _counted(body.encode()).decode() == counted

@@ -15,7 +15,12 @@ from dragoman.server.identity import note_client
         (("10.0.0.1", 4), {}, ("10.0.0.1", None, None)),
         (None, {"user-agent": "curl/8"}, (None, None, "curl/8")),
         (("::1", 4), {"x-forwarded-for": "1.2.3.4, 5.6.7.8"}, ("::1", "1.2.3.4, 5.6.7.8", None)),
-        (None, {"user-agent": "a" * 500, "x-forwarded-for": "b" * 500}, (None, "b" * 200, "a" * 200)),
+        (None, {"user-agent": "a" * 500, "x-forwarded-for": "b" * 2000}, (None, "b" * 1000, "a" * 200)),
+        (
+            None,
+            {"x-forwarded-for": "9.9.9.9, " * 500 + "1.2.3.4"},
+            (None, "9.9.9.9, " * 110 + "1.2.3.4", None),
+        ),
     ],
 )
 def test_the_address_the_proxys_word_and_the_agent(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.server.numbers import whole_number
+from dragoman.server.numbers import decimal_number, whole_number
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,19 @@ from dragoman.server.numbers import whole_number
 )
 def test_a_whole_number_is_read(stated: str, number: int | None) -> None:
     assert whole_number(stated) == number
+
+
+@pytest.mark.parametrize(
+    ("stated", "number"),
+    [
+        ("0", 0.0),
+        ("1700000000.25", 1700000000.25),
+        ("-1.5", -1.5),
+        *(
+            (odd, None)
+            for odd in ("", "1_0", " 1", "+1", "1.", ".5", "1e5", "nan", "inf", "\u0663", "9" * 400)
+        ),
+    ],
+)
+def test_a_decimal_number_is_read(stated: str, number: float | None) -> None:
+    assert decimal_number(stated) == number

@@ -29,6 +29,10 @@ def test_a_page(query: Mapping[str, str], page: tuple[int, bool, str | None]) ->
         ({"limit": "0"}, "Invalid 'limit': expected a whole number, 1 to 100."),
         ({"limit": "101"}, "Invalid 'limit': expected a whole number, 1 to 100."),
         ({"limit": "ten"}, "Invalid 'limit': expected a whole number, 1 to 100."),
+        *(
+            ({"limit": odd}, "Invalid 'limit'")
+            for odd in ("1_0", " 5 ", "+7", "\uff15", "5.0", "9" * 5000, "")
+        ),
         ({"order": "up"}, "Invalid 'order': expected 'asc' or 'desc'."),
     ],
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHeaderValue, InvalidMethod
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from dragoman.server.websocket_protocol import framed
+from dragoman.server.faults import WRONG_VERSION
+from dragoman.server.websocket_protocol import framed, wrong_handshake
 
 
 def read(data: bytes) -> list[Frame]:
@@ -29,3 +31,10 @@ def test_a_message_is_one_frame_of_text(size: int) -> None:
 def test_what_is_no_utf8_becomes_some() -> None:
     frames = read(framed("é".encode()) + framed(b"\xff"))
     assert [bytes(frame.data).decode() for frame in frames] == ["é", "\ufffd"]
+
+
+def test_what_a_wrong_handshake_is_told() -> None:
+    assert wrong_handshake(InvalidHeaderValue("Sec-WebSocket-Version", "8")) is WRONG_VERSION
+    assert wrong_handshake(InvalidMethod("POST")).message.startswith("A WebSocket must be opened by a GET")
+    told = wrong_handshake(InvalidHeaderValue("Sec-WebSocket-Key", "YWFh")).message
+    assert told == "The WebSocket handshake is invalid: invalid Sec-WebSocket-Key header: YWFh."

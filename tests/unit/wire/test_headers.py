@@ -2,7 +2,7 @@
 
 import pytest
 
-from dragoman.wire.headers import HeaderMap
+from dragoman.wire.headers import HeaderMap, members
 
 HEADERS = HeaderMap([(b"x-a", b"first"), (b"x-name", "größe".encode("latin-1")), (b"x-a", b"last")])
 
@@ -10,6 +10,18 @@ HEADERS = HeaderMap([(b"x-a", b"first"), (b"x-name", "größe".encode("latin-1")
 def test_the_last_of_equal_headers_counts() -> None:
     assert HEADERS["x-a"] == HEADERS.get("x-a") == "last"
     assert (list(HEADERS), len(HEADERS)) == (["x-a", "x-name"], 2)
+
+
+def test_the_lines_of_a_list_are_one_list() -> None:
+    """RFC 9110, section 5.3."""
+    lines = [(b"accept", b"a/b"), (b"x-a", b"1"), (b"x-forwarded-for", b"1.1.1.1"), (b"x-a", b"2")]
+    headers = HeaderMap([*lines, (b"accept", b"c/d, e/f"), (b"x-forwarded-for", b"2.2.2.2")])
+    assert dict(headers) == {"accept": "a/b, c/d, e/f", "x-a": "2", "x-forwarded-for": "1.1.1.1, 2.2.2.2"}
+
+
+def test_members_of_a_list() -> None:
+    assert members("Keep-Alive ,, Upgrade\t,") == ["keep-alive", "upgrade"]
+    assert members("") == []
 
 
 def test_values_are_latin_1() -> None:

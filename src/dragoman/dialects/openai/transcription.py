@@ -8,7 +8,7 @@ audio, in `url` (Groq) or in `file` (Together).
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ MAPS: Final = frozenset(
     }
 )
 _ADDRESS: Final = ("https://", "http://")
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
 
@@ -52,13 +53,9 @@ _FALSE: Final = frozenset({"false", "0"})
 
 def _temperature(value: Any, path: str) -> None:
     a_string(value, path)
-    try:
-        stated = float(value)
-    except ValueError:
-        stated = math.nan
-    if math.isnan(stated):
+    if _DECIMAL.fullmatch(value) is None:
         wrong_type(path, "a decimal", value)
-    number(0, 1)(stated, path)
+    number(0, 1)(float(value), path)
 
 
 def _boolean(value: Any, path: str) -> None:

@@ -157,7 +157,7 @@ class AnswerReader:
             coding.strip().lower() != b"chunked" or any(name == _CODING for name, _ in repeated)
         ):
             raise Malformed  # no other coding was offered
-        self.headers = HeaderMap(came)
+        self.headers = HeaderMap((*repeated, *came.items()) if repeated else came)
         came.clear()  # what comes now are trailers
         if repeated:
             repeated.clear()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from math import isfinite, nan
 from typing import Annotated, Any, Final, get_args
 
 import msgspec
@@ -26,6 +25,7 @@ from dragoman.observe.trace import detail, newest_first, summary
 from dragoman.seams.secret import secrets_in
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.numbers import decimal_number
 from dragoman.state.store import StoreFailed
 from dragoman.wire.json import encode
 
@@ -229,11 +229,7 @@ def _moment(name: str, stated: str | None) -> float | None:
     """
     if stated is None:
         return None
-    try:
-        seconds = float(stated)
-    except ValueError:
-        seconds = nan
-    if isfinite(seconds):
+    if (seconds := decimal_number(stated)) is not None:
         return seconds
     try:
         found = datetime.fromisoformat(stated)

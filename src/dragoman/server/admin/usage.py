@@ -6,7 +6,6 @@ A report is stored for a second. The same query within this second is answered w
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -27,6 +26,7 @@ from dragoman.server.admin.tags import etag, unchanged
 from dragoman.server.admin.within_tenant import admits
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.numbers import decimal_number
 from dragoman.state.periods import Step, start_of
 from dragoman.state.store import StoreFailed
 from dragoman.state.usage_archive import UsageArchive, UsageSearch
@@ -300,13 +300,8 @@ def moment(name: str, stated: str) -> float:
     the span from 0 to `_LATEST`, the nearest end of this span is returned. name: of the field, for the error.
     Raises RequestFailed (400) for any other text, also for a number outside the span.
     """
-    try:
-        found = float(stated)
-    except ValueError:
-        pass
-    else:
-        if 0 <= found < _LATEST:
-            return found
+    if (found := decimal_number(stated)) is not None and 0 <= found < _LATEST:
+        return found
     try:
         if len(stated) == _DATE:
             day = date.fromisoformat(stated)
@@ -346,11 +341,8 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
     if cursor is None:
         return None
     stated, comma, id_ = cursor.partition(",")
-    try:
-        created = float(stated)
-    except ValueError:
-        created = math.nan
-    if not comma or not math.isfinite(created):
+    created = decimal_number(stated)
+    if not comma or created is None:
         raise RequestFailed(_invalid("after", "is not the cursor `next` of a page"))
     return created, id_
 

@@ -47,6 +47,18 @@ def test_null_members_state_nothing(kind: str, form: str) -> None:
     assert inner == {"type": kind, "properties": None, "required": None, "default": None}
 
 
+def test_null_counts_as_missing_except_where_it_is_a_value() -> None:
+    openapi = {
+        "type": "STRING",
+        "format": None,
+        "enum": None,
+        "nullable": None,
+        "minLength": None,
+        "default": None,
+    }
+    assert read_openapi({"items": openapi})[0] == {"items": {"type": "string", "default": None}}
+
+
 def test_what_protocol_buffers_allow_is_read() -> None:
     assert read_openapi({"type": 5, "items": {"type": 1}, "minItems": "2"})[0] == {
         "type": "array",

@@ -40,6 +40,13 @@ def told(reader: AnswerReader) -> tuple[object, ...]:
     )
 
 
+def test_the_lines_of_a_list_are_one_list() -> None:
+    """RFC 9110, section 5.3."""
+    lines = b"RateLimit: a;r=1\r\nX-A: first\r\nratelimit: b;r=2\r\nX-A: last\r\n"
+    reader = read(OK + lines + b"Content-Length: 0\r\n\r\n")
+    assert dict(reader.headers) == {"ratelimit": "a;r=1, b;r=2", "x-a": "last", "content-length": "0"}
+
+
 ANSWERS: dict[str, tuple[bytes, bool, bytes, bool]] = {
     # what is sent, whether the connection ends then, the body, whether the connection is used again
     "length": (OK + b"Content-Length: 5\r\nA: b\r\n\r\nhello", False, b"hello", True),
