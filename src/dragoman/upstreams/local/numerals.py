@@ -34,6 +34,8 @@ def numbers(
     if the integer part is an excluded bound.
     """
     low, high = _bounds(low, high)
+    if low > high:
+        return None
     parts: list[str] = []
     if low < 0:
         nearest = max(0, -high)
@@ -61,9 +63,9 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer from `low` to
-    `high` - 1 with any fraction, and `high` without a fraction. without_low, without_high: True = this bound
-    itself is excluded.
+    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low <= high): each
+    integer from `low` to `high` - 1 with any fraction, and `high` without a fraction. without_low,
+    without_high: True = this bound itself is excluded.
     """
     parts: list[str] = []
     if without_low and low < high:

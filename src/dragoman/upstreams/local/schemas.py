@@ -8,11 +8,11 @@ nothing is fetched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
-from urllib.parse import unquote
 
-from dragoman.dialects.schema_budget import SchemaBudget, place_in, size
+from dragoman.dialects.schema_budget import SchemaBudget, size
+from dragoman.dialects.schema_references import SchemaReferences
 from dragoman.errors import WireError
 
 Schema: TypeAlias = dict[str, Any] | bool
@@ -124,11 +124,8 @@ class Flat:
         return tuple(dict.fromkeys(types))
 
     def _literals(self) -> list[Any] | None:
-        if "const" in self.keywords:
-            values = [self.keywords["const"]]
-        elif "enum" in self.keywords:
-            values = self.keywords["enum"]
-        else:
+        values = _listed(self.keywords)
+        if values is None:
             return None
         for keywords in _OF_TYPE.values():
             for keyword in keywords:
@@ -147,7 +144,7 @@ class Reader:
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
-        self._document = document
+        self._references = SchemaReferences(document)
         self._path = path
         self._budget = budget
 
@@ -188,10 +185,10 @@ class Reader:
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
         parts: list[tuple[dict[str, Any], str]] = []
-        if (pointer := keywords.pop("$ref", None)) is not None:
-            if pointer in seen:
+        if (reference := keywords.pop("$ref", None)) is not None:
+            if reference in seen:
                 raise refused(f"{path}.$ref", "refers to itself endlessly")
-            parts.append(self._resolved(*self._target(pointer, path), (*seen, pointer)))
+            parts.append(self._resolved(*self._target(reference, path), (*seen, reference)))
         options = keywords.pop("allOf", [])
         parts += [self._resolved(part, f"{path}.allOf[{i}]", seen) for i, part in enumerate(options)]
         if not keywords and len(parts) == 1:
@@ -213,32 +210,26 @@ class Reader:
                 raise refused(f"{path}.{keyword}", "cannot be enforced by the embedded model's grammar")
             if keyword in _HELD and not _fits(keyword, value):
                 raise refused(f"{path}.{keyword}", f"must not be {shown(value)}")
+        if isinstance(schema.get("items"), list) and "prefixItems" in schema:
+            raise refused(f"{path}.items", "must not be a list beside prefixItems")
         return {
             key: int(value) if _HELD[key] is _COUNT else value
             for key, value in schema.items()
             if key in _HELD
         }
 
-    def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
-        """Return (schema, path) of the target of a reference. pointer: `#` and a JSON pointer. path: the path
-        of the schema that contains the reference. Raises WireError if the reference does not begin with `#`,
-        or if the target does not exist.
+    def _target(self, reference: str, path: str) -> tuple[Schema, str]:
+        """Return (schema, path) of the target of a reference: `#` with a JSON pointer or an anchor. path: the
+        path of the schema that contains the reference. Raises WireError if the reference does not begin with
+        `#`, or if the target does not exist.
         """
         where = f"{path}.$ref"
-        if not pointer.startswith("#"):
-            raise refused(where, f"only references inside the schema are supported, not {shown(pointer)}")
-        found: Any = self._document
-        found_at = self._path
-        self._budget.spend(1 + len(pointer) // 16)
-        for part in pointer[1:].split("/")[1:]:
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-                found, found_at = found[int(key)], f"{found_at}[{key}]"
-            elif isinstance(found, dict) and key in found:
-                found, found_at = found[key], place_in(found_at, key)
-            else:
-                raise refused(where, f"{shown(pointer)} is not in the schema")
-        return found, found_at
+        if not reference.startswith("#"):
+            raise refused(where, f"only references inside the schema are supported, not {shown(reference)}")
+        self._budget.spend(1 + len(reference) // 16)
+        if (found := self._references.target(reference, self._path)) is None:
+            raise refused(where, f"{shown(reference)} is not in the schema")
+        return found
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
         """Raise WireError unless it is certain that no value matches two branches of a `oneOf`: a grammar
@@ -284,7 +275,7 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return True
     mine, theirs = _listed(one), _listed(other)
     if mine is not None and theirs is not None:
-        return not any(value in theirs for value in mine)
+        return not _shared(mine, theirs)
     return kinds == others == {"object"} and (_told_apart(one, other) or _told_apart(other, one))
 
 
@@ -299,11 +290,35 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """Return the only values that a schema allows (`const`, `enum`); None if it has no such list."""
+    """Return the only values that a schema allows (`const`, `enum`, or what both have in common); None if it
+    has no such list.
+    """
     if not isinstance(schema, dict):
         return None
-    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    listed = schema.get("enum")
+    if "const" in schema:
+        stated = [schema["const"]]
+        return _shared(stated, listed) if isinstance(listed, list) else stated
     return listed if isinstance(listed, list) else None
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two JSON values are equal. 1 and 1.0 are equal; 1 and true are not, as in Python."""
+    return one == other and _same_kinds(one, other)
+
+
+def _same_kinds(one: Any, other: Any) -> bool:
+    """Return whether two values that Python finds equal have booleans at the same places."""
+    if isinstance(one, dict):
+        return all(_same_kinds(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return all(map(_same_kinds, one, other))
+    return isinstance(one, bool) == isinstance(other, bool)
+
+
+def _shared(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Return those of `some` that equal one of `others`."""
+    return [one for one in some if one in others and any(same(one, other) for other in others)]
 
 
 _COMPARED = 32
@@ -325,7 +340,7 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     properties = one.get("properties", {})
     for name in one.get("required", ()):
         mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))
-        if mine is not None and theirs is not None and not any(value in theirs for value in mine):
+        if mine is not None and theirs is not None and not _shared(mine, theirs):
             return True
     return False
 
@@ -338,9 +353,15 @@ def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, An
         closed = part.get("additionalProperties", True) is not True
         if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():
             raise refused(f"{path}.properties", "cannot be added where additional properties are restricted")
+        key, heads = first_items(part)
+        free = rest.get("items", True) in (True, {})
+        if heads and not free and not same(heads, first_items(rest)[1]):
+            # `items` restricts the first items too, unless the same schema names these.
+            where = "items" if rest is other else key
+            raise refused(f"{path}.{where}", "cannot be combined with the first items of another schema")
     merged = dict(one)
     for keyword, value in other.items():
-        if merged.get(keyword, value) == value:
+        if keyword not in merged or same(merged[keyword], value):
             merged[keyword] = value
             continue
         combined = _COMBINE[keyword](merged[keyword], value) if keyword in _COMBINE else None
@@ -350,8 +371,16 @@ def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, An
     return merged
 
 
+def first_items(schema: dict[str, Any]) -> tuple[str, list[Schema]]:
+    """Return (keyword, schemas) of the first items of an array. Before the version 2020-12, `items` was the
+    keyword for such a list.
+    """
+    key = "items" if isinstance(schema.get("items"), list) else "prefixItems"
+    return key, schema.get(key, [])
+
+
 def _properties(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
-    clash = any(one[name] != other[name] for name in one.keys() & other.keys())
+    clash = not all(same(one[name], other[name]) for name in one.keys() & other.keys())
     return None if clash else {**one, **other}
 
 
