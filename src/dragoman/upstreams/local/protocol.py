@@ -70,11 +70,13 @@ class PromptTurn(Message, frozen=True):
 
 
 class ToolSpec(Message, frozen=True):
-    """A tool that the model may call. parameters: a JSON Schema; None = the tool has no parameters."""
+    """A tool that the model may call. parameters: a JSON Schema as JSON text, because MessagePack has no
+    integers of more than 64 bits; None = the tool has no parameters.
+    """
 
     name: str
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: str | None = None
 
 
 class Draw(Message, frozen=True):
