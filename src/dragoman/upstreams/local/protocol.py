@@ -189,6 +189,20 @@ class Cancel(Message, frozen=True, tag="cancel"):
     id: int
 
 
+class Pause(Message, frozen=True, tag="pause"):
+    """Compute no further part of the answer to the request with this `id`, until a `Resume` or a `Cancel`.
+    Other orders are still obeyed. Nothing changes if this request does not run.
+    """
+
+    id: int
+
+
+class Resume(Message, frozen=True, tag="resume"):
+    """Continue the answer that a `Pause` has stopped."""
+
+    id: int
+
+
 class Unload(Message, frozen=True, tag="unload"):
     """Free each model that was loaded from `path`, as soon as the model is idle. A job that still waits for
     the model sets its own keep_alive again.
@@ -203,7 +217,7 @@ class Inspect(Message, frozen=True, tag="inspect"):
     id: int
 
 
-Order: TypeAlias = Job | Cancel | Unload | Inspect
+Order: TypeAlias = Job | Cancel | Pause | Resume | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
