@@ -8,11 +8,12 @@ nothing is fetched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from dragoman.dialects.schema_budget import SchemaBudget, size
 from dragoman.dialects.schema_references import SchemaReferences
+from dragoman.dialects.schema_values import IS_OF_TYPE, same, shared, types_of_both
 from dragoman.errors import WireError
 
 Schema: TypeAlias = dict[str, Any] | bool
@@ -56,17 +57,6 @@ _REFUSED = frozenset(
 """Keywords that grammars cannot enforce. A schema with such a keyword is refused, unless the keyword's value
 restricts nothing.
 """
-
-_IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "integer": lambda value: _is(value, _NUMBER) and value == int(value),
-    "number": lambda value: _is(value, _NUMBER),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-}
-
 
 _SHOWN = 100
 """The most characters of a value in an error text. A value may be as long as the complete body."""
@@ -132,7 +122,7 @@ class Flat:
                 if keyword in self.keywords:
                     raise self.refused(keyword, "cannot be enforced together with listed values")
         if self.types is not None:
-            values = [v for v in values if any(_IS_OF_TYPE[kind](v) for kind in self.types)]
+            values = [v for v in values if any(IS_OF_TYPE[kind](v) for kind in self.types)]
         if not values:
             raise refused(self.path, "allows no value")
         return values
@@ -275,7 +265,7 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return True
     mine, theirs = _listed(one), _listed(other)
     if mine is not None and theirs is not None:
-        return not _shared(mine, theirs)
+        return not shared(mine, theirs)
     return kinds == others == {"object"} and (_told_apart(one, other) or _told_apart(other, one))
 
 
@@ -298,27 +288,8 @@ def _listed(schema: Any) -> list[Any] | None:
     listed = schema.get("enum")
     if "const" in schema:
         stated = [schema["const"]]
-        return _shared(stated, listed) if isinstance(listed, list) else stated
+        return shared(stated, listed) if isinstance(listed, list) else stated
     return listed if isinstance(listed, list) else None
-
-
-def same(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are equal. 1 and 1.0 are equal; 1 and true are not, as in Python."""
-    return one == other and _same_kinds(one, other)
-
-
-def _same_kinds(one: Any, other: Any) -> bool:
-    """Return whether two values that Python finds equal have booleans at the same places."""
-    if isinstance(one, dict):
-        return all(_same_kinds(value, other[name]) for name, value in one.items())
-    if isinstance(one, list):
-        return all(map(_same_kinds, one, other))
-    return isinstance(one, bool) == isinstance(other, bool)
-
-
-def _shared(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    """Return those of `some` that equal one of `others`."""
-    return [one for one in some if one in others and any(same(one, other) for other in others)]
 
 
 _COMPARED = 32
@@ -340,7 +311,7 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     properties = one.get("properties", {})
     for name in one.get("required", ()):
         mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))
-        if mine is not None and theirs is not None and not _shared(mine, theirs):
+        if mine is not None and theirs is not None and not shared(mine, theirs):
             return True
     return False
 
@@ -384,18 +355,11 @@ def _properties(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | 
     return None if clash else {**one, **other}
 
 
-def _types(one: str | list[str], other: str | list[str]) -> list[str] | None:
-    mine, theirs = ([kinds] if isinstance(kinds, str) else kinds for kinds in (one, other))
-    both = [kind for kind in mine if kind in theirs or (kind == "integer" and "number" in theirs)]
-    both += [kind for kind in theirs if kind == "integer" and "number" in mine and kind not in both]
-    return both or None
-
-
 # How to combine two values of one keyword into a value that means both; the result None = impossible.
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "properties": _properties,
     "required": lambda one, other: list(dict.fromkeys([*one, *other])),
-    "type": _types,
+    "type": types_of_both,
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
 }
