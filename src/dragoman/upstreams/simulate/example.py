@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.schema_budget import SchemaBudget, size
+from dragoman.dialects.schema_budget import STEPS, SchemaBudget, size
 from dragoman.dialects.schema_references import SchemaReferences
 from dragoman.dialects.schema_values import IS_OF_TYPE
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE
@@ -35,6 +35,10 @@ _LETTERS: Final = 4
 """The number of letters of the value that take one step of the budget."""
 _COMPARED: Final = 32
 """The number of comparisons of array items that take one step of the budget."""
+_FAILED: Final = 20
+"""The steps of the budget that an alternative without a value takes."""
+_MERGED: Final = 5
+"""The steps of the budget that a merge of schemas takes, in addition to those for their members."""
 _TRIES: Final = 8
 """The most values that are drawn for one schema."""
 _UNFOLLOWED: Final = frozenset(
@@ -71,14 +75,16 @@ def _drawn(schema: Any, draw: Draw, budget: SchemaBudget) -> Any:
     value = first = examples.of(schema, 0)
     if not examples.unsure or (test := _test(schema)) is None:
         return value
+    budget = SchemaBudget(budget.path, STEPS // 4)  # for all further values together
     for _ in range(_TRIES - 1):
         if _passes(test, value):
             return value
         try:
-            examples = _Examples(schema, draw, SchemaBudget(budget.path))
-            value = examples.of(schema, 0)
-        except WireError:  # it has been drawn once, so the budget is enough for a value
+            value = _Examples(schema, draw, budget).of(schema, 0)
+        except Contradiction:
             continue
+        except WireError:  # the budget is used up
+            break
     if _passes(test, value):
         return value
     if examples.unfollowed:
@@ -146,7 +152,7 @@ class _Examples:
             try:
                 return make(option)
             except Contradiction:
-                self._budget.spend(1)
+                self._budget.spend(_FAILED)
         raise Contradiction
 
     def _referred(self, reference: str) -> Any:
@@ -160,6 +166,7 @@ class _Examples:
         for schema in (first, second):
             if isinstance(schema, Mapping):
                 self._budget.spend(sum(map(size, schema.values())))
+        self._budget.spend(_MERGED)
         merged = both(first, second)
         if merged is False:
             raise Contradiction
@@ -294,14 +301,18 @@ class _Examples:
     def _integer(self, schema: Mapping[str, Any], _depth: int) -> int:
         low, high = _bounds(schema)
         self._budget.spend(_digits(low) + _digits(high))
-        step = Fraction(_exact(schema.get("multipleOf", 1)).numerator)
+        step = _exact(schema["multipleOf"]).numerator if "multipleOf" in schema else 1
         return int(self._multiple(low, high, step, schema))
 
-    def _multiple(self, low: float, high: float, step: Fraction, schema: Mapping[str, Any]) -> float:
+    def _multiple(self, low: float, high: float, step: Fraction | int, schema: Mapping[str, Any]) -> float:
         """Return a multiple of `step` within the bounds of the schema."""
         if step <= 0:
             raise WireError("multipleOf must be above 0", self._budget.path, "invalid_json_schema")
-        first, last = math.ceil(Fraction(low) / step), math.floor(Fraction(high) / step)
+        if all(type(number) is int for number in (low, high, step)):
+            first, last = int(-(-low // step)), int(high // step)
+        else:
+            step = Fraction(step)
+            first, last = math.ceil(Fraction(low) / step), math.floor(Fraction(high) / step)
         if first * step == schema.get("exclusiveMinimum"):
             first += 1
         if last * step == schema.get("exclusiveMaximum"):

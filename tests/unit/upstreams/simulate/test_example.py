@@ -110,7 +110,10 @@ SCHEMAS: list[Any] = [
     {"anyOf": [{"type": "string"}, {"type": "integer"}], "type": "integer"},
     {"oneOf": [{"type": "integer", "minimum": 50}, {"type": "integer", "maximum": 60}]},
     {"type": "string", "not": {"minLength": 6}},
-    {"minimum": 2**53 + 1, "oneOf": [{"type": "integer"}, {"type": "number", "maximum": 2**54}]},
+    {
+        "minimum": 2**53 + 1,
+        "oneOf": [{"type": "integer", "minimum": 2**54}, {"type": "number", "maximum": 2**54 - 1}],
+    },
 ]
 
 
