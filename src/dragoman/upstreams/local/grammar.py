@@ -186,9 +186,8 @@ class _Compiler:
         for index, (_, needed) in enumerate(self._needs):
             for name in needed:
                 containing.setdefault(name, []).append(index)
-        ends = {"value"}
-        waiting = ["value", *(name for name, needed in self._needs if not needed)]
-        ends.update(waiting)
+        ends = {"value", *(name for name, needed in self._needs if not needed)}
+        waiting = list(ends)
         while waiting:
             for index in containing.get(waiting.pop(), ()):
                 unended[index] -= 1

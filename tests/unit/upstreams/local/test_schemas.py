@@ -41,6 +41,7 @@ NUMBERS = {"type": "array", "items": {"type": "integer"}}
         ({**ENDLESS, "properties": {"x": {"$ref": "#"}}}, "schema.properties.x"),
         ({"items": {"$ref": "#"}, "minItems": 1}, "schema.items"),
         ({"prefixItems": [TEXT, {"$ref": "#"}]}, "schema.prefixItems[1]"),
+        ({"prefixItems": [{"type": ["boolean", "null"]}, {"$ref": "#"}]}, "schema.prefixItems[1]"),
         ({"additionalProperties": {"$ref": "#"}, "minProperties": 1}, "schema.additionalProperties"),
         (
             {
