@@ -212,6 +212,11 @@ def one_of(schema: dict[str, Any]) -> dict[str, Any]:
         ({"type": "number", "anyOf": [{"minimum": 3}, {"maximum": -3}]}, ["3", "-4.5"], ["0", "2.9"]),
         ({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": TEXT}, "description": "d"}, ['"a"'], ["1"]),
         ({"$ref": "#n", "$defs": {"N": {"$anchor": "n", **TEXT}}}, ['"a"'], ["1"]),
+        (
+            {"type": "number", "maximum": 10**25},
+            ["1" + "0" * 25, "7"],
+            ["9" * 25 + ".9", "1" + "0" * 25 + ".0"],
+        ),
         ({"prefixItems": [{"type": ["boolean", "null", "string"]}, TEXT]}, ['[true, "a"]'], ["[]"]),
         (LIST, ['{"next": {"next": null}}'], ["{}", '{"next": {}}']),
         ({"oneOf": [{"const": 1}, {"const": True}, {"enum": [0, False]}]}, ["1", "true", "0", "false"], []),
