@@ -23,6 +23,7 @@ from dragoman.accounts.shared.address import parsed
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_accounts import account_misfits, permissions_of
+from dragoman.config.check_apis import unspoken
 from dragoman.config.check_attempts import general_misfits, provider_misfits
 from dragoman.config.check_balancing import (
     Misfit,
@@ -229,9 +230,8 @@ class _Checker:
             earlier = [other.reveal() for other in (settings.keys or ())[:index]]
             self.misfits(f"{path}.keys[{index}]", key_misfits(key.reveal(), earlier))
         self.misfits(f"{path}.headers", unusable(settings.headers))
-        self.file(settings.ca_file, f"{path}.ca_file")
-        self.file(settings.client_cert, f"{path}.client_cert")
-        self.file(settings.client_key, f"{path}.client_key")
+        for file in ("ca_file", "client_cert", "client_key"):
+            self.file(getattr(settings, file), f"{path}.{file}")
         self.file(settings.credential.file if settings.credential else None, f"{path}.credential.file")
         if settings.client_key is not None and settings.client_cert is None:
             self.problem(f"{path}.client_key", "there is no `client_cert` for this key")
@@ -246,12 +246,12 @@ class _Checker:
             self.problem(f"{path}.check.every", "must be at least 1s, or 0 for never")
         if settings.discovery.ttl < _SHORTEST_TTL:
             self.problem(f"{path}.discovery.ttl", f"must be at least {_SHORTEST_TTL}s")
-        self.misfits(path, idle(settings.concurrency))
-        self.misfits(path, provider_misfits(settings, self.config.breaker))
+        self.misfits(path, (*idle(settings.concurrency), *provider_misfits(settings, self.config.breaker)))
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
             self.misfits(path, credential_misfits(settings, account.dialect))
+            self.misfits(path, unspoken(settings, account))
             if settings.enabled:
                 self.accounts[name] = account
             self.add_warnings(account, settings, path)

@@ -13,6 +13,7 @@ import msgspec
 
 from dragoman.dialects.loss import Report
 from dragoman.dialects.schema_budget import place_in
+from dragoman.dialects.schema_references import SchemaReferences
 
 _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
@@ -20,12 +21,19 @@ _FORMATS = frozenset(
 _KEPT = frozenset({"type", "title", "description", "enum", "const", "default", "required", "$ref", "pattern"})
 _NAMED = ("properties", "$defs", "definitions")
 _LISTED = ("anyOf", "allOf")
+_DROPPED = frozenset({"additionalProperties", "$schema", "$id", "$anchor"})
+
+
+def _accepted(key: str, value: Any) -> bool:
+    if key == "minItems":
+        return type(value) is int and value in (0, 1)
+    return key == "format" and str(value) in _FORMATS
 
 
 class ClosedSchema:
     """Copies a schema in the form that the API accepts. Schemas of objects get `additionalProperties: false`.
-    `oneOf` becomes `anyOf`, if the schema has no `anyOf` of its own. `$schema` and `$id` are left out and not
-    reported.
+    `oneOf` becomes `anyOf`, if the schema has no `anyOf` of its own. `$schema`, `$id` and `$anchor` are left
+    out and not reported; a reference by an anchor gets the anchor's JSON pointer.
 
     All other keywords that the API refuses are removed and reported as losses. Their values are written as
     text into the `description` of the same schema object, as the official clients do.
@@ -41,24 +49,45 @@ class ClosedSchema:
         """Return the reduced copy of a schema. A schema that is true or false becomes {}, and a loss is
         reported. where: the schema's IR path, for the report.
         """
+        return self._copy(schema, where, SchemaReferences(schema))
+
+    def _copy(self, schema: Any, where: str, references: SchemaReferences) -> dict[str, Any]:
         if not isinstance(schema, dict):
             self.report.lose(where, f"{self.api} has no schemas that are true or false", "quality")
             return {}
         out: dict[str, Any] = {}
         refused: dict[str, Any] = {}
         for key, value in schema.items():
-            if key in _KEPT:
+            if key == "$ref" and isinstance(value, str):
+                out[key] = references.pointer(value) or value
+            elif key in _KEPT:
                 out[key] = value
             elif key in _NAMED and isinstance(value, dict):
                 out[key] = {
-                    name: self.copy(one, place_in(place_in(where, key), name)) for name, one in value.items()
+                    name: self._copy(one, place_in(place_in(where, key), name), references)
+                    for name, one in value.items()
                 }
             elif key in _LISTED and isinstance(value, list):
-                out[key] = [self.copy(one, f"{place_in(where, key)}[{i}]") for i, one in enumerate(value)]
+                out[key] = self._copies(value, place_in(where, key), references)
             elif key == "items" and isinstance(value, dict):
-                out[key] = self.copy(value, place_in(where, "items"))
-            else:
-                self._other(key, schema, out, refused, where)
+                out[key] = self._copy(value, place_in(where, "items"), references)
+            elif key == "oneOf" and isinstance(value, list) and "anyOf" not in schema:
+                place = place_in(where, "oneOf")
+                out["anyOf"] = self._copies(value, place, references)
+                self.report.change(place, "anyOf", f"{self.api} rejects oneOf")
+            elif _accepted(key, value):
+                out[key] = value
+            elif key not in _DROPPED:
+                refused[key] = value
+        self._finish(schema, out, refused, where)
+        return out
+
+    def _copies(self, schemas: list[Any], where: str, references: SchemaReferences) -> list[dict[str, Any]]:
+        return [self._copy(one, f"{where}[{index}]", references) for index, one in enumerate(schemas)]
+
+    def _finish(
+        self, schema: dict[str, Any], out: dict[str, Any], refused: dict[str, Any], where: str
+    ) -> None:
         kind = out.get("type")
         if kind == "object" or "properties" in out or (isinstance(kind, list) and "object" in kind):
             self._close(schema, out, where)
@@ -66,22 +95,6 @@ class ClosedSchema:
             refused["additionalProperties"] = schema["additionalProperties"]
         if refused:
             self._tell(refused, out, where)
-        return out
-
-    def _other(
-        self, key: str, schema: dict[str, Any], out: dict[str, Any], refused: dict[str, Any], where: str
-    ) -> None:
-        value = schema[key]
-        if key == "oneOf" and isinstance(value, list) and "anyOf" not in schema:
-            place = place_in(where, "oneOf")
-            out["anyOf"] = [self.copy(one, f"{place}[{i}]") for i, one in enumerate(value)]
-            self.report.change(place, "anyOf", f"{self.api} rejects oneOf")
-        elif (key == "minItems" and type(value) is int and value in (0, 1)) or (
-            key == "format" and str(value) in _FORMATS
-        ):
-            out[key] = value
-        elif key not in {"additionalProperties", "$schema", "$id"}:
-            refused[key] = value
 
     def _close(self, schema: dict[str, Any], out: dict[str, Any], where: str) -> None:
         stated = schema.get("additionalProperties")

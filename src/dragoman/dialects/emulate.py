@@ -358,12 +358,13 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 def _rebased(node: Any, root: str) -> Any:
     """Return a copy of a schema that moves to the path `root` inside another schema. In the copy, references
-    inside the schema (`#/…`) begin with `root`. node: the schema, or a part of it.
+    inside the schema (`#`, `#/…`) begin with `root`. A reference by an anchor (`#node`) stays, because the
+    anchor moves, too. node: the schema, or a part of it.
     """
     if isinstance(node, dict):
         return {
             key: root + value[1:]
-            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            if key == "$ref" and isinstance(value, str) and (value == "#" or value.startswith("#/"))
             else _rebased(value, root)
             for key, value in node.items()
         }

@@ -131,14 +131,12 @@ class OwnUpstream:
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
-        """Return this upstream if it has the operation for this model; else None. operation: a key of
-        `METHODS`.
-        """
+        """Return this upstream if it has the operation for this model; else None."""
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
-        """Return the upstream's method for an operation in `METHODS`; None = it has no such method, or does
-        not support the operation for this model.
+        """Return the upstream's method for an operation; None = it has no such method, or does not support
+        the operation for this model.
         """
         return performer(self.upstream, operation, model)
 

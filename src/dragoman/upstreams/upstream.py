@@ -190,9 +190,11 @@ If only some of its models support an operation, it has a method `performs(opera
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
     """Return the upstream's method for an operation. None = it has no such method, or says (`performs`) that
-    it does not support the operation for `model`. operation: a key of `METHODS`. model: None = any model;
-    then `performs` is not asked.
+    it does not support the operation for `model`, or no such upstream can support the operation (`METHODS`).
+    model: None = any model; then `performs` is not asked.
     """
+    if operation not in METHODS:
+        return None
     performs = getattr(upstream, "performs", None)
     if model is not None and performs is not None and not performs(operation, model):
         return None

@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from functools import partial
@@ -251,6 +243,7 @@ class WireUpstream:
                 offered.append(name)
             if (lesson := upstream._lessons.get(model)) is not None:
                 lessons[name] = lesson
+        offered = offered or [*self._spoken]
         if lessons:
             facts = taught(facts, offered, lessons)
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]

@@ -46,6 +46,22 @@ def test_what_is_left_out_is_named(schema: dict[str, Any], written: dict[str, An
     assert copied(schema) == (written, lost)
 
 
+def test_a_reference_by_an_anchor_leads_to_its_place() -> None:
+    schema = {
+        "type": "array",
+        "items": {"$ref": "#n"},
+        "$defs": {"N": {"$anchor": "n", "anyOf": [STRING, {"$ref": "#absent"}]}},
+    }
+    assert copied(schema) == (
+        {
+            "type": "array",
+            "items": {"$ref": "#/$defs/N"},
+            "$defs": {"N": {"anyOf": [STRING, {"$ref": "#absent"}]}},
+        },
+        [],
+    )
+
+
 def test_what_is_refused_is_described() -> None:
     report = Report("bedrock")
     schema = {

@@ -35,6 +35,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import WireError
 
+NAMED = {"n": {"type": "integer", "$anchor": "n"}}
 NAME = r"[A-Za-z0-9_-]{1,64}"
 
 
@@ -210,14 +211,15 @@ def test_the_answers_tool_takes_no_name_of_the_clients() -> None:
     ("schema", "parameters", "written", "seen"),
     [
         (
-            {"type": "array", "items": {"$ref": "#/$defs/n"}, "$defs": {"n": {"type": "integer"}}},
+            {"type": "array", "items": {"$ref": "#/$defs/n"}, "contains": {"$ref": "#n"}, "$defs": NAMED},
             {
                 "type": "object",
                 "properties": {
                     "value": {
                         "type": "array",
                         "items": {"$ref": "#/properties/value/$defs/n"},
-                        "$defs": {"n": {"type": "integer"}},
+                        "contains": {"$ref": "#n"},
+                        "$defs": NAMED,
                     }
                 },
                 "required": ["value"],

@@ -35,6 +35,8 @@ def test_it_is_asked_in_one_way_and_learns_nothing(own: OwnUpstream) -> None:
 
 def test_it_has_the_operations_that_it_has_methods_for(own: OwnUpstream) -> None:
     assert own.able("embed", "openai_chat", "echo") is own
+    assert own.able("realtime", "openai_chat", "echo") is None
+    assert own.able("chat", "openai_chat", "echo") is None
 
     class Chat:
         name = "chat"

@@ -62,6 +62,15 @@ def test_a_dialect_may_be_for_some_models_only() -> None:
     assert up.spoken(CHAT, "gpt-4o", UNKNOWN, request, TEXT) is up
 
 
+def test_a_model_that_no_dialect_is_for_is_asked_in_any() -> None:
+    up = upstream(CHAT, models=("!claude-*",), further=[upstream(RESPONSES, models=("gpt-*",))])
+    assert asked(up, CHAT, "claude-1") == CHAT
+    assert asked(up, RESPONSES, "claude-1") == RESPONSES
+    assert asked(up, "anthropic", "claude-1") == CHAT
+    assert up.learns("claude-1", NOT_CHAT)
+    assert asked(up, CHAT, "claude-1") == RESPONSES
+
+
 def test_the_model_behind_a_name_says_in_which_dialect_it_is_asked() -> None:
     base = {"prod": "davinci-002"}
     texts = upstream(TEXT, models=("davinci-*",))

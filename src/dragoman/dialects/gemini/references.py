@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from dragoman.dialects.schema_budget import LONGEST_PLACE, SchemaBudget, place_in
+from dragoman.dialects.schema_references import SchemaReferences
 
 _Schema: TypeAlias = dict[str, Any]
 
@@ -27,9 +28,6 @@ _UNDERSCORES: Final = 8
 number is added to the name instead."""
 _DEFINING: Final = 8
 """How many steps of the schema budget each definition costs."""
-_DIGITS: Final = 10
-"""A step of a reference with so many characters or more is no index of an array. Python refuses to convert
-very many digits."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -50,9 +48,9 @@ class References:
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
         self._budget = budget
         self.definitions: dict[str, Definition] = {}
-        self._schema = schema
+        self._inside = SchemaReferences(schema)
         self._names: dict[str, str] = {}  # the client's name: the written name
-        self._known: dict[int, str] = {}  # id of the schema: the written name
+        self._known = {id(schema): ROOT}  # id of the schema: the written name
         self._targets: dict[str, str | None] = {ROOT: ROOT}
         self._within = ""
         self._looped: dict[int, tuple[_Schema, bool]] = {}
@@ -149,23 +147,13 @@ class References:
         """Return the name of the definition that a reference means; a new definition is added. None = the
         reference names no schema inside the whole schema.
         """
-        if not reference.startswith("#/"):
-            return None
-        value: Any = self._schema
-        place = ""
-        for step in map(_unescaped, reference[2:].split("/")):
-            if (
-                isinstance(value, list)
-                and len(step) < _DIGITS
-                and step.isdecimal()
-                and int(step) < len(value)
-            ):
-                value, place = value[int(step)], f"{place}[{step}]"
-            elif isinstance(value, dict) and step in value:
-                value, place = value[step], place_in(place, step)
-            else:  # nested definitions, and names without the required escapes
-                _, _, name = reference[2:].partition("/")
-                return self._names.get(_unescaped(name), self._names.get(name))
+        if (found := self._inside.target(reference)) is None:
+            if not reference.startswith("#/"):
+                return None
+            # Nested definitions, and names without the required escapes.
+            _, _, name = reference[2:].partition("/")
+            return self._names.get(_unescaped(name), self._names.get(name))
+        value, place = found
         if (known := self._known.get(id(value))) is not None or not isinstance(value, dict):
             return known
         name = self._define(place, value, place)

@@ -27,6 +27,7 @@ from dragoman.dialects.prompted.notation import Notation, described, parameters
 from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
 from dragoman.dialects.prompted.request import offered, without_tools
 from dragoman.dialects.schema import MADE
+from dragoman.dialects.schema_references import SchemaReferences
 
 replace = msgspec.structs.replace
 
@@ -118,6 +119,7 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
     `definitions`, under new names. index: the tool's index in `anyOf`.
     """
     own = dict(_object(parameters(tool)))
+    references = SchemaReferences(own)
     place = f"#/properties/call/anyOf/{index}/properties/arguments"
     moved: dict[str, str] = {}
     own = {key: value for key, value in own.items() if key not in _DEFINING or isinstance(value, dict)}
@@ -127,9 +129,10 @@ def _of_call(tool: ir.Function, index: int, definitions: dict[str, Any]) -> dict
             moved[f"#/{keyword}/{step}"] = f"#/$defs/{index}_{step}"
     for keyword in ("$defs", "definitions"):
         for name, value in (own.pop(keyword, None) or {}).items():
-            definitions[f"{index}_{name}"] = _moved(value, moved, place)
+            definitions[f"{index}_{name}"] = _moved(value, moved, place, references)
     own.pop("$schema", None)
-    return _closed({"tool": {"type": "string", "enum": [tool.name]}, "arguments": _moved(own, moved, place)})
+    arguments = _moved(own, moved, place, references)
+    return _closed({"tool": {"type": "string", "enum": [tool.name]}, "arguments": arguments})
 
 
 _DEFINING: Final = ("$defs", "definitions")
@@ -144,25 +147,26 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _moved(node: Any, moved: Mapping[str, str], place: str) -> Any:
+def _moved(node: Any, moved: Mapping[str, str], place: str, references: SchemaReferences) -> Any:
     """Return a copy of a schema that was moved to `place` (a JSON pointer), with its references adapted.
-    moved: old place of a definition -> its new place.
+    moved: old place of a definition -> its new place. references: those of the complete schema. References by
+    anchors become pointers, because several tools may have the same anchors.
     """
     if isinstance(node, list):
-        return [_moved(item, moved, place) for item in node]
+        return [_moved(item, moved, place, references) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        key: _reference(value, moved, place)
+        key: _reference(references.pointer(value) or value, moved, place)
         if key == "$ref" and isinstance(value, str)
-        else _moved(value, moved, place)
+        else _moved(value, moved, place, references)
         for key, value in node.items()
     }
 
 
 def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
     if where != "#" and not where.startswith("#/"):
-        return where  # by the name of an anchor, or into another document
+        return where  # into another document, or by an anchor that the schema lacks
     keyword = "/".join(where.split("/")[:3])
     if keyword in moved:
         return moved[keyword] + where[len(keyword) :]

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.dialects.prompted.work import Work
+from dragoman.dialects.schema_references import SchemaReferences
 
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
@@ -32,8 +33,6 @@ _CDATA_ENDS: Final = "]]>"
 _DEEPEST: Final = 40
 """How deep elements may be nested."""
 _ANY: Final[Mapping[str, Any]] = {}
-_DIGITS: Final = 10
-"""A step of a reference with so many characters or more is not read as the index of an array."""
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -44,10 +43,11 @@ class NotWellFormed(ValueError):
 class Values:
     """Reads the arguments of one tool. schema: the JSON Schema of its parameters."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_references", "_root")
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._root = schema
+        self._references = SchemaReferences(schema)
 
     def members(self, text: str, work: Work) -> dict[str, Any]:
         """Return the arguments in the text between the tool's tags, name -> value. work: pays for each
@@ -131,7 +131,8 @@ class Values:
             where = schema.get("$ref")
             if not isinstance(where, str) or not where.startswith("#"):
                 return schema
-            schema = _at(self._root, where)
+            found = self._references.target(where)
+            schema = None if found is None else found[0]
         return _ANY
 
     def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -178,19 +179,6 @@ def parameter_names(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     # A schema that states no property at all, and forbids none, says nothing.
     return tuple(properties) if properties or schema.get("additionalProperties") is False else None
-
-
-def _at(root: Mapping[str, Any], where: str) -> Any:
-    node: Any = root
-    for step in where[1:].split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, Mapping):
-            node = node.get(name)
-        elif isinstance(node, list) and len(name) < _DIGITS and name.isdecimal() and int(name) < len(node):
-            node = node[int(name)]
-        else:
-            return None
-    return node
 
 
 class _Elements:

@@ -7,6 +7,8 @@ a path in the IR.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -56,9 +58,9 @@ def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
         draw = msgspec.structs.replace(draw, repetition=1.0)
     return ModelRequest(
         turns=tuple(_turns(request, report)),
-        tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for _, tool in offered),
+        tools=tuple(_spec(tool) for _, tool in offered),
         draw=_draw(request.sampling, draw),
-        limit=request.max_output,
+        limit=_integer("max_output", request.max_output, _LONG),
         # Stop sequences are for prose. Within a call one would cut an argument.
         stop=() if forced else request.sampling.stop or (),
         grammar=grammar,
@@ -266,16 +268,54 @@ def _parameters(tool: ir.Function) -> dict[str, Any] | None:
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
 
+def _spec(tool: ir.Function) -> ToolSpec:
+    schema = json.dumps(tool.parameters, ensure_ascii=False) if tool.parameters else None
+    return ToolSpec(tool.name, tool.description, schema)
+
+
+_LARGEST: Final = 3.4028234663852886e38
+_FLOAT: Final = (-_LARGEST, _LARGEST)
+"""The engine computes with 32-bit floats, and takes a larger number as infinite."""
+_WHOLE: Final = (-(2**31), 2**31 - 1)
+_LONG: Final = (-(2**63), 2**63 - 1)
+_TOKEN: Final = (0, 2**31 - 1)
+_DIGITS: Final = re.compile(r"[0-9]{1,4000}")
+
+
+def _integer(field: str, value: int | None, limits: tuple[int, int]) -> int | None:
+    """Return the number unchanged. Raises WireError if it is outside of the limits (both included). field:
+    its path in the IR.
+    """
+    return None if value is None else int(_held(field, value, limits))
+
+
+def _float(field: str, value: float | None) -> float | None:
+    """Return the number as a float. Raises WireError if the engine has no such number. field: its path in
+    the IR.
+    """
+    return None if value is None else float(_held(field, value, _FLOAT))
+
+
+def _held(field: str, value: float, limits: tuple[float, float]) -> float:
+    low, high = limits
+    if low <= value <= high:
+        return value
+    kind = "integer" if isinstance(low, int) else "decimal"
+    side = "below_min" if value < low else "above_max"
+    message = f"The embedded models accept only numbers from {low} to {high} here."
+    raise WireError(message, field, f"{kind}_{side}_value")
+
+
 def _draw(sampling: ir.Sampling, draw: Draw) -> Draw:
     stated = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "seed": sampling.seed,
-        "frequency": sampling.frequency_penalty,
-        "presence": sampling.presence_penalty,
-        "repetition": sampling.repetition_penalty,
+        "temperature": _float("sampling.temperature", sampling.temperature),
+        "top_p": _float("sampling.top_p", sampling.top_p),
+        "top_k": _integer("sampling.top_k", sampling.top_k, _WHOLE),
+        "min_p": _float("sampling.min_p", sampling.min_p),
+        "seed": _integer("sampling.seed", sampling.seed, _LONG),
+        "frequency": _float("sampling.frequency_penalty", sampling.frequency_penalty),
+        "presence": _float("sampling.presence_penalty", sampling.presence_penalty),
+        "repetition": _float("sampling.repetition_penalty", sampling.repetition_penalty),
         "bias": _bias(sampling.logit_bias),
         "top_logprobs": (sampling.top_logprobs or 0) if sampling.logprobs else None,
     }
@@ -283,11 +323,15 @@ def _draw(sampling: ir.Sampling, draw: Draw) -> Draw:
 
 
 def _bias(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | None:
-    try:
-        return tuple((int(token), float(bias)) for token, bias in biases.items()) if biases else None
-    except ValueError as error:
-        message = "Tokens in logit_bias must be token numbers."
-        raise WireError(message, "sampling.logit_bias", "invalid_value") from error
+    if not biases:
+        return None
+    where = "sampling.logit_bias"
+    found: list[tuple[int, float]] = []
+    for token, bias in biases.items():
+        if not _DIGITS.fullmatch(token):
+            raise WireError("Tokens in logit_bias must be token numbers.", where, "invalid_value")
+        found.append((int(_held(where, int(token), _TOKEN)), float(_held(where, bias, _FLOAT))))
+    return tuple(found)
 
 
 FIELDS: Final = Fields(

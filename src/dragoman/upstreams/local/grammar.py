@@ -21,7 +21,7 @@ import msgspec
 
 from dragoman.dialects.schema_budget import SchemaBudget, held_to_depth, place_in, too_complex
 from dragoman.upstreams.local import numerals
-from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
+from dragoman.upstreams.local.schemas import Flat, Reader, Schema, first_items, refused
 
 MOST = 1000
 """The most repetitions that a grammar states. llama.cpp makes a rule for each repetition, and
@@ -123,7 +123,9 @@ def _value(schema: Schema | None, path: str, prefix: str, budget: SchemaBudget) 
         raise too_complex(path)
     budget.path = path
     compiler = _Compiler(schema, path, prefix, budget)
-    return held_to_depth(path, lambda: compiler.rule(schema, path)), compiler.rules
+    root = held_to_depth(path, lambda: compiler.rule(schema, path))
+    compiler.check_ends()
+    return root, compiler.rules
 
 
 def _render(root: str, rules: dict[str, str]) -> str:
@@ -148,6 +150,10 @@ class _Compiler:
         self.rules: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._ways: dict[str, int] = {}
+        self._places: dict[str, str] = {}
+        self._needs: list[tuple[str, set[str]]] = []
+        """Pairs of a rule and the rules that each of its texts contains; a pair for each of the rule's
+        alternatives."""
         self._prefix = prefix
         self._budget = budget
         self._reader = Reader(document, path, budget)
@@ -165,10 +171,33 @@ class _Compiler:
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = f"{self._prefix}-{len(self._names)}"
+            self._places[name] = path
             self.rules[name] = self._body(name, schema, path, begun | {name})
         elif name in begun:
             raise refused(path, "refers to itself endlessly")
         return name
+
+    def check_ends(self) -> None:
+        """Raise WireError if there is a rule whose texts never end, because each contains another text of
+        the same rule. The error names the part of the schema that leads back.
+        """
+        unended = [len(needed) for _, needed in self._needs]
+        containing: dict[str, list[int]] = {}
+        for index, (_, needed) in enumerate(self._needs):
+            for name in needed:
+                containing.setdefault(name, []).append(index)
+        ends = {"value", *(name for name, needed in self._needs if not needed)}
+        waiting = list(ends)
+        while waiting:
+            for index in containing.get(waiting.pop(), ()):
+                unended[index] -= 1
+                name = self._needs[index][0]
+                if not unended[index] and name not in ends:
+                    ends.add(name)
+                    waiting.append(name)
+        for name in reversed(self._places):
+            if name not in ends:
+                raise refused(self._places[name], "refers to itself endlessly")
 
     def _begins(self, name: str, ways: int, path: str) -> None:
         """Store `ways`, the number of ways in which a text of the rule `name` may begin. Raises WireError if
@@ -192,15 +221,23 @@ class _Compiler:
         if not isinstance(taken, Flat):
             rules = dict.fromkeys(self.rule(option, where, begun) for option, where in taken)
             self._begins(name, sum(self._ways.get(rule, 1) for rule in rules), path)
+            self._needs += [(name, {rule}) for rule in rules]
             return " | ".join(rules)
         if taken.literals is not None:
+            self._needs.append((name, set()))
             self._begins(name, len(taken.literals), path)
             return " | ".join(_literal(_json(value)) for value in taken.literals)
         if taken.types is None:
+            self._needs.append((name, {"value"}))
             return "value"
-        return " | ".join(f"({_WRITE[kind](self, taken)})" for kind in taken.types)
+        written: list[str] = []
+        for kind in taken.types:
+            needed: set[str] = set()
+            written.append(f"({_WRITE[kind](self, taken, needed)})")
+            self._needs.append((name, needed))
+        return " | ".join(written)
 
-    def _object(self, flat: Flat) -> str:
+    def _object(self, flat: Flat, needed: set[str]) -> str:
         extra = flat.get("additionalProperties", True)
         declared = dict(flat.get("properties", {}))
         required = flat.get("required", [])
@@ -212,18 +249,23 @@ class _Compiler:
         if declared:
             if least > len(required) or most < len(declared):
                 raise flat.refused("minProperties" if least > len(required) else "maxProperties", _COUNTED)
-            return self._record(flat, declared, set(required))
+            return self._record(flat, declared, set(required), needed)
         unnamed = "additionalProperties" in flat.keywords or "properties" not in flat.keywords
         if extra is False or not unnamed:
             most = 0
         if least > min(1, most):
             raise flat.refused("minProperties", _COUNTED)
-        pair = f'string ": " {self.rule(extra, flat.at("additionalProperties"))}' if most else ""
+        pair = ""
+        if most:
+            value = self.rule(extra, flat.at("additionalProperties"))
+            pair = f'string ": " {value}'
+            if least:
+                needed.add(value)
         return f'"{{" {self._list([], pair, least, most)} "}}"'
 
-    def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
+    def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str], needed: set[str]) -> str:
         """Return GBNF for an object with its declared properties in order. Properties that are not required
-        may be left out.
+        may be left out. needed: the rules of the required properties are added to it.
 
         The first property that is written has no comma before it. So there is one alternative for each
         property that may be the first; all alternatives share the rules for the properties that follow.
@@ -237,6 +279,7 @@ class _Compiler:
             pair = f"{_literal(_json(name) + ': ')} {value}"
             tail = self._named(rest)
             if name in required:
+                needed.add(value)
                 ways, rest = [f"{pair} {tail}"], f'", " {pair} {tail}'
             else:
                 ways, rest = [f"{pair} {tail}", *ways], f'(", " {pair})? {tail}'
@@ -252,12 +295,9 @@ class _Compiler:
         self.rules[name] = body
         return name
 
-    def _array(self, flat: Flat) -> str:
-        items = flat.get("items", None)
-        # Before the version 2020-12, a list of schemas was called `items`.
-        key = "items" if isinstance(items, list) else "prefixItems"
-        heads = flat.get(key, [])
-        each: Schema = True if items is None or isinstance(items, list) else items
+    def _array(self, flat: Flat, needed: set[str]) -> str:
+        key, heads = first_items(flat.keywords)
+        each: Schema = True if key == "items" else flat.get("items", True)
         least, most = flat.get("minItems", 0), flat.get("maxItems", math.inf)
         if each is False:
             most = min(most, len(heads))
@@ -267,6 +307,9 @@ class _Compiler:
             self.rule(head, f"{flat.at(key)}[{i}]") for i, head in enumerate(heads[: int(min(most, MOST))])
         ]
         item = self.rule(each, flat.at("items")) if most > len(first) else ""
+        needed.update(first)
+        if least > len(first):
+            needed.add(item)
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
@@ -284,7 +327,7 @@ class _Compiler:
         more = f'(", " {item}){self._times(max(0, low - 1), high - 1)}' if high > 1 else ""
         return f"{item} {more}" if low else f"({item} {more})?"
 
-    def _string(self, flat: Flat) -> str:
+    def _string(self, flat: Flat, _needed: set[str]) -> str:
         least, most = flat.get("minLength", 0), flat.get("maxLength", math.inf)
         if least > min(most, MOST):
             raise flat.refused("minLength", f"requires {least} characters, more than the model can generate")
@@ -292,7 +335,7 @@ class _Compiler:
             return rf'"\"" char{self._times(least, most if most == math.inf else min(most, MOST))} "\""'
         return _FORMATS.get(flat.get("format", ""), "string")
 
-    def _integer(self, flat: Flat) -> str:
+    def _integer(self, flat: Flat, _needed: set[str]) -> str:
         low, high = _bound(flat, "minimum", math.ceil), _bound(flat, "maximum", math.floor)
         above = _bound(flat, "exclusiveMinimum", lambda bound: math.floor(bound) + 1)
         below = _bound(flat, "exclusiveMaximum", lambda bound: math.ceil(bound) - 1)
@@ -306,7 +349,7 @@ class _Compiler:
             raise refused(flat.path, "allows no value: no integer is within its bounds")
         return written
 
-    def _number(self, flat: Flat) -> str:
+    def _number(self, flat: Flat, _needed: set[str]) -> str:
         low, high = _bound(flat, "minimum"), _bound(flat, "maximum")
         above, below = _bound(flat, "exclusiveMinimum"), _bound(flat, "exclusiveMaximum")
         if low is None and high is None and above is None and below is None:
@@ -326,15 +369,18 @@ class _Compiler:
 
 
 _COUNTED = "cannot be enforced by the embedded model's grammar"
-_WRITE: dict[str, Callable[[_Compiler, Flat], str]] = {
+_WRITE: dict[str, Callable[[_Compiler, Flat, set[str]], str]] = {
     "object": _Compiler._object,
     "array": _Compiler._array,
     "string": _Compiler._string,
     "integer": _Compiler._integer,
     "number": _Compiler._number,
-    "boolean": lambda _compiler, _flat: "boolean",
-    "null": lambda _compiler, _flat: '"null"',
+    "boolean": lambda _compiler, _flat, _needed: "boolean",
+    "null": lambda _compiler, _flat, _needed: '"null"',
 }
+"""Writes the GBNF for the values of one type. To the set is added the rule of each part that every such value
+has.
+"""
 
 
 def _cost(*bounds: int | None) -> int:

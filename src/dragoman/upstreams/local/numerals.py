@@ -7,6 +7,8 @@ Without bounds, integers and the integer parts of numbers have at most 15 digits
 from __future__ import annotations
 
 DIGITS = 15
+_EXACT = 2**53
+"""Up to this number a double has all integers."""
 _WHOLE = f'("0" | [1-9] [0-9]{{0,{DIGITS - 1}}})'
 INTEGER = f'"-"? {_WHOLE}'
 NUMBER = f'"-"? {_WHOLE} ("." [0-9]{{1,{DIGITS}}})? ([eE] [-+]? [0-9]{{1,2}})?'
@@ -31,9 +33,15 @@ def numbers(
     """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None = no
     bound on this side; then the number of digits is limited (`_bounds`). without_low, without_high: True =
     this bound itself is excluded. The numbers are written with at most six decimals, or with at most twelve
-    if the integer part is an excluded bound.
+    if the integer part is an excluded bound; without decimals if a bound is above 2**53.
     """
+    if max(abs(low or 0), abs(high or 0)) > _EXACT:
+        # A reader rounds a large number with a fraction, perhaps to one beyond the bound.
+        least = low + 1 if low is not None and without_low else low
+        return integers(least, high - 1 if high is not None and without_high else high)
     low, high = _bounds(low, high)
+    if low > high:
+        return None
     parts: list[str] = []
     if low < 0:
         nearest = max(0, -high)
@@ -61,9 +69,9 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer from `low` to
-    `high` - 1 with any fraction, and `high` without a fraction. without_low, without_high: True = this bound
-    itself is excluded.
+    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low <= high): each
+    integer from `low` to `high` - 1 with any fraction, and `high` without a fraction. without_low,
+    without_high: True = this bound itself is excluded.
     """
     parts: list[str] = []
     if without_low and low < high:

@@ -2,9 +2,9 @@
 crash.
 
 The models run in this process, so the gateway's event loop never waits for a model. Each request has its own
-buffer for its answer. When more than `buffer` bytes of an answer wait for a slow reader, the gateway stops
-reading from the process. Then the model waits for the reader, and so do all other requests to this process.
-When a process dies, its requests fail.
+buffer for its answer. When more than `buffer` bytes of an answer wait for a slow reader, the gateway tells
+the process to pause it. Then the model waits for the reader, and so do all other requests to this process.
+Cancellations and questions about the loaded models do not wait. When a process dies, its requests fail.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 
 import msgspec
 
@@ -26,8 +27,8 @@ from dragoman.upstreams.local import protocol
 log = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
-"""The most bytes that may wait for one slow reader. A complete answer without log probabilities is
-smaller.
+"""The number of bytes that may wait for one slow reader before its answer is paused. A complete answer
+without log probabilities is smaller.
 """
 ROOM = 128 << 20
 """The most bytes of all requests to one process: enough for the largest request and many smaller ones."""
@@ -35,32 +36,28 @@ _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that have arrived and were not read yet. limit: `room` waits while more than
-    this number of bytes are unread.
+    """The messages of one answer that have arrived and were not read yet. limit: the number of unread bytes
+    from which on the answer is paused, until half of them are read. pace: called with wait=True to pause the
+    answer, with wait=False to resume it.
     """
 
-    __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
+    __slots__ = ("_arrived", "_limit", "_pace", "_paused", "_size", "_waiting")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, pace: Callable[..., None]) -> None:
         self._limit = limit
+        self._pace = pace
+        self._paused = False
         self._size = 0
         self._waiting: deque[tuple[int, protocol.Reply]] = deque()
         self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
 
     def put(self, answer: protocol.Reply, size: int) -> None:
         self._waiting.append((size, answer))
         self._size += size
         self._arrived.set()
-        if self._size > self._limit:
-            self._room.clear()
-
-    async def room(self) -> None:
-        """Wait while more than `limit` bytes are unread; end the wait, too, when nobody reads the answer any
-        more.
-        """
-        await self._room.wait()
+        if self._size > self._limit and not self._paused:
+            self._paused = True
+            self._pace(wait=True)
 
     async def get(self) -> protocol.Reply:
         while not self._waiting:
@@ -68,12 +65,10 @@ class _Inbox:
             await self._arrived.wait()
         size, answer = self._waiting.popleft()
         self._size -= size
-        if self._size <= self._limit:
-            self._room.set()
+        if self._paused and self._size <= self._limit // 2:
+            self._paused = False
+            self._pace(wait=False)
         return answer
-
-    def close(self) -> None:
-        self._room.set()
 
 
 class _Running:
@@ -94,11 +89,14 @@ class _Running:
         return not self._reader.done()
 
     def open(self, id_: int) -> _Inbox:
-        inbox = self._inboxes[id_] = _Inbox(self._buffer)
+        inbox = self._inboxes[id_] = _Inbox(self._buffer, partial(self._pace, id_))
         return inbox
 
+    def _pace(self, id_: int, *, wait: bool) -> None:
+        self.post(protocol.Pause(id_) if wait else protocol.Resume(id_))
+
     def close(self, id_: int) -> None:
-        self._inboxes.pop(id_).close()
+        del self._inboxes[id_]
 
     def post(self, order: protocol.Order) -> None:
         """Send one message. Drop it if the process has ended."""
@@ -124,7 +122,6 @@ class _Running:
                 # The answer to a cancelled request has no inbox any more.
                 if (inbox := self._inboxes.get(answer.id)) is not None:
                     inbox.put(answer, len(body))
-                    await inbox.room()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except (msgspec.DecodeError, ValueError):
@@ -161,7 +158,8 @@ class ModelProcess:
     engine: the engine that runs in the process. queue: how many requests may wait while another one runs;
     each further request causes one refusal as overloaded, of itself or of a waiting request. room: the most
     bytes of all requests together; a single request may be larger. verbose: True = llama.cpp may write its
-    log to standard error. buffer: the most bytes of an answer that may wait for a slow reader.
+    log to standard error. buffer: the number of bytes of an answer that may wait for a slow reader before the
+    answer is paused.
     """
 
     def __init__(

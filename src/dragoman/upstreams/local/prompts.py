@@ -61,8 +61,7 @@ def describe(tools: Sequence[ToolSpec]) -> str:
     ]
     for tool in tools:
         about = f": {tool.description}" if tool.description else ""
-        takes = json.dumps(tool.parameters, ensure_ascii=False) if tool.parameters else "none"
-        lines.append(f"- {tool.name}{about}\n  Parameters: {takes}")
+        lines.append(f"- {tool.name}{about}\n  Parameters: {tool.parameters or 'none'}")
     return "\n".join(lines)
 
 
@@ -102,6 +101,6 @@ def _declared(tool: ToolSpec) -> dict[str, Any]:
     function = {
         "name": tool.name,
         "description": tool.description or "",
-        "parameters": tool.parameters or {"type": "object", "properties": {}},
+        "parameters": json.loads(tool.parameters or '{"type": "object", "properties": {}}'),
     }
     return {"type": "function", "function": function}

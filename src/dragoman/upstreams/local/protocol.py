@@ -70,11 +70,13 @@ class PromptTurn(Message, frozen=True):
 
 
 class ToolSpec(Message, frozen=True):
-    """A tool that the model may call. parameters: a JSON Schema; None = the tool has no parameters."""
+    """A tool that the model may call. parameters: a JSON Schema as JSON text, because MessagePack has no
+    integers of more than 64 bits; None = the tool has no parameters.
+    """
 
     name: str
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: str | None = None
 
 
 class Draw(Message, frozen=True):
@@ -187,6 +189,20 @@ class Cancel(Message, frozen=True, tag="cancel"):
     id: int
 
 
+class Pause(Message, frozen=True, tag="pause"):
+    """Compute no further part of the answer to the request with this `id`, until a `Resume` or a `Cancel`.
+    Other orders are still obeyed. Nothing changes if this request does not run.
+    """
+
+    id: int
+
+
+class Resume(Message, frozen=True, tag="resume"):
+    """Continue the answer that a `Pause` has stopped."""
+
+    id: int
+
+
 class Unload(Message, frozen=True, tag="unload"):
     """Free each model that was loaded from `path`, as soon as the model is idle. A job that still waits for
     the model sets its own keep_alive again.
@@ -201,7 +217,7 @@ class Inspect(Message, frozen=True, tag="inspect"):
     id: int
 
 
-Order: TypeAlias = Job | Cancel | Unload | Inspect
+Order: TypeAlias = Job | Cancel | Pause | Resume | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):

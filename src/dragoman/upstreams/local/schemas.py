@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
-from urllib.parse import unquote
 
-from dragoman.dialects.schema_budget import SchemaBudget, place_in, size
+from dragoman.dialects.schema_budget import SchemaBudget, size
+from dragoman.dialects.schema_references import SchemaReferences
+from dragoman.dialects.schema_values import IS_OF_TYPE, same, shared, types_of_both
 from dragoman.errors import WireError
 
 Schema: TypeAlias = dict[str, Any] | bool
@@ -56,17 +57,6 @@ _REFUSED = frozenset(
 """Keywords that grammars cannot enforce. A schema with such a keyword is refused, unless the keyword's value
 restricts nothing.
 """
-
-_IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "integer": lambda value: _is(value, _NUMBER) and value == int(value),
-    "number": lambda value: _is(value, _NUMBER),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-}
-
 
 _SHOWN = 100
 """The most characters of a value in an error text. A value may be as long as the complete body."""
@@ -124,18 +114,15 @@ class Flat:
         return tuple(dict.fromkeys(types))
 
     def _literals(self) -> list[Any] | None:
-        if "const" in self.keywords:
-            values = [self.keywords["const"]]
-        elif "enum" in self.keywords:
-            values = self.keywords["enum"]
-        else:
+        values = _listed(self.keywords)
+        if values is None:
             return None
         for keywords in _OF_TYPE.values():
             for keyword in keywords:
                 if keyword in self.keywords:
                     raise self.refused(keyword, "cannot be enforced together with listed values")
         if self.types is not None:
-            values = [v for v in values if any(_IS_OF_TYPE[kind](v) for kind in self.types)]
+            values = [v for v in values if any(IS_OF_TYPE[kind](v) for kind in self.types)]
         if not values:
             raise refused(self.path, "allows no value")
         return values
@@ -147,7 +134,7 @@ class Reader:
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
-        self._document = document
+        self._references = SchemaReferences(document)
         self._path = path
         self._budget = budget
 
@@ -188,10 +175,10 @@ class Reader:
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
         parts: list[tuple[dict[str, Any], str]] = []
-        if (pointer := keywords.pop("$ref", None)) is not None:
-            if pointer in seen:
+        if (reference := keywords.pop("$ref", None)) is not None:
+            if reference in seen:
                 raise refused(f"{path}.$ref", "refers to itself endlessly")
-            parts.append(self._resolved(*self._target(pointer, path), (*seen, pointer)))
+            parts.append(self._resolved(*self._target(reference, path), (*seen, reference)))
         options = keywords.pop("allOf", [])
         parts += [self._resolved(part, f"{path}.allOf[{i}]", seen) for i, part in enumerate(options)]
         if not keywords and len(parts) == 1:
@@ -213,32 +200,26 @@ class Reader:
                 raise refused(f"{path}.{keyword}", "cannot be enforced by the embedded model's grammar")
             if keyword in _HELD and not _fits(keyword, value):
                 raise refused(f"{path}.{keyword}", f"must not be {shown(value)}")
+        if isinstance(schema.get("items"), list) and "prefixItems" in schema:
+            raise refused(f"{path}.items", "must not be a list beside prefixItems")
         return {
             key: int(value) if _HELD[key] is _COUNT else value
             for key, value in schema.items()
             if key in _HELD
         }
 
-    def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
-        """Return (schema, path) of the target of a reference. pointer: `#` and a JSON pointer. path: the path
-        of the schema that contains the reference. Raises WireError if the reference does not begin with `#`,
-        or if the target does not exist.
+    def _target(self, reference: str, path: str) -> tuple[Schema, str]:
+        """Return (schema, path) of the target of a reference: `#` with a JSON pointer or an anchor. path: the
+        path of the schema that contains the reference. Raises WireError if the reference does not begin with
+        `#`, or if the target does not exist.
         """
         where = f"{path}.$ref"
-        if not pointer.startswith("#"):
-            raise refused(where, f"only references inside the schema are supported, not {shown(pointer)}")
-        found: Any = self._document
-        found_at = self._path
-        self._budget.spend(1 + len(pointer) // 16)
-        for part in pointer[1:].split("/")[1:]:
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-                found, found_at = found[int(key)], f"{found_at}[{key}]"
-            elif isinstance(found, dict) and key in found:
-                found, found_at = found[key], place_in(found_at, key)
-            else:
-                raise refused(where, f"{shown(pointer)} is not in the schema")
-        return found, found_at
+        if not reference.startswith("#"):
+            raise refused(where, f"only references inside the schema are supported, not {shown(reference)}")
+        self._budget.spend(1 + len(reference) // 16)
+        if (found := self._references.target(reference, self._path)) is None:
+            raise refused(where, f"{shown(reference)} is not in the schema")
+        return found
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
         """Raise WireError unless it is certain that no value matches two branches of a `oneOf`: a grammar
@@ -284,7 +265,7 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return True
     mine, theirs = _listed(one), _listed(other)
     if mine is not None and theirs is not None:
-        return not any(value in theirs for value in mine)
+        return not shared(mine, theirs)
     return kinds == others == {"object"} and (_told_apart(one, other) or _told_apart(other, one))
 
 
@@ -299,10 +280,15 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """Return the only values that a schema allows (`const`, `enum`); None if it has no such list."""
+    """Return the only values that a schema allows (`const`, `enum`, or what both have in common); None if it
+    has no such list.
+    """
     if not isinstance(schema, dict):
         return None
-    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    listed = schema.get("enum")
+    if "const" in schema:
+        stated = [schema["const"]]
+        return shared(stated, listed) if isinstance(listed, list) else stated
     return listed if isinstance(listed, list) else None
 
 
@@ -325,7 +311,7 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     properties = one.get("properties", {})
     for name in one.get("required", ()):
         mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))
-        if mine is not None and theirs is not None and not any(value in theirs for value in mine):
+        if mine is not None and theirs is not None and not shared(mine, theirs):
             return True
     return False
 
@@ -338,9 +324,15 @@ def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, An
         closed = part.get("additionalProperties", True) is not True
         if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():
             raise refused(f"{path}.properties", "cannot be added where additional properties are restricted")
+        key, heads = first_items(part)
+        free = rest.get("items", True) in (True, {})
+        if heads and not free and not same(heads, first_items(rest)[1]):
+            # `items` restricts the first items too, unless the same schema names these.
+            where = "items" if rest is other else key
+            raise refused(f"{path}.{where}", "cannot be combined with the first items of another schema")
     merged = dict(one)
     for keyword, value in other.items():
-        if merged.get(keyword, value) == value:
+        if keyword not in merged or same(merged[keyword], value):
             merged[keyword] = value
             continue
         combined = _COMBINE[keyword](merged[keyword], value) if keyword in _COMBINE else None
@@ -350,23 +342,24 @@ def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, An
     return merged
 
 
+def first_items(schema: dict[str, Any]) -> tuple[str, list[Schema]]:
+    """Return (keyword, schemas) of the first items of an array. Before the version 2020-12, `items` was the
+    keyword for such a list.
+    """
+    key = "items" if isinstance(schema.get("items"), list) else "prefixItems"
+    return key, schema.get(key, [])
+
+
 def _properties(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
-    clash = any(one[name] != other[name] for name in one.keys() & other.keys())
+    clash = not all(same(one[name], other[name]) for name in one.keys() & other.keys())
     return None if clash else {**one, **other}
-
-
-def _types(one: str | list[str], other: str | list[str]) -> list[str] | None:
-    mine, theirs = ([kinds] if isinstance(kinds, str) else kinds for kinds in (one, other))
-    both = [kind for kind in mine if kind in theirs or (kind == "integer" and "number" in theirs)]
-    both += [kind for kind in theirs if kind == "integer" and "number" in mine and kind not in both]
-    return both or None
 
 
 # How to combine two values of one keyword into a value that means both; the result None = impossible.
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "properties": _properties,
     "required": lambda one, other: list(dict.fromkeys([*one, *other])),
-    "type": _types,
+    "type": types_of_both,
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
 }

@@ -69,6 +69,7 @@ class Worker:
         self._slots: dict[protocol.Options, _Slot] = {}
         self._running: protocol.Job | None = None
         self._cancelled = False
+        self._paused = False
 
     # --- The reader's half ---
 
@@ -89,6 +90,9 @@ class Worker:
                     answer = self._admit(order)
                 case protocol.Cancel(id):
                     self._cancel(id)
+                case protocol.Pause(id) | protocol.Resume(id):
+                    if self._running is not None and self._running.id == id:
+                        self._paused = isinstance(order, protocol.Pause)
                 case protocol.Unload(path):
                     for options, slot in self._slots.items():
                         if options.path == path:
@@ -162,7 +166,7 @@ class Worker:
             if not self._waiting:
                 return
             arrived, request = self._waiting.popleft()
-            self._running, self._cancelled = request, False
+            self._running, self._cancelled, self._paused = request, False, False
         try:
             self._answer(request, self._clock() - arrived)
         except EngineRefused as refusal:
@@ -184,6 +188,9 @@ class Worker:
         try:
             for event in self._events(slot.model, request, spent):
                 self._send(event)
+                with self._changed:
+                    while self._paused and not self._cancelled:
+                        self._changed.wait()
         finally:
             with self._changed:
                 slot.used = self._clock()

@@ -78,6 +78,14 @@ from tests.unit.dialects.gemini.asking import cleaned
             },
             id="members of lists",
         ),
+        pytest.param(
+            {"properties": {"a": {"$ref": "#n"}}, "$defs": {"N": {"type": "string", "$anchor": "n"}}},
+            {
+                "properties": {"a": {"$ref": "#/$defs/N"}},
+                "$defs": {"N": {"type": "string", "$anchor": "n"}},
+            },
+            id="anchors",
+        ),
     ],
 )
 def test_a_reference_leads_to_a_definition_of_the_root(

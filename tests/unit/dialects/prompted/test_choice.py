@@ -147,7 +147,7 @@ def test_references_lead_where_their_schemas_have_gone() -> None:
     properties = whole["properties"]["call"]["anyOf"][1]["properties"]["arguments"]["properties"]
     assert properties == {
         "a": {"$ref": "#/$defs/1_x~1y~0"},
-        "b": {"$ref": "#named"},
+        "b": {"$ref": "#/$defs/1_n"},
         "c": {"$ref": "#/properties/call/anyOf/1/properties/arguments"},
     }
     assert set(whole["$defs"]) == {"1_x/y~", "1_n"}

@@ -126,6 +126,11 @@ def test_references_in_a_circle_mean_any_value() -> None:
     assert read("<a>5</a>", schema) == {"a": 5}
 
 
+def test_a_reference_may_name_an_anchor() -> None:
+    schema = {"properties": {"a": {"$ref": "#n"}}, "$defs": {"N": {"$anchor": "n", "type": "integer"}}}
+    assert read("<a>5</a>", schema) == {"a": 5}
+
+
 @pytest.mark.parametrize(
     ("schema", "names"),
     [

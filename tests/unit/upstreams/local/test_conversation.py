@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from dragoman import ir
 from dragoman.dialects.fields import PLACES
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.conversation import ModelRequest, translate
-from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, ToolSpec
+from dragoman.upstreams.local.prompts import structured
+from dragoman.upstreams.local.protocol import Draw, Generate, Invocation, Options, PromptTurn, ToolSpec
 from tests.unit.dialects.stated import ZEROS, stating
 
 CITY = {"properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -112,6 +115,23 @@ def test_what_cannot_be_done_is_refused_at_its_place(bad: ir.Request, param: str
         (request(tool_choice=ir.ToolChoice("any")), "tool_choice"),
         (request(tools=(NOW,), tool_choice=ir.ToolChoice("tool", ("other",))), "tool_choice"),
         (request(sampling=ir.Sampling(logit_bias={"Paris": 1})), "sampling.logit_bias"),
+        (request(sampling=ir.Sampling(logit_bias={"-1": 1})), "sampling.logit_bias"),
+        (request(sampling=ir.Sampling(logit_bias={"99999999999": 1})), "sampling.logit_bias"),
+        (request(sampling=ir.Sampling(logit_bias={"9" * 24: 1})), "sampling.logit_bias"),
+        (request(sampling=ir.Sampling(logit_bias={"9" * 5000: 1})), "sampling.logit_bias"),
+        (request(sampling=ir.Sampling(logit_bias={"1": 1e39})), "sampling.logit_bias"),
+        (request(sampling=ir.Sampling(top_k=2**31)), "sampling.top_k"),
+        (request(sampling=ir.Sampling(top_k=-(10**30))), "sampling.top_k"),
+        (request(sampling=ir.Sampling(seed=2**63)), "sampling.seed"),
+        (request(sampling=ir.Sampling(seed=-(10**23))), "sampling.seed"),
+        (request(sampling=ir.Sampling(temperature=1e39)), "sampling.temperature"),
+        (request(sampling=ir.Sampling(temperature=10**400)), "sampling.temperature"),
+        (request(sampling=ir.Sampling(top_p=1e39)), "sampling.top_p"),
+        (request(sampling=ir.Sampling(min_p=-1e39)), "sampling.min_p"),
+        (request(sampling=ir.Sampling(frequency_penalty=1e39)), "sampling.frequency_penalty"),
+        (request(sampling=ir.Sampling(presence_penalty=1e39)), "sampling.presence_penalty"),
+        (request(sampling=ir.Sampling(repetition_penalty=1e39)), "sampling.repetition_penalty"),
+        (request(max_output=10**30), "max_output"),
     ],
 )
 def test_what_cannot_be_read_is_an_error_at_its_place(bad: ir.Request, path: str) -> None:
@@ -211,7 +231,21 @@ def test_the_choice_of_tools_is_obeyed(choice: ir.ToolChoice | None, tools: set[
 
 def test_a_tool_is_told_with_all_that_is_known_of_it() -> None:
     result, _ = asked(request(tools=(WEATHER, NOW)))
-    assert result.tools == (ToolSpec("weather", "Tells the weather.", CITY), ToolSpec("now"))
+    assert result.tools == (ToolSpec("weather", "Tells the weather.", json.dumps(CITY)), ToolSpec("now"))
+
+
+def test_all_that_is_not_refused_fits_into_a_message() -> None:
+    large = {"type": "object", "properties": {"é": {"type": "integer", "maximum": 10**30}}}
+    stated = ir.Sampling(
+        temperature=10**30, top_k=2**31 - 1, seed=-(2**63), logit_bias={"2147483647": -(10**30)}
+    )
+    tools = (ir.Function("f", None, large),)
+    result, _ = asked(request(tools=tools, sampling=stated, max_output=2**63 - 1))
+    order = Generate(1, Options("a"), result.turns, tools=result.tools, draw=result.draw, limit=result.limit)
+    read = protocol.order(protocol.frame(order)[4:])
+    assert read == order
+    assert isinstance(read, Generate)
+    assert structured((), read.tools)[1][0]["function"]["parameters"] == large
 
 
 def test_arguments_are_an_object_even_where_their_schema_does_not_say_so() -> None:

@@ -137,6 +137,18 @@ SHAPES = {
     },
 }
 
+LIST = {
+    "$ref": "#list",
+    "$defs": {
+        "List": {
+            "$anchor": "list",
+            "type": "object",
+            "properties": {"next": {"anyOf": [{"$ref": "#list"}, {"type": "null"}]}},
+            "required": ["next"],
+        }
+    },
+}
+
 
 def one_of(schema: dict[str, Any]) -> dict[str, Any]:
     return {"oneOf": schema["anyOf"], "$defs": schema["$defs"]}
@@ -199,6 +211,22 @@ def one_of(schema: dict[str, Any]) -> dict[str, Any]:
         ),
         ({"type": "number", "anyOf": [{"minimum": 3}, {"maximum": -3}]}, ["3", "-4.5"], ["0", "2.9"]),
         ({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": TEXT}, "description": "d"}, ['"a"'], ["1"]),
+        ({"$ref": "#n", "$defs": {"N": {"$anchor": "n", **TEXT}}}, ['"a"'], ["1"]),
+        (
+            {"type": "number", "maximum": 10**25},
+            ["1" + "0" * 25, "7"],
+            ["9" * 25 + ".9", "1" + "0" * 25 + ".0"],
+        ),
+        ({"prefixItems": [{"type": ["boolean", "null", "string"]}, TEXT]}, ['[true, "a"]'], ["[]"]),
+        (LIST, ['{"next": {"next": null}}'], ["{}", '{"next": {}}']),
+        ({"oneOf": [{"const": 1}, {"const": True}, {"enum": [0, False]}]}, ["1", "true", "0", "false"], []),
+        ({"const": 1, "enum": [True, 1.0, 2]}, ["1"], ["true", "2"]),
+        ({"allOf": [{"const": 1}, {"const": 1.0}]}, ["1.0"], ["true"]),
+        (
+            {"allOf": [{"prefixItems": [TEXT], "minItems": 1}, {"items": {}, "maxItems": 2}]},
+            ['["a", 1]'],
+            ["[1]", "[]"],
+        ),
         ({"type": "string", "format": "uuid"}, ['"00000000-0000-4000-8000-0123456789ab"'], ['"1"']),
         ({"type": "string", "format": "hostname", "x-unknown": {"pattern": 1}}, ['"any"'], []),
         ({"uniqueItems": False, "type": "array"}, ["[1, 1]"], []),

@@ -265,6 +265,25 @@ async def test_a_slow_reader_costs_bounded_memory_and_loses_nothing() -> None:
         await process.close()
 
 
+@pytest.mark.local_model
+async def test_a_slow_reader_holds_up_neither_questions_nor_the_end() -> None:
+    process = ModelProcess(buffer=200)
+    events = process.ask(ask(grammar=ENDLESS, limit=300))
+    assert isinstance(await anext(events), Started)
+    assert process._running is not None
+    (inbox,) = process._running._inboxes.values()
+    async with asyncio.timeout(10):
+        while not inbox._paused:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert (await process.inspect()).running is not None
+        waiting = asyncio.ensure_future(run(process, ask()))
+        await until(lambda: waits(process, 1))
+        waiting.cancel()
+        await until(lambda: waits(process, 0))
+        await process.close()
+    assert failed([event async for event in events]).kind == "crashed"
+
+
 @SHARED
 @pytest.mark.local_model
 async def test_a_reader_that_stalls_does_not_hold_up_the_others(shared: ModelProcess) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from dragoman.upstreams.local.prompts import alternating, call_text, plain, structured
 from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
-WEATHER = ToolSpec("weather", "Tells the weather.", {"type": "object", "properties": {"city": {}}})
+CITY = {"type": "object", "properties": {"city": {}}}
+WEATHER = ToolSpec("weather", "Tells the weather.", json.dumps(CITY))
 NOW = ToolSpec("now")
 HISTORY = (
     PromptTurn("user", "And in Paris?"),
@@ -36,7 +38,7 @@ def test_a_template_with_tools_gets_calls_and_results_as_they_are() -> None:
     assert tools[0]["function"] == {
         "name": "weather",
         "description": "Tells the weather.",
-        "parameters": WEATHER.parameters,
+        "parameters": CITY,
     }
     assert tools[1]["function"]["parameters"] == {"type": "object", "properties": {}}
 

@@ -33,7 +33,7 @@ ORDERS: list[Order] = [
             PromptTurn("assistant", "é", (Invocation("a", "{}", "1"),)),
             PromptTurn("tool", "x", name="a", id="1"),
         ),
-        tools=(ToolSpec("a", None, {"type": "object"}),),
+        tools=(ToolSpec("a", None, '{"type": "object"}'),),
         draw=Draw(seed=1, bias=((3, -1.5),), top_logprobs=2),
         stop=("\n",),
     ),

@@ -14,6 +14,9 @@ from dragoman.upstreams.local.grammar import (
 from tests.unit.upstreams.local.gbnf import Grammar
 
 TEXT = {"type": "string"}
+ENDLESS = {"type": "object", "properties": {"x": {"$ref": "#n"}}, "required": ["x"]}
+HEADS = {"type": "array", "prefixItems": [TEXT], "minItems": 1}
+NUMBERS = {"type": "array", "items": {"type": "integer"}}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,24 @@ TEXT = {"type": "string"}
         ),
         ({"$ref": "https://example.com/a.json"}, "schema.$ref"),
         ({"$ref": "#/$defs/absent"}, "schema.$ref"),
+        ({"$ref": "#absent", "$defs": {"a": {"$anchor": "there"}}}, "schema.$ref"),
+        ({"$ref": "#a/$defs/b", "$defs": {"b": TEXT}}, "schema.$ref"),
+        (
+            {"$defs": {"n": {"$anchor": "n", **ENDLESS}}, **ENDLESS},
+            "schema.properties.x",
+        ),
+        ({**ENDLESS, "properties": {"x": {"$ref": "#"}}}, "schema.properties.x"),
+        ({"items": {"$ref": "#"}, "minItems": 1}, "schema.items"),
+        ({"prefixItems": [TEXT, {"$ref": "#"}]}, "schema.prefixItems[1]"),
+        ({"prefixItems": [{"type": ["boolean", "null"]}, {"$ref": "#"}]}, "schema.prefixItems[1]"),
+        ({"additionalProperties": {"$ref": "#"}, "minProperties": 1}, "schema.additionalProperties"),
+        (
+            {
+                "properties": {"a": {"anyOf": [TEXT, {"$ref": "#/$defs/e"}]}},
+                "$defs": {"e": {**ENDLESS, "properties": {"x": {"anyOf": [{"$ref": "#/$defs/e"}]}}}},
+            },
+            "schema.$defs.e.properties.x",
+        ),
         ({"$ref": "#"}, "schema.$ref"),
         ({"anyOf": [{"$ref": "#"}]}, "schema.anyOf[0]"),
         ({"anyOf": []}, "schema.anyOf"),
@@ -37,6 +58,21 @@ TEXT = {"type": "string"}
         ({"oneOf": [{"const": 1}, {"enum": [2, 1]}]}, "schema.oneOf[1]"),
         ({"allOf": [{"minimum": 1}, {"type": "string"}, {"type": "integer"}]}, "schema.allOf[2].type"),
         ({"allOf": [{"properties": {"a": TEXT}}, {"properties": {"a": {}}}]}, "schema.allOf[1].properties"),
+        ({"allOf": [HEADS, NUMBERS]}, "schema.allOf[1].items"),
+        ({"allOf": [NUMBERS, HEADS]}, "schema.allOf[1].prefixItems"),
+        ({**NUMBERS, "anyOf": [{"prefixItems": [TEXT]}]}, "schema.anyOf[0].prefixItems"),
+        ({"allOf": [HEADS, {"items": [{"type": "null"}]}]}, "schema.allOf[1].items"),
+        ({"allOf": [{"items": [{"type": "null"}]}, HEADS]}, "schema.allOf[1].prefixItems"),
+        ({"prefixItems": [TEXT], "items": [TEXT]}, "schema.items"),
+        ({"allOf": [{"const": 1}, {"const": True}]}, "schema.allOf[1].const"),
+        ({"allOf": [{"enum": [[{"a": 0}]]}, {"enum": [[{"a": False}]]}]}, "schema.allOf[1].enum"),
+        (
+            {"allOf": [{"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": True}}}]},
+            "schema.allOf[1].properties",
+        ),
+        ({"const": 1, "enum": [True, 2]}, "schema"),
+        ({"allOf": [{"const": 3}, {"enum": [1, 2]}]}, "schema"),
+        ({"oneOf": [{"const": 1}, {"const": 1.0}]}, "schema.oneOf[1]"),
         (
             {"additionalProperties": False, "allOf": [{"properties": {"a": TEXT}}]},
             "schema.allOf[0].properties",
@@ -58,6 +94,8 @@ TEXT = {"type": "string"}
         ({"minLength": 3, "maxLength": 2}, "schema.minLength"),
         ({"minLength": -1}, "schema.minLength"),
         ({"type": "integer", "minimum": 3, "maximum": 2}, "schema"),
+        ({"type": "number", "minimum": 5, "maximum": 1}, "schema"),
+        ({"type": "number", "minimum": -5, "maximum": -7}, "schema"),
         ({"type": "number", "minimum": 0.5}, "schema.minimum"),
         ({"type": "number", "exclusiveMinimum": 1, "maximum": 1}, "schema"),
         ({"type": "integer", "minimum": True}, "schema.minimum"),

@@ -23,9 +23,11 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Inspect,
     Options,
+    Pause,
     PromptTurn,
     Reply,
     Report,
+    Resume,
     Started,
     Unload,
 )
@@ -190,6 +192,34 @@ def test_a_cancelled_request_that_runs_ends_within_one_token(
     assert stage.engine.loaded[0].interrupted == 1
     assert stage.of(Done) == []
     assert stage.report().running is None
+
+
+@pytest.mark.parametrize("end", [Resume(1), Cancel(1)])
+def test_a_paused_answer_waits_and_nothing_else_does(end: Resume | Cancel) -> None:
+    stage = Stage(script=lambda: ScriptedModel([b"a"] * 5))
+    said, halted = stage.said, threading.Event()
+
+    def send(answer: Reply) -> None:
+        said.append(answer)
+        if isinstance(answer, Delta) and not halted.is_set():
+            stage.worker.take(Pause(2))  # of another request
+            stage.worker.take(Pause(1))
+            halted.set()
+
+    stage.worker._send = send
+    stage.ask(1)
+    thread = threading.Thread(target=stage.worker.step, daemon=True)
+    thread.start()
+    assert halted.wait(10)
+    thread.join(0.05)
+    assert thread.is_alive()
+    assert stage.report().running == 1
+    assert [type(answer) for answer in said] == [Started, Delta]
+    stage.worker.take(end)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(stage.of(Delta)) == (5 if isinstance(end, Resume) else 1)
+    assert stage.of(Done) == ([1] if isinstance(end, Resume) else [])
 
 
 def test_cancelling_one_request_leaves_the_running_one_alone(
