@@ -22,8 +22,8 @@ _JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths of chat requests at a provider, below the provider's base URL. If a path has `{model}`, the body
-    does not name the model.
+    """The paths of chat requests at a provider, below the provider's base URL, and the path with which base
+    URLs of this protocol usually end (`base`). If a path has `{model}`, the body does not name the model.
     """
 
     chat: str = ""
@@ -67,9 +67,7 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """The header in which a provider gets its API key, and the places in which the gateway looks for a
-    client's API key.
-    """
+    """How a provider gets its API key, and the places in which the gateway looks for a client's API key."""
 
     scheme: Scheme = "bearer"
     """The header for a provider's key, unless the catalogue or the configuration states another."""
@@ -99,11 +97,11 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """The response header that tells the client the request's id; empty = `x-request-id`."""
 
     def passed(self, headers: Mapping[str, str], *, limits: bool = True) -> list[tuple[bytes, bytes]]:
-        """Return the headers of an upstream's response that are passed to the client (`response` names them),
-        as (name, value) pairs.
+        """Return the headers of an upstream's response that are passed to the client (`response` has their
+        names), as (name, value) pairs. A header that the response does not have is left out.
 
         headers: all headers of the upstream's response, with names in lower case. limits: False = the
-        upstream's rate-limit headers (`OF_LIMITS`) are left out.
+        upstream's rate-limit headers (`OF_LIMITS`) are left out, too.
         """
         names = _encoded(self.response) if limits else _without_limits(self.response)
         if type(headers) is HeaderMap:
@@ -133,8 +131,8 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     def serves(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request has one of the `client_headers`. headers: the request's headers, with names in
-        lower case.
+        """Whether a request has at least one of the `client_headers`. headers: the request's headers, with
+        names in lower case.
         """
         return any(name in headers for name in self.client_headers)
 
@@ -156,8 +154,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
-    """Return (name, value) of the header that carries this API key. With the scheme "api-key", a key that is
-    a JSON Web Token becomes a bearer token.
+    """Return (name, value) of the header that carries this API key. With the scheme "api-key", a key that has
+    the form of a JSON Web Token is sent as a bearer token.
     """
     if scheme == "bearer" or (scheme == "api-key" and _JSON_WEB_TOKEN.fullmatch(key)):
         return "authorization", f"Bearer {key}"

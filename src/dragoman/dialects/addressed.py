@@ -4,10 +4,10 @@ true}}`.
 With them, a client of one protocol can set parameters that only the target's protocol has. OpenAI's clients
 send them as `extra_body`. The name is that of a configured provider or of a protocol.
 
-The members are added to the body that the encoder writes. An object is merged with an object in the body. No
-other value in the body is replaced, except a value that the encoder has added although the client did not ask
-for it. A parameter that the client's own protocol has, such as the model, must be set in the client's own
-protocol. Pure.
+The members are added to the body that the encoder writes (`added`). An object is merged with an object in the
+body. Any other value is refused if the body has the member already, except if the encoder has added that
+member although the client did not ask for it: then the client's value replaces the encoder's. A value that is
+not an object is also refused if the client's own protocol has a parameter for it. Pure.
 """
 
 from __future__ import annotations
@@ -45,16 +45,14 @@ RequestT = TypeVar("RequestT", bound=Extended)
 def addressed(
     request: RequestT, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[RequestT, Mapping[str, dict[str, Any]]]:
-    """Take out of a request the top-level members that are named after a provider or a protocol and hold an
-    object.
+    """Return (a request without the members that are for providers, the members for the chosen provider). The
+    given request is not changed.
 
-    names: the names of the chosen provider and its protocol. An object under one of these names is returned
-    as name -> members, and reported as a change. others: the names of all other providers and protocols. An
-    object under one of these names is removed and reported as a loss. A value that is not an object stays in
-    the request.
-
-    Returns (the request without these objects, the objects under `names`). {} = there is no object under
-    `names`.
+    Such a member stands at the top level of the request, has no field in the IR, has the name of a provider
+    or a protocol, and holds an object. names: the names of the chosen provider and its protocol. An object
+    under one of these names is returned as name -> members ({} = there is none), and reported as a change.
+    others: the names of all other providers and protocols. An object under one of these names is reported as
+    a loss. A value that is not an object stays in the request.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or stated.keys().isdisjoint({*names, *others}):
@@ -88,16 +86,16 @@ def added(
     """Return the encoded body with the members added that the client has sent under a provider's name. told:
     the second result of `addressed` (name -> members).
 
-    If the body has a member already, and both values are objects, the two are merged, at any depth. Raises
-    WireError in three cases: the body has the member, and not both values are objects; the member is in
-    `_NEVER`; the member is in both `maps` and `client`, and its value is not an object.
+    If the body has the member already, and both values are objects, they are merged, at any depth. Raises
+    WireError in three cases: the body has the member, and one of the values is not an object; the member is
+    in `_NEVER`; the member is in both `maps` and `client`, and the client's value is not an object.
 
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
-    client's protocol. configured: the members that the configuration has added to the body; the error names
-    the configuration as the cause for these members. unasked: the members that the encoder has added to the
-    body although the client has not asked for them. If a member of the client has the name of such a member,
-    the client's value takes the place of the encoder's value, also of an object, unless the configuration has
-    added this member, too.
+    client's protocol. configured: the members that the configuration has added to the body; an error about
+    one of these members names the configuration as the cause. unasked: the members that the encoder has added
+    to the body although the client has not asked for them. Such a member is removed from the body before the
+    client's member of this name is added, so the two are neither merged nor refused. This does not hold for a
+    member that is in `configured`, too.
     """
     stated = {key for members in told.values() for key in members}
     replaced = stated.intersection(unasked).difference(configured)

@@ -27,7 +27,7 @@ def arguments_text(stated: Any) -> str:
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
     """Return the JSON object that the text holds; {} for an empty or blank text. None = the text is not a
-    JSON object, or the object has more than `_MOST_VALUES` JSON values.
+    JSON object, the object is nested too deep, or it has more than `_MOST_VALUES` JSON values.
     """
     if not text.strip():
         return {}

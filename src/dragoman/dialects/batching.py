@@ -27,10 +27,12 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
     """Make a function for `ProviderSide.split`. The function takes a request and the model's name, and splits
     the request into batches of at most `most_inputs` inputs and `most_tokens` tokens (None = any number). It
-    yields (index of the batch's first input, the batch as a request).
+    yields (index of the batch's first input, the batch as a request). A request that needs no split is
+    yielded unchanged.
 
     A single input with more tokens than the limit becomes a batch of its own. If the model's tokens can only
-    be estimated, a batch may fill only `_FILLED` of the limit.
+    be estimated, a batch may fill only `_FILLED` of the token limit, unless all inputs together surely have
+    at most `most_tokens` tokens.
     """
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
@@ -71,8 +73,11 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
     """Return (token limit of a batch, tokens of each input). most: the provider's token limit; None = there
-    is no limit. If there is no limit, or all inputs together surely have at most so many tokens, no token is
-    counted: the returned limit and tokens are all 0. model: decides the vocabulary.
+    is no limit. model: decides the vocabulary.
+
+    The returned limit is `most`, or `_FILLED` of it if the tokens can only be estimated. If there is no
+    limit, or all inputs together surely have at most `most` tokens, no token is counted: the returned limit
+    and tokens are all 0.
     """
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
@@ -94,8 +99,8 @@ def _texts(item: str | ir.Parts) -> tuple[str, ...]:
 
 
 def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
-    """Return an estimated usage of an embedding request. The gateway counts the tokens of the inputs with the
-    vocabulary of `model`.
+    """Return an estimated usage of an embedding request. The gateway counts the tokens of texts with the
+    vocabulary of `model`; an input of token ids has as many tokens as ids.
     """
     counter = Counter(model)
     return ir.Usage(input=sum(_tokens(item, counter) for item in request.inputs), estimated=True)
@@ -103,9 +108,11 @@ def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
     """Join the responses to all batches of a request into one response: the id and the model of the first
-    response, the vectors of all responses in order, and a usage with the sum of the input tokens and of the
-    details. If a batch's response states no usage, the usage of the whole request is estimated instead.
-    model: the model whose vocabulary is used for the estimate.
+    response, the vectors of all responses in order, and a usage.
+
+    The usage has the sum of all input tokens, and of each count in the details. It is marked as an estimate
+    if one of the usages is. If a response states no usage, the usage of the whole request is estimated
+    instead. model: the model whose vocabulary is used for this estimate.
     """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]

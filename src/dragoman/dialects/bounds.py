@@ -1,7 +1,7 @@
-"""Limits on the data that a decoder of a streamed answer keeps in memory until the stream ends.
+"""Limits on the data of one streamed answer that a decoder keeps in memory.
 
-An event of forty bytes can create an object of a thousand bytes: another candidate, another call, an unknown
-member. These limits are far above what models send and far below what harms, so they are not configurable.
+A small event can create a large object in memory: another candidate, another call, an unknown member. The
+limits are far above what models send and far below what harms, so they are not configurable.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class Kept:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count the values inside an unknown member of a stream. If the stream sends a member of the same
-        name again, only the latest value counts. Raises WireError for too many different names or too many
-        values.
+        """Count the values inside an unknown member of a stream. name: the member's name. If the stream sends
+        a member of the same name again, only its latest value counts. Raises WireError for more than
+        `MOST_LEFTOVERS` different names, or too many values.
         """
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
@@ -115,8 +115,8 @@ def inner_values(value: Any) -> int:
 
 
 def refuse_more(kept: int, most: int, what: str) -> None:
-    """Raise WireError if no further item may be kept, because `kept` items are kept already and `most` is the
-    highest permitted number. what: the name of the items for the error, in the plural.
+    """Raise WireError if `kept` >= `most`. kept: how many items are kept already. most: how many items may be
+    kept. what: the name of the items for the error, in the plural.
     """
     if kept >= most:
         raise WireError(f"more than {most} {what}", code="answer_too_many_blocks")

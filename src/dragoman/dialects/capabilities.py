@@ -23,8 +23,8 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     request is not refused.
 
     The tool for image generation is not refused for a model that generates images also without a tool.
-    Structured output is refused only if the model is known to have no tools to emulate it by. Thinking is
-    refused only if `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path
+    Structured output is refused only if the model has neither structured output nor tools. A request to think
+    is refused only if `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path
     (`messages[2].blocks[1]`, `tools`, `output`). The fault's `code` is `unsupported_modality` for media in
     the prompt or the answer, and `unsupported_value` for all other features.
     """
@@ -52,8 +52,9 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def needs(request: ir.Request) -> frozenset[Capability]:
-    """Return the capabilities that the model needs for this request: for images, audio and documents in the
-    prompt, for images and audio in the answer, for structured output, tools and thinking. A video needs none.
+    """Return the capabilities that the model needs for this request. A capability is needed for images, audio
+    and documents in the prompt, for images and audio in the answer, for structured output (a JSON schema),
+    for tools and for thinking. No capability is needed for videos.
     """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}
@@ -82,9 +83,9 @@ def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
 
 
 def is_allowed(tool: ir.ProviderTool, choice: ir.ToolChoice | None) -> bool:
-    """Whether the model may call the provider's tool under the client's tool choice: a choice of no tool
-    forbids it, and so does a list of allowed tools without its name. A choice of one certain function does
-    not. choice: None = the client stated no choice, which allows all tools.
+    """Whether the client's tool choice lets the model call this tool of the provider. False for the choice of
+    no tool, and for a list of allowed tools without the name of this tool. True for a choice that forces a
+    call of one certain tool. choice: None = the client stated no choice: True.
     """
     if choice is None or choice.mode not in {"none", "auto", "any"}:
         return True

@@ -31,9 +31,10 @@ def _accepted(key: str, value: Any) -> bool:
 
 
 class ClosedSchema:
-    """Copies a schema in the form that the API accepts. Schemas of objects get `additionalProperties: false`.
-    `oneOf` becomes `anyOf`, if the schema has no `anyOf` of its own. `$schema`, `$id` and `$anchor` are left
-    out and not reported; a reference by an anchor gets the anchor's JSON pointer.
+    """Copies a schema in the form that the API accepts. A schema of an object (with the type "object" or with
+    `properties`) gets `additionalProperties: false`; a loss is reported if it stated another value. `oneOf`
+    becomes `anyOf`, unless the same schema object has an `anyOf`. `$schema`, `$id` and `$anchor` are left out
+    and not reported; a reference by an anchor gets the anchor's JSON pointer.
 
     All other keywords that the API refuses are removed and reported as losses. Their values are written as
     text into the `description` of the same schema object, as the official clients do.

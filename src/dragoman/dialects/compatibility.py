@@ -2,9 +2,9 @@
 each of them.
 
 Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request.
-This request goes through the steps of a real request: the capability check, emulation, encoding. A step that
-raises an error or returns a fault makes the feature refused; a step that reports a loss makes it lost. A
-feature that a relay passes unchanged loses nothing; `_is_refused` decides whether it is refused.
+This request goes through the steps of a real request: the capability check, emulation, encoding. If a step
+raises an error or returns a fault, the feature is refused; if a step reports a loss, the feature is lost. A
+feature that a relay can pass is not encoded: it is refused (`_is_refused`), or it loses nothing.
 """
 
 from __future__ import annotations
@@ -87,17 +87,19 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """Return the compatibility for clients of the protocol `face` if the upstream speaks the same protocol,
-    so that most requests are relayed. quirks: of the vendor. facts: of the model.
+    """Return the compatibility for clients of the protocol `face` if the upstream speaks the same protocol.
+    quirks: of the vendor. facts: of the model.
     """
     return translated(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """Return the compatibility for clients of the protocol `face` if the upstream speaks `dialect`. If the
-    two are the same protocol, only those features are translated that a relay cannot pass because of the
-    quirks or facts. quirks: of the vendor. facts: of the model.
+    """Return the compatibility for clients of the protocol `face` if the upstream speaks `dialect`. quirks:
+    of the vendor. facts: of the model.
+
+    If the two are the same protocol, a feature is translated only if a relay cannot pass it because of the
+    quirks or facts. All other features are relayed: each is refused (`_is_refused`), or loses nothing.
     """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
@@ -130,9 +132,9 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
     """Whether a relayed request of the protocol `face` with the feature `wish` is refused, by the gateway or
     by the server. Thinking is refused for a model that is known not to think.
 
-    If `quirks.widens` is not that of the protocol's author, the server is assumed to refuse nothing. The
-    author's servers are assumed to refuse each feature that cannot be encoded without a loss for a client of
-    another protocol.
+    A server that accepts more values than the protocol's author (`quirks.widens`) is assumed to refuse no
+    feature. Any other server is assumed to refuse a feature that cannot be encoded, or only with a loss, for
+    a client of another protocol.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
@@ -183,8 +185,8 @@ def _request(face: str, wish: str) -> ir.Request:
 
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
-    """Return the losses of emulating and encoding a request for a server of `dialect`; None = the request is
-    refused. quirks: of the vendor. facts: of the model.
+    """Return the losses of emulating and encoding a request for a server of `dialect`; None = the capability
+    check or the encoder refuses the request. quirks: of the vendor. facts: of the model.
     """
     if refuse(request, facts) is not None:
         return None

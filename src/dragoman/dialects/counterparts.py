@@ -1,9 +1,8 @@
 """The loss reasons for members of a request that are not translated, with advice on how to set them.
 
-A member without an IR field is never translated by guessing. If the target's protocol has a top-level member
-of the same name, or a similar one, the reason says so: a client of any protocol can send it under the
-target's name (`addressed`). Otherwise the reason says that the target has no such parameter, that the member
-is unknown, or only that the member is not translated.
+If the target's protocol has a top-level member of the same name, or a similar one, the reason says so: a
+client of any protocol can send it under the target's name (`addressed`). Otherwise the reason says that the
+target has no such parameter, that the member is unknown, or only that the member is not translated.
 """
 
 from __future__ import annotations

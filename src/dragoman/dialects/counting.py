@@ -52,8 +52,8 @@ def counting(
 
     path: the path of the endpoint. member: the member of a response that holds the number. reduce: selects
     the members of a chat body that the endpoint accepts. told: makes the body of a response from the number.
-    maps: the members of a request that have a field in the IR. The other arguments are the functions of the
-    dialect's chat codec.
+    maps: the members of a request that have a field in the IR. check, brief, decode_request, encode_request,
+    locate: `check`, `brief`, `decode`, `encode` and `locate` of the dialect's `RequestCodec` for chat.
     """
 
     def sent(wire: WireRequest) -> WireRequest:

@@ -18,7 +18,9 @@ _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "strea
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
     """Return the request with the configured defaults in the fields of `ir.Request` and `ir.Sampling` that
-    the client left out. A value that the client stated is never replaced.
+    are None, and with the defaults that have no field in the IR as members of `extra`. A value that the
+    client stated is never replaced. A group of settings other than `sampling` counts as one field: if the
+    client stated only the verbosity, a default `response_format` is not used, because both are in `output`.
 
     defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. system_prompt:
     becomes the request's system text, unless the client sent system text itself (`opens_with_system`); None =

@@ -1,10 +1,10 @@
 """Finds the kind of a failure in error responses of OpenAI's, Mistral's and Ollama's protocols, including
 those of compatible vendors.
 
-The HTTP status decides first. Codes in the body may make the kind more exact. Fragments of the message decide
-only for statuses with many meanings (400, 413, 422), for a 429 that means a used-up quota, and for errors
-without a status. No function here raises: every error gets a kind. `keeps_code` says whether a client may get
-the provider's code for a failure.
+The HTTP status decides first. Codes in the body may make the kind more exact (`_REFINES`). Fragments of the
+message decide only in three cases: a status with many meanings (400, 413, 422) if no code has made its kind
+more exact, a 429 that means a used-up quota, and an error without a status. No function here raises: every
+error gets a kind. `keeps_code` says whether a client may get the provider's code for a failure.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -176,8 +176,9 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether a client may get a fault's code unchanged. True if the code is missing, is not in `CODES`, or
-    means the fault's own kind or "invalid_request", and for every fault of the kind "untranslatable".
+    """Whether a client may get a fault's code unchanged. False if the code is in `CODES` and stands there for
+    another kind than the fault's, except "invalid_request". True for all other codes, for a missing code, and
+    for each fault of the kind "untranslatable".
     """
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

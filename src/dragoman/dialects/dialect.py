@@ -97,7 +97,7 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     the changes to report; None = the protocol's providers store nothing."""
 
     def located(self, request: WireRequest, where: str) -> str:
-        """Return the JSON path, in this request's body, of the value with the IR path `where`."""
+        """Return the JSON path of the value that has the IR path `where`, in the body of this request."""
         return self.locate(where) if self.locate_in is None else self.locate_in(request, where)
 
 
@@ -142,8 +142,9 @@ class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """The abilities of the protocol's servers. The gateway emulates features that the servers lack, renames
-    tools with names that they refuse, and downloads media that they do not read from a URL.
+    """The abilities of the protocol's servers. The gateway emulates features that the servers lack
+    (`Feature`), renames tools with names that they refuse, and downloads media that they do not read from a
+    URL.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
@@ -160,8 +161,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
-    """Opaque parts of a response: only the provider that made them understands them, and the client's later
-    requests send them back.
+    """How the protocol handles opaque parts of a response: only the provider that made them understands them,
+    and the client's later requests send them back.
     """
 
     seals: bool = False
@@ -213,7 +214,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
         """Return operation -> the provider's side, for every operation beside chat: those in `operations` and
-        in `provides`.
+        in `provides`. For an operation in both, the side in `operations` is returned.
         """
         return {
             **self.provides,
@@ -234,8 +235,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """Raise WireError for a client's mistake. The values that `widens` names are accepted, although the
-        protocol's author refuses them.
+        """Raise WireError for a client's mistake. Values that `widens` names are no mistakes here, although
+        the protocol's author refuses them. A protocol without `RequestCodec.widen` has no such values.
         """
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))

@@ -1,6 +1,4 @@
-"""Chooses the word for the reasoning effort in OpenAI's and similar protocols: the supported word that is
-nearest to the request's wish. Pure.
-"""
+"""Chooses the word for the reasoning effort in OpenAI's and similar protocols. Pure."""
 
 from __future__ import annotations
 
@@ -25,12 +23,11 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
     """Return the effort word to send; None = no effort is sent. The wish's own effort comes first; without
-    one, the word that stands for the wish's budget or mode. If `facts` state which words the model supports,
-    and the word is not one of these, the nearest supported word is returned: "none" only if the model
-    supports no other word.
+    one, the word that stands for the wish's mode "off", its budget or its mode "on" (in this order) is taken.
 
-    report: gets each deviation from the wish. member: the body's member that will hold the effort, for the
-    report.
+    If the model is known not to support this word (`facts.efforts`), the nearest supported word is returned.
+    This is never "none", unless the model supports no other word. report: gets each deviation from the wish.
+    member: the body's member that will hold the effort, for the report.
     """
     effort = wish.effort or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
@@ -47,8 +44,9 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """Return the effort word for a wish without an effort, from its mode or budget; None = no effort is sent.
-    report, member: as in `effort_of`.
+    """Return the effort word for a wish without an effort; None = no effort is sent. The mode "off" gives
+    "none", a budget the word with the nearest equivalent (a negative budget None), the mode "on" gives
+    "medium". report, member: as in `effort_of`.
     """
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")

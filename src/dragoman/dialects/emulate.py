@@ -8,7 +8,7 @@
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning
     namespaces               functions whose names hold the namespace; its description becomes system text
-    tool names               legal names, always the same for the same name (`naming`)
+    tool names               legal names, which depend only on the request's tools (`naming`)
     forced calls             the call as structured output (`prompted.choice`); if the target has no
                              structured output either, the target's encoder decides
     tools                    if the model's `tool_mode` says so: system text, and calls in the text of the
@@ -60,8 +60,8 @@ class Able(Protocol):
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that the target itself has. A missing feature is emulated. "schema" is emulated also
-        if the model (`Facts`) or the vendor (`Quirks`) lacks it.
+        """The features that the target itself has. `Feature` says what happens if one is missing; most are
+        emulated. "schema" is emulated also if the model (`Facts`) or the vendor (`Quirks`) lacks it.
         """
 
     @property
@@ -76,8 +76,8 @@ class Able(Protocol):
 
 
 class Emulation(msgspec.Struct, frozen=True):
-    """A request that the target can serve. undo: describes what must be undone in the response; None =
-    nothing.
+    """A request that the target can serve. undo: the emulations that must be undone in the response; None =
+    there are none.
     """
 
     request: ir.Request
@@ -190,8 +190,7 @@ def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
 def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with the JSON mode in place of a schema output that states no schema, as chat's
     `json_schema` may. The change is reported, and the name and description of the missing schema are reported
-    as lost. Other requests are returned unchanged, and so is a request for a target of the client's own
-    protocol.
+    as lost. Returned unchanged: any other request, and a request for a target of the client's own protocol.
     """
     output = request.output
     stated = output is not None and (output.kind != "schema" or output.schema is not None)
@@ -207,8 +206,9 @@ def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
 
 def _with_named_choice(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with a choice by name in place of one that forces a call of the provider's own tool
-    by its kind, as the Responses API's `{"type": "web_search"}`. The change is reported. A request without
-    such a choice or tool is returned unchanged, and so is one for a target of the client's own protocol.
+    by its kind, as the Responses API's `{"type": "web_search"}`. The change is reported. Returned unchanged:
+    a request without such a choice, a request that does not offer the chosen tool, and a request for a target
+    of the client's own protocol.
     """
     choice = request.tool_choice
     kind = None if choice is None else choice.provided
@@ -249,8 +249,9 @@ _SCHEMA: Final = ir.Output("schema")
 
 
 def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether the request forces a call of a function, the target cannot force calls, and the target has
-    structured output, by which the call can be requested.
+    """Whether the call that the request forces is requested by a schema for the output: the request forces a
+    call of a function that it offers, the target or the model cannot force calls, and the target has
+    structured output.
     """
     if not is_choice(request) or _forces(target, facts, quirks):
         return False
@@ -295,8 +296,8 @@ def _thinks(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _text(output: ir.Output) -> ir.Output | None:
-    """Return the output settings with the kind "text", and without the schema and everything that describes
-    the schema (its name, description, `strict`); None = no setting remains.
+    """Return the output settings with the kind "text", and without the schema and the settings that describe
+    it (`name`, `description`, `strict`, `form`); None = no setting remains.
     """
     plain = replace(output, kind="text", schema=None, name=None, description=None, strict=None, form=None)
     return None if plain == ir.Output() else plain
@@ -357,9 +358,9 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 
 def _rebased(node: Any, root: str) -> Any:
-    """Return a copy of a schema that moves to the path `root` inside another schema. In the copy, references
-    inside the schema (`#`, `#/…`) begin with `root`. A reference by an anchor (`#node`) stays, because the
-    anchor moves, too. node: the schema, or a part of it.
+    """Return a copy of a schema that moves to the path `root` inside another schema. In the copy, the values
+    of `$ref` that are `#` or begin with `#/` begin with `root` instead of `#`. A reference by an anchor
+    (`#node`) stays, because the anchor moves, too. node: the schema, or a part of it.
     """
     if isinstance(node, dict):
         return {
@@ -378,8 +379,10 @@ def _with_instruction(
     request: ir.Request, output: ir.Output, features: frozenset[Feature], report: Report
 ) -> ir.Request:
     """Return the request with system text that tells the model to answer in JSON, and to follow the output's
-    schema if it has one. Report a loss, because a model may ignore this. features: the target's features; if
-    "json" is one of these, the JSON mode is requested in place of a schema.
+    schema if it has one. Report a loss, because a model may ignore this.
+
+    features: the target's features. If "json" is one of these, and the output has the kind "schema", the JSON
+    mode is requested, too. Otherwise the request asks for plain text (`_text`).
     """
     words = _ONLY_JSON
     if output.schema is not None:
@@ -401,9 +404,9 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
     """Return (the request with functions in place of a protocol's own tools that the client runs, the names
     of these functions). A tool is not replaced if the request has a function of the same name.
 
-    If a tool is replaced, or the history has blocks of such tools, their calls in the history become calls of
-    functions, and functions that a message of the history adds are offered from the beginning. report: gets a
-    change for each replaced or added tool.
+    Calls of such tools in the history become calls of functions, and functions that a message of the history
+    adds are offered from the beginning. Both happen only if a tool was replaced, or if the history has a
+    `Native` block. report: gets a change for each replaced or added tool.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []

@@ -33,8 +33,8 @@ that is present counts."""
 
 
 def of_headers(headers: Mapping[str, str]) -> str | None:
-    """Return the end user that the headers name; None = no header names one. headers: with lower-case
-    names.
+    """Return the end user that the headers name; None = no header names one. If several headers name one, the
+    first of `HEADERS` counts. headers: with lower-case names.
     """
     return next((found for name in HEADERS if (found := _name(headers.get(name)))), None)
 
@@ -56,9 +56,9 @@ def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """Return an end user's name as the gateway records it: without the part for the session; of Claude Code's
-    JSON text, only the member that names the person; at most `LONGEST` characters. None = `value` is not a
-    text, is empty, or has characters that cannot be printed.
+    """Return an end user's name as the gateway records it. Of a name that Claude Code makes, only the part
+    for the person is returned, not the part for the session. The name is cut after `LONGEST` characters. None
+    = `value` is not a text, is empty or blank, or has characters that cannot be printed.
     """
     if not isinstance(value, str):
         return None

@@ -49,15 +49,15 @@ class Overheard(Generic[_Part]):
 
     @property
     def share(self) -> float:
-        """The length of the stream so far divided by the length of its kept parts: 1 or more; 0 = no part has
-        come yet.
+        """The length of the stream so far divided by the length of its kept parts: 1 or more; 0 = the stream
+        has no bytes or events yet.
         """
         return self.length / max(1, sum(map(len, self.parts)))
 
 
 def is_unstated(usage: ir.Usage | None) -> bool:
-    """Whether a usage states neither input, output nor reasoning tokens, or has impossible counts. Then these
-    tokens are estimated. None = the upstream stated no usage: True.
+    """Whether the usage must be estimated: it states neither input, output nor reasoning tokens, or it has an
+    impossible count (`ir.Usage.plausible`). True for None, the usage of an upstream that stated none.
     """
     return usage is None or not usage.stated or not usage.plausible()
 
@@ -74,9 +74,11 @@ def whole_cost(
     share: float,
     stated: ir.Usage | None = None,
 ) -> ir.Usage:
-    """Return the usage of a complete stream. If its provider stated a usage, this usage is returned, with an
-    estimate of the prompt's tokens if it lacks them. If the provider stated none (`is_unstated`), it is
-    estimated; possible counts of a cache and of other units stay as stated.
+    """Return the usage of a complete stream.
+
+    If the stream stated a usage (`is_unstated` is False), this usage is returned, with an estimate of the
+    prompt's tokens if it lacks them. Otherwise input, output and reasoning are estimated. The other counts of
+    the stated usage (of a cache, of units) stay, but of a usage with an impossible count nothing stays.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
@@ -98,13 +100,13 @@ def cost_so_far(
     """Return the usage of a stream that broke off.
 
     If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
-    prompt's tokens if it lacks them. If it stated only the input, the output is estimated. Otherwise both are
-    estimated, also if the stated counts are impossible; possible counts of a cache and of other units stay as
-    stated. The calls of provider tools in `events` count if more of them came than were stated.
+    prompt's tokens if it lacks them. Otherwise the output is estimated, and the input too if the stream did
+    not state it. The other stated counts stay, and the calls of provider tools in `events` count if they are
+    more than the stated ones. A usage with an impossible count is treated as if it were not stated.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
-    stream stated none. If its output counts are the same as in the stream's first event, they are not final
-    (Anthropic sends such counts), so the output is estimated.
+    first usage in `events` counts, if there is one. If its output counts are the same as in the stream's
+    Start event, they are not final (Anthropic sends such counts).
     """
     begun = _answered(None)
     counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
@@ -145,9 +147,9 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
 
 
 def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) -> ir.Usage:
-    """Return an estimated usage. stated: a usage without input and output; None = there is none. Its other
-    counts stay unless they are impossible, and its cached tokens are a part of the prompt. prompt: the tokens
-    of the whole prompt. said, thought: the tokens of text and of thinking.
+    """Return an estimated usage. stated: the usage whose other counts stay; None, or a usage with an
+    impossible count = no count stays. Its cached tokens are a part of `prompt`. prompt: the tokens of the
+    whole prompt. said, thought: the tokens of text and of thinking in the answer.
     """
     if stated is None or not stated.plausible():
         stated = _NO_USAGE
@@ -158,7 +160,9 @@ def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) ->
 
 
 def _with_uses(usage: ir.Usage, counts: Mapping[str, int]) -> ir.Usage:
-    """Return the usage with these uses of provider tools in its `detail`, where it states fewer of them."""
+    """Return the usage with the larger number of uses of each provider tool: the one in its `detail`, or the
+    one in `counts` (unit -> number).
+    """
     detail = usage.detail or {}
     more = {unit: count for unit, count in counts.items() if _number(detail.get(unit)) < count}
     return msgspec.structs.replace(usage, detail={**detail, **more}) if more else usage
@@ -169,7 +173,6 @@ def _number(value: Any) -> int:
 
 
 def _with_prompt(stated: ir.Usage, request: ir.Request | int, model: str) -> ir.Usage:
-    """Return the stated usage, with an estimate of the prompt's tokens if it lacks them."""
     if not lacks_prompt(stated):
         return stated
     return msgspec.structs.replace(stated, input=_prompt(request, model), estimated=True)
@@ -202,12 +205,12 @@ class EstimateUsage:
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events that take the place of this event: for most events, the event itself.
 
-        A Tally with impossible counts is left out, and a Start with impossible counts loses its usage. A
-        Tally without the prompt's tokens gets an estimate of them. Before the End of a stream, a Tally with
-        an estimate is inserted, unless a Start or a Tally has stated a usage with the prompt's tokens, or a
-        Tally got an estimate. It has the other counts (of a cache, for example) of a Tally or Start without
-        input and output; such a Tally is left out. Once a usage with the prompt's tokens was stated, all
-        events are returned unchanged.
+        A Start or Tally with a usage that has the prompt's tokens ends the step: from then on, all events are
+        returned unchanged. A Tally with output but without the prompt's tokens gets an estimate of these
+        tokens, and no Tally is inserted at the end. In all other streams, a Tally with an estimated usage is
+        inserted before the End. Such a Tally takes the place of a Tally without input and output, whose other
+        counts (for example of a cache) it has. A Tally with impossible counts is left out; a Start with
+        impossible counts loses its usage.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -250,7 +253,9 @@ class EstimateUsage:
         return self._asked
 
     def so_far(self) -> ir.Usage:
-        """Return the estimated usage of the request and of all events that were fed."""
+        """Return an estimated usage: the tokens of the request, and of the output in all events that were
+        fed. Other counts that the stream stated without input and output stay.
+        """
         return self._usage(*self.tokens())
 
     def tokens(self, share: float = 1.0) -> tuple[int, int]:
@@ -262,8 +267,8 @@ class EstimateUsage:
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the response with an estimated usage if it states none, or impossible counts. If its usage
-        lacks only the prompt's tokens, these are estimated. Otherwise it is returned unchanged.
+        """Return the response with an estimated usage if it states none, or a usage with impossible counts.
+        If its usage lacks only the prompt's tokens, these are estimated. Otherwise it is returned unchanged.
         """
         if response.usage is not None and not is_unstated(response.usage):
             if not lacks_prompt(response.usage):

@@ -124,9 +124,9 @@ class Facts(Value, frozen=True):
 
     def takes(self, body: Mapping[str, Any]) -> bool:
         """Whether the model accepts this body. Only temperature, top_p, top_k, `tool_choice` and `max_tokens`
-        are checked. For a model that accepts no sampling members, the value 1 of temperature, top_p and top_k
-        is accepted, because 1 is the default. A model that does not accept temperature and top_p together
-        refuses a body that states both, even as 1.
+        are checked, and only against facts that are False. For a model that accepts no sampling members, the
+        value 1 of temperature, top_p and top_k is accepted, because 1 is the default. A model that does not
+        accept temperature and top_p together refuses a body that states both, even as 1.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False

@@ -90,11 +90,13 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 class Body(msgspec.Struct, frozen=True):
     """The content of a provider's error body. Credentials and stack traces are removed from all texts.
 
-    message: the shortened message, never empty. type, code: as the body states them. param: the request's
-    member that is at fault. In these three, an integer becomes text, and None = the body does not state it.
-    rest: all other members of the error object. outer: the members beside the error object. If the body has
-    no member `error` that is an object or a text, the body itself is the error object, and `outer` is empty.
-    If `error` is a text, `rest` is empty.
+    message: the shortened message; the fallback of `read_body` if the body states none. type, code: as the
+    body states them. param: the request's member that is at fault. In type, code and param, an integer
+    becomes text; None = the body states neither a text nor an integer there, or an empty text. rest: all
+    other members of the error object. outer: the members beside the error object.
+
+    If the body has no member `error` that is an object or a text, the body itself is the error object, and
+    `outer` is empty. If `error` is a text, it is the message, `code` stands beside it, and `rest` is empty.
     """
 
     message: str
@@ -106,8 +108,9 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Return the content of an error body of any vendor: JSON, HTML or plain text. If the JSON is a list, its
-    first entry is read. fallback: the message if the body states none.
+    """Return the content of an error body of any vendor: JSON (bytes or already decoded), HTML or plain text.
+    Never raises. If the JSON is a list, its first entry is read. fallback: the message if the body states
+    none.
     """
     if isinstance(body, bytes):
         try:
@@ -142,8 +145,8 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """Return the HTTP status (400 to 599) that an error states in a member of its body (`said`); None = the
-    body states none.
+    """Return the HTTP status (400 to 599) that a provider's error body (`said`) states in its code or in a
+    member for the status; None = the body states none.
     """
     rest, outer = said.rest.get, said.outer.get
     stated = (
@@ -259,12 +262,12 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """Return a text without stack traces and paths of the provider's machine, because clients need to know
-    what failed, but not how a server is built. A text without a trace or path is returned unchanged.
+    """Return a text without stack traces and paths of the provider's machine. A text without a trace or path
+    is returned unchanged.
 
     Otherwise only one sentence is returned: the first sentence of the text or, if the text begins with a
-    trace, the first sentence of the error message inside the trace. A path becomes "[path]". "" = there is no
-    such sentence.
+    trace, the first sentence of the error message inside the trace, without the name of the exception. A path
+    becomes "[path]". "" = there is no such sentence.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):
@@ -299,8 +302,8 @@ _CREDENTIAL = re.compile(
 
 
 def redact(text: str) -> str:
-    """Return the text with "[redacted]" in place of everything that looks like a credential or an account's
-    id.
+    """Return the text with "[redacted]" in place of API keys, tokens and account ids. They are recognised
+    only by their form, for example by the prefix `sk-`.
     """
     text = _WORDS.sub(_without_key, text)
     return _CREDENTIAL.sub(_REDACTED, _TOKENS.sub(_without_token, text))
@@ -337,10 +340,9 @@ def _without_token(word: re.Match[str]) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait that a response states in `retry-after-ms` or, without a number there, in
-    `retry-after`; None = neither header states a number of at least 0.
-
-    A date in the header is ignored: to convert it, one needs a clock, and a codec has no clock.
+    """Return the seconds to wait that a response states. `retry-after-ms` (milliseconds) counts first, then
+    `retry-after` (seconds); a header that is not a finite number of at least 0 is ignored. None = neither
+    header states such a number. A date is ignored, because a codec has no clock.
     """
     stated = {
         name.lower(): value for name, value in headers.items() if name.lower().startswith("retry-after")
@@ -363,17 +365,18 @@ help."""
 
 
 def _whole_seconds(wait: float) -> int:
-    """Return a time to wait (`wait`, in seconds) as whole seconds for a header: rounded up, so that no client
-    retries too early; at least 1, at most `_LONGEST_WAIT`. A fraction below a microsecond is a rounding error
-    of floats and is ignored.
+    """Return a time to wait (`wait`, in seconds) as whole seconds for a header: rounded to microseconds, then
+    rounded up, so that no client retries too early; at least 1, at most `_LONGEST_WAIT`.
     """
     return max(1, ceil(round(min(wait, _LONGEST_WAIT), 6)))
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """Return the response headers that tell a client when it may retry after this fault (`retry-after`), and
-    that a retry does not help (`x-should-retry: false`). A header is left out if its fact is unknown or not
-    true; {} = both are left out.
+    """Return the response headers that tell a client whether and when to retry after this fault; {} = there
+    are none.
+
+    `retry-after`: the seconds to wait, if the fault states them. `x-should-retry: false`: for a used-up quota
+    that is not free again within `_SOON` seconds, and for the fault codes in `_LASTING`.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

@@ -55,13 +55,13 @@ _DONE: Final = frozenset({"truncation"})
 class Fields:
     """How one dialect handles the fields of a request.
 
-    handled: function -> the names of the fields whose values the function writes, changes to values that the
-    API accepts, or refuses. lost: name of a field for which the protocol has no member -> the loss reason
-    that a client reads. In `lost`, the name of a group of settings (`reasoning`) stands for all fields of the
-    group.
+    handled: function -> the names of the fields that the function handles: it writes their values, changes
+    the values to values that the API accepts, or refuses them. lost: name of a field for which the protocol
+    has no member -> the loss reason that a client reads. In `lost`, the name of a group of settings
+    (`reasoning`) stands for all fields of the group.
 
-    Raises TypeError if a field that is not in `_DONE` is missing, if a field is stated twice, or if a name is
-    not the name of a field.
+    Raises TypeError if a field of `PLACES` that is not in `_DONE` is missing, if a field is stated twice, or
+    if a name is not the name of a field.
     """
 
     __slots__ = ("_lost", "handled")
@@ -93,9 +93,8 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report as lost each field whose value in `settings` is neither None nor the field's default, and
-        for which the protocol has no member. An empty, zero or false value of a field in `_NEUTRAL` asks for
-        nothing, so it is not reported.
+        """Report each field in `lost` whose value in `settings` is neither None nor the field's default. An
+        empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported, either.
 
         settings: a request, or one group of settings of a request. holder: the name of the request's field
         with this group; "" = `settings` is the request. written: names of fields that are not reported,

@@ -17,8 +17,9 @@ _LIST = "[]"
 def texts(form: Form) -> dict[str, Any]:
     """Return the values of the form's fields that are not files: name -> a string or a list of strings.
 
-    A field's value becomes a list if the name ends in `[]` (which is removed from the name), or if several
-    fields have the name. Raises WireError for text that is not UTF-8.
+    The ending `[]` of a name is removed, so `a` and `a[]` are the same name. The value is a list if the form
+    has several fields of this name, or one whose name ends in `[]`. Raises WireError for text that is not
+    UTF-8.
     """
     found: dict[str, Any] = {}
     for field in form:
@@ -85,12 +86,12 @@ def _text(value: Any) -> bytes:
 
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
-    """Return the form with new values: each field that `edits` names is replaced, or added at the beginning
-    if the form lacks the field. All other fields stay.
+    """Return the form with new values. All fields that `edits` does not name stay. `a` and `a[]` are the same
+    name.
 
-    edits: name -> new value. A list makes several fields `NAME[]`; None and `msgspec.UNSET` remove the field.
-    If the form has several fields of a name in `edits`, the first is replaced and the others are removed,
-    even files.
+    edits: name -> new value. None and `msgspec.UNSET` remove the field. A list makes several fields `NAME[]`.
+    The new value stands in the place of the form's first field of this name; all further fields of this name
+    are removed, even files. If the form has no field of this name, the new value is added at the beginning.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -2,10 +2,9 @@
 LiteLLM's.
 
 Clients of LiteLLM's proxy put settings of the proxy into the request (`fallbacks`, `num_retries`, `cache`, …)
-and tag their requests with `metadata: {"tags": […]}`. These members are removed before the body is checked,
-because no provider knows them in this meaning, and some hold keys: tags and metadata stay in the gateway,
-most others are reported as losses. If a request names other models (`named_models`), the gateway itself asks
-these models when the first model fails.
+and tag their requests with `metadata: {"tags": […]}`. These members are removed before the body is checked.
+Tags and metadata stay in the gateway. The names of further models (`named_models`) are asked by the gateway
+itself when the first model fails. The other members are reported as losses, unless they are null.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
 Names that a provider's server may define itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are not in the
@@ -157,7 +156,9 @@ def _names_models(value: Any) -> bool:
 
 
 def _are_moderations(value: Any) -> bool:
-    """Whether a value of `guardrails` has Mistral's form: a list in which an object has several members."""
+    """Whether a value of `guardrails` has Mistral's form: a list in which at least one object has several
+    members.
+    """
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 
@@ -188,9 +189,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def concerns_gateway(body: Mapping[str, Any]) -> bool:
-    """Whether a body has a member with a name that `take` may remove. It is False for most bodies, for which
-    `take` need not be called.
-    """
+    """Whether a body has a member with a name that `take` may remove. If not, `take` would change nothing."""
     return not _TAKEN.isdisjoint(body)
 
 
@@ -198,10 +197,11 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
     """Remove the members that are for the gateway from one body, in place, and return their values.
 
     body: the decoded body. head: the same body with raw values, for the relay; it is changed in the same way.
-    dialect: the client's protocol. maps: the members that this protocol defines. They stay in the body; of
-    `metadata`, all members or some may be removed (`_own_part`). A member whose value has the protocol's own
-    meaning (`_OTHERS`) stays, too, and so does `tags` if it is not a list with texts. Raises WireError if the
-    body names further models in a wrong form.
+    dialect: the client's protocol. Raises WireError if the body names further models in a wrong form.
+
+    maps: the members that this protocol defines. They stay in the body, except that some or all members of a
+    metadata object may be removed (`_own_part`). Two more members stay: one whose value has the protocol's
+    own meaning (`_OTHERS`), and `tags` if it is not a list with at least one non-blank text.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
@@ -245,8 +245,8 @@ def stated(value: str) -> list[str]:
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """Return (the tags for the log, each once; a loss if tags were left out, otherwise ()). A tag is left out
-    if it is longer than `LONGEST_TAG` characters, or if it comes after the first `MOST_TAGS` tags.
+    """Return (the tags for the log, each once; a loss if tags were left out, otherwise ()). Tags with more
+    than `LONGEST_TAG` characters are left out, and of the others all after the first `MOST_TAGS`.
     """
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
@@ -261,10 +261,11 @@ def _own_part(
     """Return the members of a metadata object that are removed from the body and stay in the gateway. key:
     the object's name in the body. value: the object; {} is returned for any other value.
 
-    If the protocol does not define `key`, all members are removed. OpenAI's metadata is a map of strings, so
-    if all values are strings or null (or only `user_id` has another value), nothing is removed. Otherwise the
-    object is meant for the gateway, and its strings stay in the body only where the provider accepts them.
-    Anthropic accepts only `user_id`. OpenAI's chat accepts metadata only with `store`.
+    If the protocol does not define `key`, all members are returned. If all values are strings or null, or if
+    only `user_id` has another value, the object is the protocol's own: {} is returned. Otherwise the object
+    is meant for the gateway. Then, for Anthropic's protocol, all members except `user_id` are returned; for
+    OpenAI's chat without `store`, all members; in any other case, the members that are neither strings nor
+    null.
     """
     if not isinstance(value, dict):
         return {}

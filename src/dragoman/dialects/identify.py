@@ -1,4 +1,4 @@
-"""Makes unique ids for the tool calls of a response that have no id, or an id that another call has.
+"""Makes unique ids for the tool calls of a response that have no id, or the id of an earlier call.
 
 Some upstreams identify a call only by its position (Gemini on Vertex AI, small servers), and some give two
 calls of one answer the same id. Clients link results to calls by id, and the gateway finds the seal of a call
@@ -23,7 +23,8 @@ some providers allow."""
 
 class Identify:
     """A step that gives ids to tool calls of one response: to calls of the client's tools that have no id, or
-    an id that another call has. token: a random text of letters and digits.
+    the id of an earlier call. token: a random text of letters and digits; its first `_DIGITS` characters are
+    a part of each new id.
     """
 
     __slots__ = ("_given", "_prefix", "_taken")
@@ -48,8 +49,8 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the response with a unique id in every call of a client's tool. Calls in OpenAI's older form
-        (`function_call`) stay unchanged, because calls in that form have no ids.
+        """Return the response with a unique id in every call of a client's tool: ids that are missing or
+        repeated are replaced. Calls in OpenAI's older form (`function_call`) have no ids and stay unchanged.
         """
         changed = False
         candidates: list[ir.Candidate] = []

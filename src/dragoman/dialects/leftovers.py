@@ -2,8 +2,8 @@
 `extra` of an IR value, under the name of its dialect.
 
 An encoder of the same dialect writes them back (`_put` states the exceptions). An encoder of a related
-dialect writes a few of them (`SHARED`). All leftovers that an encoder does not write are reported as lost,
-unless they are null.
+dialect writes a few of them (`SHARED`). Leftovers that an encoder does not write are reported as lost, unless
+they are null.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Leftovers:
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
         """Write leftovers (`extra`) into the encoded object `out`: the leftovers of this dialect and, if
-        `where` is not the path of a block, the `SHARED` members of a related dialect. All other leftovers
-        that are not null are reported as lost, and so is a leftover of this dialect that `_put` refuses.
+        `where` is not the path of a block, the `SHARED` members of a related dialect. Leftovers of other
+        dialects that are not null are reported as lost, and so is a leftover of this dialect that `_put` does
+        not write.
 
         where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """
@@ -129,8 +130,8 @@ def lose_item(block: Block, report: Report, where: str) -> None:
 
 
 def lose_about(media: Media, report: Report, where: str) -> None:
-    """Report as lost what a medium states about itself: its name, its context and whether it may be cited.
-    Called by encoders that write only the medium. where: the block's IR path.
+    """Report as lost the name of a medium, its context, and whether it may be cited; a field that is None is
+    not reported. Called by encoders that write only the medium. where: the block's IR path.
     """
     for field in ("name", "context", "citable"):
         if getattr(media, field) is not None:

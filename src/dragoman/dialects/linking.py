@@ -18,11 +18,12 @@ _Place = tuple[int, int]  # the indices of a call's message and of its block
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
     """Return the messages. A tool call without an id gets the id of its result, if the result states an id
-    that no call in the messages has.
+    that no call in the given messages has.
 
-    The result of such a call stands between the call and the next assistant message. If the result names a
-    tool, it belongs to the first call of this tool that still has no id; if it names none, to the first call
-    that still has no id. A call without such a result keeps no id.
+    A result belongs to a call without an id that stands before the result and after the last assistant
+    message began. If the result names a tool, it belongs to the first such call of this tool without a
+    result; if it names none, to the first such call without a result. A call without such a result keeps no
+    id.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

@@ -96,7 +96,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 def closing(code: int, reason: str) -> ir.Fault:
     """Return the fault for a provider that closes a session before it sends its first message. code, reason:
-    as in the provider's close frame. The meaning of close codes is the same in all protocols.
+    as in the provider's close frame.
 
     The codes are those of RFC 6455, section 7.4.1, and of https://www.iana.org/assignments/websocket.
     """

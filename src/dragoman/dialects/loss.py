@@ -37,8 +37,9 @@ class Change(Value, frozen=True):
     """A value that is written in another form, that was left out on purpose, or that was added.
 
     path: the value's JSON path in the sender's body (inside a `Report`: its IR path); None = the value was
-    added. to: the value's JSON path in the written body; "" = the value has no place in the written body, or
-    no place is stated. If both are empty, the entry only says that further changes are not listed.
+    added. to: the value's JSON path in the written body (inside a `Report`: without `$.`); "" = the value has
+    no place in the written body, or no place is stated. An entry with None as `path` and "" as `to` only says
+    that further changes are not listed.
     """
 
     path: str | None
@@ -50,9 +51,9 @@ class Report(msgspec.Struct, eq=False):
     """Collects the losses and changes of one translation, in order. Not thread-safe; each attempt has a
     report of its own.
 
-    dialect: the dialect of the written body. direction: what is translated. A report lists at most `MOST`
-    losses of each severity and `MOST` changes. After that, one more entry, without a path, says that further
-    losses or changes are not listed.
+    dialect: the dialect of the written body. direction: the body that is translated, a request or a response.
+    A report lists at most `MOST` losses of each severity and `MOST` changes. After that, one more entry,
+    without a path, says that further losses of this severity, or further changes, are not listed.
     """
 
     dialect: str
@@ -69,8 +70,8 @@ class Report(msgspec.Struct, eq=False):
         """Record that the value at `where` (IR path) is lost. A loss with the same path, reason and severity
         is recorded only once.
 
-        severity: None = the usual severity of the field, which is the same for every dialect
-        (`severity.FIELDS`).
+        severity: None = the usual severity of the field (`severity.of_field`), which is the same for every
+        dialect.
         """
         if severity is None:
             severity = of_field(where)
@@ -84,13 +85,13 @@ class Report(msgspec.Struct, eq=False):
 
     def change(self, where: str, to: str, reason: str) -> None:
         """Record that the value at `where` (IR path) is written in another form, or left out on purpose. to:
-        the value's JSON path in the written body; "" = it has none, or none is stated.
+        the value's JSON path in the written body, without `$.`; "" = it has none, or none is stated.
         """
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
         """Record that the encoder added a value that the request or response does not state. to: the value's
-        JSON path in the written body.
+        JSON path in the written body, without `$.`.
         """
         self._keep(Change(None, to, reason))
 

@@ -1,8 +1,7 @@
-"""Members of a request that name further models, which answer if the first model cannot.
+"""Members of a request that name further models, which the gateway asks if the first model fails.
 
 `models: ["a", "b"]` is OpenRouter's form (https://openrouter.ai/docs/features/model-routing), `fallbacks:
-["b"]` that of LiteLLM's clients. The gateway itself tries these models, so it removes the members from the
-requests to providers. Pure.
+["b"]` that of LiteLLM's clients. The gateway removes these members from the requests to providers. Pure.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ class Named(NamedTuple):
 
 
 def are_names(value: Any) -> bool:
-    """Whether a value of `fallbacks` is a list of names. LiteLLM's clients may also write a list of objects
-    with settings, but the gateway takes no such settings from requests.
+    """Whether a value of `fallbacks` is a list of strings; an empty list is one, too. LiteLLM's clients may
+    also write a list of objects with settings, but the gateway takes no such settings from requests.
     """
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def named(member: str, value: Any) -> tuple[Named, ...]:
     """Return the models that `value` lists; () if the value is null. member: the name of the body's member
-    with this value. Raises WireError if the value is neither null nor a list of names, if it has more than
-    `MOST` names, or if a name is empty, too long or not printable.
+    with this value. Raises WireError if the value is neither null nor a list of strings, if it has more than
+    `MOST` names, or if a name is empty, longer than `LONGEST` characters or not printable.
     """
     if value is None:
         return ()
