@@ -6,8 +6,9 @@ send them as `extra_body`. The name is that of a configured provider or of a pro
 
 The members are added to the body that the encoder writes (`added`). An object is merged with an object in the
 body. Any other value is refused if the body has the member already, except if the encoder has added that
-member although the client did not ask for it: then the client's value replaces the encoder's. A value that is
-not an object is also refused if the client's own protocol has a parameter for it. Pure.
+member although the client did not ask for it: then the client's value replaces the encoder's. Refused, too,
+are the members that the gateway sets, such as the model, and a value that is not an object if both protocols
+have this parameter. Pure.
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ def cost_so_far(
     more than the stated ones. A usage with an impossible count is treated as if it were not stated.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
-    first usage in `events` counts, if there is one. If its output counts are the same as in the stream's
-    Start event, they are not final (Anthropic sends such counts).
+    first Tally in `events` states the usage, if there is one. If its output counts are the same as in the
+    stream's Start event, they are not final (Anthropic sends such counts).
     """
     begun = _answered(None)
     counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
@@ -205,12 +205,12 @@ class EstimateUsage:
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events that take the place of this event: for most events, the event itself.
 
-        A Start or Tally with a usage that has the prompt's tokens ends the step: from then on, all events are
-        returned unchanged. A Tally with output but without the prompt's tokens gets an estimate of these
-        tokens, and no Tally is inserted at the end. In all other streams, a Tally with an estimated usage is
-        inserted before the End. Such a Tally takes the place of a Tally without input and output, whose other
-        counts (for example of a cache) it has. A Tally with impossible counts is left out; a Start with
-        impossible counts loses its usage.
+        Once a Start or Tally has stated a usage with the prompt's tokens, all events are returned unchanged.
+        A Tally with output but without the prompt's tokens gets an estimate of these tokens, and no Tally is
+        inserted at the end. In all other streams, a Tally with an estimated usage is inserted before the End.
+        It has the other counts (for example of a cache) of a Start or Tally without input and output; such a
+        Tally itself is left out. A Tally with impossible counts is left out; a Start with impossible counts
+        loses its usage.
         """
         if type(event) not in self.takes:
             return (event,)

@@ -1,4 +1,4 @@
-"""The base class of the encoders of streams. It makes a table for each subclass: kind of event -> method."""
+"""The base class of the encoders of streams."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ _METHODS: Final[dict[type, str]] = {
 
 class EventEncoder:
     """The base class of the encoders of streams. `_table` is made for each subclass: kind of event -> the
-    subclass's method that writes the event.
+    subclass's method that writes the event. A subclass without one of the methods raises AttributeError at
+    its definition.
     """
 
     __slots__ = ()

@@ -375,8 +375,9 @@ def retry_headers(fault: Fault) -> dict[str, str]:
     """Return the response headers that tell a client whether and when to retry after this fault; {} = there
     are none.
 
-    `retry-after`: the seconds to wait, if the fault states them. `x-should-retry: false`: for a used-up quota
-    that is not free again within `_SOON` seconds, and for the fault codes in `_LASTING`.
+    `retry-after`: the seconds to wait, if the fault states them. `x-should-retry: false`: for the fault codes
+    in `_LASTING`, and for a used-up quota, unless the fault states that it is free again within `_SOON`
+    seconds.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:

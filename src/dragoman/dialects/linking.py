@@ -20,10 +20,9 @@ def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
     """Return the messages. A tool call without an id gets the id of its result, if the result states an id
     that no call in the given messages has.
 
-    A result belongs to a call without an id that stands before the result and after the last assistant
-    message began. If the result names a tool, it belongs to the first such call of this tool without a
-    result; if it names none, to the first such call without a result. A call without such a result keeps no
-    id.
+    The result of such a call stands between the call and the next assistant message. If the result names a
+    tool, it belongs to the first of these calls that calls this tool and has got no id yet; if it names no
+    tool, to the first of these calls that has got no id yet. A call without such a result keeps no id.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

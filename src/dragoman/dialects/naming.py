@@ -95,12 +95,13 @@ class Tools:
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
         """Return a table for every tool, declared or called: the client's (namespace, name) -> the
-        (namespace, name) at the target. A name that is valid at the target stays the same; at a target
-        without namespaces, this holds only for a name without a namespace that means no tool in a namespace
-        (`meant`).
+        (namespace, name) at the target. If a call means a declared tool by another pair (`meant`), both pairs
+        have the same pair at the target.
 
-        pattern: the regular expression that a whole name must match at the target. grouped: True = the target
-        has namespaces.
+        A name that is valid at the target stays the same. At a target without namespaces, this holds only for
+        a name without a namespace that means no tool in a namespace; the other names are made of namespace
+        and name. pattern: the regular expression that a whole name must match at the target. grouped: True =
+        the target has namespaces.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}
@@ -136,8 +137,8 @@ def flat(space: str | None, name: str) -> str:
 
 def ways_back(names: Names) -> dict[Named, Named]:
     """Return the reverse of `names`: the target's (namespace, name) -> the client's. If several of the
-    client's pairs have the same pair at the target, the first one counts. Tools with the same pair on both
-    sides are left out.
+    client's pairs have the same pair at the target, the first one counts. A pair that is the same on both
+    sides is left out.
     """
     back: dict[Named, Named] = {}
     for ours, theirs in names.items():
@@ -170,7 +171,7 @@ name."""
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> re.Pattern[str]:
-    """Return the compiled form of a regular expression for names. Compiled forms are cached."""
+    """Return the compiled regular expression `text`, from a cache if it was compiled before."""
     return re.compile(text)
 
 
@@ -179,7 +180,8 @@ def compiled(text: str) -> re.Pattern[str]:
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
     """Return the block. A call or a result of a tool that the client runs gets the tool's name at the target;
-    it keeps its name if `names` does not have the tool.
+    other blocks stay unchanged. A tool that `names` does not have keeps its name. A result names its tool
+    without a namespace.
     """
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)
@@ -216,8 +218,8 @@ def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tup
 
 
 def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.ToolChoice:
-    """Return the tool choice with the tools' names at the target. tools, names: of the request with this
-    choice.
+    """Return the tool choice with the tools' names at the target; a name that means none of the tools stays.
+    tools, names: of the request with this choice.
     """
     spaces = choice.namespaces or (None,) * len(choice.names)
     theirs = [

@@ -44,9 +44,11 @@ class Ids(NamedTuple):
     -> kind. listed: the kind of the objects that the path lists, whose ids the query may state (`AFTER`,
     `BEFORE`, `AMONG`); None = the path lists nothing. filtered: True = the provider lists all objects of the
     account, and a client gets only the objects that it owns. texts: places in the response of texts for
-    people, in which ids may occur. forms: a path with `body` may also get a multipart form, but no form with
-    the field of this name, because ids in forms are not translated; "" = a body with ids (`body`) must be
-    JSON. Without `body`, any body is passed on unread.
+    people, in which ids may occur.
+
+    forms: the name of a form's field that may hold ids. A path with this name accepts JSON or a multipart
+    form; a form with this field is refused, because ids in forms are not translated. "" on a path with `body`
+    = the request must be JSON. A path without `body` accepts any request body, which is passed on unread.
     """
 
     params: Mapping[str, Kind] = {}
@@ -291,7 +293,7 @@ class Place(NamedTuple):
 
 def places(value: Any, path: str) -> Iterator[Place]:
     """Yield the strings at a place of a JSON value. path: the place, in the form of this module
-    (`files[].file_id`). Values there that are not strings are skipped.
+    (`files[].file_id`). A value there that is not a string, or a missing member, yields nothing.
     """
     yield from _places(value, path.split("."), "")
 
@@ -316,15 +318,15 @@ def _places(value: Any, steps: list[str], before: str) -> Iterator[Place]:
 
 
 def tokens(text: str) -> list[str]:
-    """Return all parts of a text for people that look like ids."""
+    """Return all parts of a text for people that look like ids (`_TOKEN`), in order."""
     return [found[0] for found in _TOKEN.finditer(text)]
 
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
-    """Return a text with ids replaced. known: old id -> new id; an old id with fewer than `_DISTINCT`
-    characters is replaced only if it has the form of an id (`_TOKEN`). hide: True = any other UUID in the
-    text becomes "…", and in any other id with a prefix (`file-`), the characters after the prefix become "…"
-    if they are random (`_LIKELY`).
+    """Return a text with ids replaced. known: old id -> new id; an old id that does not look like an id
+    (`_TOKEN`) is replaced only if it has at least `_DISTINCT` characters. hide: True = each UUID that is not
+    in `known` becomes "…", and so do the random characters (`_LIKELY`) after the prefix (`file-`) of any
+    other id that is not in `known`.
     """
 
     def other(found: re.Match[str]) -> str:

@@ -73,7 +73,7 @@ class OperationRelay(Protocol):
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         """Return the request for the provider. wire: the client's request, decoded. head: the client's body,
         name of a member -> JSON bytes; empty for a form. edits: name -> new value (the model's name, members
-        that the configuration adds).
+        that the configuration adds); it replaces the client's value of this name.
         """
 
     def response(
@@ -127,7 +127,7 @@ class AnswerDecoder(Protocol[DecodedT_co]):
         """
 
     def close(self) -> DecodedT_co:
-        """Return the whole response, after the last bytes. Sound is not in it, because the pieces had the
+        """Return the complete response, after the last bytes. It has no sound, because the pieces had the
         sound. Raises RequestFailed if the stream ended too early.
         """
 
@@ -145,8 +145,8 @@ class AnswerEncoder(Protocol[EncodedT_contra]):
         """
 
     def close(self, response: EncodedT_contra) -> bytes:
-        """Return the last bytes of the response. response: the whole response; its sound, if any, was in the
-        pieces.
+        """Return the last bytes of the response. response: the complete response, without its sound, which
+        was in the pieces.
         """
 
 

@@ -2,9 +2,9 @@
 
 For a provider without sizes, the nearest aspect ratio replaces a size. Where a provider or a client needs
 bytes, but a request or a response names images by URL, bytes replace the URLs: the functions here list the
-URLs, the gateway downloads the files, and `Reading.fill` puts the bytes in. A request for more images than
-the provider makes at once is divided into several requests, and their responses are joined into one. Values
-that a provider cannot use are reported as lost.
+URLs, the gateway downloads the files, and `Reading.fill` puts the bytes in. A request for more images than a
+provider makes at once is divided into several requests, and their responses are joined into one. Request
+fields that a provider does not have are reported as lost.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> No
 
 
 def pixels(size: str) -> tuple[int, int]:
-    """Return (width, height) of a size like "1024x768". Raises WireError for any other text."""
+    """Return (width, height) of a size like "1024x768", each from 1 to 99999. The sign between them is `x`,
+    `X`, `×` or `*`. Raises WireError for any other text.
+    """
     found = _SIZE.fullmatch(size.strip())
     if found is None:
         message = f"Invalid 'size': expected WIDTHxHEIGHT or '{AUTO}', but got '{size[:64]}' instead."
@@ -78,10 +80,11 @@ def pixels(size: str) -> tuple[int, int]:
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
     """Return the aspect ratio to request ("16:9"): the client's ratio or, without one, the ratio in `shapes`
-    that is nearest to the client's size. None = the client leaves both to the provider.
+    that is nearest to the client's size. The words "auto" and None count as not stated; None = neither is
+    stated.
 
-    to: the JSON path where the ratio will be written, for the report. Raises WireError for an invalid size,
-    or for a client's ratio that is not in `shapes`.
+    report: gets a change if a ratio replaces a size. to: the JSON path where the ratio will be written.
+    Raises WireError for an invalid size, or for a client's ratio that is not in `shapes`.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -119,7 +122,7 @@ def address_of(file: ir.File) -> str:
 
 def inline(file: ir.File) -> tuple[str, str]:
     """Return (media type, base64) of an image that is given as bytes or as a valid data URL. Raises WireError
-    for an image that is given by another URL or by a file id.
+    for an image that is given in another way: by another URL, an invalid data URL or a file id.
     """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
@@ -187,9 +190,9 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 def several(most: Callable[[str], int]) -> _Split:
     """Make a function for `ProviderSide.split`. The function divides a request for many images into several
-    requests, and yields (0, the request) for each; if the client stated a seed, each request gets a different
-    one. A request that the provider can serve at once is yielded unchanged. most: gets the upstream's name of
-    a model and returns how many images one request may ask for.
+    requests, and yields (0, the request) for each. If the client stated a seed, the first request has this
+    seed, and each later one another. A request that the provider can serve at once is yielded unchanged.
+    most: gets the upstream's name of a model and returns how many images one request may ask for.
     """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
@@ -208,8 +211,8 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """Join responses: return the first one with the images of all responses in order. Its usage is the sum of
-    all usages; None if a response states no usage.
+    """Join responses: return the first one with the images of all responses in order. Its usage has the sums
+    of all usages; None if a response states no usage. A single response is returned unchanged.
     """
     if len(answers) == 1:
         return answers[0]

@@ -52,8 +52,9 @@ class Joined(msgspec.Struct, frozen=True):
 
 def joined(request: ir.Request) -> Joined:
     """Return the request with adjacent messages of the assistant joined to one message, and with the chunks
-    of one thought or one text joined to one block. A message that states anything beside its blocks is not
-    joined with another message. Requests in a dialect whose clients do not send back chunks stay unchanged.
+    of one thought or one text joined to one block (`_goes_on`). A message that states anything beside its
+    role and blocks is not joined with another message. Requests in a dialect that is not in `CHUNKED` stay
+    unchanged.
     """
     if request.dialect not in CHUNKED:
         return Joined(request)
@@ -80,7 +81,7 @@ def _is_plain(message: ir.Message) -> bool:
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
     """Return one message with the blocks of these messages. Chunks of one text or thought become one block. A
-    message that is not the assistant's comes alone, and is returned unchanged.
+    message that is not the assistant's is always given alone, and is returned unchanged.
     """
     first = pieces[0]
     if first.role != "assistant":
@@ -104,8 +105,10 @@ def _goes_on(before: Any, block: Any, *, chunk: bool) -> bool:
     """Whether `block` continues the block `before`, so that both become one block. chunk: True = a new
     message begins between them.
 
-    Two texts are joined only if a new message begins between them. A seal ends a thought: the last chunk has
-    the seal and no text. A block with a seal of the client's own protocol does not continue another block.
+    Both must have the same type, text or thinking, `before` must have no seal, and neither may have other
+    fields than its text and seal. Two texts are joined only if a new message begins between them and the
+    second has no seal. A thought is also continued by a block with a seal, if that block has no text and its
+    seal is not of a dialect in `CHUNKED`; the seal ends the thought.
     """
     if type(before) is not type(block) or not (_is_open(before) and _is_bare(block)):
         return False

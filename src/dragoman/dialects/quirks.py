@@ -161,16 +161,19 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def knows_beta(self, beta: str) -> bool:
-        """Whether the vendor's server accepts this one of Anthropic's beta features."""
+        """Whether the vendor's server accepts this one of Anthropic's beta features: every beta if
+        `server_tools` is true, otherwise those in `betas`.
+        """
         return self.server_tools or beta in self.betas
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body can be relayed to this vendor. It cannot be relayed if a quirk requires that the
-        codec rewrites it. body: in the vendor's dialect.
+        """Whether a body can be relayed to this vendor, because no quirk requires that the codec rewrites the
+        body. body: in the vendor's dialect.
 
         A quirk in `_FOREIGN` never requires this. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for
-        a body that has the member or the content with which the quirk deals. (With `reasoning_replay` =
-        "always" every body is rewritten.) All other quirks require it for every body.
+        a body that has the member or the content with which the quirk deals, except that `reasoning_replay` =
+        "always" requires it for every body. Each other quirk requires it for every body, if it differs from
+        `STANDARD`.
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
@@ -196,8 +199,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     @cached_property
     def _rewritten(self) -> frozenset[str]:
-        """The names of members that the codec must rewrite or leave out, so that a body with one of them is
-        not relayed.
+        """The names of top-level members that the codec must rewrite or leave out, so that a body with one of
+        them is not relayed.
         """
         odd = {
             key
@@ -293,8 +296,8 @@ _role = itemgetter("role")
 
 
 def _may_have(messages: list[Any], roles: frozenset[str]) -> bool:
-    """Whether a message may have one of these roles. False = no message has one; True = a message has one, or
-    this is unknown because a message has no role.
+    """Whether a message may have one of these roles. False = no message has one. True = a message has one, or
+    this is unknown because a message is not an object or has no role.
     """
     try:
         return not roles.isdisjoint(map(_role, messages))
@@ -321,8 +324,8 @@ def _is_signed(call: dict[str, Any]) -> bool:
 
 
 def _has_media_urls(body: Mapping[str, Any]) -> bool:
-    """Whether a message, or a tool's result, names media by a URL: in `file_url`, in a `source` of the type
-    "url", or in `image_url`. A data URL in `image_url` does not count.
+    """Whether a part of a message, or of a tool's result, names media by a URL: in `file_url`, in a `source`
+    of the type "url", or in `image_url`. A data URL in `image_url` does not count.
     """
     messages = body.get("messages", body.get("input"))
     if type(messages) is not list:
@@ -331,9 +334,9 @@ def _has_media_urls(body: Mapping[str, Any]) -> bool:
 
 
 def _parts(message: Any) -> Iterator[Any]:
-    """Yield the elements of the lists `content` and `output` in a JSON object and, at any depth, the elements
-    of such lists in these elements. Each element comes directly before the elements inside it. message: any
-    JSON value; a value that is not an object yields nothing.
+    """Yield the parts of a message: the elements of its lists `content` and `output`, and the parts of each
+    of these elements, at any depth. A part comes directly before its own parts. message: any JSON value; a
+    value that is not an object yields nothing.
     """
     for name in ("content", "output"):
         parts = message.get(name) if type(message) is dict else None

@@ -19,7 +19,7 @@ class Relay(Protocol):
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body, name of a member -> JSON bytes
         (`wire.json.decode_head`). edits: name of a member -> new value (the model's name, members that the
-        configuration adds); `msgspec.UNSET` removes the member.
+        configuration adds), which replaces the client's value; `msgspec.UNSET` removes the member.
         """
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,8 +37,8 @@ class Relay(Protocol):
         """Return the service tier that the body of a provider's response states; None = it states none."""
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return a response body with this usage added. body: a provider's response body. The caller has
-        found no usage in it.
+        """Return the body of a provider's response with this usage added. The caller has found that the body
+        states no usage.
         """
 
     def stream(self, reply: Reply) -> StreamRelay:
@@ -82,11 +82,11 @@ class PassesRuns(Protocol):
     """
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """Return (the bytes that `feed` would return for the first events of `read`, the size of these events
-        in `read`). (b"", 0) = the first event must go through `feed`.
+        """Return (the bytes that `feed` would return for the first events of `read`, the size in bytes of
+        these events in `read`). (b"", 0) = the first event must go through `feed`.
 
-        read: server-sent events as they came from the network. It begins with the start of an event and may
-        end inside one.
+        read: server-sent events as they came from the network. The bytes begin with the start of an event and
+        may end inside an event.
         """
 
 

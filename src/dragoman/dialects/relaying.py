@@ -35,8 +35,8 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return {}, because in most protocols every stream states its usage without being asked. Relays of
-        other protocols override this method.
+        """Return {}: no edit is needed. A relay of a protocol whose streams state their usage only when asked
+        overrides this method.
         """
         return {}
 

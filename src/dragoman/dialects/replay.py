@@ -1,10 +1,11 @@
-"""Recognises items in a Responses request that OpenAI would refuse because another server made them.
+"""Recognises items in a Responses request that OpenAI would refuse because another server made them. Pure.
+This code runs for every relayed request, so it reads each item only once.
 
-A reasoning item needs its encrypted content: OpenAI does not find an item by its id if the item was not
-stored (404), and accepts no reasoning as plain text (400): vercel/ai#13234,
+A reasoning item needs its encrypted content. Without it, OpenAI looks for the item by its id and does not
+find it if it was not stored (404), and OpenAI accepts no reasoning as plain text (400): vercel/ai#13234,
 musistudio/claude-code-router#1783. An id must have OpenAI's form, but may be unknown to OpenAI; ids of
-another form are refused (400): openai/codex#33176, can1357/oh-my-pi#284. Other vendors' ids are bare UUIDs
-(DeepSeek) or longer (xAI). Pure. This code runs for every relayed request, so it reads each item only once.
+another form are refused (400): openai/codex#33176, can1357/oh-my-pi#284. For example, DeepSeek's ids are bare
+UUIDs, and xAI's are longer.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ _BEGINS: Final[Mapping[Any, str]] = {
 
 
 def is_strange(item: Any) -> bool:
-    """Whether OpenAI would refuse an item, because of its id, or because it is reasoning without encrypted
-    content. False for a value that is not an object.
+    """Whether OpenAI would refuse an item, because of its id (`has_strange_id`), or because it is reasoning
+    without encrypted content. False for a value that is not an object.
     """
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
 
@@ -38,7 +39,10 @@ def is_open_thought(item: Mapping[str, Any]) -> bool:
 
 
 def has_strange_id(item: Mapping[str, Any]) -> bool:
-    """Whether OpenAI refuses an item because of its id, but accepts the item without the id."""
+    """Whether the id of an item does not have OpenAI's form, so that OpenAI refuses the item but accepts it
+    without the id. False for an item without an id, and for an item of a type that needs its id (not in
+    `_BEGINS`).
+    """
     stated = item.get("id")
     if stated is None:
         return False

@@ -39,16 +39,17 @@ class WireRequest(msgspec.Struct):
     the API key.
 
     path: one of the dialect's paths, with the names of `params` in braces
-    ("/models/{model}:generateContent"). params: the values for these names. headers: only headers that the
-    protocol defines (betas, versions), with lower-case names. body: the decoded JSON object; for a form, the
-    form's texts (`forms.texts`). fields: the form itself; empty for JSON.
+    ("/models/{model}:generateContent"). params: the values for these names. query: the query parameters of
+    the URL. headers: only headers that the protocol defines (betas, versions), with lower-case names. body:
+    the decoded JSON object; for a form, the form's texts (`forms.texts`). fields: the form itself; empty for
+    JSON.
 
     continued: (index of the first, number) of the messages that the gateway has put before the client's
-    messages. written: the body as the client wrote it; None = `body` has not been changed. preceded: True =
-    tool results in this request may answer calls in earlier messages of a session, which the request does not
-    repeat.
+    messages. written: the body as the client wrote it; None = the gateway has not changed `body`. preceded:
+    True = tool results in this request may answer calls in earlier messages of a session, which the request
+    does not repeat.
 
-    file: a file that is sent as the whole body; None = the body is JSON or a form. Only requests for
+    file: a file that is sent as the complete body; None = the body is JSON or a form. Only requests for
     providers may have it.
     """
 

@@ -52,7 +52,7 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Restorer:
-    """A step that undoes the emulations in one response. The response is given either whole (`whole`), or
+    """A step that undoes the emulations in one response. The response is given either complete (`whole`), or
     event by event (`feed`).
     """
 
@@ -118,8 +118,8 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the answer has the
-        emulated answer as a call, and no other call of a client's tool.
+        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the candidate has
+        called the tool that holds the client's answer, and no other tool of the client.
         """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
@@ -333,9 +333,9 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """Return the rest, after the last piece: "" if the value has begun, because a brace that is still
-        held back ends the object; otherwise the text that is held back, or "" if it is only white space or an
-        opening brace.
+        """Return the rest, after the last piece. "" if the expected beginning has come: the brace that is
+        still held back ends the object and is left out. Otherwise the text that is held back, or "" if it is
+        only white space or an opening brace.
         """
         return self._head.close()
 
@@ -382,9 +382,9 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """Return the rest, after the last piece: U+FFFD if half of a surrogate pair is held back; "" if the
-        string has begun; otherwise the text that is held back, or "" if it is only white space or an opening
-        brace.
+        """Return the rest, after the last piece: U+FFFD if the first half of a surrogate pair is held back.
+        Otherwise "" if the string has begun. Otherwise the text that is held back, or "" if it is only white
+        space or an opening brace.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
@@ -427,7 +427,8 @@ _INPUT: Final = partial(StringMember, INPUT)
 
 
 class _Head:
-    """Skips the expected beginning of an object: `{"input":"`, with any white space between its tokens.
+    """Skips the expected beginning of an object, for example `{"input":"`, with any white space between its
+    tokens.
 
     state: "in" = the text so far may be this beginning; "past" = the beginning is complete; "other" = the
     text begins in another way.
@@ -443,8 +444,8 @@ class _Head:
 
     def feed(self, text: str) -> str:
         """Take the next piece, and return the text in it that follows the beginning; "" while the beginning
-        is not complete. If the piece shows that the text begins in another way, all text that was held back
-        is returned with the piece.
+        is not complete. If the piece shows that the text begins in another way, return all text so far. After
+        that, each piece is returned unchanged.
         """
         if self.state != "in":
             return text

@@ -1,8 +1,6 @@
 """Rules that check the values in a client's body, with errors in OpenAI's words.
 
 A rule is a function that takes a value and the value's JSON path, and raises WireError for an invalid value.
-Rules run on every request, so the JSON paths of entries and members are made only if there are entries and
-members.
 """
 
 from __future__ import annotations
@@ -245,8 +243,9 @@ def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[st
     """Check the value of `messages`: a list with at least one message, in which each message obeys the rule
     of its role. Raises WireError for the first mistake.
 
-    by_role: role -> rule; other roles are refused. A message that has only a role and a text is accepted
-    without its rule, unless the role is in `bound`.
+    by_role: role -> rule; a role that is not in `by_role` is refused. bound: the roles whose rule checks
+    every message. For other roles, a message that has only a role and a text as its content is accepted
+    unchecked.
     """
     if type(messages) is not list:
         raise WireError(

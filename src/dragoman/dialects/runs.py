@@ -2,7 +2,7 @@
 their text.
 
 Nearly all server-sent events of a stream are such events. So they are compared as bytes, many at once, and
-not split.
+are not decoded one by one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
     """Events that differ only in their text. opening: the bytes of an event before the text. closing: the
     bytes after the text, with no line feeds except the two at the end. Neither has a carriage return.
 
-    start: the text's start, counted from the event's beginning. end: the text's end, counted from the event's
-    end (so it is negative). before: the number of complete lines in `opening`.
+    start: the number of bytes before the text. end: the number of bytes after the text, as a negative number.
+    before: the number of line feeds in `opening`.
     """
 
     opening: bytes

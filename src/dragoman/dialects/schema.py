@@ -160,9 +160,9 @@ def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
     """Return the first mistake against OpenAI's rules for strict tools and strict output; None = there is
     none. schema: a schema in which `mistake` has found none; parts of a wrong type are not checked.
 
-    The root must be an object or a reference and must not have `anyOf`. Every object must list all of its
-    properties as required and allow no other properties. The keywords in `_REFUSED` are not allowed (`allOf`,
-    `not`, `if`, …).
+    The root must have the type "object" or be a reference, and must not have `anyOf`. Every schema with the
+    type "object" must list all of its properties as required and state `additionalProperties: false`. The
+    keywords in `_REFUSED` are not allowed (`allOf`, `not`, `if`, …).
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")
@@ -202,20 +202,19 @@ def _strict_below(schema: dict[str, Any]) -> _Found:
 
 
 def _named(schema: dict[str, Any], keyword: str) -> dict[str, Any]:
-    """Return the value of a keyword; {} if it is missing or not an object."""
     value = schema.get(keyword)
     return value if type(value) is dict else {}
 
 
 def _listed(schema: dict[str, Any], keyword: str) -> list[Any]:
-    """Return the value of a keyword; [] if it is missing or not an array."""
     value = schema.get(keyword)
     return value if type(value) is list else []
 
 
 def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:
     """Write the name and the description of an output into `schema` as `title` and `description`, for
-    protocols that have no members for them.
+    protocols that have no members for them. The schema is changed in place. A name or description that is
+    None is not written.
 
     If the schema already has another title or description, that one stays, and the output's is reported as
     lost. place: the schema's JSON path in the encoded body.

@@ -40,7 +40,7 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps from the budget. Raises WireError, with `path`, if fewer steps are left."""
+        """Subtract steps from the budget. Raises WireError, with `path`, if the budget had fewer steps."""
         self._left -= steps
         if self._left < 0:
             raise too_complex(self.path)
@@ -54,8 +54,9 @@ def too_complex(path: str) -> WireError:
 
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
-    """Call `write` and return its result. write: walks over the schema at `path`. Raises WireError if
-    references or merged parts nest deeper than Python's stack allows.
+    """Call `write` and return its result. Raises WireError, with `path`, if `write` recurses deeper than
+    Python's stack allows, because references or merged parts of a schema nest too deep. path: the JSON path
+    of the schema.
     """
     try:
         return write()
@@ -76,7 +77,9 @@ def place_in(place: str, step: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Return a name for paths and errors, cut after `LONGEST_PLACE` characters."""
+    """Return a name for paths and errors. A name with more than `LONGEST_PLACE` characters is cut and ends
+    with "…".
+    """
     return name if len(name) <= LONGEST_PLACE else f"{name[:LONGEST_PLACE]}…"
 
 

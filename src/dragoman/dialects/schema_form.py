@@ -21,8 +21,8 @@ class SchemaForm(
     """A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in
     it. A schema without a mistake may still be refused by this type.
 
-    The common keywords are the first fields, because msgspec searches for each member from the previously
-    found field on.
+    The common keywords are the first fields, because msgspec looks for each member from the previously found
+    field on.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
@@ -69,13 +69,14 @@ _Several = Annotated[list[SchemaForm | bool], msgspec.Meta(min_length=1)] | Unse
 
 
 class ParametersForm(SchemaForm):
-    """The schema of a function's parameters. If its root states a type, this is "object"."""
+    """The schema of a function's parameters: a `SchemaForm` whose `type` is missing or "object"."""
 
     type: Literal["object"] | UnsetType = UNSET
 
 
 class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"dialect": "$schema"}):
-    """A JSON Schema with few different keywords, like most schemas. msgspec recognises it faster than a
+    """A JSON Schema that has only some common keywords, as most schemas do. If `msgspec.convert` accepts a
+    schema as this type, `schema.mistake` finds no mistake in it. msgspec recognises it faster than a
     `SchemaForm`, because each field of a type costs time, even if the schema has no such member.
     """
 
@@ -98,8 +99,6 @@ class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"
 
 
 class CommonParametersForm(CommonForm):
-    """The schema of a function's parameters, with few different keywords. If its root states a type, this is
-    "object".
-    """
+    """The schema of a function's parameters: a `CommonForm` whose `type` is missing or "object"."""
 
     type: Literal["object"] | UnsetType = UNSET

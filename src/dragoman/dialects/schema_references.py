@@ -21,8 +21,8 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class SchemaReferences:
-    """The references inside one schema. The schema is searched for anchors when the first one is asked for.
-    schema: the complete schema.
+    """The references inside one schema. schema: the complete schema. It is searched for anchors only when the
+    first reference by an anchor is resolved.
     """
 
     __slots__ = ("_anchors", "_schema")
@@ -32,9 +32,9 @@ class SchemaReferences:
         self._anchors: dict[str, str] | None = None
 
     def pointer(self, reference: str) -> str | None:
-        """Return the reference with a JSON pointer: `#/$defs/node` for `#node`. A reference that is a pointer
-        is returned unchanged, even if nothing is there. None = the schema has no such anchor, or the
-        reference leads to another document.
+        """Return the same reference by a JSON pointer: `#/$defs/node` for the anchor `#node`. A reference by
+        a pointer is returned unchanged, even if nothing is there. None = the schema has no such anchor, or
+        the reference leads to another document.
         """
         if reference == "#" or reference.startswith("#/"):
             return reference
@@ -65,8 +65,8 @@ class SchemaReferences:
 
 def _pointers(schema: Any) -> dict[str, str]:
     """Return {reference by an anchor: reference by a pointer} for all anchors: those of `$anchor` and, as in
-    drafts 6 and 7, of an `$id` such as "#node". If two parts have the same anchor, it means the first one.
-    A part with an `$id` of another form is a document of its own, whose anchors are left out.
+    drafts 6 and 7, of an `$id` such as "#node". An anchor that two parts have means the first of them. A part
+    with an `$id` of another form is a separate document, so its anchors are left out.
     """
     found: dict[str, str] = {}
     waiting: list[tuple[Any, str]] = [(schema, "#")]

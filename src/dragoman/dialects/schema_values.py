@@ -1,4 +1,6 @@
-"""Compares JSON values as JSON Schema does: 1 and 1.0 are equal; 1 and true are not, as in Python. Pure."""
+"""Compares JSON values as JSON Schema does: 1 and 1.0 are equal; 1 and true are not (in Python they are).
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any, Final
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are equal."""
+    """Return whether two JSON values are equal in JSON Schema's sense, at any depth."""
     return one == other and _same_kinds(one, other)
 
 
@@ -42,7 +44,9 @@ IS_OF_TYPE: Final[dict[str, Callable[[Any], bool]]] = {
 
 
 def types_of_both(one: str | list[str], other: str | list[str]) -> list[str] | None:
-    """Return the types that both values of the keyword `type` allow; None = there are none."""
+    """Return the types that both values of the keyword `type` allow; None = there are none. An integer is
+    also a number, so "integer" and "number" give "integer".
+    """
     mine, theirs = ([kinds] if isinstance(kinds, str) else kinds for kinds in (one, other))
     both = [kind for kind in mine if kind in theirs or (kind == "integer" and "number" in theirs)]
     both += [kind for kind in theirs if kind == "integer" and "number" in mine and kind not in both]

@@ -2,8 +2,8 @@
 
 The severity depends on what the member does, not on the dialect that lacks it, so that strictness means the
 same for every upstream. In general, a member that is part of the question, or that limits what the model may
-see, say or do, has the severity "meaning". An encoder may state another severity for a certain value: a
-temperature that is limited, a choice among tools when there are none.
+see, say or do, has the severity "meaning". An encoder may state another severity for a certain value, for
+example for a temperature above the allowed range, or for a tool choice without tools.
 """
 
 from __future__ import annotations

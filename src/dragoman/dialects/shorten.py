@@ -2,10 +2,10 @@
 
 Messages that belong together form a group, and are left out together. Before the last question, a group is a
 question of the user with everything up to the next question. The last question is a group of its own, and
-after it, each step of the current answer is a group (`_starts`). If a call is in one group and its result in
-another, the two groups become one. Three things always stay, however long they are: instructions (system and
-developer messages), the group of the last question, and the last group. The module never changes a message or
-the order of messages, and knows no vocabulary. Pure.
+after it, each step of the current answer is a group (`_starts` states the exact rule). If a call is in one
+group and its result in another, the two groups become one. Three things always stay, however long they are:
+instructions (system and developer messages), the group of the last question, and the last group. No message
+and no order of messages is changed. The caller gives the counter of tokens. Pure.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Leave out the oldest messages of a request, and return the result: as many are left out as are needed
-    to reach `window` tokens, or as many as may be left out. A request that has at most `window` tokens stays
-    whole. counter: counts the tokens.
+    """Return a request of at most `window` tokens, by leaving out as many of the oldest groups of messages as
+    needed. If that is not enough, all groups that may be left out are left out, and the result has more
+    tokens. A request that has at most `window` tokens is returned unchanged. counter: counts the tokens.
     """
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
@@ -118,7 +118,7 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
     """Return the groups of messages that may be left out, the oldest group first. A group is a list of the
-    messages' positions; its messages are left out together. Groups that must stay are not returned.
+    messages' positions. Groups that must stay are not returned.
     """
     starts = _starts(messages)
     owner = _joined(messages, starts)
@@ -136,10 +136,11 @@ def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
     """Return, for each message, the position of the first message of its group; None = the message is an
     instruction.
 
-    A question before the last one begins a group with all messages up to the next question. The last question
-    begins a group, too. After the last question, each message of the assistant that does not follow another
-    message of the assistant begins a group: a step, with the results of the tools that it called. Messages
-    before the first question and the first step are one group. Instructions do not end a group.
+    A question begins a group. Before the last question, all messages up to the next question belong to the
+    group. After the last question, each message of the assistant that does not follow another message of the
+    assistant begins a group: a step, with the results of the tools that it called. If there is no question,
+    each such message of the assistant begins a group, too. All messages before the first message that begins
+    a group are one group. Instructions do not end a group.
     """
     asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
     starts: list[int | None] = []

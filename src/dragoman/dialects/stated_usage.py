@@ -56,8 +56,8 @@ _LARGEST_EVENT: Final = 4_000_000
 
 
 class Stated(NamedTuple):
-    """The usage that an answer states; None = not stated. model: the name of the model that answered. usage:
-    tokens. units: other billed amounts, by their names in `ir.units`.
+    """The model and the amounts that an answer states; a field that is None is not stated. model: the name of
+    the model that answered. usage: tokens. units: other billed amounts, by their names in `ir.units`.
     """
 
     model: str | None = None
@@ -67,7 +67,7 @@ class Stated(NamedTuple):
 
 class Answer:
     """Reads the usage and the model in one answer while the answer's bytes pass. kind: the answer's content
-    type; only JSON and server-sent events are read.
+    type. Only JSON and server-sent events are read; an answer of another type states nothing.
     """
 
     def __init__(self, kind: str) -> None:
@@ -108,8 +108,8 @@ class Answer:
 
     def _note(self, value: Mapping[str, Any]) -> None:
         """Record the model and the counts that a JSON object states. A later model, or a later count of the
-        same name, replaces the earlier one, because Anthropic's last event repeats only some counts of the
-        first.
+        same name, replaces the earlier one. Earlier counts of other names stay, because Anthropic's last
+        event repeats only some counts.
         """
         for name in _MODELS:
             model = value.get(name)

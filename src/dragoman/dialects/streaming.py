@@ -50,7 +50,7 @@ class StreamEncoder(Protocol):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """A whole response as the client reads it, in the last event of a stream or in the body. The gateway
+    """A complete response as the client reads it, in the last event of a stream or in the body. The gateway
     stores it.
 
     response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size: how many bytes a
@@ -76,8 +76,9 @@ class TellsEnding(Protocol):
 
 
 class TellsInPieces(TellsEnding, Protocol):
-    """An encoder whose last events each repeat the whole text, without copying a long text for each of these
-    events. If the text is long, the last event always waits for `end`, even if `waits` is False.
+    """An encoder with several last events that each repeat the complete text. A long text is not copied for
+    each of these events (`pieces`). If the text is long, the last event waits for `end`, even if `waits` is
+    False.
     """
 
     pieces: list[list[bytes]] | None

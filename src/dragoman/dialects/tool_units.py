@@ -1,5 +1,5 @@
-"""Says in which unit of `ir.units` a call of a provider's own tool is billed, and counts the calls of an
-answer that states no number of them: one of OpenAI's, or a stream that breaks off.
+"""States in which unit of `ir.units` a call of a provider's own tool is billed, and counts these calls in an
+answer that does not state their number: an answer of OpenAI's, or a stream that breaks off.
 
 https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#usage-and-pricing (2026-11)
@@ -32,7 +32,8 @@ _PLACES: Final = frozenset({"container_auto", "container_reference"})
 
 def unit_of_item(item: Mapping[str, Any]) -> str | None:
     """Return the unit to which an item of the Responses API adds one; None = the item costs nothing beside
-    its tokens. A `web_search_call` may also open a page or search within a page; only real searches count.
+    its tokens, or is of another kind. A `web_search_call` counts only if it searches, not if it opens a page
+    or searches within a page. A `shell_call` counts only if OpenAI runs it.
     """
     kind = item.get("type")
     if kind == "web_search_call":
@@ -47,8 +48,9 @@ def unit_of_item(item: Mapping[str, Any]) -> str | None:
 
 
 class ToolUses:
-    """Counts the calls of provider tools in one answer, from its blocks. A call whose result is an error is
-    not billed.
+    """Counts the billed calls of provider tools in one answer, from its blocks: web search and web fetch of
+    the Messages API, except calls whose result is an error, and the items of the Responses API
+    (`unit_of_item`).
     """
 
     __slots__ = ("_calls", "_others")
@@ -59,7 +61,9 @@ class ToolUses:
         self._others: list[str] = []
 
     def note(self, block: ir.Block) -> None:
-        """Take note of a block of the answer."""
+        """Count the next block of the answer, if it is a billed call. The error of an earlier call takes that
+        call away.
+        """
         if isinstance(block, ir.ToolCall):
             if block.by == "provider" and block.id is not None and block.name in _SERVER_TOOLS:
                 self._calls[block.id] = _SERVER_TOOLS[block.name]

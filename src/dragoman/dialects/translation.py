@@ -23,7 +23,7 @@ from dragoman.errors import WireError
 class Translation(msgspec.Struct, frozen=True):
     """A translated request. path: the path below the target's base URL. body: the body for the target.
     losses: values of the source's body that the target's body lacks. changes: values that the target's body
-    has in another form, or that were added. The paths of both are JSON paths in the source's body.
+    has in another form, or that were added. In both, `path` is a JSON path in the source's body.
     """
 
     path: str
@@ -50,8 +50,8 @@ def translated(
     the target cannot express.
 
     model: the upstream's name for the model; None = the name in the body. facts: of the model. quirks: of the
-    vendor; None = the quirks of a vendor without deviations. stream: whether the request asks for a stream,
-    for source dialects that state this in the path.
+    vendor; None = `quirks.STANDARD`. stream: whether the request asks for a stream, for source dialects that
+    state this in the path.
     """
     path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}

@@ -35,8 +35,8 @@ class Typed:
     """The types of some members of one kind of wire object. null fits every type; a boolean is not a number.
 
     dialect: the name under which members of wrong types become leftovers. within: the name of the member that
-    holds the object, if the names of the leftovers begin with it (`usage.…`); "" = they do not. types: member
-    -> its type.
+    holds the object; the names of the leftovers begin with it (`usage.…`); "" = the names begin with nothing.
+    types: member -> its type.
     """
 
     __slots__ = ("_before", "_counts", "_dialect", "_fitting", "_members", "_types")
@@ -53,8 +53,8 @@ class Typed:
         self._fitting: set[tuple[type, ...]] = set()  # combinations of types that the members had before
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
-        """Return (the object without the members of wrong types, these members as leftovers); None as the
-        leftovers = no member has a wrong type.
+        """Return (the object without the members of wrong types, these members as leftovers). Members that
+        are not in `types` stay in the object. None as the leftovers = no member has a wrong type.
         """
         found = tuple(map(type, map(wire.get, self._members)))
         if found not in self._fitting and not self._fits(found):
@@ -127,10 +127,10 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """Return a usage object with only those members that are null or token counts. Whole floats (3.0) become
-    integers.
+    """Return a usage object with only those members that are null or token counts (numbers >= 0). Whole
+    floats (3.0) become integers.
 
-    details: True = inner objects of counts whose names end in `_details` are kept as well.
+    details: True = an inner object whose name ends in `_details` stays, too, also with only such members.
     """
     if _are_counts(wire, details=details):
         return wire
@@ -191,8 +191,8 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return the candidates in the order of their index. If an index is missing or repeated, the candidates
-    keep their order and get new indices from 0.
+    """Return the candidates in the order of their index. If the indices are not exactly 0, 1, 2, … (one is
+    missing or repeated), the candidates keep their order and get new indices from 0.
     """
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):

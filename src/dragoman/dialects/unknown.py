@@ -29,8 +29,9 @@ def in_words(request: ir.Request) -> ir.Request:
     """Return the request for a server of another protocol. In messages of the user and in system and
     developer messages, a `Native` block that a text can express (`stands_for`) becomes this text.
 
-    Raises WireError, with an IR path, for the first block of an unknown kind that is not part of an answer.
-    Requests for plain completions, and messages that are one item of the Responses API, are not checked.
+    Raises WireError, with an IR path, for the first block of an unknown kind in the system text, in these
+    messages or in a result of a client's tool in them. Not checked: messages of the assistant, requests for
+    plain completions, and messages that are one item of the Responses API.
     """
     if request.dialect == _PROMPTS:
         return request
@@ -57,8 +58,8 @@ def _is_item(message: ir.Message, dialect: str) -> bool:
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
     """Whether `blocks`, or a result of a client's tool in `blocks`, contains a `Native` block that a text can
-    express. Raises WireError for a `Native` block of an unknown kind. dialect: the request's; only `Native`
-    blocks of this dialect can be unknown. where: the IR path of the blocks.
+    express. Raises WireError for a `Native` block that has no `stands_for` and is of the protocol `dialect`.
+    dialect: the request's. where: the IR path of the blocks.
     """
     worded = False
     for index, block in enumerate(blocks):

@@ -24,7 +24,6 @@ class Waiting(Generic[Call]):
         self.clear()
 
     def clear(self) -> None:
-        """Forget all calls."""
         self._next = 0
         self._left: dict[int, Call] = {}
         self._order: deque[int] = deque()
@@ -56,7 +55,7 @@ class Waiting(Generic[Call]):
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
         """Remove and return a call: the first call with this id; if `call_id` is None, the first call with
-        this name; if both are None, the first call of all. None = there is no such call.
+        this name; if both are None, the first of all calls. None = there is no such call.
         """
         if call_id is not None:
             places = self._ids.get(call_id)
