@@ -107,8 +107,8 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
     """Yield (IR path, medium) for the media in the system text and the messages, and in the results of tools
-    that the client ran. Media in the results of tools that the provider ran, and documents in the form of
-    text, are left out.
+    that the client ran. Left out: media in the results of tools that the provider ran, and documents whose
+    content is given as text or as blocks.
     """
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):

@@ -167,8 +167,8 @@ def _stated(value: Any) -> bool:
 
 
 def _held(wanted: Any, found: Any) -> bool:
-    """Whether `found` has every value that `wanted` states. wanted: a part of the request that was encoded.
-    found: the same part of the decoded request.
+    """Whether `found` has the same values as `wanted` in all fields that `wanted` states. wanted: a part of
+    the request that was encoded. found: the same part of the decoded request.
     """
     if isinstance(wanted, tuple):
         same = isinstance(found, tuple) and len(wanted) == len(found)

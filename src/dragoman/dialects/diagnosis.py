@@ -148,9 +148,12 @@ _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """Return the kind of the failure that an error body (`said`) describes. status: the HTTP status; None =
-    the error came without one. If nothing in the body shows a kind, the result is the status's kind or,
-    without a status, "upstream".
+    """Return the kind of the failure that an error body (`said`) and its status describe. status: the HTTP
+    status; None = the error came without one.
+
+    With a status, the result is the status's kind, unless the body shows a more exact kind: a kind in
+    `_REFINES` by a code, or a kind by fragments of the message for a few statuses. Without a status, the body
+    alone decides; "upstream" = nothing in it shows a kind.
     """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)

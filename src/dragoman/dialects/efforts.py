@@ -1,4 +1,6 @@
-"""Chooses the word for the reasoning effort in OpenAI's and similar protocols. Pure."""
+"""Chooses the word for the reasoning effort in OpenAI's and similar protocols: the word for the request's
+wish or, if the model does not support that word, the nearest supported one. Pure.
+"""
 
 from __future__ import annotations
 

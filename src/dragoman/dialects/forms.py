@@ -71,8 +71,8 @@ def file_field(name: str, file: ir.File, fallback: str) -> Field:
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Yield the form fields for the members of a body. A list becomes several fields `NAME[]`, and None no
-    field. A string is written as it is, and any other value as JSON.
+    """Yield the form fields for the members of a body. A list becomes several fields `NAME[]`, one for each
+    entry. A member that is None is left out. A string is written as it is, and any other value as JSON.
     """
     for name, value in body.items():
         if isinstance(value, list | tuple):

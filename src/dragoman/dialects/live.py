@@ -60,7 +60,7 @@ class Talk(Protocol):
 
     def said(self, message: Message) -> Message:
         """Return a client's message in the form for the provider. Raises WireError if the message must not be
-        sent.
+        sent to the provider.
         """
 
     def heard(self, message: Message) -> Heard:

@@ -133,8 +133,8 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """Return the media type of an image that is given in base64, as its first bytes show it; PNG if they do
-    not show a type.
+    """Return the media type of an image that is given in base64, as its first bytes show it; PNG if they show
+    no type, or if the text is not base64.
     """
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL

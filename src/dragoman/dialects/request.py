@@ -69,8 +69,8 @@ class WireRequest(msgspec.Struct):
 
 class Target(msgspec.Struct, frozen=True):
     """The target of an encoder. report: gets the losses and changes. model: the upstream's name for the
-    model; None = unknown. base: the name of the model behind `model`, if `model` does not show it, as the
-    name of an application inference profile; None = `model` is the model's own name. quirks: those of the
+    model; None = unknown. base: the model's own name, if `model` does not show it (for example, if `model`
+    names an application inference profile); None = `model` is the model's own name. quirks: those of the
     vendor. facts: those of the model.
     """
 

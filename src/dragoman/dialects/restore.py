@@ -282,8 +282,8 @@ _MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,
 
 
 class WholeObject:
-    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote no arguments, the result
-    is `{}`.
+    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote no arguments, the client
+    gets `{}`.
     """
 
     __slots__ = ("_empty",)

@@ -23,7 +23,7 @@ def _same_kinds(one: Any, other: Any) -> bool:
 
 
 def shared(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    """Return those of `some` that equal one of `others`."""
+    """Return those of `some` that equal one of `others` (`same`), in the order of `some`."""
     return [one for one in some if one in others and any(same(one, other) for other in others)]
 
 

@@ -1,5 +1,5 @@
-"""The table of all dialects, the table of the vendors' own APIs (`SERVICES`), and functions that look things
-up in all dialects. A new dialect needs a package, and in this module an import and an entry.
+"""The table of all dialects (`DIALECTS`), the table of the vendors' own APIs (`SERVICES`), and functions that
+search all dialects. A new dialect needs a package, and in this module an import and an entry.
 """
 
 from __future__ import annotations
