@@ -99,9 +99,9 @@ class Tools:
         have the same pair at the target.
 
         A name that is valid at the target stays the same. At a target without namespaces, this holds only for
-        a name without a namespace that means no tool in a namespace; the other names are made of namespace
-        and name. pattern: the regular expression that a whole name must match at the target. grouped: True =
-        the target has namespaces.
+        a name without a namespace that means no tool in a namespace. For any other name, a valid name is made
+        (at a target without namespaces, from the namespace and the name). pattern: the regular expression
+        that a whole name must match at the target. grouped: True = the target has namespaces.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}

@@ -46,9 +46,9 @@ class Ids(NamedTuple):
     account, and a client gets only the objects that it owns. texts: places in the response of texts for
     people, in which ids may occur.
 
-    forms: the name of a form's field that may hold ids. A path with this name accepts JSON or a multipart
-    form; a form with this field is refused, because ids in forms are not translated. "" on a path with `body`
-    = the request must be JSON. A path without `body` accepts any request body, which is passed on unread.
+    forms: for a path with `body`, the name of a form's field that may hold ids. Such a path accepts JSON or a
+    multipart form; a form with this field is refused, because ids in forms are not translated. "" = a path
+    with `body` accepts only JSON. A path without `body` accepts any request body, which is passed on unread.
     """
 
     params: Mapping[str, Kind] = {}
