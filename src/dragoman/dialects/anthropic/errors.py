@@ -72,7 +72,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. value: the body or event.
+    own. value: the body or the event, decoded or as JSON bytes. Never raises.
     """
     return _fault(read_body(value), None, None)
 
@@ -216,9 +216,11 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Return (status, `error.type`) for a client. Usually both follow from the fault's kind (`_FACE`). If the
-    fault's own type may stand for its kind, this type is used instead, together with the fault's own status,
-    if that status is from 400 to 599.
+    """Return (status, `error.type`) for a client. Both follow from the fault's kind (`_FACE`), with one
+    exception.
+
+    The exception is a fault whose own type is the type of its kind in `_FACE`, or stands for its kind in
+    `_OTHER_TYPES`. Such a fault keeps its own type, and also its own status, if this is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
