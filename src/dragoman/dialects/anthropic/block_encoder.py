@@ -355,7 +355,7 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
-    can hold it. A Native is returned unchanged.
+    can hold it. A Native is returned unchanged. block: a call or a result of the provider's own tools.
     """
     if isinstance(block, ir.Native):
         return block

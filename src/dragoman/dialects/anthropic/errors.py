@@ -127,8 +127,8 @@ def _kind(body: Body, status: int | None) -> Kind:
 
 
 def _detail(body: Body) -> str:
-    """Return `error.details.error_code`; "" = there is none. A Dragoman gateway writes a kind there that no
-    `error.type` expresses.
+    """Return `error.details.error_code`; "" = there is none or it is not a text. Another Dragoman gateway
+    writes the kind of its fault there, if no `error.type` expresses this kind.
     """
     details = body.rest.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None

@@ -119,9 +119,9 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
     """Return the block that other protocols get in place of an item. This is the call or the result of one of
     the tools in this module. For an item `additional_tools` it is a text.
 
-    None = the item has another type. Also None: an item without a string as `call_id` or `id`; an item whose
-    `execution` is stated and is not "client"; a call without an object of arguments. A shell's `environment`
-    is not read: a call of a shell that OpenAI runs gives a block, too.
+    None = the item has another type. Also None: an item without a string as `call_id` or `id`; an item with
+    an `execution` that is not "client" (null included); a call without an object of arguments. A shell's
+    `environment` is not read: a call of a shell that OpenAI runs gives a block, too.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":

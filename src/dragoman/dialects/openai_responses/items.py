@@ -392,7 +392,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Return the item of a block of this dialect, as a Native; a Native is returned unchanged. The result is
-    put into a history in another dialect, so that the item can return to this dialect unchanged.
+    put into a history in another dialect, so that the item can return to this dialect unchanged. block: a
+    call or a result of the provider's own tools.
     """
     if isinstance(block, ir.Native):
         return block
