@@ -1,6 +1,7 @@
 """Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
-as the model and what the configuration adds. In answers, the model's name is replaced, and a missing usage
-and a missing end of a stream are added. All other members pass unchanged.
+as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
+added. A stream with a stop reason and without `message_stop` gets this event. All other members pass
+unchanged.
 """
 
 from __future__ import annotations

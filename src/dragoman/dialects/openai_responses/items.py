@@ -49,8 +49,8 @@ _CLIENT_SIDE: Final = frozenset(
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
     """Return (the role of an item, its blocks). An item of an unknown type or form becomes one Native, with
-    all its members. Its role is the role that it states; without one, it is "user" for results of the
-    client's tools and for references, else "assistant".
+    all its members. The role of a Native is the role that the item states. Without one, it is "user" if the
+    type of the item says that the client made it (such as `shell_call_output`), else "assistant".
 
     Raises WireError if the item is not an object (at the path `where`), or if a part of it is not an object.
     """
