@@ -5,10 +5,10 @@ Specification: https://platform.claude.com/docs/en/api/messages, read in the for
 
 Canonical form. A request or an answer that is decoded to the IR and encoded again may differ from the
 original in these points, for example:
-- null in a member with an IR field is left out, and so is `stream: false`;
+- in a request, null in a member with an IR field is left out, and so is `stream: false`;
 - an empty list of citations is left out; thinking without a signature gets an empty signature in an answer,
-  and is left out of a request, which is reported as a loss;
-- an empty list as the content of a tool result is left out;
+  and is left out of a request for a server that verifies signatures, which is reported as a loss;
+- an empty list as the content of a `tool_result` is left out;
 - a document's `content` source that is a string becomes a list with this text;
 - in streams, an empty `partial_json` and other empty deltas are left out, a tool's empty input becomes `{}`,
   and the last `message_delta` states the whole usage.

@@ -69,7 +69,8 @@ def decode_block(value: _Wire) -> ir.Block:
     unchanged, except in two cases.
 
     WireError is raised if the words of a text, a thinking block or a `tool_reference` are neither a string
-    nor null. It is also raised if a content inside the block is neither a string nor a list of objects.
+    nor null. It is also raised if a content inside the block is neither a string nor a list of objects. (In
+    the result of a tool, null is accepted, too, and in the result of the provider's own tool also an object.)
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
@@ -150,8 +151,10 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
     """Decode the `source` of `value`, a block. Returns (arguments for ir.Media; leftovers `source.NAME`: the
-    unknown members of `source`, None = there are none). Raises KeyError if the source or a part of it is
-    missing, or if its type is unknown; `read_block` handles this error.
+    unknown members of `source`, None = there are none).
+
+    Raises KeyError or TypeError if the source or a part of it is missing or malformed, or if its type is
+    unknown; `read_block` handles these errors. Raises WireError as `decode_content` does.
     """
     source = value["source"]
     kind = source["type"]
@@ -285,7 +288,8 @@ def _result(value: _Wire) -> ir.Block:
 
 def _provider_result(value: _Wire) -> ir.Block:
     """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes an
-    ir.Json block, and the result is marked as an error if the object's type ends in `_error`.
+    ir.Json block. The result is marked as an error if it states `is_error`, or if the type of this object
+    ends in `_error`.
     """
     content = value.get("content")
     error = value.get("is_error")

@@ -2,7 +2,7 @@
 
 A seal is an opaque signature of reasoning, which only its origin (a dialect) can read. Anthropic never gets a
 seal of another origin. In an answer, the seal of a thinking block from another origin is written with a tag
-that names the origin. Seals of other origins on other blocks are reported as lost.
+that names the origin. The seal of another origin on a text or a tool call is left out and reported as lost.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _encode_json = msgspec.json.Encoder().encode
 class Scope(msgspec.Struct, frozen=True):
     """The facts about a request or an answer that the encoders of its blocks need.
 
-    report: gets the changes and losses. own: True = it was decoded from this dialect, so nothing in it needs
-    repair. answer: True = an answer for a client, False = a request for a provider. signatures: True =
-    thinking in a request must have a signature.
+    report: gets the changes and losses. own: True = the request or the answer came in this dialect, so its
+    blocks need no repair. answer: True = an answer for a client, False = a request for a provider.
+    signatures: True = thinking in a request must have a signature.
     """
 
     report: Report
@@ -43,8 +43,8 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """Return the wire form of a text block that has nothing but its text; None for a blank text and for any
-    other block.
+    """Return the wire form of a text block that has only its text (and its `form`, which is ignored); None
+    for an empty or blank text and for any other block.
     """
     if type(block) is not ir.Text:
         return None
@@ -55,8 +55,8 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block; None = the block is left out. The loss is then reported, except for an empty text and
-    a refusal without words. where: the block's IR path.
+    """Encode one block; None = the block is left out. The loss is then reported, except for a text that is
+    empty and has no other fields, and for a blank refusal. where: the block's IR path.
 
     In a request, raises WireError for media without content or with the file id of another provider, for
     documents of another dialect that are neither PDF nor text in UTF-8, for audio and video, and for calls of
@@ -132,9 +132,11 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """Encode a citation; None = it cannot be written, which is reported as a loss. A citation in a form of
-    this dialect is always written. Any other citation is written only if the request or the answer comes from
-    this dialect, or if it is a citation with a URL in an answer. where: the citation's IR path.
+    """Encode a citation; None = it is not written, which is reported as a loss. where: the citation's IR
+    path.
+
+    A citation that came in this dialect is written. A citation of another dialect is written only in an
+    answer and only if it has a URL: it becomes a `web_search_result_location`.
     """
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
@@ -353,7 +355,7 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
-    can hold it. A Native is returned unchanged.
+    can hold it. A Native is returned unchanged. block: a call or a result of the provider's own tools.
     """
     if isinstance(block, ir.Native):
         return block

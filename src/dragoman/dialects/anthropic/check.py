@@ -275,8 +275,8 @@ def _check_content(block: _Block, where: str) -> None:
 
 
 def _check_found(content: Any, where: str) -> None:
-    """Raise WireError for the first mistake in the content of a result of the provider's own tool: null, an
-    object, a string or a list of blocks.
+    """Raise WireError for the first mistake in the content of a result of the provider's own tool: it may be
+    null, an object, a string or a list of blocks. An object is accepted unchecked.
     """
     if content is not None and type(content) is not dict:
         _check_text_or_blocks(content, where)
@@ -290,7 +290,9 @@ def _check_text_or_blocks(content: Any, where: str) -> None:
 
 
 def _check_inner(blocks: list[Any], where: str) -> None:
-    """Raise WireError for the first mistake in blocks inside a block. where: the JSON path of the list."""
+    """Raise WireError for the first mistake in `blocks`, the list of blocks inside another block. Each must
+    be an object with a text as its type; `check_block` checks the rest. where: the JSON path of the list.
+    """
     for number, inner in enumerate(blocks):
         place = f"{where}[{number}]"
         if type(inner) is not dict:

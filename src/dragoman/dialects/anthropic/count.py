@@ -25,8 +25,8 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """Return a copy of a chat request's body without the members in `LEFT_OUT`, which affect only the
-    answer.
+    """Return a copy of a chat request's body without the members in `LEFT_OUT`, which affect only the answer.
+    The second parameter is not used.
     """
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 

@@ -72,7 +72,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. value: the body or event.
+    own. value: the body or the event, decoded or as JSON bytes. Never raises.
     """
     return _fault(read_body(value), None, None)
 
@@ -127,8 +127,8 @@ def _kind(body: Body, status: int | None) -> Kind:
 
 
 def _detail(body: Body) -> str:
-    """Return `error.details.error_code`; "" = there is none. A Dragoman gateway writes a kind there that no
-    `error.type` expresses.
+    """Return `error.details.error_code`; "" = there is none or it is not a text. Another Dragoman gateway
+    writes the kind of its fault there, if no `error.type` expresses this kind.
     """
     details = body.rest.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
@@ -216,9 +216,11 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Return (status, `error.type`) for a client. Usually both follow from the fault's kind (`_FACE`). If the
-    fault's own type may stand for its kind, this type is used instead, together with the fault's own status,
-    if that status is from 400 to 599.
+    """Return (status, `error.type`) for a client. Both follow from the fault's kind (`_FACE`), with one
+    exception.
+
+    The exception is a fault whose own type is the type of its kind in `_FACE`, or stands for its kind in
+    `_OTHER_TYPES`. Such a fault keeps its own type, and also its own status, if this is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):

@@ -101,8 +101,8 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether the repair counts a block as written, for a server that accepts only thinking with a signature.
-    Thinking counts if it has a seal of this dialect. For all other blocks, the result is that of
+    """Whether the repair assumes that a block will be in the request, for a server that accepts only thinking
+    with a signature. Thinking must have a seal of this dialect. For all other blocks, the result is that of
     `_is_written_unsigned`.
     """
     if type(block) is ir.Thinking:
@@ -111,7 +111,8 @@ def _is_written(block: ir.Block) -> bool:
 
 
 def _is_written_unsigned(block: ir.Block) -> bool:
-    """Whether the repair counts a block as written, for a server that accepts thinking without a signature.
+    """Whether the repair assumes that a block will be in the request, for a server that accepts thinking
+    without a signature.
 
     False for: an empty or blank text; redacted thinking without a seal of this dialect; a call of a tool that
     the client does not run, and its result; audio and video; a Native of another dialect. True for all other

@@ -1,6 +1,6 @@
-"""Encodes requests for the clouds that host Claude, Amazon Bedrock and Vertex AI. The path and the body state
-what Anthropic's own servers read from headers and the body. Members and betas that only Anthropic's own
-servers have are left out.
+"""Encodes requests for the clouds that host Claude, Amazon Bedrock and Vertex AI. The model's name goes into
+the path and the API version into the body; at Amazon Bedrock the betas go into the body, too. Members and
+betas that only Anthropic's own servers have are left out.
 
 https://platform.claude.com/docs/en/build-with-claude/claude-on-amazon-bedrock-legacy,
 https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai and the features of each cloud in
@@ -170,9 +170,10 @@ def _unscoped(marked: _Wire, where: str, report: Report) -> _Wire:
 
 
 def _place_mark(body: _Wire, mark: Any, report: Report) -> None:
-    """Move the cache breakpoint of the whole request to the block that Anthropic's servers choose: the last
-    one that can be a breakpoint. A block's own breakpoint stays. The breakpoint is reported as lost if the
-    request has no such block, or has the most breakpoints already.
+    """Move the cache breakpoint of the whole request to the last block of the messages that can be a
+    breakpoint, as Anthropic's servers do, and report this as a change. If this block has a breakpoint
+    already, that breakpoint stays. The breakpoint of the request is reported as lost if no block of the
+    messages can be one, or if the request has `_MOST_MARKS` breakpoints already.
     """
     marked = [
         body.get("system"),

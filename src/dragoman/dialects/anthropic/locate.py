@@ -49,7 +49,7 @@ _PARTS = (
 
 def locate(place: str) -> str:
     """Return the JSON path for an IR path (`place`): `messages[0].blocks[1].cache` →
-    `$.messages[0].content[1].cache_control`.
+    `$.messages[0].content[1].cache_control`. A path that needs no translation gets only `$.` in front.
     """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"

@@ -21,11 +21,12 @@ _FORMAT = {"type", "schema"}
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     """Decode the format of the answer. config: the member `output_config`. old_format: the older
-    `output_format`, which is read if `config` states no format. None = the member is missing.
+    `output_format`, which is read if `config` states no format. None = the member is missing; at least one is
+    stated.
 
-    A stated format other than `json_schema` goes into the leftovers. If no format is stated, the result is an
-    ir.Output without a format, with the unknown members of `config`. It is None if `config` is not empty and
-    has only `effort` or a null `format`.
+    A format that is not exactly {type: "json_schema", schema} goes into the leftovers. If no format is
+    stated, the result is an ir.Output that has only the unknown members of `config` as leftovers. If `config`
+    has only `effort` or a null `format`, the result is None.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:
@@ -42,7 +43,8 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     """Write the answer's format into `config` (`output_config`), or into `body` if a client of this dialect
     used `output_format`. A request without `output` changes nothing.
 
-    Losses are reported. Raises WireError if the client requests media in the answer.
+    Losses are reported, for example a schema for a model that is known not to support structured output.
+    Raises WireError if the client requests media in the answer.
     """
     output, report = request.output, target.report
     if output is None:

@@ -1,9 +1,9 @@
 """Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
 The API answers 400 to a mode of thinking that the model does not accept. If it is unknown which modes the
-model accepts, a request of this dialect is sent as its client stated it. A request of another dialect that
-wants thinking then gets "adaptive", the mode of the newest models, or "enabled" if it states the mode "on"
-with a budget.
+model accepts, a request of this dialect is sent as its client stated it, and a request of another dialect
+that wants thinking gets "adaptive", the mode of the newest models. The latter gets "enabled" if it states the
+mode "on" with a budget.
 
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
@@ -52,7 +52,8 @@ def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
     """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Changes and
-    losses are reported. If the client set no limit of output tokens, the body's `max_tokens` may be raised.
+    losses are reported. The body's `max_tokens` may be raised, but only if a client of another dialect set no
+    limit of output tokens.
 
     forced: True = the request forces a tool call. Then thinking is not enabled, unless the client speaks this
     dialect and the model is not known to refuse the mode that the client stated.
@@ -228,10 +229,12 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """Return the effort `word` if the model supports it. Otherwise return "low" for "minimal", if the
-        model supports "low", or the strongest supported effort that is weaker than `word`. "none" counts as
-        weaker than all others, another word that is not in `_ORDER` as stronger. None = there is no such
-        effort, or `word` is None. Differences are reported.
+        """Return the effort `word` if the model supports it. If the model does not support "minimal", but
+        "low", return "low". Otherwise return the strongest supported effort that is weaker than `word`; None
+        = there is none, or `word` is None. Differences are reported.
+
+        "none" counts as the weakest effort. Any other word that is not in `_ORDER` counts as stronger than
+        all efforts.
         """
         if word is None:
             return None

@@ -1,6 +1,7 @@
 """Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
 as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
-added. Everything else stays unchanged.
+added. A stream with a stop reason and without `message_stop` gets this event. All other members pass
+unchanged.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class AnthropicRelay(BodyRelay):
         """Return (the body for the client, its usage); None as the usage = the body states none.
         `reply.model` replaces the provider's name of the model, unless it is None.
 
-        Raises RequestFailed for an error, WireError for any other body that is not a message.
+        Raises RequestFailed for a body with `error` and without `content`, WireError for any other body
+        without `content` and for a body that cannot be parsed.
         """
         try:
             head = _decode_head(body)
@@ -73,7 +75,6 @@ class AnthropicRelay(BodyRelay):
         return body, usage
 
     def stream(self, reply: Reply) -> AnthropicStreamRelay:
-        """Return the relay of one stream."""
         return AnthropicStreamRelay(reply.model)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
@@ -146,9 +147,8 @@ class AnthropicStreamRelay:
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """Return (the bytes of the first events of `read`, their number of bytes), as long as the events are
-        deltas of blocks, which the client gets unchanged; (b"", 0) = `feed` must read the first event. See
-        `relay.PassesRuns.run`.
+        """Return (the deltas of blocks at the beginning of `read`, for the client; their size in bytes). They
+        pass unchanged. (b"", 0) = `feed` must read the first event. See `relay.PassesRuns.run`.
         """
         found = None if _CR in read else _BLOCK_DELTAS.match(read)
         if found is None or not found[0]:

@@ -37,7 +37,7 @@ ONE_CANDIDATE: Final = "a response of the Messages API has only one candidate"
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a Message. Raises RequestFailed for an error object, WireError for any other object that is not
-    a Message.
+    a Message. The second parameter is not used.
     """
     if body.get("type") == "error" or ("error" in body and "content" not in body):
         raise RequestFailed(fault_of(body))
@@ -107,7 +107,7 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
     """Return the members of a Message, or of a stream's delta, that state the stop: `stop_reason`,
     `stop_sequence` and, if `own` is True and details are stated, `stop_details`. If `stop` is None, the first
-    two are null. Losses are reported.
+    two are null. A reason that this protocol cannot express becomes `end_turn` and is reported as lost.
 
     own: True = the answer comes from this dialect. called: True = the answer has calls of tools that the
     client runs; if the answer comes from another dialect, `tool_use` is then written in place of `end_turn`.

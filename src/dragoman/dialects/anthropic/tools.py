@@ -82,7 +82,8 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
-    "any" and names the permitted tools, all other tools are left out.
+    "any" and names the permitted tools, all other tools are left out. For a client of another dialect,
+    nothing is written if no tool can be written.
 
     If the choice forces a tool call and the model is known to refuse this, a text in the body's `system` asks
     for the call. Raises WireError for a free-text tool.
@@ -227,5 +228,7 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """Whether the choice forces a tool call, and the model is not known to refuse a forced tool call."""
+    """Whether the choice forces a tool call, and the model is not known to refuse a forced tool call. choice:
+    None gives False.
+    """
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

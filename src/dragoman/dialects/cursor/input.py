@@ -35,9 +35,9 @@ class Input:
         self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError for a mistake, with the path in the client's body. A `background` that is true, and
-        members that need a stored response (`previous_response_id`, `conversation`, an `item_reference`), are
-        mistakes, too.
+        """Raise WireError for the first mistake that is found, with the path in the client's body. A
+        `background` that is true, and members and items that need a stored response (`previous_response_id`,
+        `conversation`, an item of the type `item_reference`), are mistakes, too.
         """
         body = wire.body
         if (options := body.get("stream_options")) is not None:

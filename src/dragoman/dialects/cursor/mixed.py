@@ -39,8 +39,8 @@ _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def is_mixed(body: Mapping[str, Any]) -> bool:
-    """Whether a body contains tools, a tool choice, content or a `system` in the form of other protocols. The
-    body was not checked, and may have any shape.
+    """Whether a body contains tools, a tool choice, content or a `system` in the form of other protocols, or
+    an empty list of content beside calls. The body was not checked, and may have any shape.
     """
     if body.get("system") is not None:
         return True
@@ -135,7 +135,8 @@ class Mixed:
         return self._chat.located(request, where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-        """Return the decoded message with Anthropic's blocks at their places; tool results come first.
+        """Return the decoded message, with Anthropic's blocks in place of the empty texts that stand for
+        them, and with tool results moved before all other blocks.
 
         message: decoded, with empty texts in place of these blocks. written: the message as the client wrote
         it.
@@ -180,7 +181,8 @@ def _is_thought(block: ir.Block) -> bool:
 
 def _chat(wire: WireRequest) -> WireRequest:
     """Return the request in chat's form: without `system`, with tools and the tool choice rewritten, and with
-    an empty text in place of each of Anthropic's blocks.
+    an empty text in place of each of Anthropic's blocks. A `disable_parallel_tool_use` in the tool choice
+    becomes `parallel_tool_calls`, if the body does not state this member.
     """
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:

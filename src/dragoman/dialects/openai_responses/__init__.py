@@ -5,16 +5,18 @@ https://github.com/openai/openai-openapi, and https://www.openresponses.org/spec
 
 Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
 example:
-- null members and empty lists of log probabilities are left out;
-- an `output_text` has `annotations`, even if empty; data URLs are written in base64;
-- a request always states `store`; without `store: true` it also asks for encrypted reasoning, unless the
-  model has no reasoning (both are left out for a vendor that rejects them);
-- an answer has every member that the specification requires.
+- null members of a request, and its empty lists of log probabilities, are left out;
+- an `output_text` has `annotations`, even if empty, and in an answer also `logprobs`; data URLs are written
+  in base64;
+- a request states `store`, and without `store: true` it also asks for encrypted reasoning, unless the model
+  is known to have no reasoning; a vendor that refuses one of these two members does not get it;
+- an answer has `error`, `incomplete_details` and `usage`, even if they are null.
 
 A request leaves out thinking whose seal comes from another dialect, and thinking of another dialect's client
-that has no seal. In an answer, the seal of another dialect is tagged with the name of that dialect: when the
-client sends the seal back, it can return to a server that can read it. Items of OpenAI's own tools, except
-pictures, and unknown items become Native and keep all their members.
+that has no seal. In an answer, the seal of another dialect is tagged with the name of that dialect. When the
+client sends the seal back, the gateway can send it to a server of that dialect.
+
+Items of OpenAI's own tools, except pictures, and unknown items become Native and keep all their members.
 """
 
 from __future__ import annotations

@@ -25,10 +25,10 @@ class _Builtin(msgspec.Struct, frozen=True):
     """One tool that this protocol defines and the client runs.
 
     call, output: the types of the items for a call and for its output. prefix: the beginning of the ids of
-    call items. member: the member of a call item that holds the arguments, an object. fixed: members that
-    this object gets if the arguments lack them. beside: members that a call item always has. offered: makes a
-    function from the declared tool, or returns None (see the function `offered`). told: makes the text of an
-    output item.
+    call items. member: the member of a call item that holds the arguments, an object. fixed: members of this
+    object that are added if the arguments lack them. beside: further members that are written into each call
+    item. offered: makes a function from the declared tool, or returns None (see the function `offered`).
+    told: makes the text of a tool result from an output item.
     """
 
     call: str
@@ -48,9 +48,9 @@ def offered(tool: Mapping[str, Any]) -> ir.Function | None:
     """Return the function that replaces a declared tool at other protocols. tool: the tool in the client's
     request.
 
-    None = the tool's type is not one of the four types in `_BUILTINS`. None, too, for a `shell` whose
-    `environment` is an object with a type other than "local", and for a `tool_search` without `execution:
-    "client"` or without an object `parameters`.
+    None = the tool's type is not one of the four types in `_BUILTINS`. Also None: a `shell` whose
+    `environment` is an object of a type other than "local" or without a type; a `tool_search` without
+    `execution: "client"` or without an object `parameters`.
     """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
@@ -116,12 +116,12 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """Return the block that other protocols get in place of an item: the call or the result of one of the
-    tools in this module, or a text for an item `additional_tools`.
+    """Return the block that other protocols get in place of an item. This is the call or the result of one of
+    the tools in this module. For an item `additional_tools` it is a text.
 
-    None = the item has another type, or no string as `call_id` or `id`, or an `execution` other than
-    "client", or it is a call without an object of arguments. A shell's `environment` is not read: a call of a
-    shell that OpenAI runs gives a block, too.
+    None = the item has another type. Also None: an item without a string as `call_id` or `id`; an item with
+    an `execution` that is not "client" (null included); a call without an object of arguments. A shell's
+    `environment` is not read: a call of a shell that OpenAI runs gives a block, too.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":

@@ -345,8 +345,9 @@ def _check_choice(choice: Any, tools: Any) -> None:
 
 
 def _allowed(tools: list[_Wire]) -> Iterator[tuple[str, str]]:
-    """Yield (name, its path) of each function and custom tool in the `tools` of an `allowed_tools` choice.
-    Raises WireError for a type that is not a string, and for a name that is missing or not a string.
+    """Yield (name, path of the name) for each function and custom tool in the `tools` of an `allowed_tools`
+    choice. Raises WireError for a stated type that is not a string, and for a name that is missing or not a
+    string.
     """
     for index, tool in enumerate(tools):
         where = f"tool_choice.tools[{index}]"

@@ -26,7 +26,9 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """Return the body for counting: the request's body without the members that change only the answer."""
+    """Return the body for counting: the request's body without the members in `LEFT_OUT`, which change only
+    the answer. The second parameter is not used.
+    """
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

@@ -103,12 +103,12 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
     """Return the items without what OpenAI refuses. placed: (IR path of the message, item) pairs; the result
-    consists of such pairs, too. Reasoning without encrypted content is left out, and ids that OpenAI would
-    refuse are removed.
+    consists of such pairs, too. Reasoning without encrypted content is left out, which is reported as a loss.
+    Ids that OpenAI would refuse (`has_strange_id`) are removed, which is reported as a change.
 
-    OpenAI remembers by the id of a message or a call that a reasoning item came before it, and refuses the
-    item if its reasoning is missing (openai/openai-dotnet#1050). So behind the first reasoning that is left
-    out, all assistant messages and all calls of functions and custom tools lose their ids.
+    OpenAI refuses a message or a call with an id if the reasoning that came before it is missing
+    (openai/openai-dotnet#1050). So all assistant messages and all calls of functions and custom tools that
+    follow the first left-out reasoning lose their ids.
     """
     left: list[tuple[str, _Wire]] = []
     parted = False
@@ -184,8 +184,8 @@ def _moves(block: ir.Media, _: ir.Message) -> bool:
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether the request must have an output for this call. False only for a call of the kind "builtin" that
-    has an item in `builtins`.
+    """Whether the request must have an output for this call. False only for a call of the kind "builtin" for
+    which `builtins.called` returns an item.
     """
     return call.kind != "builtin" or builtins.called(call) is None
 

@@ -41,8 +41,9 @@ def stateless(
     """Return (edits, changes to report) for a relayed request. The edits make the request ask the provider to
     store nothing.
 
-    body: the request as its client wrote it. The edits set `store` and `include`. A member that the vendor
-    refuses is removed instead, and so is an `include` that would be empty.
+    body: the request as its client wrote it. edits: {member: new value} for `store` (False) and `include`;
+    `msgspec.UNSET` = the member is removed, because the vendor refuses it or because `include` would be
+    empty.
     """
     asked: list[str] = body.get("include") or []
     words = included(asked, facts, stored=False)

@@ -49,7 +49,8 @@ _CLIENT_SIDE: Final = frozenset(
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
     """Return (the role of an item, its blocks). An item of an unknown type or form becomes one Native, with
-    all its members.
+    all its members. The role of a Native is the role that the item states. Without one, it is "user" if the
+    type of the item says that the client made it (such as `shell_call_output`), else "assistant".
 
     Raises WireError if the item is not an object (at the path `where`), or if a part of it is not an object.
     """
@@ -191,7 +192,8 @@ def encode_items(
     parts: bool = False,
 ) -> list[_Wire]:
     """Encode blocks as items, in order. Adjacent parts whose `ir.Item`s are equal, or that all have none,
-    become one message. Raises WireError for a medium that no part can hold.
+    become one message. A block that cannot be written is left out and reported as lost. Raises WireError for
+    a medium of a request that no part can hold.
 
     where: the IR path of the list of blocks. An entry None in `blocks` is skipped. role: the role of the
     messages. parts: True = every block is written as a part of a message.
@@ -221,7 +223,7 @@ def encode_items(
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
     """Whether a block is written as a part of a message of this role; otherwise it is an item of its own.
-    True for a text, a refusal, JSON, a Native of this dialect whose kind is a type of a part, and any medium
+    True for a text, a refusal, JSON, a Native of this dialect whose kind is in `_PARTS`, and any medium
     except an image in an assistant message. False for all other blocks.
     """
     if isinstance(block, ir.Media):
@@ -242,7 +244,7 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """Return a new message item with an empty `content`, and with the id, status, phase and leftovers in
+    """Return a new message item with an empty `content`, and with the members that `Draft.item` writes for
     `item`. where: the IR path of the message's first block, for the report.
     """
     head = draft.item("message", "msg", item, where)
@@ -250,10 +252,11 @@ def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = 
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is not a part of a message as an item. None, with a reported loss, if no item can
-    hold the block.
+    """Encode a block that is not a part of a message as an item. None, with a reported loss, if the block
+    cannot be written as an item.
 
-    Raises WireError for a tool result with a medium that no part can hold. where: the block's IR path.
+    Raises WireError for a tool result of a request with a medium that no part can hold. where: the block's IR
+    path.
     """
     write = _WRITE.get(type(block))
     if write is None:
@@ -389,7 +392,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Return the item of a block of this dialect, as a Native; a Native is returned unchanged. The result is
-    put into a history in another dialect, so that the item can return to this dialect unchanged.
+    put into a history in another dialect, so that the item can return to this dialect unchanged. block: a
+    call or a result of the provider's own tools.
     """
     if isinstance(block, ir.Native):
         return block

@@ -40,8 +40,8 @@ _OPTIONS: Final = {
 
 def locate(where: str) -> str:
     """Return the JSON path for an IR path (`where`). A path inside a message becomes the path of the
-    message's item, such as `$.input[2]`, because the form of the item is unknown here. A path that is unknown
-    here is returned with `$.` before it.
+    message's item, such as `$.input[2]`, because the form of the item is unknown here. Any path that this
+    module does not translate gets `$.` in front.
     """
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
@@ -66,9 +66,12 @@ def locate(where: str) -> str:
 def place(request: WireRequest, where: str) -> str:
     """Return the JSON path, in this request, for an IR path (`where`).
 
-    A path inside a message becomes the path of the part or of the item's member or, if the item lacks the
-    member, of the item. It is `$.input` if the input is not a list. A tool inside a namespace gets its path
-    there. `previous` is what the request continues: a response or a conversation.
+    A path of a block, or of a field of a block, becomes the path of the part in `content` or of a member of
+    the item. If the item lacks the member, the result is the path of the item. The path of a message is the
+    path of its item. If `input` is not a list, the result is `$.input` for all of these paths.
+
+    The path of a tool in a namespace leads into the namespace. `previous` becomes `$.conversation` if the
+    request states a conversation and no previous response, else `$.previous_response_id`.
     """
     if where == "previous" and request.body.get("previous_response_id") is None:
         where = "conversation" if request.body.get("conversation") is not None else where

@@ -122,9 +122,9 @@ def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
     """Return the arguments of ir.Media for the source of a part's medium. members: the possible sources, each
     as (member of the part, field of ir.Media).
 
-    A data URL gives the fields "mime" and "data"; a data URL that cannot be read, or states no type, gives
-    "url". Both hold whichever field `members` names, except "file". Any other value gives the named field.
-    Raises KeyError if the part has no source or several, TypeError if the source is not a string.
+    A file id gives the field "file". A data URL gives "mime" and "data", whichever field `members` names. A
+    data URL that cannot be read or states no type gives "url". Any other text gives the field that `members`
+    names. Raises KeyError if the part has no source or several, TypeError if the source is not a string.
     """
     stated = [(member, field) for member, field in members if part.get(member) is not None]
     if len(stated) != 1:
@@ -235,9 +235,9 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
     """Encode a block as a part of a message or of a tool result. said: True = the model wrote the message.
     where: the block's IR path.
 
-    None, with a reported loss, for a block that is not a Text, Refusal, Media, Json or a Native of this
-    dialect, and for a medium of an answer that no part can hold. Raises WireError for such a medium of a
-    request.
+    Text, Refusal, Media, Json and a Native of this dialect are encoded. None, with a reported loss, for any
+    other block. A medium that no part can hold gives None and a reported loss in an answer; in a request,
+    WireError is raised.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -294,10 +294,9 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """Encode a citation of `text` as an annotation. A citation of a kind other than "url" that came in this
-    dialect is written as it came. Any other citation becomes a `url_citation`. Without a URL this is possible
-    only for a citation of the kind "url" that came in this dialect; for any other, None is returned and a
-    loss is reported. where: the citation's IR path.
+    """Encode a citation of `text` as an annotation. A citation that came in this dialect is written as it
+    came. Any other citation becomes a `url_citation`; if it has no URL, None is returned and a loss is
+    reported. where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -351,8 +350,8 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """Return the part for a medium. Fields of the medium that no part has are reported as lost. Raises
-    WireError if no part can hold the medium. where: the block's IR path.
+    """Return the part for a medium. Values that no part can state, such as a transcript, are reported as
+    lost. Raises WireError if no part can hold the medium. where: the block's IR path.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

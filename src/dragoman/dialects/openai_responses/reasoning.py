@@ -23,8 +23,11 @@ def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> 
     """Write the reasoning settings (`wish`) into the body; losses and changes are reported.
 
     For a client of this dialect the effort is written as stated. For a client of another dialect, the effort
-    is the nearest effort that the model supports, and nothing is written for a model without reasoning.
-    Without a stated summary, a wish for visible reasoning becomes the summary "auto".
+    is the nearest effort that the model is known to support, and if the model is known to have no reasoning,
+    nothing is written at all.
+
+    A stated summary is written. Without a stated summary, a wish for visible reasoning becomes the summary
+    "auto".
     """
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:

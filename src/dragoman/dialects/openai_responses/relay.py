@@ -61,10 +61,11 @@ class ResponsesRelay(BodyRelay):
     """Edits relayed whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body for the client, its usage). The model's name is the name for the client, if there
-        is one; the members in `SHOWN` are as the client wrote them, if the client wrote them; the id is the
-        gateway's id, if the gateway has made one. Except `conversation`, a member that the answer lacks is
-        not added. The usage is None if it is missing or unreadable.
+        """Return (the body for the client, its usage). The usage is None if it is missing or unreadable.
+
+        Three kinds of members are replaced if the answer has them: the model's name, if the client gets
+        another name; the members in `SHOWN` that the client wrote, by the client's values; the id, if the
+        gateway has made one. `conversation` is also added if the answer lacks it.
 
         Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
         """
@@ -217,10 +218,10 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and the
-        saved response object. If the stream states no usage and `estimate` is set, the terminal event gets an
-        estimated usage. Raises RequestFailed for an event that states a failure. kind: the event's type.
-        frame: the event's data.
+        """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and
+        `_response`, the last response object. If the stream states no usage and `estimate` is set, the
+        terminal event gets an estimated usage. Raises RequestFailed for an event that states an error. kind:
+        the event's type. frame: the event's data.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -298,8 +299,8 @@ def _number(frame: bytes) -> int:
 
 
 def _says_nothing(kind: str, frame: bytes) -> bool:
-    """Whether an event only begins a text or reasoning, without any of its content yet. False for an event
-    that begins another item or part, and for an event of any other type. kind: the event's type.
+    """Whether an event only begins a message, a text or reasoning, without any of its content yet. False for
+    an event that begins another item or part, and for an event of any other type. kind: the event's type.
     """
     if (member := _BEGINNINGS.get(kind)) is None:
         return False

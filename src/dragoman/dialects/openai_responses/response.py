@@ -99,8 +99,8 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a response object. An answer that failed after its first output is decoded, too; its fault is in
     `error`. The second parameter is not used.
 
-    Raises RequestFailed for an answer that failed without output, and for an error with status 200. Raises
-    WireError for a malformed answer.
+    Raises RequestFailed for an answer that failed without output, and for an error in place of an answer.
+    Raises WireError for a malformed answer.
     """
     output = body.get("output")
     if type(output) is not list:
@@ -117,8 +117,8 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
-    """Decode the blocks of all items of an `output`, in order. Raises WireError if an item is not an
-    object.
+    """Decode the blocks of all items of an `output`, in order. Raises WireError if an item, or a part of an
+    item, is not an object.
     """
     return tuple(
         block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
@@ -126,7 +126,9 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
 
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
-    """Decode a response object whose `output` has already been decoded to `blocks`."""
+    """Decode a response object whose `output` has already been decoded to `blocks`. The fault of a failed
+    response is in `error`, and is not raised; a failed response without blocks has no candidate.
+    """
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
@@ -170,8 +172,9 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Return the reason why an answer with these blocks stopped. body: the response object. None = its status
-    is not "completed", "incomplete", "failed" or "cancelled".
+    """Return the reason why an answer with these blocks stopped. A completed answer has the reason "tool" if
+    a block is a call for the client, else "end". body: the response object. None = its status is not
+    "completed", "incomplete", "failed" or "cancelled".
     """
     status = body.get("status")
     if status == "incomplete":
@@ -193,7 +196,8 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """Encode a response object, and report losses. Only the first candidate is written. An answer without a
-    candidate gets an empty output. Raises RequestFailed for an answer with an error and without a candidate.
+    candidate gets an empty output. An error beside a candidate is written into the object. Raises
+    RequestFailed for an answer with an error and without a candidate.
     """
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
@@ -245,8 +249,8 @@ class Mint:
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
     """Return a block in a form that an item of an answer can hold. A medium other than an image becomes its
-    transcript, else its text, else an empty text, which is reported as a loss; JSON becomes text, which is
-    reported as a change. Any other block is unchanged. where: the block's IR path.
+    transcript, else its text, else an empty text; each of these is reported as a loss. JSON becomes text,
+    which is reported as a change. Any other block is unchanged. where: the block's IR path.
     """
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
@@ -296,8 +300,8 @@ def incomplete(stop: ir.Stop | None) -> bool:
 
 
 def leave_incomplete(item: dict[str, Any]) -> None:
-    """Set the status of `item`, the last item of an incomplete answer, to `incomplete`. Only messages and
-    function calls get this status.
+    """Set the status of `item`, the last item of an incomplete answer, to `incomplete`, if `item` is a
+    message or a function call. Any other item is unchanged.
     """
     if item["type"] in {"message", "function_call"}:
         item["status"] = "incomplete"
@@ -366,8 +370,9 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
-    """Report the facts about a stop that the status of a response does not express. called: whether the
-    response has a call of a function or of a custom tool.
+    """Report, as losses or changes, the facts about a stop that the status of a response does not express.
+    called: True = the response has a call of a function or of a custom tool, which shows that the response
+    ended with a call.
     """
     where = "candidates[0].stop"
     if stop.reason in _LOST:
@@ -391,7 +396,8 @@ def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
     """Write `status`, `incomplete_details` and `error` of a finished answer into the response object `out`.
-    stop: why the answer stopped; None = not stated. own: True = the answer came in this dialect.
+    stop: why the answer stopped; None = not stated: an answer of another dialect is then "completed". own:
+    True = the answer came in this dialect.
     """
     if response.error is not None:
         out["status"], out["error"] = "failed", failure_member(response.error)
@@ -417,10 +423,11 @@ def _settle(
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
     """Return the members of a response object that repeat the request.
 
-    own: True = the answer came in this dialect: the members are as the provider stated them (`stated`),
-    except those in `SHOWN` that the client wrote, which are as the client wrote them. False = the members are
-    as the client wrote them; `text`, `reasoning` and `tools` get their missing fields (`_COMPLETE`). Members
-    that the client did not write come from `DEFAULTS`.
+    own: True = the answer came in this dialect. The members are as the provider stated them (`stated`),
+    except that the members in `SHOWN` have the client's values, if the client wrote them.
+
+    own: False = the members are as the client wrote them, and `text`, `reasoning` and `tools` get their
+    missing fields (`_COMPLETE`). Members that the client did not write come from `DEFAULTS`.
     """
     asked = reply.echo
     mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}

@@ -248,8 +248,8 @@ class ResponsesDecoder:
         """Return the events that end the block of `state`. final: the block in the final item; None = it is
         unknown.
 
-        Content of the final block that was in no delta comes first, as events. A final text that does not
-        begin with the text of the deltas gives no such event.
+        Content of the final block that was in no delta comes first, as events. If a final text does not begin
+        with the text of the deltas, there is no event for the text.
         """
         if final is None:
             self._said.append(state.block)

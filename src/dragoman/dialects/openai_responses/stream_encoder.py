@@ -138,7 +138,7 @@ class ResponsesEncoder(EventEncoder):
 
     def _share(self, *told: Any) -> None:
         """If `pieces` is a list and one of these values is a long text, set `_shared`: all later events then
-        share the bytes of long texts. Later events will repeat these values.
+        share the bytes of long texts. told: values that later events will repeat.
         """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
@@ -212,9 +212,12 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """Return the bytes of a progress event of this protocol. If the start of its item was sent as such an
-        event, too, its `output_index` becomes the index of the item in this stream. Before the start of an
-        item come the events that end earlier blocks. b"" for an event of another protocol.
+        """Return the bytes of an event that only this protocol has, such as the progress of a tool. b"" for
+        an event of another protocol.
+
+        If the start of its item was sent by this method, too, `output_index` becomes the index of the item in
+        this stream; otherwise `output_index` is unchanged. Before the start of an item, the events that end
+        earlier blocks are sent.
         """
         if event.dialect != NAME:
             return b""
@@ -368,8 +371,8 @@ class ResponsesEncoder(EventEncoder):
         """Return the bytes of a delta of thinking. part: the index of the summary part, None = the raw text
         of the thinking. If `Draft.summarised` is set, the raw text is sent as the first summary part.
 
-        If another part is open, the events that end this part come first. If no part is open then, the event
-        that begins a part follows before the delta.
+        If the delta does not continue the open part, the events that end the open part and begin the new part
+        come before the delta.
         """
         out = b""
         assert state.item is not None

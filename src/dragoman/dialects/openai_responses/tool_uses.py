@@ -58,9 +58,9 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 
 
 def report_uses(usage: ir.Usage, answer: Mapping[str, Any], report: Report) -> None:
-    """Report, as lost, each count of uses in `usage` that an answer, as it is written, does not show. This
-    happens if the final object of a provider's stream had a use that the stream did not show. answer: as in
-    `with_tools`.
+    """Report, as lost, each count of tool uses in `usage` that differs from the count in `answer`, the
+    response object for the client. This happens if the final object of a provider's stream had a use that the
+    stream did not show. answer: as in `with_tools`.
     """
     detail = usage.detail
     if detail is None or not any(key.endswith(UNIT) for key in detail):

@@ -153,7 +153,8 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body. For clients of other dialects,
-    all three are written only if at least one tool can be written.
+    all three are written only if at least one tool can be written. A choice that cannot be written is
+    reported as lost.
     """
     if request.tools is not None:
         tools = _encode_all(request.tools, draft)
