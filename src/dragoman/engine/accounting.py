@@ -66,7 +66,8 @@ class Expected(NamedTuple):
     def at_most(self, rates: Rates, at: float, tier: str | None) -> int:
         """Return the most nano-USD that the expected amounts can cost. Amounts without a known price cost
         nothing here. at: Unix seconds; `units` have the prices of this time, and tokens have the highest
-        price of any time. tier: the service tier; None = the tier is not known.
+        price of any time. tier: the service tier; None = tokens have the highest price of any tier, and
+        `units` the price of the usual one.
         """
         nano = rates.at_most(self.input, self.output, tier=tier, kinds=self.kinds)
         return nano + rates.bill(self.units, at=at, tier=tier).priced if self.units else nano

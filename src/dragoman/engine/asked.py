@@ -237,18 +237,18 @@ class Asked(msgspec.Struct, frozen=True):
     steps on large requests one after another. weight: the size in bytes of the body and of the messages that
     it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the same
     for steps with `look`, which read the request's values but not its texts (`wire.json.Measured.weight`).
-    light: True = `reading` is below `MEDIUM`; then callers call all steps directly, without `step` and
-    `look`. turn: as in `Inbound`; None = there is nothing to add or to store. codec: the codec of the
-    operation in the client's protocol; None = chat, whose codec the face itself has. prompts: True = the body
-    is a chat request (the operation is chat, or the count of a prompt's tokens). brief: the chat request with
-    only the fields on which the form of the answer depends; an empty request if `prompts` is False. model:
-    the name in the request, or the first of the names that it lists; None = it names none. streamed: whether
-    it asks for a stream. echo: the members that the answer repeats, as the client wrote them. sealed: ranges
-    of messages, each with the only provider that gets their signatures and encrypted reasoning; of messages
-    outside these ranges, every provider gets them. sealless: True = no provider gets any seals, because a
-    provider has refused them. beyond: the reason why the protocol's author would refuse the request, while
-    other servers of the protocol may accept it; None = its author accepts it. reasons: why every attempt must
-    translate the request. others: the models to use if `model` cannot answer.
+    light: True = `reading` is below `MEDIUM`; then its steps run at once, and callers may call them directly,
+    without `step` and `look`. turn: as in `Inbound`; None = there is nothing to add or to store. codec: the
+    codec of the operation in the client's protocol; None = chat, whose codec the face itself has. prompts:
+    True = the body is a chat request (the operation is chat, or the count of a prompt's tokens). brief: the
+    chat request with only the fields on which the form of the answer depends; an empty request if `prompts`
+    is False. model: the name in the request, or the first of the names that it lists; None = it names none.
+    streamed: whether it asks for a stream. echo: the members that the answer repeats, as the client wrote
+    them. sealed: ranges of messages, each with the only provider that gets their signatures and encrypted
+    reasoning; of messages outside these ranges, every provider gets them. sealless: True = no provider gets
+    any seals, because a provider has refused them. beyond: the reason why the protocol's author would refuse
+    the request, while other servers of the protocol may accept it; None = its author accepts it. reasons: why
+    every attempt must translate the request. others: the models to use if `model` cannot answer.
     """
 
     exchange: Exchange

@@ -132,7 +132,8 @@ def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
 async def converse(attempt: Attempt) -> None:
     """Open a session at the attempt's deployment, and relay messages until the session ends. Raises
     RequestFailed if the provider or a limit refuses the session, or if the session ends with a failure;
-    EndedByLimit, a RequestFailed, if the gateway itself ends it.
+    EndedByLimit (a RequestFailed) if a limit of the gateway refuses a reply, or if the gateway ends the
+    session.
     """
     upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
     client, live = cast(SessionClient, delivery.client), attempt.asked.face.live

@@ -74,10 +74,10 @@ def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 def _read(
     exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool
 ) -> tuple[Asked, int]:
-    """Decode the body and check it. Records in the exchange the model, and the members that the gateway
-    itself uses (tags, for example); these are removed from the body. Returns (the request, the bytes of
-    memory that its values take in addition to those that the server has counted for the body). Raises
-    WireError for an invalid body.
+    """Decode the body and check it. Records in the exchange the model, and what the gateway itself uses of
+    the body (tags, the end user, the service tier, …). Returns (the request, the bytes of memory that its
+    values take in addition to those that the server has counted for the body). Raises WireError for an
+    invalid body.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None

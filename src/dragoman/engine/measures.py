@@ -92,9 +92,9 @@ def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
     prices; None = unknown.
 
     The first of these rules that finds any amounts counts: 1. the amounts in units other than tokens that
-    have a price; 2. the amounts in tokens that have a price, if tokens of sound or pictures are among them;
-    3. the first amount that is neither in tokens nor in searches. Searches without a price are left out,
-    because such models read tokens of text, which `spent.used` estimates.
+    have a price; 2. the amounts in tokens that have a price, if tokens of sound or of generated pictures are
+    among them; 3. the first amount that is neither in tokens nor in searches. Searches without a price are
+    left out, because such models read tokens of text, which `spent.used` estimates.
     """
     measured = {unit: amount for unit, amount in units.items() if unit not in _TOKENS}
     if rates is not None:

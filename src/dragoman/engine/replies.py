@@ -81,7 +81,7 @@ class _ReplyMeter(Meter):
     async def hold_reply(self, record: AttemptRecord) -> None:
         """Make claims of the amount 0 for work within a session that was done before it was reserved. So the
         work is charged at the end, also beyond a limit. record: of the work. If the counters cannot be
-        reached, this is logged, and the work is not charged.
+        reached, this is logged, and limits do not count the work.
         """
         now, of_attempt = self._seams.now(), self._accounting.limits.of_attempt
         try:
