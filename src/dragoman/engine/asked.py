@@ -80,10 +80,11 @@ class Inbound(msgspec.Struct, frozen=True):
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
     parameter names in braces. params: the values of these parameters. fields: the fields of a form, then
     `body` is empty; () = the request has no form. shown: the model name in answers; None = the name that the
-    route states. room: counts the memory of the request's decoded values and of the messages that it
-    continues. reading: the value for `Asked.reading`, in bytes; 0 = not measured yet. wishes: what the
-    headers ask, if it is known already; None = `wished` reads the headers. may: what the client may use,
-    apart from models. errors: the form of an error answer; None = the form of the face.
+    route states, or the upstream's name if the route states none. room: counts the memory of the request's
+    decoded values and of the messages that it continues. reading: the value for `Asked.reading`, in bytes; 0
+    = not measured yet. wishes: what the headers ask, if it is known already; None = `wished` reads the
+    headers. may: what the client may use, apart from models. errors: the form of an error answer; None = the
+    form of the face.
     """
 
     face: Dialect

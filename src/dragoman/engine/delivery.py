@@ -1,9 +1,9 @@
 """Sends an answer to its client, decides when an attempt is final, and records usage and losses.
 
 There are two points of no return. The first *content* makes the attempt final: before it, another deployment
-may still be called. The first *headers* are sent with the first content, or with a heartbeat after a long
-silence: after them, a final failure is sent inside the stream (audio is cut off instead). This module does
-not choose the next attempt.
+may still be called; after it, only to continue a broken stream. The first *headers* are sent with the first
+content, or with a heartbeat after a long silence: after them, a final failure is sent inside the stream
+(audio is cut off instead). This module does not choose the next attempt.
 """
 
 from __future__ import annotations

@@ -421,8 +421,8 @@ class Flight(msgspec.Struct, eq=False):
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 
     async def _broken_off(self) -> None:
-        """Record that the last attempt was cut off, because an error or a cancellation ends the exchange, and
-        estimate what it has used.
+        """Called when the exchange ends with an error or a cancellation: record in `health` that the running
+        attempt, if there is one, was cut off, and estimate what it has used.
         """
         attempts = self.asked.exchange.attempts
         if self._calling is not None:
