@@ -31,12 +31,12 @@ UNACCOUNTED: Final = ir.Fault(
 
 
 class Expected(NamedTuple):
-    """What a request may use. input: the tokens of its prompt: a count, an estimate, or an upper bound that
-    takes less time. output: the most tokens that the answers may have, or the number that is expected. cost:
+    """What a request may use. input: the tokens of its prompt (a count, an estimate, or a rough upper bound).
+    output: the most tokens of all answers; if no bound is known, the number that is reserved at first. cost:
     the most that the request may cost, in nano-USD; None = a price that would be needed is not known. units:
     other amounts that the request asks for, in every unit in which they may be priced (`measures`). measured:
-    (input tokens, output tokens) that limits count for `units`. kinds: the units of `ir.units` as which a
-    token may be billed.
+    (input tokens, output tokens) that limits count for `units`. kinds: the units of `ir.units` in which a
+    provider may bill a token.
     """
 
     input: int
@@ -48,12 +48,12 @@ class Expected(NamedTuple):
 
     @property
     def taken(self) -> int:
-        """All input tokens, as limits count them."""
+        """The input tokens that limits count: `input`, and those of `measured`."""
         return self.input + self.measured[0]
 
     @property
     def given(self) -> int:
-        """All output tokens, as limits count them."""
+        """The output tokens that limits count: `output`, and those of `measured`."""
         return self.output + self.measured[1]
 
     def plus(self, other: Expected) -> Expected:
@@ -64,8 +64,10 @@ class Expected(NamedTuple):
         return self._replace(input=self.input + other.input, output=self.output + other.output, cost=cost)
 
     def at_most(self, rates: Rates, at: float, tier: str | None) -> int:
-        """Return the most nano-USD that the expected amounts can cost, as far as the prices are known. at:
-        Unix seconds; the prices for `units` are those of this time. tier: the service tier.
+        """Return the most nano-USD that the expected amounts can cost. Amounts without a known price cost
+        nothing here. at: Unix seconds; `units` have the prices of this time, and tokens have the highest
+        price of any time. tier: the service tier; None = tokens have the highest price of any tier, and
+        `units` the price of the usual one.
         """
         nano = rates.at_most(self.input, self.output, tier=tier, kinds=self.kinds)
         return nano + rates.bill(self.units, at=at, tier=tier).priced if self.units else nano
@@ -76,8 +78,8 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     they are not known. journal: gets the usage records; None = nobody keeps them, so only answers, logs and
     metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
     the proxies that are trusted to state a client's address. watch: tells operators about limits. seams: has
-    the clock by which windows of limits begin and end. This clock never goes back, because a window whose
-    counters are forgotten would begin again; None = the clock of the exchange.
+    the clock by which windows of limits begin and end; this clock never goes back. None = the clock of the
+    exchange is used.
     """
 
     rates: Callable[[str], Rates | None]

@@ -45,7 +45,7 @@ def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
 
 
 def digest_of(asked: Asked) -> bytes:
-    """Return the digest of a request; b"" if it has neither a session header nor a prompt. Raises
+    """Return the digest of a request; b"" if it has no session header and its operation has no prompt. Raises
     RequestFailed if the body has to be decoded and cannot be.
     """
     if session := asked.inbound.headers.get(_SESSION):
@@ -81,8 +81,8 @@ def _offered(tool: ir.Tool) -> list[Any]:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """Return the content of a block without cache marks, ids and spellings, which may change from turn to
-    turn. For a block that is neither text nor a medium, only the name of its type.
+    """Return the kind and the content of a text or a medium, without cache marks; for any other block, a list
+    with only the name of its type.
     """
     if isinstance(block, ir.Text):
         return ["text", block.text]

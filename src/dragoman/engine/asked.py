@@ -80,10 +80,11 @@ class Inbound(msgspec.Struct, frozen=True):
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
     parameter names in braces. params: the values of these parameters. fields: the fields of a form, then
     `body` is empty; () = the request has no form. shown: the model name in answers; None = the name that the
-    route states. room: counts the memory of the request's decoded values and of the messages that it
-    continues. reading: the value for `Asked.reading`, in bytes; 0 = not measured yet. wishes: what the
-    headers ask, if it is known already; None = `wished` reads the headers. may: what the client may use,
-    apart from models. errors: the form of an error answer; None = the form of the face.
+    route states, or the upstream's name if the route states none. room: counts the memory of the request's
+    decoded values and of the messages that it continues. reading: the value for `Asked.reading`, in bytes; 0
+    = not measured yet. wishes: what the headers ask, if it is known already; None = `wished` reads the
+    headers. may: what the client may use, apart from models. errors: the form of an error answer; None = the
+    form of the face.
     """
 
     face: Dialect
@@ -125,10 +126,10 @@ class Sealed(msgspec.Struct, frozen=True):
 
 class Said(msgspec.Struct, eq=False):
     """The body of a request, in several forms. wire: the decoded body. head: the top-level members, each as
-    raw JSON; {} = the body is a form, or was freed. raw: the body as it was received. request: the request in
-    the IR; None = not decoded yet. fetched: the media that were fetched for the running attempt, by the
-    `id()` of the medium in `request`; None = none were fetched. The constructor may get None for the head;
-    then it is read from `raw` at the first use.
+    raw JSON; {} = the body is a form or was freed, or there is no body (a realtime session). raw: the body as
+    it was received. request: the request in the IR; None = not decoded yet. fetched: the media that were
+    fetched for the running attempt, by the `id()` of the medium in `request`; None = none were fetched. The
+    constructor may get None for the head; then it is read from `raw` at the first use.
     """
 
     wire: WireRequest
@@ -156,7 +157,7 @@ class Said(msgspec.Struct, eq=False):
 class AnswerContext(msgspec.Struct, frozen=True):
     """What a turn needs to store an answer, besides the answer itself. reply: the values that the answer was
     encoded with. deployment: the deployment that has answered; None = no model was called. steps: runs the
-    work on a large answer when no other large request is being worked on. weight: the size in bytes of the
+    work on a large answer in turn with the steps of other large requests. weight: the size in bytes of the
     request and of the messages that it continues.
     """
 
@@ -207,15 +208,15 @@ class Turn(Protocol):
         ...
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Take note that the request is valid and within its limits. Return None if a model has to be called,
-        otherwise the answer to send without a model (to a request that only adds input, for example).
-        last_words: returns the bytes that tell a failure inside a stream. Raises RequestFailed if the request
-        cannot be accepted.
+        """Return None if a model has to be called, otherwise the answer to send without a model (to a request
+        that only adds input, for example). This is called when the request is valid and its limits allow it,
+        before a model is called; a turn may store here that the request was accepted. last_words: returns the
+        bytes that tell a failure inside a stream. Raises RequestFailed if the request cannot be accepted.
         """
         ...
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Take the whole answer in the IR. This is called before the last bytes of the answer are sent."""
+        """Receive the whole answer in the IR. This is called before the last bytes of the answer are sent."""
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
@@ -226,7 +227,7 @@ class Turn(Protocol):
         ...
 
     def failed(self) -> None:
-        """Take note that the request has failed before any headers were sent to the client."""
+        """Called when the request has failed before any headers were sent to the client."""
         ...
 
 
@@ -235,20 +236,20 @@ class Asked(msgspec.Struct, frozen=True):
 
     wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
     steps on large requests one after another. weight: the size in bytes of the body and of the messages that
-    it continues; it decides whether a step has to wait for the steps of other requests. reading: the same for
-    steps that read the request's values but not its texts (`wire.json.Measured.weight`). light: True = steps
-    run at once. Callers then call them directly, because even an `await` that does not wait costs more than
-    most steps of a small request. turn: as in `Inbound`; None = there is nothing to add or to store. codec:
-    the codec of the operation in the client's protocol; None = chat, whose codec the face itself has.
-    prompts: True = the body is a chat request (the operation is chat, or the count of a prompt's tokens).
-    brief: the chat request with only the fields on which the form of the answer depends; an empty request if
-    `prompts` is False. model: the name in the request, or the first of the names that it lists; None = it
-    names none. streamed: whether it asks for a stream. echo: the members that the answer repeats, as the
-    client wrote them. sealed: ranges of messages, each with the only provider that gets their signatures and
-    encrypted reasoning; of messages outside these ranges, every provider gets them. sealless: True = no
-    provider gets any seals, because a provider has refused them. beyond: the reason why the protocol's author
-    would refuse the request, while other servers of the protocol may accept it; None = its author accepts it.
-    reasons: why every attempt must translate the request. others: the models to use if `model` cannot answer.
+    it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the same
+    for steps with `look`, which read the request's values but not its texts (`wire.json.Measured.weight`).
+    light: True = `reading` is below `MEDIUM`; then its steps run at once, and callers may call them directly,
+    without `step` and `look`. turn: as in `Inbound`; None = there is nothing to add or to store. codec: the
+    codec of the operation in the client's protocol; None = chat, whose codec the face itself has. prompts:
+    True = the body is a chat request (the operation is chat, or the count of a prompt's tokens). brief: the
+    chat request with only the fields on which the form of the answer depends; an empty request if `prompts`
+    is False. model: the name in the request, or the first of the names that it lists; None = it names none.
+    streamed: whether it asks for a stream. echo: the members that the answer repeats, as the client wrote
+    them. sealed: ranges of messages, each with the only provider that gets their signatures and encrypted
+    reasoning; of messages outside these ranges, every provider gets them. sealless: True = no provider gets
+    any seals, because a provider has refused them. beyond: the reason why the protocol's author would refuse
+    the request, while other servers of the protocol may accept it; None = its author accepts it. reasons: why
+    every attempt must translate the request. others: the models to use if `model` cannot answer.
     """
 
     exchange: Exchange
@@ -299,14 +300,15 @@ class Asked(msgspec.Struct, frozen=True):
         return self.request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the whole request, and return its result. A step of a large request (see
-        `weight`) waits while a step of another large request runs.
+        """Run a step that reads the whole request, and return its result. The step runs at once if `weight`
+        is below `MEDIUM` bytes, otherwise when its turn among the steps of other requests comes.
         """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the request's values but not its texts, and return its result. A step of a
-        large request (see `reading`) waits while a step of another large request runs.
+        """Run a step that reads the request's values but not its texts, and return its result. The step runs
+        at once if `reading` is below `MEDIUM` bytes, otherwise when its turn among the steps of other
+        requests comes.
         """
         return self.steps.run(self.reading, step, *args, **named)
 

@@ -69,7 +69,7 @@ class Attempt(msgspec.Struct, frozen=True):
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
         """Return the values that the answer is encoded with. They include the client's request in the IR: the
         complete request or, if `relayed` is True, only its short form `brief`. If the gateway is configured
-        to tell the usage in every stream, the request in them says so.
+        to tell the usage in every stream, this request has `stream_usage=True`.
         """
         asked, runtime = self.asked, self.runtime
         request = asked.brief
@@ -92,8 +92,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
     def edits(self) -> dict[str, Any]:
         """Return the members to set in a relayed body: the upstream's model name, and the members that the
-        configuration adds. A configured object is merged over the client's object of the same name
-        (`deep_merge`).
+        configuration adds. A configured value replaces the client's value of the same name; two objects are
+        merged (`deep_merge`), and the configured members win.
         """
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
@@ -114,9 +114,10 @@ class Attempt(msgspec.Struct, frozen=True):
         return None if meter is None else meter.rates(self.deployment.name)
 
     def account(self, locate: Locate) -> None:
-        """Record the request's losses and changes so far. Raises RequestFailed if strict mode forbids the
-        losses. locate: turns a place in the IR into a path of the client's request. For a provider, this is
-        called before the request is sent; a custom upstream may find losses only when it reads the request.
+        """Record in the exchange the losses and changes that the call's report has so far. Raises
+        RequestFailed if strict mode forbids a loss of the exchange. locate: turns a place in the IR into a
+        path of the client's request. This may be called again when the report has more losses: a custom
+        upstream may find losses when it reads the request.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)

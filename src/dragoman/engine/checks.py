@@ -111,7 +111,7 @@ class Checks:
     async def _failure(self, checked: Checked) -> str | None:
         """Return why a provider has failed a check, as a text; None = it has not. An answer with an error is
         a failure only if the error is the provider's own (a 500, for example). Raises _Unknown if all of the
-        gateway's connections to the provider were busy, or its memory for answers was full.
+        gateway's connections to the provider were busy, or if the gateway's memory for answers was full.
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)
@@ -140,6 +140,8 @@ class _Unknown(Exception):
 
 
 def _begin(limit: Deadline | Unlimited, seconds: float | None) -> None:
-    """Let the time of a check begin, because its request has got a connection."""
+    """Start the time limit of a check, because its request has got a connection. seconds: the limit; None =
+    no limit, and nothing is done.
+    """
     if seconds is not None:
         limit.push(seconds)

@@ -127,8 +127,9 @@ class Continued(Flight, eq=False):
         return following
 
     def _given_up(self, failed: Candidate, fault: ir.Fault) -> RequestFailed:
-        """Return the failure of the exchange: `fault`. But if `fault` is the refusal of a continued request,
-        return the failure that broke the answer off, because the client needs to know that one.
+        """Return the failure of the exchange: `fault`. But if a stream has broken off before, and `fault`
+        says that the continued request is refused as the client's mistake, return the failure that broke the
+        stream off.
         """
         provider = failed.deployment.provider
         if self._broken is not None and classify(fault) is Outcome.CALLER:
@@ -194,8 +195,8 @@ _CONTINUING: Final = frozenset({"mistral"})
 
 
 def _named(backend: Backend) -> str | None:
-    """Return the name of the protocol in which a provider is called unless another one is chosen; None = it
-    is a custom upstream.
+    """Return the name of a provider's usual protocol (a request may be sent in another one); None = it is a
+    custom upstream.
     """
     return None if backend.dialect is None else backend.dialect.name
 

@@ -49,8 +49,8 @@ _MOST_REASON: Final = 123
 
 class Bounds(msgspec.Struct, frozen=True):
     """The limits of a session. longest: the most seconds that it may last, None = no limit. idle: the most
-    seconds without a message from either side, None = no limit. largest: the most bytes of one message of the
-    provider.
+    seconds without a message from either side, None = no limit. largest: the most bytes of one message from
+    the provider.
     """
 
     longest: float | None = None
@@ -60,8 +60,8 @@ class Bounds(msgspec.Struct, frozen=True):
 
 class SessionClient(Client, Protocol):
     """The client of a session. first: its first message, if this message names the model; otherwise None.
-    search: added at the end of the query of the provider's URL. headers: the headers that are sent to the
-    provider. bounds: the limits of the session.
+    search: a string to append to the provider's URL ("&intent=…"); "" = nothing. headers: the headers that
+    are sent to the provider. bounds: the limits of the session.
     """
 
     first: Message | None
@@ -75,8 +75,8 @@ class SessionClient(Client, Protocol):
         ...
 
     async def receive(self) -> Message | None:
-        """Return the client's next message; None = the client has closed the WebSocket. This call also says
-        that the message before is no longer needed.
+        """Return the client's next message; None = the client has closed the WebSocket. The caller no longer
+        needs the previous message then.
         """
         ...
 
@@ -98,8 +98,8 @@ class SessionClient(Client, Protocol):
 
 
 def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
-    """Return the request for a session. Its model's name is in `inbound.params`. Raises RequestFailed for a
-    name that is unsafe in headers and logs.
+    """Return the request for a session. The name of the model is `inbound.params["model"]`; without this
+    parameter, the request names no model. Raises RequestFailed for a name that is unsafe in headers and logs.
     """
     exchange.phase = "decode"
     wished = inbound.wished
@@ -131,7 +131,9 @@ def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
 
 async def converse(attempt: Attempt) -> None:
     """Open a session at the attempt's deployment, and relay messages until the session ends. Raises
-    RequestFailed if the provider or a limit refuses the session or breaks it off.
+    RequestFailed if the provider or a limit refuses the session, or if the session ends with a failure;
+    EndedByLimit (a RequestFailed) if a limit of the gateway refuses a reply, or if the gateway ends the
+    session.
     """
     upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
     client, live = cast(SessionClient, delivery.client), attempt.asked.face.live
@@ -180,8 +182,6 @@ def _total(attempt: Attempt, replies: Replies) -> None:
 
 
 class _Session:
-    """Relays one session."""
-
     def __init__(
         self, attempt: Attempt, client: SessionClient, live: Live, socket: Socket, replies: Replies
     ) -> None:
@@ -268,9 +268,10 @@ class _Session:
             raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
 
     async def _tell(self, heard: Heard) -> None:
-        """Send a provider's message to the client. Before that: if the message begins a reply and none is
-        running, check the client's permissions and reserve what the reply may use; then charge the usage that
-        the message states. After a message with usage beside replies, check the permissions and the limits.
+        """Send a provider's message to the client. If the message begins a reply and none is running, first
+        check the client's permissions and reserve what the reply may use. Before the message is sent, the
+        usage that it states is charged. If this usage belongs to no reply (a transcription, for example),
+        check the permissions and the limits afterwards.
         """
         if heard.begins and not self._replies.running:
             self._admit()
@@ -335,8 +336,8 @@ class _Session:
             self._stop(STOPPING)
 
     def _watch(self, idle: float, timers: list[asyncio.TimerHandle]) -> None:
-        """End the session if no message has come for `idle` seconds; otherwise check again when these seconds
-        can be over. timers: gets the timer of the next check.
+        """End the session if no message has come from either side for `idle` seconds; otherwise check again
+        when these seconds can be over. timers: gets the timer of the next check.
         """
         left = self._latest + idle - self._loop.time()
         if left <= 0:

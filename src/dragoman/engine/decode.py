@@ -37,7 +37,7 @@ from dragoman.wire.json import (
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
     """Return the decoded request. Records in the exchange what the request states. always_usage: True = the
     stream of a chat ends with its usage, also if the client did not request the usage. Raises RequestFailed
-    if the request is invalid.
+    if the request is invalid, or if there is no memory left for it.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -74,9 +74,10 @@ def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 def _read(
     exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool
 ) -> tuple[Asked, int]:
-    """Decode the body and check it. Records in the exchange the model and the members that are meant for the
-    gateway. Returns (the request, the bytes of memory that its values take in addition to those that the
-    server has counted for the body). Raises WireError for an invalid body.
+    """Decode the body and check it. Records in the exchange the model, and what the gateway itself uses of
+    the body (tags, the end user, the service tier, …). Returns (the request, the bytes of memory that its
+    values take in addition to those that the server has counted for the body). Raises WireError for an
+    invalid body.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None

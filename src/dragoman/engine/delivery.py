@@ -1,9 +1,9 @@
 """Sends an answer to its client, decides when an attempt is final, and records usage and losses.
 
 There are two points of no return. The first *content* makes the attempt final: before it, another deployment
-may still be called. The first *headers* are sent with the first content, or with a heartbeat after a long
-silence: after them, a final failure is sent inside the stream (audio is cut off instead). This module does
-not choose the next attempt.
+may still be called; after it, only to continue a broken stream. The first *headers* are sent with the first
+content, or with a heartbeat after a long silence: after them, a final failure is sent inside the stream
+(audio is cut off instead). This module does not choose the next attempt.
 """
 
 from __future__ import annotations
@@ -277,8 +277,9 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer as the stream that the client asked for. Before that, the request's turn gets
-        the answer, if the turn `hears`.
+        """Send a whole answer as the stream that the client asked for, and record its usage and losses. The
+        attempt becomes final. If the request's turn `hears` or keeps answers, it gets the answer before the
+        last bytes are sent.
         """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -442,9 +443,9 @@ class Delivery:
 
 
 def _is_empty(block: ir.Block) -> bool:
-    """Whether a block that opens counts as empty, so that the attempt is not final yet and another one can
-    still answer. A text block always counts as empty; a thinking block if it has no text, summary, seal or
-    redacted content; no other block.
+    """Whether a block that opens counts as empty. Such a block does not make the attempt final, so another
+    one can still answer. A text block always counts as empty; a thinking block if it has no text, summary,
+    seal or redacted content; no other block.
     """
     if isinstance(block, ir.Thinking):
         return not (block.text or block.summary or block.sealed or block.redacted)

@@ -73,10 +73,11 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """If the last event repeats the whole answer, store the answer (if the turn keeps answers) and make
-        this event. Return the bytes that the caller has to send as the end of the stream. data: the bytes
-        before the last event, which were not sent yet; they are returned too, or sent here. Raises
-        RequestFailed if the answer cannot be added to its conversation; then `data` has been sent.
+        """Return the bytes that the caller must send as the end of the stream. data: bytes before the last
+        event, which were not sent yet. If the last event does not repeat the whole answer, return `data`.
+        Otherwise let `keep` store the answer, make the last event, and return `data` with this event; bytes
+        of them that were sent here are not returned. Raises RequestFailed if the answer cannot be added to
+        its conversation; then `data` has been sent.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

@@ -170,8 +170,8 @@ class Engine:
     async def _fitted(
         self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, meter: Meter | None
     ) -> Plan:
-        """Return what `fallbacks.fitted` returns. If it is the plan of a fallback, the request is reserved at
-        the limits of the fallback's model, too. Raises RequestFailed if one of them refuses it, and as
+        """Return what `fallbacks.fitted` returns. If it is the plan of a fallback, the request is also
+        reserved at the limits of the fallback's model. Raises RequestFailed if one of them refuses it, and as
         `fitted` does.
         """
         found = await asked.step(fitted, runtime, way, asked, plan)

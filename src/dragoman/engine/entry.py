@@ -16,8 +16,8 @@ from dragoman.seams.deadlines import Deadlines
 
 class Entry(msgspec.Struct, eq=False):
     """The places of one exchange. gates: all gates of the gateway. held: the places that the exchange has
-    now. exchange: its `client` decides the place in a queue, because clients take turns there. The time of a
-    wait is recorded in it.
+    now; the gates change it. exchange: its record, which gets the times of waits; its `client` decides its
+    place in a queue, because clients take turns.
     """
 
     gates: Gates
@@ -26,18 +26,19 @@ class Entry(msgspec.Struct, eq=False):
     held: Held = {}
 
     def enters(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """Take the places of the first candidate whose deployment has all of its places free now, and return
-        this candidate; other places that the exchange had are given back. None = no candidate has all places
-        free; then the exchange keeps the places that it has.
+        """Take the places of the first candidate whose deployment can be called without waiting at its gates,
+        and return this candidate; other places that the exchange had are given back. None = there is no such
+        candidate; then the exchange keeps the places that it has.
         """
         options = _by_gates(candidates)
         number = self.gates.enter(self.held, list(options))
         return None if number is None else list(options.values())[number]
 
     async def wait(self, candidates: Sequence[Candidate]) -> Candidate:
-        """Take the places of the first candidate whose deployment has all of its places free, and return this
-        candidate; wait in the gates' queues until there is such a candidate. Other places that the exchange
-        had are given back first. Raises RequestFailed if the queues are full, or if the wait is too long.
+        """Take the places of the first candidate whose deployment can be called without waiting at its gates,
+        and return this candidate. If there is none, wait in the queues of all candidates until one can be
+        called. All places that the exchange had are given back first. Raises RequestFailed if all queues are
+        full, if the exchange has to leave a full queue for another client, or if the wait is too long.
         """
         exchange, gates, found = self.exchange, self.gates, _by_gates(candidates)
         options = list(found)

@@ -1,9 +1,11 @@
 """Finds how much a request may use, before its first attempt: the tokens of its prompt, and a bound on those
 of its answer.
 
-The tokens of a prompt need not be counted if it contains only texts and pictures and all limits would be at
-most half used: nearly no text has more than one token for two bytes, and the tokens of a picture have a usual
-maximum. Otherwise they are counted, also if the prompt was decoded already or its route adds messages to it.
+If no limit counts tokens or money, nothing is measured. The tokens of a prompt are not counted but bounded by
+its size if it contains only texts and pictures, and if all limits would be at most half used with this bound:
+nearly no text has more than one token for two bytes, and the tokens of a picture have a usual maximum.
+Otherwise they are counted. They are also counted if the prompt was decoded already or if its route adds
+messages to it.
 """
 
 from __future__ import annotations
@@ -89,7 +91,8 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
 
 async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:
     """Return what a request asks for in units other than the tokens of its texts; nothing if it cannot be
-    decoded. `measured` has the most tokens by which one of the deployments would bill these units.
+    decoded. `measured` has the most input tokens and the most output tokens that one of the deployments would
+    bill for these units.
     """
     try:
         request = asked.request if asked.light else await asked.step(asked.decoded)

@@ -22,8 +22,9 @@ from dragoman.routing.route import Candidate, Deployment
 
 def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
     """Return the plan after the stages of its way. If a stage refuses the request (it leaves no deployment,
-    for example), return the plan of the first fallback route whose stages do not refuse it; the refusal
-    decides in which list. Raises RequestFailed with the first refusal if there is no such route.
+    for example), return the plan of the first fallback route whose stages do not refuse it; the kind of the
+    refusal decides which list of fallbacks is used (`why_of`). Raises RequestFailed with the first refusal if
+    there is no such route.
     """
     try:
         return through(runtime, way, asked, plan)
@@ -35,8 +36,8 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 
 
 def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
-    """Return the plan with the next route of the list `why`, after the stages of the way. A route whose
-    stages refuse the request is skipped. None = no route is left in the list.
+    """Return the plan with the next route of the list `why` of the fallbacks, after the stages of the way. A
+    route whose stages refuse the request is skipped. None = no route is left in the list.
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
@@ -52,8 +53,9 @@ def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Pl
 
 
 def _next(plan: Plan, why: Why) -> Plan:
-    """Return the plan with the first route of the list `why`; its stages have not run yet. `check_output` and
-    `max_cost` stay those of the route before, because they belong to the request's own route.
+    """Return the plan with the first route of the list `why` of the fallbacks; its stages have not run yet.
+    `check_output` and `max_cost` stay those of the route before, because they belong to the request's own
+    route.
     """
     before = plan.route
     chosen = before.fallbacks.of(why)[0]
@@ -68,9 +70,9 @@ def _next(plan: Plan, why: Why) -> Plan:
 
 
 def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
-    """Return the plan `plan` of a fallback route, with the refusal `fault` that has led to this route. The
-    first such refusal stays: it is told to the client if the fallbacks fail too. If `why` is "any", the plan
-    is returned unchanged.
+    """Return the plan `plan` of a fallback route, with the refusal `fault` that has led to this route. If the
+    plan has a refusal already, it stays. The client is told this refusal if the fallbacks fail too. If `why`
+    is "any", the plan is returned unchanged.
     """
     return plan if why == "any" else msgspec.structs.replace(plan, refused=plan.refused or fault)
 
@@ -91,9 +93,9 @@ class Turned:
         """The deployment and account of every candidate so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """Return the candidates of the request's own route; the doubtful ones are in a separate list. Forgets
-        the fallbacks and candidates before, because a request that has waited for a place begins again. now:
-        monotonic seconds.
+        """Return the candidates of the request's own route; the doubtful ones are in a separate list. The
+        fallback routes used so far, and all candidates so far, are forgotten: a request that has waited for a
+        place begins again. now: monotonic seconds.
         """
         del self.plans[1:]
         self._met.clear()
@@ -101,7 +103,7 @@ class Turned:
 
     def more(self, asked: Asked, why: Why, now: float) -> More[Candidate] | NoMore:
         """Return the candidates of the next route of the list `why`, without those that were candidates
-        before. now: monotonic seconds.
+        before; NoMore = no route is left in the list. now: monotonic seconds.
         """
         plan = onward(self._runtime, self._way, asked, self.plans[-1], why)
         if plan is None:

@@ -154,9 +154,9 @@ class Flight(msgspec.Struct, eq=False):
         self.media.close()
 
     async def _first(self) -> Candidate:
-        """Return the candidate to call first, by what is known of keys and deployments. If none of the route
-        can be called now, this may be one of a fallback route, or one that is waited for. Raises
-        RequestFailed if none can be called in time.
+        """Return the candidate to call first, as `health` orders the candidates of the route. If none of the
+        route can be called now, this may be a candidate of a fallback route, or one that is waited for.
+        Raises RequestFailed if none can be called in time.
         """
         request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
@@ -170,7 +170,6 @@ class Flight(msgspec.Struct, eq=False):
         return await self._follow(round_, round_.on(machine.Begin(), now))
 
     async def _circumstances(self) -> Circumstances:
-        """Return what the route's policy may know of this request."""
         asked, what = self.asked, (self.asked, self.plan.route, self.runtime.seams)
         if asked.light or self.plan.route.spread is None:
             return circumstances(*what)
@@ -228,8 +227,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits must be asked before the call: because the deployment or its provider has limits,
-        the candidate is one of a fallback route, or earlier attempts have used something. False if nothing is
-        accounted for, or if nothing is reserved for the operation.
+        the exchange has used a fallback route or uses one now, or earlier attempts have used something. False
+        if nothing is accounted for, or if nothing is reserved for the operation.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         if meter is None or self.way.reserves == "nothing":
@@ -238,7 +237,8 @@ class Flight(msgspec.Struct, eq=False):
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
-        limit refuses; None = the attempt may be made. Raises RequestFailed if the journal or all refuse.
+        limit refuses this one; None = the attempt may be made. Raises RequestFailed if the journal refuses
+        the exchange, or if no candidate is left.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
@@ -256,20 +256,24 @@ class Flight(msgspec.Struct, eq=False):
         return None
 
     async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
-        """Return the candidate to call instead of one that a limit refuses. refused: the limit's fault."""
+        """Return the candidate to call instead of one that a limit refuses (with the fault `refused`). Raises
+        RequestFailed if no candidate is left.
+        """
         now = self.delivery.now()
         round_ = self._round = self._round or self._new_round(candidate)
         return await self._follow(round_, round_.on(machine.Limited(refused), now))
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record in the exchange why its candidates stand in this order. begun: as for `weighed`."""
+        """Record in the exchange the order of the candidates, with reasons. begun: as for `weighed`."""
         now, health = self.delivery.now(), self.runtime.health
         self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
     # --- An attempt ------------------------------------------------------------------------------------
 
     def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
-        """Return the next attempt, not yet begun. backend: None = choose it. Reads the whole request."""
+        """Return the next attempt, not yet begun; its record says whether the attempt relays or translates.
+        backend: None = choose it here.
+        """
         runtime, asked, delivery, way = self.runtime, self.asked, self.delivery, self.way
         plan = self.plan if not candidate.tier else self._turning().plans[candidate.tier]
         exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
@@ -316,7 +320,9 @@ class Flight(msgspec.Struct, eq=False):
         return self.way.choose(backend, attempt.deployment, self.asked, attempt.plan)
 
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
-        """Begin an attempt and return its time limit. Clears the losses and usage of earlier attempts."""
+        """Begin an attempt and return its time limit. Clears the usage, losses and changes of earlier
+        attempts. Raises RequestFailed if the journal cannot write, and requests are refused then.
+        """
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
         record.started = now = delivery.now()
@@ -345,7 +351,7 @@ class Flight(msgspec.Struct, eq=False):
 
     def _switch(self, candidate: Candidate) -> float | None:
         """Return the seconds without content after which another deployment is called; None = there is no
-        such limit, or no other deployment that could be called.
+        such limit, no other deployment can be called, or only one attempt is allowed.
         """
         seconds = switch_after(candidate.deployment, streamed=self.asked.streamed)
         if seconds is None or self.runtime.policy.attempts == 1:
@@ -387,21 +393,20 @@ class Flight(msgspec.Struct, eq=False):
         return msgspec.structs.replace(attempt, seals=self._sealing)
 
     def _answered(self, calling: Calling, record: AttemptRecord) -> None:
-        """Record in `health` that an attempt was answered."""
         self._calling = None  # it has ended, whatever goes wrong afterwards
         for event in self.runtime.health.answered(calling, self._heard(record)):
             self._tell(event)
 
     def _tell(self, event: Event) -> None:
-        """Tell the operator of an event."""
+        """Log an event, unless it repeats an earlier one, and pass it to `Runtime.told`."""
         if (text := self.runtime.health.words.of(event, self.delivery.now())) is not None:
             log.warning("%s", text)
         if self.runtime.told is not None:
             self.runtime.told(event)
 
     async def _spent(self, record: AttemptRecord) -> None:
-        """Estimate what an attempt without an answer has used. Does nothing if its request was not sent, was
-        refused, or nothing is accounted for.
+        """Estimate what an attempt without an answer has used. Does nothing if its request was not sent or
+        was refused, if nothing is accounted for, or if the exchange was accounted for already.
         """
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
@@ -416,8 +421,8 @@ class Flight(msgspec.Struct, eq=False):
             log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 
     async def _broken_off(self) -> None:
-        """Record that the last attempt was cut off, because an error or a cancellation ends the exchange, and
-        estimate what it has used.
+        """Called when the exchange ends with an error or a cancellation: record in `health` that the running
+        attempt, if there is one, was cut off, and estimate what it has used.
         """
         attempts = self.asked.exchange.attempts
         if self._calling is not None:
@@ -453,7 +458,7 @@ class Flight(msgspec.Struct, eq=False):
         return _unexpected(backend.name)
 
     def _is_final(self, error: Exception) -> bool:
-        """Whether an unexpected error ends the exchange instead of the attempt: one of Dragoman's own, one
+        """Whether an unexpected error ends the exchange instead of the attempt: a DragomanError, an error
         while the request was encoded, or an OSError after the first content (from the client's connection).
         """
         if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
@@ -464,8 +469,8 @@ class Flight(msgspec.Struct, eq=False):
         self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
     ) -> tuple[Candidate, Backend | None]:
         """Return (the candidate to call after a failure, its backend): the same candidate, if the refusal
-        shows how to call it again; else the state machine's, when its time has come. Backend None = choose it
-        anew. Raises RequestFailed if none is left.
+        shows how to call it again or there is a new credential; otherwise the candidate of the state machine,
+        when its time has come. Backend None = choose it anew. Raises RequestFailed if none is left.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify("" if self._account is None else self._account.source)

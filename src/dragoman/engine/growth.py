@@ -1,9 +1,10 @@
-"""Watches how long a streamed answer becomes, and reserves more tokens before the answer reaches the number
-of tokens that are reserved for it.
+"""Watches how long a streamed answer becomes, and reserves more tokens if the answer needs more than are
+reserved for it.
 
-An answer that cannot become longer than what is reserved (the request bounds it, or the model writes at most
-`USUAL_OUTPUT` tokens) is watched too, because some providers do not keep to the bound. The tokens are only
-estimated. So for such an answer, more is first reserved when it seems to be about twice as long as the bound.
+There are two cases. If the answer has no bound, more is reserved shortly before it reaches the number of
+reserved tokens. If it has a bound (of the request, or because the model writes at most `USUAL_OUTPUT`
+tokens), more is reserved only when it seems to be about twice as long as the bound: the tokens are only
+estimated, and some providers do not keep to the bound.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Growth:
     The caller measures the length, in bytes, in events, or in tokens.
 
     meter: accounts for the answer; None = nothing is accounted for. deployment: the deployment that answers
-    (`provider/model`). tokens: returns the estimated output tokens so far. first: the least length of the
-    stream for each of its tokens.
+    (`provider/model`). tokens: returns the estimated output tokens so far. first: the length that the stream
+    has at least for each of its tokens, in the caller's measure.
     """
 
     __slots__ = ("_bounded", "_deployment", "_meter", "_tokens", "at")
@@ -55,8 +56,8 @@ class Growth:
             self.at = first * expected.output * _NEAR
 
     async def look(self, length: int) -> None:
-        """Estimate the tokens of the stream, and reserve more if they are too near to what was expected. Sets
-        `at` anew. length: of the stream so far. Raises EndedByLimit if a hard limit or a failing journal
+        """Estimate the tokens of the stream, and reserve more if they have reached the number of `_enough`.
+        Sets `at` anew. length: of the stream so far. Raises EndedByLimit if a hard limit or a failing journal
         refuses the reservation.
         """
         meter = self._meter

@@ -135,8 +135,8 @@ class Hedged(Flight, eq=False):
 
     def _may_be_raced(self) -> bool:
         """Whether a second call does no harm, as far as this is known without the body. False for an
-        operation that is not in `_HEDGED`, a request whose answer is stored or that has an `Idempotency-Key`,
-        if hooks see the answer, and if only one attempt is allowed.
+        operation that is not in `_HEDGED`, for a request whose answer the gateway stores or that has an
+        `Idempotency-Key`, if hooks see the answer, or if only one attempt is allowed.
         """
         asked, runtime, turn = self.asked, self.runtime, self.asked.turn
         return (
@@ -239,9 +239,9 @@ class Hedged(Flight, eq=False):
 
 
 def _is_harmless(request: ir.Request) -> bool:
-    """Whether a chat may be sent to two providers. False if something would be stored or runs in the
-    background, if it names stored messages, if a provider may run tools for it, or if it has one of the
-    members in `_MAY_RUN`.
+    """Whether a chat may be sent to two providers. False if the request asks to store its answer or to make
+    it in the background, if it names stored messages, if a provider may run tools for it, or if it has one of
+    the members in `_MAY_RUN`.
     """
     if request.store or request.background or request.previous is not None:
         return False

@@ -7,7 +7,8 @@ answer. Two providers do not know each other's keys, so both may get the same ke
 
 All clients share the gateway's account at a provider, and the provider does not know them. If two of them
 sent the same key, one of them would get the other's answer, or an error. So the gateway replaces the key of a
-client by a key that is different for each client.
+client by a key that is different for each client. Clients without a key of this gateway count as one client,
+and their keys are not replaced.
 """
 
 from __future__ import annotations
@@ -34,9 +35,8 @@ def key_for(asked: Asked, deployment: str) -> str | None:
 
 def key_of(caller: Caller | None, stated: str) -> str:
     """Return the key that a provider gets in place of the key `stated` that a client has sent. It is the same
-    for all requests of this client with the same key, and different for another client. caller: None = the
-    client has no key of this gateway. All clients without one count as one client, and what they have stated
-    is returned unchanged.
+    for all requests of this client with the same `stated`, and different for another client. caller: None =
+    the client has no key of this gateway; then `stated` is returned unchanged.
     """
     if caller is None or caller.name == EVERYBODY.name:
         return stated

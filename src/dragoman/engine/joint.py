@@ -30,8 +30,8 @@ _NO_TEXT: Final = -1
 
 
 class Announced:
-    """The batches of a stream that continues another one. announce: called once, before the first batch with
-    content is returned.
+    """Iterates over the batches of a stream that continues another one. announce: called once, before the
+    first batch with content is returned.
     """
 
     def __init__(self, batches: AsyncIterable[Sequence[ir.Event]], announce: Callable[[], None]) -> None:
@@ -50,8 +50,8 @@ class Announced:
 
 
 def _speaks(event: ir.Event) -> bool:
-    """Whether this event begins the content of an answer, or ends the answer. False for the events in
-    `_HARMLESS`, and for a text or thinking block that opens without text.
+    """Whether this event is content of an answer, or ends the answer. False for the types in `_HARMLESS`, and
+    for a text or thinking block that opens without text.
     """
     if isinstance(event, ir.Open) and isinstance(event.block, (ir.Text, ir.Thinking)):
         return bool(event.block.text)
@@ -112,7 +112,9 @@ class _Seam:
         return found
 
     def rest(self) -> str:
-        """Return the text that is still held back when the block ends."""
+        """Return the text that is still held back when the block ends, without white space that repeats the
+        end of the client's text.
+        """
         held = ""
         if self.echo and self._at:
             self.echo = False
@@ -269,8 +271,9 @@ class Joint:
         return (ir.TextDelta(0, fresh),) if fresh else ()
 
     def _shut(self, seam: _Seam) -> Sequence[ir.Event]:
-        """Return the events that end the joined text, unless it has ended; first the text that is held back.
-        The new answer's own final block is not passed on, as it has only the new answer's part of the text.
+        """Return the events that end the joined text: first the text that is held back, then a `Close`. () =
+        the text has ended already. The new answer's own `Close` is replaced, because its block has only the
+        new answer's part of the text.
         """
         if seam.shut:
             return ()

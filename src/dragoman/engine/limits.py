@@ -48,9 +48,9 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
 
 
 def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:
-    """Return the shortest of the deployment's own time limits, in seconds; `SWITCH_AFTER` if it has none. The
-    limit for all attempts together does not count. silence: the provider's `answers.max_silence`, None = no
-    limit. streamed: as for `switch_after`.
+    """Return the shortest of these limits of the deployment, in seconds: for the whole attempt, until the
+    first byte, `silence`, and `switch_after`; `SWITCH_AFTER` if it has none of them. silence: the provider's
+    `answers.max_silence`, None = no limit. streamed: as for `switch_after`.
     """
     timers = deployment.timers
     limits = (timers.total, timers.first_byte, silence, switch_after(deployment, streamed=streamed))
@@ -61,7 +61,8 @@ def until_content(
     total: float | None, silence: float | None, switch: float | None = None, left: float | None = None
 ) -> tuple[float | None, Cause]:
     """Return (the time limit until the first content in seconds, the setting that causes it). Seconds None =
-    no such limit ends before `total`; then the setting has no meaning.
+    `silence`, `switch` and `left` are all None, or none of them is shorter than `total`; then the setting has
+    no meaning.
 
     total: the limit for the whole attempt. silence, switch: the limits "silence" and "switch" of `Cause`.
     left: the rest of the time of all attempts. All are in seconds; None = no limit.

@@ -71,9 +71,9 @@ the vendor that counts the most tokens for a second.
 
 
 def measures(request: Any, *, most: bool) -> dict[str, int]:
-    """Return the amounts that a request asks for, by unit; {} for an operation that is not in `MEASURED`.
-    request: in the IR. most: for sound, True = upper bounds, as far as the request tells; False = probable
-    amounts. It makes no difference for pictures and searches.
+    """Return the amounts that a request asks for, by unit; {} for an operation that is not in `MEASURED`, and
+    for speech of an empty text. request: in the IR. most: for sound, True = upper bounds, as far as the
+    request tells; False = probable amounts. It makes no difference for pictures and searches.
     """
     usual = _MOST if most else _PROBABLE
     if isinstance(request, ir.ImageRequest):
@@ -88,13 +88,13 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
 
 
 def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
-    """Return those of the amounts from `measures` by which a model bills. rates: the model's prices; None =
-    unknown.
+    """Return those of the amounts from `measures` by which a model bills; {} = none. rates: the model's
+    prices; None = unknown.
 
-    These are the amounts in units other than tokens that have a price. If there are none, they are the
-    amounts in tokens that have a price, if a price for tokens of sound or pictures is among them. Otherwise
-    it is the first amount that is not in tokens; but no amount of searches, because models without a price
-    for searches read tokens of text, which `spent.used` estimates.
+    The first of these rules that finds any amounts counts: 1. the amounts in units other than tokens that
+    have a price; 2. the amounts in tokens that have a price, if tokens of sound or of generated pictures are
+    among them; 3. the first amount that is neither in tokens nor in searches. Searches without a price are
+    left out, because such models read tokens of text, which `spent.used` estimates.
     """
     measured = {unit: amount for unit, amount in units.items() if unit not in _TOKENS}
     if rates is not None:
@@ -151,8 +151,8 @@ def _recording(request: ir.TranscriptionRequest, usual: _Usual) -> dict[str, int
 
 
 def _seconds(data: bytes | memoryview, usual: _Usual) -> float:
-    """Return the length of a recording: exact for an uncompressed WAV file, otherwise estimated from its
-    size.
+    """Return the length of a recording: exact for a WAV file with 16-bit samples, otherwise estimated from
+    its size.
     """
     try:
         samples, pcm = unpacked(memoryview(data))

@@ -20,8 +20,8 @@ _T = TypeVar("_T")
 
 
 class Media(msgspec.Struct, eq=False):
-    """Downloads media for one exchange, and counts their bytes until `close`. client: the name of the
-    client's key.
+    """Downloads media for one exchange. The downloaded bytes count against the fetcher's bounds on memory
+    until `close`. client: the name of the client's key.
     """
 
     _fetcher: Fetcher
@@ -30,9 +30,9 @@ class Media(msgspec.Struct, eq=False):
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
         """Return the chat request with the bytes of all media whose URL the upstream does not read. A custom
-        upstream gets all URLs as they are. The bytes are kept in `asked.said.fetched`, so that the next
-        attempt downloads only further media; an attempt at a custom upstream, or at one of the client's
-        protocol that reads all URLs, frees them. Raises RequestFailed if a download fails.
+        upstream gets all URLs as they are. The bytes stay in `asked.said.fetched`, so that the next attempt
+        downloads only further media. They are freed if the upstream is a custom one, or if it uses the
+        client's protocol and reads all URLs. Raises RequestFailed if a download fails.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
@@ -87,7 +87,7 @@ class Media(msgspec.Struct, eq=False):
         return self._held
 
     def close(self) -> None:
-        """Stop counting the downloaded bytes, because the exchange has ended."""
+        """Stop counting the downloaded bytes. Called when the exchange has ended."""
         if self._held is not None:
             self._held.close()
 

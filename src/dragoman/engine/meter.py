@@ -1,5 +1,5 @@
-"""Accounts for one exchange, exactly once: reserves what the exchange may use, tells the journal before the
-first call of a provider, and charges what was used before the client gets the last bytes.
+"""Accounts for one exchange once: reserves what the exchange may use, tells the journal before the first call
+of a provider, and charges what was used, before the last bytes of a complete answer are sent.
 """
 
 from __future__ import annotations
@@ -152,7 +152,6 @@ class Meter:
         return Applied(found)
 
     def _address(self) -> str | None:
-        """The address of the client, as limits count it; None = unknown."""
         return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
     def counts(self, route: Route) -> bool:
@@ -235,7 +234,7 @@ class Meter:
         return True
 
     async def expect(self, expected: Expected) -> None:
-        """Reserve the tokens and the money of the request. Raises RequestFailed if a limit refuses it."""
+        """Reserve tokens and money. Raises RequestFailed if a limit refuses them, or an unknown cost."""
         applied = self.applied
         if expected.cost is None and applied is not None and (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
@@ -250,7 +249,8 @@ class Meter:
 
     async def extend(self, output: int, deployment: str) -> None:
         """Reserve `output` more tokens and their cost, because this deployment's answer becomes longer than
-        expected. Raises EndedByLimit if a hard limit or a failing journal refuses it.
+        expected. Does nothing if nothing was reserved. Raises EndedByLimit if a hard limit or a failing
+        journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
@@ -318,7 +318,7 @@ class Meter:
         return found
 
     def _unheld(self, now: float) -> Sequence[Claim]:
-        """Return claims of the amount 1 on the exchange's limits at which nothing is reserved yet."""
+        """Return claims of the amount 1 on those limits of the exchange at which nothing is reserved yet."""
         if self.applied is None or self._held is not None or self.alone:
             return ()
         held = {} if self._reservation is None else self._reservation.claims
@@ -374,9 +374,9 @@ class Meter:
             self._open()
 
     async def turn(self, route: Route) -> None:
-        """Reserve the exchange at further limits of this fallback, before an attempt there. What is reserved
-        at other fallbacks that were not called is freed. Raises RequestFailed if a limit refuses it. The
-        caller must call `called` when the attempt begins.
+        """Reserve the exchange at those limits of this fallback that it does not have yet, before an attempt
+        there. What is reserved for other fallbacks that were not called is freed first. Raises RequestFailed
+        if a limit refuses the exchange. The caller must call `called` when the attempt begins.
         """
         self.turned = True
         if route.counted in self.turning:
@@ -394,7 +394,9 @@ class Meter:
             self._open()
 
     def _further(self, route: Route) -> Applied | None:
-        """Return the limits of a fallback that the exchange does not have; None = it has all of them."""
+        """Return the limits of a fallback that the exchange does not have; None = it has all of them, or
+        there are none.
+        """
         # The name that the client asked for stands for another model, whose limits apply already.
         found = self._limits_of(route.counted, route.bare, None)
         return found if found is None or self.applied is None else found.beyond(self.applied)
@@ -490,8 +492,8 @@ class Meter:
             self._open()
 
     def left(self, record: AttemptRecord) -> None:
-        """Take note that an attempt has failed. What it has used is charged to the limits of its deployment
-        and provider; the rest that was reserved there becomes free.
+        """Charge a failed attempt to the limits of its deployment and provider; the rest that was reserved
+        there becomes free. What it has used of the limits of the exchange is remembered (`owes`).
         """
         found = self._of_attempts.pop(record.id, None) if self._of_attempts else None
         counted = self.expected is not None and self.applied is not None and self.applied.measures
@@ -589,7 +591,8 @@ class Meter:
         gone: bool,
     ) -> None:
         """Tell the journal how the exchange has ended. An exchange that has called no provider is left out if
-        its model was not found or not allowed, or if it only counts tokens.
+        it failed before its model was found and allowed (an invalid request, for example), or if it only
+        counts tokens.
         """
         exchange, journal, operation = self._exchange, self._accounting.journal, self._operation
         if journal is None or not (exchange.attempts or (self.routed and operation != "count")):
@@ -614,7 +617,9 @@ class Meter:
     # --- What clients are told -------------------------------------------------------------------------
 
     def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Add the headers about limits, and the cost if it is known, to `headers`. Returns the same list."""
+        """Add the headers about limits to `headers`, and the cost if the exchange is accounted for and its
+        cost is known. Returns the same list.
+        """
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
             headers.append((COST, usd(exchange.cost)))

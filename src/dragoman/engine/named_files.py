@@ -3,7 +3,7 @@ clients, and the provider needs its own ids.
 
 The ids are replaced in the bytes of the body, so everything else is relayed as the client wrote it. Only the
 provider that has the objects is called. Inside a JSON string each quotation mark has a backslash before it,
-so no text is mistaken for a member of the body. Escapes of letters and digits, which no encoder writes, are
+so no text is mistaken for a member of the body. JSON escapes of letters, digits, `-`, `.`, `:` and `_` are
 replaced by these characters first: they would hide a member, or another client's object, from the gateway but
 not from the provider.
 """
@@ -49,8 +49,8 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
     """Return the request with the provider's ids in place of the gateway's, limited to the provider that has
     the objects. Ids that no gateway has given stay as they are. owner: the client's name. Raises
-    RequestFailed: 404 for an object that this client does not have, 400 if several providers have the
-    objects, 503 if the store fails.
+    RequestFailed: 404 for an object of the gateway that this client does not have, 400 if several providers
+    have the objects, 503 if the store fails.
     """
     if _HIDDEN.search(inbound.body) is not None:
         inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)
@@ -122,8 +122,8 @@ def _value(found: re.Match[bytes], value: bytes) -> bytes:
 
 
 def _pinned(may: Permits, provider: str, param: str) -> Permits:
-    """Return the permits, limited to one provider. param: the member that names the provider's object, for
-    the error.
+    """Return the permits, limited to one provider. A model that this provider does not serve gets an error
+    about `param`, the member that names the provider's object.
     """
     text = f"{param} names an object of the provider {provider!r}, which does not serve this model."
     return msgspec.structs.replace(

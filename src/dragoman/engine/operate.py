@@ -254,8 +254,9 @@ class OperationAnswer:
     def pieces(
         self, answer: Answer, upstream: WireUpstream, side: AnyProviderSide, part: Any
     ) -> Pieces | None:
-        """Return an object that passes the answer on piece by piece; None = the answer has to be read and
-        written as a whole. part: the only part of the request.
+        """Return an object that passes the answer on piece by piece; None = at least one of the two protocols
+        cannot do this, so the answer has to be read and written as a whole. part: the only part of the
+        request.
         """
         client = codec_of(self._attempt).client
         if side.decoder is None or client.encoder is None or client.unread is not None:
@@ -393,8 +394,9 @@ class Pieces:
 
 
 async def note_begun(attempt: Attempt) -> None:
-    """Record what the request asks for before its answer begins. Afterwards the request's words are freed,
-    and the answer may state no usage, or break off.
+    """Record in the attempt what the request asks for, for an answer that states no usage or breaks off. Must
+    be called before the answer begins, because the request's body is freed then. Does nothing if nothing is
+    accounted for.
     """
     if attempt.delivery.meter is not None:
         asked, rates = attempt.asked, attempt.rates()
@@ -410,7 +412,9 @@ def told_in_band(fault: ir.Fault) -> bytes:
 
 
 def lacking(operation: Operation) -> ir.Fault:
-    """Return the fault for a model none of whose deployments has an endpoint for this operation."""
+    """Return the fault for a model none of whose deployments has an endpoint for this operation (for
+    `realtime`: no sessions in the client's protocol).
+    """
     return ir.Fault(
         "unsupported",
         f"This model's provider does not offer {NAMES.get(operation, _SESSIONS)}.",

@@ -2,10 +2,10 @@
 state.
 
 Of the request, only the fields of the client's own protocol count. A field of another protocol, which a
-lenient provider ignores, must not make the bound smaller than what the provider may write. For a protocol
-that is not known here, the fields of several protocols count (`_ANY`). What the configuration merges into the
-bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), and what an alias, a model's defaults or
-a hook puts into the request, can only raise the bound.
+lenient provider ignores, must not make the bound smaller than what the provider may write. If the client's
+protocol is not in `_NAMES`, the fields of several protocols count (`_ANY`). What the configuration merges
+into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), and what an alias, a model's
+defaults or a hook puts into the request, can only raise the bound.
 """
 
 from __future__ import annotations

@@ -105,7 +105,8 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
 
     Raises RequestFailed if the request names no model and there is no default, if the model is unknown or not
     granted to the client, if the client may not use the operation, if it may use none of the model's
-    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already.
+    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already. Raises
+    HookFailed if a hook has chosen an unknown model.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -222,8 +223,8 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 def fill_in(asked: Asked, plan: Plan) -> Asked:
     """Return the request with what its route adds. The opening messages are added unless the request has
     system text or begins with a system message. The system prompt and the default values are added as
-    `with_defaults` does it. Added opening messages become part of the range `wire.continued`, and the ranges
-    in `sealed` are moved behind them.
+    `with_defaults` does it. Added opening messages count in `wire.continued`, the range of the messages that
+    the client has not sent; the ranges in `sealed` are moved by their number.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):

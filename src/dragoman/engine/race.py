@@ -62,8 +62,8 @@ class Contender(Delivery):
 
     def lose(self) -> None:
         """Record that another attempt has won: mark this attempt as overtaken, and estimate its usage,
-        because the accounts and the report of the answer include it. Called before the winner's first bytes
-        are sent. Does nothing if the attempt has ended or has not begun its call.
+        because the accounts include it. Called before the winner's first bytes are sent. Does nothing if the
+        attempt has ended or has not begun its call.
         """
         if self.running is None or self.running.record.ended is not None:
             return

@@ -1,4 +1,6 @@
-"""Makes the usage record of one exchange from its attempts (see `state.usage`)."""
+"""Computes what the attempts of one exchange cost, and makes the usage record of the exchange (see
+`state.usage`).
+"""
 
 from __future__ import annotations
 
@@ -167,8 +169,9 @@ def _line(
 
 
 def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
-    """Return the measured amounts that count in addition to the stated ones. If the provider has stated any
-    amounts, measured tokens do not count.
+    """Return the measured amounts that count in addition to the stated ones. If nothing is stated, these are
+    all measured amounts, otherwise only those that are not tokens. The caller lets a stated amount win over a
+    measured amount in the same unit.
     """
     if not stated:
         return measured

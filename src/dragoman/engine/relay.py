@@ -177,10 +177,10 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Return (the bytes of a whole answer with an estimated usage added, this usage). If the answer or the
-    request cannot be decoded, its bytes are unchanged, and its usage is that of the prompt (`_prompted`). If
-    nothing had to be estimated, its bytes are unchanged too. raw: the answer as it was received. data: the
-    answer as the client gets it.
+    """Return (the bytes of a whole answer, the answer's usage), for an answer whose usage is incomplete. If
+    the usage had to be estimated, it is added to the bytes; otherwise the bytes are `data`. If the answer or
+    the request cannot be decoded, the result is `data` with the usage of the prompt (`_prompted`). raw: the
+    answer as it was received. data: the answer as the client gets it.
     """
     try:
         decoded, request = upstream.decode(raw), attempt.asked.request
@@ -319,10 +319,11 @@ class _Passage:
                 return last
 
     async def _look(self, read: bytes, data: bytes, size: int, opening: Opening) -> bytes | None:
-        """Pass a read that is not only a run of events, or any read before the first content. read: b"" = the
-        stream has ended. data: the client's bytes for the run, which is the first `size` bytes of the read.
-        Returns the stream's last bytes, which were not sent; None = the stream goes on. Raises RequestFailed,
-        and WireError for a malformed frame.
+        """Pass a read. A run is a part of the stream whose events need no decoding. This method is for reads
+        that are not one whole run, and for all reads before the first content. read: b"" = the stream has
+        ended. data: the client's bytes for the run at the beginning of the read; size: the length of this run
+        in the read. Returns the stream's last bytes, which were not sent; None = the stream goes on. Raises
+        RequestFailed, and WireError for a malformed frame.
         """
         relay, delivery = self._relay, self._attempt.delivery
         write = delivery.client.write
@@ -362,7 +363,9 @@ class _Passage:
         return data + more, broken
 
     def _by_turns(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
-        """Return the same as `_take`. Pass one event that the relay decodes, then a run, and so on."""
+        """Return the same as `_take`, for a read in which events that the relay decodes and runs alternate.
+        After `_TURNS` of both, the rest is passed frame by frame.
+        """
         assert self._run is not None
         pieces: list[bytes] = []
         at = 0

@@ -1,8 +1,8 @@
 """Accounts for the replies of a realtime session, one by one.
 
 For limits on requests, a session is one request. Each of its replies has its own usage record; its tokens and
-cost are charged to the windows of limits in which the reply began. So a limit also applies within a session,
-and if the process is killed, only the usage of the running reply is lost.
+cost are charged to the windows of limits in which the reply began. So a limit also applies within a session.
+If the process is killed, only the running reply's usage is not known exactly.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ class _ReplyMeter(Meter):
     @classmethod
     def within(cls, session: Meter, exchange: Exchange, route: Route) -> _ReplyMeter:
         """Return a meter for one reply. Its claims are on the windows of the time at which the reply begins.
-        session: the meter of the session. exchange: the reply's own record. route: the route of the session's
-        deployment; if it is a fallback, the reply also counts for the model that the client has asked for.
+        The limits of the model that the client has asked for apply and, if the session uses a fallback, also
+        those of the fallback. session: the meter of the session. exchange: the reply's own record. route: the
+        route of the session's deployment.
         """
         meter = cls(session._accounting, exchange, session._seams, session._operation, own=session._own)
         meter._apply(*session.named)
@@ -78,9 +79,9 @@ class _ReplyMeter(Meter):
             self.expected = most
 
     async def hold_reply(self, record: AttemptRecord) -> None:
-        """Hold the counters for work within a session that was not reserved before it was done, so that it is
-        charged at the end, also beyond a limit. record: of the work. Does nothing if the counters cannot be
-        reached.
+        """Make claims of the amount 0 for work within a session that was done before it was reserved. So the
+        work is charged at the end, also beyond a limit. record: of the work. If the counters cannot be
+        reached, this is logged, and limits do not count the work.
         """
         now, of_attempt = self._seams.now(), self._accounting.limits.of_attempt
         try:
@@ -98,8 +99,8 @@ class _ReplyMeter(Meter):
 
 class _Reply(msgspec.Struct, eq=False):
     """A running reply. exchange, record: made for this reply alone. meter: accounts for it; None = nothing is
-    accounted for. growth: watches how long it becomes. size: the bytes of its messages with sound. words: the
-    number of its messages without sound.
+    accounted for. growth: watches how long it becomes. size: the bytes of its messages that are longer than
+    `_SOUND`. words: the number of its other messages.
     """
 
     exchange: Exchange
@@ -118,7 +119,7 @@ class _Reply(msgspec.Struct, eq=False):
 class Replies:
     """The replies of one session at one deployment. usage: the tokens of all replies together; None = none
     are known. cost: of all replies together, in nano-USD; None = a part of it is unknown. priced: the part of
-    the cost that is known.
+    the cost that is known, in nano-USD.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -146,7 +147,9 @@ class Replies:
             reply.meter.close()
 
     async def probe_again(self) -> None:
-        """Find out whether a limit refuses a further reply, as `probe` does. The numbers of replies stay."""
+        """Find out whether a limit refuses a further reply, as `probe` does. The next reply still gets the
+        next number.
+        """
         number = self._number
         try:
             await self.probe()
@@ -286,7 +289,7 @@ class Replies:
 
 
 def _soft(applied: Applied, now: float) -> Sequence[Claim]:
-    """Return claims of no tokens and no money that no limit refuses."""
+    """Return claims of the amount 0 on the limits of tokens and of money. No limit refuses them."""
     claims = [*applied.of_tokens(0, 0, now), *applied.of_money(0, now)]
     return [one._replace(limit=msgspec.structs.replace(one.limit, hard=False)) for one in claims]
 

@@ -33,8 +33,8 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 class Kept:
     """Remembers the clients for whose answers this process has stored seals, as pairs of tenant and protocol
-    (`known`). Only relayed requests of these clients are searched for missing seals, to report them: a
-    relayed request keeps the client's own body, so no seal can be restored in it.
+    (`known`). If a request is relayed, it is searched for missing seals only if its client is among them. The
+    missing seals are reported but not restored, because a relayed request keeps the client's own body.
     """
 
     def __init__(self) -> None:
@@ -216,7 +216,7 @@ class Sealing:
         return inside
 
     def noted(self) -> None:
-        """Record in `kept` that seals of the answer are stored."""
+        """Record in `kept` that seals of the answer are stored; without `kept`, do nothing."""
         if self._kept is not None:
             self._kept.add(self._tenant, self._dialect)
 

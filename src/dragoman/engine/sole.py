@@ -13,7 +13,7 @@ from dragoman.exchange import AttemptRecord, Exchange
 
 async def enter_alone(meter: Meter, record: AttemptRecord) -> None:
     """Begin the only attempt of an exchange that uses no model: reserve one request, and tell the journal.
-    Raises RequestFailed if a limit refuses it.
+    Raises RequestFailed if a limit or a failing journal refuses it.
     """
     meter.alone = True
     if meter.applies(record.deployment):
@@ -24,8 +24,8 @@ async def enter_alone(meter: Meter, record: AttemptRecord) -> None:
 async def enter_unmeasured(meter: Meter, record: AttemptRecord) -> None:
     """Begin the only attempt of an exchange whose usage cannot be estimated: reserve one request, one token
     and the least amount of money, so that a limit that is used up refuses it. The usage that the answer
-    states is charged at the end. Raises RequestFailed if a limit refuses it, also if a limit refuses requests
-    with an unknown price.
+    states is charged at the end. Raises RequestFailed if a limit or a failing journal refuses it, also if a
+    limit refuses requests with an unknown price.
     """
     if meter.applies(record.deployment):
         await meter.admit()

@@ -66,9 +66,9 @@ def is_stated(usage: ir.Usage | None) -> bool:
 
 def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None, *, made: bool = False) -> None:
     """Set `units` of an attempt's record to the pictures, characters, … that the request asks for, in the
-    units by which its deployment bills. Does nothing for an operation without such measures. If the attempt
-    has no answer, what its provider would have made is not included. rates: as for `note_asked`. made: True =
-    an answer is about to begin.
+    units by which its deployment bills. Does nothing for an operation without such measures, or if the
+    request cannot be decoded. If the attempt has no answer, what its provider would have made is not
+    included. rates: as for `note_asked`. made: True = an answer is about to begin.
     """
     if asked.inbound.operation not in MEASURED:
         return
@@ -84,10 +84,11 @@ def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None, *, m
 
 
 def note_answer(request: Any, response: Any, record: AttemptRecord, rates: Rates | None) -> None:
-    """Set `units` of an attempt's record to the pictures, characters, … that can be measured in its answer.
-    If the deployment bills by none of them, and the answer states no usage: to the amounts that the request
-    asks for, in the units by which it bills. request, response: of the same operation other than chat. rates:
-    as for `note_asked`.
+    """Set `units` of an attempt's record to the pictures, characters, … that can be measured in its answer;
+    None = nothing can. If the answer states no usage, and the deployment has no price for these amounts, they
+    may be replaced by the amounts that the request asks for (`billable`): if the deployment has a price for
+    those, or if nothing was measured. request, response: of the same operation other than chat. rates: as for
+    `note_asked`.
     """
     found = measured(request, response)
     record.units, record.guessed = found or None, False
@@ -130,8 +131,8 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
 
 
 def prompt_most(asked: Asked, deployment: str) -> int:
-    """Return the same as `prompt_tokens`, except that each picture counts as large as pictures usually can
-    be. This is used for reservations.
+    """Return the same as `prompt_tokens`, for reservations: a picture without `detail: low` counts at least
+    as large as pictures usually can be.
     """
     if asked.prompts:
         try:
@@ -142,7 +143,7 @@ def prompt_most(asked: Asked, deployment: str) -> int:
 
 
 def by_size(asked: Asked) -> ir.Usage:
-    """Return the tokens of a request, estimated from its size alone."""
+    """Return a usage whose input tokens are estimated from the size of the request alone."""
     return ir.Usage(input=_weighed(asked), estimated=True)
 
 

@@ -211,8 +211,9 @@ class _Stream:
         return data
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Return the events after the steps and hooks. Before the last events of an answer are returned, its
-        seals are stored, and the request's turn gets the answer if it wants it.
+        """Return the events after the steps and hooks. When a candidate of the answer has finished, its seals
+        are stored before its events are returned. Before the end of the answer is returned, the request's
+        turn gets the answer, if the turn `hears`.
         """
         attempt = self._attempt
         if self._counts and arrived and type(arrived[-1]) is ir.End:

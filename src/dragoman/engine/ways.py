@@ -261,8 +261,8 @@ def through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 def _note_dropped(
     exchange: Exchange, stage: Stage, before: Sequence[Deployment], left: Sequence[Deployment]
 ) -> None:
-    """Record in the exchange which deployments a stage has removed, and why. before, left: the deployments
-    before and after the stage.
+    """Record in the exchange which deployments a stage has removed, and why. Does nothing for a stage that is
+    not in `_DROPS`. before, left: the deployments before and after the stage.
     """
     if stage not in _DROPS:
         return

@@ -1,8 +1,8 @@
 """Encodes a chat request for its upstream.
 
 The steps, in order: download the media that the provider does not read by URL; remove the seals of other
-providers and restore the seals of this one; remove the oldest messages if the prompt is too long; remove
-members for other providers; emulate what the upstream lacks; encode.
+providers and restore the seals of this one; remove the oldest messages if the prompt is too long and the
+request allows this; remove members for other providers; emulate what the upstream lacks; encode.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 class Wording(msgspec.Struct, frozen=True):
     """The request for the upstream. request: in the IR. call: contains the encoded request, unless the
     upstream takes requests in the IR or gets several questions. backend: the upstream, or an object that
-    sends it several questions one after another. counted: the step that estimates the usage of an answer
-    without one; () = no estimate is wanted here. emulation: can undo in the answer what was emulated in the
-    request; None = there are several questions. alone: True = one question is sent; False = several
-    questions, and no seals are stored.
+    sends it several questions one after another. counted: at most one step, which estimates the usage of an
+    answer that states none; () = no estimate is wanted, or there are several questions. emulation: can undo
+    in the answer what was emulated in the request; None = there are several questions. alone: True = one
+    question is sent; False = several questions, and no seals are stored.
     """
 
     request: ir.Request
