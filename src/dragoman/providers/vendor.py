@@ -29,7 +29,7 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
     streams, None = the dialect's usual one, or `path` if the dialect has no other endpoint for streams.
     drops: text that is removed from the end of the base URL before `path` is added. swaps: {text in the base
     URL: its replacement}. auth: how a key is sent, None = as in the vendor's first protocol. models: patterns
-    of names; only models with these names can chat in this protocol, None = all models.
+    of names; only models with these names are asked in this protocol, None = all models.
     """
 
     path: str | None = None

@@ -280,9 +280,21 @@ class WireUpstream:
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
         """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
-        if it has the operation, else the first that has it; None = none has it. model: not used.
+        if it has the operation, else the first that has it; None = none has it. A further dialect that is
+        only for some models has its operations for these models alone; and in the first dialect, prompts are
+        counted for the models alone that chat in it. model: "" = of no such dialect.
         """
-        offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
+        base = self._base_models.get(model, model)
+        offered = {
+            name: one
+            for name, one in self._spoken.items()
+            if operation in one._operations
+            and (
+                (one is self and (operation != "count" or not base))
+                or one._serves is None
+                or one._serves.match(base)
+            )
+        }
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
