@@ -9,8 +9,8 @@ configures `base_url`. The rows are in `providers.vendors`. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase, translate
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -232,3 +232,13 @@ def narrow(**more: Any) -> Quirks:
     """
     base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
     return msgspec.structs.replace(base, **more)
+
+
+def expression(models: Sequence[str]) -> re.Pattern[str]:
+    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
+    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
+    """
+    excluded = [translate(one[1:]) for one in models if one.startswith("!")]
+    if excluded:
+        return re.compile(f"(?!{'|'.join(excluded)})")
+    return re.compile("|".join(map(translate, models)))

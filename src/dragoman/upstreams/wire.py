@@ -7,8 +7,6 @@ or `complete`; `ask` is for other operations, `dial` for realtime sessions.
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -42,6 +40,7 @@ from dragoman.dialects.service import Service
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
+from dragoman.providers.vendor import expression
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.ratelimits import hints, rest, spent
@@ -167,7 +166,7 @@ class WireUpstream:
         """{(address, model, account, headers that the call adds): the prepared head}."""
         self._use(tuple(accounts))
         self._yields = frozenset(yields)
-        self._serves = None if models is None else _pattern(models)
+        self._serves = None if models is None else expression(models)
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self.sole = len(self._spoken) == 1
         self._unforced = frozenset(
@@ -284,16 +283,12 @@ class WireUpstream:
         only for some models has its operations for these models alone; and in the first dialect, prompts are
         counted for the models alone that chat in it. model: "" = of no such dialect.
         """
-        base = self._base_models.get(model, model)
+        base, count = self._base_models.get(model, model), operation == "count"
         offered = {
             name: one
             for name, one in self._spoken.items()
             if operation in one._operations
-            and (
-                (one is self and (operation != "count" or not base))
-                or one._serves is None
-                or one._serves.match(base)
-            )
+            and (one._serves is None or (one is self and not count) or one._serves.match(base))
         }
         return offered.get(face) or next(iter(offered.values()), None)
 
@@ -626,16 +621,6 @@ class WireUpstream:
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
         except RecursionError:
             yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
-
-
-def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
-    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
-    """
-    excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
-    if excluded:
-        return re.compile(f"(?!{'|'.join(excluded)})")
-    return re.compile("|".join(map(fnmatch.translate, models)))
 
 
 _ONCE: Final = "idempotency-key"
