@@ -21,7 +21,7 @@ from dragoman.exchange import Exchange
 from dragoman.testing.provider import Answer, FakeProvider, Script, Seen, Whole
 from tests.e2e.calls import Site
 from tests.e2e.conftest import Provide, Visit
-from tests.e2e.strict.vertex import LOCATION, PROJECT, SAID, TOKEN, account, vertex
+from tests.e2e.strict.vertex import LOCATION, OPEN, PROJECT, SAID, TOKEN, account, vertex
 
 pytest.importorskip("google.auth", reason="needs the extra `google`")
 pytestmark = pytest.mark.filterwarnings(
@@ -179,6 +179,22 @@ async def test_embeddings(talk: Any) -> None:
         (vector,) = own.embeddings
         assert vector.values == ([0.5, 0.25] if model.endswith("-2") else [2.0, 0.25])
     assert told.sent[-3].body["instances"] == [{"content": "ab", "task_type": "RETRIEVAL_QUERY"}]
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+async def test_models_of_other_publishers(talk: Any, client: str) -> None:
+    told, model = await talk(), "meta/llama-4-scout-17b-16e-instruct-maas"
+    if client == "openai":
+        create = told.openai.chat.completions.create
+        answer = await create(model=f"vertex/{model}", messages=HELLO, max_completion_tokens=9)
+        assert answer.choices[0].message.content == SAID.text
+    else:
+        answer = await told.anthropic.messages.create(model=f"vertex/{model}", messages=HELLO, max_tokens=9)
+        assert answer.content[0].text == SAID.text
+    counted = await told.anthropic.messages.count_tokens(model=f"vertex/{model}", messages=HELLO)
+    assert counted.input_tokens > 0
+    assert [seen.path for seen in told.sent] == [OPEN], "the gateway counts itself"
+    assert (told.sent[-1].body["model"], told.sent[-1].body["max_tokens"]) == (model, 9)
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"])

@@ -29,6 +29,14 @@ MODELS = st.sampled_from(
         *("openai/gpt-4o", "groq/llama", "gpt-4o", "claude-3", "openai/responses/gpt-5", "openai//m"),
         *("azure/dep", "azure/", "azure/responses/gpt-5", "bedrock/x", "bedrock/eu-west-1/x", "cohere/c"),
         *("ollama/l:8b", "hosted_vllm/q", "gemini/gemini-2.5-flash", "openrouter/a/b:free", "mistral/x"),
+        *("vertex_ai/gemini-2.5-pro", "vertex_ai/claude-x@1", "vertex_ai/meta/x-maas", "vertex_ai/mistral-x"),
+        *(
+            "vertex_ai/*",
+            "vertex_ai_beta/gemini/1",
+            "gemini-2.5-flash",
+            "cloudflare/@cf/meta/x",
+            "deepgram/nova-3",
+        ),
         *("sagemaker/x", "vertex_ai/x", "zhipu/g", "openai/", "/x", "x/", "local/x", "elevenlabs/x"),
         *("*", "openai/*", "anthropic/claude-*", "os.environ/MODEL", "openai/os.environ/MODEL"),
     )
@@ -58,6 +66,8 @@ HEADERS = st.sampled_from(
     ({"x": "os.environ/H"}, {"Authorization": "z"}, {"bad name": "x"}, {"host": "x"}, {"x": "a\nb"}, "x")
 )
 TAGS = st.sampled_from((["x"], "x", [], ["default"], ["a b", "c"], [1], [""]))
+PLACES = st.sampled_from(("p", "us-east5", "os.environ/P", "os.environ/R", "a b", "", 5, None))
+FILES_OF_KEYS = st.sampled_from((__file__, "os.environ/FILE", '{"a": 1}', {"a": 1}, " ", None))
 COSTS = NUMBERS | st.sampled_from((1e-6, 300, "0.1"))
 PARAMS = st.fixed_dictionaries(
     {"model": MODELS},
@@ -73,6 +83,9 @@ PARAMS = st.fixed_dictionaries(
         "tags": TAGS,
         "api_version": st.sampled_from(("2024-02-01", "", "v1", "x y", 2024, "os.environ/V")),
         "aws_region_name": st.sampled_from(("us-east-1", "", "os.environ/R")),
+        **dict.fromkeys(("vertex_project", "vertex_ai_project"), PLACES),
+        **dict.fromkeys(("vertex_location", "vertex_ai_location"), PLACES),
+        "vertex_credentials": FILES_OF_KEYS,
         "custom_llm_provider": st.sampled_from(("openai", "azure", "x", 5, "")),
         "extra_body": st.sampled_from(({"a": 1}, {"model": "x"}, "x")),
         "litellm_credential_name": st.sampled_from(("one", "gone")),
@@ -107,6 +120,7 @@ GENERAL = st.fixed_dictionaries(
         **dict.fromkeys(("global_max_parallel_requests", "max_budget", "max_end_user_budget"), NUMBERS),
         **dict.fromkeys(("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"), CHAINS),
         "budget_duration": DURATIONS,
+        **dict.fromkeys(("vertex_project", "vertex_location"), PLACES),
         "default_fallbacks": st.lists(OTHERS, max_size=3),
         "model_group_alias": ALIASES,
         "routing_strategy": st.sampled_from(
@@ -125,7 +139,12 @@ FILES = st.fixed_dictionaries(
             lambda values: [{"credential_name": "one", "credential_values": values}]
         ),
         "environment_variables": st.dictionaries(
-            st.sampled_from(("KEY", "BASE_URL", "OPENAI_API_BASE", "GEMINI_API_BASE", "OPENAI_API_KEY")),
+            st.sampled_from(
+                (
+                    *("KEY", "BASE_URL", "OPENAI_API_BASE", "GEMINI_API_BASE", "OPENAI_API_KEY"),
+                    *("VERTEXAI_PROJECT", "VERTEXAI_LOCATION", "CLOUDFLARE_ACCOUNT_ID"),
+                )
+            ),
             st.sampled_from(("x", "https://e.example.com/v1", 5, "os.environ/Z", "a$b", None)),
         ),
     },
@@ -168,6 +187,7 @@ def test_the_check_accepts_what_becomes_of_a_file(theirs: dict[str, Any]) -> Non
 def environ(written: Mapping[str, Any]) -> dict[str, str]:
     """A value for each variable in settings, of the form that its name says."""
     forms = {"BASE_URL": "https://base.example.com/v1", "V": "2024-10-21", "R": "us-east-1"}
+    forms |= {"FILE": __file__, "P": "a-project", "VERTEXAI_PROJECT": "a-project", "Z": "us-east-1"}
     names = re.findall(r"\$\{(\w+)\}", str(written))
     return {
         name: forms.get(name, "https://base.example.com" if name.endswith("BASE") else "sk-0123456789abcdef")

@@ -27,10 +27,10 @@ from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
 from dragoman.accounts.directory import UNKNOWN, Directory
 from dragoman.seams.clock import SYSTEM
 
-OURS: Final = ("x-dragoman-key", "x-litellm-api-key")
-"""The headers that hold a key of the gateway and nothing else: our own header, and the header of LiteLLM.
-They are for clients whose other headers hold the client's own credential for a provider. `Bearer` may stand
-before the key.
+OURS: Final = ("x-dragoman-key", "x-litellm-api-key", "x-portkey-api-key", "x-bf-vk")
+"""The headers that hold a key of the gateway and nothing else: our own header, and those of LiteLLM, Portkey
+and Bifrost. They are for clients whose other headers hold the client's own credential for a provider.
+`Bearer` may stand before the key.
 """
 _AZURES: Final = "api-key"
 """The header in which Azure's clients send their key in every protocol."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.tree import join
-from dragoman.providers.auth import credential_headers
+from dragoman.providers.auth import OF_GATEWAYS, credential_headers
 
 HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 """Matches a valid header name."""
@@ -29,7 +29,7 @@ def unusable(names: Iterable[str]) -> Iterator[Misfit]:
         place = join("", name)
         if not HEADER.match(name):
             yield Misfit(place, "is not a valid header name")
-        elif name.lower() in credential_headers():
+        elif name.lower() in credential_headers() - OF_GATEWAYS:
             yield Misfit(place, "would overwrite the provider's credential", "put the credential into `keys`")
         elif name.lower() in _TRANSPORT_HEADERS:
             yield Misfit(place, "is set by the HTTP connection and cannot be configured")

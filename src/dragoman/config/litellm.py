@@ -12,6 +12,7 @@ import msgspec
 
 from dragoman.config import litellm_bounds as bounds
 from dragoman.config import litellm_clouds as clouds
+from dragoman.config import litellm_vertex as vertex
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import is_cost, price_of
 from dragoman.config.litellm_accounts import Accounts, base_url, credentials, with_credential
@@ -213,6 +214,8 @@ class _Conversion:
         elif found := bounds.budgets_for(name, section(self.written, "litellm_settings")):
             self.general["limits"] = found
             self.note(path, "here: limits, which count from now on", done=True)
+        elif name in vertex.GENERAL:
+            self.note(path, "here: project and region of the providers for Vertex AI", done=True)
         elif name == "enable_tag_filtering":
             self.by_tags = value is True
             self.note(path, "here: `when: {tags: […]}` of deployments", done=True)
@@ -243,13 +246,10 @@ class _Conversion:
             self.note(path, "has no model_name or no litellm_params.model: left out")
             return
         model = self.text(model)
-        prefix, rest = self.split(model, params)
-        if prefix == "bedrock":
-            rest, params = clouds.read(rest, params)
-        if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not base_url(params)):
-            text = words.NOT_SPOKEN.get(prefix or "", words.NOT_KNOWN)
+        prefix, rest, params = self.read(model, params)
+        if (refused := self.refused(prefix, rest, params)) is not None:
             self.note(
-                f"{path}.litellm_params.model", f"{model}: {text}; this deployment of {name} is left out"
+                f"{path}.litellm_params.model", f"{model}: {refused}; this deployment of {name} is left out"
             )
             return
         prefix = prefix or "openai"
@@ -308,6 +308,25 @@ class _Conversion:
             tags=tuple(map(str, items(params.get("tags")))) if self.by_tags else (),
             limits=bounds.limits_of(params),
         )
+
+    def read(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str, Mapping[str, Any]]:
+        """Return what `split` returns, and the parameters with those that stand elsewhere: in the model's
+        name (Bedrock), in the general settings (Vertex AI).
+        """
+        prefix, rest = self.split(model, params)
+        if prefix == "bedrock":
+            return prefix, *clouds.read(rest, params)
+        if prefix in vertex.PREFIXES:
+            params = vertex.with_general(params, section(self.written, "litellm_settings"))
+        return prefix, rest, params
+
+    def refused(self, prefix: str | None, model: str, params: Mapping[str, Any]) -> str | None:
+        """Return why a deployment cannot be converted; None = it can."""
+        if prefix in vertex.PREFIXES:
+            return vertex.not_spoken(model, params, self.known, self.text)
+        if prefix in words.VENDORS:
+            return None
+        return words.NOT_SPOKEN.get(prefix or "") or (None if base_url(params) else words.NOT_KNOWN)
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
         """Return (the provider in LiteLLM's words, None = not told; the model's name without it)."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from dragoman.config import litellm_bounds as bounds
 from dragoman.config import litellm_clouds as clouds
+from dragoman.config import litellm_vertex as vertex
 from dragoman.config import litellm_words as words
 from dragoman.config.litellm_values import number, section
 from dragoman.providers.address import host_of
@@ -129,6 +130,10 @@ class Accounts:
         not the vendor's own, then `keys` is among them, so that no key of the environment is sent there.
         """
         base = base_url(params)
+        if prefix in vertex.PREFIXES:
+            told = vertex.settings_of(params, base, self._known, self._text)
+            self.notes += told.notes
+            return told.settings
         if (cloud := clouds.settings_of(prefix, params, base, self._text)) is not None:
             return cloud
         if base is not None:
@@ -147,6 +152,8 @@ class Accounts:
         return {}
 
     def _key(self, row: str | None, params: Mapping[str, Any], settings: dict[str, Any]) -> None:
+        if "credential" in settings:
+            return  # no key is sent beside it
         names = _default_names(row)
         stated = params.get("api_key")
         if not stated and "base_url" not in settings and names and names[0] in self._known:

@@ -1,25 +1,27 @@
-"""Converts LiteLLM's parameters for Azure and Amazon Bedrock into settings of a provider. Pure.
+"""Converts LiteLLM's parameters for Azure, Amazon Bedrock and Cloudflare into settings of a provider. Pure.
 
-https://docs.litellm.ai/docs/providers/azure, https://docs.litellm.ai/docs/providers/bedrock
+https://docs.litellm.ai/docs/providers/azure, https://docs.litellm.ai/docs/providers/bedrock,
+https://docs.litellm.ai/docs/providers/cloudflare_workers
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final
 
-Text: TypeAlias = Callable[[Any], str]
-"""Turns a parameter into a text of Dragoman's configuration: a reference to a variable becomes `${NAME}`."""
+from dragoman.config import litellm_vertex
+from dragoman.config.litellm_vertex import Text
 
 _ACCESS_KEY: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _DEPLOYMENT: Final = re.compile(r"(https?://[^/?#]+)/openai/deployments/[^?#]*(?:\?api-version=([^&#]+))?")
 """The URL of a deployment, as Azure's pages show it: (the resource's address, the version in it)."""
+_ACCOUNT: Final = "https://api.cloudflare.com/client/v4/accounts/os.environ/CLOUDFLARE_ACCOUNT_ID/ai/v1"
 _ROUTES: Final = frozenset({"converse", "converse_like", "invoke"})
 
-PARAMS: Final = frozenset({*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime_endpoint"})
-"""The parameters of Bedrock that become settings."""
+PARAMS: Final = litellm_vertex.PARAMS | {*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime_endpoint"}
+"""The parameters of these clouds and of Vertex AI that become settings of a provider."""
 
 
 def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -40,12 +42,14 @@ def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]
 
 def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any] | None:
     """Return those of the settings `base_url`, `api_version`, `region` and `keys` that follow from the
-    parameters; None = the provider is neither Azure nor Bedrock.
+    parameters; None = the provider is none of these clouds.
 
     prefix: LiteLLM's name of the provider. base: the base URL in the parameters, None = there is none.
     """
     if prefix == "azure":
         return _azure(params, base, text)
+    if prefix == "cloudflare":
+        return _cloudflare(base, text)
     return _bedrock(params, base, text) if prefix == "bedrock" else None
 
 
@@ -59,6 +63,14 @@ def _azure(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:
     if version not in (None, "v1"):
         settings["api_version"] = text(version)
     return {**settings, "keys": [text("os.environ/AZURE_API_KEY")]}
+
+
+def _cloudflare(base: Any, text: Text) -> dict[str, Any]:
+    """LiteLLM asks `…/ai/run/MODEL`; here the same account is asked in OpenAI's protocol."""
+    stated = text(base or _ACCOUNT).rstrip("/")
+    if stated.endswith("/ai/run"):
+        stated = stated.removesuffix("run") + "v1"
+    return {"base_url": stated, "keys": [text("os.environ/CLOUDFLARE_API_KEY")]}
 
 
 def _bedrock(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _OWNERS: Final = {
 number of the path's parts that lead to the entry that is left out)}. A deployment (`deployments[0].use`) is
 left out alone.
 """
+_FILE: Final = __file__
+"""A file that is there, in place of a file of a credential."""
 _HOST: Final = "value.example.com"
 
 
@@ -43,7 +45,8 @@ class LeftOut(NamedTuple):
 
 def usable(settings: dict[str, Any]) -> tuple[dict[str, Any], list[LeftOut]]:
     """Return (the settings without those that the check refuses, one `LeftOut` for each of these). The given
-    settings may be changed. A variable counts as set to a value that fits its place.
+    settings may be changed. A variable counts as set to a value that fits its place, and the file of a
+    credential as there, because the configuration may be for another machine.
     """
     left: list[LeftOut] = []
     names = _names(settings)
@@ -74,10 +77,20 @@ def _orphans(settings: Mapping[str, Any], gone: set[str]) -> Iterator[Problem]:
 
 def _problems(settings: Mapping[str, Any]) -> list[Problem]:
     try:
-        found = load(settings, _environ(settings))
+        found = load(_with_files(settings), _environ(settings))
     except ConfigError as error:
         return list(error.problems)
     return [doubt.problem for doubt in found.doubts]
+
+
+def _with_files(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with a file that is there in each provider's credential."""
+    providers = dict(settings.get("providers", {}))
+    for name, provider in providers.items():
+        credential = provider.get("credential")
+        if isinstance(credential, dict) and "file" in credential:
+            providers[name] = {**provider, "credential": {**credential, "file": _FILE}}
+    return {**settings, "providers": providers}
 
 
 def parts_of(path: str) -> list[str | int]:
@@ -152,6 +165,8 @@ def _fitting(place: str, text: str, match: re.Match[str]) -> str | None:
     """Return a value for a variable in a setting with a form of its own; None = every value fits."""
     if place == "region":
         return "us-east-1"
+    if place == "project":
+        return "value"
     if place == "api_version":
         return "2024-10-21"
     if place != "base_url":

@@ -26,8 +26,10 @@ VENDORS: Final[Mapping[str, str]] = MappingProxyType(
                 *("cerebras", "perplexity", "dashscope", "siliconflow", "huggingface", "writer", "zai"),
                 *("cohere", "voyage", "ollama", "vllm", "bedrock", "azure", "moonshot", "minimax", "nebius"),
                 *("sambanova", "deepinfra", "novita", "baseten", "hyperbolic", "volcengine", "scaleway"),
+                *("cloudflare", "deepgram", "elevenlabs"),
             )
         },
+        **dict.fromkeys(("vertex_ai", "vertex_ai_beta"), "vertex"),
         "text-completion-openai": "openai",
         "anthropic_text": "anthropic",
         "codestral": "mistral",
@@ -48,12 +50,11 @@ VENDORS: Final[Mapping[str, str]] = MappingProxyType(
 
 _SAGEMAKER: Final = "SageMaker is not spoken here"
 _AWS: Final = "here: region and keys of providers.NAME; a key is ID:SECRET or ID:SECRET:SESSION_TOKEN"
-_GOOGLE: Final = "Vertex AI is not taken over: write a provider vertex with your project"
+_GOOGLE: Final = "here: project, region and credential of a provider vertex"
 NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("sagemaker", "sagemaker_chat"), _SAGEMAKER),
         "bedrock_mantle": "here: a provider with `catalog: bedrock-mantle` and a Bedrock API key in `keys`",
-        **dict.fromkeys(("vertex_ai", "vertex_ai_beta"), _GOOGLE),
         "replicate": "Replicate's protocol is not spoken here",
         "watsonx": "watsonx is not spoken here",
         "palm": "PaLM is no more",

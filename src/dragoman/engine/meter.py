@@ -27,7 +27,7 @@ from dragoman.engine.records import (
     tags_of,
     used_by,
 )
-from dragoman.engine.report import COST, usd
+from dragoman.engine.report import COST, LITELLMS_COST, usd
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Rates
@@ -622,7 +622,8 @@ class Meter:
         """
         exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
-            headers.append((COST, usd(exchange.cost)))
+            cost = usd(exchange.cost)
+            headers += ((COST, cost), (LITELLMS_COST, cost))
         if self.applied is not None and ledger is not None:
             now, applied = self._seams.now(), self.applied
             if applied.watched:

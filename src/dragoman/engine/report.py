@@ -14,6 +14,8 @@ from dragoman.wire.header import header_value
 
 COST: Final = b"x-dragoman-cost"
 """The header with the cost of a whole answer, in USD."""
+LITELLMS_COST: Final = b"x-litellm-response-cost"
+"""The header in which clients of LiteLLM look for the same number."""
 _LONGEST: Final = 4000
 """The most characters that the losses and changes in the report have together."""
 _NO_LOSSES: Final = (b"x-dragoman-losses", b"0")

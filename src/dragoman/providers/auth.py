@@ -22,15 +22,16 @@ def credential_headers() -> frozenset[str]:
     """Return the names (lower case) of the headers that may hold a credential. Headers of a client with these
     names are not passed on to a provider together with the client's other headers.
     """
-    return _ALWAYS.union(key_headers())
+    return _ALWAYS.union(key_headers(), OF_GATEWAYS)
 
 
 _ALWAYS: Final = frozenset(
-    {
-        *("api-key", "authorization", "cookie", "proxy-authorization", "x-dragoman-key", "xi-api-key"),
-        "x-litellm-api-key",
-    }
+    {"api-key", "authorization", "cookie", "proxy-authorization", "x-dragoman-key", "xi-api-key"}
 )
+OF_GATEWAYS: Final = frozenset({"x-litellm-api-key", "x-portkey-api-key", "x-bf-vk"})
+"""The headers in which clients of LiteLLM, Portkey and Bifrost send the key of their gateway. A provider may
+be such a gateway, so an operator may configure one of these headers for it.
+"""
 
 
 class Credential(msgspec.Struct, frozen=True):

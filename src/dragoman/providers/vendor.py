@@ -9,8 +9,8 @@ configures `base_url`. The rows are in `providers.vendors`. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase, translate
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
     streams, None = the dialect's usual one, or `path` if the dialect has no other endpoint for streams.
     drops: text that is removed from the end of the base URL before `path` is added. swaps: {text in the base
     URL: its replacement}. auth: how a key is sent, None = as in the vendor's first protocol. models: patterns
-    of names; only models with these names can chat in this protocol, None = all models.
+    of names; only models with these names are asked in this protocol, None = all models.
     """
 
     path: str | None = None
@@ -232,3 +232,13 @@ def narrow(**more: Any) -> Quirks:
     """
     base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
     return msgspec.structs.replace(base, **more)
+
+
+def expression(models: Sequence[str]) -> re.Pattern[str]:
+    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
+    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
+    """
+    excluded = [translate(one[1:]) for one in models if one.startswith("!")]
+    if excluded:
+        return re.compile(f"(?!{'|'.join(excluded)})")
+    return re.compile("|".join(map(translate, models)))

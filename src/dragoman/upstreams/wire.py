@@ -7,8 +7,6 @@ or `complete`; `ask` is for other operations, `dial` for realtime sessions.
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
@@ -34,6 +32,7 @@ from dragoman.dialects.service import Service
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
+from dragoman.providers.vendor import expression
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.ratelimits import hints, rest, spent
@@ -159,7 +158,7 @@ class WireUpstream:
         """{(address, model, account, headers that the call adds): the prepared head}."""
         self._use(tuple(accounts))
         self._yields = frozenset(yields)
-        self._serves = None if models is None else _pattern(models)
+        self._serves = None if models is None else expression(models)
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self.sole = len(self._spoken) == 1
         self._unforced = frozenset(
@@ -273,9 +272,17 @@ class WireUpstream:
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
         """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
-        if it has the operation, else the first that has it; None = none has it. model: not used.
+        if it has the operation, else the first that has it; None = none has it. A further dialect that is
+        only for some models has its operations for these models alone; and in the first dialect, prompts are
+        counted for the models alone that chat in it. model: "" = of no such dialect.
         """
-        offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
+        base, count = self._base_models.get(model, model), operation == "count"
+        offered = {
+            name: one
+            for name, one in self._spoken.items()
+            if operation in one._operations
+            and (one._serves is None or (one is self and not count) or one._serves.match(base))
+        }
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
@@ -607,16 +614,6 @@ class WireUpstream:
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
         except RecursionError:
             yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
-
-
-def _pattern(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
-    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
-    """
-    excluded = [fnmatch.translate(one[1:]) for one in models if one.startswith("!")]
-    if excluded:
-        return re.compile(f"(?!{'|'.join(excluded)})")
-    return re.compile("|".join(map(fnmatch.translate, models)))
 
 
 _ONCE: Final = "idempotency-key"

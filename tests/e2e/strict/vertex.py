@@ -17,6 +17,7 @@ import msgspec
 from dragoman.testing.provider import Answer, Seen, Whole
 from tests.e2e.answers.anthropic import anthropic as claude
 from tests.e2e.answers.gemini import gemini
+from tests.e2e.answers.openai_chat import openai_chat
 from tests.e2e.answers.said import Said
 from tests.e2e.strict import anthropic as claude_rules
 from tests.e2e.strict import gemini as gemini_rules
@@ -32,6 +33,7 @@ GEMINI: Final = re.compile(
     r":(generateContent|streamGenerateContent|countTokens|predict|embedContent)"
 )
 CLAUDE: Final = re.compile(rf"/v1{_PLACE}/anthropic/models/(claude-[^/:]+):(rawPredict|streamRawPredict)")
+OPEN: Final = f"/v1beta1/projects/{PROJECT}/locations/{LOCATION}/endpoints/openapi/chat/completions"
 _INSTANCE: Final = frozenset({"content", "task_type", "title", "mimeType"})
 
 
@@ -68,6 +70,8 @@ def vertex(seen: Seen) -> Answer:
             return _google(seen, found[1], found[2])
         if (found := CLAUDE.fullmatch(seen.path)) is not None:
             return _anthropic(seen, found[1], found[2])
+        if seen.path == OPEN:
+            return _open(seen)
     except Refused as refused:
         return refusal(400, "INVALID_ARGUMENT", f"{refused.path}: {refused.message}")
     return refusal(404, "NOT_FOUND", f"no such path: {seen.path}")
@@ -96,6 +100,17 @@ def _google(seen: Seen, model: str, method: str) -> Answer:
         )
     )
     script = gemini(SAID)
+    assert callable(script)
+    return script(seen)
+
+
+def _open(seen: Seen) -> Answer:
+    """What models of other publishers answer in OpenAI's protocol."""
+    if "/" not in seen.body["model"]:
+        return refusal(400, "INVALID_ARGUMENT", f"Malformed publisher model {seen.body['model']}.")
+    if odd := seen.body.keys() & {"functions", "max_completion_tokens"}:
+        return refusal(400, "INVALID_ARGUMENT", f"Unknown name {odd}: Cannot find field.")
+    script = openai_chat(SAID)
     assert callable(script)
     return script(seen)
 

@@ -78,7 +78,7 @@ def test_an_authorization_header_counts_before_the_other() -> None:
 
 
 @pytest.mark.parametrize("value", ["key-c", " key-c ", "Bearer key-c", "bearer  key-c"])
-@pytest.mark.parametrize("header", ["x-dragoman-key", "x-litellm-api-key"])
+@pytest.mark.parametrize("header", ["x-dragoman-key", "x-litellm-api-key", "x-portkey-api-key", "x-bf-vk"])
 def test_a_header_of_our_own_counts_before_all_others(header: str, value: str) -> None:
     """The others may hold the client's credential for a provider."""
     assert KEYS.presented({header: value, "authorization": "Bearer theirs", "x-api-key": "two"}) == "key-c"

@@ -6,7 +6,7 @@ from dragoman.config.check_headers import unusable
 
 
 def test_each_header_is_told_at_its_place() -> None:
-    names = ["X-Team", "a b", "Authorization", "Host", "x-api-key"]
+    names = ["X-Team", "x-portkey-api-key", "x-bf-vk", "a b", "Authorization", "Host", "x-api-key"]
     assert [(one.place, one.message) for one in unusable(names)] == [
         ('"a b"', "is not a valid header name"),
         ("Authorization", "would overwrite the provider's credential"),

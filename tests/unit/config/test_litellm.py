@@ -64,7 +64,7 @@ model_list:
   - model_name: nowhere
     litellm_params: {model: zhipu/glm-4-flash, api_key: os.environ/ZHIPU_API_KEY}
   - model_name: google
-    litellm_params: {model: gemini-1.5-pro}
+    litellm_params: {model: vertex_ai/mistral-large@2407}
   - model_name: odd
   - model_name: here
     litellm_params: {model: zhipu/glm-4-flash, api_key: os.environ/ZHIPU_API_KEY, api_base: "https://glm.example.com"}

@@ -72,3 +72,14 @@ def test_a_version_of_another_form_ends_nothing() -> None:
     found = settings_of("azure", {"api_version": [1]}, "https://a.openai.azure.com", str)
     assert found is not None
     assert found["api_version"] == "[1]"
+
+
+def test_cloudflare_is_asked_in_openais_protocol_at_the_same_account() -> None:
+    keys = {"keys": ["${CLOUDFLARE_API_KEY}"]}
+    account = "https://api.cloudflare.com/client/v4/accounts"
+    usual = {"base_url": f"{account}/${{CLOUDFLARE_ACCOUNT_ID}}/ai/v1", **keys}
+    assert settings_of("cloudflare", {}, None, text) == usual
+    assert settings_of("cloudflare", {}, f"{account}/me/ai/run/", text) == {
+        "base_url": f"{account}/me/ai/v1",
+        **keys,
+    }

@@ -36,8 +36,8 @@ def test_a_group_has_no_model_that_is_left_out() -> None:
     """A file with such a group would be refused."""
     listed = {
         "gpt-4o": "openai/gpt-4o",
-        "gone": "vertex_ai/gemini",
-        "claude-*": "vertex_ai/claude-*",
+        "gone": "vertex_ai/mistral-x",
+        "claude-*": "sagemaker/claude-*",
         "openai/*": "openai/*",
         "*": "openai/*",
         "a*b*": "openai/*",

@@ -301,10 +301,11 @@ def test_where_vertex_lies(
     account = provider_of("vertex", settings, {})
     assert account.base_url == expected
     assert account.chat_url == expected + "/models/{model}:generateContent"
-    claude = [api.chat_url for api in account.further]
-    place = expected.removesuffix(GOOGLE).replace("/v1beta1/", "/v1/")
-    has_project = "/projects/" in expected
-    assert claude == [place + "/publishers/anthropic/models/{model}:rawPredict"] * has_project
+    others = {api.dialect: api.chat_url for api in account.further}
+    place = expected.removesuffix(GOOGLE)
+    claude = place.replace("/v1beta1/", "/v1/") + "/publishers/anthropic/models/{model}:rawPredict"
+    further = {"anthropic": claude, "openai_chat": place + "/endpoints/openapi/chat/completions"}
+    assert others == (further if "/projects/" in expected else {})
 
 
 @pytest.mark.parametrize("region", ["evil.example", "a/b", "", "ä"])

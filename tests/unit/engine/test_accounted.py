@@ -47,6 +47,7 @@ def test_a_whole_answer_is_noted_before_it_is_sent_and_states_its_cost() -> None
     assert (record.cost, record.priced, record.estimated) == (23_000, 23_000, False)
     assert (record.status, record.attempts, record.client, record.model) == (200, 1, "team", "one/gpt")
     assert accounts.stage.client.headers["x-dragoman-cost"] == "0.000023"
+    assert accounts.stage.client.headers["x-litellm-response-cost"] == "0.000023"
 
 
 def test_a_stream_is_noted_before_its_last_event() -> None:
@@ -231,6 +232,7 @@ def test_an_unknown_price_counts_nothing_or_is_refused() -> None:
     assert accounts.book.record.cost is None
     assert accounts.book.record.priced == 0
     assert "x-dragoman-cost" not in accounts.stage.client.headers
+    assert "x-litellm-response-cost" not in accounts.stage.client.headers
     assert list(accounts.standing.values()) == [(0, 0)]
     accounts = Accounts(other, [limit("money", 10**9, unknown_price="refuse")])
     lines = accounts.stage.plays(chat(model="three/gpt"))

@@ -195,4 +195,4 @@ def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
     assert found.headers([]) == []
     found.close(200)
-    assert found.headers([]) == [(b"x-dragoman-cost", b"0.000001")]
+    assert found.headers([]) == [(b"x-dragoman-cost", b"0.000001"), (b"x-litellm-response-cost", b"0.000001")]

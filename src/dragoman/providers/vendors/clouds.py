@@ -58,6 +58,17 @@ _CLAUDE_AT_VERTEX: Final = ApiRow(
     ),
     models=("claude-*",),
 )
+_OPEN_MODELS: Final = (
+    *("meta/*", "deepseek-ai/*", "qwen/*", "zai-org/*", "moonshotai/*", "minimaxai/*", "openai/gpt-oss-*"),
+)
+"""The names of the models that Vertex AI serves for other publishers in OpenAI's protocol."""
+_OPEN_AT_VERTEX: Final = ApiRow(
+    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis; LiteLLM
+    # (`vertex_llm_base.py`, `create_vertex_url`) asks the same path.
+    swaps={"/publishers/google": "/endpoints/openapi"},
+    quirks=narrow(),
+    models=_OPEN_MODELS,
+)
 _MANTLE_OPENAI: Final = ("openai.gpt-[!o]*",)
 """The names of OpenAI's own models at Amazon, except those of gpt-oss, which have the usual paths, as
 recordings show.
@@ -132,8 +143,8 @@ CLOUDS: Final = (
         ),
         identity="google",
         quirks=Quirks(counts=True, vertex_operations=True, server_call_parts=False, widens=frozenset()),
-        also={"anthropic": _CLAUDE_AT_VERTEX},
-        chats=("!claude-*",),
+        also={"anthropic": _CLAUDE_AT_VERTEX, "openai_chat": _OPEN_AT_VERTEX},
+        chats=("!claude-*", *(f"!{pattern}" for pattern in _OPEN_MODELS)),
     ),
     # Models of Bedrock in OpenAI's and Anthropic's protocols. The beginning of the path depends on the model:
     # recorded requests, and https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html.
