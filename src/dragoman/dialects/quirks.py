@@ -134,6 +134,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
     """Whether output items of other servers may be sent back unchanged."""
+    numbered_events: bool = True
+    """Whether the events of a stream state the number of their output item. Official clients need it, so a
+    stream without it is written anew for them."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
     """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
@@ -175,6 +178,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
         if not self.media_urls and _has_media_urls(body):
+            return False
+        if not self.numbered_events and body.get("stream") is True:
             return False
         return self.strange_items or not _has_strange_items(body)
 
@@ -278,8 +283,8 @@ _FOREIGN = (
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
 _LOOKED_FOR = (
-    *("answer_images", "call_signatures", "functions", "media_urls", "odd_call_ids", "reasoning_field"),
-    *("reasoning_replay", "refuses", "strange_items"),
+    *("answer_images", "call_signatures", "functions", "media_urls", "numbered_events", "odd_call_ids"),
+    *("reasoning_field", "reasoning_replay", "refuses", "strange_items"),
 )
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})

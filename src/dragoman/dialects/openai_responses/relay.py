@@ -35,7 +35,9 @@ class _Kind(msgspec.Struct):
 _decode = msgspec.json.Decoder().decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
-_TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
+_TERMINAL: Final = frozenset(
+    {"response.completed", "response.incomplete", "response.cancelled", "response.done"}
+)
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
 """Events without content. While only these have come, another attempt can still answer."""
 _BEGINNINGS: Final = {

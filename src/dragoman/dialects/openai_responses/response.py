@@ -170,8 +170,9 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Return the reason why an answer with these blocks stopped. body: the response object. None = its status
-    is not "completed", "incomplete", "failed" or "cancelled".
+    """Return the reason why an answer with these blocks stopped. body: the response object. None = the answer
+    has not stopped: its status is another one than "completed", "incomplete", "failed" and "cancelled". An
+    answer without a status is complete.
     """
     status = body.get("status")
     if status == "incomplete":
@@ -182,7 +183,7 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
         return ir.Stop(stop.reason, stop.raw, None, rest) if rest else stop
     if status in ("failed", "cancelled"):
         return ir.Stop("error", status)
-    if status != "completed":
+    if status is not None and status != "completed":
         return None
     called = any(isinstance(block, ir.ToolCall) and block.by == "client" for block in blocks)
     return ir.Stop("tool" if called else "end")

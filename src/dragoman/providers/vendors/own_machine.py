@@ -87,8 +87,13 @@ OWN_MACHINE: Final = (
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
             widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit, as in its `n_predict`
         ),
-        # The page: `POST /v1/messages/count_tokens`.
-        also={"openai_responses": USUAL, "anthropic": _COUNTING, "openai_completions": USUAL},
+        also={
+            # https://github.com/ggml-org/llama.cpp/issues/20607: no event states its `output_index`.
+            "openai_responses": ApiRow(quirks=Quirks(numbered_events=False)),
+            # The page: `POST /v1/messages/count_tokens`.
+            "anthropic": _COUNTING,
+            "openai_completions": USUAL,
+        },
     ),
     Vendor(
         name="lmstudio",
