@@ -120,7 +120,7 @@ class ResponsesDecoder:
             return [ir.Raw(NAME, value)]
         try:
             begun = [] if self._state != "new" or kind in _EARLY else self._created({})
-            self._places.find(kind, value)
+            self._places.find(str(kind), value)
             return begun + take(self, value) if begun else take(self, value)
         except (KeyError, TypeError, AttributeError):
             raise WireError(f"a stream event {kind} has an unknown format") from None
@@ -354,7 +354,7 @@ class ResponsesDecoder:
 
     def _summary(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Thinking, _THOUGHTS)
-        refuse_index(part := value.get("summary_index") or 0, "summary")
+        refuse_index(part := value.get("summary_index", 0), "summary")
         return [*events, ir.ThinkDelta(state.index, _words(value), part=part)]
 
     def _annotation(self, value: _Value) -> _Events:
