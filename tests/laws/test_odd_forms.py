@@ -253,7 +253,7 @@ def folded(form: str) -> ir.Response:
 
 def test_what_odd_streams_say() -> None:
     searched = folded("a call of Moonshot's own search").candidates[0]
-    assert searched.blocks == (ir.ToolCall("t", "$web_search", "{}", form="builtin_function"),)
+    assert searched.blocks == (ir.ToolCall("t", "$web_search", "{}", form="type:builtin_function"),)
     ran = folded("calls of tools that the vendor has run").candidates[0]
     assert [type(block) for block in ran.blocks] == [ir.Native, ir.Text]
     assert ran.stop == ir.Stop("end")

@@ -212,6 +212,16 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
     ),
     ("openai_chat", "logprobs", {"logit_bias": [[1, False]]}, "logit_bias", "invalid_type"),
     ("openai_completions", "stop", {"stop": list("abcde")}, "stop", "array_above_max_length"),
+    ("openai_completions", "logprobs", {"logprobs": 20}, "logprobs", "integer_above_max_value"),
+    ("openai_completions", "logprobs", {"logprobs": True}, "logprobs", "invalid_type"),
+    ("openai_completions", "logprobs", {"logit_bias": []}, "logit_bias", "invalid_type"),
+    (
+        "openai_completions",
+        "stream_options",
+        {"stream_options": {"include_usage": True}},
+        "stream_options",
+        None,
+    ),
     ("openai_completions", "max_tokens", {"max_tokens": -1}, "max_tokens", "integer_below_min_value"),
     (
         "openai_responses",

@@ -7,7 +7,7 @@ repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "deta
 
 Text.form "object": the content was a JSON object. Citation.form "citations": the citation is an entry of the
 list `citations` in the response body. Media.form "images": an entry of `images`; "images+index": such an
-entry that states its position. ToolCall.form: a vendor's own type of the call, such as Moonshot's
+entry that states its position. ToolCall.form "type:…": a vendor's own type of the call, such as Moonshot's
 "builtin_function", whose result the client has to send back. Native.kind "tool_calls": an entry of
 `tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp" and "code_interpreter".
 """
@@ -21,6 +21,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
+from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.parts import decode_parts
 from dragoman.dialects.openai_chat.terms import SEALS
@@ -233,7 +234,7 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
         text = arguments_text(called.get("input"))
         return ir.ToolCall(call.get("id"), name, text, "custom", extra=ir.merge(extra, odd))
     function, arguments = called, arguments_text(called.get("arguments"))
-    form = None if call.get("type") in _USUAL_TYPES else call["type"]
+    form = None if call.get("type") in _USUAL_TYPES else VENDORS + call["type"]
     if odd is None and call.keys() <= _CALL and function.keys() <= _CALLED:
         return ir.ToolCall(call.get("id"), name, arguments, form=form)
     known = _CALL

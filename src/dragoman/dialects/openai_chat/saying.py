@@ -14,6 +14,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
 from dragoman.dialects.openai_chat.answer import MIRRORS, seal_members, spoken_text
@@ -318,7 +319,8 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     if call_id is not None:
         out["id"] = call_id
     if block.kind != "custom":
-        out["type"] = (block.form if draft.own else None) or "function"
+        own_type = draft.own and (block.form or "").startswith(VENDORS)
+        out["type"] = (block.form or "").removeprefix(VENDORS) if own_type else "function"
         out["function"] = {"name": block.name, "arguments": arguments_of(block, draft)}
     elif draft.enveloped:
         out["type"] = "function"

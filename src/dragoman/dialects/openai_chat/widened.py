@@ -10,7 +10,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from dragoman.dialects.chat.check import FORMS
-from dragoman.dialects.chat.widened import Put, _Body, put_max_tokens, put_right, put_stop
+from dragoman.dialects.chat.widened import (
+    Put,
+    _Body,
+    put_max_tokens,
+    put_right,
+    put_stop,
+    put_stream_options,
+)
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.schema import mistake
@@ -247,11 +254,6 @@ def _without_schema(holder: Any, inner: str | None, member: str) -> Any:
     return bare if inner is None else {**holder, inner: bare}
 
 
-def _stream_options(body: _Body) -> None:
-    if type(body.get("stream_options")) is dict and body.get("stream") is not True:
-        del body["stream_options"]
-
-
 def _remove(member: str, kind: type) -> Put:
     """Make the function that removes a member of this type."""
 
@@ -285,6 +287,6 @@ _PUTS: Final[dict[Wider, Put]] = {
     "metadata": _remove("metadata", dict),
     "names": _names,
     "schemas": _schemas,
-    "stream_options": _stream_options,
+    "stream_options": put_stream_options,
     "verbosity": _remove("verbosity", str),
 }

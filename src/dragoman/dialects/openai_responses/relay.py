@@ -54,9 +54,9 @@ _DELTAS: Final = re.compile(b"(?:%b[^\n]*+\n\n)*+" % re.escape(_DELTA_HEAD + _DE
 _CR: Final = 13  # `int in bytes` is a bare memchr
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
-_ADDED: Final = frozenset({"conversation"})
-"""Those of `SHOWN` that are added if a response object lacks them. The provider cannot state them, because
-the gateway does not send them to providers."""
+_ADDED: Final = frozenset({"conversation", "id"})
+"""Members that are added if a response object lacks them. The provider cannot state a conversation, because
+the gateway does not send it to providers; some servers state no id."""
 
 
 class ResponsesRelay(BodyRelay):
@@ -65,7 +65,7 @@ class ResponsesRelay(BodyRelay):
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage). The model's name is the name for the client, if there
         is one; the members in `SHOWN` are as the client wrote them, if the client wrote them; the id is the
-        gateway's id, if the gateway has made one. Except `conversation`, a member that the answer lacks is
+        gateway's id, if the gateway has made one. Except those in `_ADDED`, a member that the answer lacks is
         not added. The usage is None if it is missing or unreadable.
 
         Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
