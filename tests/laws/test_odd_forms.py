@@ -291,6 +291,17 @@ REQUESTS = {
             "tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}],
         },
     ),
+    "an empty list beside calls": asked(
+        "openai.chat",
+        {
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": [], "tool_calls": [{**CALL, "id": "functions.look:0"}]},
+                {"role": "tool", "tool_call_id": "functions.look:0", "name": "look", "content": "3"},
+            ],
+        },
+    ),
     "sound by its address": asked(
         "openrouter.chat",
         {
