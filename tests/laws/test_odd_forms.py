@@ -81,6 +81,7 @@ ANSWERS = {
             ],
         }
     ),
+    "a name of the model": chat({"content": "x", "name": "MiniMax AI", "audio_content": ""}),
     "reasoning in three members": chat(
         {
             "content": "x",

@@ -99,6 +99,8 @@ def decode_answer(
     if refusal := message.get("refusal"):
         blocks.append(ir.Refusal(refusal))
     known = MEMBERS if refusal != "" else MEMBERS - {"refusal"}
+    if not history:
+        known -= {"name"}
     if not plain:
         known = _decode_rest(message, blocks, known, where)
     return blocks, ir.merge(leftovers(message, known), odd)

@@ -270,13 +270,19 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal.
-    An empty text that follows another replaced text is replaced, too. The seal and the leftovers of a
-    replaced text are reported, because they are not written. where: the IR path of the list of blocks.
+    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal,
+    and of reasoning that has nothing to show. An empty text that follows another replaced text is replaced,
+    too. The seal and the leftovers of a replaced block are reported, because they are not written. where: the
+    IR path of the list of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
     for index, block in enumerate(blocks):
+        if isinstance(block, ir.Thinking) and not (block.text or block.summary or block.sealed):
+            draft.report.lose(f"{where}[{index}]", "the reasoning has no text to show", "hint")
+            restore({}, block.extra, draft.report, f"{where}[{index}]")
+            kept.append(None)
+            continue
         if isinstance(last, ir.Text | ir.Refusal) and wordless(block):
             kept.append(None)
             if isinstance(block, ir.Text):
