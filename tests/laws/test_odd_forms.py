@@ -60,6 +60,35 @@ ANSWERS = {
     "arguments that are an object": chat(
         {"content": "x", "tool_calls": [{**CALL, "function": {"name": "look", "arguments": {"a": 1}}}]}
     ),
+    "a call of Moonshot's own search, which the client answers": chat(
+        {
+            "content": "",
+            "tool_calls": [
+                {
+                    "id": "t",
+                    "type": "builtin_function",
+                    "function": {"name": "$web_search", "arguments": "{}"},
+                }
+            ],
+        }
+    ),
+    "calls of tools that the vendor has run": chat(
+        {
+            "content": "x",
+            "tool_calls": [
+                {"id": "m", "type": "mcp", "mcp": {"type": "mcp_call", "name": "t", "output": {"a": 1}}},
+                {"id": "c", "type": "code_interpreter", "code_interpreter": {"input": "1", "outputs": []}},
+            ],
+        }
+    ),
+    "a name of the model": chat({"content": "x", "name": "MiniMax AI", "audio_content": ""}),
+    "reasoning in three members": chat(
+        {
+            "content": "x",
+            "reasoning_content": "Hm.",
+            "reasoning_details": [{"type": "reasoning.text", "id": "r-1", "index": 0, "text": "Hm."}],
+        }
+    ),
     "an empty model": chat({"content": "x"}, model=""),
     "content that is an object": chat({"content": {"answer": 4}}),
     "reasoning beside reasoning_content": chat(
@@ -157,7 +186,143 @@ def test_choices_of_one_number_get_numbers_of_their_own() -> None:
     ]
 
 
+def delta(delta: dict[str, Any], reason: str | None = None, **members: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    head = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return {**head, "choices": [choice], **members}
+
+
+def of_call(arguments: str, name: str | None = None) -> dict[str, Any]:
+    called = {"index": 0, "id": "", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"role": "assistant", "tool_calls": called}
+
+
+DONE = delta({}, "stop")
+STREAMS = {
+    "a call of Moonshot's own search": streamed(
+        "openrouter.chat",
+        delta(
+            {
+                "tool_calls": [
+                    {"index": 0, "id": "t", "type": "builtin_function", "function": {"name": "$web_search"}}
+                ]
+            }
+        ),
+        delta({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}),
+        delta({}, "tool_calls"),
+    ),
+    "calls of tools that the vendor has run": streamed(
+        "zai.chat",
+        delta({"tool_calls": [{"index": 0, "id": "m", "type": "mcp", "mcp": {"type": "mcp_list_tools"}}]}),
+        delta({"content": "x"}),
+        DONE,
+    ),
+    "a call that is no list": streamed(
+        "openrouter.chat", delta(of_call("{", "look")), delta(of_call("}")), delta({}, "eos_token")
+    ),
+    "reasoning in two members": streamed(
+        "openrouter.chat",
+        *(
+            delta(
+                {
+                    "reasoning_content": word,
+                    "reasoning_details": [{"type": "reasoning.text", "index": 0, "text": word}],
+                }
+            )
+            for word in ("Hm", ".")
+        ),
+        delta({"content": "x"}),
+        DONE,
+    ),
+    "an error of Groq's": streamed(
+        "groq.chat", delta({"content": "x"}), delta({}, x_groq={"id": "r", "error": "over capacity"})
+    ),
+}
+
+
+@pytest.mark.parametrize("form", STREAMS)
+def test_a_vendors_odd_stream_keeps_every_law(form: str) -> None:
+    holds(STREAMS[form])
+
+
+def folded(form: str) -> ir.Response:
+    exchange = STREAMS[form]
+    assert exchange.response is not None
+    frames = [msgspec.json.encode(event) for event in exchange.response.events or ()]
+    return ir.fold(events_of(DIALECTS["openai_chat"].stream.decoder(STANDARD), frames))
+
+
+def test_what_odd_streams_say() -> None:
+    searched = folded("a call of Moonshot's own search").candidates[0]
+    assert searched.blocks == (ir.ToolCall("t", "$web_search", "{}", form="type:builtin_function"),)
+    ran = folded("calls of tools that the vendor has run").candidates[0]
+    assert [type(block) for block in ran.blocks] == [ir.Native, ir.Text]
+    assert ran.stop == ir.Stop("end")
+    called = folded("a call that is no list").candidates[0]
+    assert called.blocks == (ir.ToolCall("", "look", "{}"),)
+    (thought, _) = folded("reasoning in two members").candidates[0].blocks
+    assert isinstance(thought, ir.Thinking)
+    assert thought.text == "Hm."
+    error = folded("an error of Groq's").error
+    assert error is not None
+    assert error.message == "over capacity"
+
+
 REQUESTS = {
+    "a call of Moonshot's own search": asked(
+        "openrouter.chat",
+        {
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "x"},
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [
+                        {
+                            "id": "t",
+                            "type": "builtin_function",
+                            "function": {"name": "$web_search", "arguments": "{}"},
+                        },
+                        {"id": "m", "type": "mcp", "mcp": {"name": "a"}},
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "t", "name": "$web_search", "content": "{}"},
+            ],
+            "tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}],
+        },
+    ),
+    "an empty list beside calls": asked(
+        "openai.chat",
+        {
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": [], "tool_calls": [{**CALL, "id": "functions.look:0"}]},
+                {"role": "tool", "tool_call_id": "functions.look:0", "name": "look", "content": "3"},
+            ],
+        },
+    ),
+    "sound by its address": asked(
+        "openrouter.chat",
+        {
+            "model": "m",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "input_audio",
+                            "input_audio": {"data": "https://a.example/a.wav", "format": "wav"},
+                        }
+                    ],
+                }
+            ],
+        },
+    ),
+    "top_k without a limit": asked(
+        "openrouter.chat", {"model": "m", "messages": [{"role": "user", "content": "x"}], "top_k": -1}
+    ),
     "no system blocks": asked(
         "anthropic.messages",
         {

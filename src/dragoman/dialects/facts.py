@@ -156,6 +156,8 @@ SAMPLING: Final = ("temperature", "top_p", "top_k")
 """The members of a body that `Facts.sampling` is about, by the names that they have in most protocols."""
 EITHER: Final = "the model accepts either temperature or top_p"
 """The reason for a loss of top_p if `Facts.sampling_pair` is False."""
+NO_LIMIT: Final = "-1 means no limit, which is the default: left out"
+"""The reason for a change of a `top_k` below 0, where a protocol accepts none."""
 _USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

@@ -36,6 +36,10 @@ def named(tool: ir.Function) -> Named:
     return (None if tool.namespace is None else tool.namespace.name, tool.name)
 
 
+VENDORS: Final = "type:"
+"""The beginning of `ToolCall.form` for a call of a vendor's own type, whose tool keeps its name."""
+
+
 class Tools:
     """The pairs (namespace, name) of all tools in one request that the client runs. The object is false if
     there is no such tool.
@@ -69,6 +73,8 @@ class Tools:
             self.free.add(ours)
 
     def _call(self, call: ir.ToolCall) -> None:
+        if (call.form or "").startswith(VENDORS):  # the vendor has named this tool
+            return
         ours = (call.namespace, call.name)
         self.called[ours] = None
         if call.kind == "custom":

@@ -32,15 +32,28 @@ Wider: TypeAlias = Literal[
     "options",
     "max_tokens",
     "call_ids",
+    "audio_url",
+    "call_types",
+    "content",
+    "metadata",
+    "names",
+    "schemas",
+    "stream_options",
+    "verbosity",
 ]
 """Names of values in requests that some servers accept although the author of their protocol refuses them.
 
 stop: any number of stop sequences. tools: an empty list of tools. response_format: response formats with
-other names. reasoning_effort: other values. logprobs: a number. image_url: a URL that is a string.
-tool_choice: an object without `type`. strict: strict schemas that do not keep OpenAI's rules for them.
-max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol. budget_tokens: any thinking
-budget in Anthropic's protocol. options: Ollama's options in any range. max_tokens: a number below 1, which
-means as many tokens as fit. call_ids: tool calls and tool results without ids.
+other names. reasoning_effort: other values, also numbers and booleans, and other values of `summary`.
+logprobs: a number, more alternatives, and any `logit_bias`. image_url: a URL that is a string, and any
+`detail`. tool_choice: an object without `type`. strict: strict schemas that do not keep OpenAI's rules for
+them. max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol. budget_tokens: any
+thinking budget in Anthropic's protocol. options: Ollama's options in any range. max_tokens: a number below 1,
+which means as many tokens as fit. call_ids: tool calls and tool results without ids. audio_url: sound as a
+URL or a data URL. call_types: tool calls of vendors' own types. content: messages whose content is null,
+absent or an empty list, and reasoning without `summary`. metadata: any values. names: names of tools and
+schemas with any characters and of any length, also one name for several tools. schemas: schemas that are no
+JSON Schemas. stream_options: without `stream`. verbosity: other values.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
@@ -134,6 +147,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
     """Whether output items of other servers may be sent back unchanged."""
+    numbered_events: bool = True
+    """Whether the events of a stream state the number of their output item. Official clients need it, so a
+    stream without it is written anew for them."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
     """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
@@ -178,6 +194,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
         if not self.media_urls and _has_media_urls(body):
+            return False
+        if not self.numbered_events and body.get("stream") is True:
             return False
         return self.strange_items or not _has_strange_items(body)
 
@@ -281,8 +299,8 @@ _FOREIGN = (
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
 _LOOKED_FOR = (
-    *("answer_images", "call_signatures", "functions", "media_urls", "odd_call_ids", "reasoning_field"),
-    *("reasoning_replay", "refuses", "strange_items"),
+    *("answer_images", "call_signatures", "functions", "media_urls", "numbered_events", "odd_call_ids"),
+    *("reasoning_field", "reasoning_replay", "refuses", "strange_items"),
 )
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})

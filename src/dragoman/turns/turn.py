@@ -291,7 +291,10 @@ class ResponseTurn:
         should be in the store but is not, because it is too large or the store failed; else True. Raises
         RequestFailed if the response cannot be added to its conversation, although the conversation exists.
         """
-        keeping, response = self.keeping, _plain(ending.response)
+        keeping = self.keeping
+        response = {"created_at": int(keeping.seams.now()), **_plain(ending.response)}
+        if type(response["created_at"]) not in {int, float}:
+            response["created_at"] = int(keeping.seams.now())
         if response.get("status") == "failed":
             self.failed()
         elif self.conversation is not None and ending.size > min(keeping.largest, keeping.most):

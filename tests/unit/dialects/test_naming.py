@@ -218,3 +218,12 @@ def test_an_endless_name_costs_no_more_than_a_long_one() -> None:
     name = legal_name("x" * 1_000_000, NAME, ())
     assert re.fullmatch(NAME, name)
     assert name != legal_name("x" * 1_000_001, NAME, ())
+
+
+def test_a_tool_that_the_vendor_has_named_keeps_its_name() -> None:
+    call = ir.ToolCall("c1", "$web_search", "{}", form="type:builtin_function")
+    result = ir.ToolResult("c1", (ir.Text("{}"),), "$web_search")
+    history = (ir.Message("assistant", (call,)), ir.Message("user", (result,)))
+    emulation, report = asked(request(messages=history))
+    assert emulation.request.messages == history
+    assert not report.changes

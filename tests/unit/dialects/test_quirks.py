@@ -86,6 +86,8 @@ RESULT = {
         (Quirks(answer_images=False), said(content=[{"type": "image"}]), False),
         (Quirks(strange_items=False), {"input": [{"type": "reasoning"}]}, False),
         (Quirks(strange_items=False), {"input": "a"}, True),
+        (Quirks(numbered_events=False), {"input": "a", "stream": True}, False),
+        (Quirks(numbered_events=False), {"input": "a"}, True),
         (STANDARD, {"messages": ["odd", None]}, True),
         (STANDARD, said(content=[ODD]), True),
         (Quirks(odd_call_ids=False), said(content=[ODD]), False),

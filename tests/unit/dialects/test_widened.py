@@ -33,6 +33,16 @@ def picture(address: Any) -> Members:
     return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": address}]}]}
 
 
+def sound(data: str) -> Members:
+    part = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+    return {"messages": [{"role": "user", "content": [part]}]}
+
+
+def called(kind: str, **members: Any) -> Members:
+    return {"role": "assistant", "tool_calls": [{"id": "call_1", "type": kind, **members}]}
+
+
+FUNCTION: Members = {"type": "function", "name": "look", "parameters": OPEN}
 FORM: Members = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": OPEN}}
 BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
     ("openai_chat", "stop", {"stop": list("abcde")}, "stop", "array_above_max_length"),
@@ -103,7 +113,115 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
         "messages[1].tool_call_id",
         "missing_required_parameter",
     ),
+    (
+        "openai_chat",
+        "audio_url",
+        sound("https://a/b.wav"),
+        "messages[0].content[0].input_audio.data",
+        "invalid_value",
+    ),
+    (
+        "openai_chat",
+        "audio_url",
+        sound("data:;base64,UklGRg=="),
+        "messages[0].content[0].input_audio.data",
+        "invalid_value",
+    ),
+    (
+        "openai_chat",
+        "call_types",
+        {"messages": [USER, called("builtin_function", function={"name": "$web_search", "arguments": ""})]},
+        "messages[1].tool_calls[0].type",
+        "invalid_value",
+    ),
+    (
+        "openai_chat",
+        "call_types",
+        {"messages": [USER, called("mcp", mcp={"name": "a"})]},
+        "messages[1].tool_calls[0].type",
+        "invalid_value",
+    ),
+    *(
+        ("openai_chat", "content", {"messages": [message]}, "messages[0].content", code)
+        for message, code in (
+            ({"role": "assistant"}, "missing_required_parameter"),
+            ({"role": "user", "content": None}, "missing_required_parameter"),
+            ({"role": "tool", "tool_call_id": "c", "content": []}, "empty_array"),
+        )
+    ),
+    ("openai_chat", "metadata", {"metadata": {"tags": ["a"]}}, "metadata.tags", "invalid_type"),
+    ("openai_chat", "names", {"tools": [tool(name="a.b")]}, "tools[0].function.name", "invalid_value"),
+    (
+        "openai_chat",
+        "names",
+        {"functions": [{"name": "a" * 65}], "function_call": {"name": "a" * 65}},
+        "functions[0].name",
+        "string_above_max_length",
+    ),
+    (
+        "openai_chat",
+        "names",
+        {
+            "tools": [tool(name="a.b"), tool(name="a.b")],
+            "tool_choice": {"type": "function", "function": {"name": "a.b"}},
+        },
+        "tools[0].function.name",
+        "invalid_value",
+    ),
+    ("openai_chat", "names", {"tools": [tool(), tool()]}, "tools[1].function.name", "invalid_value"),
+    (
+        "openai_chat",
+        "names",
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "A[b]", "schema": OPEN}}},
+        "response_format.json_schema.name",
+        "invalid_value",
+    ),
+    *(
+        (
+            "openai_chat",
+            "schemas",
+            {"tools": [tool(parameters={"type": "object", **odd})]},
+            f"tools[0].function.parameters{place}",
+            "invalid_function_parameters",
+        )
+        for odd, place in (
+            ({"required": None}, ".required"),
+            ({"properties": []}, ".properties"),
+            ({"properties": {"a": {"type": "STRING"}}}, ".properties.a.type"),
+            ({"type": ["object", "null"]}, ""),
+        )
+    ),
+    ("openai_chat", "schemas", {"guided_json": {"type": "any"}}, "guided_json.type", None),
+    ("openai_chat", "stream_options", {"stream_options": {"include_usage": True}}, "stream_options", None),
+    ("openai_chat", "verbosity", {"verbosity": "max"}, "verbosity", "invalid_value"),
+    ("openai_chat", "reasoning_effort", {"reasoning_effort": 1024}, "reasoning_effort", "invalid_type"),
+    ("openai_chat", "reasoning_effort", {"reasoning_effort": False}, "reasoning_effort", "invalid_type"),
+    (
+        "openai_chat",
+        "image_url",
+        picture({"url": "https://a/b.png", "detail": "xhigh"}),
+        "messages[0].content[0].image_url.detail",
+        "invalid_value",
+    ),
+    (
+        "openai_chat",
+        "logprobs",
+        {"logprobs": True, "top_logprobs": 50},
+        "top_logprobs",
+        "integer_above_max_value",
+    ),
+    ("openai_chat", "logprobs", {"logit_bias": [[1, False]]}, "logit_bias", "invalid_type"),
     ("openai_completions", "stop", {"stop": list("abcde")}, "stop", "array_above_max_length"),
+    ("openai_completions", "logprobs", {"logprobs": 20}, "logprobs", "integer_above_max_value"),
+    ("openai_completions", "logprobs", {"logprobs": True}, "logprobs", "invalid_type"),
+    ("openai_completions", "logprobs", {"logit_bias": []}, "logit_bias", "invalid_type"),
+    (
+        "openai_completions",
+        "stream_options",
+        {"stream_options": {"include_usage": True}},
+        "stream_options",
+        None,
+    ),
     ("openai_completions", "max_tokens", {"max_tokens": -1}, "max_tokens", "integer_below_min_value"),
     (
         "openai_responses",
@@ -140,6 +258,64 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
         "max_output_tokens",
         "integer_below_min_value",
     ),
+    (
+        "openai_responses",
+        "reasoning_effort",
+        {"reasoning": {"summary": "none"}},
+        "reasoning.summary",
+        "invalid_value",
+    ),
+    (
+        "openai_responses",
+        "content",
+        {"input": [{"type": "reasoning", "content": []}]},
+        "input[0].summary",
+        "missing_required_parameter",
+    ),
+    (
+        "openai_responses",
+        "content",
+        {"input": [{"role": "assistant", "content": None}]},
+        "input[0].content",
+        "missing_required_parameter",
+    ),
+    ("openai_responses", "metadata", {"metadata": {"a": 5}}, "metadata.a", "invalid_type"),
+    (
+        "openai_responses",
+        "names",
+        {"tools": [{**FUNCTION, "name": "a.b"}], "tool_choice": {"type": "function", "name": "a.b"}},
+        "tools[0].name",
+        "invalid_value",
+    ),
+    (
+        "openai_responses",
+        "names",
+        {"text": {"format": {"type": "json_schema", "name": "A[b]", "schema": OPEN}}},
+        "text.format.name",
+        "invalid_value",
+    ),
+    (
+        "openai_responses",
+        "names",
+        {"tools": [{"type": "namespace", "name": "n", "tools": [{**FUNCTION, "name": "a.b"}]}]},
+        "tools[0].tools[0].name",
+        "invalid_value",
+    ),
+    (
+        "openai_responses",
+        "schemas",
+        {"tools": [{"type": "namespace", "tools": [{**FUNCTION, "parameters": {"type": "dict"}}]}]},
+        "tools[0].tools[0].parameters",
+        "invalid_function_parameters",
+    ),
+    (
+        "openai_responses",
+        "schemas",
+        {"text": {"format": {"type": "json_schema", "name": "a", "schema": {"required": None}}}},
+        "text.format.schema",
+        "invalid_json_schema",
+    ),
+    ("openai_responses", "verbosity", {"text": {"verbosity": "max"}}, "text.verbosity", "invalid_value"),
     ("anthropic", "temperature", {"temperature": 1.5}, "temperature", "invalid_value"),
     (
         "anthropic",
@@ -171,7 +347,19 @@ STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_chat", {"stop": ["a", 5]}, "stop[1]"),
     ("openai_chat", {"tools": {}}, "tools"),
     ("openai_chat", {"response_format": {"type": 5}}, "response_format.type"),
-    ("openai_chat", {"reasoning_effort": 5}, "reasoning_effort"),
+    ("openai_chat", {"reasoning_effort": []}, "reasoning_effort"),
+    ("openai_chat", {"tools": [tool(name="")]}, "tools[0].function.name"),
+    ("openai_chat", {"tools": [tool(parameters="{}")]}, "tools[0].function.parameters"),
+    ("openai_chat", {"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ("openai_chat", {"messages": [USER, called("mcp", function=5)]}, "messages[1].tool_calls[0].function"),
+    (
+        "openai_chat",
+        {"tools": [tool(name="a.b")], "tool_choice": {"type": "function", "function": {"name": "c"}}},
+        "tool_choice",
+    ),
+    ("openai_chat", {"verbosity": 5}, "verbosity"),
+    ("openai_chat", sound("no base64!"), "messages[0].content[0].input_audio.data"),
+    ("openai_responses", {"tools": [{**FUNCTION, "name": 5}]}, "tools[0].name"),
     ("openai_chat", {"logprobs": -1}, "logprobs"),
     ("openai_chat", picture(5), "messages[0].content[0].image_url"),
     ("openai_chat", {"tool_choice": {"function": {"name": "look"}}}, "tool_choice"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from dragoman.capacity.heavy import LARGE
 from dragoman.server import stored_objects
 from dragoman.state.store import StoreFailed
+from dragoman.testing.provider import FakeProvider, Streamed, Whole
 from dragoman.wire.json import MAX_VALUES, decode_object
 from tests.unit.turns.asking import Asker, Paced
 
@@ -146,3 +148,34 @@ async def test_a_conversation_holds_what_is_referred_to() -> None:
     (held,) = (await asker.ask("GET", f"/v1/conversations/{made['id']}/items")).body["data"]
     assert (held["type"], held["content"][0]["text"]) == ("message", "Hi.")
     await asker.close()
+
+
+DELTA = {"type": "response.output_text.delta", "delta": "Hi"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "answer"),
+    [
+        (True, Streamed([DELTA, {"type": "response.completed", "response": {"model": "m"}}], named=True)),
+        (
+            True,
+            Streamed([DELTA, {"type": "response.completed", "response": {"id": "r", "created_at": "soon"}}]),
+        ),
+        (False, Whole({"output": []})),
+        (False, Whole({"id": "r", "created_at": None, "output": []})),
+    ],
+)
+async def test_a_provider_that_states_neither_id_nor_time(
+    tmp_path: Path, *, stream: bool, answer: Streamed | Whole
+) -> None:
+    async with FakeProvider(answer) as provider:
+        row = f"{{catalog: openrouter, base_url: {provider.url}, keys: sk-test}}"
+        asker = Asker(Paced(), tmp_path, f"providers: {{up: {row}}}\n")
+        body = {"model": "up/m", "input": "a", "stream": stream}
+        told = await asker.ask("POST", "/v1/responses", body)
+        assert told.status == 200
+        response = told.events[-1]["response"] if stream else told.body
+        kept = (await asker.ask("GET", f"/v1/responses/{response['id']}")).body
+        assert response["id"].startswith("resp_")
+        assert kept["created_at"] > 0
+        await asker.close()

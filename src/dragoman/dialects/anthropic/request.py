@@ -27,7 +27,7 @@ from dragoman.dialects.anthropic.terms import (
 )
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
-from dragoman.dialects.facts import EITHER
+from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
@@ -316,6 +316,9 @@ def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) 
         if stated.get("top_p", 1) < 0.95:
             del stated["top_p"]
             report.lose("sampling.top_p", "cannot be below 0.95 while thinking is enabled", "quality")
+    if stated.get("top_k", 0) < 0:
+        del stated["top_k"]
+        report.change("sampling.top_k", "", NO_LIMIT)
     temperature = stated.get("temperature")
     if temperature is not None and temperature > 1:
         stated["temperature"] = 1.0

@@ -32,7 +32,7 @@ from dragoman.dialects.bedrock.terms import (
 )
 from dragoman.dialects.bedrock.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.closed_schema import ClosedSchema
-from dragoman.dialects.facts import EITHER
+from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, WireRequest
@@ -258,7 +258,9 @@ def _fit_sampling(
         report.lose("sampling.temperature", "limited to 1", "quality")
     if sampling.top_k is None:
         return
-    if family == "claude" and target.facts.sampling is not False and "thinking" not in fields:
+    if sampling.top_k < 0:
+        report.change("sampling.top_k", "", NO_LIMIT)
+    elif family == "claude" and target.facts.sampling is not False and "thinking" not in fields:
         fields["top_k"] = sampling.top_k
     elif family == "nova":
         fields["inferenceConfig"] = {"topK": sampling.top_k}

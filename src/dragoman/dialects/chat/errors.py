@@ -26,12 +26,15 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     """Return the body that describes the error in a response or a chunk, for the decoder of errors; None if
     there is no error. It is the given body, or a new body with only the member `error`.
 
-    Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in the first choice. If
-    `choices` is absent or null, also MiniMax's `base_resp` with an error code and, without a member `usage`,
-    a member `message` or `detail` that is not empty.
+    Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in Groq's `x_groq`,
+    which tells why a stream stopped early; an `error` in the first choice. If `choices` is absent or null,
+    also MiniMax's `base_resp` with an error code and, without a member `usage`, a member `message` or
+    `detail` that is not empty.
     """
     if body.get("error") or body.get("object") == "error":
         return body
+    if type(groq := body.get("x_groq")) is dict and groq.get("error"):
+        return {"error": groq["error"]}
     choices = body.get("choices")
     if choices:
         error = choices[0].get("error")

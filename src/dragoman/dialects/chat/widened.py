@@ -45,3 +45,9 @@ def put_max_tokens(body: _Body) -> None:
     for member in ("max_tokens", "max_completion_tokens"):
         if type(most := body.get(member)) is int and most < 1:
             del body[member]
+
+
+def put_stream_options(body: _Body) -> None:
+    """Remove `stream_options` if it is an object and the answer is not to be streamed."""
+    if type(body.get("stream_options")) is dict and body.get("stream") is not True:
+        del body["stream_options"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_allowed, is_drawing
+from dragoman.dialects.facts import NO_LIMIT
 from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
@@ -267,6 +268,9 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
     if sampling.stop is not None:
         config["stopSequences"] = list(sampling.stop)
     FIELDS.lose(sampling, target.report, "sampling")
+    if not own and config.get("topK", 0) < 0:
+        del config["topK"]
+        target.report.change("sampling.top_k", "", NO_LIMIT)
     if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
         _fit_sampling(target, config)
 

@@ -66,7 +66,8 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
 """Option -> (lowest, highest) value that has a meaning. num_predict: -1 = no limit; -2 = up to the context
 window."""
 _BOOLEANS: Final = frozenset({"use_mmap", "use_mlock", "numa", "low_vram", "penalize_newline"})
-_WHOLE: Final = frozenset({"top_k", "seed"})
+_LEAST: Final = {"top_k": -1, "seed": 0}
+_WHOLE: Final = frozenset(_LEAST)
 
 
 def check_options(options: Any, path: str) -> None:
@@ -127,8 +128,8 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
     """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
     other options as leftovers; None = nothing is left over. A null option is dropped.
 
-    Also leftovers are a `seed` or `top_k` that is below 0 or not a whole number, and a `num_predict` that is
-    below 1 or not a whole number.
+    Also leftovers are a `seed` below 0, a `top_k` below -1 and a `num_predict` below 1, and one of them that
+    is not a whole number.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -140,7 +141,7 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
             fields["max_output"] = whole
         elif option == "stop":
             stated["stop"] = tuple(value)
-        elif option in _WHOLE and (type(whole) is not int or whole < 0):
+        elif option in _WHOLE and (type(whole) is not int or whole < _LEAST[option]):
             rest[f"options.{option}"] = value  # a negative seed means no seed
         elif option in _FIELDS:
             stated[_FIELDS[option]] = whole if option in _WHOLE else value

@@ -1,12 +1,15 @@
 """Decodes the assistant's message, in responses and in the history of requests.
 
 Thinking.form names the members from which a block was decoded: "reasoning", "reasoning_content", or both
-joined by "+" if both have the same text; "details" for an entry of `reasoning_details`, or "details_only" if
-`reasoning` does not repeat the text of these entries (only known in whole messages, not in streams).
+joined by "+" if both have the same text; "details" for an entry of `reasoning_details` whose text `reasoning`
+repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "details_only" if neither does
+(only known in whole messages, not in streams).
 
 Text.form "object": the content was a JSON object. Citation.form "citations": the citation is an entry of the
 list `citations` in the response body. Media.form "images": an entry of `images`; "images+index": such an
-entry that states its position.
+entry that states its position. ToolCall.form "type:…": a vendor's own type of the call, such as Moonshot's
+"builtin_function", whose result the client has to send back. Native.kind "tool_calls": an entry of
+`tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp" and "code_interpreter".
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
+from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.parts import decode_parts
 from dragoman.dialects.openai_chat.terms import SEALS
@@ -35,6 +39,8 @@ MEMBERS: Final = frozenset(
 _PLAIN: Final = frozenset({"role", "content", "refusal", "annotations"})
 _CALL: Final = frozenset({"id", "type", "function"})
 _CALLED: Final = frozenset({"name", "arguments"})
+_USUAL_TYPES: Final = frozenset({None, "", "function"})
+_OURS: Final = frozenset({"", "function", "custom"})
 _CUSTOM: Final = frozenset({"id", "type", "custom"})
 _CUSTOM_CALLED: Final = frozenset({"name", "input"})
 _AUDIO: Final = frozenset({"id", "data", "transcript", "expires_at"})
@@ -59,6 +65,8 @@ TYPED_AUDIO: Final = Typed(NAME, data=str, transcript=str, expires_at=int)
 _TYPED_CITED: Final = Typed(
     NAME, "url_citation", url=str, title=str, content=str, start_index=int, end_index=int
 )
+MIRRORS: Final = {"details": "reasoning", "details_content": "reasoning_content"}
+"""Thinking.form of an entry of `reasoning_details` -> the member that repeats the entry's text."""
 _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 
 
@@ -91,6 +99,8 @@ def decode_answer(
     if refusal := message.get("refusal"):
         blocks.append(ir.Refusal(refusal))
     known = MEMBERS if refusal != "" else MEMBERS - {"refusal"}
+    if not history:
+        known -= {"name"}
     if not plain:
         known = _decode_rest(message, blocks, known, where)
     return blocks, ir.merge(leftovers(message, known), odd)
@@ -122,7 +132,10 @@ def _decode_rest(
     if calls := get("tool_calls"):
         for position, call in enumerate(calls):
             place = f"{where}.tool_calls[{position}]"
-            blocks.append(decode_call(an_object(call, place), position, place))
+            if is_vendors_own(an_object(call, place)):
+                blocks.append(ir.Native(NAME, "tool_calls", call))
+            else:
+                blocks.append(decode_call(call, position, place))
     return known
 
 
@@ -135,6 +148,9 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
         spoken = "".join(map(spoken_text, blocks))
         if plain is not None and plain == spoken:
             plain = None
+        elif spoken and content == spoken:
+            content = None
+            blocks = [decode_detail(detail, "details_content") for detail in details]
         elif spoken:
             blocks = [decode_detail(detail, "details_only") for detail in details]
     if plain is not None and plain == content:
@@ -149,7 +165,7 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
     """Return the names of the members from which `decode_answer` makes the blocks of an assistant message's
-    reasoning, one name for each block, in order. If `reasoning` only repeats the text of `reasoning_details`,
+    reasoning, one name for each block, in order. If another member repeats the text of `reasoning_details`,
     the name is "reasoning_details"; if `reasoning` and `reasoning_content` have the same text, the name is
     "reasoning".
     """
@@ -191,6 +207,15 @@ def spoken_text(block: ir.Block) -> str:
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
+def is_vendors_own(call: Mapping[str, Any]) -> bool:
+    """Whether an entry of `tool_calls` calls neither a function nor a custom tool: it has another type, and
+    no `function`.
+    """
+    return (
+        type(kind := call.get("type")) is str and kind not in _OURS and type(call.get("function")) is not dict
+    )
+
+
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
     """Decode an entry of `tool_calls`. Arguments that are not text become JSON text. A missing name becomes
     an empty one. Raises WireError if the entry has no `function` (or `custom`) object, or a name that is not
@@ -211,8 +236,9 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
         text = arguments_text(called.get("input"))
         return ir.ToolCall(call.get("id"), name, text, "custom", extra=ir.merge(extra, odd))
     function, arguments = called, arguments_text(called.get("arguments"))
+    form = None if call.get("type") in _USUAL_TYPES else VENDORS + call["type"]
     if odd is None and call.keys() <= _CALL and function.keys() <= _CALLED:
-        return ir.ToolCall(call.get("id"), name, arguments)
+        return ir.ToolCall(call.get("id"), name, arguments, form=form)
     known = _CALL
     if call.get("index") == position:
         known |= {"index"}
@@ -220,7 +246,7 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
     if sealed is not None and call["extra_content"] == seal_members(sealed):
         known |= {"extra_content"}
     extra = ir.merge(ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function")), odd)
-    return ir.ToolCall(call.get("id"), name, arguments, sealed=sealed, extra=extra)
+    return ir.ToolCall(call.get("id"), name, arguments, sealed=sealed, extra=extra, form=form)
 
 
 def _seal(content: Any) -> ir.Sealed | None:

@@ -29,8 +29,8 @@ from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    """Check the `content` of the message at `path`: a text, a list of parts that is not empty or, if not
-    `required`, null. Raises WireError for any other content, and for a wrong part.
+    """Check the `content` of the message at `path`: a text, a list of parts or, if not `required`, null.
+    Raises WireError for any other content, for a wrong part and, if `required`, for an empty list.
     """
     content = message.get("content")
     if type(content) is str:
@@ -41,7 +41,7 @@ def check_content(message: dict[str, Any], path: str, *, required: bool = True) 
         return
     if type(content) is not list:
         wrong_type(f"{path}.content", "a string or an array of objects", content)
-    if not content:
+    if not content and required:
         empty_array(f"{path}.content")
     for index, part in enumerate(content):
         if type(part) is not dict:

@@ -17,7 +17,7 @@ from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai.logprobs import encode_logprobs, in_objects, read_logprobs
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.openai.usage import decode_usage, encode_usage
-from dragoman.dialects.openai_chat.answer import decode_answer
+from dragoman.dialects.openai_chat.answer import decode_answer, is_vendors_own
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.sound import voice_of
 from dragoman.dialects.quirks import Quirks
@@ -177,7 +177,7 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
             voice=lambda: voice_of(reply, candidate.index),
         )
         message = saying.write(blocks, where)
-        logprobs, called = _encode_logprobs(blocks), bool(saying.calls)
+        logprobs, called = _encode_logprobs(blocks), not all(map(is_vendors_own, saying.calls))
     message.setdefault("refusal", None)
     out: dict[str, Any] = {
         "index": candidate.index,

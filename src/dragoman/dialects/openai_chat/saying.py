@@ -14,9 +14,10 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
-from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
+from dragoman.dialects.openai_chat.answer import MIRRORS, seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
@@ -26,6 +27,10 @@ TAGS: Final = "tags"
 """The value of the quirk `reasoning_field` that means: reasoning stands inside the content."""
 DETAILS: Final = "reasoning_details"
 """The value of the quirk `reasoning_field` that means: reasoning stands in entries of this list."""
+
+
+NATIVE_LISTS: Final = frozenset({"images", "tool_calls"})
+"""Kinds of Native blocks that are entries of the list of the same name."""
 
 
 class Saying(Collected):
@@ -181,24 +186,27 @@ class Saying(Collected):
         """Write the collected thinking blocks into the message.
 
         Blocks from `reasoning_details`, and blocks for which `_returns` is true, become entries of
-        `reasoning_details`. Unless their form is "details_only", their text also becomes `reasoning`, if the
-        message has no such member. All other thinking is written into the vendor's `reasoning_field`, if the
+        `reasoning_details`. Unless their form is "details_only", their text also becomes `reasoning` (or the
+        member in `MIRRORS`), if the message has no such member.
+
+        All other thinking is written into the vendor's `reasoning_field`, if the
         message is part of a request and the vendor has this field. Otherwise thinking of this dialect goes
         into the members that it came from, and thinking of another dialect into `reasoning_content`.
         """
         wire = self.wire
         details: list[dict[str, Any]] = []
-        mirrored: list[str] = []
+        mirrored: dict[str, str] = {}
         foreign: list[str] = []
         for block, where in self.thoughts:
             if isinstance(block, ir.Native):
                 details.append(block.value)
                 continue
             form = block.form if self.own else None
-            if form in {"details", "details_only"} or self._returns(block):
+            if (form or "").startswith("details") or self._returns(block):
                 details.append(encode_detail(block, self.draft, where))
                 if form != "details_only" and (spoken := spoken_text(block)):
-                    mirrored.append(spoken)
+                    member = MIRRORS.get(form or "", "reasoning")
+                    mirrored[member] = mirrored.get(member, "") + spoken
             elif form:
                 for member in {self._member(one): None for one in form.split("+")}:
                     wire[member] = wire.get(member, "") + block.text  # a text may stand between
@@ -207,8 +215,8 @@ class Saying(Collected):
                 foreign.append(spoken)
         if details:
             wire["reasoning_details"] = details
-        if mirrored:
-            wire.setdefault("reasoning", "".join(mirrored))
+        for member, spoken in mirrored.items():
+            wire.setdefault(member, spoken)
         if foreign:
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
@@ -275,6 +283,8 @@ class Saying(Collected):
             lose_unsaid(block, self.draft, where)
         elif is_part(block):
             self._part(block, where)
+        elif block.kind == "tool_calls":
+            self.calls.append(block.value)
         elif block.kind != "images":
             self.thoughts.append((block, where))
         else:
@@ -309,7 +319,8 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     if call_id is not None:
         out["id"] = call_id
     if block.kind != "custom":
-        out["type"] = "function"
+        own_type = draft.own and (block.form or "").startswith(VENDORS)
+        out["type"] = (block.form or "").removeprefix(VENDORS) if own_type else "function"
         out["function"] = {"name": block.name, "arguments": arguments_of(block, draft)}
     elif draft.enveloped:
         out["type"] = "function"
@@ -350,7 +361,7 @@ def is_part(block: ir.Block) -> bool:
         return block.form in FORMS
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
-    return block.kind != "images" and not block.kind.startswith("reasoning.")
+    return block.kind not in NATIVE_LISTS and not block.kind.startswith("reasoning.")
 
 
 def lose_second_call(draft: Draft, where: str) -> None:

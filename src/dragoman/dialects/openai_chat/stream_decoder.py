@@ -35,6 +35,7 @@ from dragoman.dialects.openai_chat.answer import (
     decode_call,
     decode_detail,
     decode_image,
+    is_vendors_own,
     spoken_text,
 )
 from dragoman.dialects.openai_chat.response import HEAD, sources_of
@@ -175,6 +176,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     def _say(
         self, candidate: _Candidate, delta: dict[str, Any], logprobs: dict[str, Any], events: list[ir.Event]
     ) -> None:
+        if type(delta.get("tool_calls")) is dict:  # servers of Text Generation Inference before version 3.1
+            delta = {**delta, "tool_calls": [delta["tool_calls"]]}
         delta, odd = TYPED.sort(delta)
         for key, value in (odd or {}).get(NAME, {}).items():
             candidate.keep("message.odd." + key, value)  # under its own name, beside decoded values
@@ -290,9 +293,12 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     def _think(
         self, candidate: _Candidate, details: Any, plain: Any, content: Any, events: list[ir.Event]
     ) -> None:
+        form = "details"
+        if details and content and not plain and content == _spoken(details):
+            form, content = "details_content", None  # `reasoning_content` repeats the text of the details
         spoken = ""
         for detail in details:
-            spoken += self._detail(candidate, detail, events)
+            spoken += self._detail(candidate, detail, form, events)
         if plain and plain == spoken:
             plain = None  # `reasoning` repeats the text of the details
         if plain and plain == content:
@@ -308,11 +314,13 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             self._open(candidate, form, ir.Thinking(form=form), events)
         events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
 
-    def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
+    def _detail(
+        self, candidate: _Candidate, detail: dict[str, Any], form: str, events: list[ir.Event]
+    ) -> str:
         """Append the events for an entry of `reasoning_details` (`detail`) to `events`. Returns the entry's
-        text or summary.
+        text or summary. form: of the entry's block.
         """
-        block = decode_detail(detail, "details")
+        block = decode_detail(detail, form)
         if isinstance(block, ir.Native):
             self._whole(candidate, block, events)
             return ""
@@ -320,9 +328,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         summary = bool(block.summary)
         text = spoken_text(block)
         if block.redacted or candidate.prose_kind != kind:
-            bare = block if block.redacted else ir.Thinking(extra=block.extra, form="details")
+            bare = block if block.redacted else ir.Thinking(extra=block.extra, form=form)
             if summary:
-                bare = ir.Thinking(summary=("",), extra=block.extra, form="details")
+                bare = ir.Thinking(summary=("",), extra=block.extra, form=form)
             self._open(candidate, kind, bare, events)
         if text:
             events.append(ir.ThinkDelta(candidate.prose, text, candidate.index, 0 if summary else None))
@@ -348,6 +356,10 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
         wire, _ = TYPED_CALL.sort(an_object(wire, "choices[].delta.tool_calls[]"))
+        if is_vendors_own(wire):
+            self._end_prose(candidate, events)
+            self._whole(candidate, ir.Native(NAME, "tool_calls", wire), events)
+            return
         custom = wire.get("type") == "custom" or not wire.get("function")
         inner = wire.get("custom" if custom else "function") or {}
         call = call_of(candidate.calls, wire, inner)
@@ -430,6 +442,10 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         stop = decode_stop(candidate.reason, candidate.sequence, called=called)
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))
+
+
+def _spoken(details: Any) -> str:
+    return "".join(spoken_text(decode_detail(detail, "details")) for detail in details)
 
 
 def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:

@@ -20,9 +20,10 @@ from dragoman.dialects.openai.errors import error_member
 from dragoman.dialects.openai.logprobs import encode_logprobs
 from dragoman.dialects.openai.terms import NAME
 from dragoman.dialects.openai.usage import encode_usage
-from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
+from dragoman.dialects.openai_chat.answer import MIRRORS, seal_members, spoken_text
 from dragoman.dialects.openai_chat.response import legacy, mint
 from dragoman.dialects.openai_chat.saying import (
+    NATIVE_LISTS,
     encode_annotations,
     encode_call,
     encode_detail,
@@ -179,7 +180,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
             return b""
         if block.kind.startswith("reasoning."):
             return self._delta(choice.index, {"reasoning_details": [block.value]})
-        member = "images" if block.kind == "images" else "content"
+        member = block.kind if block.kind in NATIVE_LISTS else "content"
         return self._delta(choice.index, {member: [block.value]})
 
     def _open_result(self, choice: _Choice, out: _Out) -> bytes:
@@ -231,8 +232,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
         delta: dict[str, Any] = {"reasoning_details": [entry]}
-        if out.block.form == "details" and (spoken := spoken_text(block or out.block)):
-            delta["reasoning"] = spoken
+        mirror = MIRRORS.get(out.block.form or "")
+        if mirror is not None and (spoken := spoken_text(block or out.block)):
+            delta[mirror] = spoken
         return self._delta(choice.index, delta)
 
     def _arguments(self, event: ir.ArgsDelta) -> bytes:

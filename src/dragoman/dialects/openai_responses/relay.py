@@ -35,7 +35,9 @@ class _Kind(msgspec.Struct):
 _decode = msgspec.json.Decoder().decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
-_TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
+_TERMINAL: Final = frozenset(
+    {"response.completed", "response.incomplete", "response.cancelled", "response.done"}
+)
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
 """Events without content. While only these have come, another attempt can still answer."""
 _BEGINNINGS: Final = {
@@ -52,9 +54,9 @@ _DELTAS: Final = re.compile(b"(?:%b[^\n]*+\n\n)*+" % re.escape(_DELTA_HEAD + _DE
 _CR: Final = 13  # `int in bytes` is a bare memchr
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
-_ADDED: Final = frozenset({"conversation"})
-"""Those of `SHOWN` that are added if a response object lacks them. The provider cannot state them, because
-the gateway does not send them to providers."""
+_ADDED: Final = frozenset({"conversation", "id"})
+"""Members that are added if a response object lacks them. The provider cannot state a conversation, because
+the gateway does not send it to providers; some servers state no id."""
 
 
 class ResponsesRelay(BodyRelay):
@@ -65,7 +67,7 @@ class ResponsesRelay(BodyRelay):
 
         Three kinds of members are replaced if the answer has them: the model's name, if the client gets
         another name; the members in `SHOWN` that the client wrote, by the client's values; the id, if the
-        gateway has made one. `conversation` is also added if the answer lacks it.
+        gateway has made one. Members in `_ADDED` are also added if the answer lacks them.
 
         Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
         """

@@ -173,8 +173,8 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
     """Return the reason why an answer with these blocks stopped. A completed answer has the reason "tool" if
-    a block is a call for the client, else "end". body: the response object. None = its status is not
-    "completed", "incomplete", "failed" or "cancelled".
+    a block is a call for the client, else "end". An answer without a status is complete. body: the response
+    object. None = it states another status than "completed", "incomplete", "failed" or "cancelled".
     """
     status = body.get("status")
     if status == "incomplete":
@@ -185,7 +185,7 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
         return ir.Stop(stop.reason, stop.raw, None, rest) if rest else stop
     if status in ("failed", "cancelled"):
         return ir.Stop("error", status)
-    if status != "completed":
+    if status is not None and status != "completed":
         return None
     called = any(isinstance(block, ir.ToolCall) and block.by == "client" for block in blocks)
     return ir.Stop("tool" if called else "end")
@@ -273,13 +273,19 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal.
-    An empty text that follows another replaced text is replaced, too. The seal and the leftovers of a
-    replaced text are reported, because they are not written. where: the IR path of the list of blocks.
+    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal,
+    and of reasoning that has nothing to show. An empty text that follows another replaced text is replaced,
+    too. The seal and the leftovers of a replaced block are reported, because they are not written. where: the
+    IR path of the list of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
     for index, block in enumerate(blocks):
+        if isinstance(block, ir.Thinking) and not (block.text or block.summary or block.sealed):
+            draft.report.lose(f"{where}[{index}]", "the reasoning has no text to show", "hint")
+            restore({}, block.extra, draft.report, f"{where}[{index}]")
+            kept.append(None)
+            continue
         if isinstance(last, ir.Text | ir.Refusal) and wordless(block):
             kept.append(None)
             if isinstance(block, ir.Text):

@@ -3,6 +3,9 @@
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed | response.cancelled
 
+Servers that leave out events are read, too: content begins the answer and its item if nothing else did, and
+`Places` numbers the items of a server that does not number them.
+
 `output_item.done` holds the final item, and the item's blocks end with the values in it. Items that only this
 protocol has are decoded from this event alone; the earlier events about their progress pass as Raw. The
 stream ends with `error` or with the first terminal event (the second line above); later frames, such as the
@@ -17,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bounds import MOST_OPEN, Kept, refuse_index, refuse_more
+from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_index, refuse_more
 from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.dialects.openai_responses.parts import (
@@ -26,6 +29,7 @@ from dragoman.dialects.openai_responses.parts import (
     sound_logprobs,
     without_logprobs,
 )
+from dragoman.dialects.openai_responses.placing import Places
 from dragoman.dialects.openai_responses.response import (
     HEAD,
     decode_echo,
@@ -88,6 +92,8 @@ class ResponsesDecoder:
         self._kept = Kept()
         self._open: dict[tuple[int, int], _Open] = {}
         self._said: list[ir.Block] = []
+        self._places = Places()
+        self._early: list[ir.Event] = []  # unknown events that came before the answer began
 
     def feed(self, frame: bytes) -> _Events:
         if frame.startswith(_TEXT_DELTA) and (events := self._plain_delta(frame)) is not None:
@@ -104,13 +110,18 @@ class ResponsesDecoder:
         if self._state == "new" and not (type(kind) is str and kind in _EARLY):
             if "error" in value and take is None:
                 return self._fail(fault_of(value))
-            raise WireError(f"the stream must begin with response.created, not with {kind}")
+            if type(kind) is not str:
+                raise WireError(f"the stream must begin with response.created, not with {kind}")
+            if take is None:
+                return self._hold(value)
         if take is None:
             if kind is None and value.get("error"):
                 return self._fail(fault_of(value))
             return [ir.Raw(NAME, value)]
         try:
-            return take(self, value)
+            begun = [] if self._state != "new" or kind in _EARLY else self._created({})
+            self._places.find(str(kind), value)
+            return begun + take(self, value) if begun else take(self, value)
         except (KeyError, TypeError, AttributeError):
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
@@ -141,7 +152,8 @@ class ResponsesDecoder:
         if self._state != "new":
             return []
         self._state = "begun"
-        response, _ = HEAD.sort(value["response"])  # the last event repeats members of wrong types
+        response, _ = HEAD.sort(value.get("response") or {})  # the last event repeats members of wrong types
+        early, self._early = self._early, []
         return [
             ir.Start(
                 NAME,
@@ -151,8 +163,16 @@ class ResponsesDecoder:
                 response.get("service_tier"),
                 extra=decode_extra(response),
                 echo=decode_echo(response),
-            )
+            ),
+            *early,
         ]
+
+    def _hold(self, value: _Value) -> _Events:
+        """Keep an event of an unknown type until the answer begins. Returns a ping."""
+        refuse_more(len(self._early), MOST_LEFTOVERS, "unknown events")
+        self._kept.add(value)
+        self._early.append(ir.Raw(NAME, value))
+        return [ir.Ping()]
 
     def _progress(self, value: _Value) -> _Events:
         """Return the IR event for `queued` and `in_progress`, which hold the same response object as
@@ -165,7 +185,9 @@ class ResponsesDecoder:
 
     def _terminal(self, value: _Value) -> _Events:
         events = self._created(value)
-        told = value["response"]
+        told = value.get("response") or {}
+        if told.get("status") is None:
+            told = {**told, "status": _STATUSES[value["type"]]}
         output = told.get("output") or ()
         for number in sorted({item for item, _ in self._open} | self._items.keys()):
             events += self._end_item(number, _found(output, number, self._items.get(number)))
@@ -272,7 +294,7 @@ class ResponsesDecoder:
     # --- Parts and deltas ----------------------------------------------------------------------------
 
     def _part_added(self, value: _Value) -> _Events:
-        place = value["output_index"], value.get("content_index", 0)
+        place = value["output_index"], value.get("content_index") or 0
         item = self._items.get(place[0], {})
         if place in self._open or item.get("type") != "message":
             return []
@@ -292,7 +314,7 @@ class ResponsesDecoder:
         Raises WireError if the block is not open and `opened` lacks the kind, or if the open block is of
         another kind.
         """
-        place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
+        place = value["output_index"], (value.get("content_index") or 0) if kind in _PARTS else 0
         events: _Events = []
         if place not in self._open:
             block = opened.get(kind)
@@ -327,13 +349,13 @@ class ResponsesDecoder:
         return [ir.ArgsDelta(state.index, words)]
 
     def _reasoning(self, value: _Value) -> _Events:
-        _, state = self._at(value, ir.Thinking, {})
-        return [ir.ThinkDelta(state.index, _words(value))]
+        events, state = self._at(value, ir.Thinking, _THOUGHTS)
+        return [*events, ir.ThinkDelta(state.index, _words(value))]
 
     def _summary(self, value: _Value) -> _Events:
-        _, state = self._at(value, ir.Thinking, {})
-        refuse_index(part := value["summary_index"], "summary")
-        return [ir.ThinkDelta(state.index, _words(value), part=part)]
+        events, state = self._at(value, ir.Thinking, _THOUGHTS)
+        refuse_index(part := value.get("summary_index", 0), "summary")
+        return [*events, ir.ThinkDelta(state.index, _words(value), part=part)]
 
     def _annotation(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Text, _PARTS)
@@ -390,6 +412,15 @@ def _named(item: _Value) -> ir.Item | None:
 
 
 _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refusal("")}
+_THOUGHTS: Final[dict[type, ir.Block]] = {ir.Thinking: ir.Thinking("")}
+_STATUSES: Final = {
+    "response.completed": "completed",
+    "response.done": "completed",
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+}
+"""Terminal event -> the status of the answer, for a response object that states none."""
 
 # Content that was in no delta becomes a delta before the block closes: encoders read only deltas.
 
@@ -454,6 +485,7 @@ _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     "response.in_progress": ResponsesDecoder._progress,
     "keepalive": ResponsesDecoder._keepalive,
     "response.completed": ResponsesDecoder._terminal,
+    "response.done": ResponsesDecoder._terminal,
     "response.incomplete": ResponsesDecoder._terminal,
     "response.failed": ResponsesDecoder._terminal,
     "response.cancelled": ResponsesDecoder._terminal,
@@ -472,6 +504,6 @@ _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     **dict.fromkeys(_REPEATED, ResponsesDecoder._nothing),
 }
 _EARLY: Final = frozenset(
-    {"response.created", "response.queued", "response.in_progress", "keepalive", "error"}
-    | {"response.completed", "response.incomplete", "response.failed"}
+    {"response.created", "response.queued", "response.in_progress", "keepalive", "error", *_STATUSES}
 )
+"""Events that begin the answer, or may come before it."""

@@ -10,6 +10,7 @@ from dragoman.dialects.chat.check import FORMS
 from dragoman.dialects.chat.widened import Put, put_right
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
+from dragoman.dialects.schema import mistake
 
 _Body = dict[str, Any]
 
@@ -32,8 +33,9 @@ def _response_format(body: _Body) -> None:
 
 def _reasoning_effort(body: _Body) -> None:
     wish = body.get("reasoning")
-    if type(wish) is dict and type(wish.get("effort")) is str:
-        body["reasoning"] = {**wish, "effort": None}
+    if type(wish) is dict:
+        given = {member: None for member in ("effort", "summary") if type(wish.get(member)) is str}
+        body["reasoning"] = {**wish, **given}
 
 
 def _strict(body: _Body) -> None:
@@ -55,6 +57,93 @@ def _loosened(holder: Any) -> Any:
     return {**holder, "strict": False} if holder.get("strict") is True else holder
 
 
+def _content(body: _Body) -> None:
+    """Give messages without content an empty one, and reasoning without a summary an empty one."""
+    items = body.get("input")
+    if type(items) is list:
+        body["input"] = [_with_content(item) if type(item) is dict else item for item in items]
+
+
+def _with_content(item: _Body) -> _Body:
+    if item.get("type") == "reasoning" and item.get("summary") is None:
+        return {**item, "summary": []}
+    if item.get("type") in (None, "message") and "role" in item and item.get("content") is None:
+        return {**item, "content": []}
+    return item
+
+
+def _names(body: _Body) -> None:
+    """Give tools and the schema of the response names that OpenAI accepts, and the tool choice, too."""
+    renamed: dict[str, str] = {}
+    if type(tools := body.get("tools")) is list:
+        body["tools"] = [_named(tool, f"tool_{at}", renamed) for at, tool in enumerate(tools)]
+    if type(choice := body.get("tool_choice")) is dict:
+        body["tool_choice"] = _renamed(choice, renamed)
+    text = body.get("text")
+    if type(text) is dict and type(form := text.get("format")) is dict and type(form.get("name")) is str:
+        body["text"] = {**text, "format": {**form, "name": "schema"}}
+
+
+def _named(tool: Any, name: str, renamed: dict[str, str]) -> Any:
+    if type(tool) is not dict or tool.get("type") not in _NAMED:
+        return tool
+    out = dict(tool)
+    if type(stated := out.get("name")) is str and stated:
+        out["name"] = renamed[stated] = name
+    if type(inner := out.get("tools")) is list:
+        out["tools"] = [_named(one, f"{name}_{at}", renamed) for at, one in enumerate(inner)]
+    return out
+
+
+_NAMED: Final = frozenset({"function", "custom", "namespace"})
+
+
+def _renamed(choice: _Body, renamed: dict[str, str]) -> _Body:
+    out = dict(choice)
+    if type(stated := out.get("name")) is str:
+        out["name"] = renamed.get(stated, stated)
+    if type(tools := out.get("tools")) is list:
+        out["tools"] = [_renamed(tool, renamed) if type(tool) is dict else tool for tool in tools]
+    return out
+
+
+def _schemas(body: _Body) -> None:
+    """Replace the schemas of functions and of the response that are objects, but no JSON Schemas, by empty
+    ones.
+    """
+    if type(tools := body.get("tools")) is list:
+        body["tools"] = [_without_schema(tool) for tool in tools]
+    text = body.get("text")
+    if type(text) is dict and type(form := text.get("format")) is dict and _is_odd(form.get("schema")):
+        body["text"] = {**text, "format": {**form, "schema": {}, "strict": None}}
+
+
+def _is_odd(schema: Any) -> bool:
+    return type(schema) is dict and mistake(schema) is not None
+
+
+def _without_schema(tool: Any) -> Any:
+    if type(tool) is not dict:
+        return tool
+    out = dict(tool)
+    if _is_odd(out.get("parameters")):
+        out |= {"parameters": {}, "strict": None}
+    if type(inner := out.get("tools")) is list:
+        out["tools"] = [_without_schema(one) for one in inner]
+    return out
+
+
+def _metadata(body: _Body) -> None:
+    if type(body.get("metadata")) is dict:
+        del body["metadata"]
+
+
+def _verbosity(body: _Body) -> None:
+    text = body.get("text")
+    if type(text) is dict and type(text.get("verbosity")) is str:
+        body["text"] = {**text, "verbosity": None}
+
+
 def _max_output_tokens(body: _Body) -> None:
     if type(most := body.get("max_output_tokens")) is int and most > 0:
         del body["max_output_tokens"]
@@ -65,4 +154,9 @@ _PUTS: Final[dict[Wider, Put]] = {
     "reasoning_effort": _reasoning_effort,
     "strict": _strict,
     "max_output_tokens": _max_output_tokens,
+    "content": _content,
+    "names": _names,
+    "schemas": _schemas,
+    "metadata": _metadata,
+    "verbosity": _verbosity,
 }

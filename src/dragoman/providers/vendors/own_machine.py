@@ -13,6 +13,8 @@ _WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
 """The quirks that Ollama and LM Studio have in their protocols other than OpenAI's chat."""
 _COUNTING: Final = ApiRow(quirks=Quirks(counts=True))
 """Anthropic's protocol, including its endpoint that counts the tokens of prompts."""
+_ENDLESS: Final = ApiRow(quirks=Quirks(widens=USUALLY_WIDER.union(ENDLESS)))
+"""The Completions API where -1 as `max_tokens` means no limit."""
 _OLLAMA: Final = Vendor(
     name="ollama",
     title="Ollama",
@@ -37,7 +39,7 @@ _OLLAMA: Final = Vendor(
         "openai_responses": ApiRow(quirks=_WITHOUT_URLS),
         "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
         "ollama": ApiRow(drops="/v1"),
-        "openai_completions": USUAL,
+        "openai_completions": _ENDLESS,
     },
 )
 
@@ -87,8 +89,13 @@ OWN_MACHINE: Final = (
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
             widens=USUALLY_WIDER.union(ENDLESS),  # -1 means no limit, as in its `n_predict`
         ),
-        # The page: `POST /v1/messages/count_tokens`.
-        also={"openai_responses": USUAL, "anthropic": _COUNTING, "openai_completions": USUAL},
+        also={
+            # https://github.com/ggml-org/llama.cpp/issues/20607: no event states its `output_index`.
+            "openai_responses": ApiRow(quirks=Quirks(numbered_events=False)),
+            # The page: `POST /v1/messages/count_tokens`.
+            "anthropic": _COUNTING,
+            "openai_completions": _ENDLESS,
+        },
     ),
     Vendor(
         name="lmstudio",
@@ -113,7 +120,7 @@ OWN_MACHINE: Final = (
         also={
             "openai_responses": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
             "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
-            "openai_completions": USUAL,
+            "openai_completions": _ENDLESS,
         },
     ),
     Vendor(

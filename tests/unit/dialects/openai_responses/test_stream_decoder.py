@@ -243,7 +243,7 @@ def test_nothing_after_the_end() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        (item("added", 0, call()),),
+        ({"output_index": 0, "item": call()},),
         (b"no json",),
         (b"[]",),
         (CREATED, delta("function_call_arguments", "{")),

@@ -88,3 +88,9 @@ def test_one_beside_calls_is_not_sent_back() -> None:
 def test_one_of_the_users_stays() -> None:
     body, _ = write(asked(user(ir.Text(""))))
     assert body["input"][0]["content"] == [{"type": "input_text", "text": ""}]
+
+
+def test_reasoning_without_words_is_no_item() -> None:
+    """Many servers state `reasoning_content: ""` beside every answer."""
+    thought = ir.Thinking("", form="reasoning_content")
+    assert texts(written(foreign(thought, ir.Text("Hi.")))) == [["Hi."]]
