@@ -324,7 +324,7 @@ async def test_a_dead_provider_costs_nothing_and_its_list_stays(
     assert state["up"]["stale"] is True
     assert "down, [redacted]" in state["up"]["error"]
     assert state["dead"]["models"] == 0
-    assert "none is known" in caplog.text
+    assert "only models that are known without it are listed" in caplog.text
     assert "the one that is known stays in use" in caplog.text
     assert KEY not in caplog.text
     assert "up/house-1" in await site.names()

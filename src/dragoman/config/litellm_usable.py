@@ -17,7 +17,8 @@ from dragoman.config.tree import join
 from dragoman.errors import ConfigError, Problem
 
 _PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\[(\d+)\]|([^.\[]+)')
-_VARIABLE: Final = re.compile(r"\$\{(\w+)(?::-[^}]*)?\}")
+_VARIABLE: Final = re.compile(r"\$\{(\w+)(?::-|(?=\}))")
+"""The beginning of a variable, up to its default or its closing brace."""
 _GONE: Final = object()
 _OWNERS: Final = {
     "use": ("models", 2),
@@ -152,17 +153,31 @@ def _environ(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return a value for each variable in the settings that fits each of its places."""
     found: dict[str, str] = {}
     for place, text in _texts(settings, ""):
-        for match in _VARIABLE.finditer(text):
-            fits = _fitting(place, text, match)
+        for name, before, after in _variables(text):
+            fits = _fitting(place, before, after)
             if fits is not None:
-                found[match[1]] = fits
+                found[name] = fits
             else:
-                found.setdefault(match[1], f"value-of-{match[1].lower()}-1234567890")
+                found.setdefault(name, f"value-of-{name.lower()}-1234567890")
     return found
 
 
-def _fitting(place: str, text: str, match: re.Match[str]) -> str | None:
-    """Return a value for a variable in a setting with a form of its own; None = every value fits."""
+def _variables(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, the text before it, the text after it) for each variable in a text."""
+    end = 0
+    for match in _VARIABLE.finditer(text):
+        if match.start() < end:
+            continue  # in the default of another variable
+        end = text.find("}", match.end()) + 1
+        if not end:
+            return
+        yield match[1], text[: match.start()], text[end:]
+
+
+def _fitting(place: str, before: str, after: str) -> str | None:
+    """Return a value for a variable in a setting with a form of its own; None = every value fits. before,
+    after: the setting's text around the variable.
+    """
     if place == "region":
         return "us-east-1"
     if place == "project":
@@ -171,7 +186,6 @@ def _fitting(place: str, text: str, match: re.Match[str]) -> str | None:
         return "2024-10-21"
     if place != "base_url":
         return None
-    before, after = text[: match.start()], text[match.end() :]
     if not before:
         return "https" if after.startswith("://") else f"https://{_HOST}"
     return _HOST if before.endswith("//") else "8000" if before.endswith(":") else "value"

@@ -5,7 +5,6 @@ https://docs.litellm.ai/docs/providers/vertex, https://docs.litellm.ai/docs/prov
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -23,7 +22,6 @@ GENERAL: Final = frozenset({"vertex_project", "vertex_location"})
 PARAMS: Final = frozenset({*_PROJECT, *_LOCATION, *_CREDENTIALS})
 """The parameters that become settings."""
 
-_WITHOUT_MODEL: Final = re.compile(r"(https?://[^?#]*?)(?:/publishers/[^?#]*)?/*")
 _UNSPOKEN: Final = "is not spoken here"
 _NOT_SPOKEN: Final = (
     (
@@ -86,6 +84,15 @@ def with_general(params: Mapping[str, Any], general: Mapping[str, Any]) -> Mappi
     return {**found, **params} if found else params
 
 
+def _without_model(base: str) -> str:
+    """Return a base URL without the path of a publisher's model, and without slashes at its end. Anything but
+    an HTTP URL without a query is returned unchanged.
+    """
+    if not base.startswith(("http://", "https://")) or "?" in base or "#" in base:
+        return base
+    return base.partition("/publishers/")[0].rstrip("/")
+
+
 def settings_of(params: Mapping[str, Any], base: Any, known: Mapping[str, Any], text: Text) -> Told:
     """Return the settings of the provider. base: the base URL in the parameters, None = there is none. known:
     LiteLLM's section `environment_variables`.
@@ -94,8 +101,7 @@ def settings_of(params: Mapping[str, Any], base: Any, known: Mapping[str, Any], 
     settings: dict[str, Any] = {}
     file, project = text(_credentials(params, known) or ""), _stated(params, _PROJECT)
     if base:
-        whole = _WITHOUT_MODEL.fullmatch(text(base))
-        settings["base_url"] = whole[1] if whole else text(base)
+        settings["base_url"] = _without_model(text(base))
     if params.get("api_key") and not file and not project:
         return Told({**settings, "keys": [text(params["api_key"])]}, ())  # express mode: no project
     settings["project"] = text(project or "os.environ/VERTEXAI_PROJECT")

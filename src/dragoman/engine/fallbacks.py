@@ -128,10 +128,10 @@ class Turned:
 
     def _is_new(self, candidate: Candidate) -> bool:
         """Whether this deployment with this key was not a candidate before. Afterwards it counts as one."""
-        who = (candidate.deployment, candidate.account)
-        if who in self._met:
-            return False
-        self._met.append(who)
+        for deployment, account in self._met:
+            if account == candidate.account and candidate.deployment.is_same(deployment):
+                return False
+        self._met.append((candidate.deployment, candidate.account))
         return True
 
 

@@ -198,6 +198,12 @@ class Deployment(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         force_setattr(self, "name", f"{self.provider}/{self.model}")
 
+    def is_same(self, other: Deployment) -> bool:
+        """Whether a call of the other deployment would be the same call: only `stated_by` may differ."""
+        if self.stated_by != other.stated_by:
+            other = msgspec.structs.replace(other, stated_by=self.stated_by)
+        return self == other
+
     @property
     def restricts(self) -> bool:
         """Whether there may be requests that must not be sent to this deployment, because of its `room`, its

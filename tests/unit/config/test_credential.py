@@ -48,7 +48,7 @@ def test_vertex_finds_its_project_and_place_in_the_environment(loaded: Load) -> 
     place = "projects/of-the-environment/locations/eu/publishers/google"
     assert vertex.base_url == f"https://aiplatform.eu.rep.googleapis.com/v1beta1/{place}"
     assert vertex.identity == Identity(kind="google")
-    (claude,) = vertex.further
+    claude, _ = vertex.further
     assert claude.stream_url.endswith(
         "/v1/projects/of-the-environment/locations/eu/publishers/anthropic/models/{model}:streamRawPredict"
     )

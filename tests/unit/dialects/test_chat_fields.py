@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -93,8 +94,12 @@ def _local(body: dict[str, Any], row: Row) -> Told:
     emulation = emulate(request, native(LocalUpstream({})), LOCAL.facts, STANDARD, report)
     asked = translate(emulation.request, report, Draw())
     losses, changes = report.located(CHAT.locator(WireRequest("chat", body)))
+    view = _plain(asked)
+    for tool in view["tools"]:
+        if tool["parameters"] is not None:
+            tool["parameters"] = json.loads(tool["parameters"])
     return Told(
-        _plain(asked),
+        view,
         frozenset((loss.path, loss.severity) for loss in losses),
         frozenset((change.path, change.to, change.reason) for change in changes),
     )

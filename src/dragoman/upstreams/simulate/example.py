@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.schema_budget import STEPS, SchemaBudget, size
+from dragoman.dialects.schema_budget import STEPS, SchemaBudget, size, too_complex
 from dragoman.dialects.schema_references import SchemaReferences
 from dragoman.dialects.schema_values import IS_OF_TYPE
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE
@@ -30,7 +30,7 @@ _SHALLOW: Final = 4
 reference counts as one level, too.
 """
 _DEEPEST: Final = 60
-"""A schema that needs a deeper value counts as one without a value."""
+"""The deepest part of a value. A schema that allows only deeper values is refused as too complex."""
 _LETTERS: Final = 4
 """The number of letters of the value that take one step of the budget."""
 _COMPARED: Final = 32
@@ -65,6 +65,8 @@ def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
     except OF_ANOTHER_SHAPE as error:
         what = "the schema, or a part that a reference names, is not well-formed"
         raise WireError(what, budget.path, "invalid_value") from error
+    except _TooDeep as error:
+        raise too_complex(budget.path) from error
     except (Contradiction, RecursionError) as error:
         what = "no value was found that this schema allows"
         raise WireError(what, budget.path, "invalid_json_schema") from error
@@ -110,6 +112,10 @@ def _passes(test: Test, value: Any) -> bool:
         return True
 
 
+class _TooDeep(Contradiction):
+    """No value was found up to the depth `_DEEPEST`."""
+
+
 class _Examples:
     """Makes values for the parts of one schema. unsure: True = a value may be invalid, because alternatives
     exclude each other or a keyword is not followed. unfollowed: True = a keyword is not followed.
@@ -125,8 +131,10 @@ class _Examples:
     def of(self, schema: Any, depth: int) -> Any:
         """Return a value for a part of the schema. Raises Contradiction if there is none."""
         self._budget.spend(1 + size(schema))
-        if schema is False or depth > _DEEPEST:
+        if schema is False:
             raise Contradiction
+        if depth > _DEEPEST:
+            raise _TooDeep
         if not isinstance(schema, Mapping):
             return word(self._draw)
         if not _UNFOLLOWED.isdisjoint(schema):
@@ -148,12 +156,14 @@ class _Examples:
 
     def _first(self, options: Iterable[Any], make: Callable[[Any], Any]) -> Any:
         """Return the value of the first option that has one. Raises Contradiction if none has one."""
+        failed = Contradiction()
         for option in options:
             try:
                 return make(option)
-            except Contradiction:
+            except Contradiction as error:
+                failed = error
                 self._budget.spend(_FAILED)
-        raise Contradiction
+        raise failed
 
     def _referred(self, reference: str) -> Any:
         self._budget.spend(len(reference) // 16)
