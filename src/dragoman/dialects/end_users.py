@@ -73,7 +73,7 @@ def _name(value: Any) -> str | None:
 def _person(value: str) -> str:
     try:
         told = msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):  # too deep; half of a surrogate pair
         return value
     named = (told.get(name) for name in _PERSONS) if isinstance(told, dict) else ()
     return next((name for name in named if isinstance(name, str) and name), value)

@@ -228,8 +228,10 @@ def _keep(
     if not (others := kept.models):
         return ()
     model = params.get("model") or body.get("model")
-    if not model:
+    if model is None or model == "":
         model = body["model"] = others[0].model
+    if not isinstance(model, str):
+        return others  # the protocol's check refuses the request
     named = {one.model: one for one in reversed(others)}
     named.pop(model, None)
     return tuple(one for one in others if named.get(one.model) is one)

@@ -147,6 +147,8 @@ def _of_part(one: Any, depth: int) -> float:
     kind = one.get("type")
     if kind is None:
         known = "role" in one or "parts" in one or _GEMINI_TEXTS.issuperset(one)
+    elif not isinstance(kind, str):
+        return inf
     else:
         known = kind in _TEXTS
     if kind in _PICTURES:

@@ -3,9 +3,9 @@ clients, and the provider needs its own ids.
 
 The ids are replaced in the bytes of the body, so everything else is relayed as the client wrote it. Only the
 provider that has the objects is called. Inside a JSON string each quotation mark has a backslash before it,
-so no text is mistaken for a member of the body. JSON escapes of letters, digits, `-`, `.`, `:` and `_` are
-replaced by these characters first: they would hide a member, or another client's object, from the gateway but
-not from the provider.
+so no text is mistaken for a member of the body. JSON escapes of letters, digits, `-`, `.`, `/`, `:` and `_`
+are replaced by these characters first: they would hide a member, or another client's object, from the gateway
+but not from the provider.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ searched, as every such tool has the member). 2026-11-23.
 _NAMED: Final = re.compile(
     rb'"(file_id|container)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
 )
-_HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
+_HIDING: Final = rb"(?:/|u00(?:2[d-fD-F]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA]))"
 """Matches the escape, without its backslash, of a character that can be in the name of a member or in an id.
 """
 _HIDDEN: Final = re.compile(rb"\\" + _HIDING)
 _ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
-_URI: Final = re.compile(rb'("(fileUri|file_uri)"\s*:\s*"[^"\\]*/v1(?:alpha|beta)?/files/)([A-Za-z0-9_-]+)"')
-"""Matches Gemini's address of a file. Other addresses are sent as they are."""
+_URI: Final = re.compile(rb'("(fileUri|file_uri)"\s*:\s*"[^"\\]*/v1(?:alpha|beta)?/files/)([A-Za-z0-9_-]+)')
+"""Matches Gemini's address of a file, up to the end of the id. Other addresses are sent as they are."""
 _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 """Matches ids that only this gateway, or another Dragoman, can have given."""
 
@@ -96,7 +96,9 @@ def _plain(found: re.Match[bytes]) -> bytes:
     """Return the character that a matched escape stands for. An escape of another character is returned as it
     is.
     """
-    return found[0] if found[1] is None else bytes([int(found[1][1:], 16)])
+    if found[1] is None:
+        return found[0]
+    return b"/" if found[1] == b"/" else bytes([int(found[1][1:], 16)])
 
 
 def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
@@ -106,7 +108,7 @@ def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
 
     def located(found: re.Match[bytes]) -> bytes:
         row = rows.get(found[3].decode())
-        return found[0] if row is None else found[1] + row.upstream.encode() + b'"'
+        return found[0] if row is None else found[1] + row.upstream.encode()
 
     if b"/files/" in body:
         body = _URI.sub(located, body)

@@ -21,6 +21,8 @@ from dragoman.dialects.end_users import LONGEST, of_body, of_headers
         ({"metadata": {"user_id": '{"device_id":"d1","account_uuid":"a1","session_id":"s1"}'}}, "a1"),
         ({"metadata": {"user_id": '{"device_id":"d1","account_uuid":"","session_id":"s1"}'}}, "d1"),
         ({"user": "{no json"}, "{no json"),
+        ({"user": '{"a":' * 2000}, ('{"a":' * 2000)[:LONGEST]),
+        ({"user": '{"a": "\ud800"}'}, None),
         ({"user": "  ann "}, "ann"),
         ({"user": "x" * 500}, "x" * LONGEST),
         ({"user": "a\nb"}, None),

@@ -48,6 +48,8 @@ async def test_what_was_asked_for() -> None:
         (chat(Messages=[]), "unknown_parameter", "Messages"),
         (chat(model="a" * 257), "invalid_value", "model"),
         (chat(model="a\nb"), "invalid_value", "model"),
+        (b'{"model": ["x"], "models": ["a", "b"], "messages": []}', "invalid_type", "model"),
+        (b'{"model": {"x": 1}, "models": ["a", "b"], "messages": []}', "invalid_type", "model"),
         (json.dumps({"model": "m"}).encode(), "missing_required_parameter", "messages"),
     ],
 )

@@ -182,3 +182,9 @@ def test_sound_in_a_prompt_has_a_price_of_its_own() -> None:
     (heard,) = reserved(parts(sound), "chat", dear, MONEY)
     assert heard > 40 * 1000
     assert plain < 100 * 1000
+
+
+@pytest.mark.parametrize("kind", [[], {"x": 1}])
+def test_a_type_that_is_no_word_is_no_error_of_ours(kind: Any) -> None:
+    body = {"model": "one/gpt", "messages": [{"role": "user", "content": "hi", "type": kind}]}
+    assert opened(FAR, json.dumps(body).encode())["input"] > 0

@@ -73,6 +73,11 @@ async def test_what_cannot_be(body: str, owner: str, code: str, param: str) -> N
         '{"\\u0066ile_id": "file\\u002dup"}',
         '{"file_id": "file-u\\u0070"}',
         '{"vector_store\\u005fids": ["vs\\u005fup"]}',
+        '{"fileUri": "https:\\/\\/x\\/v1beta\\/files\\/file-up"}',
+        '{"file_uri": "https://x/v1beta/files\\u002ffile-up"}',
+        '{"file\\u0055ri": "https:\\u002F/x/v1beta\\u002Ffiles/file\\u002Dup"}',
+        '{"fileUri": "https://x/v1beta/files/file-up?alt=media"}',
+        '{"fileUri": "https://x/v1beta/files/file-up#x"}',
     ],
 )
 async def test_no_escape_hides_an_object_of_another_client(body: str) -> None:
@@ -86,3 +91,11 @@ async def test_escapes_mean_the_same_as_before() -> None:
     found = await named(body)
     assert found.body == rb'{"file_id": "file-up", "t": "\\u0066 \u00e9 \" \\f A\n\u000a"}'
     assert json.loads(found.body)["t"] == json.loads(body)["t"]
+
+
+@pytest.mark.parametrize("slash", ["/", "\\/", "\\u002f"])
+@pytest.mark.parametrize("more", ["", "?alt=media"])
+async def test_an_owners_address_is_the_providers_however_it_is_written(slash: str, more: str) -> None:
+    address = f"https://x/v1beta/files/{FILE}{more}".replace("/", slash)
+    found = await named(f'{{"fileUri": "{address}", "t": "a{slash}b"}}'.encode())
+    assert json.loads(found.body) == {"fileUri": f"https://x/v1beta/files/file-up{more}", "t": "a/b"}

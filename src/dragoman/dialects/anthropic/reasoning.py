@@ -229,8 +229,8 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """Return the effort `word` if the model supports it. If the model does not support "minimal", but
-        "low", return "low". Otherwise return the strongest supported effort that is weaker than `word`; None
+        """Return the effort `word` if the model supports it. In place of "minimal" return the weakest
+        supported effort. Otherwise return the strongest supported effort that is weaker than `word`; None
         = there is none, or `word` is None. Differences are reported.
 
         "none" counts as the weakest effort. Any other word that is not in `_ORDER` counts as stronger than
@@ -251,4 +251,6 @@ class _Fitting:
         self.report.lose(
             f"reasoning.{self.place}", f"the model does not support the effort {word}", "quality"
         )
+        if word == "minimal":
+            return next((one for one in _ORDER if one in known), None)
         return weaker[-1] if weaker else None

@@ -17,6 +17,7 @@ ADAPTIVE = Facts(thinking=("adaptive", "disabled"), efforts=("low", "medium", "h
 ALWAYS = Facts(thinking=("adaptive",), efforts=("low", "medium", "high", "xhigh", "max"))
 BETWEEN = Facts(thinking=("adaptive", "between_tools"), efforts=("low",))
 NEVER = Facts(thinking=())
+HARD = Facts(thinking=("adaptive",), efforts=("medium", "high"))
 R = ir.Reasoning
 
 
@@ -27,6 +28,7 @@ R = ir.Reasoning
         (R(effort="high"), UNKNOWN, {"type": "adaptive"}, "high", []),
         (R(effort="minimal"), UNKNOWN, {"type": "adaptive"}, "low", []),
         (R(effort="max"), ADAPTIVE, {"type": "adaptive"}, "max", []),
+        (R(effort="minimal"), HARD, {"type": "adaptive"}, "medium", [("reasoning.effort", "quality")]),
         (R(effort="xhigh"), BOTH, {"type": "adaptive"}, "high", [("reasoning.effort", "quality")]),
         (R(effort="minimal"), BUDGETED, {"type": "enabled", "budget_tokens": 1024}, None, []),
         (R(effort="low"), BUDGETED, {"type": "enabled", "budget_tokens": 1024}, None, []),
