@@ -324,18 +324,19 @@ def tokens(text: str) -> list[str]:
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
     """Return a text with ids replaced. known: old id -> new id; an old id that does not look like an id
-    (`_TOKEN`) is replaced only if it has at least `_DISTINCT` characters. hide: True = each UUID that is not
-    in `known` becomes "…", and so do the random characters (`_LIKELY`) after the prefix (`file-`) of any
-    other id that is not in `known`.
+    (`_TOKEN`) is replaced only if it has at least `_DISTINCT` characters. hide: True = each UUID that `known`
+    has neither as an old nor as a new id becomes "…", and so do the random characters (`_LIKELY`) after the
+    prefix (`file-`) of any other such id.
     """
 
     def other(found: re.Match[str]) -> str:
         token = found[0]
-        if token in known or not hide:
+        if token in known or token in fresh or not hide:
             return known.get(token, token)
         prefix = found[1] or ""
         return f"{prefix}…" if _LIKELY.fullmatch(token[len(prefix) :]) else token
 
+    fresh = frozenset(known.values())
     for old, new in known.items():
         if len(old) >= _DISTINCT and _TOKEN.fullmatch(old) is None:
             text = text.replace(old, new)

@@ -11,6 +11,7 @@ from dragoman.dialects.object_ids import IDS, Kind, minted, places, reworded, to
 from dragoman.dialects.resources import PATHS
 
 RANDOM = "0123456789abcdef" * 2
+MINTED = "file-33psmzk1q2w3e4r5t6y7u8i9o"
 XAI_BATCH = "batch_6cf19793-7856-44ab-86ec-c112af1b4054"
 
 
@@ -74,10 +75,11 @@ def test_places(path: str, found: list[str]) -> None:
         ("file_164c18dc-3524-437e-b804-3409b919b13d is not found", True, "file_… is not found"),
         ("batch_6cf19793-7856-44ab-86ec-c112af1b4054 of yours", True, "batch-new of yours"),
         ("batch_6cf19793-7856-44ab-86ec-c112af1b4054-b", True, "batch-new-b"),
+        ("File odd:id:12345678 not found", True, f"File {MINTED} not found"),
     ],
 )
 def test_texts(text: str, hide: bool, told: str) -> None:
-    known = {"file-abc": "file-new", "odd.id.123": "[odd]", XAI_BATCH: "batch-new"}
+    known = {"file-abc": "file-new", "odd.id.123": "[odd]", XAI_BATCH: "batch-new", "odd:id:12345678": MINTED}
     assert reworded(text, known, hide=hide) == told
 
 
