@@ -29,8 +29,8 @@ from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    """Check the `content` of the message at `path`: a text, a list of parts that is not empty or, if not
-    `required`, null. Raises WireError for any other content, and for a wrong part.
+    """Check the `content` of the message at `path`: a text or a list of parts that is not empty. If not
+    `required`, it may also be null or missing. Raises WireError for any other content, and for a wrong part.
     """
     content = message.get("content")
     if type(content) is str:
@@ -117,8 +117,8 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """Accept a part of a type that has no rule, because vendors have such types. Raises WireError for a part
-    without a type.
+    """Accept a part of a type that has no rule, because vendors have such types. Raises WireError if the
+    part's `type` is missing or is not text.
     """
     require(part, "type", a_string, path)
 
