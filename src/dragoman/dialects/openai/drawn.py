@@ -85,8 +85,8 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """Return the token counts in `usage` (`wire`), whose members have the image API's names or chat's. None =
-    `wire` is not an object.
+    """Return the token counts in `usage` (`wire`), whose members have the image API's names or, if it has
+    `prompt_tokens`, chat's names. Members of unknown names become leftovers. None = `wire` is not an object.
     """
     if not isinstance(wire, dict):
         return None
@@ -126,8 +126,8 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """Return the members of `_DESCRIBED` (such as size and quality) that the provider stated. A value that
-    OpenAI's API does not allow for its member is left out, and reported as lost.
+    """Return the members in `_DESCRIBED` (such as size and quality) that the provider stated. A value that
+    OpenAI's clients cannot decode is left out, and reported as lost.
     """
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
@@ -139,11 +139,12 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """Return an image in the form that the client asked for: as a URL (a data URL with the image), otherwise
-    as base64. index: the image's position in the response.
+    """Return an image as an entry of `data`, in the form that the client asked for: with a URL, or otherwise
+    with base64. index: the image's position in the response.
 
-    If the provider sent only a URL, the image has this URL. That is reported as lost if the client asked for
-    base64.
+    If the provider sent the image itself, the URL is a data URL; this is reported as a change. If the
+    provider sent only a URL, the entry has this URL; if the client asked for base64, this is reported as a
+    loss.
     """
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
@@ -173,7 +174,8 @@ def _kind(picture: ir.Picture) -> str:
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
     """Report a loss if the provider returned fewer images than requested, and for each image format that is
-    not the requested one. If the client requested no format, no format is reported.
+    not the requested one. If the client requested no format, no format is reported. An image that is only a
+    URL, without a media type, is not compared.
     """
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
@@ -186,9 +188,9 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Return usage in OpenAI's form. None = the provider stated no usage, or neither token counts nor further
-    members. Without token counts, only the provider's further members are written. If the request holds no
-    images, all input tokens count as text, unless the provider stated otherwise.
+    """Return usage in OpenAI's form. Without token counts, the result has only the provider's further
+    members. None = the provider stated neither. If the request holds no images, all input tokens count as
+    text, unless the provider stated otherwise.
     """
     if usage is None:
         return None
@@ -221,8 +223,8 @@ _FREE: Final[dict[str, Any]] = {
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
     """Return a whole response as SSE events. Each event has one completed image. The last event has the
-    response's usage; in the other events, and without a usage, all token counts are 0. An image of which the
-    provider sent only a URL gets this URL, and is reported as lost.
+    response's usage; in the other events, and if there is no usage, all token counts are 0. If the provider
+    sent only the URL of an image, the event has this URL in place of base64, and a loss is reported.
     """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"

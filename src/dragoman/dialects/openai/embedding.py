@@ -104,9 +104,9 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """Return the value of `input` for the upstream. Inputs that are token ids stay token ids if the
-    upstream's model (`model`, None = unknown) may get them (`tokens.reads_tokens`: usually because it has the
-    requested model's vocabulary); otherwise they are converted to texts.
+    """Return the value of `input` for the upstream. Inputs that are token ids stay token ids if
+    `tokens.reads_tokens` allows them for the upstream's model, usually because it has the vocabulary of the
+    requested model. Otherwise they are converted to texts. model: the upstream's model; None = unknown.
 
     Raises WireError for a text beside token ids that stay, and for token ids that cannot be converted.
     """
@@ -157,7 +157,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
     """Whether the request can be sent unchanged to a vendor's model (`model`): its inputs are texts, or token
-    ids that this model may get (`tokens.reads_tokens`).
+    ids that `tokens.reads_tokens` allows for this model.
     """
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
@@ -257,8 +257,8 @@ class EmbeddingRelay(WholeAnswerRelay):
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if it is missing or unreadable.
-        Returns None in place of both if the client asked for an encoding and the vectors do not have it; then
-        the response must be translated.
+        Returns None in place of both if the client asked for an encoding and the first vector has another
+        one; then the response must be translated.
 
         model: the model's name for the client; None = the name stays unchanged. Raises RequestFailed for an
         error with status 200, WireError if `data` is not an array.

@@ -58,8 +58,8 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
     """Return the fault for an error body (`said`). Unknown members of its error object become leftovers of
     `dialect`. A code of only digits is dropped.
 
-    message: the fault's message, used instead of `said.message`. status: the HTTP status. wait: seconds to
-    wait before the next attempt. status, wait: None = not stated.
+    message: the fault's message, used instead of `said.message`. status: the HTTP status; None = not stated.
+    wait: the seconds to wait before the next attempt; None = not stated.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -76,11 +76,11 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """Return OpenAI's error object for a fault: its four members, and `error_id` if the fault has one
-    (OpenAI's clients accept further members).
+    """Return OpenAI's error object for a fault: `message` (without secrets), `type`, `param`, `code`, and
+    `error_id` if the fault has one (OpenAI's clients accept further members).
 
-    words: kind of fault -> type and code. The fault's own code is written instead if it fits the kind of the
-    fault (`keeps_code`).
+    words: kind of fault -> (type, code). The type is always from `words`. The fault's own code is written
+    instead of the code in `words` if `keeps_code` allows it.
     """
     kind, code = words[fault.kind]
     error = {
@@ -96,8 +96,8 @@ def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
     """Return (status, extra headers, body) of an error response. request_id: stands in the header
-    `x-request-id` and in the body; None = the request has no id. member: makes the error object from the
-    fault.
+    `x-request-id`, and in the body as `error_id` if `member` writes it; None = the request has no id. member:
+    makes the error object from the fault.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -131,8 +131,9 @@ def fault_of(frame: dict[str, Any]) -> Fault:
 
 
 def _message(said: Body) -> str:
-    """Return the error's message. If `metadata.raw` is a text (a router such as OpenRouter puts the error of
-    its own provider there), the message in it is appended, unless the error's message contains it already.
+    """Return the error's message. If `metadata.raw` is a text, the message in this text is appended, unless
+    the error's message contains it already. A router such as OpenRouter puts the error of its own provider
+    there.
     """
     metadata = said.rest.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
@@ -156,8 +157,8 @@ def _stated_delay(said: Body) -> float | None:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, extra headers, body) of an error response in OpenAI's form. request_id: stands in a
-    header and in the body; None = the request has no id.
+    """Return (status, extra headers, body) of an error response in OpenAI's form. request_id: stands in the
+    header `x-request-id` and in the body as `error_id`; None = the request has no id.
     """
     return encode_answer(fault, request_id, error_member)
 
@@ -168,6 +169,8 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def shown_members(fault: Fault) -> dict[str, Any]:
-    """Return the further members of a provider's error object that clients of OpenAI's protocols read."""
+    """Return the further members of a provider's error object that clients of OpenAI's protocols read
+    (`_SHOWN`). {} if there are none, or if the error came in another protocol.
+    """
     kept = [(fault.extra or {}).get(name, {}) for name in _SPOKEN]
     return {key: value for one in kept for key, value in one.items() if key in _SHOWN}

@@ -30,8 +30,8 @@ _KNOWN: Final = frozenset(
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """Return the tokens or the seconds of audio in a response's `usage` (`wire`); None if `wire` is not an
-    object.
+    """Return the tokens and the seconds of audio that a response's `usage` (`wire`) states; None if `wire` is
+    not an object. Members of unknown names become leftovers.
     """
     if not isinstance(wire, dict):
         return None
@@ -67,8 +67,8 @@ def _count(value: Any) -> float | None:
 
 
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
-    """Return usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None
-    = neither is known.
+    """Return usage in OpenAI's form: the token counts if the usage has any, otherwise the seconds of audio.
+    None = neither is known.
 
     duration: the length of the audio in seconds, rounded up here; None = unknown. The duration is used only
     if the usage states no seconds.
@@ -130,6 +130,8 @@ def object_of(data: bytes) -> dict[str, Any] | str:
 
 
 def is_json(kind: str) -> bool:
-    """Whether the media type `kind` means JSON. An empty media type counts as JSON, too."""
+    """Whether the media type `kind` means JSON: `application/json`, a type that ends in `+json`, or an empty
+    one.
+    """
     named = kind.partition(";")[0].strip().lower()
     return not named or named == "application/json" or named.endswith("+json")

@@ -102,8 +102,9 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """Return the request's body with JSON values. In a form all values are texts: valid texts of integer
-    fields and of `stream` are converted here.
+    """Return the request's body with JSON values. In a form all values are texts: texts that are integers or
+    booleans become such values, in the members that need them. Other texts stay, so that `check` refuses
+    them.
     """
     body = request.body
     if not request.fields:
@@ -156,8 +157,8 @@ def _check_references(body: Mapping[str, Any]) -> None:
 
 
 def _check_reference(value: Any, path: str) -> None:
-    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter: a URL, or
-    an object with a URL or a file id. path: the value's JSON path.
+    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter: a URL, a
+    data URL, or an object with one of these or with a file id. path: the value's JSON path.
     """
     if isinstance(value, str):
         _check_address(value, path)

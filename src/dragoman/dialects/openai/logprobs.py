@@ -15,8 +15,9 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
 def in_objects(logprobs: Any) -> Any:
     """Return a choice's `logprobs` in OpenAI's form: an object whose `content` is a list of objects, one for
-    each token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, …); these are
-    converted if they have the same length. Any other value is returned unchanged.
+    each token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, `top_logprobs`).
+    These are converted if they have the same length; further members beside them are dropped. Any other value
+    is returned unchanged.
     """
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:

@@ -106,8 +106,8 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """Return the request in this dialect. This dialect can state an input of several parts, or with an image,
-    only as the only input. If the request also has other inputs, WireError is raised.
+    """Return the request in this dialect. An input of several parts, or with an image, can only be the only
+    input here; WireError is raised if the request also has other inputs.
     """
     inputs = request.inputs
     value: Any
@@ -167,8 +167,8 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body or
-    a wrong number of results.
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
+    and if there is not one result for each input.
 
     A result without `flagged` (Mistral's) is flagged if any category applies.
     """
@@ -207,9 +207,9 @@ def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.Mo
 
 
 def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]:
-    """Return each input as one text, for providers that moderate only text. Text parts of one input are
-    joined by line breaks, and this is reported as a change. Leftovers are reported as lost. Raises WireError
-    for an image.
+    """Return each input as one text, for providers that moderate only text. Several text parts of one input
+    are joined by line breaks, and this is reported as a change. Leftovers of parts are reported as lost.
+    Raises WireError for an image.
     """
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):

@@ -37,7 +37,7 @@ def integer_of(value: Any) -> int | None:
 
 def input_of(usage: Any) -> int | None:
     """Return the number of input tokens in `usage`: the first number in `prompt_tokens`, `input_tokens` and
-    `total_tokens`. None if there is none. The operations that use this have no output tokens.
+    `total_tokens`, in this order. None if there is none. The operations that use this have no output tokens.
     """
     if not isinstance(usage, Mapping):
         return None
@@ -52,9 +52,9 @@ def usage_of(usage: Any) -> ir.Usage | None:
 
 
 class ListRelay(WholeAnswerRelay):
-    """Relays requests to `path`, and responses to them. member: the name of the list that every valid
-    response has. If a response states a model, and `response` gets a name of the model for the client (its
-    argument `model`), this name replaces the stated one.
+    """Relays requests to `path`, and the responses. member: the name of the list that every valid response
+    has. If the argument `model` of `response` is not None, it replaces the model that a response states; a
+    response without a model gets none.
     """
 
     def __init__(self, path: str, member: str) -> None:

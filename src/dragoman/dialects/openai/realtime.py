@@ -72,11 +72,12 @@ class RealtimeTalk:
         return ()
 
     def said(self, message: Message) -> Message:
-        """Return a client's event in the form for the provider. If the event has settings of the session that
-        name a model, this name becomes the provider's name.
+        """Return a client's event in the form for the provider. If the event's `session` names a model, this
+        name becomes the provider's name.
 
-        Raises WireError for a message that is not a JSON object, and for settings that name another model:
-        the client's rights and limits were checked for the session's model.
+        Raises WireError for a binary message, for a message that is not a JSON object, and if `session` names
+        a model that is not one of the session's names (`names.allowed`): the client's rights and limits were
+        checked only for these.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
@@ -139,8 +140,8 @@ class RealtimeTalk:
 
     def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
         """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used.
-        () = unknown, or the session's settings name no model for this. usage: the event's member of this
-        name.
+        () = the usage is unreadable, or the session names no model that transcribes. usage: the event's
+        `usage`.
         """
         if not isinstance(usage, dict) or self._transcriber is None:
             return ()
@@ -164,8 +165,8 @@ _LONGEST: Final = 86_400
 
 
 def usage_of(usage: Mapping[str, Any]) -> ir.Usage:
-    """Return the token counts in `usage` of a `response.done` event. The event's `input_tokens` includes the
-    cached tokens; the result counts them apart, in `cache_read`.
+    """Return the token counts in the `usage` of an event. Its `input_tokens` includes the cached tokens; the
+    result counts the cached tokens apart, in `cache_read`.
     """
     taken, given = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     inputs = usage.get("input_token_details")
@@ -198,8 +199,8 @@ def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
 
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:
-    """Return the name of the model that transcribes the client's speech; None = no model does. The session
-    states the name in `audio.input.transcription.model`, or in the beta version in
+    """Return the name of the model that transcribes the client's speech; None = `session` names none. The
+    name is in `audio.input.transcription.model` or, in the beta version, in
     `input_audio_transcription.model`.
     """
     value: Any = session

@@ -138,8 +138,8 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
     """Return the request in the vendor's form. Raises WireError for a document that the vendor does not
     accept. Parameters that the vendor does not have are reported as lost.
 
-    The request never says whether the response should contain the documents: the gateway knows the documents,
-    and adds them to the response or removes them.
+    The request does not say whether the response should contain the documents: the gateway knows the
+    documents, and adds them to the response or removes them.
     """
     words, report = _VENDORS[target.quirks.ranking], target.report
     body: dict[str, Any] = {
@@ -215,8 +215,8 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the number of input tokens, and of the search units that Cohere bills. None = the body states
-    neither, or in an unreadable form.
+    """Return usage with the number of input tokens, and with the search units that Cohere bills. None = the
+    body states neither in a readable form.
     """
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
@@ -233,8 +233,8 @@ def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.Rerank
     """Return the response body for the client: the best documents first, at most as many as the client
     requested (all, if it requested no number).
 
-    If the request wants documents returned, they are taken from the request. If it wants none, none are
-    written. If it does not say, the documents that the provider returned are written.
+    If `return_documents` is true, the documents are taken from the request. If it is false, no documents are
+    written. If the client does not state it, the documents that the provider returned are written.
     """
     request = reply.request
     voyage = request.form == "voyage"

@@ -10,7 +10,7 @@ from dragoman.dialects.chat.draft import Draft
 
 def leave_out_sampling(body: dict[str, Any], members: Iterable[str], draft: Draft) -> None:
     """Remove the sampling parameters `members` from `body`, and report each that had a value as lost. If the
-    client speaks this dialect, a parameter with the value 1 stays.
+    client speaks this dialect, a parameter with the value 1 stays and is not reported.
     """
     for member in members:
         if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:

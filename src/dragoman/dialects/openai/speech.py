@@ -180,7 +180,8 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 def refuse_words(answered: Payload) -> None:
     """Raise an exception if a response is not audio: RequestFailed for an error in JSON, WireError for other
-    JSON, a text, or an empty body. The media type decides; a response without a media type counts as JSON.
+    JSON, a text, or an empty body. The media type decides: a type that `heard.is_json` accepts (also an empty
+    one) is JSON, `text/…` is a text, and anything else is audio.
     """
     if heard.is_json(answered.kind):
         heard.object_of(answered.data)
@@ -244,9 +245,8 @@ class Sound:
 
 
 def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
-    """Return a decoder that passes audio on while it arrives. None = the media type is that of JSON or of a
-    text, so the response is read as a whole; `refuse_words` then raises the error. kind: the response's media
-    type.
+    """Return a decoder that passes audio on while it arrives. None = the media type (`kind`) is that of JSON
+    or of a text, or is empty. Then the response is read as a whole, and `refuse_words` raises the error.
     """
     if heard.is_json(kind) or kind.startswith("text/"):
         return None

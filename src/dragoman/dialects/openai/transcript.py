@@ -2,9 +2,9 @@
 events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: if the format needs them, the request fails. (Stream events
-have times only for `diarized_json`; for other formats with times, a loss is reported.) A missing duration is
-taken from the last time.
+Missing times and speakers are never invented: if a whole response needs them, the request fails. Stream
+events have times only for `diarized_json`; for other formats with times, a loss is reported. A missing
+duration is taken from the last time, or is 0.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ Reply = OperationReply[ir.TranscriptionRequest]
 
 
 def encode_response(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    """Return the response in the requested format. Raises RequestFailed if the format needs times or speakers
-    that the provider did not return.
+    """Return the response in the requested format ("json" if none was requested). Raises RequestFailed if the
+    format needs times or speakers that the provider did not return.
     """
     return _WRITERS[reply.request.output or "json"](response, reply)
 
@@ -168,7 +168,7 @@ def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
     """Return the segments with their times. If the provider returned no segments, each word becomes a
-    segment. Without words, either, the result is () for an empty text, and RequestFailed is raised for any
+    segment. If it returned neither, the result is () for an empty text, and RequestFailed is raised for any
     other text.
     """
     if response.segments is not None:
@@ -259,7 +259,7 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
     """Return a segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker. index: the
-    segment's number, for its id.
+    segment's number, which becomes the id of a segment that has none.
     """
     if one.speaker is None:
         _refuse("This model's provider does not distinguish speakers", reply)
@@ -342,7 +342,7 @@ def _lose_times(reply: Reply) -> None:
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
     """Return a whole response as SSE events. Only the events for `diarized_json` state times. For other
     formats that have times, a loss is reported. Raises RequestFailed if the response lacks times or speakers
-    for `diarized_json`.
+    for `diarized_json`, unless its text is empty.
     """
     _lose_times(reply)
     events = TranscriptEvents(reply)

@@ -2,8 +2,8 @@
 /audio/transcriptions, and /audio/translations for English text.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription. Requests are forms:
-all values except the audio file are texts. Responses have six formats. Some vendors accept a URL of the
-audio, in `url` (Groq) or in `file` (Together).
+all values except the audio file are texts or lists of texts. Responses have six formats. Some vendors accept
+a URL of the audio, in `url` (Groq) or in `file` (Together).
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """Return the form fields for the members of `body`, and after them a field with the audio file. There is
-    no such field if `audio` is only a URL.
+    """Return the form fields for the members of `body`, and after them a field with the audio file. If
+    `audio` has a URL, there is no field with a file.
     """
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
@@ -183,11 +183,13 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the response for the client, its usage). The usage is None if the response states none or
-        is not JSON. Returns None in place of both if the response must be translated: it is a web page, it is
-        JSON although the client asked for `text`, `srt` or `vtt`, it is not JSON although the client asked
-        for another format, or it is a JSON string. model: the model's name for the client; None = the name
-        stays unchanged.
+        """Return (the response for the client, its usage). The usage is None if the response states none, or
+        if the client asked for `text`, `srt` or `vtt`.
+
+        Returns None in place of both if the response must be translated: it is a web page, it is JSON
+        although the client asked for `text`, `srt` or `vtt`, it is not JSON although the client asked for
+        another format, or it is a JSON string. model: the model's name for the client; None = the name stays
+        unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """

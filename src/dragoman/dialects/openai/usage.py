@@ -73,7 +73,7 @@ class _Counts(msgspec.Struct, gc=False):
 
 
 class _OnlyCounts(_Counts, forbid_unknown_fields=True):
-    """As `_Counts`, but an object with any further member does not fit."""
+    """As `_Counts`, but decoding fails if the object has any further member."""
 
 
 _COUNTS: Final = frozenset(_Counts.__struct_fields__)
@@ -84,8 +84,8 @@ _decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
 
 
 def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
-    """Decode the JSON value of `usage`, with the result that `decode_usage` has for the decoded object. None
-    for null and for an empty object.
+    """Decode the JSON value of `usage`: None for null and for an empty object, otherwise the result of
+    `decode_usage`.
     """
     try:
         usage = _disjoint(_decode_counts(raw))
@@ -100,8 +100,9 @@ def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     """Decode the object `usage` (`wire`) into counts of which none includes another.
 
-    Some vendors do not include reasoning in the completion count. The total of the counts shows this; if it
-    does not, the vendor's quirk decides (`Quirks.reasoning_tokens`).
+    Some vendors do not include cached tokens in the prompt count: a cached count above the prompt count shows
+    this. Some vendors do not include reasoning in the completion count: the total shows this or, if the total
+    is neither of the two sums, the vendor's quirk decides (`Quirks.reasoning_tokens`).
     """
     try:
         usage = _disjoint(msgspec.convert(wire, _Counts))
@@ -171,7 +172,9 @@ def _add_outputs(detail: dict[str, int], outputs: _Outputs) -> None:
 
 
 def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts in any form. This is the slow way, for counts that `_disjoint` does not accept."""
+    """Decode counts in any form. This is slower than `_disjoint`, and is used for counts that `_disjoint`
+    does not accept, or beside which there are members in `_BESIDE`.
+    """
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -222,10 +225,9 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
-    """Whether the counts have OpenAI's own form: exactly the five members in `_PLAIN`; in each of the two
-    objects of details at least one member, and only members in `_PLAIN_INPUT` or `_PLAIN_OUTPUT`; integers as
-    prompt and completion count, and a total that is their sum. inputs, outputs: the details of prompt and
-    completion.
+    """Whether the counts have OpenAI's own form: exactly the members in `_PLAIN`, both objects of details
+    with at least one member and without unknown members, integers as prompt and completion count, and a total
+    that is their sum. inputs, outputs: the details of prompt and completion.
     """
     return (
         wire.keys() == _PLAIN
@@ -252,12 +254,12 @@ _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """Return the number of tokens that were read from the cache; None = not stated.
+    """Return the number of tokens that were read from the cache; None = not stated. If several members state
+    different counts, OpenAI's own member is used first, then `cached_tokens`, then `prompt_cache_hit_tokens`.
 
-    wire: the `usage` object. inputs: its `prompt_tokens_details`. If several members state different counts,
-    OpenAI's count is returned or, if it is not stated, that of `cached_tokens`. words: this function appends
-    the words that name the members with the returned count (for `Usage.form`), except if OpenAI's is the only
-    member with this count.
+    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: the words of `Usage.form` for all
+    members with the returned count are appended to it; nothing is appended if only OpenAI's member has this
+    count.
     """
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
@@ -277,7 +279,7 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
 
 
 def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether the completion count leaves out the reasoning tokens. It does if the vendor's quirk says so,
+    """Whether the completion count does not include the reasoning tokens. True if the vendor's quirk says so,
     unless the total is exactly the sum of prompt and completion.
     """
     agreed = prompt is not None and total == prompt + completion
@@ -290,7 +292,8 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
-    counts for which this dialect has no member are reported as lost.
+    counts for which this dialect has no member are reported as lost. Estimated counts are marked with the
+    member `ESTIMATED`.
     """
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:

@@ -46,7 +46,7 @@ def segments_of(words: Iterable[Said], *, joined: bool = False) -> tuple[ir.Segm
 
 
 def _parts(before: Said, word: Said) -> bool:
-    """Whether a segment ends between these two words, of which `word` is the later one."""
+    """Whether a segment ends after the word `before`, which stands directly before `word`."""
     return (
         before.speaker != word.speaker
         or word.start - before.end >= PAUSE

@@ -74,11 +74,13 @@ def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
     """Return (the blocks of an assistant message, its leftovers). The order of the blocks is: thinking,
-    content, refusal, images, audio, calls. Raises WireError for a content or a call of an unknown form.
+    content, refusal, images, audio, calls. Raises WireError for a content, a part, an annotation or a call of
+    an unknown form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
-    leftovers include the refusal "", an audio without an id, and a `function_call` without a name.
+    leftovers are members of unknown names or of a wrong type, the refusal "", an audio without an id, and a
+    `function_call` without a name. Annotations are only read beside a content that is a string.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -217,12 +219,13 @@ def is_vendors_own(call: Mapping[str, Any]) -> bool:
 
 
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. Arguments that are not text become JSON text. A missing name becomes
-    an empty one. Raises WireError if the entry has no `function` (or `custom`) object, or a name that is not
-    text.
+    """Decode an entry of `tool_calls`. An entry of the type "custom" has its name and its text in `custom`;
+    any other entry has its name and arguments in `function`. Arguments that are not text become JSON text;
+    missing or null arguments become "". A missing name becomes "". Raises WireError if the entry does not
+    have its object, or if the name is not text.
 
-    position: the entry's position in the list; if the entry repeats it as `index`, as some vendors do, this
-    `index` is not a leftover. where: the entry's path, for errors.
+    position: the entry's position in the list. If the entry has the same number as its `index`, this `index`
+    is not a leftover. where: the entry's path, for errors.
     """
     call, odd = TYPED_CALL.sort(call)
     member = "custom" if call.get("type") == "custom" else "function"
@@ -250,8 +253,8 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
 
 
 def _seal(content: Any) -> ir.Sealed | None:
-    """Return the signature of Google's servers in a call's `extra_content` (the argument); None if it has
-    none.
+    """Return the signature of Google's servers in a call's `extra_content`; None if there is none. content:
+    the value of `extra_content`, of any type.
     """
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None

@@ -180,7 +180,8 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """Add a tool's name to `names`. Raises WireError if another tool of the request already has this name.
+    """Add a tool's name to `names`, the names of the earlier tools in the list. Raises WireError if `names`
+    has it already.
 
     path: the path of the list of tools. index: the tool's index in the list. member: ".function" or ".custom"
     if the name stands in this member of the tool, "" if it stands in the tool itself.
@@ -226,8 +227,9 @@ def _custom(custom: Any, path: str) -> None:
 
 
 def _check_choice(body: dict[str, Any]) -> None:
-    """Check `tool_choice` or, if the request has none, the older `function_call`. Its form must be correct,
-    it may name only tools that the request offers, and "required" or "any" needs at least one tool.
+    """Check `tool_choice` or, if it is missing or null, the older `function_call`. Raises WireError for a
+    wrong form, for a tool that is not in the request, and for "required" or "any" in a request without tools
+    and functions. A `tool_choice` object of a vendor's own type is accepted if its `type` is a text.
     """
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:
@@ -265,8 +267,8 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """Return the name of a tool of the request; None if the tool states none, as is allowed for types of
-    vendors. The caller has checked that the tool states its type.
+    """Return the name in the object that is named after the tool's type; None if there is no such object or
+    no name in it. The caller has checked that the tool states its type.
     """
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
@@ -274,9 +276,9 @@ def _tool_name(tool: dict[str, Any]) -> str | None:
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return (JSON path, name) of each tool that an object `tool_choice` names; a name that is missing is
-    None. Tools and tool choices of vendors' own types are left out. Raises WireError for an object of wrong
-    form.
+    """Return (JSON path for an error, name) of each tool that an object `tool_choice` names; the name is None
+    if it is missing. A choice of a vendor's own type names no tools. In `allowed_tools`, entries without the
+    object that is named after their type are skipped. Raises WireError for an object of wrong form.
     """
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]

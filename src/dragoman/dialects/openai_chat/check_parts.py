@@ -117,8 +117,8 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """Accept a part of a type that has no rule, because vendors have such types. Raises WireError for a part
-    without a type.
+    """Accept a part of a type that has no rule, because vendors have such types. Raises WireError if the
+    part's `type` is missing or is not text.
     """
     require(part, "type", a_string, path)
 

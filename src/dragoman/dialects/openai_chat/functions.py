@@ -20,9 +20,9 @@ replace = msgspec.structs.replace
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with tools in place of OpenAI's older functions: in the list of tools, in the tool
-    choice and in the history. The report gets the changes.
+    choice and in the history. Each change is reported.
 
-    If the request offers functions, `parallel` becomes False, because clients with functions read only one
+    If the list of tools comes from `functions`, `parallel` becomes False, because such clients read only one
     call.
     """
     fields: dict[str, Any] = {}

@@ -62,8 +62,8 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Return the decoded request. The system prompt becomes a system message, the prompt a user message.
-    wire: a request that `check` has accepted.
+    """Return the decoded request. The system prompt becomes a system message, if it is not empty; the prompt
+    becomes a user message. wire: a request that `check` has accepted.
     """
     get = wire.body.get
     messages = [{"role": "user", "content": get("prompt")}]
@@ -90,8 +90,9 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Return the response body for the client, from the first candidate. Content that it cannot hold is
-    reported as lost. Raises RequestFailed if the response holds an error.
+    """Return the response body for the client, from the first candidate; all other candidates are ignored. A
+    block that is not a text, a refusal or an image is reported as lost, and so are citations. Raises
+    RequestFailed if the response holds an error.
     """
     if response.error is not None:
         raise RequestFailed(response.error)

@@ -57,8 +57,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium in an assistant message moves to a user message. Used for clients of other dialects.
-    Only audio with an id stays, because this protocol can refer to such audio.
+    """Whether a medium in an assistant message moves to a user message. Used for clients of other dialects,
+    at a vendor that rejects `images` in an assistant message. Audio with an id stays, because this protocol
+    can refer to such audio; all other media move.
     """
     return block.kind != "audio" or block.id is None
 
@@ -105,12 +106,12 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Return the wire messages of a request, whose history is repaired for this protocol first. Raises
+    """Return the wire messages of a request. The history is first repaired for this protocol. Raises
     WireError for a medium that no content part can hold and, in a history of another dialect, for a tool
     result without its call.
 
     If a history of another dialect ends with an assistant message, a loss is reported, because the model will
-    answer this message instead of continuing it. Nothing is reported if `Facts.prefill` is true.
+    answer this message instead of continuing it. No loss is reported if `Facts.prefill` is true.
     """
     writer = _History(draft)
     if draft.own:
@@ -166,8 +167,8 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Encode one turn as a message and append it to `out`, unless all its content is lost. The repairs of
-        the turn are reported.
+        """Encode one turn as a message and append it to `out`. A message is not appended if all its content
+        is lost. The repairs of the turn are reported.
         """
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
@@ -243,12 +244,12 @@ class _History:
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
         """Change the reasoning in the assistant message `out` as the vendor's `reasoning_replay` requires.
-        where: the message's IR path.
+        Nothing is changed if `reasoning_replay` is "never", or if `reasoning_field` is "none", "tags" or
+        "reasoning_details".
 
-        Nothing is changed for a vendor with the quirk "never", and for a vendor whose `reasoning_field` is
-        "none", "tags" or "reasoning_details". A message with tool calls but no reasoning gets an empty
-        reasoning. From a message without tool calls, of a client of another dialect, the reasoning is removed
-        and reported as lost, if the quirk is "tool_turns".
+        A message with tool calls, but without reasoning, gets an empty reasoning, which is reported. A
+        message without tool calls loses its reasoning, with a reported loss, if `reasoning_replay` is
+        "tool_turns" and the client speaks another dialect. where: the message's IR path.
         """
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", TAGS, DETAILS}:

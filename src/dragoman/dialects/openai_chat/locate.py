@@ -133,8 +133,12 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """Return the JSON path of a block, or of a field of this block. rest: the field with a dot (".name"); ""
-    = the block itself. index: the message's index. position: the block's index in this message.
+    """Return the JSON path of a block, or of a field of this block. In a message of the role `tool` or
+    `function`, the block is the message itself. If the body does not have the path, the result is the nearest
+    path above that the body has.
+
+    rest: the field with a dot (".name"); "" = the block itself. index: the message's index. position: the
+    block's index in this message.
     """
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
@@ -147,7 +151,7 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 def _said(message: dict[str, Any], position: int) -> str:
     """Return the JSON path, inside an assistant message, from which `decode_answer` made the block at
-    `position`.
+    `position`. For a content that is a string it is "content[0]".
     """
     thoughts = thinking_members(message)
     if position < len(thoughts):
@@ -177,7 +181,8 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
     """Return the JSON path of a field of the object at `base`. If the body does not have the field, it is the
-    nearest path above the field that the body has, or `fallback` if there is none.
+    nearest path above the field that the body has, or `fallback` if there is none. The member may have
+    another name than the field (`_IN_BLOCK`).
 
     rest: the field as the IR names it, with a dot (".name"); "" = the object itself.
     """

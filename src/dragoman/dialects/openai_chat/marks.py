@@ -12,9 +12,10 @@ from dragoman.dialects.openai.terms import restore
 def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
-    """Add a cache mark and leftovers to the wire object `out`, and return `out`. The mark is written in the
-    form in which a client of this dialect wrote it, otherwise in the vendor's form; if the vendor has none,
-    the mark is reported as lost. Leftovers are written as `Leftovers.restore` does it.
+    """Add a cache mark and leftovers to the wire object `out`, and return `out`. A mark of a client of this
+    dialect is written in the client's form, any other mark in the vendor's form (`Quirks.cache_marks`). If
+    the vendor has no form, the mark is reported as lost; if its form states no lifetime, the lifetime is.
+    Leftovers are written as by `Leftovers.restore`.
 
     mark, extra: None = there are none. where: the IR path of the value that `out` is made from.
     """

@@ -94,7 +94,9 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
-    """Return the cache mark of a wire object; None without one, or if it has an unknown form."""
+    """Return the cache mark of a wire object: `prompt_cache_breakpoint` or, if this has no readable value,
+    `cache_control`. None if neither has one.
+    """
     for member, (word, said) in _MARKS.items():
         mark = wire.get(member)
         if isinstance(mark, dict) and isinstance(ttl := mark.get("ttl"), str | None):
@@ -209,11 +211,12 @@ Perplexity; `thought_parts`).
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """Return the block as a content part. None, with a reported loss, for a block that no part can hold.
+    """Return the block as a content part. None, with a reported loss, for a block that is not a medium and
+    that no part can hold, for example a tool call.
 
-    Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), and for a medium
-    in a form that no part can hold, for example only by an id (`unsupported_value`). If the medium were left
-    out, the model would answer another question. where: the block's IR path.
+    Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), for a medium in a
+    form that no part can hold, for example only by an id (`unsupported_value`), and for audio samples that
+    are not base64 (`invalid_value`). where: the block's IR path.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -249,8 +252,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the content part for a medium. Raises WireError if no part can hold this kind of medium, or this
-    medium's form, for example only by an id. where: the block's IR path.
+    """Return the content part for a medium. Raises WireError as `encode_part` does. where: the block's IR
+    path.
     """
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
@@ -305,9 +308,9 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the content part for a document of another dialect: a text part if the document is text,
-    otherwise a file with the document's data. Raises WireError for a document that has no data, text or
-    blocks. where: the block's IR path.
+    """Return the content part for a document of another dialect: a text part if the document is text or
+    content blocks, otherwise a file with the document's data. Raises WireError for a document that is only a
+    URL or an id. Its context and its request for citations are reported as lost. where: the block's IR path.
     """
     if block.context is not None:
         draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
@@ -347,8 +350,8 @@ def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an
-    id. where: the block's IR path.
+    """Return the URL of a medium; if it has none, a data URL with its data. Raises WireError if it has
+    neither. where: the block's IR path.
     """
     if block.url is not None:
         return block.url

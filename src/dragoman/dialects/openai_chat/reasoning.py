@@ -30,7 +30,9 @@ def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reaso
     """Return the reasoning settings in a request's body, from all members that can state them; None if these
     are missing or null. The names of the members with a value are written into `forms`, under "reasoning".
 
-    If two members contradict each other, the later value becomes a leftover, under its dotted path.
+    The members are read in the order of `_READERS`, not in the order of the body. If two members state
+    different values for one field, the first value is used, and the other becomes a leftover, under its
+    dotted path.
     """
     fields: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -94,9 +96,9 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     """Write the reasoning settings into `body`, and report what is lost.
 
     form: the members that the client used, joined by "+"; "" = the client speaks another dialect. The
-    settings are written into these members if the vendor's member (`Quirks.reasoning_request`) is among them
-    or is `reasoning_effort`. Otherwise they are written into the vendor's member; if the vendor has none,
-    they are lost.
+    vendor's member is `Quirks.reasoning_request`. If the vendor's member is `reasoning_effort`, or if the
+    client used the vendor's member, the settings are written into all members that the client used. In all
+    other cases they are written into the vendor's member; if the vendor has none, they are lost.
     """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []

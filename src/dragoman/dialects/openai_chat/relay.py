@@ -1,4 +1,6 @@
-"""The relay for OpenAI's chat: the relay of the whole chat family, with OpenAI's errors and token counts."""
+"""The relay for OpenAI's chat: the `ChatRelay` that all chat dialects share, with OpenAI's errors and token
+counts.
+"""
 
 from __future__ import annotations
 

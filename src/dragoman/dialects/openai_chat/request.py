@@ -105,8 +105,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _unread(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the older members of a request that also has the newer members for the same purpose. Only the
-    newer members are decoded.
+    """Return the members `functions` and `function_call` of a request, each only if the request also has the
+    newer member (`tools`, `tool_choice`). Only the newer member is decoded.
     """
     return {
         member: body[member]
@@ -179,8 +179,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return (the name of vLLM's member for the answer's schema, the schema). None = the request has no such
-    member, or it has `response_format`, which is used instead.
+    """Return (the name of vLLM's member for the answer's schema, the schema). None = the request has
+    `response_format`, or no such member, or the member is not a schema in an object.
     """
     if body.get("response_format") is not None:
         return None
@@ -298,9 +298,12 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """Return the name of the member for the limit of output tokens. If the vendor or the model accepts only
-    one name, it is this name. Otherwise it is the name that the client wrote, or `max_completion_tokens` for
-    a client of another dialect. forms: `Request.forms` of a client of this dialect, else {}.
+    """Return the name of the member for the limit of output tokens. If the vendor has another name than
+    `max_completion_tokens` (`Quirks.max_tokens_field`), it is the vendor's name. Otherwise it is the name
+    that the client wrote, or `max_completion_tokens` if the client speaks another dialect or the model
+    rejects `max_tokens`.
+
+    forms: `Request.forms` of a client of this dialect, else {}.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -391,8 +394,9 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft, *, own: bo
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """Return the value of `prediction.content`: a string if it is one text, unless a client of this dialect
-    wrote a list of parts. forms: `Request.forms` of a client of this dialect, else {}.
+    """Return the value of `prediction.content`: a string if the prediction is one text, unless a client of
+    this dialect wrote a list of parts; otherwise a list of parts. forms: `Request.forms` of a client of this
+    dialect, else {}.
     """
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
@@ -403,11 +407,11 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream: true` and, in `stream_options`, whether the client wants the usage. If the client does
-    not state this, no `stream_options` are written for a client of this dialect, and the usage is requested
-    for a client of another dialect.
+    """Write `stream: true` and, in `stream_options`, whether the usage is wanted. The client's statement is
+    written. If the client states nothing, the usage is requested for a client of another dialect, and no
+    `stream_options` are written for a client of this dialect.
 
-    A vendor without `stream_options` gets only `stream`; a wish for the usage is then reported as lost.
+    For a vendor without `stream_options` only `stream` is written, and a wanted usage is reported as lost.
     """
     body["stream"] = True
     wanted = request.stream_usage
@@ -423,8 +427,8 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove from the body of another dialect's request `store: false`, which is the default here, and a
-    service tier that OpenAI does not have. The tier is reported as lost.
+    """Fit the body of another dialect's request: remove `store: false`, which is the default of this dialect,
+    and a service tier that OpenAI does not have. The tier is reported as lost.
     """
     if request.store is False:
         del body["store"]

@@ -92,8 +92,9 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
-    """Return the citations of an answer's whole text: one for each URL in the list `citations` of the body,
-    where search vendors put them. Titles come from `search_results`.
+    """Return the citations of an answer's whole text: one for each text in the list `citations` of the body,
+    where search vendors put URLs. Titles come from `search_results`; a title may be None. () if there is no
+    such list.
     """
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
@@ -113,7 +114,7 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the first text and the first refusal in `blocks`. Returns whether all
+    """Add a choice's `logprobs` to the first text and the first refusal in `blocks`. Returns whether all
     could be added; if not, those of the text may have been added.
     """
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:

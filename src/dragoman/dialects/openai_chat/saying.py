@@ -74,8 +74,9 @@ class Saying(Collected):
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """Return the finished message with these blocks. where: the IR path of the message or candidate that
-        holds them.
+        """Return the finished message with these blocks. The content becomes a list if the message is of this
+        dialect and a block needs this (`is_part`). where: the IR path of the message or candidate that holds
+        the blocks.
         """
         if self.own and any(map(is_part, blocks)):
             self.parts = []
@@ -221,9 +222,9 @@ class Saying(Collected):
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """Return the name of the member for reasoning text: the vendor's `reasoning_field` (`reasoning` for
-        the field `reasoning_details`) if the message is part of a request and the vendor has this field;
-        otherwise `member`.
+        """Return the name under which reasoning text is written. In a request to a vendor with a
+        `reasoning_field` it is this field; for the field "reasoning_details" it is "reasoning", and for
+        "tags" it is "tags", which `done` turns into content. In all other cases it is `member`.
         """
         field = self.draft.quirks.reasoning_field
         if field == DETAILS:
@@ -308,12 +309,13 @@ class Saying(Collected):
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the call as an entry of `tool_calls`. call_id: None = the entry has no id.
+    """Return the call as an entry of `tool_calls`. call_id: None = the entry has no id. where: the call's IR
+    path.
 
     A call of a free-text tool has the type "custom". If the client receives such calls as functions
     (`Draft.enveloped`), it has the type "function", and its arguments are the text. A signature of Google's
-    servers is written in a response, and in a request of this dialect's client to a vendor that accepts it
-    (`Quirks.call_signatures`); any other seal is reported. where: the call's IR path.
+    servers is written in a response. In a request it is written only if the client speaks this dialect and
+    the vendor accepts it (`Quirks.call_signatures`). Any seal that is not written is reported.
     """
     out: dict[str, Any] = {}
     if call_id is not None:
@@ -338,8 +340,8 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """Return a call as the value of `function_call`, for clients that know only OpenAI's older functions.
-    where: the call's IR path.
+    """Return a call as the value of `function_call`. The call's id and seal are not written. where: the
+    call's IR path.
     """
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
@@ -354,8 +356,8 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
 
 
 def is_part(block: ir.Block) -> bool:
-    """Whether a block is a content part of a vendor's own type. Such a part can stand only in a list of
-    parts.
+    """Whether a block was decoded from a content part of a type that this dialect does not share with OpenAI,
+    including parts with thinking (`thought_parts`). Such a part can stand only in a list of parts.
     """
     if isinstance(block, ir.Thinking):
         return block.form in FORMS
@@ -442,8 +444,9 @@ def source_notes(
     annotations.
 
     at: the offset that each annotation states, in characters of the message's content. known: the URLs that
-    have an annotation already; this function adds the new ones. If the result is empty or a part of it has no
-    URL, a loss is reported. where: the block's IR path.
+    have an annotation already; they get no second one, and this function adds the new ones. A loss is
+    reported if the result is empty, or if it has a part without a URL or with the URL of another part. where:
+    the block's IR path.
     """
     found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
     notes: list[dict[str, Any]] = []

@@ -2,12 +2,12 @@
 member `audio` of a response in the format that the client requested.
 
 Models of other dialects often return raw samples. A whole response holds these as `pcm16` if the client asked
-for this, else as a WAV file; a stream is always `pcm16`, as at OpenAI. No other format can be encoded here:
-if the client asks for one, a loss is reported. Audio that is already a file is not changed.
+for this, else as a WAV file. A stream holds them as `pcm16`. No other format can be encoded here: if the
+client asked for one, a loss is reported. Audio that is already a file is not changed.
 
-A response has one audio: samples of the same type from several blocks are joined. If the upstream made the id
-of the audio, a client can use this id in a later request. If the gateway made the id, a client cannot use it,
-so the audio is written as expired: it expires at the date of the response.
+A candidate has one audio: samples of the same type from several blocks are joined. If the upstream states no
+id, the gateway makes one. If the upstream states no expiry date, it is the date of the response, so that the
+audio counts as expired and no client refers to it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Decide whether a response can hold this audio block, and report the block as lost if it cannot: it has
-    no data, but a URL or a file id. where: the block's IR path.
+    """Decide whether a response can hold this audio block. If it cannot, because the block has only a URL or
+    a file id, the block is reported as lost. If it can, the fields of the block that are not written are
+    reported (`lose_about`). where: the block's IR path.
     """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
@@ -73,10 +74,10 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete another dialect's request for audio: change `body` in place and report the changes. The caller
-    has checked that `modalities` in `body` names audio. OpenAI requires that text is requested together with
-    audio, and requires a voice and a format; what is missing is added. A voice that OpenAI does not have is
-    replaced, and reported as lost.
+    """Complete another dialect's request for audio by changing `body` in place. The caller has checked that
+    `modalities` in `body` names audio. OpenAI requires that text is requested together with audio, and
+    requires a voice and a format; what is missing is added. A voice that OpenAI does not have is replaced,
+    and reported as lost. Added text, and an `audio` that is added as a whole, are reported.
     """
     report = draft.report
     if "text" not in body["modalities"]:
@@ -140,12 +141,12 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
     """Return the audio in the format for the client, in base64.
 
-    Raw samples stay as they are if the client asked for "pcm16". Otherwise they become a WAV file; if the
-    client asked for a format other than "wav", this is reported as lost. Samples that are not valid base64
-    stay as they are, and a loss is reported. Audio that is not raw samples is not changed; if it is not in
-    the requested format, a loss is reported.
+    Raw samples stay as they are if the client asked for "pcm16"; if their rate or channels are not OpenAI's,
+    a loss is reported. Otherwise they become a WAV file; if the client asked for a format other than "wav",
+    this is reported as lost. Samples that are not valid base64 stay as they are, and a loss is reported.
+    Audio that is not raw samples is not changed; if it is not in the requested format, a loss is reported.
 
-    data: the audio in base64. mime: its media type; None = unknown, which counts as no raw samples. voice:
+    data: the audio in base64. mime: its media type; None = unknown, which counts as not raw samples. voice:
     states the requested format. where: the IR path of the audio, for the report.
     """
     asked = voice.format
@@ -163,9 +164,10 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report a loss if audio does not have the requested format. mime: the media type of the audio; None =
-    unknown, so nothing is reported. asked: the requested format; None = the client asked for none, so nothing
-    is reported. where: the IR path of the audio.
+    """Report a loss if audio does not have the requested format. Raw samples have the format "pcm16" only
+    with 24,000 Hz and one channel. mime: the media type of the audio; None = unknown, so nothing is reported.
+    asked: the requested format; None = the client asked for none, so nothing is reported. where: the IR path
+    of the audio.
     """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
@@ -254,8 +256,8 @@ class Spoken:
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """Return the first `audio` member of the candidate, with the audio's id, which no later member
-        repeats, and the content of this block.
+        """Return the first `audio` member of the candidate: the audio's id, which no later member repeats,
+        and the transcript and the samples of this block that can be sent now.
         """
         self._mime = block.mime
         asked = self._voice.format
@@ -277,7 +279,7 @@ class Spoken:
 
 
 def _stated_by(data: str | None, transcript: str | None) -> set[str]:
-    """Return the names of the parts of an audio that are not empty."""
+    """Return which of the names "data" and "transcript" have a value that is not empty."""
     return {name for name, value in (("data", data), ("transcript", transcript)) if value}
 
 
@@ -292,8 +294,8 @@ def stated(
 
 
 class Joined:
-    """Divides base64 into new pieces. It takes pieces that may end anywhere or have padding, and returns
-    pieces that any client can read.
+    """Divides base64 into new pieces. It takes pieces that may end anywhere or have padding at their end, and
+    returns pieces that any client can read.
 
     Some clients join the pieces and decode the whole; others decode and play each piece at once. So every
     returned piece, except the last, holds whole samples of two bytes and has no padding. Base64 that is

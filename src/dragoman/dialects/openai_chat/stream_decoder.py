@@ -125,8 +125,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return events
 
     def _counted(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """Return the event with the counts of a chunk; [] = the chunk states none, or the same counts as the
-        latest chunk that stated some.
+        """Return a list with one Tally event for the counts of a chunk; [] = the chunk states none, or the
+        same counts as the latest chunk that stated some.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage or usage == self._usage or type(usage) is not dict:
@@ -475,8 +475,8 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """Return a fragment of a call (`wire`) in the form that `decode_call` needs: with a name, with empty
-    arguments, and without `index` and null members.
+    """Return a fragment of a call (`wire`) in the form that `decode_call` accepts: with an object `function`
+    (or `custom`) whose arguments are empty, and without `index` and null members.
     """
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")

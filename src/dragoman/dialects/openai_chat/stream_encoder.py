@@ -226,8 +226,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return out.head + _json(text) + out.tail
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
-        """Return the chunk with an entry of `reasoning_details` that holds `block`. None = the open block
-        (`out.block`) itself.
+        """Return the chunk with an entry of `reasoning_details` that holds `block`; None = the open block
+        (`out.block`) itself. If the form of the open block is "details", the chunk has the text also as
+        `reasoning`.
         """
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
@@ -276,8 +277,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """Return the chunk with a citation; b"" = there is nothing to send now. The citations of another
-        dialect wait until their text block has ended.
+        """Return the chunk with a citation; b"" = there is nothing to send now. In an answer of another
+        dialect, a citation waits until its text block has ended.
         """
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
@@ -332,8 +333,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
         """Return the chunk with a whole image; b"" if the image is lost. The image gets an `index`, because
-        clients use it to merge the lists of several chunks. An image of a vendor that states no `index` gets
-        none.
+        clients use it to merge the lists of several chunks. In an answer of this dialect, an image that came
+        without an `index` gets none.
         """
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
@@ -373,9 +374,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._chunk(b"", **members) if members else b""
 
     def _counts(self) -> dict[str, Any]:
-        """Return the member `usage` as an object; {} if the counts are unknown, or the client did not ask for
-        them.
-        """
+        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them."""
         if self._usage is None:
             return {}
         usage = encode_usage(self._usage, self._draft.report, own=self._own)

@@ -7,8 +7,9 @@
                 (https://docs.databricks.com/aws/en/machine-learning/model-serving/query-reason-models, read
                 in 2026-11)
 
-Thinking.form is "thinking_part", "thinking_text" or "reasoning_part". Canonical form: the texts of one part
-are joined. A part of another form stays an `ir.Native`.
+Thinking.form is "thinking_part", "thinking_text" or "reasoning_part". Canonical form: the texts of one
+`thinking` part are joined. A part of another form, such as a `reasoning` part with two summaries, stays an
+`ir.Native`.
 """
 
 from __future__ import annotations

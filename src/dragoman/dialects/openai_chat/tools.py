@@ -32,8 +32,8 @@ _VENDORS: Final = frozenset({"type", "parameters"})
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """Return the request's tools: `tools` or, without `tools`, the older `functions`, and after them the web
-    search. None = the request has none of these members.
+    """Return the request's tools: `tools` or, if it is missing or null, the older `functions`; after them the
+    web search of `web_search_options`. None = the request has none of these members.
     """
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
@@ -87,7 +87,7 @@ def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | No
 
 def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the `format` of a free-text tool as in the IR, where a grammar is flat: {type, syntax,
-    definition}. None = the tool states no format.
+    definition}. Any other format is returned unchanged. None = the tool states no format.
     """
     if format is not None and format.get("type") == "grammar" and format.keys() == {"type", "grammar"}:
         return {"type": "grammar", **format["grammar"]}
@@ -121,8 +121,9 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 
 def _search_leftovers(search: Any, within: str = "") -> ir.Extra:
-    """Return the members of a web search's settings that `_search_options` does not read. search: of any
-    shape. within: as for `Leftovers.of`.
+    """Return the leftovers of a web search's settings: members of unknown names and, if `user_location` has
+    the object `approximate`, the other members of `user_location`. search: the settings, of any shape.
+    within: as for `Leftovers.of`.
     """
     if type(search) is not dict:
         return None
@@ -169,7 +170,7 @@ _ALLOWED: Final = frozenset({"mode", "tools"})
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
     """Return the tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no
-    names, or if an entry is anything but a function or a free-text tool with only a name.
+    names, or if an entry has another type than "function" and "custom", or states more than a name.
     """
     names: list[str] = []
     for tool in allowed["tools"]:
@@ -182,9 +183,11 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write the tools, the tool choice and `parallel_tool_calls` into the body. Tools that this dialect does
-    not have are reported as lost. For a client of another dialect, a provider's tool that the tool choice
-    does not allow is left out; and if no entry of `tools` is written, the choice and `parallel_tool_calls`
-    are not written.
+    not have are reported as lost.
+
+    For a client of another dialect, a provider's tool that the tool choice does not allow is left out, which
+    is reported as a change. If then no entry of `tools` is written, the tool choice and `parallel_tool_calls`
+    are not written either; they are reported as lost if they would have an effect.
     """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:

@@ -3,7 +3,7 @@ mistake.
 
 The types here are narrower than the rules of `check`. A request that `is_usual` accepts is correct. A request
 that it does not accept may be correct, too: `check` decides. Each member for which `check` has a rule needs a
-field here. A field of the type None accepts no value, so every value goes to the rule.
+field here. A field of the type None accepts only null: with any other value, `check` decides.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class _Thinking(msgspec.Struct, gc=False):
 
 
 class Usual(msgspec.Struct, gc=False, kw_only=True):
-    """A request as most clients write it. Members for which `check` has no rule have no field and are
+    """A request as most clients write it. A member for which `check` has no rule has no field here, and is
     ignored.
     """
 

@@ -24,9 +24,9 @@ from dragoman.dialects.schema import mistake
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for OpenAI's checks. For each name in `widens`, the values that this name
-    stands for are removed or corrected, also values that OpenAI accepts: for example each `stop` that is a
-    list of texts. widens: the names of the values that the server accepts.
+    """Return a copy of the request for OpenAI's checks. For each name in `widens`, values of this kind are
+    removed or corrected, also some that OpenAI accepts: for example each `stop` that is a list of texts.
+    widens: names for the kinds of values that the server accepts, such as "stop".
     """
     return put_right(wire, widens, _PUTS)
 
@@ -121,8 +121,8 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """Return a copy of `holder` in which the object at `member` has `strict: false` instead of `strict:
-    true`. Any other `holder` is returned itself.
+    """Return a copy of the tool or response format `holder`, in which the object at `member` has `strict:
+    false` instead of `strict: true`. If `strict` is not true there, `holder` itself is returned.
     """
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
