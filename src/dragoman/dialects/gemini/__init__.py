@@ -1,20 +1,21 @@
 """Gemini, both directions: generateContent and streamGenerateContent of AI Studio and of Vertex AI.
 
 Specification: https://ai.google.dev/api/generate-content, read in the form of the client google-genai 3.4.0.
-Keys may be in camelCase or snake_case, as protocol buffers require; the encoders write camelCase. The path
-states the model and whether the answer streams; a `model` in the body is not read.
+Clients may write keys in camelCase or snake_case; the encoders write camelCase. The path states the model and
+whether the answer streams; a `model` in the body is not read.
 
 Canonical form. A request or an answer that is decoded to the IR and encoded again may differ from the
 original in these points, for example:
 - the API's own keys are in camelCase; keys in arguments, results, schemas and labels are the client's and
   stay unchanged;
-- `model`, null in a member with an IR field, and an empty `generationConfig`, `thinkingConfig`, `toolConfig`,
-  `functionDeclarations` or list of allowed names are left out; a whole `topK` is an integer;
+- `model`, null in a member that has an IR field, and an empty `generationConfig`, `thinkingConfig`,
+  `toolConfig`, `functionDeclarations` or list of allowed names are left out;
+- 40.0 becomes 40 in `topK`;
 - a single object in place of a list, as in Google's examples, becomes a list;
 - each of the provider's own tools is a separate object in `tools`; neighbouring function declarations share
   one object;
-- types of OpenAPI schemas are all in upper case, unless all are in lower case, never numbers; counts in these
-  schemas are numbers;
+- types in an OpenAPI schema are words, all in lower case or all in upper case; counts in these schemas
+  are numbers;
 - levels of thinking are in upper case;
 - base64 is padded;
 - an empty answer has an empty list of parts, and a stream may split its texts at other places.

@@ -1,7 +1,6 @@
 """Checks a client's request. The error names the place of the first mistake that is found, in camelCase.
 
-Unknown members and part types are accepted, because the API grows: the API's own error about such a member is
-better than a guess of the gateway.
+Unknown members and unknown kinds of parts are accepted, because the API grows.
 """
 
 from __future__ import annotations
@@ -99,8 +98,9 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for a media type of answers, a thinking level or a mode of function calling that is
-    unknown. Only Google's own servers may know such a value, so the request cannot be translated.
+    """Raise WireError if `responseMimeType`, `thinkingLevel` or the `mode` of function calling has an unknown
+    value. Only Google's own servers may know such a value, so the request cannot be translated. The case of
+    the letters does not matter.
     """
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
@@ -322,8 +322,8 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 
 def _check_place(value: Any) -> None:
-    """Raise WireError for a mistake in the value of `retrievalConfig`, which may state the user's latitude
-    and longitude. None = the request has no `retrievalConfig`.
+    """Raise WireError for a mistake in `value`, the object `retrievalConfig`, which may state the user's
+    latitude and longitude. None = the request has no `retrievalConfig`; nothing is raised.
     """
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:
@@ -365,7 +365,9 @@ _SIDES: Final = {">=": "least", "<=": "most"}
 
 
 def _config_mistake(text: str) -> WireError:
-    """Return the WireError for a mistake in `generationConfig`. text: of the msgspec.ValidationError."""
+    """Return the WireError for a mistake in `generationConfig`. text: the message of the
+    msgspec.ValidationError.
+    """
     what, path = complaint(text)
     code = "invalid_type" if ", got " in what else "invalid_value"
     if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:

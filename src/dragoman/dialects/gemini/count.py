@@ -17,11 +17,11 @@ PATH: Final = "/models/{model}:countTokens"
 
 
 def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
-    """Return the body for AI Studio's endpoint, from the body of a chat request: only `contents`, if the
-    request has no other members except `model`; otherwise the whole request inside `generateContentRequest`,
-    which must name the model.
+    """Return the body for AI Studio's endpoint, made from the body of a chat request. `model` in the body is
+    ignored. If the only other member is `contents`, the result has only `contents`. Otherwise the result has
+    the whole request inside `generateContentRequest`, with the model's name.
 
-    model: the provider's name for the model; None = `models/` is written without a name.
+    model: the provider's name for the model; None = the name is written as `models/`.
     """
     own = {key: value for key, value in body.items() if key != "model"}
     if own.keys() == {"contents"}:
@@ -33,10 +33,10 @@ _COUNTED: Final = ("contents", "systemInstruction", "tools", "generationConfig")
 
 
 def prompt(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """Return the body for Vertex AI's endpoint: the members of a chat request that this endpoint counts, with
-    their names in camelCase.
-    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count; the client
-    google-genai 3.4.0 does the same.
+    """Return the body for Vertex AI's endpoint: the `contents`, `systemInstruction`, `tools` and
+    `generationConfig` of a chat request. These top-level names may be in snake_case in `body`; the result has
+    them in camelCase. The second argument, the model's name, is not used.
+    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/get-token-count
     """
     stated = {camel(key): value for key, value in body.items()}
     return {key: stated[key] for key in _COUNTED if key in stated}

@@ -1,5 +1,5 @@
-"""The context of the part encoders (`Draft`), and functions that they share: `finish` writes the members that
-every part may have, and `lose_cache` reports a cache mark as lost.
+"""Defines `Draft`, the context of the part encoders, and functions that they share: `finish` writes the
+members that every part may have, and `lose_cache` reports a cache mark as lost.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ SIGNATURE = "thoughtSignature"
 class Draft(msgspec.Struct):
     """The facts about a request or an answer that the encoders of its parts need.
 
-    report: gets the changes and losses. own: True = it was decoded from this dialect, so nothing in it needs
-    repair. answer: True = an answer for a client, False = a request for a provider. quirks, facts: of the
-    provider and the model, for a request.
+    report: gets the changes and losses. own: True = the request or answer was decoded from this dialect, so
+    its parts are not repaired. answer: True = an answer for a client, False = a request for a provider.
+    quirks, facts: of the provider and of the model that get the request; in an answer they have their default
+    values.
     """
 
     report: Report
@@ -33,9 +34,9 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """Return the JSON path, with empty brackets for indexes, of the member `place` (a name or a path) in
-        a written part: `contents[].parts[].text` in a request, `candidates[].content.parts[].text` in an
-        answer. Reports of changes use this path.
+        """Return the JSON path, with empty brackets for indexes, of the member `place` (a name or a path) of
+        a part: for `text`, it is `contents[].parts[].text` in a request and
+        `candidates[].content.parts[].text` in an answer. The path is for reports of changes.
         """
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 
@@ -44,8 +45,9 @@ def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[st
     """Write a block's signature and leftovers into `out`, the part that is written for the block. Returns
     `out`.
 
-    Reported as lost are the block's cache mark, the phase and the leftovers of the block's item, leftovers of
-    other dialects and, in a request, a seal (signature) of another origin. where: the block's IR path.
+    Reported as lost are the block's cache mark, the phase and the leftovers of the block's item (`ir.Item`),
+    leftovers of other dialects and, in a request, a seal (signature) of another origin. In an answer, a seal
+    of another origin is written with a tag. where: the block's IR path.
     """
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:
@@ -64,8 +66,8 @@ def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[st
 
 
 def lose_cache(mark: CacheMark, report: Report, where: str) -> None:
-    """Report the cache mark of a block, a message or a tool as lost. where: the IR path of the block, message
-    or tool.
+    """Report the cache mark of a block, message or tool as lost. where: the IR path of the value that has the
+    mark.
     """
     report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
     restore({}, mark.extra, report, f"{where}.cache")

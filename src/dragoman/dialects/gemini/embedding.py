@@ -1,8 +1,8 @@
 """Gemini's embeddings, both directions: embedContent (one input) and batchEmbedContents (up to 100 inputs).
 
 Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. Each
-request in a batch repeats the model and every option. Only the newest models state usage. Requests of clients
-to Vertex AI's `:predict` are passed on to the module `predict`.
+request in a batch repeats the model and every option. Only the newest models state usage. The module
+`predict` handles requests of clients to Vertex AI's `:predict`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def model_of(wire: WireRequest) -> str | None:
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     """Decode a request that has passed `check`; a request to `:predict` is decoded by `predict`. Raises
-    WireError for a part without text, and for a batch whose requests state different options.
+    WireError for a part without text, because the IR has only texts, and for a batch whose requests state
+    different options.
     """
     if wire.path == predict.PATH:
         return predict.decode_request(wire)
@@ -227,9 +228,11 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: Report) -> dict[str, Any]:
-    """Write the leftovers that are options of a request of this dialect into `options`, and return those that
-    stand beside the requests of a batch. All other leftovers are reported as lost, and so are all leftovers
-    of a request to `:predict`.
+    """Write into `options` the leftovers of this dialect that are options, and return the leftovers that
+    stand beside `requests` in the body of a batch (member -> value).
+
+    Reported as lost are the leftovers of other dialects, those inside a content, and all leftovers of a
+    request to `:predict`.
     """
     extra = request.extra or {}
     own = extra.get(NAME, {})
@@ -242,8 +245,9 @@ def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: 
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path in the client's request for an IR path (`where`). An option that all requests of a
-    batch repeat gets its path in the first request.
+    """Return the JSON path in the client's request for an IR path (`where`). An option gets its path beside
+    `content`, also if the client wrote the option in `embedContentConfig`. In a batch, an option gets its
+    path in the first request.
     """
     if request.form == predict.FORM:
         return predict.locate(where)
@@ -292,8 +296,8 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Encode one vector or a batch, in the form of the client's request (`predict` does this for a request to
-    `:predict`). An estimated usage is left out.
+    """Encode the vectors in the form of the client's request: one vector, a batch, or the answer of
+    `:predict`. An estimated usage is left out.
     """
     lose_length(response, reply)
     if reply.request.form == predict.FORM:
@@ -315,9 +319,9 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     """Relays requests and answers. A request for one vector is sent to the provider as a batch, too."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """Return the batch for the provider. head: the client's body, name of a member -> JSON. edits: name
-        of a member -> new value; `model` is written into each entry of `requests`, other members are written
-        beside `requests`.
+        """Return the batch for the provider; a request for one vector becomes a batch of one. head: the
+        client's body, name of a member -> JSON. edits: name of a member -> new value, with `model` in all
+        cases. `model` is written into each entry of `requests`; other members are written beside `requests`.
         """
         further = dict(edits)
         model = full_name(further.pop("model"))
@@ -329,12 +333,12 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the client's answer, its usage); None as the usage = not stated. If the client requested
-        one vector, its answer has one vector instead of a batch. model: not used, because an answer names no
-        model.
+        """Return (the client's answer, its usage), never None; None as the usage = not stated. If the client
+        requested one vector, its answer has one vector instead of a batch. model: not used, because an answer
+        names no model.
 
-        Raises RequestFailed for an error object. Raises WireError for any other object without embeddings,
-        and for a batch of none or several vectors if the client requested one vector.
+        Raises RequestFailed for an error object. Raises WireError for any other object without embeddings. If
+        the client requested one vector, also raises WireError for a batch of none or several vectors.
         """
         told = _answer(answer.data)
         usage = _usage(told)

@@ -17,5 +17,7 @@ TASKS: Final = (
 
 
 def in_words(value: Any, words: tuple[str, ...]) -> Any:
-    """Return the word at index `value` of `words`, if `value` is a valid index; otherwise `value` itself."""
+    """Return the word at index `value` of `words`, if `value` is an int that is a valid index (0 or more);
+    otherwise `value` itself.
+    """
     return words[value] if type(value) is int and 0 <= value < len(words) else value

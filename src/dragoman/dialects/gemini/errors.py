@@ -2,8 +2,8 @@
 
     {"error": {"code": 429, "message": "…", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "…"}]}}
 
-The HTTP status is too general: a bad key is a 400, and a 429 may be a limit per minute or per day.
-Specification: https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193
+The HTTP status alone does not decide the kind: a bad key is a 400, and a 429 may be a limit per minute or per
+day. Specification: https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193
 """
 
 from __future__ import annotations
@@ -97,15 +97,15 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. value: the body or chunk.
+    """Return the fault of an error that came inside an answer or a stream, without an HTTP status of its own.
+    value: the body or chunk, decoded or as bytes.
     """
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """Return the fault, with this message, for a provider's stream that broke off or breaks the protocol's
-    rules.
+    """Return the fault for a provider's stream that broke off or breaks the protocol's rules. message: the
+    text of the fault.
     """
     return Fault("upstream", message, "stream_broken", type="INTERNAL", blame="upstream")
 
@@ -152,10 +152,12 @@ def _text(value: Any) -> str | None:
 def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
-    """Return the kind of an error. The reason in `info` (`ErrorInfo`) decides first, if `_REASONS` has it.
-    Otherwise the HTTP status decides. If `status` is None or below 400, a number in `error.code` takes its
-    place or, without a number, the `word` in `error.status`. Other details, the word and the message make the
-    kind more exact.
+    """Return the kind of an error. If `_REASONS` has the reason in `info` (`ErrorInfo`), that kind is the
+    result. Otherwise the kind is found in two steps.
+
+    First, the HTTP status gives a kind. If `status` is None or below 400, the number in `error.code` is used
+    in its place; without a number, `word` (`error.status`) gives the kind. Then a more exact kind may replace
+    the first kind: the message, `word` or a `QuotaFailure` in `details` can show it.
     """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
@@ -180,8 +182,8 @@ def _kind(
 
 
 def _lasting(failure: Mapping[str, Any]) -> bool:
-    """Whether a `QuotaFailure` names a quota per day, per month or of zero, so that a short wait does not
-    help.
+    """Whether a `QuotaFailure` names a quota per day or per month, or a quota whose value is 0. A short wait
+    does not help against such a quota.
     """
     for violation in _objects(failure.get("violations")):
         name = str(violation.get("quotaId", ""))
@@ -199,8 +201,8 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
-    """Return the seconds to wait, from `RetryInfo` (`"37s"`) or, without it, from the message; None = neither
-    states a time that can be read.
+    """Return the seconds to wait, from the text in `RetryInfo` (`"37s"`) or, without such a text, from the
+    message. None = the text that was read states no time.
     """
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
@@ -239,8 +241,8 @@ _FACE: dict[Kind, tuple[int, str]] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error for a client. request_id: written into the body; None = the
-    body has the fault's own `error_id`, if the fault has one.
+    """Return (status, headers, body) of an error response for a client. request_id: written into the body;
+    None = the body has the fault's own `error_id`, if the fault has one.
     """
     body = error_body(fault.known_as(request_id))
     headers = retry_headers(fault)
@@ -248,8 +250,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault) -> dict[str, Any]:
-    """Return the body of an error for a client, which is also the last chunk of a failed stream. The fault's
-    `error_id` is written in a `RequestInfo`, as Google's APIs do.
+    """Return the body of an error for a client. The same object is the last chunk of a failed stream. The
+    fault's `error_id` is written in a `RequestInfo`.
     """
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:

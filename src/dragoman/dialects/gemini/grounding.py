@@ -1,7 +1,7 @@
 """Translates the grounding and citation metadata of an answer to citations of its texts, and back.
 
 Google's spans count UTF-8 bytes of one part or, in streams, of all texts together. Citations in the IR count
-characters of their block. The metadata are kept as leftovers, too, so that Google's clients get them
+characters of their block. The decoded metadata also stay as leftovers, so that Google's clients get them
 unchanged. Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
 """
 
@@ -35,8 +35,9 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
     """Return the citations in the metadata of `candidate`, as (index of the text block, citation); [] if
     `texts` is empty.
 
-    At an entry of unknown form, decoding stops: its citation and all later ones are left out. A list of
-    citations whose places would take too long to find is left out as well.
+    At an entry of unknown form, decoding stops; citations that were decoded before it stay in the result. If
+    `groundingChunks` has such an entry, the result is []. A list of citations whose places would take too
+    long to find is left out.
     """
     if not texts:
         return []
@@ -99,11 +100,12 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
     """Return the place of a segment: (index of its block, its start, its end), with start and end in
-    characters of this block's text. None, None as start and end = the place inside the block is unknown, and
-    the block is the last text.
+    characters of this block's text. If the place is not found, the index is that of the last text, and start
+    and end are None.
 
-    Google counts a segment's bytes in its part or in all texts together. The text that the segment states
-    shows which of the two is meant. If the text fits neither, it is searched for.
+    Google counts a segment's bytes in its part or in all texts together. Both readings are tried, in this
+    order: a reading is right if the bytes are the text that the segment states or, for a segment without
+    text, if they exist. If neither reading is right, the stated text is searched for in all texts.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -122,8 +124,8 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
     """Return the span from byte `start` to byte `end` of the text in UTF-8, as (start, end) in characters.
 
-    None = the text there is not `words` (None = any text is accepted), the span begins behind its own end, or
-    it ends behind the end of the text.
+    words: the text that must stand there; any text is accepted if `words` is None. The result is None if
+    another text stands there, if the start is behind the end, or if the end is behind the end of the text.
     """
     if text.isascii():
         begin, finish = start, end
@@ -147,8 +149,8 @@ def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
 
 
 class Sources:
-    """Collects the citations of one candidate, to write them as `groundingMetadata`. report: gets the
-    losses.
+    """Collects the citations of one candidate; `metadata` returns them as `groundingMetadata`. report: gets
+    the losses.
     """
 
     def __init__(self, report: Report) -> None:
@@ -158,11 +160,12 @@ class Sources:
         self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
-        """Add a citation of `text`. Values of the citation that cannot be written are reported as lost, at
-        the IR path `where`.
+        """Add a citation of `text`, the whole text of a block. Without `start` or `end`, the citation begins
+        or ends where the text does. Values that cannot be written are reported as lost at the IR path
+        `where`; a citation without URL, title and quote is lost completely.
 
         part: the index of the part that holds the text. before: how many UTF-8 bytes the candidate's texts
-        before this text have.
+        before this text have, if places are counted in all texts together; otherwise 0.
         """
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:

@@ -1,5 +1,6 @@
-"""Encodes histories as `contents` and `systemInstruction`, in the order that the API requires, and adds
-placeholders for missing signatures of calls (`sign_calls`).
+"""Encodes histories as `contents` and `systemInstruction`, and adds placeholders for missing signatures of
+calls (`sign_calls`). A history of another dialect is repaired first, because the API requires a certain
+order.
 
 https://ai.google.dev/gemini-api/docs/function-calling,
 https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -77,9 +78,10 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether a block of another dialect counts as content when the history is repaired. Not content are: an
-    empty text without a seal, thinking without a signature of Google's (its text may be sent beside content),
-    calls and results of tools that a provider ran, and native blocks of other dialects.
+    """Whether a block of another dialect counts as content when the history is repaired. These do not count:
+    an empty text without a seal, thinking without a signature of Google's (its text may still be sent), calls
+    and results of tools that the client does not run, and native blocks of other dialects. All other blocks
+    count.
     """
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
@@ -165,11 +167,11 @@ def _heading(message: ir.Message, index: int, report: Report) -> None:
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Write the placeholder `SKIP_SIGNATURE` into calls of the current turn that need a signature and have
-    none, and report it.
+    """Write the placeholder `SKIP_SIGNATURE` as the signature of each call of the current turn that needs a
+    signature and has none, and report it. The contents are changed in place.
 
-    The current turn is everything after the user's last content without tool results. In model contents that
-    follow each other directly, only the first call needs a signature.
+    The current turn is everything after the last user content without tool results. Only the first call needs
+    a signature among the calls of model contents that follow each other directly.
     """
     first: tuple[int, _Wire] | None = None  # of the step, which may have several contents
     for place in range(len(contents) - 1, -1, -1):

@@ -31,8 +31,8 @@ _NAMES: Final = {
 
 
 class LiveTalk:
-    """One session. names: the names of its model. first: the client's first message. The caller has checked
-    with `model` that it is a `setup` that names a model, so it is never None.
+    """One session. names: the names of the session's model. first: the client's first message, never None.
+    The caller has checked with `model` that this message is a `setup` that names a model.
     """
 
     def __init__(self, names: Names, first: Message | None) -> None:
@@ -49,9 +49,9 @@ class LiveTalk:
         return (self._setup,)
 
     def said(self, message: Message) -> Message:
-        """Return the client's message unchanged. Raises WireError for a message that is not a JSON object,
-        and for a second `setup`, because it may name another model than the model for which the client's
-        rights and limits were checked.
+        """Return the client's message unchanged. Raises WireError for a message that is not a JSON object.
+        Also raises WireError for a second `setup`, because it may name a model for which the client's rights
+        and limits were not checked.
         """
         try:
             said = _read_said(message)
@@ -63,7 +63,8 @@ class LiveTalk:
 
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states and whether a reply begins or
-        ends. Raises WireError for a message that must be decoded for this and is not a JSON object.
+        ends. Only a message with `usageMetadata` or `turnComplete` is decoded; WireError is raised if such a
+        message is not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None
@@ -83,8 +84,8 @@ class LiveTalk:
 
 
 class _Said(msgspec.Struct, gc=False):
-    """A client's message, of which only the member `setup` is read. setup: its JSON; empty = the message has
-    no `setup`.
+    """A client's message, of which only the member `setup` is read. setup: its value as JSON; empty = the
+    message has no `setup`.
     """
 
     setup: msgspec.Raw = msgspec.Raw(b"")
@@ -98,9 +99,10 @@ def _bytes(message: Message) -> bytes:
 
 
 def usage_of(usage: dict[str, Any]) -> ir.Usage:
-    """Return the tokens that a `usageMetadata` of the Live API states. If the count of the answer is listed
-    completely by modality, neither that count nor the total includes the tokens of thoughts, as recorded
-    sessions show; the total is then not read.
+    """Return the tokens that a `usageMetadata` of the Live API states.
+
+    The total is ignored if thoughts are counted and `_is_told` is True. In recorded sessions, neither that
+    total nor the count of the answer included the thoughts.
     """
     told = {_NAMES.get(name, name): value for name, value in usage.items()}
     if told.get("thoughtsTokenCount") and _is_told(told):
@@ -109,8 +111,8 @@ def usage_of(usage: dict[str, Any]) -> ir.Usage:
 
 
 def _is_told(usage: dict[str, Any]) -> bool:
-    """Whether a `usageMetadata` has a total, and a list by modality that adds up to its count of the answer's
-    tokens.
+    """Whether a `usageMetadata` has a total, and a list by modality whose sum is the count of the answer's
+    tokens. usage: with the names of generateContent.
     """
     listed = usage.get("candidatesTokensDetails")
     if "totalTokenCount" not in usage or not isinstance(listed, list):
@@ -131,8 +133,8 @@ def model(message: Message) -> str:
 
 
 def address(base: str, query: str) -> str | None:
-    """Return the URL of a provider's sessions, with this query; None = the base URL does not end in a version
-    of the Gemini API.
+    """Return the URL of a provider's sessions; None = the base URL does not end in a version of the Gemini
+    API. query: added at the end of the URL, with its `?`; "" = no query.
     """
     root, _, version = base.rstrip("/").rpartition("/")
     if version not in VERSIONS:
@@ -142,8 +144,8 @@ def address(base: str, query: str) -> str | None:
 
 def closed(code: int, reason: str) -> ir.Fault:
     """Return the fault for the code and reason with which the provider closed a session that had not begun.
-    For a wrong or expired key, Google uses code 1007 and words ("API key expired. Please renew the API key.",
-    yagudaev/voiceclaw#155).
+    Code 1007 with "API key" in the reason is a wrong or expired key ("API key expired. Please renew the API
+    key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():

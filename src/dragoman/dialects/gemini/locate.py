@@ -48,8 +48,8 @@ _PARAMETERS = re.compile(r"^(tools\[\d+\])\.parameters(?=\.|$)")
 
 
 def locate(place: str) -> str:
-    """Return the JSON path for an IR path (`place`): `messages[0].blocks[1].arguments` →
-    `$.contents[0].parts[1]`.
+    """Return the JSON path for an IR path (`place`), in the form that the encoder writes:
+    `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`.
     """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
@@ -72,11 +72,10 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 def place(request: WireRequest, where: str) -> str:
     """Return the JSON path in this request for the IR path `where`. It is the path of `locate`, adapted to
-    the form in which the client wrote the request.
+    the form in which the client wrote the request: keys in snake_case, one object in place of a list, several
+    tools in one object, and the older members for schemas (`parameters`, `responseSchema`).
 
-    The client may write keys in snake_case, one object in place of a list, several tools in one object, and
-    the older members for schemas (`parameters`, `responseSchema`). The path ends before the first step that
-    the request does not have.
+    The path ends before the first step that the request does not have.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:

@@ -38,8 +38,8 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """Return the members of a `logprobsResult` without lists of tokens, as leftovers `logprobsResult.NAME`;
-    {} if it has such lists or is not an object.
+    """Return the members of a `logprobsResult` that has no lists of tokens, as leftovers
+    `logprobsResult.NAME`; {} if the object has such a list, or if `result` is not an object.
     """
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
@@ -60,9 +60,10 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     """Return a copy of the blocks with these tokens as the `logprobs` of the texts. None = there is no text
     block.
 
-    Each text gets the tokens that form it. But the first text gets all tokens, and the other texts get none,
-    if some text would begin or end inside a token, or if the tokens together are longer or shorter than the
-    texts.
+    A single text gets all tokens. Of several texts, each gets the tokens that form it. If this is impossible
+    (a text begins or ends inside a token, the first text is empty, or the tokens together are longer or
+    shorter than the texts), the first text gets all tokens, and the other texts stay unchanged. Only lengths
+    are compared.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:
@@ -82,7 +83,9 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
-    """Return the value of `logprobsResult` for these tokens."""
+    """Return the value of `logprobsResult` for these tokens. `topCandidates` is written if any token has a
+    list `top`.
+    """
     out: dict[str, Any] = {"chosenCandidates": [_encode(token) for token in tokens]}
     if any(token.top is not None for token in tokens):
         out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
@@ -101,7 +104,8 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
 
 
 def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
-    """Return the members of a candidate that state the log probabilities of its texts; {} if no text has any.
+    """Return the members of a candidate that state the log probabilities of its texts and refusals; {} if
+    none of them has any.
 
     own: True = the answer comes from this dialect. Then the average is not written, because the leftovers
     have the average that Google stated.

@@ -47,15 +47,15 @@ _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "doc
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Google's servers can read the medium at its address: the address of a file at Google or of a
-    YouTube video.
+    """Whether Google's servers can read the medium at its file address or, without one, at its URL. They can
+    read files at Google and YouTube videos.
     """
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
     """Return a part with the medium's data or, if it has none, its address; None = it has neither. Raises
-    WireError for an address that the provider cannot read. where: the block's IR path.
+    WireError as `_address` does. where: the block's IR path.
     """
     if block.data is not None:
         data = block.data
@@ -69,7 +69,11 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
     """Return the address of a medium: its file at the provider or, if it has none, its URL; None = it has
-    neither. Raises WireError if the provider cannot read the address. where: the block's IR path.
+    neither. where: the block's IR path.
+
+    If the client of a request speaks another dialect, raises WireError for a URL that Google cannot read
+    (`reads`), unless the provider has the quirk `media_urls`. Also raises WireError for a file id that is not
+    Google's, unless the block comes from this dialect.
     """
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):

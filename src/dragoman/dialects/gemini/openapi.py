@@ -1,4 +1,5 @@
-"""Converts schemas in the older form, OpenAPI 3.0 objects, in `parameters` and `responseSchema`.
+"""Converts schemas in the API's older form: objects like those of OpenAPI 3.0, in `parameters` and
+`responseSchema`.
 
 Specification: https://ai.google.dev/api/caching#Schema
 """
@@ -32,9 +33,11 @@ LOWER: Final = "openapi lower"
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """Return (a copy of an OpenAPI schema as JSON Schema, the form of the OpenAPI schema). The form is LOWER
-    if `write_openapi` with LOWER gives exactly the same OpenAPI schema again, otherwise UPPER. Null members
-    are left out, because the API reads them as not stated.
+    """Return (a copy of an OpenAPI schema as JSON Schema, the form of the OpenAPI schema). Null members are
+    left out, except `default` and `example`, because the API reads null as not stated.
+
+    The form is LOWER if `write_openapi` with LOWER gives the same OpenAPI schema without its null members,
+    otherwise UPPER.
     """
     stated: _Schema = _each(schema, _without_nulls)
     read: _Schema = _each(stated, _from_openapi)
@@ -71,8 +74,8 @@ def _without_nulls(schema: _Schema) -> _Schema:
 
 
 def _counted(value: Any) -> Any:
-    """Return a count as a number, if `value` is a string of fewer than `_DIGITS` digits; otherwise `value`
-    unchanged.
+    """Return `value` as a number, if it is a string of fewer than `_DIGITS` characters, all of them digits;
+    otherwise `value` unchanged.
     """
     return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
 

@@ -39,7 +39,7 @@ VOICE: Final = "Kore"
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
     """Decode the format, the modalities and the voice in a `generationConfig`; None = it states none of them.
-    config: with keys in camelCase.
+    What the IR cannot express becomes leftovers. config: with keys in camelCase.
     """
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
@@ -78,8 +78,8 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """Return the name of the voice in a `speechConfig` (`speech`); None = it states something else than this
-    name, or something beside it.
+    """Return the name of the voice in a `speechConfig` (`speech`); None = the object states something other
+    than this name, or something beside this name.
     """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
@@ -91,11 +91,11 @@ def _voice(speech: Any) -> str | None:
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
     """Write the answer's format, modalities and voice into `config` (`generationConfig`), and report losses.
-    A request without `output` changes nothing.
+    For a request without `output`, nothing is written.
 
     If the request has functions and the model is known to refuse a format together with functions, a text in
-    the body's `systemInstruction` asks for the format instead. This is not done for a format that a client of
-    this dialect stated.
+    the body's `systemInstruction` asks for the format instead. A format that a client of this dialect stated
+    is always written into `config`.
     """
     output = request.output
     if output is None:
@@ -142,8 +142,8 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Add a text to the body's `systemInstruction` that asks for the format, and report this. The caller has
-    found that the model refuses a format in `generationConfig` together with functions.
+    """Add a text to the body's `systemInstruction` that asks for the format, and report this. For a model
+    that refuses a format in `generationConfig` together with functions.
     """
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
@@ -175,8 +175,8 @@ def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, ow
 
 
 def known_voice(voice: str, report: Report, where: str) -> str:
-    """Return the name of one of Google's voices: `voice` in the right case. If Google has no such voice, the
-    result is `VOICE`, and a loss is reported at the IR path `where`.
+    """Return the name of one of Google's voices: `voice`, with a capital letter if it lacks one. If Google
+    has no such voice, the result is `VOICE`, and a loss is reported at the IR path `where`.
     """
     if voice in VOICES:
         return voice

@@ -1,4 +1,4 @@
-"""Decodes parts of requests, answers and streams to IR blocks. A part of unknown kind or form becomes
+"""Decodes parts of requests, answers and streams to IR blocks. A part of an unknown kind or form becomes
 ir.Native.
 
 Specification: https://ai.google.dev/api/caching#Part
@@ -69,7 +69,7 @@ def decode_part(part: _Wire) -> ir.Block:
 
 def keep_whole(part: _Wire) -> ir.Native:
     """Decode a part to ir.Native, the block for parts that the IR cannot express. A signature that is a
-    string becomes the block's seal; all other members stay unchanged.
+    string becomes the block's seal (an empty one is dropped). All other members stay unchanged.
     """
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
@@ -192,10 +192,10 @@ def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | 
     """Decode the value of a function result's `response`. Returns (its blocks, whether it is an error, the
     form for ir.ToolResult).
 
-    response: None = the result has none; it gives no block. If `output` or `error` is the only member of the
-    object, the member's value becomes the block; otherwise the whole object becomes the block. The second
-    value is True for `error`, None = not stated. The form tells the encoder how `response` was written; None
-    = in the usual way.
+    response: None = the result has none, and the blocks are empty. Otherwise there is one block. If `output`
+    or `error` is the only member of the object, the member's value becomes the block; in all other cases the
+    whole object becomes the block. The second value is True for `error`; otherwise it is None, which means
+    not stated. The form tells the encoder how `response` was written; None = in the usual way.
     """
     if response is None:
         return (), None, "bare"

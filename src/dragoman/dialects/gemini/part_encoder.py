@@ -25,7 +25,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 def bare_text(block: ir.Block) -> _Wire | None:
     """Return the part of a text block that has nothing but its text. None for any other block, and for a text
-    that its client wrote without the member `text` (form "bare").
+    whose client wrote no member `text` (form "bare").
     """
     if type(block) is not ir.Text:
         return None
@@ -208,7 +208,8 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     """Return the text that is sent in place of a medium: the text of a text document, or the transcript of
-    audio without data. None = the medium itself is sent. where: the block's IR path.
+    audio without data. The change is reported. None = no text is sent in place of the medium. where: the
+    block's IR path.
     """
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
@@ -246,8 +247,8 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Encode a block that was decoded from this dialect as ir.Native, so that a history in another dialect
-    can hold it. A Native is returned unchanged.
+    """Encode a block as ir.Native, so that a history in another dialect can hold it. block: was decoded from
+    this dialect; a Native is returned unchanged.
     """
     if isinstance(block, ir.Native):
         return block

@@ -1,7 +1,7 @@
 """Joins the arguments of a call that arrive in pieces.
 
-Vertex AI can stream arguments (`streamFunctionCallArguments`). Each piece names its member of the arguments
-by a JSON path. A string may continue in the next piece with the same path.
+Vertex AI can stream arguments (`streamFunctionCallArguments`). Each piece states by a JSON path the member of
+the arguments to which it belongs. A string may continue in the next piece with the same path.
 
     {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil wa", "willContinue": true}
 
@@ -40,8 +40,8 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one element of `partialArgs`. An element without a value stands for null. Raises WireError for
-        a JSON path that is malformed, or that does not fit the arguments so far.
+        """Add one element of `partialArgs`. An element without a string, number or boolean stands for null.
+        Raises WireError for a JSON path that is malformed, or that does not fit the arguments so far.
         """
         path = piece.get("jsonPath")
         if not isinstance(path, str):
@@ -64,8 +64,8 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def _settle(self) -> None:
-        """End the string that continued over several elements: join its pieces, and write the whole string to
-        its place in the arguments.
+        """End a string that continued over several elements: write the whole string to its place in the
+        arguments. Nothing happens if no string is open.
         """
         if self._words:
             holder, last = self._place
@@ -73,7 +73,7 @@ class Patches:
         self._going_on, self._words = None, []
 
     def text(self) -> str:
-        """Return the arguments so far, a JSON object, as text."""
+        """Return the arguments so far, as the text of a JSON object."""
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)

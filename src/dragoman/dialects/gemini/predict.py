@@ -35,9 +35,9 @@ _split = batches(_MOST_INPUTS, _MOST_TOKENS)
 
 
 def by_content(model: str | None) -> bool:
-    """Whether the endpoint of a model is :embedContent, which takes one input. True if the model's name has
-    "gemini" or "maas" in it, and does not begin with a name in `_OLD`. Otherwise the endpoint is :predict.
-    model: the provider's name for the model; None = :predict.
+    """Whether the endpoint of a model is :embedContent, which takes one input; otherwise the endpoint is
+    :predict. True if the last step of the model's name has "gemini" or "maas" in it, and does not begin with
+    a name in `_OLD`. model: the provider's name for the model; None gives False.
     """
     name = (model or "").rpartition("/")[2]
     return ("gemini" in name or "maas" in name) and not name.startswith(_OLD)
@@ -48,8 +48,8 @@ _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 
 def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
     """Return an input as text parts. Raises WireError for token ids that cannot be converted to text. index:
-    the input's position. model: the requested model's name, which decides the vocabulary of token ids.
-    report: gets the change if token ids are converted.
+    the input's position in the request. model: the requested model's name, which decides the vocabulary of
+    token ids. report: gets the change if token ids are converted.
     """
     if isinstance(item, ir.Tokens):
         item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
@@ -58,9 +58,9 @@ def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> l
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request for the endpoint of its model (`by_content`), and report losses. For :embedContent,
-    only the first input is written; `split` has made requests with one input. Raises WireError for an input
-    of token ids that cannot be converted to text.
+    """Encode the request for the endpoint of its model (`by_content`), and report losses. All leftovers are
+    lost. For :embedContent, only the first input is written, so the caller gives a request with one input
+    (`split`). Raises WireError for an input of token ids that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
     if request.user is not None:
@@ -94,8 +94,9 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
-    """Yield requests that are small enough, each as (index of its first input, request). For a model with
-    "gemini" or "maas" in its name, each request has one input.
+    """Yield parts of the request, each as (index of its first input, request). Each part has one input, if
+    the model's name has "gemini" or "maas" in it; otherwise it has at most `_MOST_INPUTS` inputs and, if it
+    has more than one, at most `_MOST_TOKENS` tokens.
     """
     if "gemini" not in model and "maas" not in model:
         yield from _split(request, model)
@@ -180,8 +181,9 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.EmbedResponse) -> dict[str, Any]:
-    """Return the body of a response. The usage is written only if there is one vector, because it counts all
-    inputs together and a body has one count for each vector. An estimated usage is left out.
+    """Return the body of a response. The usage is written only if there is one vector, because the usage
+    counts all inputs together, and the body has a separate count for each vector. An estimated usage is left
+    out.
     """
     usage, alone = response.usage, len(response.vectors) == 1
     known = alone and usage is not None and not usage.estimated

@@ -1,8 +1,8 @@
 """Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning` in the IR.
 
 Older models accept a budget in tokens, newer models a level. The API answers 400 to a request with both. If
-it is unknown what the model accepts, a request of this dialect is sent as its client stated it, and a request
-of another dialect gets a level.
+it is unknown what the model accepts, a request of this dialect is sent as its client stated it, and in a
+request of another dialect a level replaces a budget.
 
 https://ai.google.dev/gemini-api/docs/thinking
 """
@@ -49,9 +49,9 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
     """Write `thinkingConfig` into `config` (`generationConfig`), and report losses.
 
-    For a client of this API it is written as the client stated it, unless it states a level and the model is
-    known to accept no levels. In this case, and for all other clients, it is written in a form that the model
-    accepts.
+    A request of this dialect is written as it states its reasoning, unless it states a level and the model is
+    known to accept no levels. In this case, and for all other dialects, the reasoning is written in a form
+    that the model accepts.
     """
     wish = request.reasoning
     if wish is None:
@@ -66,8 +66,8 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """Return the `thinkingConfig` as a client of this dialect stated it; None = it states a level, and the
-    model is known to accept no levels.
+    """Return the `thinkingConfig` of a request of this dialect, without adapting it to the model; None = it
+    has a level, and the model is known to accept no levels.
     """
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:
@@ -83,8 +83,8 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning.
-    Differences are reported. own: True = the client speaks this dialect.
+    """Finds the `thinkingConfig` that the model accepts and that is nearest to the reasoning in a request
+    (`wish`). Differences are reported. own: True = the client speaks this dialect.
     """
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
@@ -141,7 +141,9 @@ class _Fitting:
         return {"thinkingLevel": known[0].upper()}
 
     def _known(self) -> tuple[str, ...]:
-        """Return the model's levels, from the weakest to the strongest. The result is never empty."""
+        """Return the model's levels, from the weakest to the strongest; if they are unknown, all levels. The
+        result is never empty.
+        """
         efforts = self.facts.efforts
         known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
         return known or ("low",)
@@ -164,8 +166,8 @@ class _Fitting:
 
     def _nearest(self, effort: str) -> str:
         """Return the level for an effort: the same word, if the model has this level; otherwise the strongest
-        of the model's weaker levels; without a weaker level, the model's weakest level. Differences are
-        reported.
+        of the model's weaker levels; without a weaker level, the model's weakest level. If the result is
+        another word, this is reported.
         """
         known = self._known()
         if effort in known:

@@ -41,8 +41,9 @@ class Definition(NamedTuple):
 class References:
     """The references inside one schema.
 
-    definitions: name -> definition. The names are those to write; they need no escapes in a reference.
-    budget: each definition costs `_DEFINING` steps; WireError is raised when too few steps are left.
+    definitions: name -> definition. The names are those that the encoder writes; they need no escapes in a
+    reference. budget: each definition costs `_DEFINING` steps; WireError is raised when too few steps are
+    left.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
@@ -62,15 +63,15 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """Return the meaning of a `$ref`: the name of a definition, or `ROOT` for the whole schema; None = it
-        means neither. reference: the value of the `$ref`.
+        """Return the meaning of a `$ref`: the name of a definition, or `ROOT` for the whole schema; None =
+        the `$ref` names neither. reference: the value of the `$ref`.
         """
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether `schema`, a part of the definition `within`, leads back to this definition without an
-        optional property between them. In this case, a value of the definition may need another value of the
-        same definition inside it, and so on without end.
+        """Whether `schema`, a part of the definition `within`, leads back to this definition without passing
+        through an optional property. Then a value of the definition may need another value of the same
+        definition inside it, and so on without end.
         """
         if within != self._within:
             self._within, self._looped = within, {}
@@ -119,7 +120,7 @@ class References:
 
     def _define(self, name: str, schema: Any, place: str) -> str:
         """Add a definition and return its name: `name` with `_` in place of refused characters, cut to
-        `LONGEST_PLACE` characters. If a definition has this name already, the result is a similar name.
+        `LONGEST_PLACE` characters. If another definition has this name already, the result is a similar name.
         place: the path of `schema` inside the whole schema. Raises WireError if the schema budget is used up.
         """
         self._budget.spend(_DEFINING)
@@ -144,8 +145,8 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """Return the name of the definition that a reference means; a new definition is added. None = the
-        reference names no schema inside the whole schema.
+        """Return the name of the definition that a reference means. If the schema that the reference names is
+        not a definition yet, it becomes one. None = the reference names no schema that is an object.
         """
         if (found := self._inside.target(reference)) is None:
             if not reference.startswith("#/"):
@@ -226,8 +227,8 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 def _groups(needs: _Edges) -> dict[str, str]:
     """Return definition -> the name of its group. Definitions that need each other, directly or through
-    others, form a group, which has the name of one of them. needs: definition -> the definitions that it
-    needs. Kosaraju's algorithm.
+    others, form a group; every other definition is a group alone. The group has the name of one of its
+    definitions. needs: definition -> the definitions that it needs. Kosaraju's algorithm.
     """
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
@@ -240,8 +241,9 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """Return the names that can be reached from `start`, including `start`, without those in `seen`. Each
-    name comes after the names that were reached from it. All returned names are added to `seen`.
+    """Return the names that can be reached from `start`, with `start`, but without the names in `seen`. The
+    order is the order in which a depth-first search leaves the names, so `start` is the last. All returned
+    names are added to `seen`.
     """
     if start in seen:
         return []

@@ -1,6 +1,6 @@
 """Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
-as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
-added. Everything else stays unchanged.
+as members that the configuration adds. In answers, the model's name is replaced and a missing usage is added.
+All other members stay unchanged.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ class GeminiRelay(BodyRelay):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = the body states none.
-        `reply.model` replaces the provider's name of the model, unless it is None.
+        `reply.model` replaces the provider's name of the model, unless it is None or the body names no model.
 
-        Raises RequestFailed for an error, WireError for any other body that is not an answer.
+        Raises RequestFailed for an error without candidates, WireError for any other body that is not an
+        answer.
         """
         try:
             head = _decode_head(body)
@@ -100,7 +101,7 @@ def _has(head: _Head, member: str) -> bool:
 
 
 def _readable(raw: bytes) -> Any:
-    """Return the decoded JSON; None = it cannot be read. A relay does not fail because of such JSON."""
+    """Return the decoded JSON; None = it cannot be read. Nothing is raised."""
     try:
         return _decode(raw)
     except UNREADABLE:
@@ -113,7 +114,7 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 class GeminiStreamRelay:
     """Relays one stream, with the client's name of the model. If the provider states no token counts and
-    `estimate` is set, an estimate is written.
+    `estimate` is set, an estimate is written at the end.
     """
 
     __slots__ = (
@@ -141,8 +142,8 @@ class GeminiStreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The usage of the last chunk that states one; if no chunk states one, the estimate. None = there is
-        no estimate either.
+        """The usage of the last chunk that states one; if no chunk states one, the estimate that `close` has
+        written. None = there is neither.
         """
         stated = self._counted()
         return self._searches.counted(decode_usage(stated)) if stated else self._estimated
@@ -185,8 +186,8 @@ class GeminiStreamRelay:
         """Return the chunk `frame` with the client's name of the model. stated: the chunk's `modelVersion` as
         JSON, which is replaced; empty = the chunk has none and stays unchanged.
 
-        Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
-        are the same in most chunks.
+        If the chunk begins with its candidates, as Google writes it, the last `modelVersion` in the bytes is
+        replaced without decoding the chunk.
         """
         if not stated:
             return frame
@@ -230,10 +231,11 @@ class GeminiStreamRelay:
 
     def close(self) -> bytes:
         """Return the last bytes for the client, after the provider's last chunk. Raises RequestFailed if the
-        stream broke off.
+        stream broke off: a candidate has no stop reason, or the stream had neither a candidate nor a refusal
+        of the prompt nor a usage.
 
-        `done` stays False if the model failed in every candidate: each has a stop reason in `BROKEN` and no
-        answer.
+        `done` becomes True, unless the model failed in every candidate: each has a stop reason in `BROKEN`
+        and no answer.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):
@@ -243,7 +245,8 @@ class GeminiStreamRelay:
 
     def _owed(self) -> bytes:
         """Return the bytes of a chunk with the estimated usage, and let `usage` return this estimate from now
-        on. b"" = `estimate` is None, `done` is False, or the stream stated a usage.
+        on. The result is b"", and nothing changes, if `estimate` is None, `done` is False, or the stream
+        stated a usage.
         """
         if self.estimate is None or not self.done or self.usage is not None:
             return b""

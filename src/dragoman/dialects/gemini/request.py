@@ -64,8 +64,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Raises WireError for a content, a part, a system instruction
-    or an entry of `tools` that is not an object, and for an unknown role.
+    """Decode a request that has passed `check`. Also raises WireError for a content, a part, a system
+    instruction or an entry of `tools` that is not an object, and for an unknown role.
     """
     body = spelled(wire.body)
     get = body.get
@@ -223,7 +223,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _draws(request: ir.Request, target: Target) -> bool:
     """Whether the client requests images through a tool that its tool choice permits, from a model that is
-    known to return images without a tool.
+    known to return images itself, without such a tool.
     """
     return any(
         isinstance(tool, ir.ProviderTool)
@@ -276,9 +276,9 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this. A
-    count of one candidate and switched-off log probabilities are removed without a report. Raises WireError
-    for too many candidates.
+    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this.
+    Removed without a report are a count of one candidate, `responseLogprobs` that is false, and `logprobs`
+    that is 0. Raises WireError for too many candidates.
     """
     report = target.report
     if target.facts.sampling is False:

@@ -50,8 +50,9 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a GenerateContentResponse.
 
-    Raises RequestFailed for an error object. Raises it also if the model failed in every candidate, and no
-    candidate has content other than reasoning. Raises WireError for any other object that is not an answer.
+    Raises RequestFailed for an error object without candidates. Raises it also if the model failed in every
+    candidate, and no candidate has content other than reasoning. Raises WireError for any other object that
+    is not an answer.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -134,8 +135,8 @@ def calls_client(block: ir.Block) -> bool:
 
 
 def is_usable(block: ir.Block) -> bool:
-    """Whether the block is content of an answer. False for reasoning, and for an empty text without a
-    signature and leftovers.
+    """Whether the block is content of an answer. False for reasoning, and for an empty text that has nothing
+    else (no signature, no leftovers); True for all other blocks.
     """
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
@@ -189,9 +190,10 @@ def identity(id: str | None, model: str | None, created: float | str | None, rep
     """Return the members `modelVersion`, `createTime` and `responseId` of an answer or of a chunk of a
     stream.
 
-    id: as the provider stated it; None = the gateway's id is used. model: as the provider stated it.
-    `reply.model` replaces it, unless that is None; if both are None, the name in the request is used.
-    created: the answer's date, as a text or in Unix seconds; None = `createTime` is left out.
+    id: as the provider stated it; None = the gateway's id is used. model: the model's name as the provider
+    stated it. `modelVersion` is the first of these that is not empty: `reply.model`, `model`, the name in the
+    request; otherwise "". created: the answer's date, as a text or in Unix seconds; None = `createTime` is
+    left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
@@ -238,8 +240,8 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """Whether the candidate's citations were decoded from metadata that its leftovers (`extra`) still
-    have.
+    """Whether the candidate's leftovers (`extra`) still have the grounding or citation metadata from which
+    its citations were decoded.
     """
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

@@ -52,7 +52,7 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
 
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A schema that the API accepts unchanged. A schema with references never fits this type."""
+    """A schema that the API accepts unchanged. A schema with a `$ref` never fits this type."""
 
     type: str | list[str] | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -124,8 +124,8 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """Return the reduced form of one schema; {} for a value that is not an object, such as true or false.
-        where: the schema's IR path.
+        """Return the reduced form of one schema; {} for a value that is not an object. The value false, which
+        allows nothing, is reported as lost. where: the schema's IR path.
 
         hard: True = there is no optional property between the root of the current definition and this schema.
         """
@@ -168,10 +168,11 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, key: str, value: Any) -> None:
-        """Write `properties`, and correct a `required` that was written before. A required property that
-        leads back to its own definition becomes optional, if there is no optional property above it, because
-        otherwise a value would never end. This is reported as a loss. A value that is not an object is
-        refused.
+        """Write `properties`, and correct a `required` that was written before. A value that is not an object
+        is refused.
+
+        If the schema itself stands in no optional property, a required property that leads back to its own
+        definition becomes optional, because otherwise a value would never end. This is reported as a loss.
         """
         if not isinstance(value, dict):
             node.refused[key] = value
@@ -207,8 +208,8 @@ class _Cleaner:
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
         """Write a `$ref` to a definition or to the whole schema. A `$ref` to anything else is refused. A
-        `$ref` that leads back to its own definition, without an optional property between them, is left out
-        and reported as a loss.
+        `$ref` that leads back to its own definition, without an optional property between them, is not
+        written, which is reported as a loss.
         """
         target = self.references.target(value)
         if target is None:
@@ -236,16 +237,16 @@ class _Cleaner:
         return {**named, **beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """Whether `schema`, a part of the current definition, leads back to this definition without an
-        optional property between them.
+        """Whether `schema`, a part of the current definition, leads back to this definition without passing
+        through an optional property.
         """
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """Write a keyword whose value is a list of schemas; `items` is written as `prefixItems`. A value that
-        is not a list is refused.
+        """Write a keyword whose value is a list of schemas. A list under `items` is written as `prefixItems`.
+        A value that is not a list is refused.
         """
         if not isinstance(value, list):
             node.refused[key] = value
@@ -256,8 +257,8 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """Write `items`: one schema for all items, or a list of schemas. True is left out. Any other value is
-        refused, and so is a list beside `prefixItems`.
+        """Write `items`: one schema for all items, or a list of schemas. The value true is left out. Any
+        other value is refused, and so is a list beside `prefixItems`.
         """
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
@@ -284,9 +285,9 @@ class _Cleaner:
             node.out["enum"] = [value]
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """Write an `enum` of strings and numbers; null in the `enum` becomes the type "null". Any other
-        `enum` is refused. An `enum` is left out if a `const` is written, because the `const` is one of its
-        values.
+        """Write an `enum` of strings and numbers, with at least one of them; null in the `enum` becomes the
+        type "null". Any other `enum` is refused. An `enum` is left out if a `const` is written, because the
+        `const` is one of its values.
         """
         if isinstance(value, list) and "const" in node.schema and _is_written(node.schema):
             return
@@ -300,7 +301,7 @@ class _Cleaner:
 
     def _or_null(self, node: _Node) -> None:
         """Let the written schema (`node.out`) also accept null, because its source has OpenAPI's `nullable:
-        true`.
+        true`. A written schema without `$ref`, type, choices and `enum` stays unchanged.
         """
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
@@ -315,9 +316,9 @@ class _Cleaner:
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
         """Write an exclusive bound as an inclusive bound. If the bound is an integer and the schema's type is
-        "integer", the next integer is written, so nothing is lost. In all other cases, the keyword is also
-        refused, because the inclusive bound allows one more value. A bound that is not a number, or that
-        stands beside an inclusive bound that is not a number, is only refused.
+        "integer", the next integer is written, so nothing is lost. In all other cases, the same number is
+        written, and the keyword is also refused, because the inclusive bound allows one more value. A bound
+        that is not a number, or that stands beside an inclusive bound that is not a number, is only refused.
         """
         name, step, stricter = _BOUNDS[key]
         beside = value if node.schema.get(name) is None else node.schema[name]
@@ -455,8 +456,8 @@ def _kinds(kind: Any) -> list[Any]:
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """Return one schema that allows the values which both schemas allow; None = no such schema can be
-    written, or no value fits both.
+    """Return one schema with the keywords of both schemas; None = a keyword has two values that cannot be
+    joined. Of two titles, descriptions or notes (`_FIRST`), the one in `one` stays.
     """
     out = dict(one)
     for key, value in other.items():
@@ -492,8 +493,8 @@ def _names(one: Any, other: Any) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """Return the values that `one` and `other` have in common; None = there are none. one, other: a list of
-    values, or a single value.
+    """Return the list of the values that `one` and `other` have in common; None = there are none. one, other:
+    a list of values, or a single value.
     """
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
     allowed = set(map(_as_json, second))

@@ -44,8 +44,8 @@ class Searches:
                     self._queries.add(query)
 
     def counted(self, usage: ir.Usage) -> ir.Usage:
-        """Return a copy of a usage with the number of the queries in its `detail`; the usage itself if there
-        are no queries.
+        """Return a copy of a usage with the number of the collected queries in its `detail`; the usage itself
+        if there are no queries.
         """
         if not self._queries:
             return usage

@@ -27,7 +27,9 @@ _LOST: Final = {"speed": "the Gemini API has no speed parameter: describe the sp
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Encode the request, and report losses. Raises WireError for an audio format other than wav and pcm."""
+    """Encode the request, and report losses. Raises WireError for an audio format other than wav and pcm.
+    Without a stated format, the answer will be wav.
+    """
     report = target.report
     if request.output is None:
         report.lose("output", "Gemini returns raw audio: the format is wav, not mp3", "quality")
@@ -54,7 +56,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
     """Decode the audio of an answer. The result has raw samples if the request wants "pcm" and Google sent
-    raw samples of one channel; otherwise it is a WAV file.
+    raw samples of one channel; in all other cases it has a WAV file.
 
     Raises RequestFailed for an error object or an answer without audio. Raises WireError for any other
     object, for audio that is neither raw samples nor WAV, and for invalid base64.
@@ -88,8 +90,8 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """Return the fault for an answer without the requested content. It says that the model refused, if the
-    stop reason is a filter; otherwise it says that the answer lacks this content. lacking: the content in
+    """Return the fault for an answer without the requested content. If the stop reason is a filter, the fault
+    says that the model refused; otherwise it says that the answer lacks this content. lacking: the content in
     words, such as "sound".
     """
     stop = answer.candidates[0].stop if answer.candidates else None

@@ -1,7 +1,8 @@
 """Decodes and encodes stop reasons: https://ai.google.dev/api/generate-content#FinishReason
 
-`STOP` also stands for tool calls. If Google refuses a prompt, the answer has no candidate. In the IR, such an
-answer has one candidate, whose stop holds the whole `promptFeedback` as a detail.
+`STOP` is also the stop reason of answers with tool calls. If Google refuses a prompt, the answer has no
+candidate. In the IR, such an answer has one candidate, whose stop holds the whole `promptFeedback` as a
+detail.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ _EXPLANATION = "explanation"
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Return the stop of a candidate; None = it states no `finishReason`. candidate: the object as Google
-    wrote it. called: True = it calls a tool that the client runs, so its normal end means a tool call.
+    """Return the stop of a candidate; None = the candidate states no `finishReason`. An unknown
+    `finishReason` gives the reason "other". candidate: the object as Google wrote it. called: True = the
+    candidate calls a tool that the client runs, so its normal end gives the reason "tool".
     """
     word = candidate.get("finishReason")
     if word is None:
@@ -86,8 +88,9 @@ UNANSWERED = ir.Stop("other", "")
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """Return the stop of an answer, or of a chunk, without candidates; None = it has neither `promptFeedback`
-    nor usage.
+    """Return the stop of an answer, or of a chunk, without candidates. With a `promptFeedback`, it is a
+    "filter" that holds the feedback as a detail; with only a usage, it is `UNANSWERED`; with neither, it is
+    None.
     """
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
@@ -107,8 +110,8 @@ def refused(feedback: Any) -> ir.Stop | None:
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Return the stop that states more (a detail, the provider's word), of the stops of two chunks without
-    candidates: `stop`, or `other` if only `other` states more. None states nothing.
+    """Return the stop that states more, of the stops of two chunks without candidates. A detail and the
+    provider's word count; None states nothing. If both state equally much, `stop` is returned.
     """
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
@@ -142,7 +145,7 @@ def encode_stop(
     reported.
 
     where: the candidate's IR path. called: True = the candidate has calls of tools that the client runs. own:
-    True = the answer comes from this dialect, so the provider's own words are written.
+    True = the answer comes from this dialect, so the provider's own words are written, if the stop has them.
     """
     if stop is None:
         return {}
@@ -165,8 +168,8 @@ def encode_stop(
 
 
 def _word(raw: str) -> str | int:
-    """Return a `finishReason` as the provider wrote it. raw: the IR's text of it; a text of at most `_DIGITS`
-    digits was a number.
+    """Return a `finishReason` as the provider wrote it. raw: the provider's word in the IR, always a text; a
+    text of at most `_DIGITS` digits stands for a number.
     """
     return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
 

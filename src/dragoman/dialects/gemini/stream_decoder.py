@@ -1,9 +1,9 @@
 """Decodes streams: the chunks of streamGenerateContent to IR events.
 
-Every chunk is a GenerateContentResponse with more parts. Consecutive texts of one kind without a signature
-become one block. A part with a signature becomes a separate block. A call comes whole, or on Vertex AI also
-in pieces. The last usage states the tokens of the whole answer. Only the last byte ends the stream, so the
-final events wait for `close`.
+Every chunk is a GenerateContentResponse with more parts. Consecutive texts of one kind (text or reasoning)
+without a signature become one block. A part with a signature becomes a separate block. A call comes complete
+in one part, or on Vertex AI also in pieces. The last usage states the tokens of the whole answer. No chunk
+marks the end of the stream, so the final events wait for `close`.
 
 Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -59,14 +59,15 @@ _LATE = KNOWN | {"promptFeedback"}
 class _Answer(msgspec.Struct):
     """One candidate while it arrives.
 
-    number: the candidate's index. kept: counts the leftovers in memory, and raises WireError above a limit.
-    index: the index of the open block or, if no block is open, of the next block. kind: the class of the open
-    block; None = no block is open. texts: (index, pieces) of each text block; pieces: the pieces of the last
-    text block. size: the number of characters of all texts. patches: the arguments of the open call; None =
-    no call is open. media: the last piece of the open audio; None = no audio is open. called: True = the
-    candidate calls a tool that the client runs. usable: True = the candidate has content other than
-    reasoning. finish: the candidate as the provider wrote it in the chunk with its stop reason; None = this
-    chunk has not come. extra: the candidate's leftovers. told: the citations in the leftovers, as JSON.
+    number: the candidate's index. kept: counts the leftovers in memory for all candidates, and raises
+    WireError above a limit. index: the index of the open block or, if no block is open, of the next block.
+    kind: the class of the open block; None = no block is open. texts: (index, pieces) of each text block.
+    pieces: the pieces of the last text block. size: the number of characters of all texts. patches: the
+    arguments of the open call; None = no call is open. media: the last piece of the open audio; None = no
+    audio is open. called: True = the candidate calls a tool that the client runs. usable: True = the
+    candidate has content other than reasoning. finish: the candidate as the provider wrote it in the chunk
+    with its stop reason; None = this chunk has not come. extra: the candidate's leftovers. told: the
+    citations in the leftovers, as JSON.
     """
 
     number: int
@@ -97,8 +98,9 @@ class _Answer(msgspec.Struct):
         return events
 
     def words(self, text: str, *, thought: bool) -> _Events:
-        """Return the events that add a piece of text to the open block or, if that is of another kind, to a
-        new block. thought: True = the text is reasoning.
+        """Return the events that add a piece of text to the open block; if no block of this kind is open, the
+        events first open a new block. thought: True = the text is reasoning, False = it is text of the
+        answer.
         """
         kind = ir.Thinking if thought else ir.Text
         if self.kind is kind:
@@ -120,8 +122,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def note(self, text: str) -> None:
-        """Keep a piece of text, in which citations will find their places. If all texts together have more
-        than `_MOST_TEXT` characters, none of them is kept.
+        """Keep a piece of text, to find the places of citations later. If all texts together have more than
+        `_MOST_TEXT` characters, no text is kept, neither an earlier nor a later one.
         """
         self.size += len(text)
         if self.size <= _MOST_TEXT:
@@ -150,8 +152,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def sound(self, block: ir.Media) -> _Events:
-        """Return the events that add a piece of audio to the open block or, if the piece does not continue
-        that block (`joins`), to a new block.
+        """Return the events that add a piece of audio to the open block. If the piece does not continue that
+        block (`joins`), the events first open a new block.
         """
         data = block.data or ""
         if self.joins(block):
@@ -165,8 +167,9 @@ class _Answer(msgspec.Struct):
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """Whether a piece of audio continues the open block. It does if it differs from the piece before only
-        in its data, and if the data of the piece before does not end in base64 padding (`=`).
+        """Whether a piece of audio continues the open audio. It does if it differs from the piece before only
+        in its data, and if the data of the piece before does not end in base64 padding (`=`). False if no
+        audio is open.
         """
         before = self.media
         if before is None or (before.data or "").endswith("="):
@@ -201,8 +204,8 @@ class GeminiDecoder:
 
     def feed(self, frame: bytes) -> _Events:
         """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks; [] after the end
-        of the answer. An error becomes ir.Error. Raises WireError for a frame that is not JSON, and for a
-        chunk of unknown form.
+        of the answer. An error becomes ir.Error, which ends the answer. Raises WireError for a frame that is
+        not JSON, and for a chunk of unknown form.
         """
         if self._answers:
             try:
@@ -227,9 +230,9 @@ class GeminiDecoder:
         return events
 
     def run(self, read: bytes) -> tuple[_Events, int]:
-        """Return (the events, the size of `read` in bytes), if `read` is a single event that differs from an
-        earlier one only in its text and token counts; otherwise ([], 0): `feed` must read it. See
-        `streaming.ReadsRuns.run`.
+        """Return (the events, the size of `read` in bytes), if `read` is a single event of the stream that
+        differs from an earlier one only in its text and token counts; otherwise ([], 0), and the caller gives
+        the event to `feed`. See `streaming.ReadsRuns.run`.
         """
         if (going := self._going) is None:
             return [], 0
@@ -265,9 +268,9 @@ class GeminiDecoder:
     def close(self) -> _Events:
         """Return the last IR events, after the last byte; [] if an error has come before.
 
-        The events end the answer if every candidate has a stop reason, and at least one candidate did not
-        fail or has content other than reasoning. They also end it if no candidate came, but a refusal of the
-        prompt or a usage. In every other case they report an error.
+        The events end the answer in two cases. Candidates came, each has a stop reason, and at least one of
+        them did not fail or has content other than reasoning. Or no candidate came, but a `promptFeedback` or
+        a usage. In every other case the last event is an ir.Error.
         """
         if self._state == "over":
             return []
@@ -297,7 +300,7 @@ class GeminiDecoder:
 
     def _feedback(self) -> _Events:
         """Return the event with the `promptFeedback` of earlier chunks without candidates; [] = there was
-        none. The feedback then no longer counts as the answer's stop.
+        none. From now on, the feedback does not count as the answer's stop.
         """
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
@@ -438,7 +441,8 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
     """Return the events for a piece of a call. The first piece, which states the tool's name, opens the call.
-    A piece without `willContinue` closes the call. Raises WireError for arguments of a call that is not open.
+    A piece without `willContinue` closes the call. Raises WireError for arguments of a call that is not open,
+    and for a wrong JSON path.
     """
     events: _Events = []
     if "name" in call:
@@ -475,8 +479,9 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
 def _keep(answer: _Answer, more: _Wire) -> None:
     """Add `more`, the leftovers of the candidate in one chunk, to the leftovers of `answer`.
 
-    Lists of citations grow, and members of grounding metadata are added to the earlier members. For any other
-    member, the latest value counts, but an empty value does not replace an earlier one.
+    Lists in citation metadata grow. Grounding metadata is merged: a member replaces the earlier member of the
+    same name, and the other earlier members stay. Any other leftover replaces the earlier one of the same
+    name, unless the new value is empty.
     """
     extra = answer.extra
     for key, value in more.items():
@@ -496,7 +501,8 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
     """Extend the lists in `before` by the new elements of the lists in `more`, and return `before`. A value
-    in `more` that is not a list replaces the earlier value of its name.
+    in `more` that is not a list replaces the earlier value of the same name. Raises WireError for too many
+    citations.
     """
     told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():

@@ -2,7 +2,8 @@
 
 Text is sent as it comes, and calls are sent whole. The last chunk has the stop reasons and the usage, or is
 an error. A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON
-array. There is neither an end mark nor a heartbeat, because Google's own client reads any other line as JSON.
+array. There is no end mark besides the end of the array, and no heartbeat, because Google's own client reads
+any other line as JSON.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class _Block(msgspec.Struct):
 
     tail: the bytes of a chunk after one piece of the block's text. said: True = some content of the block was
     sent. sealed: the block's seal (signature) so far; None = it has none. part: the number of the latest part
-    of a reasoning summary; None = no part has a number. words: the pieces of the block's text, in which
-    citations find their places. data: the pieces of a call's arguments or of a medium's data.
+    of a reasoning summary; None = no part has a number. words: the pieces of the block's text, to find the
+    places of citations. data: the pieces of a call's arguments or of a medium's data.
     """
 
     index: int
@@ -80,7 +81,9 @@ class GeminiEncoder(EventEncoder):
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes for the client after one IR event; b"" = nothing is sent now."""
+        """Return the bytes for the client after one IR event; b"" = nothing is sent now. After the end of the
+        answer, all events give b"".
+        """
         if self._over:
             return b""
         return self._table[type(event)](self, event)
@@ -337,7 +340,7 @@ class GeminiEncoder(EventEncoder):
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
         """Return the bytes of the content of a text or reasoning block that is only in its final form
-        (`final`) and was not sent before.
+        (`final`) and was not sent before; b"" = there is none.
         """
         if not state.said:
             return self._opened(state, final)

@@ -59,7 +59,7 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
     """Decode `tools` (`values`), a list or a single entry. Each function declaration becomes one tool of the
-    IR, and so does each member that is a provider's own tool.
+    IR, and so does each other member of an entry, which is one of the provider's own tools.
 
     Raises WireError for an entry that is not an object.
     """
@@ -155,7 +155,9 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 
 
 def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
-    """Report what becomes of a tool choice, if the body has no functions."""
+    """Report what becomes of a tool choice in a body without functions: "none" is a change, a forced call a
+    loss.
+    """
     restore({}, choice.extra, report, "tool_choice")
     if choice.mode == "none":
         report.change("tool_choice", "tools", "no tools are sent, so that none is called")
@@ -164,12 +166,12 @@ def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
 
 
 def _written(request: ir.Request, target: Target, *, own: bool) -> tuple[list[dict[str, Any]], list[int]]:
-    """Return (the entries of `tools` in the body, the indexes in the request's `tools` of the strict
-    functions).
+    """Return (the entries of `tools` in the body, the indexes in the request's `tools` of the functions with
+    `strict`). Losses are reported.
 
-    own: True = the client speaks this dialect: its provider's tools separate the functions into several
-    entries. False = all functions share one entry, and a provider's tool that `tool_choice` does not allow is
-    left out, because `functionCallingConfig` is only about functions.
+    own: True = the client speaks this dialect; the functions before and after a provider's tool are in
+    separate entries. False = all functions share one entry, and a provider's tool that `tool_choice` does not
+    allow is left out.
     """
     tools = request.tools or ()
     written: list[dict[str, Any]] = []
@@ -216,8 +218,8 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """Return the schema of a function's parameters in the form that the API accepts: with `type: object`, or
-    with a `$ref`. Changes are reported. where: the schema's IR path.
+    """Return the schema of a function's parameters in the form that the API accepts. The result has `type:
+    object` or a `$ref`. Changes are reported. where: the schema's IR path.
     """
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
@@ -273,9 +275,11 @@ def _functions(request: ir.Request) -> frozenset[str]:
 def _calling(
     choice: ir.ToolChoice, target: Target, *, own: bool, functions: frozenset[str]
 ) -> dict[str, Any]:
-    """Return the `functionCallingConfig` for a tool choice. functions: the names of the request's functions;
-    for a client of another dialect, only these are allowed names, and without an allowed name no function may
-    be called.
+    """Return the `functionCallingConfig` for a tool choice, and report changes and losses.
+
+    If the client speaks another dialect (own = False), an allowed name stays only if it is in `functions`,
+    the names of the request's functions. If the choice has names and none of them stays, the mode is NONE: no
+    function may be called.
     """
     report = target.report
     names = [name for name in choice.names if own or name in functions]
@@ -306,7 +310,7 @@ def _calling(
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return a `functionCallingConfig` with the mode VALIDATED in place of AUTO; any other mode stays.
     calling: this object so far; None = there is none, and the result has only the mode VALIDATED. strict: the
-    indexes of the tools with `strict`; the report gets what happens to each.
+    indexes of the functions with `strict`; what happens to each is reported.
     """
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":

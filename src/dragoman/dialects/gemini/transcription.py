@@ -78,8 +78,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
-    """Return the medium that must be downloaded before the request is encoded: the recording, if the request
-    states its URL; otherwise no medium.
+    """Return the medium that the gateway must download before the request is encoded: the recording, if the
+    request states its URL; otherwise no medium.
     """
     if (url := request.audio.url) is None:
         return Reading((), lambda _: request)
@@ -93,8 +93,9 @@ def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
 
 
 def _kind(audio: ir.File) -> str:
-    """Return the media type of the recording. The first of these that is known counts: the type that its
-    first bytes show, the stated type, the type for its name's extension, and the type of MP3.
+    """Return the media type of the recording. The first of these counts: an audio type that its first bytes
+    show, the stated type if it is audio or video, the type for the extension of its name, and the type of
+    MP3.
     """
     if (sniffed := media_type(bytes(audio.data[:12]))) is not None and sniffed.startswith("audio/"):
         return sniffed
@@ -104,7 +105,8 @@ def _kind(audio: ir.File) -> str:
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode an answer. An answer without text means that nobody speaks in the recording.
+    """Decode the first candidate of an answer. If it has no text, the transcript is "": nobody speaks in the
+    recording.
 
     Raises RequestFailed for an error object, for a refusal without text, and if the model failed. Raises
     WireError for any other object that is not an answer.

@@ -113,7 +113,9 @@ def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Return the list by modality for those counts of a `Usage.detail` whose names begin with `prefix`."""
+    """Return the list by modality for the counts in a `Usage.detail` whose names begin with `prefix`; [] =
+    there are none.
+    """
     return [
         {"modality": word, "tokenCount": detail[prefix + small]}
         for word, small in _MODALITIES.items()
@@ -123,7 +125,7 @@ def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
     """Return the IR's word for the service tier in a `usageMetadata` object (`value`); None = no tier is
-    stated. A word that the IR does not know stays unchanged.
+    stated, or it is not a text. A word that the IR does not know stays unchanged.
     """
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
@@ -131,7 +133,7 @@ def decode_tier(value: Mapping[str, Any] | None) -> str | None:
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode `usageMetadata`, which also states the service tier, and report losses. The result is {} if
-    `usage` is None.
+    `usage` is None; a tier other than the default is then reported as lost.
 
     tier: None = unknown. own: True = the answer comes from this dialect.
     """

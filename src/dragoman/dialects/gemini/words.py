@@ -1,8 +1,8 @@
 """Reads the chunks of a stream that only continue a text.
 
-`decode_words` decodes a chunk with one piece of text of one candidate and without a stop reason. It fails for
-any other chunk. `Repeated` recognises, by their bytes, the events that repeat an earlier chunk with another
-text and other token counts, without decoding the rest of them.
+`decode_words` decodes a chunk with one piece of text of one candidate and without a stop reason. It raises an
+exception for any other chunk. `Repeated` recognises, by their bytes, the events that repeat an earlier chunk
+with another text and other token counts; only the text is decoded.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
 
     def read(self, read: bytes) -> tuple[str, msgspec.Raw] | None:
         """Return (the text, the token counts as JSON), if `read` is exactly one such event; otherwise None.
-        Empty counts = the chunk has none.
+        Token counts that are empty = the chunk has none.
         """
         only = (self.crlf if read.endswith(b"\r\n") else self.lf).only(read)
         if only is None:
@@ -81,8 +81,8 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
 
 
 def repeated(frame: bytes, words: Words) -> Repeated | None:
-    """Return the form of the events that repeat `frame` with another text; None = text and counts cannot be
-    found safely in the frame's bytes. words: the decoded frame; this function changes it.
+    """Return the form of the events that repeat `frame` with another text and other counts; None = text and
+    counts cannot be found safely in the frame's bytes. words: the decoded frame; this function changes it.
     """
     text = _encode(words.candidates[0].content.parts[0].text)
     before, found, after = frame.partition(text)

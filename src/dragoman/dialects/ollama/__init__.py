@@ -8,8 +8,8 @@ example:
 - left out: null members, most known members that are empty, the type of a call, in requests a call's `index`;
 - always written: `stream`, `content`, in answers the model, the date and `done`, and the type "function" of a
   tool;
-- roles are in lower case; 3.0 becomes 3 in options that are integers; a call without an id gets the id that
-  its result states;
+- roles are in lower case; 3.0 becomes 3 in the options `seed`, `top_k` and `num_predict`; a call without an
+  id gets the id that its result states;
 - all lines of a stream have the same date, and the text may be cut at other places.
 
 Some features that the protocol lacks are replaced; all others are refused, or reported as changed or lost:

@@ -1,9 +1,9 @@
 """Checks Ollama chat requests: types, ranges, required members. Some error texts are those of Ollama's
 server.
 
-The check runs on every request, also on relayed requests. Unknown members are accepted. A top-level member
-(except `messages`) whose value is "" counts as absent, because Ollama's command line sends such members.
-Roles may have any case.
+The check runs on every request, also on a request that will be relayed. Unknown members are accepted. A
+top-level member (except `messages`) whose value is "" counts as absent, because Ollama's command line sends
+such members. Roles may be in upper or lower case.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ _DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:ns|us|
 
 
 def check_keep_alive(value: Any, path: str) -> None:
-    """Raise WireError unless the value is a duration: a number of seconds, or a text in Go's form ("5m",
-    "-1s"). path: the JSON path of the value.
+    """Raise WireError unless the value is a duration: a number of seconds (also a negative one), or a text in
+    Go's form ("5m", "-1s"). path: the JSON path of the value.
     """
     if type(value) in {int, float} or (type(value) is str and _DURATION.fullmatch(value)):
         return

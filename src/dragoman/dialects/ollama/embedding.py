@@ -141,7 +141,9 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path in the client's request for the IR path `where`."""
+    """Return the JSON path in the client's request for the IR path `where`. An input has an index only if the
+    client sent a list.
+    """
     if not where.startswith("inputs"):
         return f"$.{where}"
     if request.form is not None:
@@ -150,8 +152,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200. Raises WireError for an invalid
-    body, and if there are not as many vectors as inputs.
+    """Decode a response. Raises RequestFailed for an object with `error` and without vectors. Raises
+    WireError for any other invalid body, and if there are not as many vectors as inputs.
     """
     answer = _answer(answered.data)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
@@ -182,8 +184,8 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode the response in the form of the path that the client called. For `PATH` (/api/embed), each
-    vector is normalised to length 1; a vector of zeros stays unchanged. For the older path, the body has one
-    vector, unchanged.
+    vector is normalised to length 1; a vector stays unchanged if its length is 0 or differs from 1 by at most
+    `_SLACK`. For the older path, the body has only one vector, unchanged.
     """
     lose_length(response, reply)
     if reply.request.form == _OLD:
@@ -214,11 +216,11 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the upstream's response, its usage); None as the usage = the token count is missing or
-        cannot be read.
+        """Return (the response for the client, its usage), never None; None as the usage = the token count is
+        missing or cannot be read.
 
-        model: the name that replaces the upstream's name of the model; None = the name stays. For a body
-        without vectors, the exceptions of `decode_response` are raised.
+        model: the name that replaces the upstream's name of the model, if the response has a name; None = the
+        name stays. For a body without vectors, the exceptions of `decode_response` are raised.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):

@@ -40,15 +40,17 @@ _NO_MODEL: Final = ("model ", " not found")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never raises: without a readable body, the HTTP status decides
-    the kind.
+    """Return the fault of an error response. Never raises: if the body is not readable, the HTTP status alone
+    decides the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """Return the fault of an error inside a response or a stream. frame: the body or line."""
+    """Return the fault of an error inside a response or a stream. frame: the body or line, decoded or as
+    bytes.
+    """
     said = read_body(frame)
     return _fault(said, stated_status(said), None)
 
@@ -98,8 +100,9 @@ def _placed(fault: Fault) -> str:
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """Return the error as a JSON object. If its text and the status do not show the fault's kind, the kind is
-    written as `code`. status: the HTTP status of the response; None = the error is in a stream.
+    """Return the error as a JSON object: `error` (the text), and `error_id` if the fault has one. If the text
+    and the status do not show the fault's kind, the kind is written as `code`. status: the HTTP status of the
+    response; None = the error is in a stream.
     """
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:

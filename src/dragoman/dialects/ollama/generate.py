@@ -1,9 +1,9 @@
-"""Ollama's older endpoint, POST /api/generate (one prompt, one answer), over the codecs of /api/chat.
+"""Ollama's older endpoint, POST /api/generate (one prompt, one answer), made from the codecs of /api/chat.
 
 The prompt becomes a message of the user after the `system` message. In an answer, the text is a top-level
 member of the body. `context` (the tokens of an earlier answer) can be read only by the server that made it:
-in a request it is reported as lost, and an answer never has it. Requests that cannot be a conversation are
-refused.
+in a request it is reported as lost, and an answer never has it. Requests that cannot be written as a
+conversation are refused.
 
 Specification: https://docs.ollama.com/api/generate
 """
@@ -44,9 +44,9 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Convert the body of a request to /api/generate into the body of the same request to /api/chat, without
     `context`.
 
-    Raises WireError for a member of a wrong type that /api/chat does not have. Also raises WireError for
-    members that a conversation cannot have: a prompt without a template (`raw`), a text after the insertion
-    point (`suffix`), a template.
+    Raises WireError for a member of a wrong type, if /api/chat does not have this member. Also raises
+    WireError for a true or non-empty value of a member that a conversation cannot have: `raw` (a prompt
+    without a template), `suffix` (a text after the insertion point), `template`.
     """
     for member in _TEXTS:
         _demand(body, member, str, "a string")
@@ -83,8 +83,9 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a response, or one line of a stream, of /api/chat to the body of /api/generate: the message's
-    text and thinking become top-level members. A body without `message`, such as an error, stays unchanged.
+    """Convert a response, or one line of a stream, of /api/chat to the body of /api/generate. The message's
+    text becomes `response`, and its thinking becomes `thinking`; the message's other members are left out. A
+    body without `message`, such as an error, stays unchanged.
     """
     message = answer.get("message")
     if type(message) is not dict:
@@ -101,14 +102,16 @@ def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generated_lines(lines: bytes) -> bytes:
-    """Convert complete lines of a stream of /api/chat to lines of /api/generate."""
+    """Convert complete lines of a stream of /api/chat to lines of /api/generate. Lines without `message` stay
+    unchanged.
+    """
     if _MESSAGE not in lines:
         return lines
     return b"".join([_encode(generated(_decode(line))) + b"\n" for line in lines.splitlines() if line])
 
 
 def place(body: Mapping[str, Any], where: str) -> str:
-    """Convert a JSON path in the body of /api/chat (`where`) to the path in the client's `body` of
+    """Convert `where`, a JSON path in the body of /api/chat, to the JSON path in `body`, the client's body of
     /api/generate.
     """
     found = _IN_MESSAGE.match(where)
@@ -131,8 +134,8 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. `context` goes into `extra`, where every encoder reports it
-    as lost.
+    """Decode a request that has passed `check`. A `context` that is not empty goes into `extra`, and every
+    encoder reports it as lost.
     """
     request = decode_chat(_as_chat(wire))
     context = wire.body.get("context")

@@ -1,7 +1,7 @@
 """Decodes and encodes the messages of a request.
 
-In the IR, a `tool` message is a Message of the user with one ToolResult. In this dialect, the content of a
-message is one text; images and audio are in a separate member. Any order of roles is accepted.
+In the IR, a `tool` message is a Message with the role "user" and one ToolResult. In this dialect, the content
+of a message is one text; images and audio are in the member `images`. Any order of roles is accepted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Return the request's messages in this dialect. A history of another dialect is repaired before
+    """Return the request's messages in this dialect. A history of another dialect is first repaired
     (`repair`). Raises WireError for media that cannot be written (`_History.say`) and for calls of free-text
     tools.
     """
@@ -129,7 +129,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Encode one message of a repaired history of another dialect. The repairs are reported."""
+        """Encode one turn of a repaired history of another dialect as one message. Repairs are reported."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -232,8 +232,8 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the text of a document. A medium without text is not left out, because that would change the
-    question: it raises WireError. where: the block's IR path.
+    """Return the text of a document. Raises WireError for a medium without text, such as a video or a PDF.
+    where: the block's IR path.
     """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
@@ -243,7 +243,7 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def reads(_: ir.Media) -> bool:
-    """Return False: the provider cannot read any medium by its URL, because Ollama downloads nothing."""
+    """Return False for every medium: Ollama downloads nothing, so it cannot read a medium by its URL."""
     return False
 
 

@@ -24,8 +24,8 @@ _SCHEMA: Final = "output.schema"
 def locate(where: str) -> str:
     """Return the JSON path for an IR path (`where`): `$.options.seed` for `sampling.seed`.
 
-    For a block, it is the path of the block's message, because the member that held the block is unknown
-    here.
+    For a block, or a place inside a block, it is the path of the block's message, because the member that
+    held the block is unknown here.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -42,8 +42,8 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in this request for an IR path (`where`). If the request does not have this path,
-    the result is the nearest path above it that the request has.
+    """Return the JSON path in this request for an IR path (`where`). If the request does not have the path of
+    `locate`, the result is the nearest path above it that the request has.
     """
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")

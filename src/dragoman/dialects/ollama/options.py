@@ -1,8 +1,7 @@
 """Checks, decodes and encodes the object `options` of a request: sampling, output limit, engine settings.
 
 The checks of types, and their error texts, are those of Ollama's server. The server ignores unknown options,
-with a warning in its log. It checks no ranges; the ranges that are checked here exist because of other
-protocols.
+with a warning in its log. The server checks no ranges; this module checks them because of other protocols.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -97,9 +96,9 @@ _NUMBERS: Final = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for `check`, without the numbers of options that have a range, so that no
-    range is checked. If `widens` does not have "options", or the request has no object `options`, the request
-    itself is returned.
+    """Return a copy of the request for `check`. The copy lacks each option that has a range and a number as
+    its value, so that no range is checked. If `widens` does not have "options", or the request has no object
+    `options`, the request itself is returned.
     """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
@@ -126,10 +125,10 @@ def _within(option: str, value: float, path: str) -> None:
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
     """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
-    other options as leftovers; None = nothing is left over. A null option is dropped.
+    other options as leftovers; None = there are none. A null option is dropped.
 
-    Also leftovers are a `seed` below 0, a `top_k` below -1 and a `num_predict` below 1, and one of them that
-    is not a whole number.
+    These options are leftovers, too: a `seed` or `top_k` that is below 0 or not a whole number, and a
+    `num_predict` that is below 1 or not a whole number.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -157,11 +156,11 @@ def _as_integer(value: Any) -> Any:
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """Return the object `options`, which may be empty. Raises WireError if the request asks for several
-    candidates.
+    """Return the object `options`, which may be empty. A negative seed is reported as lost. Raises WireError
+    if the request asks for several candidates.
 
-    bound: the most output tokens that the model allows; None = unknown. If a client of another dialect asks
-    for more output tokens than `bound`, the limit is lowered to `bound`, and this is reported.
+    bound: the most output tokens that the model allows; None = unknown. If a request of another dialect asks
+    for more output tokens than `bound`, `bound` is written instead, and this is reported.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:

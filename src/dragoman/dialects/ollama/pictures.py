@@ -1,12 +1,12 @@
 """Writes images that a model made as Markdown in an assistant's text, and reads them back.
 
 Clients of this protocol accept no images in an answer: the official client for Python fails at `images`. So
-an image of another dialect becomes Markdown with a data URL, or with its own URL, which clients can display.
-When a client sends a data URL in Markdown back, it becomes the assistant's image again.
+an image of another dialect becomes Markdown with a data URL or, if the image has no data, with the image's
+URL. When a client sends a data URL in Markdown back, it becomes the assistant's image again.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
-`Media.form` is the Markdown around the URL, with the white space around the image: `lead![alt](|)trail`.
+`Media.form` is the Markdown without the URL, with the white space around the image: `lead![alt](|)trail`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ a megabyte."""
 
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
-    """Return an image as Markdown; None = the image has neither data nor a URL. own: True = the image came in
-    this dialect, so the Markdown that it had (`Media.form`) is used.
+    """Return an image as Markdown, with its data or, without data, its URL; None = the image has neither.
+    own: True = the image came in this dialect; its Markdown then has the same form as before (`Media.form`),
+    if the image has a form.
     """
     if block.data is None and block.url is None:
         return None
@@ -40,14 +41,17 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Cut a text into pieces that are short enough for one line of a stream."""
+    """Yield pieces of the text, in order. Each piece has at most `_PIECE` characters, short enough for one
+    line of a stream.
+    """
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 
 
 def read(text: str) -> list[ir.Block]:
     """Split an assistant's text into blocks, in order. Images in Markdown with data URLs become image blocks.
-    The text between them becomes text blocks. The white space around an image belongs to the image's `form`.
+    The text before, between and after them becomes text blocks. The white space around an image belongs to
+    the image's `form`, not to a text.
     """
     if _LINK not in text:
         return [ir.Text(text)]

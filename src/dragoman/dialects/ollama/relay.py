@@ -37,9 +37,9 @@ class OllamaRelay(BodyRelay):
     """Edits requests and whole (not streamed) responses, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body for the client, its usage); None as the usage = not stated. `reply.model` replaces
-        the provider's name of the model, unless it is None. Raises RequestFailed for an error in the body,
-        WireError for a body that is not JSON or has no `message`.
+        """Return (the body for the client, its usage); None as the usage = not stated. The body's `model`
+        becomes `reply.model`, unless that is None. Raises RequestFailed for a body with `error` and without
+        `message`, WireError for any other body that is not JSON or has no `message`.
         """
         try:
             answer = _decode(body)
@@ -55,7 +55,7 @@ class OllamaRelay(BodyRelay):
         return body, usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return the response body with these token counts in place of its own."""
+        """Return the response body with these token counts; counts that it already has are replaced."""
         return encode_head({**decode_head(body), **self._counts(usage)})
 
     def stream(self, reply: Reply) -> OllamaStreamRelay:
@@ -72,7 +72,7 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 class OllamaStreamRelay:
     """Relays the lines of one stream. `reply.model` replaces the provider's name of the model, unless it is
-    None. If the stream states no usage and `estimate` is set, the estimated usage is added.
+    None. If the last line states no usage and `estimate` is set, the estimated usage is added to that line.
     """
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
@@ -87,8 +87,8 @@ class OllamaStreamRelay:
         self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the client's bytes for one line of the stream. Raises RequestFailed for an error, WireError
-        for an invalid line.
+        """Return the client's bytes for one line of the stream. Raises RequestFailed for a line with an
+        error, WireError for a line that cannot be parsed.
         """
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
@@ -136,8 +136,8 @@ class OllamaStreamRelay:
         return encode_head({**head, "model": self._model})
 
     def close(self) -> bytes:
-        """Return b"", because the last line has already been sent. Raises RequestFailed if no line with
-        `done` came.
+        """Return b"", because the last line has already been sent. Raises RequestFailed if no line said
+        `done: true`.
         """
         if not self.done:
             raise RequestFailed(STREAM_BROKEN)

@@ -41,8 +41,8 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Most members whose value is "" count as absent. Raises
-    WireError for a message of unknown form.
+    """Decode a request that has passed `check`. A known member whose value is "" counts as absent, except
+    `model`. Raises WireError for a message of unknown form.
     """
     body = wire.body
     get = body.get
@@ -69,7 +69,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the values on which the form of the response depends: the model,
-    `stream`, and whether thinking is wanted (`think`).
+    `stream` (False only if the request says so), and whether thinking is wanted (`think`).
     """
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
@@ -87,8 +87,8 @@ def _streams(body: Mapping[str, Any]) -> bool:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode the request for an upstream of this dialect, and report changes and losses.
 
-    Raises WireError, with an IR path, for values that cannot be replaced: a medium without data or of a kind
-    that no model reads, a free-text tool or call, requested media in the response, several candidates.
+    Raises WireError, with an IR path, for values that cannot be replaced: a medium without data, a video, a
+    document without text, a free-text tool or call, output other than text, several candidates.
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -130,9 +130,10 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """Return a copy of the output's schema. The output's name becomes the schema's title, and the output's
-    description becomes the schema's description, each only if the schema has none. This is reported as a
-    change. A name or a description that the schema states otherwise is reported as lost.
+    """Return a copy of the output's schema. If the schema has no title, the output's name becomes its title;
+    if it has no description, the output's description becomes its description. This is reported as a change.
+    If the schema already has another title or description, that one stays, and the output's is reported as
+    lost.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
@@ -173,8 +174,8 @@ def _level(effort: str, draft: Draft) -> str:
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """Report as lost the top-level fields and the cache settings of a request that this dialect lacks. The
-    default service tiers are not reported.
+    """Report as lost the request's top-level fields and cache settings for which this dialect has no member.
+    The service tiers "auto" and "default" are not reported.
     """
     report = draft.report
     FIELDS.lose(request, report)

@@ -45,7 +45,9 @@ _INCLUDED: Final = (
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for a body with `error` and without `message`, WireError for
+    any other invalid body.
+    """
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
@@ -82,7 +84,8 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
     """Return the stop that a response, or a line of a stream, states; None = the response has not ended yet.
-    called: True = the response has tool calls; a normal end then becomes a stop with the reason "tool".
+    An unknown word becomes the reason "other". called: True = the response has tool calls; a normal end then
+    becomes a stop with the reason "tool".
     """
     if not body.get("done"):
         return None
@@ -92,8 +95,8 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the token counts of a response or a line; None = it states none. The server may omit the
-    prompt's count if it has cached the prompt.
+    """Return the token counts of a response or a line; None = neither count is stated. The server may omit
+    the prompt's count if it has cached the prompt; only the other count is then in the result.
     """
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
@@ -110,8 +113,8 @@ def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the response, with its first candidate only. Raises RequestFailed if the response has an
-    `error`.
+    """Encode the first candidate of the response; the other candidates are reported as lost. Raises
+    RequestFailed if the response has an `error`.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -148,8 +151,9 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Make the function `mint` for a `Saying`. The function keeps the id of a call. For a call without an id,
-    it makes a new id or, if the response came in this dialect, returns None.
+    """Make the function `mint` for a `Saying`: it returns the id to write for a call. This is the id that the
+    call states. For a call without an id, it is None if the response came in this dialect, otherwise a new
+    id.
     """
 
     def mint(stated: str | None, position: int) -> str | None:
@@ -164,7 +168,7 @@ def ending(
     stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
     """Return the members at the end of a response: `done`, the finish reason and the token counts. If the
-    response came in another dialect, the duration is among them.
+    response came in another dialect, the result also has `total_duration` in nanoseconds.
 
     stop: None = not stated; a response of this dialect then has `done: false`, any other response ends with
     "stop". usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
@@ -194,8 +198,8 @@ def ending(
 
 
 def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
-    """Return the members for the token counts; {} without a usage. Counts for which this dialect has no
-    member are reported.
+    """Return the members for the token counts; {} if `usage` is None. For a response of another dialect,
+    counts for which this dialect has no member are reported.
     """
     if usage is None:
         return {}

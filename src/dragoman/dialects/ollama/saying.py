@@ -1,7 +1,7 @@
 """Decodes and encodes the assistant's message, in responses and in the history of requests.
 
-A message has one text, one thinking, images and calls; it does not state their order. The arguments of a call
-are an object, not text.
+A message has one text, one thinking text, a list of images and a list of calls; it does not state their
+order. The arguments of a call are a JSON object.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """Return the media in `images`: audio if the first bytes show audio, otherwise images. Raises WireError
-    if an entry is not a string.
+    """Return the media in `images`, in order: audio if the first bytes show audio, otherwise images. Raises
+    WireError if an entry is not a string.
     """
     images = message.get("images") or ()
     for data in images:
@@ -74,8 +74,9 @@ def _medium(data: str) -> ir.Media:
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
     """Decode an entry of `tool_calls`. position: its position in the list. The entry's `index` is dropped if
-    it equals the position; otherwise it is a leftover. Raises WireError if the entry is not an object, if it
-    has no `function` object, or if the name is neither text nor null (null becomes "").
+    it is null or equals the position; otherwise it is a leftover. Arguments that are null or missing become
+    "{}". Raises WireError if the entry is not an object, if it has no `function` object, or if the name is
+    neither text nor null (null becomes "").
     """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
@@ -93,8 +94,9 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
 class Saying(Collected):
     """Collects blocks, and writes them as one assistant message of Ollama's chat.
 
-    mint: returns the id to write for a call, from (the id that the call states or None, the call's position);
-    None = no id is written. first: how many calls of the response were written in earlier messages.
+    mint: called with (the id that a call states or None, the call's position), returns the id to write; None
+    = no id is written. first: how many calls of the response were written in earlier messages; positions are
+    counted from there.
     """
 
     __slots__ = ("calls", "first", "images", "mint", "text", "thinking")
@@ -180,8 +182,8 @@ class Saying(Collected):
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """Return the text of a block. The block's seal, cache mark, citations and leftovers cannot be written,
-    and are reported as lost. where: the block's IR path.
+    """Return the text of a block; the text of a Json block is JSON. The block's seal, cache mark, citations
+    and leftovers cannot be written, and are reported. where: the block's IR path.
     """
     if isinstance(block, ir.Json):
         text = text_of(block.value)
@@ -200,9 +202,9 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
-    """Return the text of a thinking block or, if it has none, its summary. The block's seal, cache mark and
-    leftovers cannot be written, and are reported as lost. A block of another dialect without text and summary
-    is reported as lost. where: the block's IR path.
+    """Return the text of a thinking block or, if it has none, its summary; "" = it has neither, which is
+    reported as a loss for a block of another dialect. The block's seal, cache mark and leftovers cannot be
+    written, and are reported. where: the block's IR path.
     """
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
@@ -217,8 +219,8 @@ def lose_source(draft: Draft, where: str) -> None:
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report a block's seal, cache mark and leftovers, because this dialect cannot write them. where: the
-    block's IR path.
+    """Report a block's seal, cache mark and leftovers as not written. This dialect has no members for them.
+    where: the block's IR path.
     """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
@@ -242,8 +244,8 @@ def encode_call(
     the call's IR path.
 
     Arguments that are not a JSON object become the object `{"input": text}`, and so does the text of a
-    free-text call (kind "custom") in a response. In a request's history, a free-text call raises WireError;
-    normally `emulate` has replaced it before.
+    free-text call (kind "custom") in a response. A free-text call in a request raises WireError; normally
+    `emulate` has replaced such a call before.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}

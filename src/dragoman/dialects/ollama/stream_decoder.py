@@ -1,7 +1,7 @@
 """Decodes a stream of Ollama's lines into IR events.
 
-Thinking comes first in deltas, then text in deltas; a call comes whole in one line. The last line has `done`,
-the reason and the usage. A line with `error` ends the stream.
+Thinking and text come in deltas; a call comes whole in one line. The last line has `done`, the reason and the
+usage. A line with `error` and without `message` ends the stream.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A line of a stream that has nothing but a text delta, as most lines do."""
+    """A line of a stream that has nothing but a text delta."""
 
     message: _Said
     done: bool
@@ -128,8 +128,8 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """Return the leftovers of a line that are new or have changed since the lines before; None = there
-        are none. Raises WireError if the stream has more than `MOST_LEFTOVERS` leftovers.
+        """Return the leftovers of a line that are new, or whose value is not that of the lines before; None =
+        there are none. Raises WireError if the stream has more than `MOST_LEFTOVERS` different leftovers.
         """
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
@@ -165,8 +165,8 @@ class OllamaDecoder:
             refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 
     def _prose(self, kind: type[ir.Text | ir.Thinking], events: list[ir.Event]) -> None:
-        """Close the open block, and open a block of this kind (text or thinking); nothing if a block of this
-        kind is open already. The events are appended to `events`.
+        """Close the open block, and open a block of this kind (text or thinking); do nothing if a block of
+        this kind is open already. The events are appended to `events`.
         """
         if self._kind is kind:
             return

@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of lines for Ollama's clients.
 
-A line with text is a constant head, the text as JSON, and a constant tail. A call is sent when it is
-complete, and so is an image. Only the first candidate is sent. An error ends the stream.
+A line with text is a constant head, the text as JSON, and a constant tail. Calls and images are sent when
+they are complete. Only the first candidate is sent. An error ends the stream.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class _Out:
     block is sent whole at its end.
 
     head: the bytes of a line before a piece of the block's text. fold: collects the content of a block that
-    is sent whole; None = the block is sent in deltas, or has ended. said: whether text of the block was sent.
-    parts: how many summary parts of thinking have begun. cites: how many of the block's citations were
-    reported as lost.
+    is sent whole; None = the block is sent in deltas, or has ended. said: True = a line with text of the
+    block was sent. parts: how many summary parts of thinking have begun, at least 1. cites: how many of the
+    block's citations were reported as lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
@@ -132,8 +132,8 @@ class OllamaEncoder(EventEncoder):
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """Return the line with the text that `block` itself has, because this text did not come in deltas;
-        b"" = it has none.
+        """Return the line with the text that `block` has itself; b"" = it has none. Called for the block as
+        it was opened, and for the block's final form if none of its text was sent before.
         """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
@@ -160,7 +160,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, event.text)
 
     def _piece(self, event: ir.ArgsDelta | ir.MediaDelta) -> bytes:
-        """Collect a delta of a block that is sent whole at its end, and return b""."""
+        """Collect a delta of a block that is sent whole at its end. The result is b""."""
         if (grown := self._outs[event.index].fold) is not None:
             grown.add(msgspec.structs.replace(event, index=0))
         return b""
@@ -195,7 +195,7 @@ class OllamaEncoder(EventEncoder):
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
         """Return the lines for a block that is sent whole: one line with a message, or several lines with
-        pieces of a medium's text.
+        pieces of a medium's text; b"" = the block gives neither.
         """
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)

@@ -25,8 +25,8 @@ precisely."""
 
 def dated(created: float | str | None, otherwise: float) -> str:
     """Return a date in the form of RFC 3339. created: Unix seconds, or the text of a date, which is returned
-    unchanged. otherwise: the Unix seconds to use if `created` is None or not a date, such as a number beyond
-    the year 9999.
+    unchanged. otherwise: the Unix seconds to use if `created` is None or not a date, such as another text or
+    a number beyond the year 9999.
     """
     if isinstance(created, str):
         try:

@@ -28,8 +28,8 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools that may be called into the body, and report losses. Raises WireError for a free-text
-    tool.
+    """Write the tools that may be called into the body, and report losses. Without such tools, the body has
+    no `tools`. Raises WireError for a free-text tool.
     """
     choice = request.tool_choice
     allowed = _offered(choice, draft)
@@ -50,7 +50,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
     """Return the names of the tools to offer under this tool choice; None = all tools; an empty set = no
-    tool. Any further meaning of the choice, such as a forced call, cannot be written and is reported as lost.
+    tool. A forced call cannot be written, and is reported as lost; so is a choice of a provider's own tool
+    ("native").
     """
     report = draft.report
     if choice is None:

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/guides/error-codes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -150,9 +151,11 @@ def _stated_delay(said: Body) -> float | None:
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
         if isinstance(delay, str) and delay.endswith("s"):
             try:
-                return float(delay[:-1])
+                seconds = float(delay[:-1])
             except ValueError:
                 continue
+            if 0 <= seconds < inf:
+                return seconds
     return None
 
 

@@ -99,8 +99,14 @@ def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
         return ()
-    results = body.get("search_results") or ()
-    titles = {result.get("url"): result.get("title") for result in results if isinstance(result, dict)}
+    stated = body.get("search_results")
+    results = [one for one in stated if isinstance(one, dict)] if isinstance(stated, list) else []
+    titles = {
+        url: title
+        for result in results
+        if isinstance(url := result.get("url"), str)
+        and isinstance(title := result.get("title"), str | None)
+    }
     return tuple(
         [ir.Citation("url", url, titles.get(url), form="citations") for url in urls if isinstance(url, str)]
     )

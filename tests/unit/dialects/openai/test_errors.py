@@ -271,4 +271,5 @@ def test_the_official_client_has_a_class_for_the_status(
 
 
 def test_a_delay_that_is_no_number_is_none() -> None:
-    assert fault(429, error(details=[{"retryDelay": "s"}])).retry_after is None
+    for odd in ("s", "nans", "infs", "-5s"):
+        assert fault(429, error(details=[{"retryDelay": odd}])).retry_after is None
