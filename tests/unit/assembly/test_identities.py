@@ -41,7 +41,7 @@ async def test_a_bearer_token_for_every_protocol(tokens: list[Token]) -> None:
     credential = identity_of(vertex, vertex.identity, SYSTEM)
     tokens += [Token("the-first-token", 1.0e12), Token("the-second-token", 1.0e12)]
     accounts = [accounts_of(vertex, api, [credential])[0] for api in vertex.apis]
-    assert len(accounts) == 2
+    assert len(accounts) == 3
     for account in accounts:
         assert not {"authorization", "x-goog-api-key", "x-api-key"} & account.headers.keys()
         assert (account.tail, account.source) == (None, "google")

@@ -104,8 +104,7 @@ def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
     titles = {
         url: title
         for result in results
-        if isinstance(url := result.get("url"), str)
-        and isinstance(title := result.get("title"), str | None)
+        if isinstance(url := result.get("url"), str) and isinstance(title := result.get("title"), str | None)
     }
     return tuple(
         [ir.Citation("url", url, titles.get(url), form="citations") for url in urls if isinstance(url, str)]

@@ -50,13 +50,12 @@ def _reasoning_effort(body: _Body) -> None:
 
 def _logprobs(body: _Body) -> None:
     """Remove `logprobs` if its value is an integer of at least 0, as in Together's chat and in the older
-    completions; `top_logprobs` if it is one (vLLM has no limit of its own); and `logit_bias` if it is an
-    object or a list (llama.cpp takes pairs, and `false` as a bias).
+    completions; and `logit_bias` if it is a list or has `false` as a bias (llama.cpp's forms).
     """
-    for member in ("logprobs", "top_logprobs"):
-        if type(many := body.get(member)) is int and many >= 0:
-            del body[member]
-    if type(body.get("logit_bias")) in {dict, list}:
+    if type(many := body.get("logprobs")) is int and many >= 0:
+        del body["logprobs"]
+    biases = body.get("logit_bias")
+    if type(biases) is list or (type(biases) is dict and any(bias is False for bias in biases.values())):
         del body["logit_bias"]
 
 
