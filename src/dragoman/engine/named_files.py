@@ -3,9 +3,9 @@ clients, and the provider needs its own ids.
 
 The ids are replaced in the bytes of the body, so everything else is relayed as the client wrote it. Only the
 provider that has the objects is called. Inside a JSON string each quotation mark has a backslash before it,
-so no text is mistaken for a member of the body. JSON escapes of letters, digits, `-`, `.`, `/`, `:` and `_`
-are replaced by these characters first: they would hide a member, or another client's object, from the gateway
-but not from the provider.
+so no text is mistaken for a member of the body. JSON escapes of letters, digits, `%`, `-`, `.`, `/`, `:`
+and `_` are replaced by these characters first: they would hide a member, or another client's object, from the
+gateway but not from the provider.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from dragoman.errors import RequestFailed
 from dragoman.state.owned import OwnedObject
 from dragoman.state.store import StoreFailed
 
-_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"', b'"cntr_', b"/files/")
+_GOOGLE: Final = b"generativelanguage.googleapis.com"
+_MARKS: Final = (
+    *(b'"file_id"', b'"file_ids"', b'"vector_store_ids"', b'"cntr_'),
+    *(b'"fileUri"', b'"file_uri"', _GOOGLE),
+)
 """Every body that names an object contains one of these. The members are `file_id` of OpenAI
 (https://platform.openai.com/docs/guides/pdf-files), Anthropic
 (https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the tool
@@ -34,14 +38,24 @@ searched, as every such tool has the member). 2026-11-23.
 _NAMED: Final = re.compile(
     rb'"(file_id|container)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
 )
-_HIDING: Final = rb"(?:/|u00(?:2[d-fD-F]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA]))"
+_HIDING: Final = rb"(?:/|u00(?:2[5d-fD-F]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA]))"
 """Matches the escape, without its backslash, of a character that can be in the name of a member or in an id.
 """
 _HIDDEN: Final = re.compile(rb"\\" + _HIDING)
 _ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
-_URI: Final = re.compile(rb'("(fileUri|file_uri)"\s*:\s*"[^"\\]*/v1(?:alpha|beta)?/files/)([A-Za-z0-9_-]+)')
-"""Matches Gemini's address of a file, up to the end of the id. Other addresses are sent as they are."""
+_URI: Final = re.compile(
+    rb'("(?:(fileUri|file_uri)"\s*:\s*"|(file_id|file_url|file_data|image_url|document_url|url)"\s*:\s*"'
+    rb"(?=(?i:https?://" + re.escape(_GOOGLE) + rb')[/:])))([^"\\]*(?:\\.[^"\\]*)*)',
+    re.DOTALL,
+)
+"""Matches a member that can have the address of a file at Gemini, and its value without the quotation marks.
+The other protocols' members count only with Google's own host: they are sent to Gemini as addresses of files.
+"""
+_FILE: Final = re.compile(rb"(/v1(?:alpha|beta)?/+files/+)([A-Za-z0-9_-]+)")
+"""Matches the id in an address. Each match in an address counts, as nobody knows which one a server reads."""
+_PERCENT: Final = re.compile(rb"%(2[dDfF]|3[0-9]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])")
+"""Matches percent-encoded characters of ids, and slashes: an address means the same without this encoding."""
 _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 """Matches ids that only this gateway, or another Dragoman, can have given."""
 
@@ -56,13 +70,7 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
         inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)
     if not any(mark in inbound.body for mark in _MARKS):
         return inbound
-    stated: dict[str, str] = {}
-    for found in _URI.finditer(inbound.body):
-        stated.setdefault(found[3].decode(), found[2].decode())
-    for found in _NAMED.finditer(inbound.body):
-        param = (found[1] or found[3]).decode()
-        for one in _STRING.findall(found[2] or found[4]):
-            stated.setdefault(one.decode(), param)
+    stated = _stated(inbound.body)
     if not stated:
         return inbound
     try:
@@ -92,6 +100,20 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
     )
 
 
+def _stated(body: bytes) -> dict[str, str]:
+    """Return the ids that a body names: id -> the first member that names it."""
+    stated: dict[str, str] = {}
+    for found in _URI.finditer(body):
+        param = (found[2] or found[3]).decode()
+        for one in _FILE.findall(_unhidden(found[4])):
+            stated.setdefault(one[1].decode(), param)
+    for found in _NAMED.finditer(body):
+        param = (found[1] or found[3]).decode()
+        for one in _STRING.findall(found[2] or found[4]):
+            stated.setdefault(one.decode(), param)
+    return stated
+
+
 def _plain(found: re.Match[bytes]) -> bytes:
     """Return the character that a matched escape stands for. An escape of another character is returned as it
     is.
@@ -101,17 +123,25 @@ def _plain(found: re.Match[bytes]) -> bytes:
     return b"/" if found[1] == b"/" else bytes([int(found[1][1:], 16)])
 
 
+def _unhidden(address: bytes) -> bytes:
+    return _PERCENT.sub(lambda found: bytes([int(found[1], 16)]), address)
+
+
 def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
     def one(found: re.Match[bytes]) -> bytes:
         row = rows.get(found[1].decode())
         return found[0] if row is None else b'"%b"' % row.upstream.encode()
 
     def located(found: re.Match[bytes]) -> bytes:
-        row = rows.get(found[3].decode())
+        address = _unhidden(found[4])
+        new = _FILE.sub(own, address)
+        return found[0] if new == address else found[1] + new
+
+    def own(found: re.Match[bytes]) -> bytes:
+        row = rows.get(found[2].decode())
         return found[0] if row is None else found[1] + row.upstream.encode()
 
-    if b"/files/" in body:
-        body = _URI.sub(located, body)
+    body = _URI.sub(located, body)
     return _NAMED.sub(lambda found: _value(found, _STRING.sub(one, found[2] or found[4])), body)
 
 

@@ -310,5 +310,9 @@ def _sum(one: Any, other: Any) -> dict[str, Any]:
     """Return the sums of the whole numbers in two mappings, by name. A name that only one mapping has keeps
     its number; values that are not whole numbers are left out.
     """
-    names = {**one, **other}
-    return {name: one.get(name, 0) + other.get(name, 0) for name in names if type(names[name]) is int}
+    sums: dict[str, Any] = {}
+    for counts in (one, other):
+        for name, count in counts.items():
+            if type(count) is int:
+                sums[name] = sums.get(name, 0) + count
+    return sums

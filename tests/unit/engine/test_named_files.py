@@ -78,6 +78,16 @@ async def test_what_cannot_be(body: str, owner: str, code: str, param: str) -> N
         '{"file\\u0055ri": "https:\\u002F/x/v1beta\\u002Ffiles/file\\u002Dup"}',
         '{"fileUri": "https://x/v1beta/files/file-up?alt=media"}',
         '{"fileUri": "https://x/v1beta/files/file-up#x"}',
+        '{"fileUri": "https://x\\u003fy\\u0040z\\u00e9/v1beta/files/file-up\\u003fx"}',
+        '{"fileUri": "https://x/v1beta/files/file-up?x=/v1beta/files/else"}',
+        '{"fileUri": "https://x/v1beta/files/else?x=/v1beta/files/file-up"}',
+        '{"fileUri": "https://x/v1beta//files/file-up"}',
+        '{"fileUri": "https://x/v1beta/%66iles%2ffile-u%70"}',
+        '{"fileUri": "https://x/v1beta/files/file-u\\u002570"}',
+        *(
+            f'{{"{member}": "https://generativelanguage.googleapis.com\\/v1beta/%66iles/file-up"}}'
+            for member in ("url", "image_url", "file_url", "document_url", "file_data", "file_id")
+        ),
     ],
 )
 async def test_no_escape_hides_an_object_of_another_client(body: str) -> None:
@@ -99,3 +109,16 @@ async def test_an_owners_address_is_the_providers_however_it_is_written(slash: s
     address = f"https://x/v1beta/files/{FILE}{more}".replace("/", slash)
     found = await named(f'{{"fileUri": "{address}", "t": "a{slash}b"}}'.encode())
     assert json.loads(found.body) == {"fileUri": f"https://x/v1beta/files/file-up{more}", "t": "a/b"}
+
+
+async def test_an_owners_address_at_google_is_replaced_in_each_protocol() -> None:
+    google = "https://generativelanguage.googleapis.com/v1beta/files/"
+    address = google.replace("files", "%66iles") + FILE
+    found = await named(json.dumps({"image_url": {"url": address}, "file_id": google + FILE}).encode())
+    assert json.loads(found.body) == {"image_url": {"url": google + "file-up"}, "file_id": google + "file-up"}
+    assert found.may.providers is not None
+
+
+async def test_addresses_of_other_servers_stay() -> None:
+    body = b'{"url": "https://x/v1/files/%b", "file_id": "file-elsewhere"}' % FILE.encode()
+    assert (await named(body, "ben")).body == body

@@ -275,6 +275,9 @@ def test_usages_are_added() -> None:
     assert added(one, other) == ir.Usage(
         11, 2, output=33, reasoning=5, detail={"input_audio": 10, "output_audio": 7}, estimated=True
     )
+    for words, count in (("x", 4), (4, "x"), (True, 4)):
+        one, other = ir.Usage(1, detail={"words": words}), ir.Usage(1, detail={"words": count})
+        assert added(one, other) == ir.Usage(2, detail={"words": 4})
     assert added(None, one) is one
     assert added(one, None) is one
     assert added(None, None) is None
