@@ -46,8 +46,8 @@ def decode(body: bytes) -> UsageRecord:
 
 
 def id_of(body: bytes) -> str | None:
-    """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, its
-    other fields are neither decoded nor checked.
+    """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, only
+    the id is decoded and checked; if it is a map, all fields are.
     """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id
@@ -84,9 +84,9 @@ def _named(body: bytes) -> UsageRecord:
 
 
 def _row(kind: type[UsageLine | UsageRecord], stated: dict[str, Any]) -> list[Any]:
-    """Return the values of all fields of a struct, in their order. kind: the struct. stated: {name of the
-    field: value}; a field that is missing gets its default. Raises ValidationError if a missing field has no
-    default.
+    """Return a list with one value for each field of the class `kind`, in the order of the fields. stated:
+    {name of the field: value}; a missing field gets its default; names that are not fields are ignored.
+    Raises ValidationError if a missing field has no default.
     """
     row = []
     for field in msgspec.structs.fields(kind):

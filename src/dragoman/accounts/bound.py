@@ -1,5 +1,5 @@
 """Counters of limits in the memory of one process, and a fast way to reserve on the same counters for many
-requests. A `Bound` looks its counters up once, and again only after a counter was removed.
+requests. A `Bound` looks its counters up once, and again only after some counter was removed from the `Book`.
 
 Nearly every request is far from all of its limits. For such a request, `Bound.take` reserves in one pass over
 the counters, and `Bound.settle` settles in a second pass.
@@ -75,8 +75,9 @@ class Book:
     """All counters of one process. counts: {name of the counter: counter}. forgotten: how often a counter was
     removed; when this number has changed, each `Bound` has to find its counters again. expire: removes the
     counters whose windows are over and that have no holders; its argument is the present time in Unix
-    seconds. next: when the next window is over, in Unix seconds: the first request after that calls `expire`;
-    infinity = no window ends. Minus infinity = each request calls `expire`, which then raises RequestFailed.
+    seconds. next: when the next window is over, in Unix seconds; infinity = no window ends. The first request
+    from this time on calls `expire`. Minus infinity = the ledger refuses all requests: each request calls
+    `expire`, and `expire` raises RequestFailed.
     """
 
     __slots__ = ("counts", "expire", "forgotten", "next")
@@ -89,9 +90,9 @@ class Book:
 
 
 class Bound:
-    """The counters for a fixed list of claims, which many requests use one after another. claims: each on
-    another counter; their amounts are ignored. opening: makes a new counter in the book, from a name and the
-    end of the window (Unix seconds).
+    """The counters of a fixed list of claims. Many requests reserve on them, also at the same time. claims:
+    no two on the same counter; their amounts are ignored. opening: makes a new counter in the book, from a
+    name and the end of the window (Unix seconds).
 
     A counter that `take` has reserved stays in the book until `settle`, because the book removes no counter
     that has holders.
@@ -123,8 +124,8 @@ class Bound:
     def take(self, amounts: Amounts, now: float) -> bool:
         """Reserve the amounts on all counters, if afterwards at most half of each limit is used or reserved.
         Returns True if that was done. Returns False if nothing was reserved; then the caller has to use
-        `Ledger.reserve`. now: Unix seconds. Raises RequestFailed if the ledger refuses all requests: from a
-        call of `Ledger.wait` with a reason and `refuse=True` until a call of `Ledger.wait` with None.
+        `Ledger.reserve`. now: Unix seconds. Raises RequestFailed while the ledger refuses all requests
+        (`Ledger.wait`).
         """
         book = self._book
         if now >= book.next:

@@ -24,8 +24,8 @@ class Permits(msgspec.Struct, frozen=True):
     names; None = all names are allowed.
 
     faces: the protocols whose paths the client may call. operations: as in `dialects.request.Operation`.
-    providers: the providers that may be called for the client. regions: the regions in which such a provider
-    must be, too. otherwise: the fault if no allowed provider has the model; None = `NO_PROVIDER`.
+    providers: the providers that may be called for the client. regions: the regions to which these providers
+    are limited. otherwise: the fault if no allowed provider has the model; None = `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
@@ -103,9 +103,9 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def scopes_of(stated: Iterable[Scope], tenant: str | None) -> tuple[frozenset[Scope], frozenset[Scope]]:
-    """Return (`Caller.scopes`, `Caller.scopes_in_tenant`) for a key. A key that belongs to a tenant never
-    reads or administers the whole gateway, only what belongs to its tenant. stated: the scopes of the key.
-    tenant: the name of the key's tenant, None = it belongs to none.
+    """Return (`Caller.scopes`, `Caller.scopes_in_tenant`) for a key. stated: the scopes of the key. tenant:
+    the name of the key's tenant. None = the key belongs to no tenant: all its scopes are in the first set. If
+    the key belongs to a tenant, only `inference` is in the first set; `read` and `admin` are in the second.
     """
     scopes = frozenset(stated)
     return (scopes, frozenset()) if tenant is None else (scopes & INFERENCE, scopes - INFERENCE)

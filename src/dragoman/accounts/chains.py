@@ -5,11 +5,11 @@ Only one process reads at a time: the one that holds the lock on the file `reade
 each segment states the position up to which the database has the segment's records, so that a later reader
 does not store these records again. A segment is deleted when the database has all of its records and the next
 segment is on the disk. The last segment of a process that has ended is deleted when the database has all
-records of the process and the limits are charged.
+records of the process, and, if the process was killed, the ledger has charged them (`Ledger.adopted`).
 
-There are two exceptions. After a process was killed, the reader states no further position for it, so a later
-reader may store and charge the same records again. A segment that could not be read completely is renamed
-instead of deleted.
+There are two exceptions. For a process that was killed, the reader states no further position. So a later
+reader may pass the same records to the database and the ledger again, which changes nothing. A segment that
+could not be read completely is renamed instead of deleted.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ class Chain:
         """How many (damaged places, torn bytes) were found while `records` were read."""
 
     def know(self, numbers: list[int]) -> None:
-        """Set which segments the journal has now. numbers: of all segments that were found, in order. Numbers
-        before the segment that is being read are left out.
+        """Set the numbers of the journal's segments. numbers: those that were found in the folder, in order.
+        Numbers smaller than that of the segment that is being read are ignored.
         """
         self._numbers = [number for number in numbers if not self._numbers or number >= self._numbers[0]]
 
@@ -155,8 +155,8 @@ class Chain:
 
     def cut(self) -> list[UsageRecord]:
         """Return a record, with `cut` set, for each exchange that was open when the process ended. Records
-        that cannot be decoded are left out. Call it only after `take` has returned an empty list, with `left`
-        True already before that call.
+        that cannot be decoded are left out. Call it only when `look` has set `left`, and after that `take`
+        has returned an empty list.
         """
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
@@ -183,9 +183,9 @@ class Chain:
             self._lock = -1
 
     def look(self) -> None:
-        """Find out whether the process has ended, and set `left` and `ended_well`. If it has ended, keep its
-        last segment locked, so that no other reader takes the journal; otherwise nothing changes, except that
-        new segments become known.
+        """Find out whether the process has ended. If it has, set `left` and `ended_well`, and keep its last
+        segment locked. If it has not, or has begun another segment meanwhile, leave both False. Raises
+        OSError, for example if the last segment was deleted.
         """
         if self.left:
             return
@@ -204,8 +204,9 @@ class Chain:
         self.ended_well = tail == _END
 
     def waiting(self) -> tuple[int, int]:
-        """Return (how many records the database does not have yet, how many bytes the segments have after the
-        position up to which it has the records, without the heads).
+        """Return (how many records the database does not have yet, how many bytes of the segments the
+        database does not have yet, without the heads). After a start of the reader, records and bytes that
+        the database already has are counted, too, until the reader has read past them.
         """
         self._count()
         size = 0
@@ -319,7 +320,9 @@ class Chain:
         return True
 
     def _next(self) -> None:
-        """Go on with the next segment. Delete the one that was read, because the database has its records."""
+        """Go on with the next segment, which must exist. Delete the segment that was read, because the
+        database has its records; a segment with unreadable parts is renamed instead.
+        """
         with self._path(self._numbers[1]).open("rb") as following:
             os.fsync(following.fileno())  # it repeats the open exchanges of the segment that is deleted
         self._close_first()

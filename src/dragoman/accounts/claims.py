@@ -57,14 +57,14 @@ class Row:
 
 
 class _Windows:
-    """The claims on the counters of the windows that contain one moment. All requests use the same objects
-    until the first of the windows is over.
+    """The claims of one `Found` on the counters of the windows that contain one moment. Requests with the
+    same `Found` use the same claims until the first of the windows is over.
 
-    start, ends: the claims are right from `start` until before `ends`, in Unix seconds. requests: claims for
-    one request, on the limits of `requests` and `concurrency`. tokens, money: claims with the amount 0; a
-    request makes copies of them with its amounts. every: a claim with the amount 0 for each limit. told: the
-    claims in `every` on limits that headers show. headers: {form: writer of these headers}. bounds: {ledger:
-    what `Ledger.bind` has returned for `every`}.
+    start, ends: Unix seconds; all windows contain each moment from `start` on and before `ends`. requests:
+    claims with the amount 1 on the limits of `requests` and `concurrency`. tokens, money: claims with the
+    amount 0; a request copies them with its amounts. every: a claim with the amount 0 for each limit. told:
+    the claims in `every` on limits that headers show. headers: {form: writer of these headers}. bounds:
+    {ledger: what `Ledger.bind` has returned for `every`}.
     """
 
     __slots__ = ("bounds", "ends", "every", "headers", "money", "requests", "start", "tokens", "told")
@@ -137,7 +137,9 @@ class Applied:
         """Whether a limit is soft, or warns before it is reached."""
 
     def beyond(self, other: Applied) -> Applied | None:
-        """Return the limits in this object that `other` does not have; None = `other` has all of them."""
+        """Return the limits of this object that `other` does not have, also not by `join`; None = `other` has
+        all of them. Limits that `join` has added to this object are ignored.
+        """
         known = {row.prefix for one in (other, *other._joined) for row in one._found.rows}
         rows = [row for row in self._found.rows if row.prefix not in known]
         return Applied(Found(rows)) if rows else None
@@ -152,7 +154,9 @@ class Applied:
         self.watched = self.watched or further.watched
 
     def part(self, further: Applied) -> None:
-        """Remove limits that `join` has added, because the exchange does not call that model."""
+        """Remove limits that `join` has added, because the exchange does not call their model. further: the
+        object that `join` got.
+        """
         self._joined = tuple(one for one in self._joined if one is not further)
         every = (self._found, *(one._found for one in self._joined))
         self.measures = any(one.measures for one in every)
@@ -184,8 +188,8 @@ class Applied:
         return found or next((one.refusing for one in self._joined if one.refusing), None)
 
     def bound(self, ledger: Ledger, now: float) -> Bound | None:
-        """Return the ledger's counters for all of these limits. None = this process does not use the counters
-        alone (`Ledger.bind`), or `join` has added limits. now: Unix seconds.
+        """Return the ledger's counters for all of these limits. None = other processes use the counters, too
+        (`Ledger.bind`), or `join` has added limits. now: Unix seconds.
         """
         if self._joined:
             return None
@@ -232,8 +236,8 @@ class Applied:
         return claims
 
     def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
-        """Return all claims of one request: of the request itself, of its tokens and of its cost. nano, now:
-        as for `of_money`.
+        """Return all claims of one request: the results of `of_requests`, `of_tokens` and `of_money`
+        together. nano, now: as for `of_money`.
         """
         return [
             *self.of_requests(now),
@@ -321,9 +325,9 @@ class Limits:
         self._attempts: dict[str, Found | None] = {}
 
     def measure_others(self, caller: Caller | None) -> bool:
-        """Whether a limit that is not among those of the requested model may count tokens or money: a limit
-        on attempts, or a limit for certain models to which a request of this caller may turn. caller: None =
-        the request has no caller.
+        """Whether fallbacks of a request may have limits of tokens or money that the requested model does not
+        have. True if the configuration has such a limit on attempts, for certain models, or for each model
+        separately; or if the caller has one for certain models. caller: None = the request has no caller.
         """
         if self._measures_others or caller is None:
             return self._measures_others
@@ -356,8 +360,8 @@ class Limits:
     def found(
         self, caller: Caller | None, models: tuple[str, ...], asked: str | None, bare: str = ""
     ) -> Found | None:
-        """Return the limits of a caller and a model; None = no limit applies. `invented` has to add the
-        limits whose subject only the request itself names.
+        """Return the limits of a caller and a model; None = no limit applies. If the result has limits in
+        `Found.invented`, the method `invented` finds those of them that apply to one request.
 
         models: the names by which the model is counted; several if the client has named a deployment that
         several models have. asked: the name that the client sent, None = it is not known. bare: one more name
@@ -448,7 +452,9 @@ class Limits:
         return Found(rows, invented) if rows or invented else None
 
     def covers(self, limit: Limit, value: str) -> bool:
-        """Whether a limit is for the subject with this name (`Limit.only`)."""
+        """Whether a limit counts the subject with this name: `Limit.only` is None, or has the name or a
+        pattern that matches it.
+        """
         return limit.only is None or value in self._grants(limit.only)
 
     def _is_one_of(self, granted: frozenset[str], names: set[str]) -> bool:

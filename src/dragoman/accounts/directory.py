@@ -35,10 +35,10 @@ def no_limits(*_: object) -> tuple[Limit, ...]:
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """What the configuration declares. It takes precedence over the database. keys: the names of the
-    configuration's keys. tenants, teams, users: their entries, by name. groups: {name of a group: model names
-    and patterns}. regions: {name of a provider: its region}. limits_of: makes limits from the `limits` of an
-    entry.
+    """What the configuration declares. Its keys, tenants, teams and users are used instead of those with the
+    same name in the database. keys: the names of the configuration's keys. tenants, teams, users: their
+    entries, by name. groups: {name of a group: model names and patterns}. regions: {name of a provider: its
+    region}. limits_of: makes limits from the `limits` of an entry.
     """
 
     keys: frozenset[str] = frozenset()
@@ -87,8 +87,8 @@ class Directory:
 
     def take(self, rows: Iterable[Row]) -> None:
         """Use rows that have changed, in place of the earlier rows of the same kind and name. A row without
-        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call
-        `reached` afterwards.
+        text removes the earlier one. Rows of the kind `own_keys` are ignored (`assembly.directory` keeps
+        them). `version` does not change: call `reached` afterwards.
         """
         for row in rows:
             if row.kind == "keys":
@@ -137,8 +137,8 @@ class Directory:
         return found
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the database has a key with this SHA-256. It may be revoked, disabled or expired, but not
-        removed.
+        """Whether the database has a key with this SHA-256, now or before the key's last rotation. The key
+        may be revoked, disabled or expired, but not removed.
         """
         return digest in self._keys
 
@@ -150,15 +150,16 @@ class Directory:
         return stated.get(name) or self._holders.get((kind, name))
 
     def was_removed(self, kind: RowKind, name: str) -> bool:
-        """Whether a tenant, team or user of this name is missing in the database because it was removed. If
-        one of the same name was made again, the result may be either.
+        """Whether a tenant, team or user of this name was removed from the database. If another one of the
+        same name was made afterwards, the result may be True or False.
         """
         return (kind, name) in self._removed
 
     def limits(self) -> Iterator[Limit]:
         """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. If
         the configuration and the database have a tenant, team or user of the same name, only the
-        configuration's limits are yielded. Keys that the configuration states are left out.
+        configuration's limits are yielded. No limits are yielded for the configuration's keys, and none for
+        keys in the database that have the same names as these.
         """
         stated, seen = self.declared.limits_of, self.declared
         for kind, subject in _SUBJECTS.items():
@@ -244,15 +245,16 @@ class Directory:
         }
 
     def outlived(self, entry: Permitted) -> bool:
-        """Whether the tenant that an entry belongs to was removed; also True if there is a new tenant with
-        the same name. False if the entry belongs to no tenant.
+        """Whether the tenant that an entry states was removed; also True if there is a new tenant with the
+        same name. False if the entry states no tenant. The tenants of the entry's team and user do not
+        matter.
         """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
     def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:
         """Return the tenant, team or user of this name, if it is the one that the entries `members` belong
-        to. None = that one was removed; a new one may have the same name, but has another id than the entries
-        state.
+        to. None = there is none of this name, or it has an id (`_id`) and an entry states another id or none:
+        then it was made later, and the one that the entry belongs to was removed.
         """
         found = self.holder(kind, name)
         own, member = _id(found), id_of(kind)
@@ -274,9 +276,10 @@ class Directory:
                     self._keys[digest] = packed
 
     def _read(self, digest: bytes, packed: bytes) -> Caller | ir.Fault:
-        """Decode a key. Returns its client, or the fault to answer with: `UNKNOWN` if the key was revoked, or
-        if the configuration has a key of the same name. digest: the key's SHA-256, which may be that of the
-        key before the last rotation. `Caller.expires` says until when this key is valid.
+        """Decode a key. Returns its client; or `UNKNOWN` if the key was revoked, or if the configuration has
+        a key of the same name; or the fault of `disabled` if the key or its owner is disabled. digest: the
+        SHA-256 of the key, or of the key before the last rotation. `Caller.expires` is right for that one.
+        packed: the key's row, as in `_keys`.
         """
         text, _, json = packed.partition(b"\n")
         name, entry = text.decode(), msgspec.json.decode(json, type=KeyEntry)

@@ -91,9 +91,9 @@ def position_of(position: int) -> bytes:
 
 
 def position_in(read: bytes) -> int:
-    """Return the position that a segment's head states: up to where the database has the records. If the head
-    is damaged or too short, return `HEAD`, so that all records are read again. read: the first bytes of the
-    segment.
+    """Return the position that a segment's head states: up to where the database has the records. Returns
+    `HEAD`, so that all records are read again, if the position's checksum is wrong or `read` is too short.
+    read: the first bytes of the segment.
     """
     if len(read) < POSITION_AT + _POSITION.size:
         return HEAD

@@ -32,11 +32,12 @@ def remember(cached: dict[str, T], name: str, value: T) -> None:
 
 
 class Grants:
-    """A set of allowed names, such as the models or the providers that a client may use.
+    """A set of allowed names, such as the models or the providers that a client may use. A name is in the set
+    if an entry is the name or a pattern for it, and `within` allows it, too.
 
-    within: further grants that must allow a name, too, such as those of the key's tenant; None = there are
-    none. entries: the exact names and the patterns. The attribute `entries` lacks the exact names that
-    `within` does not allow. names: the exact names in the attribute `entries`.
+    entries: exact names and patterns. within: further grants, such as those of the key's tenant; None = there
+    are none. The attribute `entries` has the same entries, without the exact names that `within` does not
+    allow; the attribute `names` has its exact names.
     """
 
     def __init__(self, entries: Iterable[str], within: Grants | None = None) -> None:
@@ -86,8 +87,8 @@ def granted(
     """Return the grants of a configured list. None = every name is allowed.
 
     entries: names, patterns and `group:NAME`; None, or a list with the entry `*`, allows all names that
-    `within` allows. groups: {name of a group: its entries}; a group that is missing here allows nothing.
-    within: as for `Grants`.
+    `within` allows. groups: {name of a group: its entries}; a group that is missing here allows nothing;
+    None = `group:NAME` is an ordinary name. within: as for `Grants`.
     """
     if entries is None:
         return within

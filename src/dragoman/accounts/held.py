@@ -23,10 +23,11 @@ headers.
 
 
 def holds_key(text: str, knows: Callable[[bytes], bool]) -> bool:
-    """Whether a text (the value of a header, a field of a query) holds a key of this gateway: a text that
-    begins like a key that the gateway makes, anywhere; or another key that the gateway has, as the whole
-    text, after the first word (`Bearer KEY`), as one of the words, as a parameter (`token="KEY"`), or as user
-    name or password of `Basic`. knows: returns whether the gateway has a client key with this SHA-256.
+    """Whether a text (the value of a header, a field of a query) holds a key of this gateway. True if any
+    word in it begins as the keys that the gateway makes (`dgm_`), even if the gateway has no such key. Also
+    True if a key that the gateway has is the whole text, all after the first word (`Bearer KEY`), one of the
+    words, the name or value of a parameter (`token="KEY"`), or the user name or password of `Basic`, within
+    the first 8,000 characters. knows: returns whether the gateway has a client key with this SHA-256.
     """
     texts = [text, *_basic(text)]
     if any(_MINTED.search(one) for one in texts):

@@ -23,8 +23,8 @@ class JournalFailed(Exception):
 
 
 class Journal(Protocol):
-    """Keeps usage records until the database has them. `opened` and `closed` never wait for a disk or a
-    database: a journal in files hands the bytes to the operating system.
+    """Keeps usage records until the database has them. `opened` and `closed` do not wait until a record is on
+    a disk or in the database: a journal in files hands the bytes to the operating system.
 
     outlives: whether the journal remains after its process has ended, so that another process can read which
     exchanges were open. If it is False, `opened` need not be called.
@@ -50,7 +50,8 @@ class Journal(Protocol):
 
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows: `kind`, `healthy`, `last_error`, `in_memory` (records that
-        wait in the memory of this process), `lost` (records for which there was no room).
+        wait in the memory of this process), `lost` (records for which there was no room, or that could not be
+        encoded).
         """
 
 

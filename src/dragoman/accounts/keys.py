@@ -54,14 +54,14 @@ class ClientKeys:
     """The client keys of one gateway.
 
     keys: the keys of the configuration. required: True = a request needs a known key; False = it needs none;
-    None = it needs one as soon as the directory has had a key. directory: the keys of the database; None =
-    there is no database for keys. headers: names of headers, besides `authorization`, `api-key` and those in
-    `OURS`, in which clients may send a key; the first of them that is sent and not empty counts. hosts: names
-    of this gateway, besides `localhost` and names that end in `.localhost`, that the Host header of a request
-    without a known key may have. any_host: True = such requests may have any Host header. anyone: the caller
-    of such requests, if no key is required and the directory has had no key; if the directory has had keys,
-    the caller is EVERYBODY. keyless: {protocol: caller}, for protocols whose clients usually send no key; a
-    request without a key from this machine gets this caller. now: returns the time in Unix seconds.
+    None = it needs one as soon as the directory has had a key (see the property). directory: the keys of the
+    database; None = there is no database for keys. headers: names of headers, besides `authorization`,
+    `api-key` and those in `OURS`, in which clients may send a key; see `presented`. hosts: names of this
+    gateway, besides `localhost` and names that end in `.localhost`, that the Host header of a request without
+    a known key may have. any_host: True = a request without a known key may have any Host header; `keyless`
+    checks the header nevertheless. anyone: the caller of a request without a known key, if no key is required
+    and the directory has had no key; if the directory has had keys, the caller is EVERYBODY. keyless:
+    {protocol: the caller that the method `keyless` returns}. now: returns the time in Unix seconds.
     """
 
     def __init__(
@@ -92,17 +92,18 @@ class ClientKeys:
 
     @property
     def required(self) -> bool:
-        """Whether clients must send a key. If this depends on the directory, and the directory was not read
-        since the start, the answer is True, because there may be keys.
+        """Whether clients must send a key. If this depends on the directory (`required` is None): whether the
+        directory has had a key; True if the directory was not read since the start, because it may have keys;
+        False if there is no directory.
         """
         if self._required is not None or self._directory is None:
             return bool(self._required)
         return self._directory.has_keys or not self._directory.read
 
     def again(self) -> Self:
-        """Return a copy of this object, with the same keys. What is cached for a request's head is valid only
-        with the object that admitted its caller (`Again` in `server.head`), so all callers are looked up
-        again with the copy.
+        """Return a copy of this object, with the same keys. The server caches a caller together with the
+        object that admitted the caller (`Again` in `server.head`). If the copy replaces this object, the
+        server looks up all callers again.
         """
         return copy.copy(self)
 
@@ -124,7 +125,7 @@ class ClientKeys:
         the key or its owner is disabled; a key is required, and it is missing or unknown; the database could
         not be read since the start, so it is not known whether it has this key, or whether a key is required
         at all; no key is required, but the Host header of a request without a known key is invalid, or has a
-        name that is not a name of this gateway.
+        name that is not a name of this gateway, and `any_host` is False.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
@@ -162,9 +163,9 @@ class ClientKeys:
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
         """Return the caller of a request that has no key and comes from this machine. None if the protocol
-        `face` of the path has no keyless caller; also if the request has a key, comes from another machine or
-        through a proxy, or has a Host header that is invalid or has a name that is not a name of this
-        gateway.
+        `face` of the path has no keyless caller; also if a header has a key (`presented` does not return
+        None), if the request comes from another machine or through a proxy, or if its Host header is invalid
+        or has a name that is not a name of this gateway.
 
         headers: by lower-case names. peer: the address of the connection's other end.
         """
@@ -174,10 +175,10 @@ class ClientKeys:
         return caller if not passed_on(headers) and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """Return the key that the client sent in a header, without a check. It is in the first header of
-        `OURS` that was sent; without such a header, in `Authorization: Bearer KEY`; and only if there is no
-        Authorization header either, in the first other header that may hold a key and is not empty. None or
-        "" = no key.
+        """Return the key that the client sent in a header, without a check. None or "" = no key. The key is
+        in the first header of `OURS` that was sent. Without such a header it is in `Authorization: Bearer
+        KEY`; an Authorization header in another form has no key. Without an Authorization header, too, it is
+        in the first other header that may hold a key and is not empty.
         """
         for name in OURS:
             if (ours := headers.get(name)) is not None:
@@ -209,8 +210,8 @@ def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """Read a Host header. Returns (the name in lower case and without port, "" = the header is invalid;
-    whether the name is an IP address).
+    """Read a Host header. Returns (the name in lower case, without the port and a dot at its end; whether the
+    name is an IP address). The name "" = the header is invalid or empty.
     """
     found = _HOST.fullmatch(host)
     if found is None:

@@ -2,9 +2,9 @@
 call, and settles the reservation after the call.
 
 A claim on a hard limit is refused if the sum of the used, the reserved and the claimed amount is above
-`Limit.most`. So a reservation cannot exceed a hard limit, unless the counters are shared and their store is
-away. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a process
-ends without settling its reservations, they are released.
+`Limit.most`. While the store of shared counters is away, several processes together may nevertheless exceed a
+hard limit. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a
+process ends without settling its reservations, they are released.
 """
 
 from __future__ import annotations
@@ -77,10 +77,12 @@ tokens, money or places that running requests have reserved: how long these run 
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
-    """Return when a refused claim could succeed, in Unix seconds; None = never (see `Refused`). If the claim
-    would fit if running requests used less than they have reserved: in `SOON` seconds, or when the window
-    ends if that is sooner. Otherwise: when the window ends; None if it never ends. A running request uses
-    the request that it has reserved; tokens, money and places may become free.
+    """Return the earliest time at which a refused claim could succeed, in Unix seconds; None = never, because
+    the claim is larger than the limit, or because the window is used up and never ends.
+
+    If the claim would fit beside the used amount alone, the time is in `SOON` seconds, or the end of the
+    window if that is earlier: running requests may give back what they have reserved. Otherwise it is the end
+    of the window. On a limit of `requests`, reserved requests count as used.
     """
     most, used = claim.limit.most, standing.used
     if claim.amount > most:
@@ -95,9 +97,9 @@ def again(claim: Claim, standing: Standing, now: float) -> float | None:
 def lasting(
     found: Refused, others: Iterable[Claim], standing: Callable[[str], Standing], now: float
 ) -> Refused:
-    """Return the refusal that lasts longest (`again` None = for ever), among `found` and the refusals of
-    other claims of the same request: a request of this size cannot succeed earlier. others: the other claims,
-    each of which may be refused or not. standing: `Ledger.standing`. now: Unix seconds.
+    """Return the refusal with the latest `again` (None = never is the latest): `found`, or the refusal of one
+    of the other claims of the same request. found: a refusal of the request. others: the other claims; those
+    that would not be refused are ignored. standing: `Ledger.standing`. now: Unix seconds.
     """
     for claim in others:
         if found.again is None:

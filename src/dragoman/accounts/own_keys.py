@@ -30,9 +30,9 @@ class Undecipherable(Exception):
 
 class Cipher:
     """Encrypts tenants' keys with the current master key, and decrypts them with all master keys. current:
-    the current master key; as an attribute, its id (as `OwnKey.master`). old: earlier master keys, which only
-    decrypt. random: returns at least 12 random bytes. The constructor raises ImportError if the extra
-    `encryption` is not installed.
+    the current master key. old: earlier master keys, which only decrypt. random: returns at least 12 random
+    bytes. The constructor raises ImportError if the extra `encryption` is not installed. The attribute
+    `current` is the id of the current master key (as in `OwnKey.master`), not the key.
     """
 
     def __init__(self, current: Secret, old: Sequence[Secret], random: Callable[[], bytes]) -> None:
@@ -93,9 +93,9 @@ class OwnKeys:
         return whole
 
     async def reencrypt(self) -> tuple[int, list[str]]:
-        """Encrypt all stored keys again that were encrypted with another master key than the current one.
-        Returns (how many keys were encrypted again, a text for each key that cannot be decrypted and stays as
-        it was).
+        """Encrypt with the current master key all stored keys that were encrypted with another master key.
+        Returns (how many keys were encrypted again, a message for each key that cannot be decrypted). A key
+        that cannot be decrypted stays as it was.
         """
         done, failed = 0, list[str]()
         for key in await self._store.own_keys():

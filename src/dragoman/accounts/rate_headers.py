@@ -71,9 +71,10 @@ class _Group:
 
 
 class RateHeaders:
-    """Writes the headers that show the limits of an exchange, in one form. claims: on limits of requests and
-    tokens; their amounts are ignored. Values that are the same for all requests of a window are encoded only
-    once.
+    """Writes the headers that show the limits of an exchange, in one form. Each group of headers shows the
+    limit that leaves least. `anthropic` has a group for each resource; `openai` has one for requests and one
+    for tokens; `standard` has one, for requests, or for tokens if no claim is on a limit of requests. claims:
+    on limits of requests and tokens; their amounts are ignored.
     """
 
     __slots__ = ("_groups",)

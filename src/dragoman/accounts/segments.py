@@ -82,12 +82,13 @@ class FileJournal:
     """Writes the journal of one process into files. Implements `accounts.journal.Journal`. Only one thread
     may use it.
 
-    folder: where the segments are; it is made if it is missing. Other processes have their segments there,
-    too. size: no segment is begun while the files in the folder have more bytes together. processes: how many
-    processes write there. refuse: True = `opened` raises JournalFailed while nothing can be written. backlog:
-    for the records that wait in memory, None = a new one. mark: identifies this process for ever; None = a
-    random mark. The constructor makes the first segment. If that fails, the constructor raises nothing:
-    `last_error` says why, and `tend` tries again.
+    folder: where the segments are; it is made if it is missing. Other processes may have their segments
+    there, too. size: no segment is begun while all files in the folder together have more bytes than this.
+    processes: how many processes write there; if `size` is small, their number makes the segments smaller.
+    refuse: True = `opened` raises JournalFailed while nothing can be written. backlog: for the records that
+    wait in memory, None = a new one. mark: identifies this process for ever; None = a random mark. The
+    constructor makes the first segment. If that fails, the constructor raises nothing: `last_error` says why,
+    and `tend` tries again.
     """
 
     outlives: Final = True
@@ -133,7 +134,7 @@ class FileJournal:
 
     def opened(self, record: UsageRecord) -> None:
         """Write that an exchange is about to call a provider (see `Journal.opened`). A record that cannot be
-        encoded is counted as lost.
+        encoded is counted as lost, and JournalFailed is not raised because of it.
         """
         if self._refuse and self.last_error is not None:
             raise JournalFailed(self.last_error)
@@ -158,16 +159,17 @@ class FileJournal:
             self._renew()
 
     def stored(self, ids: list[str]) -> None:
-        """Remove the records with these ids from memory, because the database has them. The journal will
-        state that, so that nobody takes their exchanges for open.
+        """Remove the records with these ids from memory, because the database has them. Later `tend` or
+        `close` writes these ids to the journal, so that a reader does not take their exchanges for open. Ids
+        of records that do not wait in memory are ignored.
         """
         for id_ in ids:
             if self.backlog.records.pop(id_, None) is not None:
                 self._stored.append(id_)
 
     def tend(self) -> None:
-        """Begin the next segment if the present one is old or was deleted, or if writing or syncing has
-        failed. Then write records that wait in memory. Call it about twice a second.
+        """Begin the next segment if the present one has entries and is old (`AGE`), or was deleted, or if
+        writing or syncing has failed. Then write records that wait in memory. Call it about twice a second.
         """
         if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
             self._fail("somebody has deleted the journal")
@@ -357,7 +359,9 @@ class _Syncing:
         self._thread: threading.Thread | None = None
 
     def wake(self, descriptor: int) -> None:
-        """Have a segment synced soon. descriptor: of a segment that is not in `dirty`."""
+        """Have a segment synced soon. descriptor: of the segment. Callers need not call this for a segment
+        that is in `dirty` already.
+        """
         with self._lock:
             self.dirty.add(descriptor)
         self._begin()

@@ -66,10 +66,9 @@ def date(seconds: float) -> str:
 def fault(refused: Refused, now: float) -> ir.Fault:
     """Return the fault for a request that a limit refuses. now: Unix seconds.
 
-    A limit that is a budget (`is_budget`) makes a fault of the kind `quota`, so that clients do not repeat
-    the request at once; any other limit makes one of the kind `rate_limit`. Its `retry_after` is the number
-    of seconds after which the request may succeed; None = it cannot succeed as long as the limit stays as it
-    is.
+    The kind of the fault is `quota` for a budget (`is_budget`), so that clients do not repeat the request at
+    once; for any other limit it is `rate_limit`. The fault's `retry_after` is the number of seconds after
+    which the request may succeed; None = it cannot succeed as long as the limit stays as it is.
     """
     limit = refused.claim.limit
     too_large = refused.claim.amount > limit.most > 0
@@ -114,8 +113,8 @@ def is_budget(limit: Limit) -> bool:
 
 
 def amount_of(limit: Limit, amount: int | None = None) -> str:
-    """Return an amount of a limit's resource in words: "60 requests", "5 USD". amount: in the limit's unit;
-    None = the whole limit, with its window: "60 requests per minute", "100 USD in all".
+    """Return an amount of a limit's resource in words: "60 requests", "5.00 USD". amount: in the limit's
+    unit; None = the size of the limit, with its window: "60 requests per minute", "100.00 USD in all".
     """
     shown = limit.most if amount is None else amount
     text = f"{usd(shown)} USD" if limit.resource == "money" else f"{shown} {_WORDS[limit.resource]}"

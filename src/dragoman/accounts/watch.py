@@ -49,7 +49,8 @@ class Watch:
 
     def refused(self, refused: Refused, now: float) -> None:
         """Count that a limit has refused a request, and tell operators that the limit is reached (see
-        `tell`). A request that is larger than the whole limit is only counted. now: Unix seconds.
+        `tell`). Operators are not told if the refused claim is larger than the whole limit, or has the amount
+        0. now: Unix seconds.
         """
         claim = refused.claim
         place = windowless(claim.counter)
@@ -66,8 +67,8 @@ class Watch:
     def refusals(self, now: float) -> dict[str, int]:
         """Return how many requests this process has refused in the present hour and the 23 hours before, by
         the limit and the subject that it counts: {name of a counter without its window: requests}. The
-        refusals of all windows count together. A counter that has refused nothing is missing. now: Unix
-        seconds.
+        refusals of all windows count together. A counter that has refused nothing is missing. Earlier counts
+        are dropped when more than 10,000 such counters have refused. now: Unix seconds.
         """
         earliest = int(now) // _HOUR - _HOURS
         found = {
@@ -80,9 +81,10 @@ class Watch:
         """Return the text of the header `x-dragoman-warning` for an answer; None = the answer gets no
         warning. Tell operators of each limit that is reached or warns (see `tell`).
 
-        A limit is reached if it is soft and exceeded; it warns if its use has come to `warn_at`. The text
-        names the limit among these of which the largest part is used. claims: on the counters to look at.
-        standing: `Ledger.standing`; it has to include what this request has reserved. now: Unix seconds.
+        A limit is reached if it is soft and exceeded. A limit warns if the used and reserved amounts have
+        come to `warn_at`. If several limits are reached or warn, the text names the limit of which the
+        largest part is used or reserved. claims: on the counters to look at. standing: `Ledger.standing`; it
+        has to include what this request has reserved. now: Unix seconds.
         """
         worst, most = None, -1.0
         for claim in claims:

@@ -6,8 +6,9 @@ waits at the gates that have stopped it, until one of its deployments can be cal
 
 At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
 that a request which another gate stops is skipped. If all deployments of a new request have full queues, it
-is refused; or, if another client has at least two more requests in one of these queues than the new request's
-client, the last request of the client with the most is refused instead. See docs/decisions/0039-queues.md.
+is refused. There is one exception: if another client has at least two more requests in one of these queues
+than the new request's client, the last request of the client with the most is refused instead, if that makes
+room for the new request. See docs/decisions/0039-queues.md.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ _RETRY: Final = 5.0
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """How many requests may run at once. most: how many, None = any number. queue: how many may wait, in each
-    process. wait: the most seconds that a request waits here; None = a request may wait for any time. delay:
-    the least seconds between the starts of two requests, 0 = no delay.
+    """How many requests may run at once at one gate, and how others wait. most: how many may run, None = any
+    number. queue: how many may wait, in each process. wait: the most seconds that a request waits here; None
+    = a request may wait for any time. delay: the least seconds between the starts of two requests, 0 = no
+    delay.
     """
 
     most: int | None = None
@@ -46,8 +48,8 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Gate:
-    """One limit and its queue. name: the setting that it belongs to ("models.fast"). running: the number of
-    places that requests of this process hold.
+    """One limit and its queue. name: of the model or the provider, as the path of its settings
+    ("models.fast", "providers.main"). running: the number of places that requests of this process hold.
     """
 
     def __init__(self, name: str, limit: Limit, places: Places) -> None:
@@ -92,8 +94,8 @@ class Gate:
         return False
 
     def is_due(self, now: float) -> bool:
-        """Return whether the delay since the last start is over, and store in `due` when it is over. Begins
-        no new delay. Without a delay: True. now: monotonic seconds.
+        """Return whether the delay since the last start is over; True if the limit has no delay. Sets `due`
+        to the end of the delay, or to `now` if it is over. Begins no new delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -102,7 +104,8 @@ class Gate:
 
     def starts(self, now: float) -> bool:
         """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
-        request may start now. Without a delay: True. now: monotonic seconds.
+        request may start now; True if the limit has no delay. Sets `due` as `is_due` does. now: monotonic
+        seconds.
         """
         if not self.limit.delay:
             return True
@@ -145,7 +148,7 @@ class Gate:
     def crowding(self, client: str) -> _Ticket | None:
         """Return the waiting request that has to leave a full queue for a new request of `client`: the last
         one of the client with the most requests, if that client has at least two more here than `client`.
-        None = no request has to leave, so the new one is refused.
+        None = no request has to leave.
         """
         largest = max(self.queues.values(), key=len, default=None)
         if largest is None or len(largest) <= len(self.queues.get(client, ())) + 1:
@@ -195,7 +198,9 @@ class Gates:
 
     @property
     def waiting(self) -> dict[str, int]:
-        """By limit, how many requests wait there. Limits that are no longer configured are included."""
+        """{name of a limit: how many requests of this process wait there}. Limits that are no longer
+        configured are included.
+        """
         return {name: gate.waiting for name, gate in (*self._former.items(), *self.named.items())}
 
     def adopt(self, limits: Mapping[str, Limit]) -> None:
@@ -216,9 +221,9 @@ class Gates:
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
         """Take the places of the first option that is not full, without waiting. An option is a deployment.
-        Its gates at which the request has a place already (`held`) do not matter. It is full if another gate
-        has no free place, has waiting requests, or has a delay between two starts that is not over. options:
-        for each option, the names of its gates; names without a limit are ignored.
+        The option is full if one of its gates has no free place, has waiting requests, or has a delay between
+        two starts that is not over. Gates at which the request has a place already (`held`) do not count.
+        options: for each option, the names of its gates; names without a limit are ignored.
 
         Returns the option's index; `held` then has its places, and other places that were in `held` are given
         back. Returns None if all options are full; then `held` is unchanged.
@@ -237,8 +242,8 @@ class Gates:
         call are given back first. The wait has no time limit here: the caller must set one (`patience`).
 
         client: the name of the request's client. options: for each option, the names of its gates. Raises
-        RequestFailed if every option has a full queue, or if this request has to leave a full queue for
-        another client's request.
+        RequestFailed if each option has a full queue and no other client's request has to leave for this one
+        (`Gate.crowding`), or if this request has to leave later for another client's request.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -382,7 +387,9 @@ class Gates:
         ticket.at = set()
 
     def _serve(self, gate: Gate) -> None:
-        """Let in all requests that wait at a gate and can have their places, in the order of turns."""
+        """Let in requests that wait at a gate, in the order of turns, until this gate itself stops one. A
+        request that only other gates stop is skipped.
+        """
         while self._serve_one(gate):
             pass
         self._look_later(gate)
@@ -416,9 +423,9 @@ class Gates:
         return stopped
 
     def _look_later(self, gate: Gate) -> None:
-        """If requests wait at this gate, start a timer that serves the gate again. The timer is needed where
-        a place becomes free without a call here: when the delay ends, or when another worker gives a place
-        back.
+        """Start a timer that serves this gate again, if requests wait at the gate and may get in without a
+        call here: because the delay ends, or because another worker gives a place back. Does nothing if the
+        gate has a timer already.
         """
         if not gate.queues or gate.timer is not None:
             return

@@ -1,4 +1,5 @@
-"""Runs the steps of large requests one at a time, so that the event loop stays free for other requests.
+"""Lets the steps of medium and large requests take turns, so that the event loop stays free for other
+requests: at most one medium step and one large step run at a time.
 
 Decoding and translating a body of 64 MB, or one with 320,000 values, takes a second of CPU time in a few
 steps. During such a step nothing else would run on the event loop. So
@@ -64,9 +65,9 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes. Returns what the step
-        returns, and raises what it raises. size: the bytes that the step works on. client: the name of the
-        request's client, None = unknown.
+        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes; from `LARGE` on in the
+        thread. Returns what the step returns, and raises what it raises. size: the bytes that the step works
+        on. client: the name of the request's client, None = unknown.
         """
         if size < MEDIUM:
             return step(*args, **named)
@@ -128,8 +129,9 @@ class _Turns:
         return sum(map(len, self._waiting.values()))
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop. client: as in `HeavySteps.run`. A task that has had the turn for less
-        than `LONG` seconds goes on at once. A turn ends as soon as its task waits for something.
+        """Wait until the calling task has the turn on the loop. A task that has the turn already, for less
+        than `LONG` seconds, does not wait. A turn ends as soon as its task waits for something. client: as in
+        `HeavySteps.run`.
         """
         task = asyncio.current_task(loop)
         if not self._busy:

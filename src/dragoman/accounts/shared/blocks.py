@@ -27,17 +27,18 @@ class Block:
 
     limit, counter, ends: as in `Claim`. granted: all that the store has granted to this process: the amount
     `used`, and the amount that the process may still use. used: the amount that this process has settled.
-    reserved: the amount that its running requests have reserved. told, stated: how much of `used` and of
-    `reserved` was reported to the store. others: the amount that other processes have used; base: the part of
-    `others` that was used by processes that are gone; promised: the amount that other processes have
-    reserved. These three are from the store's answers; before the first answer, `others` is the seed, and the
-    two other amounts are 0.
+    reserved: the amount that the running requests of this process have reserved. told: the part of `used`
+    that the store knows. stated: the value of `reserved` that was last reported to the store.
+
+    Three amounts are from the store's answers. others: what other processes have used; before the first
+    answer, the seed. base: the part of `others` that no running process has used. promised: what other
+    processes have reserved. `base` and `promised` are 0 before the first answer.
 
     seed: the amount that was used according to the database and the journal. late: True = the seed became
     known when the counter was in use already, so the store may have made the counter without it. recall: the
-    number of the latest recall; a recall is the store's request to give back what is not needed; 0 = there
-    was none. contested: until when this process may only keep what its requests have reserved (monotonic
-    seconds). touched: when something was last reserved (Unix seconds).
+    number of the latest recall (the store's request to give back what is not needed), 0 = there was none.
+    contested: until this time (monotonic seconds), this process gives back at each report what its requests
+    have not reserved. touched: when something was last reserved (Unix seconds).
     """
 
     __slots__ = (
@@ -125,9 +126,10 @@ class Block:
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
 
     def share(self, processes: int) -> int:
-        """Return the amount that may still be reserved while the store does not answer. This is the larger of
-        two amounts: what is free in the block; and what this process has left of an equal part of the limit
-        (the limit divided by `processes`, but no more than the other processes are known to have left of it).
+        """Return the amount that may still be reserved while the store does not answer: what is free in the
+        block, or this process's rest of an equal part of the limit if that is more. The equal part is the
+        limit divided by `processes`, rounded up, but at most the limit without what other processes have
+        used. The rest is the equal part without what this process has used and reserved.
         """
         most = self.limit.most
         left = min(-(-most // processes), most - self.others) - self.used - self.reserved
@@ -147,7 +149,8 @@ class Blocks:
 
     def of(self, claim: Claim) -> Block:
         """Return the block for the counter of a claim. If there is none, make one without any granted amount.
-        The block uses the claim's limit from now on, because a reload may have changed the limit.
+        The block uses the claim's limit from now on, because a reload may have changed the limit. If the new
+        limit is smaller, the block gives back what is free in it.
         """
         block = self.by_counter.get(claim.counter)
         if block is None:
@@ -165,8 +168,8 @@ class Blocks:
     ) -> Reservation | Refused | None:
         """Reserve all claims from the blocks of this process, or none of them. onto: a reservation to which
         the claims are added; None = a new one. now: Unix seconds. Returns the reservation; the refusal, if
-        the used amounts alone leave no room for a claim; or None if the blocks are too small, but the store
-        might grant more.
+        the used amounts alone leave no room for a claim on a hard limit; or None if a block is too small, but
+        the store might grant more. Soft limits refuse nothing.
         """
         blocks = [self.of(claim) for claim in claims]
         enough = True
@@ -180,9 +183,9 @@ class Blocks:
     def by_share(
         self, claims: Iterable[Claim], now: float, onto: Reservation | None, *, processes: int
     ) -> Reservation | Refused:
-        """Reserve all claims or none, while the store does not answer. A hard limit allows only the amount of
-        `Block.share`. onto: a reservation to which the claims are added; None = a new one. processes: how
-        many processes share the limits. now: Unix seconds.
+        """Reserve all claims or none, while the store does not answer. Returns the reservation; or the
+        refusal, if a claim on a hard limit is larger than `Block.share`. onto: a reservation to which the
+        claims are added; None = a new one. processes: how many processes share the limits. now: Unix seconds.
         """
         blocks = [self.of(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
@@ -221,10 +224,11 @@ class Blocks:
             self.changed[block] = None
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
-        """Drop the blocks of counters whose windows have been over for two minutes; also blocks without an
-        end, such as those of `concurrency`, that have no use and nothing granted. Blocks with unreported use
-        or running reservations stay. asked: blocks for which a request has asked the store; they stay, too.
-        now: Unix seconds. Returns the names of the counters, for the store.
+        """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
+        counters whose windows never end (`concurrency`, lifetime), if this process has used nothing and has
+        nothing granted. The seeds of these counters are dropped, too. Blocks with unreported use or running
+        reservations stay. asked: blocks for which a request has asked the store; they stay, too. now: Unix
+        seconds. Returns the names of the counters, for the store.
         """
         over = [
             block

@@ -74,18 +74,18 @@ class _Question(NamedTuple):
 
 
 class _Forgotten(Exception):
-    """The store has lost its data, or it no longer knows this process."""
+    """The store has not used a message: the store has lost its data, or no longer knows this process."""
 
 
 class SharedLedger:
     """A `Ledger` whose counters several processes share. It connects to the store when `ask` is called for
     the first time; `adopted` and `standings` open other connections, and close them.
 
-    reach: connects to the store. name: of this process, unique for ever; its journal has the same name. kind,
-    address: of the store, for people. serve_without: True = while the store does not answer, requests are
-    served, and each process may use its share of a limit (`Block.share`); False = requests fail when the
-    blocks of this process are used up. processes: the least number of processes that share the counters.
-    lease: seconds (see `LEASE`).
+    reach: connects to the store. name: of this process, unique for ever; the process's journal has the same
+    name. kind, address: of the store, for people. serve_without: True = while the store does not answer,
+    requests are served, and each process may use its share of a limit (`Block.share`); False = requests fail
+    when the blocks of this process are used up or have expired. processes: a limit is divided by at least
+    this number of processes, even if fewer have joined. lease: seconds (see `LEASE`).
     """
 
     def __init__(
@@ -137,12 +137,12 @@ class SharedLedger:
         self._waits, self._refuses = why, refuse and why is not None
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """Set what was used of counters before, according to the database and the journal. used: {name of the
+        """Set how much was used before, according to the database and the journal. used: {name of the
         counter: amount}.
 
-        The store uses an amount if it does not know the counter. It also uses the amount if this process has
-        used the counter already (of a limit that was made a moment ago, for example), because the store may
-        have made the counter without this amount.
+        If the store does not know a counter, it begins the counter with this amount. If this process has used
+        the counter already, the store may have begun it without this amount; so it raises the used amount of
+        the counter to at least this amount.
         """
         self._blocks.seeds.update(used)
         for counter, amount in used.items():
@@ -153,9 +153,10 @@ class SharedLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
-        """Reserve all claims or none from the blocks of this process, if the blocks are valid and enough.
-        Otherwise, if the store has been away for `PATIENCE` seconds and requests are served without it: by
-        this process's share. Returns None if `ask` has to decide. Raises RequestFailed as `Ledger.wait` says.
+        """Reserve all claims or none, without asking the store. Uses the blocks of this process if they have
+        not expired and can decide. Otherwise, if the store has been away for more than `PATIENCE` seconds and
+        requests are served without it, uses this process's share. Returns the reservation or the refusal;
+        None = `ask` has to decide. Raises RequestFailed as `Ledger.wait` says.
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)
@@ -204,8 +205,9 @@ class SharedLedger:
     def _unanswered(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
     ) -> Reservation | Refused:
-        """Return the result for a request whose question was not decided in time. again: the store's latest
-        answer, which decided nothing; None = there was none. Raises RequestFailed as `ask`.
+        """Return the result for a request whose question was not decided in time: the refusal, if `again` has
+        the outcome `AGAIN`; else what this process's share allows. Raises RequestFailed if the share would
+        have to be used, but requests are not served without the store. again: the store's latest answer.
         """
         if again is not None and again.outcome is Outcome.AGAIN:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
@@ -322,11 +324,11 @@ class SharedLedger:
         answers, or this ledger closes. Returns how many records were charged.
 
         records: from the journals of these processes, with the names of the processes; the records of cut
-        exchanges come last. A record is charged once, even if it is passed several times. It is not charged
-        if the store does not know its process, or if its process had reported it: the store knows the time of
-        the latest settlement that each process has reported, so `settle` must be called with the time that
-        the record has as `ended`. What the processes had reserved is released with the charge for the cut
-        exchanges; if there are none, at the end of the lease.
+        exchanges come last. A record is charged once, even if it is passed several times. A record is not
+        charged if the store does not know its process, or if the process had reported the use itself. The
+        store finds the latter by the time of the process's latest reported settlement; so the process must
+        have called `settle` with the time that the record has as `ended`. What the processes had reserved is
+        released after the records of cut exchanges are charged; if there are none, at the end of the lease.
         """
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
@@ -421,9 +423,7 @@ class SharedLedger:
             _answer(self._questions.popleft(), None)
 
     async def _stay(self, link: Link) -> None:
-        """Exchange messages with the store until the ledger closes. Raises LinkFailed if the
-        connection ends.
-        """
+        """Exchange messages with the store until the ledger closes. Raises LinkFailed."""
         broken: list[LinkFailed] = []
         await link.listen()
         hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
@@ -472,7 +472,9 @@ class SharedLedger:
             self._wake.set()
 
     async def _join(self, link: Link) -> None:
-        """Register this process with the store, and report all blocks again. Raises LinkFailed."""
+        """Register this process with the store, and report all blocks again. If the store has forgotten this
+        process, register it under a new name. Raises LinkFailed.
+        """
         self._joined = False
         while True:
             fresh = self._seams.random_id()
@@ -592,8 +594,8 @@ class SharedLedger:
             self._answered(question, answer)
 
     def _taken(self) -> list[_Question]:
-        """Take the questions for the next request to the store from the queue. Questions whose requests have
-        ended meanwhile are dropped.
+        """Take the questions for the next message to the store from the queue, at most `_ASKS`. Questions
+        whose requests have ended meanwhile are dropped.
         """
         taken: list[_Question] = []
         while self._questions and len(taken) < _ASKS:

@@ -250,7 +250,7 @@ async def _in_time(work: Awaitable[T], patience: float) -> T:
 
 async def _guarded(work: Any) -> Any:
     """Return the result of `work`. Raises LinkFailed for any error of the server or the network; Unfit if the
-    server refuses the user or the password.
+    server refuses the user or the password, or does not permit a command.
     """
     from valkey.exceptions import AuthenticationError, NoPermissionError, ValkeyError
 
@@ -274,7 +274,7 @@ def _told(info: bytes) -> dict[str, str]:
 
 
 def _escaped(pattern: bytes) -> bytes:
-    """Return a pattern for the command SCAN that matches this text and no other. pattern: the text."""
+    """Return the text `pattern` as a pattern for the command SCAN that matches this text and no other."""
     return b"".join(b"\\" + bytes([one]) if one in b"*?[]^\\" else bytes([one]) for one in pattern)
 
 

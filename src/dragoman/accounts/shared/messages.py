@@ -16,11 +16,12 @@ import msgspec
 
 class Report(msgspec.Struct, array_like=True, frozen=True):
     """A process's part of one counter, in absolute numbers, so that a repeated report changes nothing. used:
-    the amount that the process has used since it began. held: the amount that it may still use, including
-    what it has reserved. reserved: the amount that its running requests have reserved. obeyed: the number of
-    the latest recall that the process has obeyed, 0 = none. base, seed: in the reports after joining, what
-    the process knew of the counter before: `Block.base`, and the use of all processes; in other reports, 0
-    and `Block.seed`. late: 1 = the seed counts even if the store has the counter already.
+    the amount that the process has used since it began. held: the amount that the process may still use,
+    including `reserved`. reserved: the amount that the running requests of the process have reserved. obeyed:
+    the number of the latest recall that the process has obeyed, 0 = none. base: in the first reports after
+    joining `Block.base`, in other reports 0. seed: in the first reports after joining the use of all
+    processes, as far as this process knows; in other reports `Block.seed`. late: 1 = the seed counts even if
+    the store has the counter already.
     """
 
     counter: str
@@ -85,8 +86,8 @@ class Outcome(IntEnum):
 
 class Known(msgspec.Struct, array_like=True, frozen=True):
     """The amounts of a counter. used, reserved: by all processes together. base: the part of `used` that no
-    process reports, because the processes that used it are gone. extra: how much was granted beyond what was
-    asked for.
+    process reports: processes that are gone have used it, or it is from a seed. extra: how much was granted
+    beyond what was asked for.
     """
 
     used: int
@@ -96,10 +97,10 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
-    """The answer to one question. refusing: the index of the wanted amount that cannot be granted, -1 = all
-    were granted, or nothing was decided; why: the amounts of its counter. granted: the amounts of all
-    counters of the question, in order; empty = nothing was granted. recall: the number of the recall for
-    which the process has to wait, 0 = none.
+    """The answer to one question. refusing: the index of the first wanted amount that cannot be granted now
+    (`REFUSED`, `AGAIN`); -1 = all were granted, or the store is `RECOVERING`. why: the amounts of the counter
+    of `refusing`; zeros for -1. granted: the amounts of all counters of the question, in order; empty =
+    nothing was granted. recall: the number of the recall for which the process has to wait, 0 = none.
     """
 
     outcome: Outcome
@@ -110,9 +111,10 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    """The store's reply to a `Request`. known: False = the store has lost its data, or does not know the
-    process; then the other fields have no meaning. recovering: whether the store waits as in
-    `Outcome.RECOVERING`. processes: how many processes share the counters. reports: the amounts of each
+    """The store's reply to a `Request`. known: False = the store has lost its data, does not know the
+    process, or has already got a request with this or a larger number; then the other fields have no meaning.
+    recovering: whether the store waits as in `Outcome.RECOVERING`. processes: how many processes share the
+    counters. reports: the amounts of each
     reported counter, in order. asks: the answer to each question, in order. peers: the names of all
     processes, if the request wanted them.
     """
