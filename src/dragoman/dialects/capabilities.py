@@ -25,8 +25,9 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     The tool for image generation is not refused for a model that generates images also without a tool.
     Structured output is refused only if the model has neither structured output nor tools. A request to think
     is refused only if `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path
-    (`messages[2].blocks[1]`, `tools`, `messages[1].tools`, `output`). The fault's `code` is `unsupported_modality` for media in
-    the prompt or the answer, and `unsupported_value` for all other features.
+    (`messages[2].blocks[1]`, `tools`, `messages[1].tools`, `output`). The fault's `code` is
+    `unsupported_modality` for media in the prompt or the answer, and `unsupported_value` for all other
+    features.
     """
     if facts.chat is False:
         return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")

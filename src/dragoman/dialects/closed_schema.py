@@ -75,8 +75,9 @@ def _accepted(key: str, value: Any) -> bool:
 class ClosedSchema:
     """Copies a schema in the form that the API accepts. A schema of an object (with the type "object" or with
     `properties`) gets `additionalProperties: false`; a loss is reported if it stated another value. `oneOf`
-    becomes `anyOf`, also in references, unless the same schema object has an `anyOf`. `$schema`, `$id` and `$anchor` are left out
-    and not reported; a reference by an anchor gets the anchor's JSON pointer.
+    becomes `anyOf`, also in references, unless the same schema object has an `anyOf`. `$schema`,
+    `$id` and `$anchor` are left out and not reported; a reference by an anchor gets the anchor's JSON
+    pointer.
 
     All other keywords that the API refuses are removed and reported as losses. Their values are written as
     text into the `description` of the same schema object, as the official clients do.

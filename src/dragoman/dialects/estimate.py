@@ -149,8 +149,9 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
 
 
 def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) -> ir.Usage:
-    """Return an estimated usage. stated: the usage whose other counts stay (`_possible`). Its cached tokens are a part of `prompt`. prompt: the tokens of the
-    whole prompt. said, thought: the tokens of text and of thinking in the answer.
+    """Return an estimated usage. stated: the usage whose other counts stay (`_possible`). Its
+    cached tokens are a part of `prompt`. prompt: the tokens of the whole prompt. said, thought: the tokens of
+    text and of thinking in the answer.
     """
     stated = _possible(stated) or _NO_USAGE
     fresh = max(0, prompt - (stated.cache_read or 0) - (stated.cache_write or 0))

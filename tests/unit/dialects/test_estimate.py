@@ -223,6 +223,6 @@ def test_uses_of_tools_stay_beside_impossible_counts() -> None:
 def test_the_output_of_a_start_stays_if_it_is_more_than_the_estimated_one(began: int, output: int) -> None:
     step = EstimateUsage(ASKED, "gpt-4o")
     start = ir.Start("there", usage=ir.Usage(output=began))
-    said = [ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0)]
-    *_, tally, _ = through([step], [start, *said, ir.End()])
+    events: list[ir.Event] = [start, ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0), ir.End()]
+    *_, tally, _ = through([step], events)
     assert tally == ir.Tally(ir.Usage(count(ASKED, "gpt-4o").tokens, output=output, estimated=True))
