@@ -25,16 +25,18 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     The tool for image generation is not refused for a model that generates images also without a tool.
     Structured output is refused only if the model has neither structured output nor tools. A request to think
     is refused only if `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path
-    (`messages[2].blocks[1]`, `tools`, `output`). The fault's `code` is `unsupported_modality` for media in
-    the prompt or the answer, and `unsupported_value` for all other features.
+    (`messages[2].blocks[1]`, `tools`, `messages[1].tools`, `output`). The fault's `code` is
+    `unsupported_modality` for media in the prompt or the answer, and `unsupported_value` for all other
+    features.
     """
     if facts.chat is False:
         return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")
     if facts.reasoning is False and (request.forms or {}).get("reasoning") == DEMANDED:
         return _fault("unsupported_value", f'"{request.model}" does not support thinking', "reasoning")
     if facts.calls is False:
-        if any(not is_drawing(tool, facts) for tool in request.tools or ()):
-            return _fault("unsupported_value", "This model does not support tools.", "tools")
+        for where, tools in _tools(request):
+            if any(not is_drawing(tool, facts) for tool in tools):
+                return _fault("unsupported_value", "This model does not support tools.", where)
         if facts.structured is False and request.output is not None and request.output.kind == "schema":
             return _fault("unsupported_value", "This model does not support structured outputs.", "output")
     for kind in (request.output and request.output.modalities) or ():
@@ -62,11 +64,18 @@ def needs(request: ir.Request) -> frozenset[Capability]:
         found.update(_OF_KIND[kind] for kind in output.modalities or () if kind in _OF_KIND)
         if output.kind == "schema":
             found.add("structured")
-    if request.tools or any(message.tools for message in request.messages):
+    if any(tools for _, tools in _tools(request)):
         found.add("tools")
     if _is_to_think(request.reasoning):
         found.add("reasoning")
     return frozenset(found)
+
+
+def _tools(request: ir.Request) -> Iterator[tuple[str, Sequence[ir.Tool]]]:
+    """Yield (IR path, tools) for the tools of the request, and for those that its messages add."""
+    yield "tools", request.tools or ()
+    for index, message in enumerate(request.messages):
+        yield f"messages[{index}].tools", message.tools
 
 
 def _is_to_think(reasoning: ir.Reasoning | None) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from dragoman.dialects.loss import Report
 from dragoman.dialects.schema_budget import place_in
-from dragoman.dialects.schema_references import SchemaReferences
+from dragoman.dialects.schema_references import SchemaReferences, key_of
 
 _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
@@ -22,6 +22,48 @@ _KEPT = frozenset({"type", "title", "description", "enum", "const", "default", "
 _NAMED = ("properties", "$defs", "definitions")
 _LISTED = ("anyOf", "allOf")
 _DROPPED = frozenset({"additionalProperties", "$schema", "$id", "$anchor"})
+
+
+class _Written(SchemaReferences):
+    """The references inside one schema, as they are written into its reduced copy."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, schema: Any) -> None:
+        super().__init__(schema)
+        self._known: dict[str, str] = {}
+
+    def written(self, reference: str) -> str:
+        """Return the reference to the same part in the copy: a JSON pointer with `anyOf` for each `oneOf`
+        that the copy renames. A reference that cannot be resolved is returned unchanged.
+        """
+        known = self._known.get(reference)
+        if known is None:
+            pointer = self.pointer(reference)
+            known = self._known[reference] = reference if pointer is None else self._renamed(pointer)
+        return known
+
+    def _renamed(self, pointer: str) -> str:
+        steps = pointer.split("/")
+        part, at = self._schema, 1
+        while at < len(steps) and isinstance(part, dict):
+            key = key_of(steps[at])
+            inside = part.get(key)
+            if key == "oneOf" and _becomes_any_of(part):
+                steps[at] = "anyOf"
+            elif key != "items" and key not in _NAMED and key not in _LISTED:
+                break  # the rest leads into data, or into a keyword that the copy does not have
+            at += 1
+            if key != "items" and at < len(steps):
+                found = SchemaReferences(inside).target(f"#/{steps[at]}")
+                inside, at = found and found[0], at + 1
+            part = inside
+        return "/".join(steps)
+
+
+def _becomes_any_of(schema: dict[str, Any]) -> bool:
+    """Whether the copy of a schema has `anyOf` in place of its `oneOf`."""
+    return isinstance(schema.get("oneOf"), list) and "anyOf" not in schema
 
 
 def _accepted(key: str, value: Any) -> bool:
@@ -33,8 +75,9 @@ def _accepted(key: str, value: Any) -> bool:
 class ClosedSchema:
     """Copies a schema in the form that the API accepts. A schema of an object (with the type "object" or with
     `properties`) gets `additionalProperties: false`; a loss is reported if it stated another value. `oneOf`
-    becomes `anyOf`, unless the same schema object has an `anyOf`. `$schema`, `$id` and `$anchor` are left out
-    and not reported; a reference by an anchor gets the anchor's JSON pointer.
+    becomes `anyOf`, also in references, unless the same schema object has an `anyOf`. `$schema`,
+    `$id` and `$anchor` are left out and not reported; a reference by an anchor gets the anchor's JSON
+    pointer.
 
     All other keywords that the API refuses are removed and reported as losses. Their values are written as
     text into the `description` of the same schema object, as the official clients do.
@@ -50,9 +93,9 @@ class ClosedSchema:
         """Return the reduced copy of a schema. A schema that is true or false becomes {}, and a loss is
         reported. where: the schema's IR path, for the report.
         """
-        return self._copy(schema, where, SchemaReferences(schema))
+        return self._copy(schema, where, _Written(schema))
 
-    def _copy(self, schema: Any, where: str, references: SchemaReferences) -> dict[str, Any]:
+    def _copy(self, schema: Any, where: str, references: _Written) -> dict[str, Any]:
         if not isinstance(schema, dict):
             self.report.lose(where, f"{self.api} has no schemas that are true or false", "quality")
             return {}
@@ -60,7 +103,7 @@ class ClosedSchema:
         refused: dict[str, Any] = {}
         for key, value in schema.items():
             if key == "$ref" and isinstance(value, str):
-                out[key] = references.pointer(value) or value
+                out[key] = references.written(value)
             elif key in _KEPT:
                 out[key] = value
             elif key in _NAMED and isinstance(value, dict):
@@ -72,7 +115,7 @@ class ClosedSchema:
                 out[key] = self._copies(value, place_in(where, key), references)
             elif key == "items" and isinstance(value, dict):
                 out[key] = self._copy(value, place_in(where, "items"), references)
-            elif key == "oneOf" and isinstance(value, list) and "anyOf" not in schema:
+            elif key == "oneOf" and _becomes_any_of(schema):
                 place = place_in(where, "oneOf")
                 out["anyOf"] = self._copies(value, place, references)
                 self.report.change(place, "anyOf", f"{self.api} rejects oneOf")
@@ -83,7 +126,7 @@ class ClosedSchema:
         self._finish(schema, out, refused, where)
         return out
 
-    def _copies(self, schemas: list[Any], where: str, references: SchemaReferences) -> list[dict[str, Any]]:
+    def _copies(self, schemas: list[Any], where: str, references: _Written) -> list[dict[str, Any]]:
         return [self._copy(one, f"{where}[{index}]", references) for index, one in enumerate(schemas)]
 
     def _finish(

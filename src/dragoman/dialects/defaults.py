@@ -14,13 +14,17 @@ from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.request import WireRequest
 
 _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "stream", "extra", "forms"})
+_BESIDE = ("modalities", "audio", "verbosity")
+"""The fields of `ir.Output` that do not belong to the form of the answer."""
+_FORM = tuple(field for field in ir.Output.__struct_fields__ if field not in _BESIDE)
 
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
     """Return the request with the configured defaults in the fields of `ir.Request` and `ir.Sampling` that
     are None, and with the defaults that have no field in the IR as members of `extra`. A value that the
-    client stated is never replaced. A group of settings other than `sampling` counts as one field: if the
-    client stated only the verbosity, a default `response_format` is not used, because both are in `output`.
+    client stated is never replaced. A group of settings other than `sampling` and `output` counts as one
+    field. In `output`, the form of the answer (`response_format`) counts as one field: it is not stated if it
+    is text without any leftovers.
 
     defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. system_prompt:
     becomes the request's system text, unless the client sent system text itself (`opens_with_system`); None =
@@ -33,6 +37,8 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
         sampling = _absent(request.sampling, given.sampling, ir.Sampling.__struct_fields__)
         if sampling:
             changes["sampling"] = msgspec.structs.replace(request.sampling, **sampling)
+        if request.output is not None and given.output is not None:
+            changes["output"] = _output(request.output, given.output)
         if given.extra:
             changes["extra"] = ir.merge(given.extra, request.extra)
     if system_prompt is not None and not opens_with_system(request):
@@ -46,6 +52,14 @@ def opens_with_system(request: ir.Request) -> bool:
     return bool(request.system) or (
         bool(request.messages) and request.messages[0].role in ("system", "developer")
     )
+
+
+def _output(stated: ir.Output, given: ir.Output) -> ir.Output:
+    """Return the client's settings of the answer, with the defaults in those that it left out."""
+    fields = _absent(stated, given, _BESIDE)
+    if stated.kind == "text" and stated.form is None and not stated.extra:
+        fields.update({field: getattr(given, field) for field in _FORM})
+    return msgspec.structs.replace(stated, **fields) if fields else stated
 
 
 def _absent(request: Any, given: Any, fields: tuple[str, ...]) -> dict[str, Any]:

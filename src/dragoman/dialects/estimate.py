@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.tool_units import ToolUses
+from dragoman.ir.units import units_of
 from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
@@ -78,7 +79,8 @@ def whole_cost(
 
     If the stream stated a usage (`is_unstated` is False), this usage is returned, with an estimate of the
     prompt's tokens if it lacks them. Otherwise input, output and reasoning are estimated. The other counts of
-    the stated usage (of a cache, of units) stay, but of a usage with an impossible count nothing stays.
+    the stated usage (of a cache, of units) stay; of a usage with an impossible count, only the amounts in
+    `detail` that do not count tokens stay.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
@@ -102,7 +104,8 @@ def cost_so_far(
     If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
     prompt's tokens if it lacks them. Otherwise the output is estimated, and the input too if the stream did
     not state it. The other stated counts stay, and the calls of provider tools in `events` count if they are
-    more than the stated ones. A usage with an impossible count is treated as if it were not stated.
+    more than the stated ones. Of a usage with an impossible count, only the amounts in `detail` that do not
+    count tokens stay.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
     first Tally in `events` states the usage, if there is one. If its output counts are the same as in the
@@ -119,8 +122,7 @@ def cost_so_far(
             if isinstance(event, ir.Open):
                 uses.note(event.block)
             counter.feed(event)
-    if stated is not None and not stated.plausible():
-        stated = None
+    stated = _possible(stated)
     if stated is not None and _answered(stated) not in {(None, None), begun}:
         return _with_prompt(stated, request, model)
     said, thought = counter.tokens(share)
@@ -147,16 +149,26 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
 
 
 def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) -> ir.Usage:
-    """Return an estimated usage. stated: the usage whose other counts stay; None, or a usage with an
-    impossible count = no count stays. Its cached tokens are a part of `prompt`. prompt: the tokens of the
-    whole prompt. said, thought: the tokens of text and of thinking in the answer.
+    """Return an estimated usage. stated: the usage whose other counts stay (`_possible`). Its
+    cached tokens are a part of `prompt`. prompt: the tokens of the whole prompt. said, thought: the tokens of
+    text and of thinking in the answer.
     """
-    if stated is None or not stated.plausible():
-        stated = _NO_USAGE
+    stated = _possible(stated) or _NO_USAGE
     fresh = max(0, prompt - (stated.cache_read or 0) - (stated.cache_write or 0))
     return msgspec.structs.replace(
         stated, input=fresh, output=said, reasoning=thought or None, estimated=True
     )
+
+
+def _possible(usage: ir.Usage | None) -> ir.Usage | None:
+    """Return the usage itself, or if it has an impossible count, only the amounts in its `detail` that do not
+    count tokens; None = there is nothing to return.
+    """
+    if usage is None or usage.plausible():
+        return usage
+    detail = usage.detail or {}
+    kept = {name: amount for name, amount in detail.items() if units_of(ir.Usage(detail={name: amount}))}
+    return ir.Usage(detail=kept) if kept else None
 
 
 def _with_uses(usage: ir.Usage, counts: Mapping[str, int]) -> ir.Usage:
@@ -195,7 +207,7 @@ class EstimateUsage:
     def __init__(self, request: ir.Request, model: str) -> None:
         self._request = request
         self._model = model
-        self._stated_beside: ir.Usage | None = None  # the latest usage without input and output
+        self._stated_beside: ir.Usage | None = None  # the latest usage that is not complete
         self._asked: int | None = None  # the tokens of the prompt, once they are counted
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
@@ -209,8 +221,8 @@ class EstimateUsage:
         A Tally with output but without the prompt's tokens gets an estimate of these tokens, and no Tally is
         inserted at the end. In all other streams, a Tally with an estimated usage is inserted before the End.
         It has the other counts (for example of a cache) of a Start or Tally without input and output; such a
-        Tally itself is left out. A Tally with impossible counts is left out; a Start with impossible counts
-        loses its usage.
+        Tally itself is left out. If a Start states more output tokens than are estimated, its output stays. A
+        Tally with impossible counts is left out; a Start with impossible counts loses its usage.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -232,6 +244,7 @@ class EstimateUsage:
         if usage is None:
             return (event,)
         if not usage.plausible():
+            self._stated_beside = _possible(usage) or self._stated_beside
             return () if isinstance(event, ir.Tally) else (msgspec.structs.replace(event, usage=None),)
         if not usage.stated:
             self._stated_beside = usage
@@ -241,6 +254,8 @@ class EstimateUsage:
         elif isinstance(event, ir.Tally):
             self.takes = _TALLIES
             return (ir.Tally(self._completed(usage)),)
+        else:
+            self._stated_beside = usage
         return (event,)
 
     def _completed(self, usage: ir.Usage) -> ir.Usage:
@@ -254,9 +269,14 @@ class EstimateUsage:
 
     def so_far(self) -> ir.Usage:
         """Return an estimated usage: the tokens of the request, and of the output in all events that were
-        fed. Other counts that the stream stated without input and output stay.
+        fed. Other counts that the stream stated without input and output stay, and so does the output of a
+        Start, if it is more than the estimated one.
         """
-        return self._usage(*self.tokens())
+        said, thought = self.tokens()
+        stated = self._stated_beside
+        if stated is not None and stated.output_total > said + thought:
+            return self._completed(stated)
+        return self._usage(said, thought)
 
     def tokens(self, share: float = 1.0) -> tuple[int, int]:
         """Return (tokens of text, calls and refusals; tokens of thinking) of all events that were fed, each

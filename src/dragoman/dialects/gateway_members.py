@@ -221,9 +221,11 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
         elif key in maps or _is_others(dialect, key, value):
             continue
         elif key in MODELS and (key not in LITELLM or are_names(value)):
-            models.extend(named(key, value))
+            further = named(key, value)
+            models.extend(further)
             _leave_only(body, head, key, {})
-            changes.append(Change(f"$.{key}", "", _OBEYED))
+            if further:
+                changes.append(Change(f"$.{key}", "", _OBEYED))
         elif key == _TAGS:
             if found := _tags(value):
                 tags.extend(found)

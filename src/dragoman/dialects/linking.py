@@ -18,7 +18,7 @@ _Place = tuple[int, int]  # the indices of a call's message and of its block
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
     """Return the messages. A tool call without an id gets the id of its result, if the result states an id
-    that no call in the given messages has.
+    that no call in the given messages has, and that no other call of the same turn has got.
 
     The result of such a call stands between the call and the next assistant message. If the result names a
     tool, it belongs to the first of these calls that calls this tool and has got no id yet; if it names no
@@ -30,16 +30,21 @@ def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
     known = {call.id for call in calls}
     bare: Waiting[_Place] = Waiting()
     found: dict[_Place, str] = {}
+    given: set[str] = set()  # ids that calls of the latest assistant message got
     for index, message in enumerate(messages):
         if message.role == "assistant":
             bare.clear()
+            given.clear()
         for at, block in enumerate(message.blocks):
             if type(block) is ir.ToolCall and not block.id:
                 bare.add((index, at), None, block.name)
-            elif type(block) is ir.ToolResult and block.id and block.id not in known:
+            elif (
+                type(block) is ir.ToolResult and block.id and block.id not in known and block.id not in given
+            ):
                 place = bare.take(None, block.name)
                 if place is not None:
                     found[place] = block.id
+                    given.add(block.id)
     return _with_ids(messages, found) if found else tuple(messages)
 
 

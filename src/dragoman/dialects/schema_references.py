@@ -53,7 +53,7 @@ class SchemaReferences:
             return None
         part: Any = self._schema
         for step in pointer.split("/")[1:]:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
+            key = key_of(step)
             if isinstance(part, Mapping) and key in part:
                 part, place = part[key], place_in(place, key)
             elif isinstance(part, list) and _INDEX.fullmatch(key) and int(key) < len(part):
@@ -61,6 +61,11 @@ class SchemaReferences:
             else:
                 return None
         return part, place
+
+
+def key_of(step: str) -> str:
+    """Return the name or index that one step of a JSON pointer stands for: `a/b` for `a~1b`."""
+    return unquote(step).replace("~1", "/").replace("~0", "~")
 
 
 def _pointers(schema: Any) -> dict[str, str]:

@@ -145,3 +145,13 @@ def test_tools_in_words_are_possible_without_tools() -> None:
     asked = request(tools=(ir.Function("a"),))
     assert refuse(asked, Facts(tools=False)) is not None
     assert refuse(asked, Facts(tools=False, tool_mode="xml")) is None
+
+
+def test_tools_that_a_message_adds_are_refused_like_those_of_the_request() -> None:
+    asked = ir.Request("openai_responses", "m", (USER, ir.Message("user", (), tools=(ir.Function("f"),))))
+    fault = refuse(asked, Facts(tools=False))
+    assert fault is not None
+    assert (fault.code, fault.param) == ("unsupported_value", "messages[1].tools")
+    assert refuse(asked, UNKNOWN) is None
+    drawing = ir.Request("openai_responses", "m", (ir.Message("user", (), tools=(DRAW,)),))
+    assert refuse(drawing, Facts(tools=False, draws=True)) is None

@@ -81,3 +81,35 @@ def test_what_is_refused_is_described() -> None:
         ("output.schema.additionalProperties", "the API requires additionalProperties: false"),
         ("output.schema.properties.a.oneOf[0].minimum", "it is not enforced, only described to the model"),
     }
+
+
+def test_references_follow_the_alternatives_that_get_another_name() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"oneOf": [{"$anchor": "n", "type": "string"}, {"items": {"oneOf": [STRING]}}]},
+            "oneOf": {"anyOf": [STRING], "oneOf": [INTEGER]},
+            "b": {"$ref": "#n"},
+            "c": {"$ref": "#/properties/a/%6FneOf/0"},
+            "d": {"$ref": "#/properties/a/oneOf/1/items/oneOf/0"},
+            "e": {"$ref": "#/properties/oneOf/anyOf/0"},
+            "f": {"$ref": "#/properties/oneOf/oneOf/0"},
+            "g": {"$ref": "#/properties/a/oneOf/7/oneOf/0"},
+            "h": {"$ref": "#/default/oneOf"},
+            "i": {"$ref": "#/$defs/oneOf"},
+        },
+        "default": {"oneOf": []},
+        "$defs": {"oneOf": {"type": "string"}},
+    }
+    copy, _ = copied(schema)
+    assert copy["properties"]["a"]["anyOf"][0] == STRING
+    assert {key: one["$ref"] for key, one in copy["properties"].items() if "$ref" in one} == {
+        "b": "#/properties/a/anyOf/0",
+        "c": "#/properties/a/anyOf/0",
+        "d": "#/properties/a/anyOf/1/items/anyOf/0",
+        "e": "#/properties/oneOf/anyOf/0",
+        "f": "#/properties/oneOf/oneOf/0",
+        "g": "#/properties/a/anyOf/7/oneOf/0",
+        "h": "#/default/oneOf",
+        "i": "#/$defs/oneOf",
+    }

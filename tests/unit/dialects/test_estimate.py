@@ -202,3 +202,27 @@ def test_searches_of_a_stream_that_breaks_off_are_counted() -> None:
             events += [ir.Open(place, block), ir.Close(place)]
         usage = cost_so_far(ASKED, "m", events, 1.0, latest)
         assert usage.detail == {"web_search_requests": searches}
+
+
+def test_uses_of_tools_stay_beside_impossible_counts() -> None:
+    stated = ir.Usage(input=-1, output=5, detail={"web_search_requests": 3, "input_audio": 7})
+    events: list[ir.Event] = [ir.Start("there"), ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS)]
+    for told in (
+        whole_cost(ASKED, "gpt-4o", events, 1.0, stated),
+        cost_so_far(ASKED, "gpt-4o", events, 1.0, stated),
+        whole(answer(ir.Text(WORDS), usage=stated)),
+        streamed(answer(ir.Text(WORDS), usage=stated)),
+    ):
+        assert told is not None
+        assert (told.detail, told.estimated) == ({"web_search_requests": 3}, True)
+        assert told.input == count(ASKED, "gpt-4o").tokens
+        assert told.output in range(70, 110)
+
+
+@pytest.mark.parametrize(("began", "output"), [(500, 500), (1, 85)])
+def test_the_output_of_a_start_stays_if_it_is_more_than_the_estimated_one(began: int, output: int) -> None:
+    step = EstimateUsage(ASKED, "gpt-4o")
+    start = ir.Start("there", usage=ir.Usage(output=began))
+    events: list[ir.Event] = [start, ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0), ir.End()]
+    *_, tally, _ = through([step], events)
+    assert tally == ir.Tally(ir.Usage(count(ASKED, "gpt-4o").tokens, output=output, estimated=True))

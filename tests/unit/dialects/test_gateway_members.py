@@ -59,3 +59,8 @@ def test_other_models_are_taken_and_obeyed(member: str) -> None:
 def test_fallbacks_in_another_form_are_lost_by_name() -> None:
     found, body = taken(model="m", fallbacks=[{"m": ["a"]}])
     assert ([loss.path for loss in found.losses], found.models, body) == (["$.fallbacks"], (), {"model": "m"})
+
+
+@pytest.mark.parametrize("value", [None, []])
+def test_no_change_is_reported_if_no_model_is_named(value: Any) -> None:
+    assert taken(model="m", models=value) == (Taken(), {"model": "m"})

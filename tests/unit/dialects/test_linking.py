@@ -33,3 +33,12 @@ def test_a_call_keeps_its_id_and_its_result_gives_none_away() -> None:
 
 def test_a_result_answers_no_call_of_an_earlier_turn() -> None:
     assert ids(linked([calls(("", "a")), calls(("", "b")), results(("1", "a"))])) == ["", ""]
+
+
+def test_an_id_is_given_to_one_call_of_a_turn() -> None:
+    assert ids(linked([calls(("", "a"), ("", "a")), results(("x", "a"), ("x", "a"))])) == ["x", ""]
+
+
+def test_an_id_that_each_turn_uses_again_is_given_in_each() -> None:
+    turn = [calls(("", "a")), results(("x", "a"))]
+    assert ids(linked(turn + turn)) == ["x", "x"]
