@@ -147,8 +147,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     first = response.candidates[0] if response.candidates else ir.Candidate(())
     blocks = enumerate(first.blocks)
     text = "".join([plain_text(block, reply.report, f"{_WHERE}.blocks[{at}]") for at, block in blocks])
-    _lose_stop(first.stop, reply.report)
-    return _completion(text, first.stop, response.model, reply)
+    stop = first.stop or ir.Stop("end")
+    _lose_stop(stop, reply.report)
+    return _completion(text, stop, response.model, reply)
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:

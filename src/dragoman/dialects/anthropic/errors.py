@@ -139,7 +139,8 @@ def _plain(body: Body) -> str:
     """Return the error's message without the words that `_message` of another Dragoman gateway has added to
     it.
     """
-    return body.message.removesuffix(_SUFFIX).removeprefix(f"{body.param}: ")
+    message = body.message.removesuffix(_SUFFIX)
+    return message if body.param is None else message.removeprefix(f"{body.param}: ")
 
 
 # --- Our face ------------------------------------------------------------------------------------

@@ -24,9 +24,9 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     `output_format`, which is read if `config` states no format. None = the member is missing; at least one is
     stated.
 
-    A format that is not exactly {type: "json_schema", schema} goes into the leftovers. If no format is
-    stated, the result is an ir.Output that has only the unknown members of `config` as leftovers. If `config`
-    has only `effort` or a null `format`, the result is None.
+    A stated format other than `json_schema` goes into the leftovers, and so do the unknown members of a
+    `json_schema`. If no format is stated, the result is an ir.Output without a format, with the unknown
+    members of `config`. It is None if `config` is not empty and has only `effort` or a null `format`.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:
@@ -34,7 +34,13 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     extra = None if config is None else leftovers(config, _CONFIG)
     if wanted is None:
         return ir.Output(extra=extra) if extra is not None or not config else None
-    if wanted.keys() == _FORMAT and wanted["type"] == "json_schema":
+    if wanted.keys() >= _FORMAT and wanted["type"] == "json_schema":
+        rest = {key: value for key, value in wanted.items() if key not in _FORMAT}
+        extra = (
+            ir.merge(extra, {NAME: {f"format.{key}": value for key, value in rest.items()}})
+            if rest
+            else extra
+        )
         return ir.Output("schema", wanted["schema"], strict=True, extra=extra, form=form)
     return ir.Output("text", form=form, extra=ir.merge(extra, {NAME: {"format": wanted}}))
 
@@ -64,7 +70,15 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
         report.lose("output.audio", "the Messages API has no audio output")
     if output.verbosity is not None:
         report.lose("output.verbosity", "the Messages API has no verbosity")
-    restore(config, output.extra, report, "output")
+    extra = output.extra
+    if extra is not None and "format" not in config:  # the members of a format go with it
+        extra = {
+            name: {key: value for key, value in members.items() if not key.startswith("format.")}
+            if name == NAME
+            else members
+            for name, members in extra.items()
+        }
+    restore(config, extra, report, "output")
     if output.form == "output_format" and request.dialect == NAME and "format" in config:
         body["output_format"] = config.pop("format")
 

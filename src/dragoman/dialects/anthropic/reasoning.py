@@ -229,12 +229,11 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """Return the effort `word` if the model supports it. In place of "minimal" return the weakest
-        supported effort. Otherwise return the strongest supported effort that is weaker than `word`; None
-        = there is none, or `word` is None. Differences are reported.
-
-        "none" counts as the weakest effort. Any other word that is not in `_ORDER` counts as stronger than
-        all efforts.
+        """Return the effort `word` if the model supports it. Otherwise return "low" for "minimal", if the
+        model supports "low", or the strongest supported effort that is weaker than `word`. If there is none,
+        return the weakest supported effort, unless `word` is "none". "none" and "minimal" count as weaker
+        than all others, another word that is not in `_ORDER` as stronger. None = there is no such effort, or
+        `word` is None. Differences are reported.
         """
         if word is None:
             return None
@@ -246,11 +245,11 @@ class _Fitting:
                 "reasoning.effort", "output_config.effort", "the effort minimal is written as low"
             )
             return "low"
-        rank = 0 if word == "none" else _ORDER.index(word) if word in _ORDER else len(_ORDER)
+        weakest = word in {"none", "minimal"}
+        rank = 0 if weakest else _ORDER.index(word) if word in _ORDER else len(_ORDER)
         weaker = [one for one in _ORDER[:rank] if one in known]
+        stronger = [] if word == "none" else [one for one in _ORDER[rank:] if one in known]
         self.report.lose(
             f"reasoning.{self.place}", f"the model does not support the effort {word}", "quality"
         )
-        if word == "minimal":
-            return next((one for one in _ORDER if one in known), None)
-        return weaker[-1] if weaker else None
+        return weaker[-1] if weaker else stronger[0] if stronger else None

@@ -32,7 +32,7 @@ class _Kind(msgspec.Struct):
 
 
 class _Content(msgspec.Struct):
-    content: list[msgspec.Raw] = []
+    content: list[msgspec.Raw] | None = None
 
 
 _decode = msgspec.json.Decoder().decode
@@ -189,7 +189,7 @@ class AnthropicStreamRelay:
     def _message_delta(self, frame: bytes) -> bytes:
         head = _decode_head(frame)
         self._count(head)
-        delta = _decode(head.get("delta", msgspec.Raw(b"{}")))
+        delta = _decode(head.get("delta", msgspec.Raw(b"null"))) or {}
         self._stopped = self._stopped or delta.get("stop_reason") is not None
         if self.usage is None and self.estimate is not None and self._stopped:
             self.usage = usage = self.estimate()

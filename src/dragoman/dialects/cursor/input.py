@@ -51,7 +51,8 @@ class Input:
             path = _client_path(body, error.path)
             raise WireError(error.message.replace(error.path, path), path, error.code) from error
         for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
-            if item.get("type") == "item_reference":
+            untyped = item.get("type") is None and "role" not in item and "id" in item
+            if untyped or item.get("type") == "item_reference":
                 raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
     def place(self, request: WireRequest, where: str) -> str:

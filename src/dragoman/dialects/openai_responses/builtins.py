@@ -119,16 +119,16 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
     """Return the block that other protocols get in place of an item. This is the call or the result of one of
     the tools in this module. For an item `additional_tools` it is a text.
 
-    None = the item has another type. Also None: an item without a string as `call_id` or `id`; an item with
-    an `execution` that is not "client" (null included); a call without an object of arguments. A shell's
-    `environment` is not read: a call of a shell that OpenAI runs gives a block, too.
+    None = the item has another type, or no string as `call_id` or `id`, or an `execution` other than
+    "client" and null, or it is a call without an object of arguments. A shell's `environment` is not read: a
+    call of a shell that OpenAI runs gives a block, too.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":
         return ir.Text("More tools are available from here on.")
     name = _CALLS.get(kind) or _OUTPUTS.get(kind)
     call_id = item.get("call_id") or item.get("id")
-    if name is None or type(call_id) is not str or item.get("execution", "client") != "client":
+    if name is None or type(call_id) is not str or item.get("execution") not in (None, "client"):
         return None
     builtin = _BUILTINS[name]
     if kind == builtin.output:

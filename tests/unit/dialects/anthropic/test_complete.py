@@ -50,3 +50,9 @@ def test_what_a_completion_does_not_tell_is_named(
     candidate: ir.Candidate, lost: list[tuple[str, str]], stream: bool
 ) -> None:
     assert losses(ir.Response("openai_chat", "i", "m", candidates=(candidate,)), stream=stream) == lost
+
+
+def test_an_answer_without_a_stop_reason_ends_as_its_stream_does() -> None:
+    reply = Reply(ir.Request("anthropic", "claude"), Report("anthropic"), id="r", created=1)
+    answer = ir.Response("anthropic", candidates=(ir.Candidate((ir.Text("Hi"),)),))
+    assert FACE.response.encode(answer, reply)["stop_reason"] == "stop_sequence"

@@ -294,3 +294,7 @@ def test_a_broken_stream_is_the_upstream_s() -> None:
     fault = broken("It ended.")
     assert (fault.code, fault.blame) == ("stream_broken", "upstream")
     assert fault_of(error_body(fault)) == msgspec.structs.replace(fault, code=None)  # there are no codes
+
+
+def test_a_message_without_a_param_keeps_its_beginning() -> None:
+    assert decoded(400, error("invalid_request_error", "None: not a model")).message == "None: not a model"

@@ -151,3 +151,13 @@ def test_answers_in_sound_or_pictures_are_refused(kind: str) -> None:
     with pytest.raises(WireError) as caught:
         written(foreign(output=ir.Output(modalities=("text", kind))))
     assert (caught.value.code, caught.value.path) == ("unsupported_modality", "output.modalities")
+
+
+def test_members_of_a_format_go_out_with_it_and_leave_with_it() -> None:
+    output = ir.Output("schema", CLOSED, strict=True, extra={"anthropic": {"format.name": "x"}})
+    request = ir.Request("anthropic", "m", output=output, max_output=9)
+    body, _ = written(request)
+    assert body["output_config"] == {"format": {"type": "json_schema", "schema": CLOSED, "name": "x"}}
+    body, report = written(request, Facts(structured=False))
+    assert "output_config" not in body
+    assert lost(report) == [("output.schema", "meaning")]

@@ -16,6 +16,7 @@ BOTH = Facts(thinking=("enabled", "adaptive", "disabled"), efforts=("low", "medi
 ADAPTIVE = Facts(thinking=("adaptive", "disabled"), efforts=("low", "medium", "high", "xhigh", "max"))
 ALWAYS = Facts(thinking=("adaptive",), efforts=("low", "medium", "high", "xhigh", "max"))
 BETWEEN = Facts(thinking=("adaptive", "between_tools"), efforts=("low",))
+STRONG = Facts(thinking=("adaptive", "disabled"), efforts=("medium", "high"))
 NEVER = Facts(thinking=())
 HARD = Facts(thinking=("adaptive",), efforts=("medium", "high"))
 R = ir.Reasoning
@@ -30,6 +31,8 @@ R = ir.Reasoning
         (R(effort="max"), ADAPTIVE, {"type": "adaptive"}, "max", []),
         (R(effort="minimal"), HARD, {"type": "adaptive"}, "medium", [("reasoning.effort", "quality")]),
         (R(effort="xhigh"), BOTH, {"type": "adaptive"}, "high", [("reasoning.effort", "quality")]),
+        (R(effort="minimal"), STRONG, {"type": "adaptive"}, "medium", [("reasoning.effort", "quality")]),
+        (R(effort="low"), STRONG, {"type": "adaptive"}, "medium", [("reasoning.effort", "quality")]),
         (R(effort="minimal"), BUDGETED, {"type": "enabled", "budget_tokens": 1024}, None, []),
         (R(effort="low"), BUDGETED, {"type": "enabled", "budget_tokens": 1024}, None, []),
         (R(effort="medium"), BUDGETED, {"type": "enabled", "budget_tokens": 2048}, None, []),

@@ -271,3 +271,12 @@ def test_a_block_whose_type_is_no_text_counts_as_content() -> None:
     odd = b'{"type":"content_block_start","index":0,"content_block":{"type":["x"]}}'
     assert relay.feed(odd).endswith(odd + b"\n\n")
     assert relay.content
+
+
+def test_nulls_pass_as_absent_members() -> None:
+    relay = RELAY.stream(showing(None))
+    start = START.replace(b'"content":[]', b'"content":null')
+    last = b'{"type":"message_delta","delta":null,"usage":{"output_tokens":9}}'
+    assert relay.feed(start) == sse("message_start", start)
+    assert relay.feed(last) == sse("message_delta", last)
+    assert not relay.content

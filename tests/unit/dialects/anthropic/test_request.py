@@ -61,6 +61,10 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"thinking": {"type": "between_tools"}}, {"reasoning": ir.Reasoning("between_tools")}),
     ({"output_config": {"effort": "low"}}, {"reasoning": ir.Reasoning(effort="low")}),
     (
+        {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA, "name": "x"}}},
+        {"output": ir.Output("schema", SCHEMA, strict=True, extra={"anthropic": {"format.name": "x"}})},
+    ),
+    (
         {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
         {"output": ir.Output("schema", SCHEMA, strict=True)},
     ),

@@ -233,8 +233,9 @@ def test_mistakes_are_placed_in_the_body_as_it_is_written(body: dict[str, Any], 
     assert at(body) == path
 
 
-def test_stored_items_are_not_referred_to() -> None:
-    body = {"input": [HELLO, {"type": "item_reference", "id": "msg_1"}]}
+@pytest.mark.parametrize("typed", [{"type": "item_reference"}, {"type": None}, {}])
+def test_stored_items_are_not_referred_to(typed: dict[str, Any]) -> None:
+    body = {"input": [HELLO, {**typed, "id": "msg_1"}]}
     with pytest.raises(WireError) as caught:
         INPUT.request.check(WireRequest("chat", body))
     assert caught.value.path == "input[1]"

@@ -15,6 +15,7 @@ from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import DIALECT
+from dragoman.dialects.openai_responses.builtins import stands_for
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
@@ -107,3 +108,9 @@ def test_models_of_other_protocols_read_the_call_and_its_output(name: str) -> No
         ("$.input[1].environment", "hint"),
         ("$.tools[0]", "meaning"),
     ]
+
+
+@pytest.mark.parametrize("stated", [{}, {"execution": None}, {"execution": "client"}])
+def test_a_null_execution_is_an_absent_one(stated: dict[str, Any]) -> None:
+    item = {"type": "tool_search_call", "call_id": "call_1", "arguments": {"query": "mail"}, **stated}
+    assert stands_for(item) == ir.ToolCall("call_1", "tool_search", '{"query":"mail"}', "builtin")
