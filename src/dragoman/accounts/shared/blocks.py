@@ -226,8 +226,9 @@ class Blocks:
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
         """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
         counters whose windows never end (`concurrency`, lifetime), if this process has used nothing and has
-        nothing granted. The seeds of these counters are dropped, too. Blocks with unreported use or running
-        reservations stay. asked: blocks for which a request has asked the store; they stay, too. now: Unix
+        nothing granted. The seeds of windows that are over are dropped, too; those of lifetime limits stay,
+        because nothing else says what was used before. Blocks with unreported use or running reservations
+        stay. asked: blocks for which a request has asked the store; they stay, too. now: Unix
         seconds. Returns the names of the counters, for the store.
         """
         over = [
@@ -241,7 +242,8 @@ class Blocks:
         for block in over:
             del self.by_counter[block.counter]
             self.changed.pop(block, None)
-            self.seeds.pop(block.counter, None)
+            if block.ends != inf:
+                self.seeds.pop(block.counter, None)
         return [block.counter for block in over]
 
 

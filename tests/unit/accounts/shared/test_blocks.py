@@ -100,3 +100,13 @@ def test_an_idle_share_is_kept_while_a_request_waits_for_it() -> None:
     assert blocks.drop_over(0.0, {block}) == []
     assert blocks.by_counter == {"a/all": block}
     assert blocks.drop_over(0.0) == ["a/all"]
+
+
+def test_what_was_used_of_a_lifetime_before_the_start_is_known_for_ever() -> None:
+    """Else, without the store, each process would serve its share of a budget that is used up."""
+    blocks = Blocks()
+    blocks.seeds["a/all"] = 10
+    wanted = claim("a", 10)._replace(ends=inf)
+    assert isinstance(blocks.by_share([wanted], 0.0, None, processes=2), Refused)
+    assert blocks.drop_over(1e9) == ["a/all"]
+    assert isinstance(blocks.by_share([wanted], 1e9, None, processes=2), Refused)
