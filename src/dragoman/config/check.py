@@ -418,7 +418,7 @@ class _Checker:
             else:
                 self.file(deployment.file, f"{path}.file")
         elif pattern and WILDCARD in upstream and provider in self.providers and self.is_enabled(provider):
-            pass  # which names the provider offers is known when one is asked for
+            pass  # whether the provider offers a name is found out when a client asks for this name
         elif not slash or not upstream:
             self.problem(f"{path}.use", f"expected provider/model, found `{deployment.use}`")
         else:
@@ -548,7 +548,9 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """Return {provider: its `catalog`, or else the provider's name; None = it is not configured}."""
+        """Return {provider: `catalog` of its settings, or else the provider's name}. The value is None for a
+        provider without settings here: it is built in, belongs to the program, or could not be decoded.
+        """
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 

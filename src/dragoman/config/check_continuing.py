@@ -45,7 +45,7 @@ def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
     name, _, upstream = deployment.use.partition("/")
     settings = config.providers.named.get(name)
     if name in _OWN or settings is None:
-        return True  # ours, or one that the program registers
+        return True  # the provider is built in, or the program registers it
     vendor = vendor_of(name, settings)
     base = settings.base_models.get(upstream, upstream)
     known = facts_for(name if vendor is None else vendor.name, base)

@@ -83,8 +83,8 @@ def contradictory(config: Config) -> Iterator[Misfit]:
 
 
 def far(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """Yield a warning for each deployment whose own price is far from the price that it would have without
-    it, and is not confirmed.
+    """Yield a warning for each deployment with a setting `price` that is not confirmed, and is far
+    (`price_jumps`) from the price that holds for the deployment without this setting.
     """
     now = SYSTEM.now()
     for name, model in config.models.items():

@@ -95,8 +95,9 @@ class Decoder:
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Return one list (as a tuple) or mapping, without adding anything to this decoder: no problem is
-        reported. An invalid value gives an empty tuple or mapping.
+        """Return the list (as a tuple) or mapping of a node, without adding anything to this decoder: no
+        problem is reported. kind: `tuple[X, ...]` or `dict[X, Y]`; the result is an empty one if `node` cannot
+        be read as this type.
         """
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value

@@ -102,9 +102,10 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
 
 
 def unread_addresses(tree: Table, environ: Mapping[str, str]) -> list[Problem]:
-    """Return a warning for each variable that other programs read as the base URL of a vendor
-    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), but nothing here does. Only vendors are looked at with a provider
-    that is asked at the vendor's own address.
+    """Return a warning for each variable that is set, that other programs read as the base URL of a vendor
+    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), and that nothing here reads. There is a warning only if the
+    configuration has a provider of this vendor that states no base URL, so that the vendor's own host is
+    asked.
 
     tree: the configuration, after `vendors`.
     """

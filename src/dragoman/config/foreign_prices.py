@@ -78,8 +78,8 @@ def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
 
 
 def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the price in LiteLLM's fields, in our form; {} = they state no usual price (only tiers, long
-    prompts or nothing). Costs that are written as texts are read as numbers.
+    """Return the price in LiteLLM's fields, in our form; {} = the fields state no usual price (only prices of
+    service tiers or of long prompts, or nothing). Costs that are written as texts are read as numbers.
     """
     entry: dict[str, Any] = {}
     tiers: dict[str, dict[str, Any]] = {}

@@ -92,7 +92,7 @@ class _Conversion:
         self.notes: list[Note] = []
         self.known = section(written, "environment_variables")
         self.used: set[str] = set()
-        """Those of `known` whose values stand in the settings."""
+        """The names in `known` to which the converted values refer (`os.environ/NAME`)."""
         self.accounts = Accounts(self.known, self.text)
         self.credentials = credentials(written)
         self.groups: dict[str, _Group] = {}
@@ -310,8 +310,9 @@ class _Conversion:
         )
 
     def read(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str, Mapping[str, Any]]:
-        """Return what `split` returns, and the parameters with those that stand elsewhere: in the model's
-        name (Bedrock), in the general settings (Vertex AI).
+        """Return (the provider in LiteLLM's words, the model's name without it, the deployment's parameters).
+        The provider and the name are those of `split`. For Bedrock, a region in the name is moved into the
+        parameters. For Vertex AI, the project and the location of LiteLLM's general settings are added.
         """
         prefix, rest = self.split(model, params)
         if prefix == "bedrock":
@@ -329,7 +330,9 @@ class _Conversion:
         return words.NOT_SPOKEN.get(prefix or "") or (None if base_url(params) else words.NOT_KNOWN)
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-        """Return (the provider in LiteLLM's words, None = not told; the model's name without it)."""
+        """Return (the provider in LiteLLM's words, None = not stated; the model's name without it):
+        `openai/gpt-5` → ("openai", "gpt-5").
+        """
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
         if isinstance(stated, str):
@@ -379,7 +382,7 @@ class _Conversion:
     def info(self, info: Mapping[str, Any], group: _Group, path: str) -> None:
         for key, value in info.items():
             if key in words.SUPPORTS and isinstance(value, bool):
-                continue  # it is of the deployment
+                continue  # `target` has converted it
             if key == "max_output_tokens" and number(value) is not None:
                 group.model["max_output"] = int(value)
             elif key not in ("max_input_tokens", "base_model") and not is_cost(key):
@@ -605,7 +608,9 @@ def _own(target: _Target) -> dict[str, Any]:
 
 
 def _without_prefixes(model: str) -> tuple[bool, str]:
-    """Return (whether the Responses API is called, the name without its first part if that is in `INNER`)."""
+    """Return (whether the Responses API is called, the name without its first part if that is in `INNER`):
+    `responses/gpt-5` → (True, "gpt-5"), `chat/gpt-5` → (False, "gpt-5").
+    """
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
 

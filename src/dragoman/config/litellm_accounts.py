@@ -126,8 +126,10 @@ class Accounts:
                 continue  # no URL, or a port that is no number
 
     def _address(self, prefix: str, row: str | None, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of the address, and those that belong to it. If there is an address, and it is
-        not the vendor's own, then `keys` is among them, so that no key of the environment is sent there.
+        """Return the settings of a provider that follow from its address, such as `base_url`, `region` and
+        `keys`; {} = the vendor's own address is used. With a base URL that is not the vendor's own, `keys` is
+        always among them (perhaps empty), so that no key of the environment is sent there. Bedrock and Vertex
+        AI are the exceptions: they also sign in without `keys`.
         """
         base = base_url(params)
         if prefix in vertex.PREFIXES:

@@ -66,7 +66,9 @@ def _azure(params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any]:
 
 
 def _cloudflare(base: Any, text: Text) -> dict[str, Any]:
-    """LiteLLM asks `…/ai/run/MODEL`; here the same account is asked in OpenAI's protocol."""
+    """Return `base_url` and `keys` for an account at Cloudflare. LiteLLM asks `…/ai/run/MODEL`; here the same
+    account is asked in OpenAI's protocol, at `…/ai/v1`.
+    """
     stated = text(base or _ACCOUNT).rstrip("/")
     if stated.endswith("/ai/run"):
         stated = stated.removesuffix("run") + "v1"

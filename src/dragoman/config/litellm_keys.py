@@ -211,7 +211,7 @@ class _Importer:
 
         def is_taken(found: str) -> bool:
             entry = self._here.holders.get((kind, found))
-            earlier = entry is not None and THEIR_ID in entry.metadata  # of another one of theirs
+            earlier = entry is not None and THEIR_ID in entry.metadata  # imported before, for another id
             return earlier or (kind, found) in self._used
 
         return _unlike(name, is_taken)

@@ -22,13 +22,15 @@ _OF_MODEL: Final = words.DEFAULTS | LIMITS.keys() | {_TOGETHER, "extra_body", "t
 
 
 def is_alone(name: str, entries: Sequence[Any]) -> bool:
-    """Whether only one of LiteLLM's entries has this `model_name`: several share the requests."""
+    """Whether exactly one of LiteLLM's entries has this `model_name`. Several entries with one name share the
+    requests.
+    """
     return [one.get("model_name") for one in entries if isinstance(one, Mapping)].count(name) == 1
 
 
 def unsettled(params: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """Yield (path within the entry, text, whether nothing is left to do) for each parameter, and each member
-    of `model_info`, that is not a setting of the entry's provider.
+    """Yield (path within the entry, text of a note, True = a person need not look at it) for each parameter,
+    and each member of `model_info`, that is not a setting of the entry's provider.
     """
     for key, value in params.items():
         if value is None or (key in words.OF_ACCOUNT | PARAMS and key != _TOGETHER):

@@ -94,8 +94,8 @@ class Names(NamedTuple):
     models: Collection[str] = ()
 
     def has(self, grant: str) -> bool:
-        """Whether a grant is in `models`. A pattern, `provider/model` and `group:NAME` are not looked up: for
-        them the result is True.
+        """Whether a grant, one entry of a key's list of models, is in `models`. True also for a pattern,
+        `provider/model` and `group:NAME`, which are not looked up.
         """
         return WILDCARD in grant or "/" in grant or grant.startswith(GROUP) or grant in self.models
 

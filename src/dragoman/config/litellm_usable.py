@@ -31,7 +31,7 @@ number of the path's parts that lead to the entry that is left out)}. A deployme
 left out alone.
 """
 _FILE: Final = __file__
-"""A file that is there, in place of a file of a credential."""
+"""A file that exists. It replaces the file of a credential while the settings are checked."""
 _HOST: Final = "value.example.com"
 
 
@@ -55,7 +55,7 @@ def usable(settings: dict[str, Any]) -> tuple[dict[str, Any], list[LeftOut]]:
         marked = [(_mark(settings, parts_of(problem.path)), problem.message) for problem in problems]
         found = [LeftOut(path, message) for path, message in marked if path is not None]
         if not found:
-            break  # a problem that is at no setting of these
+            break  # no problem that is left is at one of these settings
         left += found
         settings = _swept(settings)
     first = {one.path: one for one in reversed(left)}
@@ -67,8 +67,8 @@ def _names(settings: Mapping[str, Any]) -> set[str]:
 
 
 def _orphans(settings: Mapping[str, Any], gone: set[str]) -> Iterator[Problem]:
-    """Yield a problem for each alias that leads to a name that was left out. The check accepts one whose
-    route could be a model of a provider (`anthropic/*`).
+    """Yield a problem for each alias whose route is in `gone`, the names of models and aliases that were left
+    out. The check alone would accept the alias if its route could be a model of a provider (`anthropic/*`).
     """
     for name, alias in settings.get("aliases", {}).items():
         route = alias if isinstance(alias, str) else alias.get("route")
@@ -85,7 +85,9 @@ def _problems(settings: Mapping[str, Any]) -> list[Problem]:
 
 
 def _with_files(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with a file that is there in each provider's credential."""
+    """Return the settings with `_FILE` in place of each `credential.file`, because the check refuses a file
+    that does not exist.
+    """
     providers = dict(settings.get("providers", {}))
     for name, provider in providers.items():
         credential = provider.get("credential")
@@ -105,8 +107,9 @@ def parts_of(path: str) -> list[str | int]:
 
 
 def _mark(settings: dict[str, Any], parts: list[str | int]) -> str | None:
-    """Mark the setting at a path, or the one around it that has to go with it. Returns the path of the marked
-    setting; None = there is nothing at this path.
+    """Replace the setting at a path by `_GONE`, which `_swept` removes; or replace the entry around it, if
+    the entry must be left out with this setting (`_wanted`). Returns the path of what was replaced; None =
+    there is nothing at this path.
     """
     node: Any = settings
     around: Any = None
@@ -130,9 +133,11 @@ def _has(node: list[Any], part: str | int) -> bool:
 
 
 def _wanted(parts: list[str | int]) -> list[str | int]:
-    """Return the parts that lead to what has to be left out because of a setting."""
+    """Return the path, as parts, of the setting or entry to leave out if the setting at `parts` is refused:
+    `["models", "gpt", "use"]` → `["models", "gpt"]`, because a model without `use` means nothing.
+    """
     if "price" in parts:
-        return parts[: parts.index("price") + 1]  # the rest of a price would be another price
+        return parts[: parts.index("price") + 1]  # without one of its settings it would be another price
     if parts[:2] == ["auth", "keys"]:
         return parts[:3]
     owner = _OWNERS.get(str(parts[-1])) if parts else None
@@ -175,8 +180,8 @@ def _variables(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _fitting(place: str, before: str, after: str) -> str | None:
-    """Return a value for a variable in a setting with a form of its own; None = every value fits. before,
-    after: the setting's text around the variable.
+    """Return a value that the check accepts for a variable in the setting `place`; None = it accepts any
+    value. before, after: the setting's text around the variable.
     """
     if place == "region":
         return "us-east-1"
@@ -192,7 +197,9 @@ def _fitting(place: str, before: str, after: str) -> str | None:
 
 
 def _texts(node: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Yield (the name of the setting, its text) for each text in the settings."""
+    """Yield (the name of the setting, its text) for each text in `node`. name: the setting whose value `node`
+    is.
+    """
     if isinstance(node, dict):
         for key, inner in node.items():
             yield from _texts(inner, str(key))

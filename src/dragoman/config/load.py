@@ -205,7 +205,8 @@ def _checked(
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     found_leads: tuple[Lead, ...] = ()
     if file is not None:
-        alone = environment.vendors(declared.tree, environ) if added else whole  # no file leads what is added
+        # Without the added entries: the file does not choose the hosts to which their secrets go.
+        alone = environment.vendors(declared.tree, environ) if added else whole
         found_leads = tuple(leads(alone, file, accounts, environ))
         remarks += [*permission_warnings(file), *decoder.warnings]
         if declared.found:

@@ -80,5 +80,5 @@ def _of_section(within: str, section: PriceEntry | LaterPrice | Price, period: P
 
 
 def _level(levels: Levels, above: int) -> Mapping[str, int]:
-    """Return the prices for a prompt with a few more tokens than `above`."""
+    """Return the prices for a prompt with one token more than `above`."""
     return [level for level in levels if level.above <= above][-1].prices

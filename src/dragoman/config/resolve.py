@@ -119,9 +119,9 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: st
 def _of_version(
     vendor: Vendor | None, version: str | None, base: str, dialect: str
 ) -> tuple[str, Mapping[str, Any]]:
-    """Return what the version of an API changes for a protocol: (the folder between base URL and path, "" =
-    none; the quirks by name). Nothing changes unless the version is a date; nor if the base URL ends with
-    `Dated.flat`.
+    """Return what a version of the vendor's API changes for a protocol: (the folder between base URL and
+    path, "" = none; {name of a quirk: its value}). Both are empty if the version is not a date, or if the
+    base URL ends with `Dated.flat`, the part of the API that has no folders.
     """
     dated = dated_api(vendor, version)
     if dated is None or version is None:
@@ -139,7 +139,7 @@ def _spoken(
     names none; or if the version is a date, and the base URL ends with `Dated.flat`.
     """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
-        return ()  # what an API key may use without a project
+        return ()  # without a project, an API key may use the first protocol only
     dated = dated_api(vendor, version)
     if dated is None or version is None:
         return rows
@@ -247,7 +247,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     forwards = settings.credential is not None and settings.credential.kind == "client"
     auth = settings.auth or (vendor.auth if vendor else None) or DIALECTS[dialect].keys.scheme
     if identity is not None and settings.auth is None:
-        auth = "bearer"  # whatever a key of the vendor is sent in
+        auth = "bearer"  # an identity's token, whichever header the vendor uses for keys
     quirks = _over(vendor.quirks if vendor else DIALECTS[dialect].quirks, deviations)
     place = join(join("providers", name), "keys")
     return Provider(

@@ -12,8 +12,8 @@ HINT: Final = "name a file that this user can read and that holds the secret alo
 
 
 class Unreadable(Exception):
-    """Says why the file cannot be used. The text is the rest of a sentence that begins with the file's
-    name.
+    """Raised if the file cannot be used. The text says why: it is the rest of a sentence that begins with the
+    file's name.
     """
 
 

@@ -269,8 +269,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _origin_of(vendor: Vendor | None, region: str | None) -> str | None:
-    """Return the origin of a vendor in a region; None = it has none without an account, or none there: a
-    region that is stated beside a base URL may be any word.
+    """Return the origin (`scheme://host[:port]`) of a vendor's own host in a region. None = `vendor` is None,
+    the host differs by account, or the region cannot be part of a host's name: beside a base URL, an operator
+    may state any word as the region.
     """
     if vendor is None or vendor.account:
         return None

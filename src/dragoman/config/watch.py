@@ -116,7 +116,7 @@ class Watch:
             return False
         try:
             version = added_file.version(database)
-        except StoreFailed:  # who uses the database tells of its failure
+        except StoreFailed:  # whatever else uses the database reports it
             if written is None:
                 self._ask = min(2 * self._ask, _ASK_LOST)
             return False
