@@ -116,8 +116,8 @@ def _quoted(text: str) -> str:
 
 
 def _below(row: Mapping[str, Any], entry: Any) -> bool:
-    """Whether a new limit allows less than a counter already has used and reserved. row: the counter. entry:
-    the new limit's settings; values that cannot be read are skipped.
+    """Whether the new limit allows less than what is already used and reserved. row: the counter of what is
+    used. entry: the new limit's settings; values that cannot be read are skipped.
     """
     from dragoman.accounts.limits import NANO
     from dragoman.config.quotas import Budget, Quota
@@ -131,7 +131,7 @@ def _below(row: Mapping[str, Any], entry: Any) -> bool:
                     return True
                 continue
             quota = Budget.parse(one) if row["resource"] == "money" else Quota.parse(one)
-        except ValueError:
+        except (TypeError, ValueError):
             continue  # the gateway refuses it, and says why
         most = quota.most / NANO if row["resource"] == "money" else quota.most
         if (quota.window, quota.every) == (row["window"], row["every"]) and most < taken:

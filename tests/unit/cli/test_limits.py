@@ -126,6 +126,21 @@ def test_a_limit_below_what_is_used_needs_a_yes(run: Run, gateway: Sent, setting
         assert gateway[-1][0] == "PUT"
 
 
+@pytest.mark.parametrize("setting", ['concurrency={"most": 3}', 'concurrency=[["3"]]', "concurrency=three"])
+def test_an_unreadable_concurrency_is_left_to_the_gateway(
+    run: Run, gateway: Sent, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    async def call(_there: Way, method: str, path: str, body: Any = None) -> Any:
+        gateway.append((method, path, body))
+        counter = row(resource="concurrency", window=None, used=5)
+        return {"data": [counter], "has_more": False} if method == "GET" else {"name": "each", "version": 7}
+
+    monkeypatch.setattr(operator, "call", call)
+    ended = run("limits", "set", "each", setting)
+    assert ended.code == 0, ended.err
+    assert gateway[-1][0] == "PUT"
+
+
 def test_money_below_what_is_used(run: Run, gateway: Sent) -> None:
     assert run("limits", "set", "all", "scope=global", "money=1800 USD/month").code == MISUSE
     assert run("limits", "set", "all", "scope=global", "money=1823 USD/month").code == 0
