@@ -78,8 +78,8 @@ def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) 
 
 
 def removing(group: Group, kind: AddedKind, does: str, example: str = "NAME") -> None:
-    """Add the command `remove` to a group. kind: the kind of entries. does: the help of the command. example:
-    a name for its example.
+    """Add the command `remove` to a group. kind: the kind of entries. does: the help text of the command.
+    example: the name of an entry, for the command line that the help shows.
     """
 
     @group.command("remove", help=does, examples=(f"dragoman {kind} remove {example}",))

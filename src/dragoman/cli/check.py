@@ -51,8 +51,8 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
     """Check a configuration: exit code 0 when it can be used, 3 with every problem when not.
 
     FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or dragoman.yaml in Dragoman's folder.
-    Variables of the environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for
-    each setting what to write here instead.
+    Variables of the environment count as they do for `dragoman serve`. For LiteLLM's config.yaml, it says
+    what to write in place of each setting.
     """
     from dragoman.assembly.names import naming, refuse_unknown
     from dragoman.cli.described import described

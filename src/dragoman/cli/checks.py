@@ -1,5 +1,5 @@
-"""The checks of `dragoman test` for any server with OpenAI's Chat Completions API, and what runs the checks
-for every protocol.
+"""The checks of `dragoman test` for any server with OpenAI's Chat Completions API, and the code that runs the
+checks of every protocol.
 
 A check takes a `Probe`, sends requests, and returns a text about the answers. It raises LeftOut if it is
 skipped, KeyRefused for the status 401, and CheckFailed, or one of `_ODD`, if an answer is wrong.

@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The state of a database. kind: `sqlite` or `postgresql`. version: the version of this software.
+    """The state of a database. kind: `sqlite` or `postgresql`. version: that of SQLite or PostgreSQL.
     latency: the milliseconds of one query. standing: the revision of its schema. pending: the migrations that
     this version of Dragoman would run. problem: why this version cannot use it, None = it can.
     upgrades_itself: True = the next start runs the migrations, False = `dragoman db upgrade` must run them.
@@ -105,7 +105,8 @@ def look(place: Place) -> Found:
     from dragoman.stores.standing import SchemaRefused
 
     async def ask(database: Database) -> Found:
-        await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())  # it connects
+        # The first query also connects, so it is not timed.
+        await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
         began = SYSTEM.monotonic()
         await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
         latency = round((SYSTEM.monotonic() - began) * 1000, 2)

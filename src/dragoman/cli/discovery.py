@@ -191,8 +191,8 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
 
 
 def _providers_alone(loaded: Loaded) -> Table:
-    """Return the table of the names that come from the configured providers alone. Models and aliases are
-    left out, because they may refer to the servers that were found, which are not configured yet.
+    """Return the routing table of a configuration with the providers of `loaded`, but without its models,
+    aliases and default models. These may refer to the servers that were found, which are not configured yet.
     """
     import msgspec
 

@@ -235,8 +235,9 @@ def _stated(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moment(stated: str) -> str | None:
-    """Return when a key expires, as the administration API expects it; None = never. A duration counts from
-    now. Raises Failure for a text that is neither.
+    """Return the text for `expires` in the administration API, a date or a time in ISO 8601; None = never.
+    stated: a duration from now ("90d"), a date, a time with its zone, or "never". Raises Failure for any
+    other text.
     """
     from dragoman.config.scalars import Duration, Moment
     from dragoman.seams.clock import SYSTEM

@@ -31,7 +31,7 @@ class Progress:
 
     def __call__(self, step: Step) -> None:
         """Print a step if it begins a phase, completes it (done == total), or comes at least 0.1 s after the
-        last printed one (`_SILENCE` seconds if the output cannot update a line). Other steps are not printed.
+        last printed step (`_SILENCE` seconds if stderr cannot update a line). Other steps are not printed.
         """
         now, text = self._now(), clean(step.text)
         begins = text != self._phase

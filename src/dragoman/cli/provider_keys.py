@@ -96,7 +96,7 @@ def remove(
 def reencrypt(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
     """Encrypt all keys with the current master key; 1 if some cannot be decrypted.
 
-    Before it, the old master key stands in `auth.old_encryption_keys`; afterwards it can go.
+    Put the old master key into `auth.old_encryption_keys` before this command; afterwards, remove it there.
     """
     done = ask(asked_of(terminal, file, url, key), _LIST, "reencrypt", method="POST", body={})
     if terminal.as_json:

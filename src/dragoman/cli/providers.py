@@ -57,8 +57,8 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
     """List all providers, with the state of each. Without a running gateway, list those of the configuration.
 
     With --known, list every vendor that Dragoman knows: its protocols and operations, the variable of its
-    key, whether it is configured, how much of it was tried (recordings that obey all laws, cells of the
-    matrix in which the client gets its answer), and the month in which its page was read.
+    key, whether it is configured, how much of it was tried (passed tests with recorded traffic; cells of the
+    feature matrix in which the client gets its answer), and the month in which its documentation was read.
     """
     if known:
         _known(terminal, file)
@@ -100,7 +100,9 @@ def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _order(do: str, help_: str) -> None:
-    """Add the command that sends the order `do` ("enable", …). help_: its help."""
+    """Add the command `do` ("enable", "disable", …), which has the gateway do this to a provider or to one of
+    its keys. help_: the help text of the command.
+    """
 
     @command.command(do, help=help_, examples=(f"dragoman providers {do} openai",))
     @click.argument("name")
@@ -285,7 +287,7 @@ def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
         told = f"{breaker['deployment']}: {breaker['failures']} in a row{when}"
         mark = out.mark("bad" if breaker["state"] == "open" else "warn")
         terminal.result(f"  {title:<13}{mark} {out.plain(clean(told))}")
-    if seconds := one.get("unanswered_for"):  # an earlier gateway does not tell it
+    if seconds := one.get("unanswered_for"):  # an older gateway does not send it
         told = f"did not answer a check, asked after others for {seconds:g} s"
         terminal.result(f"  {'checks':<13}{out.mark('bad')} {told}")
 

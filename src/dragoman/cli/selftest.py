@@ -55,11 +55,11 @@ def command(
     port: int | None,
     shows_stream: bool,
 ) -> None:
-    """Check a running gateway, or any base URL: exit code 1 when something does not hold.
+    """Check a running gateway, or any base URL: exit code 1 if a check fails.
 
     URL is any spelling of a base address, or a whole endpoint, whose protocol is then tested; else
     DRAGOMAN_URL. Without one, address and key are those of the configuration that `dragoman serve` would
-    read here. DRAGOMAN_API_KEY is sent before any other key.
+    read here. If DRAGOMAN_API_KEY is set, it is the key that is sent.
     """
     if url is not None and (file or host or port):
         raise Failure(MISUSE, "a URL says where to ask already", hint="leave out --config, --host and --port")

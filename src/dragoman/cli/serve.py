@@ -202,16 +202,16 @@ def _answer(
     places: PlacesFile | None = None,
     embedded: Embedded | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. announce: called when requests are answered. worker: this
+    """Serve in this process until it is stopped. announce: called once requests are answered. worker: this
     process's role among several workers, None = it is the only process. places: a file in which all workers
-    count running requests, None = this process counts alone. embedded: where all workers count for limits,
-    None = there is no such store.
+    count running requests, None = this process counts alone. embedded: the Valkey beside the workers, in
+    which all of them count for limits; None = there is none.
     """
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
 
-    assert terminal.lines is not None  # by `narrate`
+    assert terminal.lines is not None  # `narrate` has set it
     observers = []
     if found.config.server.access_log and not terminal.quiet:
         log = AccessLog(terminal.lines)
@@ -291,7 +291,7 @@ def _answer_by_many(
     beside = limits_store if found.config.stores.valkey is None else None
     embedded = None if beside is None else Embedded(beside.url, beside.password)
     lines = terminal.lines
-    assert lines is not None  # by `narrate`
+    assert lines is not None  # `narrate` has set it
 
     def work(worker: Worker) -> None:
         ready = lambda offer: worker.ready(msgspec.json.encode(offer))  # noqa: E731
@@ -299,7 +299,7 @@ def _answer_by_many(
 
     def be_keeper(keeper: Keeper) -> None:
         for door in listening[1]:
-            door.listener.close()  # it answers nobody
+            door.listener.close()  # the keeper answers no requests
         gateway = Gateway(found if keeper.loaded is None else keeper.loaded)
         gateway.peers = KeeperPeers(keeper.lines, keeper.board)
         gateway.embedded = embedded
@@ -401,7 +401,7 @@ class Again:
     def _keyed(self, found: Loaded) -> Loaded:
         from dragoman.assembly.keys import needs_key
 
-        config = msgspec.structs.replace(found.config, server=self._server)  # which stays until a restart
+        config = msgspec.structs.replace(found.config, server=self._server)  # until a restart
         if config.auth.keys or not needs_key(config):
             return found
         if self._key is None:

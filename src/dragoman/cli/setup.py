@@ -106,7 +106,8 @@ def command(
     write: bool,
     tries: bool,
 ) -> None:
-    """Set up a client: the lines for a shell and for its own files. Without NAME, list the clients.
+    """Print what a client needs: lines for a shell, and settings for its own files. Without NAME, list the
+    clients.
 
     Nothing is changed without --write. A key is written only into files that the client reads it from.
     """

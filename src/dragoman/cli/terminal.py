@@ -140,7 +140,7 @@ class Terminal:
         self.say(f"{self.err.mark(state)} {line}")
 
     def narrate(self, text: str) -> None:
-        """Print a text of a message without adding a line end, unless `--json` or `--quiet` is set."""
+        """Print a part of a message as it is, without a line end, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 

@@ -110,7 +110,7 @@ def _why(one: Trace) -> str:
         several = "s" * (len(one["attempts"]) > 1)
         return f"called: attempt{several} {', '.join(map(str, one['attempts']))}"
     words = _STATES.get(one["state"], str(one["state"]))
-    if one["seconds"]:  # an earlier gateway tells 0 for what ends when a running request does
+    if one["seconds"]:  # an older gateway says 0 if the end depends on a running request
         words += f" for {duration(one['seconds'] * 1000)} more"
     return f"{words}: {one['why']}" if one["why"] else words
 
@@ -197,7 +197,7 @@ def _times(trace: Trace) -> str:
         parts.append(f"{duration(trace['gateway_ms'])} here")
     if trace["first_content_ms"] is not None:
         parts.append(f"first content after {duration(trace['first_content_ms'])}")
-    if trace.get("cost_usd") is not None:  # an earlier gateway tells none
+    if trace.get("cost_usd") is not None:  # an older gateway does not send it
         parts.append(f"{trace['cost_usd']:.9f}".rstrip("0").rstrip(".") + " USD")
     return " · ".join(parts)
 

@@ -96,8 +96,8 @@ class Decoder:
 
     def preview(self, kind: Any, node: Node) -> Any:
         """Return the list (as a tuple) or mapping of a node, without adding anything to this decoder: no
-        problem is reported. kind: `tuple[X, ...]` or `dict[X, Y]`; the result is an empty one if `node` cannot
-        be read as this type.
+        problem is reported. kind: `tuple[X, ...]` or `dict[X, Y]`; if `node` cannot be read as this type, the
+        result is empty.
         """
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
