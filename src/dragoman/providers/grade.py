@@ -22,7 +22,8 @@ class Grade(msgspec.Struct, frozen=True, omit_defaults=True):
 
     recordings: the recorded exchanges with the vendor. held: the recordings for which every rule that the
     tests check on recordings holds; the others are in the list of exceptions. cells: the cells of the matrix
-    of features whose provider is the vendor. passed: the cells in which the client gets its answer.
+    of features whose provider is the vendor; a cell is one feature that the official client of one protocol
+    asks for. passed: the cells in which the client gets its answer.
     """
 
     recordings: int = 0

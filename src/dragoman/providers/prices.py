@@ -208,8 +208,8 @@ def _levels(units: Mapping[str, _Price]) -> Levels:
 
 
 def _names(name: str) -> Iterator[tuple[str, str]]:
-    """Yield (a name to look for, a text that says what is guessed if this name is found), best first. "" =
-    nothing is guessed.
+    """Yield (a name to look for, a text that says what is guessed if this name is found), best first:
+    ("gpt-4-0613", ""), ("gpt-4", "the price of gpt-4"). "" = nothing is guessed.
     """
     yield name, ""
     if (dated := _DATED.match(name)) is not None:

@@ -189,9 +189,10 @@ class Rates:
         amount is reserved before the request is sent.
 
         input_tokens, output_tokens: the most tokens of the prompt and of the answer. at: Unix seconds; None =
-        the highest cost in any period. tier: the highest cost in this service tier and in the usual one; None
-        = in any service tier. kinds: the units of tokens that the request may use; for sound or pictures, the
-        units of their tokens must be among them. Uses of a provider's tools are not included.
+        the highest cost in any period. tier: a service tier; the result is the higher one of the costs in
+        this tier and in the usual one; None = the highest cost in any tier. kinds: the units of tokens that
+        the request may use; for sound or pictures, the units of their tokens must be among them. Uses of a
+        provider's tools are not included.
         """
         most = 0
         for period in self.periods if at is None else (self.at(at),):

@@ -127,8 +127,8 @@ def _query(query: str) -> str:
 
 
 def _path(path: str) -> str:
-    """Return the path in canonical form: dots are resolved, empty segments are removed, and the path is
-    percent-encoded once more, so that `%3A` in the sent path is signed as `%253A`. All services except S3
+    """Return the path in canonical form: `.` and `..` are resolved, empty segments are removed, and the path
+    is percent-encoded once more, so that `%3A` in the sent path is signed as `%253A`. All services except S3
     require this.
     """
     segments: list[str] = []

@@ -192,8 +192,8 @@ class Case:
 
     @cached_property
     def beyond(self) -> bool:
-        """Whether the check of the request's own dialect refuses the request, as the author of the protocol
-        would. The gateway does not translate such a request.
+        """Whether the request's own dialect refuses the request when it checks as strictly as the author of
+        the protocol does. The gateway does not translate such a request.
         """
         try:
             self.dialect.request.check(self.named_request)
@@ -327,7 +327,7 @@ def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
 
 
 def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]:
-    """Return the events of a complete stream."""
+    """Decode a stream that ends after these frames, and return its events."""
     events = [event for frame in frames for event in decoder.feed(frame)]
     return events + decoder.close()
 

@@ -548,7 +548,9 @@ def _plain(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
-    """Return an encoded request as its receiver reads it, with this body."""
+    """Return an encoded request in the form in which the dialect that receives it decodes it, but with `body`
+    as its body.
+    """
     return WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
 
 
@@ -592,8 +594,8 @@ def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str
 
 
 def _filled(response: ir.Response, by: ir.Response) -> ir.Response:
-    """Return the answer with id, model and date taken from `by` if it has none: the gateway fills these
-    in.
+    """Return the answer; each of `id`, `model` and `created` that it lacks is taken from `by`, because the
+    gateway fills them in.
     """
     stated = {field: getattr(response, field) or getattr(by, field) for field in ("id", "model", "created")}
     return msgspec.structs.replace(response, **stated)

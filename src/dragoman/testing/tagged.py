@@ -1,4 +1,4 @@
-"""Moves reasoning that a request has as tagged text in its assistant messages into thinking blocks."""
+"""Moves reasoning that assistant messages have as tagged text (`<think>…</think>`) into thinking blocks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dragoman.dialects.prompted.thoughts import OPENING, ThoughtReader
 
 
 def apart(request: ir.Request) -> ir.Request:
-    """Return the request; tagged reasoning at the beginning of an assistant message becomes a thinking block.
-    Other messages stay unchanged.
+    """Return the request; tagged reasoning at the beginning of an assistant message's first text becomes a
+    thinking block. All other content stays unchanged.
     """
     messages = tuple(
         msgspec.structs.replace(message, blocks=_divided(message.blocks))
