@@ -498,11 +498,11 @@ class _Conversion:
             if target.together is None:
                 continue
             if len(group.targets) == 1:
-                group.model["concurrency"], where = target.together, f"models.{name}"
+                group.model["concurrency"], where = target.together, join("models", name)
             else:
                 account = self.own_account(target)
                 self.accounts.named[account]["concurrency"] = target.together
-                where = f"providers.{account}"
+                where = join("providers", account)
             text = f"here: concurrency of {where}; 100 further requests may wait, for a minute each"
             self.note(f"max_parallel_requests of {name}", text, done=True)
 

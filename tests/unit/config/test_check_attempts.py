@@ -127,3 +127,23 @@ def test_an_age_that_the_http_client_does_not_know_is_told(loaded: Load, text: s
 
 def test_an_age_that_is_kept_is_no_warning(loaded: Load) -> None:
     assert loaded("providers: {groq: {keys: k, pool: {max_age: 5m}}}").warnings == ()
+
+
+def test_a_name_with_a_dot_is_found_on_its_line(loaded: Load) -> None:
+    text = (
+        "retries: {max_time: 1s, max_attempts: 1}\n"
+        "server: {max_requests: 9}\n"
+        "providers:\n"
+        "  a.b: {base_url: 'http://127.0.0.1:1', keys: [], concurrency: 10}\n"
+        "models:\n"
+        "  gpt-4.1: {deployments: [a.b/x, a.b/y], hedge: 2s, switch_after: 3s, concurrency: 10}\n"
+    )
+    places = {(warning.path, warning.line) for warning in loaded(text).warnings}
+    model = 'models."gpt-4.1"'
+    assert places >= {
+        ('providers."a.b".concurrency.limit', 4),
+        (f"{model}.concurrency.limit", 6),
+        (f"{model}.hedge", 6),
+        (f"{model}.hedge.after", 6),
+        (f"{model}.switch_after", 6),
+    }
