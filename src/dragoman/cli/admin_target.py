@@ -65,8 +65,7 @@ def _first(name: str) -> str | None:
 def _configured(found: Loaded) -> str | None:
     """Return a valid key with the scope `admin` that the configuration states in full (not by its hash), and
     that belongs to no tenant. If no keys are configured at all, return the client key that `dragoman serve`
-    has created. None = there is
-    neither.
+    has created. None = there is neither.
     """
     if not found.config.auth.keys:
         return kept(found.home)

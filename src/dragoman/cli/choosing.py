@@ -37,8 +37,8 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
       4. the first model of the list
 
     Rules 1 and 2 need a name that the list has, unless the list is empty. Rules 3 and 4 consider only the
-    models whose names let them chat, if there are any. listed: the entries of the server's
-    model list. found: the gateway's configuration, None = unknown.
+    models that can chat according to their names, if there are any. listed: the entries of the server's model
+    list. found: the gateway's configuration, None = unknown.
     """
     owners = {str(row["id"]): row.get("owned_by") for row in listed}
     for name, why in _named(found) if found is not None else ():

@@ -70,8 +70,8 @@ def belongs(entry: Mapping[str, Any]) -> str | None:
 
 
 def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
-    """Print an entry: the line `first`, then each member that has a value (not empty, not false, not 0),
-    except `name`, `state` and `object`; then its warnings. With `--json`, print only the entry as JSON.
+    """Print an entry: the line `first`, then each member except `name`, `state` and `object`, and except
+    those that are null, false, 0, [] or {}; then its warnings. With `--json`, print only the entry as JSON.
     """
     if terminal.as_json:
         terminal.result(entry)

@@ -45,9 +45,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: those of `trust.leads`, approved or not. doubts: model
-    names and patterns that fit no model of the configuration (`check.Doubt`);
-    `assembly.names.refuse_unknown` decides about them. again: a function that loads the
+    Dragoman's own folder. leads: those of `trust.leads`, approved or not. doubts: model names and patterns
+    that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown` decides about
+    them. again: a function that loads the
     configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
     loaded again. adding: a function that loads the configuration together with entries that operators have
     added; its arguments are the location of their database and the entries; None = entries cannot be added.
@@ -230,8 +230,8 @@ def _checked(
 
 def as_written(file: Path) -> Any:
     """Return a file's content as JSON values. Variables stay as they are written (`${NAME:-default}`, `$${`).
-    Raises ConfigError if the file cannot be read, is not valid YAML, or
-    has another problem that the YAML reader finds.
+    Raises ConfigError if the file cannot be read, is not valid YAML, or has another problem that the YAML
+    reader finds.
     """
     tree_of_file, problems = _read(file, None)
     if problems:

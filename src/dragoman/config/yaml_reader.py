@@ -35,8 +35,8 @@ MAX_NODES: Final = 100_000
 
 def read(text: str, origin: str, environ: Mapping[str, str] | None) -> tuple[Table, list[Problem]]:
     """Return the tree of a YAML text, with its variables replaced, and the problems. The tree is empty if the
-    text cannot be read. origin: the file's name. environ: the environment variables;
-    None = texts stay as they are written.
+    text cannot be read. origin: the file's name. environ: the environment variables; None = texts
+    stay as they are written.
     """
     return _Reader(text, origin, environ).document()
 

@@ -26,9 +26,7 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The client's request. headers: by lower-case name. body: the JSON value, None = there is no
-    JSON body.
-    """
+    """The client's request. headers: by lower-case name. body: the JSON value, None = no JSON body."""
 
     method: str | None = "POST"
     url: str | None = None

@@ -11,8 +11,9 @@ A client writes the pattern, so three costs need a limit that the engine does no
   length of the text times the cost of one character is limited (`Pattern.reach`).
 
 Patterns are written in the syntax of ECMA-262, which JSON Schema recommends. Some additions of Python's `re`
-are accepted, too (`(?P<name>…)`, `(?i)`, `\A`). Syntax that only `regex` has (recursion, fuzzy matches, named
-lists) is refused or means what ECMA-262 says:
+are accepted, too (`(?P<name>…)`, `(?i)`, `\A`). As in Python, a `]` at the beginning of a class is a member
+of the class: `[]a]`; ECMA-262's empty class `[]` and its `[^]` are refused. Syntax that only `regex` has
+(recursion, fuzzy matches, named lists) is refused or means what ECMA-262 says:
 https://json-schema.org/understanding-json-schema/reference/regular_expressions
 """
 
