@@ -196,8 +196,8 @@ class TextReader:
         return ""
 
     def _begins(self, text: str) -> int:
-        """Return the index from which a text without marks may be the beginning of a mark. The text's length
-        = it is not the beginning of a mark.
+        """Return the index at which the beginning of a mark may stand, which the next part of the text may
+        complete. text: has no complete mark. The text's length = no end of the text begins a mark.
         """
         for place in range(max(0, len(text) - self._longest + 1), len(text)):
             if text[place] in self._firsts:
