@@ -82,7 +82,7 @@ class ToolUses:
 
 
 def counted(units: Iterable[str]) -> dict[str, int]:
-    """Return how often each unit occurs."""
+    """Return how often each unit occurs: unit -> number."""
     counts: dict[str, int] = {}
     for unit in units:
         counts[unit] = counts.get(unit, 0) + 1

@@ -447,7 +447,7 @@ def _too_deep(max_depth: int) -> WireError:
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     """Return the WireError for an error that msgspec raised about `body`: in plain words, and with line and
-    column if they are known.
+    column if they are known. max_depth: the limit that is named if the nesting is too deep.
     """
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)

@@ -109,8 +109,9 @@ def _claude(
 
 
 def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dict[str, Any]) -> None:
-    """Write thinking with a budget of at least 1024 tokens and less than `max_output`. If `max_output` is too
-    small for that, nothing is written and the loss is reported.
+    """Write `thinking` with a budget into `fields`. The budget is that in `wish`, or stands for its effort;
+    it has at least 1024 tokens and less than `max_output`. If `max_output` is too small for that, nothing is
+    written and the loss is reported.
     """
     report = target.report
     budget, place = wish.budget, "additionalModelRequestFields.thinking.budget_tokens"

@@ -57,8 +57,9 @@ class Values:
         return self._members(text, self._root, 0, work)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
-        """Return the members of an object, from the elements in the text. schema: the schema of the object.
-        depth: the number of elements around them.
+        """Return the members of an object: one for each element in the text. schema: the schema of the
+        object. depth: the number of elements around the text. work, errors: as for `members`; an object that
+        is nested deeper than `_DEEPEST` raises NotWellFormed, too.
         """
         if depth > _DEEPEST:
             raise NotWellFormed
