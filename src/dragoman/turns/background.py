@@ -416,7 +416,7 @@ class Background:
         try:
             await self._run(exchange, inbound, writer)
         except asyncio.CancelledError:
-            cancelled = exchange.fault is None  # by the client; see `Writer.stopped`
+            cancelled = exchange.fault is None  # else the gateway stops it (`Writer.stopped`), not the client
             await writer.abandon(_STOPPED)
             raise
         except Exception:

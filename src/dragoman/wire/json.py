@@ -152,7 +152,7 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
         count, levels = held
         if levels > max_depth:
             raise _too_deep(max_depth)
-        refuse_many_values(body, max_values)  # those too that a repeated key has replaced
+        refuse_many_values(body, max_values)  # also counts values that a repeated key has replaced
     if count > max_values:
         raise _too_many(max_values)
     return (value, *_measured(size, count))

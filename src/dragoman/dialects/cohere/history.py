@@ -155,8 +155,8 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`. An assistant message without content is left out. The
-        repairs in the message are reported.
+        """Encode one turn as a message and append it to `out`. An assistant message without content is left
+        out. The repairs of the turn are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
