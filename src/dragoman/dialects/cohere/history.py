@@ -55,8 +55,8 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Encode the messages of a request. Messages of another dialect are repaired first. Raises WireError for
-    a tool result without its call in them, and for media that no part can hold.
+    """Encode the messages of a request. A history of another dialect is repaired first. Raises WireError for
+    a tool result without its call in a history of another dialect, and for media that no part can hold.
     """
     if draft.own:
         own = _OwnHistory(draft)

@@ -207,8 +207,9 @@ class TextReader:
         return len(text)
 
     def _inside(self, body: Body, text: str, pieces: list[Piece]) -> str | None:
-        """Read the text of a call, and append complete calls to `pieces`. Returns the text that must be read
-        next; None = more text is needed.
+        """Read the text of a call, and append complete calls to `pieces`. If the text is not a call, append
+        its opening mark as plain text. Returns the text that must be read next: the text after the call, or
+        after that mark; None = more text is needed.
         """
         seen = body.feed(text)
         if isinstance(seen, Complete) and self._called + len(seen.calls) <= self._most:
