@@ -92,9 +92,11 @@ def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
 
 
 def is_allowed(tool: ir.ProviderTool, choice: ir.ToolChoice | None) -> bool:
-    """Whether the client's tool choice lets the model call this tool of the provider. False for the choice of
-    no tool, and for a list of allowed tools without the name of this tool. True for a choice that forces a
-    call of one certain tool. choice: None = the client stated no choice: True.
+    """Whether the client's tool choice lets the model call this tool of the provider. choice: None = the
+    client stated no choice.
+
+    False only for the mode "none", and for the modes "auto" and "any" with a list of allowed tools that lacks
+    the name of this tool. A choice that forces a call of one certain tool, even of another tool, gives True.
     """
     if choice is None or choice.mode not in {"none", "auto", "any"}:
         return True

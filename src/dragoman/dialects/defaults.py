@@ -55,7 +55,9 @@ def opens_with_system(request: ir.Request) -> bool:
 
 
 def _output(stated: ir.Output, given: ir.Output) -> ir.Output:
-    """Return the client's settings of the answer, with the defaults in those that it left out."""
+    """Return the client's settings of the answer (`stated`), with the defaults (`given`) in place of the
+    settings that the client left out.
+    """
     fields = _absent(stated, given, _BESIDE)
     if stated.kind == "text" and stated.form is None and not stated.extra:
         fields.update({field: getattr(given, field) for field in _FORM})

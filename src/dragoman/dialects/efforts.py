@@ -46,9 +46,11 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """Return the effort word for a wish without an effort; None = no effort is sent. The mode "off" gives
-    "none", a budget the word with the nearest equivalent (a negative budget None), the mode "on" gives
-    "medium". report, member: as in `effort_of`.
+    """Return the effort word for a wish without an effort; None = no effort is sent. report, member: as in
+    `effort_of`.
+
+    The mode "off" gives "none". Otherwise a budget gives the word whose budget in `EFFORT_BUDGETS` is nearest
+    to it, and a negative budget None. Without a budget, the mode "on" gives "medium", any other mode None.
     """
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")

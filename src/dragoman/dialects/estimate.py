@@ -108,8 +108,8 @@ def cost_so_far(
     count tokens stay.
 
     request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
-    first Tally in `events` states the usage, if there is one. If its output counts are the same as in the
-    stream's Start event, they are not final (Anthropic sends such counts).
+    first Tally in `events` states the usage, if there is one. Output counts that are the same as in the
+    stream's Start event are not final (Anthropic sends such counts).
     """
     begun = _answered(None)
     counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
@@ -149,9 +149,11 @@ def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
 
 
 def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) -> ir.Usage:
-    """Return an estimated usage. stated: the usage whose other counts stay (`_possible`). Its
-    cached tokens are a part of `prompt`. prompt: the tokens of the whole prompt. said, thought: the tokens of
-    text and of thinking in the answer.
+    """Return an estimated usage. prompt: the tokens of the whole prompt. said, thought: the tokens of text
+    and of thinking in the answer.
+
+    stated: the usage that the upstream stated. Its counts other than input, output and reasoning stay, as far
+    as `_possible` keeps them. Its cached tokens are a part of `prompt`, so `input` gets the rest of `prompt`.
     """
     stated = _possible(stated) or _NO_USAGE
     fresh = max(0, prompt - (stated.cache_read or 0) - (stated.cache_write or 0))

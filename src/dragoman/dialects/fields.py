@@ -120,7 +120,7 @@ each field (name, IR path, loss reason))."""
 
 def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
     names = [place.rpartition(".")[2] for place in reasons]
-    values = attrgetter(*names, "__class__", "__class__")  # with one name it returns no tuple
+    values = attrgetter(*names, "__class__", "__class__")  # a single name would give no tuple
     return values, values(empty), tuple(zip(names, reasons, reasons.values(), strict=True))
 
 

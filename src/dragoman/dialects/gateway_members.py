@@ -261,7 +261,8 @@ def _own_part(
     key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
 ) -> dict[str, Any]:
     """Return the members of a metadata object that are removed from the body and stay in the gateway. key:
-    the object's name in the body. value: the object; {} is returned for any other value.
+    the object's name in the body. value: the object; {} is returned for any other value. maps: the members
+    that the client's protocol (`dialect`) defines.
 
     If the protocol does not define `key`, all members are returned. If all values are strings or null, or if
     only `user_id` has another value, the object is the protocol's own: {} is returned. Otherwise the object

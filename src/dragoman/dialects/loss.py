@@ -85,13 +85,14 @@ class Report(msgspec.Struct, eq=False):
 
     def change(self, where: str, to: str, reason: str) -> None:
         """Record that the value at `where` (IR path) is written in another form, or left out on purpose. to:
-        the value's JSON path in the written body, without `$.`; "" = it has none, or none is stated.
+        the value's JSON path in the written body, without `$.`; "" = it has none, or none is stated. reason:
+        why, in words for the client.
         """
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
         """Record that the encoder added a value that the request or response does not state. to: the value's
-        JSON path in the written body, without `$.`.
+        JSON path in the written body, without `$.`. reason: why, in words for the client.
         """
         self._keep(Change(None, to, reason))
 

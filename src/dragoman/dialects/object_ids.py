@@ -324,9 +324,10 @@ def tokens(text: str) -> list[str]:
 
 def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
     """Return a text with ids replaced. known: old id -> new id; an old id that does not look like an id
-    (`_TOKEN`) is replaced only if it has at least `_DISTINCT` characters. hide: True = each UUID that `known`
-    has neither as an old nor as a new id becomes "…", and so do the random characters (`_LIKELY`) after the
-    prefix (`file-`) of any other such id.
+    (`_TOKEN`) is replaced only if it has at least `_DISTINCT` characters.
+
+    hide: True = ids that `known` has neither as an old nor as a new id are hidden: a UUID becomes "…", and in
+    any other id the text after the prefix does, if it is random (`_LIKELY`): `file-…`.
     """
 
     def other(found: re.Match[str]) -> str:

@@ -283,7 +283,7 @@ _BY_KEY = {
     "reasoning_request": ("reasoning_effort", "thinking", "enable_thinking", "thinking_budget"),
 }
 """Field of `Quirks` -> the only members of a body with which the quirk deals."""
-# These concern only requests of other dialects, or other operations than chat.
+# Fields that concern only requests of other dialects, or other operations than chat.
 _FOREIGN = (
     *(
         "cache_marks",
@@ -297,7 +297,7 @@ _FOREIGN = (
     ),
     *("server_call_parts", "vertex_operations"),
 )
-# These concern only bodies that contain what they are about; `relays` looks for it.
+# Fields that concern only bodies with certain content, which `relays` looks for.
 _LOOKED_FOR = (
     *("answer_images", "call_signatures", "functions", "media_urls", "numbered_events", "odd_call_ids"),
     *("reasoning_field", "reasoning_replay", "refuses", "strange_items"),

@@ -333,9 +333,9 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """Return the rest, after the last piece. "" if the expected beginning has come: the brace that is
-        still held back ends the object and is left out. Otherwise the text that is held back, or "" if it is
-        only white space or an opening brace.
+        """Return the rest of the client's text, after the last piece. If the arguments began with the member,
+        this is "": a brace that is still held back ends the object around the value. Otherwise it is the text
+        that is still held back, or "" if that is only white space or an opening brace.
         """
         return self._head.close()
 
@@ -382,9 +382,9 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """Return the rest, after the last piece: U+FFFD if the first half of a surrogate pair is held back.
-        Otherwise "" if the string has begun. Otherwise the text that is held back, or "" if it is only white
-        space or an opening brace.
+        """Return the rest of the client's text, after the last piece. If the string has begun, this is "", or
+        U+FFFD for the first half of a surrogate pair that is held back. If the string has not begun, it is
+        the text that is still held back, or "" if that is only white space or an opening brace.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 

@@ -14,7 +14,9 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _same_kinds(one: Any, other: Any) -> bool:
-    """Return whether two values that Python finds equal have booleans at the same places."""
+    """Return whether two values that are equal in Python have booleans at the same places: False for 1 and
+    true.
+    """
     if isinstance(one, dict):
         return all(_same_kinds(value, other[name]) for name, value in one.items())
     if isinstance(one, list):

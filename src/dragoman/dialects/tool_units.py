@@ -61,8 +61,8 @@ class ToolUses:
         self._others: list[str] = []
 
     def note(self, block: ir.Block) -> None:
-        """Count the next block of the answer, if it is a billed call. The error of an earlier call takes that
-        call away.
+        """Count the next block of the answer, if it is a billed call. If the block is a result that says that
+        an earlier call has failed, this call is no longer counted.
         """
         if isinstance(block, ir.ToolCall):
             if block.by == "provider" and block.id is not None and block.name in _SERVER_TOOLS:
@@ -82,7 +82,7 @@ class ToolUses:
 
 
 def counted(units: Iterable[str]) -> dict[str, int]:
-    """Return how often each unit occurs."""
+    """Return how often each unit occurs: unit -> number."""
     counts: dict[str, int] = {}
     for unit in units:
         counts[unit] = counts.get(unit, 0) + 1

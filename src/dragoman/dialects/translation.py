@@ -23,7 +23,8 @@ from dragoman.errors import WireError
 class Translation(msgspec.Struct, frozen=True):
     """A translated request. path: the path below the target's base URL. body: the body for the target.
     losses: values of the source's body that the target's body lacks. changes: values that the target's body
-    has in another form, or that were added. In both, `path` is a JSON path in the source's body.
+    has in another form, or that were added. In both, `path` is a JSON path in the source's body (None for an
+    added value).
     """
 
     path: str

@@ -127,10 +127,10 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """Return a usage object with only those members that are null or token counts (numbers >= 0). Whole
-    floats (3.0) become integers.
+    """Return a usage object with only those members that are null or token counts: whole numbers >= 0. A
+    count that is written as a float (3.0) becomes an integer.
 
-    details: True = an inner object whose name ends in `_details` stays, too, also with only such members.
+    details: True = an inner object whose name ends in `_details` stays, too, reduced in the same way.
     """
     if _are_counts(wire, details=details):
         return wire

@@ -118,7 +118,8 @@ def units_of(usage: Usage) -> dict[str, int]:
         for kind in KINDS:
             stated = _whole(detail.get(f"input_{kind}"))
             again = detail.get(f"cache_read_{kind}")
-            # If it is not stated how many were in the cache, as many as possible were not: they are dearer.
+            # If it is not stated how many of these tokens were read from the cache, as many as possible count
+            # as not cached, because those cost more.
             read = min(stated - min(stated, fresh) if again is None else _whole(again), cached)
             new = min(max(stated - read, 0), fresh)
             said = min(_whole(detail.get(f"output_{kind}")), spoken)
@@ -130,7 +131,7 @@ def units_of(usage: Usage) -> dict[str, int]:
             _add_searches(units, rest)
     if usage.cache_write or usage.cache_write_5m or usage.cache_write_1h:
         _add_written(units, usage)
-    if units:  # of a rare kind
+    if units:  # rarely: most usages state only the counts below
         units = {unit: amount for unit, amount in units.items() if amount}
     if fresh:
         units["input"] = fresh

@@ -3,8 +3,8 @@ ids.
 
 With the extra `tokens`, OpenAI's two vocabularies are available. A model without a public vocabulary is
 counted with the newer one; for a model in `_HIDDEN`, this count is multiplied by a ratio from recorded
-requests. Without the extra, the number of tokens is the number of bytes divided by 4. Counting must not use
-the network, must not open a file once the extra is loaded, and must take linear time.
+requests. Without the extra, the number of bytes divided by 4 takes the place of each count with a vocabulary.
+Counting must not use the network, must not open a file once the extra is loaded, and must take linear time.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -43,7 +43,8 @@ class Vocabulary(NamedTuple):
 
 def vocabulary(model: str | None) -> Vocabulary:
     """Return how the tokens for a model are counted. model: its name, with or without a provider (`gpt-4o`,
-    `openai/gpt-4o-2024-08-06`), None = unknown. For an unknown model, the result estimates.
+    `openai/gpt-4o-2024-08-06`), None = unknown. If the model's vocabulary is not public or the model is
+    unknown, the tokens are estimated.
     """
     return _vocabulary(_plain(model))
 

@@ -110,7 +110,7 @@ class BackgroundTurn(ResponseTurn):
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """Store the response as queued, through the writer. Return None: a model is called. last_words: as
-        for `Turn.admitted`. Raises RequestFailed (503).
+        for `Writer.accept`. Raises RequestFailed (503).
         """
         await self._writer.accept(self, asked, last_words)
         return None
@@ -162,9 +162,11 @@ class Writer:
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
-        """Store the response as queued, with its first two events, and set `accepted` to it.
+        """Store the response as queued, with its events `response.created` and `response.queued`, and set
+        `accepted` to it.
 
-        last_words: as for `Turn.admitted`. Raises RequestFailed (503).
+        last_words: returns, for a fault, the last event (JSON) that tells readers that the response has
+        failed. Raises RequestFailed (503).
         """
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
@@ -194,9 +196,9 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one in each line. They are stored about `_FLUSH` seconds later; but if more
-        than `_BUFFER` bytes are collected, before this method returns. Raises RequestFailed if the store has
-        no space left, or if the store fails while more than `_BUFFER` bytes are collected.
+        """Collect more events, one in each line of `data`. They are stored about `_FLUSH` seconds later. If
+        more than `_BUFFER` bytes are collected, they are stored before this method returns. Raises
+        RequestFailed if the store has no space left, or if storing fails before this method returns.
         """
         self._take(data)
         if self._full is not None:
@@ -414,7 +416,7 @@ class Background:
         try:
             await self._run(exchange, inbound, writer)
         except asyncio.CancelledError:
-            cancelled = exchange.fault is None  # by the client; see `Writer.stopped`
+            cancelled = exchange.fault is None  # else the gateway stops it (`Writer.stopped`), not the client
             await writer.abandon(_STOPPED)
             raise
         except Exception:

@@ -59,8 +59,8 @@ def opened(item: Wire) -> Wire | None:
 
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
-    """Return the latest user messages among these items, oldest first. The messages are taken from the last
-    one back, until the next one would make them more than `_MOST_KEPT` bytes as JSON together.
+    """Return the latest user messages among these items, oldest first: as many as together have at most
+    `_MOST_KEPT` bytes as JSON.
     """
     kept: list[Wire] = []
     room = _MOST_KEPT

@@ -95,7 +95,9 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
 
 
 class _Named(msgspec.Struct, omit_defaults=True):
-    """The members of an item that decide its id."""
+    """The members of an item that decide its id in the store: its own `id` or, if it has none, the type and
+    the role, which decide the prefix of a new id.
+    """
 
     id: Any = None
     type: Any = None
@@ -123,8 +125,9 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """Return the ids of the stored items that these items need, in order, an id as often as it is needed: the
-    ids of references, and of reasoning whose encrypted content the client has left out.
+    """Return the ids of stored items whose content is missing in these items, in order: the ids of
+    references, and of reasoning items whose encrypted content the client has left out. An id that several
+    items have is returned several times.
     """
     return [
         item["id"]

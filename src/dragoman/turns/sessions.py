@@ -191,9 +191,10 @@ class SessionTurn:
         return True
 
     def _name(self, asked: Asked) -> Asked:
-        """Look for the session that the body names, and store its id in this object; with "history", only the
-        fact that the earlier messages name it. Return the request without the member `session_id` if this
-        member names the session, else the unchanged request. Raises RequestFailed for an invalid id.
+        """Find the first place in `sessions.by` that names a session: a member of the body, or "history" (the
+        earlier messages, which always count as a name). Set `_named` and `_param`, and for a member also the
+        session's id; for "history", `_recognise` finds the id later. Return the request without the member
+        `session_id` if this member names the session, else unchanged. Raises RequestFailed for an invalid id.
         """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
@@ -216,10 +217,12 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """Return the request, expanded by `inner`, and with the session's stored turns after its system
-        messages; with `sessions.by: history` they replace the client's copies of them. If the request belongs
-        to no session, only `inner` expands it. Raises RequestFailed: 400; 503 (the store fails, or there is
-        no memory left); and what `inner` raises.
+        """Return the request, expanded by `inner`, and with the session's stored turns after the request's
+        system messages. With `sessions.by: history`, the stored turns replace the client's copies of them. If
+        the request belongs to no session, only `inner` expands it.
+
+        Raises RequestFailed: 400 if sessions are disabled, the id is invalid, or the request also continues a
+        stored response or conversation; 503 if the store fails or no memory is left; and what `inner` raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -264,12 +267,14 @@ class SessionTurn:
         return kept
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
-        """Find the session of a client that sends its complete history again. Return the request with the
-        stored turns in place of the client's copies of them; unchanged if no session is found, or if the
-        numbers of messages differ. Sets `_id` if a session is found, and `_earlier` if the request contains
-        an answer.
+        """Find the session of a client that sends its complete history again: its id is the hash of all
+        messages up to the last answer (`digest`). Return the request with the session's stored turns in place
+        of these messages. The request is unchanged if it contains no answer, if there is no such session, or
+        if the session has another number of messages than the client sent.
 
-        opening: the number of system messages at the beginning of the request.
+        Sets `_id` if the session is found. If the request contains an answer, sets `_earlier` (the messages
+        up to the last answer) and `_asked` (those after it). opening: the number of system messages at the
+        beginning of the request.
         """
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]

@@ -61,10 +61,12 @@ class Connection:
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember the history that ends with the response `id_`. If this WebSocket then remembers more than
-        `_REMEMBERED` histories or more than `_ROOM` bytes, it forgets its oldest histories, but not this one.
-        While all WebSockets together remember more than `_TOGETHER` bytes, it forgets its own histories, the
-        oldest first, even this one.
+        """Remember the history that ends with the response `id_`. pieces: this history, the oldest piece
+        first.
+
+        If this WebSocket then remembers more than `_REMEMBERED` histories or more than `_ROOM` bytes, it
+        forgets its oldest histories, but not this one. While all WebSockets together remember more than
+        `_TOGETHER` bytes, it forgets its own histories, the oldest first, even this one.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
@@ -287,9 +289,12 @@ class ResponseTurn:
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Store a finished response wherever the request wants it: in the store, in the conversation, and in
-        the WebSocket's memory. A failed response goes only into the store. Return False if the response
-        should be in the store but is not, because it is too large or the store failed; else True. Raises
-        RequestFailed if the response cannot be added to its conversation, although the conversation exists.
+        the WebSocket's memory. A failed response goes only into the store. ending: the response as the client
+        reads it.
+
+        Return False if the response should be in the store but is not, because it is too large or the store
+        failed; else True. Raises RequestFailed if the response cannot be added to its conversation, although
+        the conversation exists.
         """
         keeping = self.keeping
         response = {"created_at": int(keeping.seams.now()), **_plain(ending.response)}

@@ -22,12 +22,12 @@ _LISTS: Final = frozenset(
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of an HTTP message, by name. The caller must write all names in lower case, also to look
-    one up.
+    """The headers of an HTTP message, by name. All names are in lower case: those in `lines`, and those that
+    a caller looks up.
 
-    lines: a (name, value) pair for each header, or a dict of them. If the name of a header whose value is a
-    list comes twice, the values are joined by commas (RFC 9110, section 5.3); of any other header the last
-    value counts. raw: the headers as bytes, {name: value}.
+    lines: a (name, value) pair for each header, or a dict of them. If a name comes several times, the last
+    value counts. But if the value of this header is a list (`_LISTS`), all its values are joined by commas
+    (RFC 9110, section 5.3). raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)

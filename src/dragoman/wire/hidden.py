@@ -12,8 +12,8 @@ _WORDS: Final = b"[redacted]"
 
 class Hider:
     """Replaces secrets in a body by a text with the same number of bytes, so that a stated length of the body
-    stays true. Secrets shorter than `SHORTEST` are not replaced. Of the body so far, only the bytes at its
-    end with which a secret may begin are held back.
+    stays true. Secrets shorter than `SHORTEST` are not replaced. `feed` holds back only the last bytes of a
+    piece, if they may be the beginning of a secret.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:

@@ -152,7 +152,7 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
         count, levels = held
         if levels > max_depth:
             raise _too_deep(max_depth)
-        refuse_many_values(body, max_values)  # those too that a repeated key has replaced
+        refuse_many_values(body, max_values)  # also counts values that a repeated key has replaced
     if count > max_values:
         raise _too_many(max_values)
     return (value, *_measured(size, count))
@@ -231,12 +231,11 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
 
 
 def count_values(body: bytes, most: int) -> int:
-    """Count the values in JSON as `refuse_many_values` does, but only as exactly as a comparison with `most`
-    needs.
+    """Return the number of values in JSON, exact enough for a comparison with `most`: the result is above
+    `most` if, and only if, the number that `refuse_many_values` counts is.
 
-    The result is above `most` exactly if the true number is. Otherwise it may be wrong: a result up to `most`
-    may include commas and brackets inside of strings, and a result of `most + 1` may stand for any larger
-    number.
+    A result of at most `most` may be too large, because it includes commas and brackets inside of strings. A
+    result of `most + 1` may be too small.
     """
     if (count := _commas_and_openings(body)) <= most:
         return count  # the exact number is smaller still
@@ -448,7 +447,7 @@ def _too_deep(max_depth: int) -> WireError:
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     """Return the WireError for an error that msgspec raised about `body`: in plain words, and with line and
-    column if they are known.
+    column if they are known. max_depth: the limit that is named if the nesting is too deep.
     """
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)

@@ -77,8 +77,9 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Handle a bracket outside of elements, at the position `at` of the chunk. Returns the position where
-        a new element begins, or where text outside of elements goes on.
+        """Begin an element, or enter or leave the array, at a bracket outside of elements. byte: the bracket.
+        at: its position in the chunk. Returns the position where the new element begins, or where text
+        outside of elements goes on.
         """
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1

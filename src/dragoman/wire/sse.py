@@ -148,8 +148,8 @@ class SSESplitter:
             self._check(self._held)
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """Return the chunk with LF for every line end. A CR at the end of the chunk ends the line at once; if
-        the next chunk begins with its LF, that is dropped.
+        """Return the chunk with LF for every line end (CR, LF or CRLF). A CR at the end of the chunk becomes
+        LF at once; if the next chunk begins with an LF, this LF belongs to the CR and is dropped.
         """
         if self._skip_lf and chunk:
             chunk = chunk.removeprefix(b"\n")

@@ -36,7 +36,8 @@ def pcm_of(mime: str | None) -> Pcm | None:
     """Read the format from a media type of raw sound (`audio/L16;codec=pcm;rate=24000`). Returns None for
     other types and for None.
 
-    A rate that is missing, invalid or above `_MOST` becomes 24,000, and such a number of channels becomes 1.
+    A rate that is missing, invalid or above its limit in `_MOST` becomes 24,000; a number of channels that is
+    missing, invalid or above its limit becomes 1.
     """
     kind, *parameters = (mime or "").split(";")
     if kind.strip().lower() not in _TYPES:

@@ -217,8 +217,8 @@ def read_withheld(content: str) -> ir.Sealed:
 
 
 def _guarded(value: _Wire) -> ir.Block:
-    """Decode a text that a guardrail judges. Its `qualifiers`, which say what the guardrail should take it
-    for, become a leftover. Raises ValueError for other content than a text.
+    """Decode a text that a guardrail judges. Its `qualifiers`, which say what the text is for the guardrail
+    (a source or a question, for example), become a leftover. Raises ValueError for other content than a text.
     """
     (text,) = (value[kind] for kind in value if kind == "text")
     if len(value) > 1 or not text.keys() <= {"text", "qualifiers"}:

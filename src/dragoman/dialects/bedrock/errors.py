@@ -98,8 +98,8 @@ def fault_of(frame: bytes | dict[str, Any]) -> Fault:
 
 
 def _original(said: Body) -> int | None:
-    """Return the status that the model behind the API answered with; None = the error states none from 400 to
-    599.
+    """Return the status with which the model behind the API answered (`originalStatusCode`). None = the error
+    does not state it, or it is not from 400 to 599.
     """
     status = said.rest.get("originalStatusCode")
     return status if type(status) is int and 400 <= status <= 599 else None

@@ -34,7 +34,7 @@ def encode_reasoning(
     request: ir.Request, target: Target, fields: dict[str, Any], family: Family, *, forced: bool
 ) -> None:
     """Write into `fields` (`additionalModelRequestFields`) whether and how much the model should think;
-    report losses. Nothing is written if the request does not say so.
+    report losses. Nothing is written for a request that says nothing about thinking.
 
     forced: True = the request forces a tool call, which Claude refuses while it thinks. Then a Claude is not
     asked to think, and thinking is disabled if the model allows it.
@@ -109,8 +109,9 @@ def _claude(
 
 
 def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dict[str, Any]) -> None:
-    """Write thinking with a budget of at least 1024 tokens and less than `max_output`. If `max_output` is too
-    small for that, nothing is written and the loss is reported.
+    """Write `thinking` with a budget into `fields`. The budget is that in `wish`, or stands for its effort;
+    it has at least 1024 tokens and less than `max_output`. If `max_output` is too small for that, nothing is
+    written and the loss is reported.
     """
     report = target.report
     budget, place = wish.budget, "additionalModelRequestFields.thinking.budget_tokens"
@@ -133,7 +134,7 @@ def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dic
 
 def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, asked: bool) -> None:
     """Make the history and the thinking of a Claude agree, because otherwise the model refuses the request.
-    Changes are reported.
+    Removed thinking is reported as a loss, removed blocks as changes.
 
     With a budget, the assistant's last turn must begin with thinking: if it does not, `thinking` is removed
     from `fields`. Without thinking, the history must have no reasoning: if the model is not expected to

@@ -31,7 +31,9 @@ class BedrockRelay(BodyRelay):
     """Relays Converse requests and responses that are not streamed, and makes the relay of a stream."""
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """Return the body for the provider, without `model`, because the path states the model."""
+        """Return the body for the provider: the client's body with the edits, but without `model`, because
+        the path states the model.
+        """
         return super().request({**head, "model": b"null"}, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:

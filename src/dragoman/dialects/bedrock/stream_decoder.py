@@ -249,7 +249,7 @@ class BedrockDecoder:
 
     def _end(self, number: int) -> _Events:
         state = self._open.pop(number)
-        if state.withheld:  # told as a whole: some protocols have it in the start of a block
+        if state.withheld:  # sent only when it is complete, because some protocols have it in a block's start
             return [ir.SealDelta(state.index, read_withheld(state.withheld)), ir.Close(state.index)]
         if state.kind is ir.ToolResult:
             return [ir.Close(state.index, self._result(state.value["toolResult"], state.grown))]

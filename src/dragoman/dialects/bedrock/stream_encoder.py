@@ -64,7 +64,8 @@ class BedrockEncoder(EventEncoder):
 
     def feed(self, event: ir.Event) -> bytes:
         """Return the bytes for the client after one IR event; empty = nothing is written now, or the stream
-        has ended. Events of further candidates give no bytes, and each of their blocks is reported as lost.
+        has ended. Events of further candidates give no bytes; such a candidate is reported as lost when one
+        of its blocks opens.
         """
         if self._over or getattr(event, "candidate", 0) > 0:
             if isinstance(event, ir.Open):

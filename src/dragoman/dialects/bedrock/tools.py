@@ -221,8 +221,8 @@ def _specified(body: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Add a system text that asks for the call; report it. The caller has checked that the model refuses a
-    forced call.
+    """Add a system text that asks for the call that the choice forces; report the change, and a loss, because
+    the model may ignore the text. The caller has checked that the model refuses a forced call.
     """
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     text = f"Answer by calling {wanted}. Do not answer in plain text."

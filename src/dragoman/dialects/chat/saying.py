@@ -27,16 +27,16 @@ class Saying:
         self.spaced = False
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks. where: the IR path of the message or candidate that has these `blocks`. Sets `spaced`,
-        unless `draft.chunked`.
+        """Add the blocks of one message or candidate to the message that is written. Sets `spaced` first,
+        unless `draft.chunked`. where: the IR path of the message or candidate.
         """
         self.spaced = self.spaced or not self.draft.chunked
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add a piece of the repaired history. Sets `spaced`; if `draft.chunked`, only if the piece is
-        `apart`.
+        """Add a piece of the repaired history to the message that is written. Sets `spaced` first; if
+        `draft.chunked`, only if the piece is `apart`.
         """
         self.spaced = self.spaced or piece.apart or not self.draft.chunked
         for index, block in enumerate(piece.blocks):

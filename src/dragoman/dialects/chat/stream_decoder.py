@@ -62,8 +62,8 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """The finish reason. Without a finish reason that is a text, it is None if a chunk had a finish
-        reason of another type, and "" if none had.
+        """The finish reason: the latest one that is a text. "" = no chunk had a finish reason. None = the
+        finish reasons were of other types.
         """
         return self.word or (None if _ODD_END in self.extra else "")
 

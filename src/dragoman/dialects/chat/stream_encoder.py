@@ -167,8 +167,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report the parts of a block that are not written and that this dialect cannot express: its seal,
-        and the leftovers of another dialect.
+        """Report the parts of a block that this dialect cannot express and that are not written: the block's
+        seal, and its leftovers of another dialect.
         """
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
@@ -310,7 +310,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
-        """Return the bytes to send when a block closes and the event does not state its final content."""
+        """Return the bytes to send when a block closes and the event does not state its final content: what
+        was held back until the end of the block, or b"".
+        """
 
     @abstractmethod
     def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:

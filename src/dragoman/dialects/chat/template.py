@@ -166,7 +166,7 @@ class Template:
         padded = _encode(padding)[1:-1] if isinstance(padding, str) else None
         around = self._cut(frame, text, padded)
         if around is None or (sent is not None and sent.count(_DELTA) != frame.count(_DELTA)):
-            return False  # a model of that name is found first in what is sent
+            return False  # one of the model's two names is `delta`, which `_cut` may find first
         # Put marks in place of both strings and decode: only the text and the padding may have changed.
         probe = around.head + _encode(_MARK) + around.tail
         holder[member] = _MARK
@@ -208,7 +208,7 @@ def _run(around: _Around, sent: _Around) -> _Run | None:
     """
     if around.tail != sent.tail or any(_LF in part for part in around):
         return None
-    quote = 1 if around.tail else 0  # the padding's quotes belong to it, as the text's do
+    quote = 1 if around.tail else 0  # for `Alike`, the padding includes its quotes, as the text does
     opening, sent_closing = b"data: " + around.head, sent.end[quote:]
     closing = around.end[quote:] + b"\n\n"
     same = opening == sent.head and closing == sent_closing
@@ -222,8 +222,8 @@ def _are_strings(texts: list[bytes], apart: bytes) -> bool:
     if not apart:
         return strings(texts) is not None
     try:
-        # Each becomes an array of a line. The tab can stand between two strings, and not within one, so each
-        # comma that is put in parts the only two strings of its line.
+        # Each text becomes a line with an array: `["text"\t,"padding"]`. A tab may stand between two strings,
+        # but not inside one, so the comma that is put in always separates the two strings of its line.
         whole = b"]\n[".join(texts)
         parted = whole.replace(apart, b"\t,")
         found = len(whole) - len(parted) == len(texts) * (len(apart) - 2)

@@ -32,7 +32,7 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of texts, also an empty or a short list."""
+    """Remove `stop` if it is a list of texts, of any length."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]

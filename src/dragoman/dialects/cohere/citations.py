@@ -79,17 +79,25 @@ def _is_span(said: str, start: Any, end: Any, text: Any) -> bool:
 
 
 def encode_citations(
-    citations: Sequence[ir.Citation], said: str, index: int | None, draft: Draft, where: str
+    citations: Sequence[ir.Citation],
+    said: str,
+    index: int | None,
+    draft: Draft,
+    where: str,
+    *,
+    before: int = 0,
 ) -> list[dict[str, Any]]:
     """Return the wire citations for the citations of one block. Neighbours that differ only in their source
     become one wire citation.
 
-    said: the text of the block. index: the block's number in the message's content; None = the block is the
-    `tool_plan`. where: the block's IR path.
+    said: the text of the block. index: the number of the content part that has this text; None = the
+    `tool_plan` has it. where: the block's IR path. before: the number of characters in the content part
+    before this text.
     """
     out: list[dict[str, Any]] = []
     for number, citation in enumerate(citations):
-        wire = encode_citation(citation, said, index, draft, f"{where}.citations[{number}]")
+        place = f"{where}.citations[{number}]"
+        wire = encode_citation(citation, said, index, draft, place, before=before)
         last = out[-1] if out else None
         if last is not None and _without_sources(last) == _without_sources(wire) and "sources" in last:
             last["sources"] += wire.get("sources", [])
@@ -103,19 +111,19 @@ def _without_sources(wire: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode_citation(
-    citation: ir.Citation, said: str, index: int | None, draft: Draft, where: str
+    citation: ir.Citation, said: str, index: int | None, draft: Draft, where: str, *, before: int = 0
 ) -> dict[str, Any]:
     """Return the wire citation for one citation. A citation of another dialect without a start begins at the
-    beginning of the text; without an end, it ends at the end of the text. said, index: as for
+    beginning of the text; without an end, it ends at the end of the text. said, index, before: as for
     `encode_citations`. where: the citation's IR path.
     """
     start = citation.start if citation.start is not None or draft.own else 0
     end = citation.end if citation.end is not None or draft.own else len(said)
     wire: dict[str, Any] = {}
     if start is not None:
-        wire["start"] = start
+        wire["start"] = before + start
     if end is not None:
-        wire["end"] = end
+        wire["end"] = before + end
     if start is not None and end is not None:
         wire["text"] = said[start:end]
     if (source := _source(citation, draft, where)) is not None:

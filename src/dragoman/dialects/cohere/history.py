@@ -55,8 +55,8 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Encode the messages of a request. Messages of another dialect are repaired first. Raises WireError for
-    a tool result without its call in them, and for media that no part can hold.
+    """Encode the messages of a request. A history of another dialect is repaired first. Raises WireError for
+    a tool result without its call in a history of another dialect, and for media that no part can hold.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -155,8 +155,8 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`. An assistant message without content is left out. The
-        repairs in the message are reported.
+        """Encode one turn as a message and append it to `out`. An assistant message without content is left
+        out. The repairs of the turn are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:

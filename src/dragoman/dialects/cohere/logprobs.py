@@ -18,8 +18,9 @@ _ITEM: Final = frozenset({"text", "token_ids", "logprobs"})
 
 
 def decode_logprobs(items: Sequence[Any]) -> tuple[ir.Logprob, ...] | None:
-    """Return the decoded tokens; None = an entry has several tokens, or none. May raise AttributeError,
-    KeyError or TypeError for an invalid entry.
+    """Return the log probabilities of the tokens in these entries (`items`), one token in each entry. None =
+    an entry has several tokens, or none. May raise AttributeError, KeyError or TypeError for an invalid
+    entry.
     """
     tokens: list[ir.Logprob] = []
     for item in items:

@@ -55,14 +55,16 @@ def is_failure(body: dict[str, Any]) -> bool:
 
 
 def failure_of(word: Any) -> ir.Fault | None:
-    """Return the fault for a finish reason that means a failed generation; None = any other finish reason, or
-    none.
+    """Return the fault for a finish reason (`word`) that means a failed generation. None = another finish
+    reason, or no finish reason is stated.
     """
     return FAILURES.get(word) if type(word) is str else None
 
 
 def stated_usage(told: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the usage that a body or the `delta` of an event states; None = it states none."""
+    """Return the usage that `told` states: the body of a response, or the `delta` of an event. None = it
+    states none.
+    """
     usage = told.get("usage")
     return decode_usage(usage) if usage and type(usage) is dict else None
 

@@ -147,8 +147,9 @@ class Saying(Collected):
             return
         last = self.written[-1] if self.written else None
         if not self.draft.own and last is not None and last.keys() == part.keys() == {"type", "text"}:
-            self._cite(block, text, index - 1, where, len(last["text"]))
-            last["text"] += separated(last["text"], text) if self.spaced else text
+            more = separated(last["text"], text) if self.spaced else text
+            self._cite(block, text, index - 1, where, len(last["text"]) + len(more) - len(text))
+            last["text"] += more
         else:
             self.written.append(part)
             self._cite(block, text, index, where)
@@ -157,16 +158,11 @@ class Saying(Collected):
     def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
         """Write the citations of a text. They are left out in a history of another dialect. index: the number
         of the content part that gets the text; None = the plan gets it. where: the IR path of `block`.
-        before: the length of that content part before the text.
+        before: the number of characters in that content part before the text.
         """
         cited = getattr(block, CITATIONS, ())
-        if not cited or not (self.draft.own or self.draft.answer):
-            return
-        wires = encode_citations(cited, text, index, self.draft, where)
-        for wire in wires if before else ():
-            for member in ("start", "end"):
-                wire[member] += before
-        self.citations += wires
+        if cited and (self.draft.own or self.draft.answer):
+            self.citations += encode_citations(cited, text, index, self.draft, where, before=before)
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True

@@ -39,11 +39,12 @@ class _Out:
     where: its IR path. head, tail: the constant bytes before and after each text. part: its number in the
     content; None = it is the plan, or not in the content. call: its number among the calls; None = it is not
     a call, or is not sent yet. fold: collects a block that is sent when it is complete; None = its deltas are
-    sent at once. said: the texts that were sent. cites: the number of its citations that were written. parts:
-    the number of summary parts of reasoning that have begun.
+    sent at once. said: the texts that were sent. blank: the number of characters in `said` that the encoder
+    has put before the block's text, to separate it from the text before. cites: the number of its citations
+    that were written. parts: the number of summary parts of reasoning that have begun.
     """
 
-    __slots__ = ("block", "call", "cites", "fold", "head", "part", "parts", "said", "tail", "where")
+    __slots__ = ("blank", "block", "call", "cites", "fold", "head", "part", "parts", "said", "tail", "where")
 
     def __init__(self, block: Any, where: str) -> None:
         self.block = block
@@ -53,14 +54,15 @@ class _Out:
         self.call: int | None = None
         self.fold: Fold | None = None
         self.said: list[str] = []
+        self.blank = 0
         self.cites = 0
         self.parts = 1
 
     @property
     def text(self) -> str:
-        """The text of this block that was sent so far."""
+        """The text of this block that was sent so far, without the `blank` before it."""
         self.said = ["".join(self.said)]
-        return self.said[0]
+        return self.said[0][self.blank :]
 
 
 class CohereEncoder(EventEncoder):
@@ -159,21 +161,23 @@ class CohereEncoder(EventEncoder):
         return (self._words(out, text, tokens) if text or tokens else b"") + self._cited(out, block)
 
     def _words(self, out: _Out, text: str, tokens: tuple[ir.Logprob, ...] | None = None) -> bytes:
+        at = end = 0
         if not (out.said or self._draft.own or isinstance(out.block, ir.Thinking)):
-            text = separated(self._last, text)
+            length, text = len(text), separated(self._last, text)
+            out.blank = end = len(text) - length
         out.said.append(text)
         if text and not isinstance(out.block, ir.Thinking):
             self._last = text
         if not tokens or out.part is None:
             return out.head + _json(text) + out.tail
         sent = b""
-        for number, token in enumerate(tokens):
+        for number, token in enumerate(tokens, 1):
             item = encode_logprob(token, self._draft.report, out.where)
-            piece = text if len(tokens) == 1 else token.token if number < len(tokens) - 1 else None
-            if piece is None:
-                piece = text[sum(len(one.token) for one in tokens[:-1]) :]
-            delta = {"message": {"content": {"text": piece}}}
+            # The first token also gets the blank line, and the last one all text that is left.
+            end = len(text) if number == len(tokens) else end + len(token.token)
+            delta = {"message": {"content": {"text": text[at:end]}}}
             sent += _sent({"type": "content-delta", "index": out.part, "delta": delta, "logprobs": item})
+            at = end
         return sent
 
     def _text(self, delta: ir.TextDelta | ir.RefusalDelta) -> bytes:
@@ -227,7 +231,7 @@ class CohereEncoder(EventEncoder):
     def _citation(self, out: _Out, citation: ir.Citation) -> bytes:
         where = f"{out.where}.citations[{out.cites}]"
         out.cites += 1
-        wire = encode_citation(citation, out.text, out.part, self._draft, where)
+        wire = encode_citation(citation, out.text, out.part, self._draft, where, before=out.blank)
         index = self._cites
         self._cites += 1
         start = {"type": "citation-start", "index": index, "delta": {"message": {CITATIONS: wire}}}

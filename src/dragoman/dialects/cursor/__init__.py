@@ -67,8 +67,8 @@ class Cursor:
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:
-        """Return the dialect that may be able to read a body which chat has refused; None = neither of the
-        two. The body was not checked, and may have any shape.
+        """Return the dialect that may be able to read a body which chat has refused: `input` or `mixed`; None
+        = the body has neither of their forms. The body was not checked, and may have any shape.
         """
         if not body.get("messages") and body.get("input") is not None:
             return self.input

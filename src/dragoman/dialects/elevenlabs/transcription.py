@@ -81,8 +81,8 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _said(words: Sequence[_Word]) -> list[Said]:
-    """Return the entries with times that are not blanks, each with the blanks that follow it. Entries without
-    times are left out.
+    """Return the words and sounds among the entries of an answer. The text of each ends with the blanks that
+    follow it. Entries without times are left out.
     """
     said: list[Said] = []
     for one in words:

@@ -98,9 +98,9 @@ class Saying(Collected):
         return wire
 
     def _sendable(self) -> list[dict[str, Any]]:
-        """Return the chunks to send of an assistant message in another dialect's history. Without reasoning,
-        these are all chunks. With reasoning, empty texts are left out. [] = the message has nothing but
-        reasoning and empty texts, and no call.
+        """Return those of `chunks` that are sent, for an assistant message in another dialect's history: all
+        chunks, if none is reasoning. Otherwise empty texts are left out; and if the message then has only
+        reasoning and no call, nothing is sent ([]).
         """
         thoughts = [chunk for chunk in self.chunks if chunk.get("type") == "thinking"]
         if not thoughts:

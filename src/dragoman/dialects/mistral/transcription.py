@@ -132,7 +132,7 @@ def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.Transcri
 
 
 def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
-    """Convert the segments to ir.Segment. None = one of them has no times."""
+    """Convert Mistral's segments (or words) to ir.Segment. None = at least one of them has no times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told
@@ -142,8 +142,8 @@ def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def usage_of(told: Usage) -> ir.Usage:
-    """Convert the token counts to the IR. The prompt count sometimes does not include the audio tokens, which
-    the total shows; they are then added to the input.
+    """Convert Mistral's token counts to the IR. Sometimes the prompt count does not include the audio tokens:
+    the total is then the sum of prompt, audio and completion. In this case they are added to the input.
     """
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0

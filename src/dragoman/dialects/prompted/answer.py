@@ -29,9 +29,9 @@ class TextCalls:
     reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
     at the beginning of the answer is marked; None = the texts contain no reasoning.
 
-    The end of a text is passed on with the next block or with the stop reason. The stop reason decides: if
-    the answer was cut off inside a call, no calls are read from the text of this call, because this text may
-    be the content of a file.
+    When a text ends, its last events wait for the next event about a block, or for the stop reason. If the
+    stop reason says that the answer was cut off, and the text ends inside a call, no calls are read from the
+    text of this call, because this text may be the content of a file.
     """
 
     __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")

@@ -78,8 +78,8 @@ class _Body:
 
 
 def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
-    """Return the calls in a JSON text: an object, or an array of objects. () = the text is not such JSON, or
-    one of the objects is not a call of one of `tools`.
+    """Return the calls that a JSON text states: an object is one call, an array of objects several. () = the
+    text is not such JSON, or one of the objects is not a call of one of `tools`.
     """
     try:
         objects = _several(written) if written.startswith("[") else [written]

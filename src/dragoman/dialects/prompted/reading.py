@@ -196,8 +196,8 @@ class TextReader:
         return ""
 
     def _begins(self, text: str) -> int:
-        """Return the index from which a text without marks may be the beginning of a mark. The text's length
-        = it is not the beginning of a mark.
+        """Return the index at which the beginning of a mark may stand, which the next part of the text may
+        complete. text: has no complete mark. The text's length = no end of the text begins a mark.
         """
         for place in range(max(0, len(text) - self._longest + 1), len(text)):
             if text[place] in self._firsts:
@@ -207,8 +207,9 @@ class TextReader:
         return len(text)
 
     def _inside(self, body: Body, text: str, pieces: list[Piece]) -> str | None:
-        """Read the text of a call, and append complete calls to `pieces`. Returns the text that must be read
-        next; None = more text is needed.
+        """Read the text of a call, and append complete calls to `pieces`. If the text is not a call, append
+        its opening mark as plain text. Returns the text that must be read next: the text after the call, or
+        after that mark; None = more text is needed.
         """
         seen = body.feed(text)
         if isinstance(seen, Complete) and self._called + len(seen.calls) <= self._most:

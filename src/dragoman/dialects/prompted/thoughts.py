@@ -111,8 +111,8 @@ class ThoughtReader:
 
 
 def _may_close(text: str) -> int:
-    """Return the index from which the text may be the beginning of `</think>`, with the line break before it.
-    The text's length = it is not such a beginning.
+    """Return the index at which the beginning of `</think>` may stand, or of the line break before it, which
+    the next part of the text may complete. The text's length = no end of the text begins the tag.
     """
     for place in range(max(0, len(text) - len(_ENDING) + 1), len(text)):
         tail = text[place:]

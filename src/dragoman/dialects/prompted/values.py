@@ -57,8 +57,9 @@ class Values:
         return self._members(text, self._root, 0, work)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
-        """Return the members of an object, from the elements in the text. schema: the schema of the object.
-        depth: the number of elements around them.
+        """Return the members of an object: one for each element in the text. schema: the schema of the
+        object. depth: the number of elements around the text. work, errors: as for `members`; an object that
+        is nested deeper than `_DEEPEST` raises NotWellFormed, too.
         """
         if depth > _DEEPEST:
             raise NotWellFormed
@@ -136,8 +137,9 @@ class Values:
         return _ANY
 
     def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-        """Return the first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`. If no
-        alternative allows it, the schema itself. `properties` that are not an object are left out.
+        """Return the first alternative (`anyOf`, `oneOf`) of a schema that allows the type `kind`; if no
+        alternative does, the schema itself. If the member `properties` of the result is not an object, a copy
+        without this member is returned.
         """
         for one in _alternatives(schema):
             part = self._resolved(one)
@@ -231,8 +233,9 @@ class _Elements:
         return end
 
     def _closing(self, start: int, name: str, *, nests: bool) -> int:
-        """Return the index of the closing tag of the element `name`; -1 = there is none. start: the index
-        after its opening tag. nests: True = elements of the same name inside it are skipped.
+        """Return the index of the closing tag of the element `name`; -1 = there is none, or the element
+        begins with CDATA that does not end. start: the index after its opening tag. nests: True = elements of
+        the same name inside it are skipped. Raises NotWellFormed if the work is used up.
         """
         text, opening, closing = self._text, f"<{name}>", f"</{name}>"
         first = _SPACE.match(text, start)
@@ -314,9 +317,11 @@ _KINDS: Final[Mapping[type, frozenset[str]]] = {
 
 
 def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
-    """Return the JSON value that the text is, if its type is in `kinds`; `otherwise` in all other cases. A
-    JSON string is never read as JSON; if `kinds` has "string", numbers and booleans are not, either. kinds:
-    empty = every type.
+    """Return the JSON value that the text states, or `otherwise` if the text is no JSON, or states a string
+    or a value whose type is not in `kinds`. `True` and `False` are read as JSON, too.
+
+    kinds: the types that the schema allows; empty = every type. If "string" is one of them, `otherwise` is
+    also returned for numbers and booleans.
     """
     if text in {"True", "False"}:
         text = text.lower()

@@ -36,7 +36,8 @@ def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[
     """Return the repaired history of a request, as the turns that the encoder of the target writes. The first
     turn is the top-level system text (`Request.system`), if there is any; the order "items" has no such turn.
 
-    Raises WireError for a result without its call, if the target refuses such results.
+    rules: those of the target's protocol. facts: of the model. Raises WireError for a result without its
+    call, if the target refuses such results.
     """
     turns = kept(request, rules)
     return _ORDERS[rules.order](request, rules, facts).turns if turns is None else turns

@@ -8,12 +8,13 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 
 
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
-    """Return the turns of a request's history, if it needs no repair; None = it may need a repair.
+    """Return the turns of a request's history, if it needs no repair by these rules; None = it may need a
+    repair.
 
-    Turns are returned only for a history that has nothing but text, thinking, calls with different and
-    accepted ids, and results of text. User and assistant alternate. The history begins with the user (or with
-    one system message), and ends with the user. The results of a turn are one message, in the order of the
-    calls.
+    Turns are returned only for a history that has nothing but text, thinking, calls whose ids are all
+    different and need no change, and results of text. User and assistant alternate. The history begins with
+    the user (or with one system message), and ends with the user. All results for the calls of one message
+    stand in the next message, in the order of the calls, and nothing else does.
     """
     turns: list[Turn] = []
     seen: set[str] = set()
@@ -72,7 +73,7 @@ def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
 
 def _links(message: ir.Message, rules: Rules) -> list[str] | None:
     """Return the ids of the calls, or of the results, in a message; [] = it has neither. None = the message
-    may need a repair.
+    may need a repair by these rules.
     """
     ids: list[str] = []
     role = message.role

@@ -51,6 +51,15 @@ def test_a_citation_of_another_text_keeps_its_words() -> None:
     assert text.citations[0].extra == {"cohere": {"text": "was", "type": "ODD"}}
 
 
+def test_a_citation_counts_the_blank_line_that_the_encoder_adds() -> None:
+    cited = ir.Text("It is.", (ir.Citation("url", "https://e.x", start=0, end=2),))
+    said = (ir.Text("One."), ir.ToolCall("s", "web_search", "{}", by="provider"), cited)
+    body = encode_response(ir.Response("another", candidates=(ir.Candidate(said),)), reply())
+    (part,), (wire,) = body["message"]["content"], body["message"]["citations"]
+    assert part["text"] == "One.\n\nIt is."
+    assert part["text"][wire["start"] : wire["end"]] == wire["text"] == "It"
+
+
 def test_citations_of_other_dialects() -> None:
     told = ir.Text("It is.", (ir.Citation("url", "https://e.x", "T", "q", 0, 2),))
     report = Report("cohere", "response")

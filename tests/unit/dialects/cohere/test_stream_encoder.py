@@ -58,6 +58,47 @@ def test_an_answer_of_another_dialect() -> None:
     assert read[-1].delta.finish_reason == "TOOL_CALL"
 
 
+def test_a_citation_counts_the_blank_line_that_the_encoder_adds() -> None:
+    cited = ir.Citation("url", "https://e.x", start=0, end=2)
+    events = sent(
+        ir.Start("another"),
+        ir.Open(0, ir.Text("One.")),
+        ir.Close(0),
+        ir.Open(1, ir.Text("It is.")),
+        ir.Cite(1, cited),
+        ir.Close(1),
+        ir.Open(2, ir.Text("")),
+        ir.Close(2, ir.Text("So be it.", (ir.Citation(start=3, end=5),))),
+        ir.Finish(ir.Stop("end")),
+        ir.End(),
+    )
+    told = [
+        event["delta"]["message"] for event in events if event["type"] != "message-end" and "delta" in event
+    ]
+    texts = [one["content"]["text"] for one in told if one.get("content", {}) and one["content"].get("text")]
+    assert texts == ["One.", "\n\nIt is.", "\n\nSo be it."]
+    wires = [one["citations"] for one in told if one.get("citations")]
+    assert [texts[wire["content_index"]][wire["start"] : wire["end"]] for wire in wires] == ["It", "be"]
+    assert [wire["text"] for wire in wires] == ["It", "be"]
+
+
+def test_scored_tokens_after_another_text_keep_their_text() -> None:
+    tokens = tuple(ir.Logprob(token, -0.5) for token in ("It", " is", "."))
+    events = sent(
+        ir.Start("another"),
+        ir.Open(0, ir.Text("One.")),
+        ir.Close(0),
+        ir.Open(1, ir.Text("")),
+        ir.TextDelta(1, "It is.", logprobs=tokens),
+        ir.Close(1),
+        ir.Finish(ir.Stop("end")),
+        ir.End(),
+    )
+    scored = [event for event in events if "logprobs" in event]
+    assert [one["delta"]["message"]["content"]["text"] for one in scored] == ["\n\nIt", " is", "."]
+    assert [one["logprobs"]["text"] for one in scored] == ["It", " is", "."]
+
+
 def test_what_comes_whole() -> None:
     events = sent(
         ir.Start("another"),
