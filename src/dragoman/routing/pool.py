@@ -247,6 +247,8 @@ class Key:
         known = self._known(fact)
         if not until:
             known.pop(model, None)
+            if fact == "spent":
+                self._told.pop(model, None)
         elif model in known or len(known) < _MODELS:
             known[model] = until
 
