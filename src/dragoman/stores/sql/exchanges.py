@@ -26,7 +26,9 @@ _FIND = (
     .order_by(sa.case((_E.id == ID, 0), else_=1), _E.created.desc())
     .limit(1)
 )
-"""The id comes first: clients choose request ids, and may send the id of another exchange."""
+"""SELECT: the trace of the exchange with this id; if there is none, of the latest exchange with this request
+id. The id comes first because clients choose request ids, and may send the id of another exchange.
+"""
 _KIND = Kind(_E.id, _E.owner, _E.created, _E.size)
 _PORTION: Final = 8
 """Exchanges for which room is made together take at most 1/8 of the store. A single exchange that is larger
