@@ -86,8 +86,8 @@ class Full(msgspec.Struct, frozen=True):
 
 
 class Limited(msgspec.Struct, frozen=True):
-    """Event: the candidate that was to start may not be called now, because a limit refuses it. fault: the
-    refusal.
+    """Event: the candidate that was to start may not be called now, because one of the gateway's own limits
+    refuses it. fault: the refusal.
     """
 
     fault: ir.Fault
@@ -372,8 +372,8 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Record that one of two running attempts has failed: the attempt with this candidate, or, if it is
-        None, the attempt that started last. The other attempt goes on alone.
+        """Record that one of two running attempts has failed; the other one goes on alone. candidate: the
+        candidate of the failed attempt; None = that of the attempt that started last.
         """
         failed, other = self._running, self._beside
         if candidate == other:

@@ -261,8 +261,9 @@ class Route(msgspec.Struct, frozen=True):
     known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
     nothing is known against any deployment, `first` is called and nothing is recorded. simple: True = there
     is neither `hedge` nor `continues`. selects: True = deployments may drop out for some requests, or answers
-    are checked. fills: True = the route may add something to requests. alternates: True = there is another
-    deployment to ask.
+    are checked. fills: True = the route may add something to requests (`opening`, `defaults` or
+    `system_prompt`). alternates: True = the route, or its list `any` of fallbacks, has another deployment to
+    ask.
     """
 
     asked: str

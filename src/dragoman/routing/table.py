@@ -3,14 +3,15 @@
 Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
 decides:
 
-  1. an alias of exactly this name, whose target is looked up in turn   2. a configured model of exactly this
-name   3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
-4. `provider/model`, if the provider may serve it: the text after the first slash is the upstream model   5. a
-provider that is configured with exactly this name in its list of models, in configuration order   6. a
-provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order   7. a
-provider whose own list of models, as it was fetched, has exactly this name, in configuration order   8. the
-alias `*`; if its target is `provider/*`, the name itself is the upstream model   9. 404 `model_not_found`,
-with the nearest known name, or with the setting that would add its vendor
+  1. an alias of exactly this name, whose target is looked up in turn
+  2. a configured model of exactly this name
+  3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
+  4. `provider/model`, if the provider may serve it: the text after the first slash is the upstream model
+  5. a provider that is configured with exactly this name in its list of models, in configuration order
+  6. a provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order
+  7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
+  8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
+  9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
 Fetched lists come late because they change without the operator: they give a meaning only to names that have
 none. For a client that may not use a reserved name (`Reserved`), the rules from 2 on decide. This module
@@ -253,8 +254,9 @@ class Table:
         stated: dict[str, Fallbacks[str]],
         problems: list[Problem],
     ) -> None:
-        """Add the routes of aliases. stated: by model, the names of its fallbacks; those of aliases are
-        added. problems: gets one for each alias that leads to no model, or back to itself.
+        """Add the routes of aliases to the table. stated: {name of a model: the names of its fallbacks}; this
+        method adds the fallbacks of aliases to it. problems: this method appends a problem for each alias
+        that leads to no model, or back to itself.
         """
         for alias in aliases.values():
             chain = _chain(alias, aliases)
@@ -289,7 +291,9 @@ class Table:
                 self._aliases[alias.name] = route
 
     def _add_fallbacks(self, stated: Mapping[str, Fallbacks[str]], problems: list[Problem]) -> None:
-        """Add fallbacks to the routes in the table. stated: by model or alias, the names of its fallbacks."""
+        """Add fallbacks to the routes in the table. stated: {name of a model or alias: the names of its
+        fallbacks}. problems: this method appends a problem for each fallback that is no model.
+        """
         found = {
             owner: Fallbacks(
                 *(self._others(owner, listed, problems) for listed in msgspec.structs.astuple(names))
@@ -505,7 +509,9 @@ class _CatchAll:
 
 
 def _caught(name: str) -> Fault:
-    """Return the fault for a name that requests may use, but that has no entry in the model list."""
+    """Return the fault for the entry of a name in the model list, if only the alias `*` matches the name:
+    requests may use it, but the list has no entry for it.
+    """
     return Fault(
         "model_not_found",
         f"The model {name[:LONGEST_NAME]!r} is not listed: no model or alias has this name. "
