@@ -28,8 +28,9 @@ from dragoman.seams.clock import SYSTEM
 POLL: Final = 0.02
 """Seconds between two checks for a place that another worker has given back."""
 FULL: Final = "queue_full"
+"""The code of the fault for a request that is refused because a queue is full."""
 TOO_LATE: Final = "queue_timeout"
-"""FULL and TOO_LATE are the codes of the faults that a queue causes."""
+"""The code of the fault for a request that has waited in a queue for too long."""
 _RETRY: Final = 5.0
 """The seconds in the header retry-after of a refused request."""
 
@@ -442,7 +443,7 @@ class Gates:
 
 
 def _full(gate: Gate) -> RequestFailed:
-    """Return the error for a request that this full queue refuses."""
+    """Return (not raise) the error for a request that the full queue of this gate refuses."""
     return _refusal(f"{gate.waiting} requests wait already in the queue of {gate.name}.", FULL)
 
 

@@ -177,8 +177,8 @@ class AnswerReader:
         self.complete = True
 
     def _bound(self, *, measured: bool) -> None:
-        """Raise HeadTooLarge if the headers or trailers that have come are too many, or too large. measured:
-        whether their size counts.
+        """Raise HeadTooLarge if more than MAX_HEADERS headers or trailers have come. measured: True = raise it
+        also if they have more than MAX_HEAD bytes together.
         """
         came, repeated = self._came, self._repeated
         if len(came) + len(repeated) > MAX_HEADERS:
