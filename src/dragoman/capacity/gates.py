@@ -256,7 +256,7 @@ class Gates:
         for gate in {gate for gates in stopped for gate in gates}:
             self._queue(ticket, gate)
         for gate in list(ticket.at):
-            self._serve(gate)  # those before it may wait for something else
+            self._serve(gate)  # the requests before it may wait for other gates
         try:
             option = await ticket.got
         except BaseException:
@@ -351,7 +351,7 @@ class Gates:
         for gate in held:
             if gate.queues:
                 if gate.places.shared and gate.places.others_wait():
-                    self._look_later(gate)  # the others look before, so that the workers take turns
+                    self._look_later(gate)  # the other workers look first, so that all take turns
                 else:
                     self._serve(gate)
 

@@ -417,7 +417,7 @@ class Attempts(Generic[C]):
         if not self._more:
             return [self._give_up(fault)]
         self._left, self._resting, self._doubtful, self._last = [], [], [], None
-        self._started -= 1  # nobody was called
+        self._started -= 1  # no candidate was called
         self._nobody = fault
         return [Extend(self._why)]
 
@@ -426,7 +426,7 @@ class Attempts(Generic[C]):
         refused, self._running = self._running, None
         if refused is None:
             return [self._give_up(fault)]
-        self._started -= 1  # nobody was called
+        self._started -= 1  # no candidate was called
         self._note(refused, fault, now)
         return self._next(now)
 

@@ -210,7 +210,7 @@ class Health:
         """
         whole = self._whole  # of the latest configuration, also in a view
         pools = whole.pools
-        # Who is disabled may have left the configuration, and is still disabled when it comes back.
+        # A disabled provider may have left the configuration. It is still disabled when it comes back.
         disabled = any(name in pools or name in whole.others for name in self.disabled)
         self.calm = not disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 

@@ -84,7 +84,7 @@ class Sharing:
             keys = {calling.key.id: calling.key}
         for register in registers:
             if register[0] not in _OF_DEPLOYMENTS and register[1] not in keys:
-                continue  # nothing is known of a key that is not known
+                continue  # this process does not have the key, so it has learnt nothing about it
             fact, before = self._found(register, keys, now), self._marks.get(register)
             if fact != (_NOTHING if before is None else _in_force(before, now)):
                 # Later than the mark that it replaces, also if the clock has not moved.

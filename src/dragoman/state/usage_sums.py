@@ -227,9 +227,7 @@ def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
     """
     deployment, model = record.deployment, record.model
     if deployment is None and record.failed and record.status == _NOT_FOUND:
-        model = (
-            ""  # the client may invent a name that no model has: each would be a group of its own for ever
-        )
+        model = ""  # clients may invent names that no model has: each would be a group for ever
     return (
         record.client,
         record.tenant,

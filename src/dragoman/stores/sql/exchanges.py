@@ -127,7 +127,8 @@ def _row(one: StoredExchange) -> dict[str, Any]:
         "error": one.error and one.error[:_LONGEST],
         "called": "|".join(["", *one.called, ""]),
     }
-    indexed = 3 * sum(len(text or "") for text in texts.values())  # most stand in the row and in two indexes
+    # Most texts are in the row and in two indexes.
+    indexed = 3 * sum(len(text or "") for text in texts.values())
     return {
         **texts,
         "created": one.created,
@@ -167,7 +168,8 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     if search.status is not None:
         least, greatest = search.status
         if least >= _FAILED:
-            yield _E.status >= sa.literal_column(str(_FAILED))  # SQLite uses the index only if this is there
+            # Without this condition, SQLite does not use the index.
+            yield _E.status >= sa.literal_column(str(_FAILED))
         yield _E.status.between(least, greatest)
     if search.end is not None:
         yield begins(_E.ending, search.end)

@@ -211,7 +211,7 @@ def storable(value: str) -> str:
 def _encoded(rest: _Rest) -> bytes:
     try:
         return msgspec.json.encode(rest)
-    except UnicodeEncodeError:  # a client's text has halves of characters
+    except UnicodeEncodeError:  # a client's text has half of a surrogate pair
         return msgspec.json.encode(_whole(msgspec.to_builtins(rest)))
 
 
