@@ -35,7 +35,7 @@ LONGEST: Final = 86_400.0
 before.
 """
 _SCARCE: Final = 0.05
-"""If less than this fraction of a limit is left, a single request may need more than that."""
+"""A fraction of a limit. If less is left of the limit, it may be too little for a single request."""
 _GUESSED: Final = 60.0
 """The most seconds for which a key rests because of a limit that is scarce (`_SCARCE`) but not used up."""
 _MILLISECONDS: Final = 1e11
