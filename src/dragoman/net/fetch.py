@@ -128,8 +128,8 @@ class Claim:
 
 
 class Fetcher:
-    """Downloads files for the requests of one gateway. allow: as for `GuardedResolver`. resolver: looks up
-    host names; None = a new one.
+    """Downloads files for the requests of one gateway. allow: host names, IP addresses or networks that
+    requests may use although they are not public. resolver: looks up host names; None = a new one.
     """
 
     def __init__(

@@ -98,8 +98,9 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class More(msgspec.Struct, Generic[C], frozen=True):
-    """Event: the candidates of the next fallback, in reply to Extend. ready: as `candidates` in the
-    constructor of `Attempts`. resting, doubtful: as there.
+    """Event: the candidates of the next fallback, in reply to Extend. ready: the candidates to call, in order
+    of preference. resting: candidates with the time (monotonic seconds) from which each may be called.
+    doubtful: candidates that are called after all others.
     """
 
     ready: Sequence[C]

@@ -164,8 +164,8 @@ class Table:
         return route
 
     def find(self, name: str, caller: Caller | None = None) -> Route | None:
-        """Return the route of a name by every rule except the alias `*`; None = there is none. caller: as in
-        `resolve`.
+        """Return the route of a name by every rule except the alias `*`; None = there is none. caller: the
+        client; None = the gateway itself, for which no name is reserved.
         """
         route = self._found.get(name)
         if route is None:
@@ -194,8 +194,8 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: by provider, further models that the provider lists; None = none. The other parameters are
-        those of `each`.
+        found: {provider: the names of further models that the provider lists}; None = none. The other
+        parameters are those of `each`.
         """
         return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
 
@@ -212,7 +212,7 @@ class Table:
         names: all names of the list, sorted; names without a route are left out. granted: only names that it
         grants are listed; the names that it grants without a pattern are listed even if `names` lacks them.
         None = all of `names` are listed. providers: only models with a deployment at one of these providers;
-        None = all. caller: as for `resolve`.
+        None = all. caller: the client; None = the gateway itself, for which no name is reserved.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -223,7 +223,9 @@ class Table:
                 yield _entry(route)
 
     def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
-        """Return the names of the model list for a client without restrictions. found: as in `entries`."""
+        """Return the names of the model list for a client without restrictions. found: {provider: the names
+        of further models that the provider lists}.
+        """
         return {*self._names(), *_qualified(found)}
 
     def discovered(self) -> Iterator[str]:
@@ -240,8 +242,8 @@ class Table:
         return self._models.values()
 
     def entry(self, name: str, caller: Caller | None = None) -> Entry:
-        """Return the entry of a name in the model list. caller: as in `resolve`. Raises RequestFailed (404)
-        if the name has no route, or only by the alias `*`.
+        """Return the entry of a name in the model list. caller: the client; None = the gateway itself. Raises
+        RequestFailed (404) if the name has no route, or only by the alias `*`.
         """
         route = self.find(name, caller)
         if route is None:

@@ -60,8 +60,8 @@ class SqlExchanges:
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
         """Open a database (`opening.opened`), and delete the exchanges that are too old or exceed `size`.
-        where: the place of the database. size, ttl: as for `SqlExchanges`. seams: gives the clock. Raises
-        StoreFailed.
+        where: the place of the database. size: the most bytes of all exchanges. ttl: seconds for which each
+        exchange is stored. seams: gives the clock. Raises StoreFailed.
         """
         database = await opened(where, "exchanges")
         try:

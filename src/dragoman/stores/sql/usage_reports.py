@@ -176,8 +176,9 @@ def cells(
 
 
 class _Row(NamedTuple):
-    """A row of sums as it was read from the database. bucket, values: as in `Cell`. unit: None = `amounts`
-    are the values of the columns `SUMMED`; else `amounts` has one value, the amount of this unit.
+    """A row of sums as it was read from the database. bucket, values: the start of the bucket and the values
+    of the group, as in `Cell`. unit: None = `amounts` are the values of the columns `SUMMED`; else `amounts`
+    has one value, the amount of this unit.
     """
 
     bucket: int
