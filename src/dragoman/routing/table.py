@@ -148,12 +148,16 @@ class Table:
         model.
 
         caller: the client; None = the gateway itself, for which no name is reserved. Raises RequestFailed:
-        400 if there is no name and no default model, 404 for a name without a route for this client.
+        400 if there is no name and no default model that this client may use, 404 for a name without a route
+        for this client.
         """
         if name and (route := self._found.get(name)) is not None and route.reserved is None:
             return route
         if not name:
-            if (default := self._defaults.get(operation)) is None:
+            default = self._defaults.get(operation)
+            if default is not None and caller is not None and not _is_for(default, caller):
+                default = self._model(default.asked)
+            if default is None:
                 raise RequestFailed(_unnamed(operation))
             return default
         route = self.find(name, caller)

@@ -100,19 +100,6 @@ async def test_what_was_cancelled_deleted_or_is_over_is_not_settled(store: Store
         assert await store.responses.get("t", id_) is None
 
 
-async def test_what_is_not_written_takes_no_room(make: Make) -> None:
-    store = make(size=20_000)
-    await store.responses.save(answer("other", tenant="u", body=b"b" * 8_000))
-    await store.responses.save(RUNNING)
-    assert await store.responses.settle(DONE)
-    for late in (DONE, replace(DONE, id="never")):
-        assert not await store.responses.settle(replace(late, body=b"b" * 15_000))
-    assert not await store.conversations.update("t", "never", b"b" * 15_000)
-    assert not await store.conversations.append("t", "never", items("a", size=15_000), expires=None)
-    assert await store.responses.get("u", "other") is not None
-    assert await store.responses.get("t", DONE.id) == DONE
-
-
 async def test_history_is_the_chain_oldest_first(store: Store) -> None:
     chain = [
         answer(
