@@ -39,7 +39,8 @@ _LARGEST_ANSWER: Final = 65_536
 class Target(msgspec.Struct, frozen=True):
     """Where alerts are sent. name: the name of its setting, for the log. url: the address of the webhook, a
     secret because a path can contain a token. secret: signs the webhooks, in a form that `webhook.key_of`
-    takes. events: the types of alerts that are sent there. every: seconds, as for `Quiet`.
+    takes. events: the types of alerts that are sent there. every: for so many seconds after an alert, further
+    alerts on the same subject are not sent (`Quiet` has the exceptions).
     """
 
     name: str

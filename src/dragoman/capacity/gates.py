@@ -28,8 +28,9 @@ from dragoman.seams.clock import SYSTEM
 POLL: Final = 0.02
 """Seconds between two checks for a place that another worker has given back."""
 FULL: Final = "queue_full"
+"""The code of the fault for a request that is refused because a queue is full."""
 TOO_LATE: Final = "queue_timeout"
-"""FULL and TOO_LATE are the codes of the faults that a queue causes."""
+"""The code of the fault for a request that has waited in a queue for too long."""
 _RETRY: Final = 5.0
 """The seconds in the header retry-after of a refused request."""
 
@@ -255,7 +256,7 @@ class Gates:
         for gate in {gate for gates in stopped for gate in gates}:
             self._queue(ticket, gate)
         for gate in list(ticket.at):
-            self._serve(gate)  # those before it may wait for something else
+            self._serve(gate)  # the requests before it may wait for other gates
         try:
             option = await ticket.got
         except BaseException:
@@ -350,7 +351,7 @@ class Gates:
         for gate in held:
             if gate.queues:
                 if gate.places.shared and gate.places.others_wait():
-                    self._look_later(gate)  # the others look before, so that the workers take turns
+                    self._look_later(gate)  # the other workers look first, so that all take turns
                 else:
                     self._serve(gate)
 
@@ -442,7 +443,7 @@ class Gates:
 
 
 def _full(gate: Gate) -> RequestFailed:
-    """Return the error for a request that this full queue refuses."""
+    """Return (not raise) the error for a request that the full queue of this gate refuses."""
     return _refusal(f"{gate.waiting} requests wait already in the queue of {gate.name}.", FULL)
 
 

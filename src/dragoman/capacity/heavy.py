@@ -130,8 +130,8 @@ class _Turns:
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
         """Wait until the calling task has the turn on the loop. A task that has the turn already, for less
-        than `LONG` seconds, does not wait. A turn ends as soon as its task waits for something. client: as in
-        `HeavySteps.run`.
+        than `LONG` seconds, does not wait. A turn ends as soon as its task waits for something. client: the
+        name of the request's client, None = unknown.
         """
         task = asyncio.current_task(loop)
         if not self._busy:
@@ -142,8 +142,8 @@ class _Turns:
             self._start(loop, task)
 
     async def take(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn in the thread. client: as in `HeavySteps.run`. The caller must end the turn with
-        `give`.
+        """Wait for a turn in the thread. The caller must end the turn with `give`. client: the name of the
+        request's client, None = unknown.
         """
         if self._busy:
             await self._queue(loop, client)

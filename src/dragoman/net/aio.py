@@ -185,7 +185,7 @@ class Reply:
         return not self._arrived and self._response.content.at_eof()
 
     def take(self) -> bytes | None:
-        """Return the bytes of the body that have arrived (see `net.client.Incoming`)."""
+        """Return the bytes of the body that have arrived; b"" = the end, None = await `arrival` first."""
         data, self._arrived = self._arrived, b""
         return data or (b"" if self.ended else None)
 

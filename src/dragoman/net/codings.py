@@ -47,9 +47,10 @@ _SLICE: Final = 64 * 1024
 
 
 class _Coding(Protocol):
-    """A decoder for one content coding. needs_input: whether all input has been decompressed. may_end:
-    whether the body may end after the input so far. window: the most bytes of output that the decoder keeps
-    in memory. error: the exception class of its library for invalid bytes.
+    """A decoder for one content coding. needs_input: True = `unpack` can return nothing more before it gets
+    more input; False = it may have more output. may_end: whether the body may end after the input so far.
+    window: the most bytes of output that the decoder keeps in memory. error: the exception class of its
+    library for invalid bytes.
     """
 
     needs_input: bool

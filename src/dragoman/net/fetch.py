@@ -128,8 +128,8 @@ class Claim:
 
 
 class Fetcher:
-    """Downloads files for the requests of one gateway. allow: as for `GuardedResolver`. resolver: looks up
-    host names; None = a new one.
+    """Downloads files for the requests of one gateway. allow: host names, IP addresses or networks that
+    requests may use although they are not public. resolver: looks up host names; None = a new one.
     """
 
     def __init__(
@@ -314,8 +314,8 @@ def _nothing() -> None:
 
 
 class _Budget:
-    """Counts how many bytes one request may still download. claim: counts the same bytes for the limits of
-    the whole gateway.
+    """Reads the downloads of one request, and counts how many bytes the request may still download. claim:
+    counts the same bytes for the limits of the whole gateway.
     """
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:

@@ -102,8 +102,10 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
-    """Return the facts of a model, changed by what refusals have taught. offered: as in `choose`. lessons: by
-    the name of the API.
+    """Return the facts of a model, changed by what refusals have taught: "never" removes an API from
+    `Facts.apis`; "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None.
+    offered: the provider's dialects, which replace a None in these two fields. lessons: by the name of the
+    API.
     """
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:

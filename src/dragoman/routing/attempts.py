@@ -86,8 +86,8 @@ class Full(msgspec.Struct, frozen=True):
 
 
 class Limited(msgspec.Struct, frozen=True):
-    """Event: the candidate that was to start may not be called now, because a limit refuses it. fault: the
-    refusal.
+    """Event: the candidate that was to start may not be called now, because one of the gateway's own limits
+    refuses it. fault: the refusal.
     """
 
     fault: ir.Fault
@@ -98,8 +98,9 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class More(msgspec.Struct, Generic[C], frozen=True):
-    """Event: the candidates of the next fallback, in reply to Extend. ready: as `candidates` in the
-    constructor of `Attempts`. resting, doubtful: as there.
+    """Event: the candidates of the next fallback, in reply to Extend. ready: the candidates to call, in order
+    of preference. resting: candidates with the time (monotonic seconds) from which each may be called.
+    doubtful: candidates that are called after all others.
     """
 
     ready: Sequence[C]
@@ -372,8 +373,8 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Record that one of two running attempts has failed: the attempt with this candidate, or, if it is
-        None, the attempt that started last. The other attempt goes on alone.
+        """Record that one of two running attempts has failed; the other one goes on alone. candidate: the
+        candidate of the failed attempt; None = that of the attempt that started last.
         """
         failed, other = self._running, self._beside
         if candidate == other:
@@ -417,7 +418,7 @@ class Attempts(Generic[C]):
         if not self._more:
             return [self._give_up(fault)]
         self._left, self._resting, self._doubtful, self._last = [], [], [], None
-        self._started -= 1  # nobody was called
+        self._started -= 1  # no candidate was called
         self._nobody = fault
         return [Extend(self._why)]
 
@@ -426,7 +427,7 @@ class Attempts(Generic[C]):
         refused, self._running = self._running, None
         if refused is None:
             return [self._give_up(fault)]
-        self._started -= 1  # nobody was called
+        self._started -= 1  # no candidate was called
         self._note(refused, fault, now)
         return self._next(now)
 

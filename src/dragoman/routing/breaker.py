@@ -46,8 +46,9 @@ class State(msgspec.Struct):
     """The latest failures of a deployment. failed: how many in a row. until: when the next trial may begin, 0
     = the breaker is closed. pause: the seconds of the latest pause. trying: whether a trial is running.
     trial: the number of the latest trial. latest: the time of the latest failure. due: the time from which
-    the running trial was allowed. vouched: True = a check that the provider answered has ended a pause;
-    checks end no further pause before the provider fails a check. Times are monotonic seconds.
+    the running trial was allowed. vouched: True = the provider has answered a check, and this has ended a
+    pause; no other pause is ended by a check until the provider does not answer one. Times are monotonic
+    seconds.
     """
 
     failed: int = 0

@@ -48,11 +48,12 @@ class Unmet(NamedTuple):
 class Conditions(msgspec.Struct, frozen=True):
     """The requests that a deployment is for: those for which all of these conditions hold.
 
-    needs: for each capability, True = the request must need it, False = it must not. stream: True = the
-    answer must be streamed, False = it must not; a request with unknown `streamed` fulfils both. over: the
-    prompt must have more tokens than this number. up_to: it must have at most so many. clients, tags: names
-    and patterns, one of which must match. without: names and patterns that no tag may match. headers: by
-    lower-case name, patterns one of which the value must match. None or empty = there is no such condition.
+    operations, protocols: the request must have one of these. needs: for each capability, True = the request
+    must need it, False = it must not. stream: True = the answer must be streamed, False = it must not; a
+    request with unknown `streamed` fulfils both. over: the prompt must have more tokens than this number.
+    up_to: it must have at most so many. clients, tags: names and patterns, one of which must match. without:
+    names and patterns that no tag may match. headers: by lower-case name, patterns one of which the value
+    must match. None or empty = there is no such condition.
     """
 
     operations: tuple[str, ...] = ()

@@ -26,8 +26,8 @@ class MaxCost(msgspec.Struct, frozen=True):
 
 
 class Offer(NamedTuple):
-    """A deployment as its cost is compared. name: `provider/model`. price: None = unknown. weight: as in
-    `Deployment`.
+    """A deployment whose cost is compared with that of others. name: `provider/model`. price: None = unknown.
+    weight: as in `Deployment`.
     """
 
     name: str

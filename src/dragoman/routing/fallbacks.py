@@ -38,8 +38,9 @@ class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
 
     def after(self, why: Why) -> Fallbacks[R]:
         """Return the lists that are left when the first route of the list `why` has been used. The caller has
-        checked that this list is not empty. The rest of the list stays, and replaces `any` too: after a
-        refusal, the routes of the former `any` would repeat it. The remaining lists lose the used route.
+        checked that this list is not empty. The other routes of this list stay in it, and also become the
+        list `any`: after a refusal, the routes of the former `any` would repeat it. The used route is removed
+        from the lists `context` and `content`.
         """
         chosen, *rest = self.of(why)
         left = tuple(rest)

@@ -32,8 +32,8 @@ _NOTHING_KNOWN: Final = Circumstances()
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """The candidates of a request. ready: candidates to ask one after another. resting: candidates that may
-    only be asked later, each with the time (monotonic seconds).
+    """The candidates of a request. ready: candidates to ask one after another, best first. resting:
+    candidates that may only be asked later, each with the time (monotonic seconds) from which it may be.
     """
 
     ready: Sequence[Candidate]
@@ -49,8 +49,8 @@ class Asking(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(one.deployment.name for one in self._all))
 
     def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
-        """Return the indexes of all `count` keys of a deployment: first the keys that this `Asking` has, in
-        its order, then the rest.
+        """Return the indexes 0 to `count` - 1 of the keys that a deployment's provider has: first the keys of
+        this deployment's candidates, in their order here, then the other keys.
         """
         asked = [one.account for one in self._all if one.deployment.name == deployment.name]
         return list(dict.fromkeys([*asked, *range(count)]))
@@ -70,7 +70,7 @@ class Calling(NamedTuple):
     trial: int = 0
 
     def end(self) -> None:
-        """Count the attempt as ended."""
+        """Record that the attempt has ended: its key and its deployment have one running request less."""
         if self.key is not None:
             self.key.end()
         if self.load is not None:
@@ -120,9 +120,9 @@ class Health:
             view.__dict__[name] = value
 
     def view(self) -> Health:
-        """Return this memory for the requests of one configuration. Requests name a key by its index in a
-        pool, so the view keeps its pools when a later configuration has others. Everything else is shared
-        with this memory.
+        """Return a view of this memory for the requests of one configuration. Requests name a key by its
+        index in a pool, so the view keeps its pools when a later configuration has others. Everything else is
+        shared with this memory.
         """
         view = copy(self)
         view.pools = dict(self.pools)
@@ -130,9 +130,10 @@ class Health:
         return view
 
     def with_keys(self, keys: Mapping[str, Key]) -> Health:
-        """Return this memory for the requests of a tenant that has brought provider keys. keys: by provider,
-        one key, which replaces all of the provider's own keys. Everything else is shared. The result is never
-        calm, so each attempt with these keys is recorded.
+        """Return a view of this memory for the requests of a tenant that has brought provider keys. keys:
+        {provider: the tenant's key}; this key replaces all of the operator's keys for the provider.
+        Everything else is shared with this memory. The view is never calm, so each attempt with these keys is
+        recorded.
         """
         view = copy(self)
         view.pools = self.pools | {provider: Pool((key,)) for provider, key in keys.items()}
@@ -141,7 +142,7 @@ class Health:
 
     def bring(self, own: Mapping[str, Mapping[str, Key]]) -> None:
         """Use these keys that tenants have brought, in place of the former ones, and apply the marks of other
-        workers to them. own: as the attribute.
+        workers to them. own: {provider: {id of the key: key}}.
         """
         self.own = own
         if self.recall is not None:
@@ -209,7 +210,7 @@ class Health:
         """
         whole = self._whole  # of the latest configuration, also in a view
         pools = whole.pools
-        # Who is disabled may have left the configuration, and is still disabled when it comes back.
+        # A disabled provider may have left the configuration. It is still disabled when it comes back.
         disabled = any(name in pools or name in whole.others for name in self.disabled)
         self.calm = not disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 

@@ -102,7 +102,7 @@ def by_latency(costs: Sequence[float], uniform: Callable[[], float]) -> list[int
 
 
 def _better(one: int, other: int, costs: Sequence[float]) -> int:
-    """Return the cheaper index; if the costs are equal, the one that was drawn first, so that both get their
-    share.
+    """Return the one of two indexes of `costs` whose cost is lower. If the costs are equal, return `one`, the
+    index that was drawn first, so that each of the two is returned equally often.
     """
     return other if costs[other] < costs[one] else one

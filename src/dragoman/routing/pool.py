@@ -48,7 +48,7 @@ SHORTEST: Final = 0.1
 comes sooner.
 """
 _NEWS: Final = 0.25
-"""Seconds. Only if a limit ends at least so much later than was known, this counts as new."""
+"""Seconds. Only if a limit is renewed at least so much later than was known, this counts as new."""
 _MODELS: Final = 1_024
 """The most models for which a key remembers one kind of fact. One more makes it forget this fact for all
 models.
@@ -112,8 +112,8 @@ class Key:
 
     def spends(self, model: str, pause: float, now: float) -> bool:
         """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
-        `SHORTEST` does not make the key spent. Returns whether the key is spent for longer than was known.
-        now: monotonic seconds.
+        `SHORTEST` does not make the key spent. Returns whether the key is now spent for longer than was known
+        before (by `_NEWS` or more). now: monotonic seconds.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -247,6 +247,8 @@ class Key:
         known = self._known(fact)
         if not until:
             known.pop(model, None)
+            if fact == "spent":
+                self._told.pop(model, None)
         elif model in known or len(known) < _MODELS:
             known[model] = until
 

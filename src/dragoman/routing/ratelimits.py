@@ -4,11 +4,13 @@ how long to wait (`retry-after`).
 Vendors use the same few forms under many names. Resets have different units; the size of the number tells its
 unit.
 
-| form | vendors | | --- | --- | | `x-ratelimit-{limit,remaining,reset}-RESOURCE` | OpenAI, Azure, Groq,
-Cerebras, Mistral, xAI, Hugging Face | | `x-ratelimit-{limit,remaining,reset}`, `x-tokenlimit-…` | Together,
-Cohere, OpenRouter | | `anthropic-ratelimit-RESOURCE-{limit,remaining,reset}` | Anthropic | | `ratelimit-…`,
-`ratelimitbysize-…` | the IETF's earlier drafts, Mistral | | `RateLimit: "name";r=…;t=…`, `RateLimit: limit=…,
-remaining=…, reset=…` | the IETF's drafts, Hugging Face |
+| form | vendors |
+| --- | --- |
+| `x-ratelimit-{limit,remaining,reset}-RESOURCE` | OpenAI, Azure, Groq, Cerebras, Mistral, xAI, Hugging Face |
+| `x-ratelimit-{limit,remaining,reset}`, `x-tokenlimit-…` | Together, Cohere, OpenRouter |
+| `anthropic-ratelimit-RESOURCE-{limit,remaining,reset}` | Anthropic |
+| `ratelimit-…`, `ratelimitbysize-…` | the IETF's earlier drafts, Mistral |
+| `RateLimit: "name";r=…;t=…`, `RateLimit: limit=…, remaining=…, reset=…` | the IETF's drafts, Hugging Face |
 
 https://developers.openai.com/api/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits,
 https://console.groq.com/docs/rate-limits, https://inference-docs.cerebras.ai/support/rate-limits,
@@ -33,9 +35,9 @@ LONGEST: Final = 86_400.0
 before.
 """
 _SCARCE: Final = 0.05
-"""The fraction of a limit that a single request may need."""
+"""A fraction of a limit. If less is left of the limit, it may be too little for a single request."""
 _GUESSED: Final = 60.0
-"""The most seconds for which a key rests if no limit is used up."""
+"""The most seconds for which a key rests because of a limit that is scarce (`_SCARCE`) but not used up."""
 _MILLISECONDS: Final = 1e11
 """A number from here on is milliseconds since 1970; from `_SECONDS` on it is seconds since 1970."""
 _SECONDS: Final = 1e9
@@ -127,10 +129,10 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
     now: Unix seconds.
 
     `retry-after-ms` and `retry-after` (seconds or a date) come first. Without them, the key rests until the
-    latest reset of the limits that are used up. If none is used up, a limit with less than `_SCARCE` left may
-    be the reason: the key rests until its reset, but at most a minute, because another limit may be the
-    reason. If there is only one limit, and the headers do not say how much is left of it, the key rests until
-    its reset.
+    latest reset of the limits that are used up. If none is used up, the limits with less than `_SCARCE` left
+    may be the reason: the key rests until the earliest of their resets, but at most a minute, because another
+    limit may be the reason. If there is only one limit, and the headers do not say how much is left of it,
+    the key rests until its reset.
     """
     stated = {name.lower(): value for name, value in headers.items()}
     if (pause := _number(stated.get("retry-after-ms"))) is not None:

@@ -55,10 +55,11 @@ class Provider(msgspec.Struct, frozen=True):
     provider serves, None = any name. unlisted: those of `models` that the model list leaves out, because they
     are alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits
     of a call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
-    gates: as in `Deployment`. base_models: {name: the name by which facts are found}, for names that do not
-    say which model they mean. listed: by name, the facts that the provider's own list of models states; None
-    = there is no such list. offered: the names that the provider serves as well if `models` is None: those in
-    `listed`, and names of the vendor that the list leaves out, as far as the operator allows them.
+    gates: the names of the provider's limits at which each call needs a place. base_models: {name: the name
+    by which facts are found}, for names that do not say which model they mean. listed: by name, the facts
+    that the provider's own list of models states; None = there is no such list. offered: the names that the
+    provider serves as well if `models` is None: those in `listed`, and names of the vendor that the list
+    leaves out, as far as the operator allows them.
     """
 
     name: str
@@ -81,10 +82,11 @@ class Model(msgspec.Struct, frozen=True):
     uses: "provider/model" in order of preference. facts: the operator's statements about the model. timers:
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
     dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
-    None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
-    spread: None = the deployments are asked in the order of `uses`. gates: the names of the model's limits; a
-    call needs a place at these and at those of the provider. max_cost: None = no bound. hedge, continues: as
-    in `Route`. pattern: the configured name, if that is a pattern and `name` matches it; "" = `name` itself.
+    None = `apis.choose` decides. fallbacks: the names of other models. switch_after: seconds without content
+    after which another deployment is asked; 0 = never, None = the engine's default. spread: None = the
+    deployments are asked in the order of `uses`. gates: the names of the model's limits; a call needs a place
+    at these and at those of the provider. max_cost: None = no bound. hedge, continues: as in `Route`.
+    pattern: the configured name, if that is a pattern and `name` matches it; "" = `name` itself.
 
     The other fields have one value for each of `uses`. windows: the context in tokens, replaces
     `facts.context`. supports: replaces `facts`. None or missing = nothing is replaced. weights, prices:
@@ -261,8 +263,9 @@ class Route(msgspec.Struct, frozen=True):
     known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
     nothing is known against any deployment, `first` is called and nothing is recorded. simple: True = there
     is neither `hedge` nor `continues`. selects: True = deployments may drop out for some requests, or answers
-    are checked. fills: True = the route may add something to requests. alternates: True = there is another
-    deployment to ask.
+    are checked. fills: True = the route may add something to requests (`opening`, `defaults` or
+    `system_prompt`). alternates: True = the route, or its list `any` of fallbacks, has another deployment to
+    ask.
     """
 
     asked: str

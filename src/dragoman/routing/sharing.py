@@ -26,7 +26,7 @@ from dragoman.routing.pool import Fact, Key
 Kind: TypeAlias = Fact | Literal["open", "down"]
 
 _MOST: Final = 8_192
-"""The most registers that are remembered. One more makes it forget old marks."""
+"""The most registers that are remembered. One more makes a process forget the older half of its marks."""
 _OVER: Final = 600.0
 """Seconds. A mark is forgotten so long, plus the longest pause of a breaker, after its time is over: by then,
 a late mark from before it has arrived.
@@ -84,7 +84,7 @@ class Sharing:
             keys = {calling.key.id: calling.key}
         for register in registers:
             if register[0] not in _OF_DEPLOYMENTS and register[1] not in keys:
-                continue  # nothing is known of a key that is not known
+                continue  # this process does not have the key, so it has learnt nothing about it
             fact, before = self._found(register, keys, now), self._marks.get(register)
             if fact != (_NOTHING if before is None else _in_force(before, now)):
                 # Later than the mark that it replaces, also if the clock has not moved.
@@ -97,8 +97,8 @@ class Sharing:
 
     def state(self, now: float, lately: float = inf) -> list[Mark]:
         """Return the marks for another process: those whose time is not over, and those that were made at
-        most `lately` seconds ago, even if their time is over. The default for `lately` gives all marks. now:
-        monotonic seconds.
+        most `lately` seconds ago, even if their time is over. The default for `lately` gives all marks. Old
+        marks are forgotten before (`_forget`), so at most `_MOST // 2` are returned. now: monotonic seconds.
         """
         self._forget(now)
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
@@ -173,7 +173,9 @@ class Sharing:
         return ChainMap(known, *self._health.own.values())  # type: ignore[arg-type]  # it is only read
 
     def _forget(self, now: float) -> None:
-        """Forget the marks whose time has long been over, and then all but the latest `_MOST // 2`."""
+        """Forget the marks whose time has been over for long (`_OVER`). If more than `_MOST // 2` marks are
+        left, keep only the latest `_MOST // 2`. now: monotonic seconds.
+        """
         pause_max = self._health.breakers.limits.pause_max
         kept = [mark for mark in self._marks.values() if now - max(mark.at, mark.until) < _OVER + pause_max]
         kept.sort(key=lambda mark: mark.at)

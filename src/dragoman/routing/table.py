@@ -3,14 +3,15 @@
 Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
 decides:
 
-  1. an alias of exactly this name, whose target is looked up in turn   2. a configured model of exactly this
-name   3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
-4. `provider/model`, if the provider may serve it: the text after the first slash is the upstream model   5. a
-provider that is configured with exactly this name in its list of models, in configuration order   6. a
-provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order   7. a
-provider whose own list of models, as it was fetched, has exactly this name, in configuration order   8. the
-alias `*`; if its target is `provider/*`, the name itself is the upstream model   9. 404 `model_not_found`,
-with the nearest known name, or with the setting that would add its vendor
+  1. an alias of exactly this name, whose target is looked up in turn
+  2. a configured model of exactly this name
+  3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
+  4. `provider/model`, if the provider may serve it: the text after the first slash is the upstream model
+  5. a provider that is configured with exactly this name in its list of models, in configuration order
+  6. a provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order
+  7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
+  8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
+  9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
 Fetched lists come late because they change without the operator: they give a meaning only to names that have
 none. For a client that may not use a reserved name (`Reserved`), the rules from 2 on decide. This module
@@ -147,12 +148,16 @@ class Table:
         model.
 
         caller: the client; None = the gateway itself, for which no name is reserved. Raises RequestFailed:
-        400 if there is no name and no default model, 404 for a name without a route for this client.
+        400 if there is no name and no default model that this client may use, 404 for a name without a route
+        for this client.
         """
         if name and (route := self._found.get(name)) is not None and route.reserved is None:
             return route
         if not name:
-            if (default := self._defaults.get(operation)) is None:
+            default = self._defaults.get(operation)
+            if default is not None and caller is not None and not _is_for(default, caller):
+                default = self._model(default.asked)
+            if default is None:
                 raise RequestFailed(_unnamed(operation))
             return default
         route = self.find(name, caller)
@@ -163,8 +168,8 @@ class Table:
         return route
 
     def find(self, name: str, caller: Caller | None = None) -> Route | None:
-        """Return the route of a name by every rule except the alias `*`; None = there is none. caller: as in
-        `resolve`.
+        """Return the route of a name by every rule except the alias `*`; None = there is none. caller: the
+        client; None = the gateway itself, for which no name is reserved.
         """
         route = self._found.get(name)
         if route is None:
@@ -193,8 +198,8 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: by provider, further models that the provider lists; None = none. The other parameters are
-        those of `each`.
+        found: {provider: the names of further models that the provider lists}; None = none. The other
+        parameters are those of `each`.
         """
         return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
 
@@ -211,7 +216,7 @@ class Table:
         names: all names of the list, sorted; names without a route are left out. granted: only names that it
         grants are listed; the names that it grants without a pattern are listed even if `names` lacks them.
         None = all of `names` are listed. providers: only models with a deployment at one of these providers;
-        None = all. caller: as for `resolve`.
+        None = all. caller: the client; None = the gateway itself, for which no name is reserved.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -222,7 +227,9 @@ class Table:
                 yield _entry(route)
 
     def listed(self, found: Mapping[str, Iterable[str]]) -> set[str]:
-        """Return the names of the model list for a client without restrictions. found: as in `entries`."""
+        """Return the names of the model list for a client without restrictions. found: {provider: the names
+        of further models that the provider lists}.
+        """
         return {*self._names(), *_qualified(found)}
 
     def discovered(self) -> Iterator[str]:
@@ -239,8 +246,8 @@ class Table:
         return self._models.values()
 
     def entry(self, name: str, caller: Caller | None = None) -> Entry:
-        """Return the entry of a name in the model list. caller: as in `resolve`. Raises RequestFailed (404)
-        if the name has no route, or only by the alias `*`.
+        """Return the entry of a name in the model list. caller: the client; None = the gateway itself. Raises
+        RequestFailed (404) if the name has no route, or only by the alias `*`.
         """
         route = self.find(name, caller)
         if route is None:
@@ -253,8 +260,9 @@ class Table:
         stated: dict[str, Fallbacks[str]],
         problems: list[Problem],
     ) -> None:
-        """Add the routes of aliases. stated: by model, the names of its fallbacks; those of aliases are
-        added. problems: gets one for each alias that leads to no model, or back to itself.
+        """Add the routes of aliases to the table. stated: {name of a model: the names of its fallbacks}; this
+        method adds the fallbacks of aliases to it. problems: this method appends a problem for each alias
+        that leads to no model, or back to itself.
         """
         for alias in aliases.values():
             chain = _chain(alias, aliases)
@@ -289,7 +297,9 @@ class Table:
                 self._aliases[alias.name] = route
 
     def _add_fallbacks(self, stated: Mapping[str, Fallbacks[str]], problems: list[Problem]) -> None:
-        """Add fallbacks to the routes in the table. stated: by model or alias, the names of its fallbacks."""
+        """Add fallbacks to the routes in the table. stated: {name of a model or alias: the names of its
+        fallbacks}. problems: this method appends a problem for each fallback that is no model.
+        """
         found = {
             owner: Fallbacks(
                 *(self._others(owner, listed, problems) for listed in msgspec.structs.astuple(names))
@@ -505,7 +515,9 @@ class _CatchAll:
 
 
 def _caught(name: str) -> Fault:
-    """Return the fault for a name that requests may use, but that has no entry in the model list."""
+    """Return the fault for the entry of a name in the model list, if only the alias `*` matches the name:
+    requests may use it, but the list has no entry for it.
+    """
     return Fault(
         "model_not_found",
         f"The model {name[:LONGEST_NAME]!r} is not listed: no model or alias has this name. "

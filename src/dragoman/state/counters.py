@@ -65,10 +65,10 @@ def _first(year: int, month: int) -> int:
 
 
 class Counter(NamedTuple):
-    """The parts of a counter's name. name: the name of the limit. window, every: as for `span`. mark: a hash
-    of the models that the limit is for; "" = all models. value: whom the counter counts (a key's name, a tag,
-    …); `*` = everybody together; `#` and 32 digits = the hash of a long name. start: when the window began,
-    in Unix seconds.
+    """The parts of a counter's name, such as `team-a|tokens|1day||alice|1735689600`. name: the name of the
+    limit. window, every: as for `span`. mark: a hash of the models that the limit is for; "" = all models.
+    value: whom the counter counts (a key's name, a tag, …); `*` = everybody together; `#` and 32 digits = the
+    hash of a long name. start: when the window began, in Unix seconds.
     """
 
     name: str
@@ -86,16 +86,16 @@ class Counter(NamedTuple):
 
 
 def escaped(name: str) -> str:
-    """Return a limit's name in the form in which the names of its counters begin with it: `|` and `%` are
-    replaced, because `|` separates the parts of a counter's name. (The name of a limit may contain a client
-    key's name, which may have `|`.)
+    """Return a limit's name as it is written at the beginning of its counters' names: `|` becomes `%7C` and
+    `%` becomes `%25`, because `|` separates the parts of a counter's name. (The name of a limit may contain a
+    client key's name, which may have `|`.)
     """
     return name.replace("%", "%25").replace("|", "%7C")
 
 
 def windowless(counter: str) -> str:
-    """Return the name of a counter without the start of its window, and without the `|` before it. All
-    windows of one limit and subject have the same result.
+    """Return the name of a counter without the start of its window: `l|tokens|1day||alice|1735689600` →
+    `l|tokens|1day||alice`. The counters of all windows of one limit and subject have the same result.
     """
     return counter.rpartition("|")[0]
 

@@ -17,7 +17,8 @@ class StoredExchange(msgspec.Struct, frozen=True):
 
     id: the gateway's id of the exchange, which is unique. request_id: the id that the client sent, or one
     made from `id`. created: when the exchange began. client: the name of the client's key. model: the name
-    that the client sent. status, end: as in `Exchange`. error: the code of the exchange's error. called: the
+    that the client sent. status: the HTTP status of the answer. end: who ended the exchange, in which phase,
+    with which code ("done", "client/stream"). error: the code of the exchange's error. called: the
     deployments that its attempts called (`provider/model`). attempts, losses: how many the exchange had.
     line: the exchange's entry in a list of exchanges, as JSON. trace: the exchange's complete trace, as JSON,
     which may be compressed. None = unknown, or there is none.
@@ -71,9 +72,9 @@ class Exchanges(Protocol):
     """Stores finished exchanges until they are too old or take too much space."""
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
-        """Store exchanges. Return the number of given exchanges without those that were left out; those that
-        were stored before are counted. An exchange whose id is stored already is not changed. An exchange
-        that is too large for the store is left out. Raises StoreFailed.
+        """Store exchanges. An exchange that is too large for the store is left out. An exchange whose id is
+        stored already is not changed. Return how many of the given exchanges are stored now, including those
+        that were stored before. Raises StoreFailed.
         """
 
     async def find(self, id_: str) -> bytes | None:

@@ -108,8 +108,8 @@ class Marks:
         return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """Return the vault key under which the entry of one model (`scope`) is found, if several models have
-        entries under the same `key`.
+        """Return a vault key made from `key`, a provider and a model. If several models have stored entries
+        under the same `key`, the entry of the model in `scope` is found under the returned key.
         """
         return self.digest("scope", scope.provider, scope.model, key)
 

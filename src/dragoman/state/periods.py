@@ -18,8 +18,9 @@ _SECONDS: Final = {"hour": HOUR, "day": DAY}
 
 
 class Segment(NamedTuple):
-    """A part of a span: complete periods of one length, from `begin` to `end` (not included). bucket: the
-    start of the bucket that all of these periods belong to; None = each period is a bucket.
+    """A part of a report's span: complete periods of one length (`step`), from `begin` to `end` (not
+    included). bucket: the start of the report's bucket (its unit on the time axis) to which all of these
+    periods belong; None = each period is a bucket of its own.
     """
 
     step: Step
@@ -80,8 +81,8 @@ def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
 
 
 def _cover(begin: int, end: int, step: Step, bucket: int) -> Iterator[Segment]:
-    """Yield the segments that cover a span in one bucket, with periods of at most the length `step`. bucket:
-    the start of the bucket.
+    """Yield the segments that cover the span from `begin` to `end`, which lies in one bucket, with periods of
+    the length `step` or shorter ones. bucket: the start of the bucket.
     """
     if begin >= end:
         return

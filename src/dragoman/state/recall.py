@@ -169,9 +169,9 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
-    """Return the indices of the assistant messages directly before `index` that are part of the same answer,
-    because they contain only texts and thinking of this answer. The Responses protocol has a separate message
-    for each text and each thought.
+    """Return the indices of the assistant messages directly before `index` that are a part of the answer in
+    `entry`: they contain only texts and thinking of this answer. The Responses protocol has a separate
+    message for each text and each thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and entry.says(messages[first - 1].blocks):

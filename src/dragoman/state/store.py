@@ -400,9 +400,9 @@ class Store(Protocol):
     other processes see the data, and the data outlive this process. kind: `memory`, `sqlite` or `postgresql`.
     is_open: False = the database is not open yet, so the next use has to open it, which loads libraries;
     usage records may be written before that. version: the version of the database software; None = there is
-    no database, or it is not open yet. healthy: whether the latest use succeeded (a use that found the store
-    full, or too much to read, is not counted); None = the store was not used yet. last_error: the error of
-    the latest use, without secrets; None = the latest use succeeded, or there was none.
+    no database, or it is not open yet. healthy: whether the latest use succeeded; None = the store was not
+    used yet. A use that raises StoreFull, HistoryTooLarge or DataRefused is not counted. last_error: the
+    error of the latest use, without secrets; None = the latest use succeeded, or there was none.
     """
 
     responses: Responses

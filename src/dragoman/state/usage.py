@@ -16,10 +16,11 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as `ir.units` names
     the units, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of an
     unknown cost; None = the cost is known, or no part of it is. estimated: True = units were estimated,
-    because the provider did not state them. outcome: as `AttemptRecord.outcome`; "" = the attempt has not
-    failed. key: the id of the provider's key. own: True = the client's tenant has brought the key, so the
-    operator does not pay the cost. price: the price that `cost` was computed with, as text for people. A new
-    field must come last, as in `UsageRecord`.
+    because the provider did not state them. outcome: the class of the attempt's failure, as the name of an
+    `Outcome` in lower case (`server`), or `overtaken`; "" = the attempt has not failed. key: the id of the
+    provider's key. own: True = the client's tenant has brought the key, so the operator does not pay the
+    cost. price: the price that `cost` was computed with, as text for people. A new field must come last, as
+    in `UsageRecord`.
     """
 
     deployment: str

@@ -32,8 +32,9 @@ class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(NamedTuple):
-    """What one value of a dimension (a key, a tenant, …) has used since a time. money: the known cost,
-    nano-USD. calls: the number of calls of providers.
+    """What one key, tenant or other value of a dimension has used since a time. requests: the number of
+    exchanges. input_tokens, output_tokens: as in `Sums`. money: the known cost, nano-USD. calls: the number
+    of calls of providers.
     """
 
     requests: int

@@ -81,8 +81,9 @@ class Report(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """The sums of one group in one bucket. bucket: the start of the bucket, in Unix seconds. values: as in
-    `Found`.
+    """The sums of one group in one bucket. bucket: the start of the bucket, in Unix seconds. values: the
+    group's value in each dimension of `Query.by`, "" = no value; None instead of a tuple = all groups that
+    are not shown separately.
     """
 
     bucket: int

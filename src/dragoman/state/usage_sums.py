@@ -213,7 +213,9 @@ def tags_of(record: UsageRecord) -> list[str]:
 
 
 def outcome_of(end: str) -> str:
-    """Return the first word of an exchange's `end`: `done`, or who ended the exchange."""
+    """Return the first word of an exchange's `end`, which is `done` or says who ended the exchange:
+    "client/stream" → "client".
+    """
     return end.partition("/")[0]
 
 
@@ -225,9 +227,7 @@ def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
     """
     deployment, model = record.deployment, record.model
     if deployment is None and record.failed and record.status == _NOT_FOUND:
-        model = (
-            ""  # the client may invent a name that no model has: each would be a group of its own for ever
-        )
+        model = ""  # clients may invent names that no model has: each would be a group for ever
     return (
         record.client,
         record.tenant,
@@ -249,7 +249,7 @@ def group_of(record: UsageRecord) -> Group:
 
 def is_plain(record: UsageRecord) -> bool:
     """Return whether a record has no lines; or only one line, which did not fail and is of the record's
-    deployment.
+    deployment. Such a record has only one part (`parts_of`), whose sums can be computed faster.
     """
     lines = record.lines
     if not lines:
@@ -266,8 +266,9 @@ def _named(*values: str | None) -> Group:
 
 
 def _own(record: UsageRecord) -> Sums:
-    """Return the sums of a record, before `parts_of` subtracts the `units` and `cost` of the other
-    deployments. `calls`, `failed_calls` and `unpriced` are already those of the last deployment alone.
+    """Return the sums of a record's first part, but with the `units` and `cost` of all deployments:
+    `parts_of` then subtracts those of the other deployments. `calls`, `failed_calls` and `unpriced` are
+    already those of the last deployment alone.
     """
     lines = [line for line in record.lines if line.deployment == record.deployment]
     # A cut exchange was about to call a provider. Limits that begin with these sums count that call.

@@ -50,9 +50,9 @@ class Lazy(Generic[S]):
     """A store in a database that is opened at its first use.
 
     kind: the kind of the database in `/health`. open_: opens the store; it may raise only StoreFailed.
-    healthy: whether the latest use succeeded; None = not used yet. A use that raises StoreFull or
-    HistoryTooLarge does not change `healthy`. last_error: the error of the latest use; None = the latest use
-    succeeded, or there was none.
+    healthy: whether the latest use succeeded; None = not used yet. last_error: the error of the latest use;
+    None = the latest use succeeded, or there was none. A use that raises StoreFull, HistoryTooLarge or
+    DataRefused changes neither, because the database itself works.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -93,8 +93,9 @@ class Lazy(Generic[S]):
     async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
         """Open the store if necessary, call `what` with the store, and return the result of `what`. On
         success, set `healthy` to True and `last_error` to None. On StoreFailed, set `healthy` to False and
-        `last_error` to its text. StoreFull, HistoryTooLarge and all other exceptions change neither. Raises
-        StoreFailed if the store cannot be opened, and every exception of `what`.
+        `last_error` to its text; but its subclasses StoreFull, HistoryTooLarge and DataRefused, and all other
+        exceptions, change neither. Raises StoreFailed if the store cannot be opened, and every exception of
+        `what`.
         """
 
         async def used() -> T:
@@ -109,7 +110,7 @@ class Lazy(Generic[S]):
         try:
             result = await work
         except (StoreFull, HistoryTooLarge, DataRefused):
-            raise  # the store itself works
+            raise  # the database itself works
         except StoreFailed as failed:
             self.healthy, self.last_error = False, str(failed)
             raise

@@ -209,8 +209,8 @@ class _Items:
 
 class _Shelf(Generic[_H]):
     """The common part of MemoryResponses and MemoryConversations. Each response or conversation has a unique
-    id, and contains items. room: as for `MemoryChats`. items: finds the items of all responses and
-    conversations.
+    id, and contains items. room: as for `MemoryChats`, shared with it. items: finds the items of all
+    responses and conversations. now: returns Unix seconds.
     """
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:

@@ -106,8 +106,8 @@ class UsageFile:
         self._connection: sqlite3.Connection | None = None
         self._known: set[int] = set()
         self._looked: dict[tuple[int, str], int] = {}
-        """By (index of the step in STEPS, dimension): the time up to which no period has too many values, in
-        Unix seconds.
+        """By (index of the step in STEPS, dimension): the time up to which no period has more values than
+        `Limits.usage_values`, in Unix seconds.
         """
         self._closed = False
 

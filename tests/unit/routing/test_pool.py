@@ -245,6 +245,9 @@ def test_spent_keys_are_told_heard_and_revived() -> None:
     assert two.spent_until("m", 2.0) == 21.0
     two.hear("spent", "m", 0.0, "", 3.0)
     assert two.spent_until("m", 3.0) is None
+    two.spends("n", 20.0, 3.0)
+    two.works("m", 4.0)
+    assert list(two.facts()) == [("spent", "n")]
     one.revive()
     assert one.unblemished(2.0)
     for number in range(3_000):

@@ -559,6 +559,7 @@ def test_a_reserved_name_exists_for_whom_it_is_reserved_only() -> None:
         Alias("*", "gpt", defaults={"seed": 9}),
         Alias("plan", "gpt", opening=(Message("user", (Text("a"),)),), reserved=Reserved("acme", "gpt")),
         Alias("gpt-4.1", "openai/gpt-5", reserved=Reserved("acme")),
+        default_model="plan",
     )
     ann, bob = Caller("ann", tenant="acme"), Caller("bob", tenant="beta")
     boss = Caller("boss", scopes=frozenset({"admin"}))
@@ -574,6 +575,11 @@ def test_a_reserved_name_exists_for_whom_it_is_reserved_only() -> None:
     assert names.entry("plan", ann).id == "plan"
     with pytest.raises(RequestFailed):
         names.entry("plan", bob)
+    assert names.resolve(None, caller=ann).asked == "plan"
+    with pytest.raises(RequestFailed, match="default_model"):
+        names.resolve(None, caller=bob)
+    names = table(Alias("gpt-4.1", "gpt", reserved=Reserved("acme")), default_model="gpt-4.1")
+    assert names.resolve(None, caller=bob).first.deployment.model == "gpt-4.1"
 
 
 def test_a_reserved_name_is_advised_to_nobody() -> None:

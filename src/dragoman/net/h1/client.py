@@ -32,7 +32,8 @@ _PIECE: Final = 131_072
 at once.
 """
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "host"})
-"""Headers of a request that are not taken from the caller. This module writes those of them that are needed.
+"""Headers that `lines` leaves out, because this module itself writes those of them that a request needs. Only
+the value of `host` may come from the caller (`head`).
 """
 _ALWAYS: Final = (("accept", "*/*"), ("accept-encoding", ", ".join(TAKEN)))
 """Headers that are added to a request if it does not have them."""

@@ -182,7 +182,7 @@ class Dialer:
             if looking is None:
                 looking = self._looking[key] = self._loop.create_task(self._look_up(key))
                 looking.add_done_callback(_noticed)
-            addresses = await asyncio.shield(looking)  # whoever leaves does not end it for the others
+            addresses = await asyncio.shield(looking)  # a cancelled caller does not end it for the others
         if len(addresses) > 1:  # each connection begins with another address
             addresses.append(addresses.pop(0))
         return list(addresses)

@@ -100,7 +100,7 @@ class AnswerReader:
         except httptools.HttpParserUpgrade:
             return  # nobody has asked for another protocol: whoever reads the status decides
         except httptools.HttpParserError as error:
-            if self.surplus or self.complete:  # the answer is whole; what is wrong came after it
+            if self.surplus or self.complete:  # the answer is complete; the invalid bytes came after it
                 self._excess()
                 if self._bare:
                     self.pieces.clear()
@@ -177,8 +177,8 @@ class AnswerReader:
         self.complete = True
 
     def _bound(self, *, measured: bool) -> None:
-        """Raise HeadTooLarge if the headers or trailers that have come are too many, or too large. measured:
-        whether their size counts.
+        """Raise HeadTooLarge if more than MAX_HEADERS headers or trailers have come. measured: True = also if
+        they have more than MAX_HEAD bytes together.
         """
         came, repeated = self._came, self._repeated
         if len(came) + len(repeated) > MAX_HEADERS:

@@ -42,7 +42,7 @@ def find(gateway: Core, caller: Caller, stated: str) -> Route:
     if not stated:
         if gateway.config.default_model is None:
             raise RequestFailed(_REQUIRED)
-        return table.resolve(None)
+        return table.resolve(None, caller=caller)
     if table.states(stated) and (route := table.find(stated, caller)) is not None:
         return route
     bare = untagged(stated)

@@ -122,11 +122,11 @@ class SqlConversations(Part):
         values = {**self._named(tenant, id_), "body_": metadata, "more_": size}
 
         def change(connection: sa.Connection) -> bool:
+            if connection.execute(_GET, values).first() is None:
+                return False  # before room is made, because nothing will be written
             self._room.make(connection, tenant, size, id_)
-            row = connection.execute(_UPDATE, values).first()
-            if row is not None:
-                check(row.size, self._max_size)
-            return row is not None
+            check(connection.execute(_UPDATE, values).one().size, self._max_size)
+            return True
 
         return await self._database.write(change, size)
 
@@ -141,10 +141,10 @@ class SqlConversations(Part):
         values |= {"count_": len(items), "more_": more, "until_": expires}
 
         def append(connection: sa.Connection) -> bool:
+            if connection.execute(_GET, values).first() is None:
+                return False  # before room is made, because nothing will be written
             self._room.make(connection, tenant, more, id_)
-            row = connection.execute(_GROW, values).first()
-            if row is None:
-                return False
+            row = connection.execute(_GROW, values).one()
             check(row.size, self._max_size)
             if items:
                 first = row.next - len(items)

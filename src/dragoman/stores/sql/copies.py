@@ -33,7 +33,8 @@ def keep_copy(file: Path, before: str, most: int) -> None:
     try:
         if sys.platform != "win32":
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Who had the lock before may have made the copy, and with it taken away the name of our file.
+        # The process that had the lock before may have made the copy. It has then renamed the `.part` file,
+        # so the file that we have open has no name any more.
         if not copy.exists():
             os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
             with closing(sqlite3.connect(file, _PATIENCE, isolation_level=None)) as connection:

@@ -90,7 +90,7 @@ class Part:
         self._now = now
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        """Return the values of the SQL parameters TENANT, ID and NOW, with the present time for NOW."""
+        """Return {name of the SQL parameter: value} for TENANT, ID and NOW, which gets the present time."""
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 

@@ -26,7 +26,9 @@ _FIND = (
     .order_by(sa.case((_E.id == ID, 0), else_=1), _E.created.desc())
     .limit(1)
 )
-"""The id comes first: clients choose request ids, and may send the id of another exchange."""
+"""SELECT: the trace of the exchange with this id; if there is none, of the latest exchange with this request
+id. The id comes first because clients choose request ids, and may send the id of another exchange.
+"""
 _KIND = Kind(_E.id, _E.owner, _E.created, _E.size)
 _PORTION: Final = 8
 """Exchanges for which room is made together take at most 1/8 of the store. A single exchange that is larger
@@ -58,8 +60,8 @@ class SqlExchanges:
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
         """Open a database (`opening.opened`), and delete the exchanges that are too old or exceed `size`.
-        where: the place of the database. size, ttl: as for `SqlExchanges`. seams: gives the clock. Raises
-        StoreFailed.
+        where: the place of the database. size: the most bytes of all exchanges. ttl: seconds for which each
+        exchange is stored. seams: gives the clock. Raises StoreFailed.
         """
         database = await opened(where, "exchanges")
         try:
@@ -125,7 +127,8 @@ def _row(one: StoredExchange) -> dict[str, Any]:
         "error": one.error and one.error[:_LONGEST],
         "called": "|".join(["", *one.called, ""]),
     }
-    indexed = 3 * sum(len(text or "") for text in texts.values())  # most stand in the row and in two indexes
+    # Most texts are in the row and in two indexes.
+    indexed = 3 * sum(len(text or "") for text in texts.values())
     return {
         **texts,
         "created": one.created,
@@ -165,7 +168,8 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     if search.status is not None:
         least, greatest = search.status
         if least >= _FAILED:
-            yield _E.status >= sa.literal_column(str(_FAILED))  # SQLite uses the index only if this is there
+            # Without this condition, SQLite does not use the index.
+            yield _E.status >= sa.literal_column(str(_FAILED))
         yield _E.status.between(least, greatest)
     if search.end is not None:
         yield begins(_E.ending, search.end)

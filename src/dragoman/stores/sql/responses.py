@@ -96,9 +96,10 @@ _CHAIN = _chain()
 _SAVE = sa.insert(RESPONSES)
 _ADD_ITEMS = sa.insert(RESPONSE_ITEMS)
 _ADD_EVENTS = sa.insert(RESPONSE_EVENTS)
+_MAY_SETTLE = sa.and_(_IS, _UNSETTLED, sa.or_(_LEASE.is_(None), _R.lease == _LEASE))
 _PROGRESS = (
     sa.update(RESPONSES)
-    .where(_IS, _UNSETTLED, sa.or_(_LEASE.is_(None), _R.lease == _LEASE))
+    .where(_MAY_SETTLE)
     .values(
         status=sa.bindparam("status_", type_=sa.String),
         body=BODY,
@@ -137,7 +138,8 @@ _HISTORY_SIZE = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.size)
 _HISTORY_LENGTH = sa.select(
     sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_I.body)), 0)
 ).select_from(_CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id))
-_BODY_SIZE = sa.select(sa.func.length(_R.body)).where(_R.id == ID)
+_BODY_SIZE = sa.select(sa.func.length(_R.body)).where(_MAY_SETTLE)
+"""SELECT: the bytes of the body of a response that may be settled; no row = it may not be settled."""
 _OWNER = sa.select(_R.tenant).where(_R.id == ID)
 _DELETE = sa.delete(RESPONSES).where(_IS)
 _GROW = sa.update(RESPONSES).where(_R.id == ID).values(size=_R.size + _MORE, used=NOW)
@@ -195,11 +197,11 @@ class SqlResponses(Part):
         }
 
         def settle(connection: sa.Connection) -> bool:
-            old_size = connection.execute(_BODY_SIZE, {"id_": response.id}).scalar() or 0
+            old_size = connection.execute(_BODY_SIZE, values).scalar()
+            if old_size is None:
+                return False  # before room is made, because nothing will be written
             self._room.make(connection, response.tenant, more - old_size, response.id)
-            inputs = connection.execute(statement, values).scalar()
-            if inputs is None:
-                return False
+            inputs = connection.execute(statement, values).scalar_one()
             old = connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
             if gone := items_size([Item(*item) for item in old]):
                 connection.execute(_SHRINK, {"id_": response.id, "more_": gone})

@@ -55,7 +55,8 @@ def item_rows(
     parent: str, parent_id: str, tenant: str, items: Sequence[Item], first: int
 ) -> list[dict[str, Any]]:
     """Return the rows for items of a response or conversation. parent: the name of the column for
-    `parent_id`. first: the place of the first item.
+    `parent_id` ("response" or "conversation"). first: the value of the column `place` for the first item; the
+    next items get the next numbers.
     """
     return [
         {parent: parent_id, "place": place, "tenant": tenant, "id": item.id, "body": item.body}
@@ -107,7 +108,8 @@ def check(size: int, most: int) -> None:
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
     """Return how much each owner must give up so that the sum of `totals` (the size of each owner's data) is
     at most `limit`; {} = the sum is not larger. Only the largest owners give something up. Afterwards these
-    owners have the same size (a whole number, rounded down), and no other owner has more.
+    owners have the same size (a whole number, rounded down), and no other owner has more:
+    `excess({"a": 10, "b": 4}, 8)` → `{"a": 6}`.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

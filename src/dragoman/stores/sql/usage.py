@@ -81,7 +81,7 @@ class SqlUsage:
 
     async def sweep(self, now: float) -> None:
         """Delete the records, sums and counters that are too old at the time `now` (Unix seconds), and add up
-        the sums of tags and end users with little usage (`UsageRetention`), in several small transactions.
+        the sums of tags and end users with little usage (`UsageRetention`), in several short transactions.
         Raises StoreFailed.
         """
         await self._retention.sweep(now)

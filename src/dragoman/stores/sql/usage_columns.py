@@ -26,8 +26,8 @@ SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
 NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
 """The number of each dimension in the database; "" = all usage together."""
 SETTLED: Final = DAY
-"""Seconds from the end of a period until its small values are added up. This time is needed because records
-may come late.
+"""Seconds from the end of a period until the sums of its tags and end users with little usage are added up
+(`UsageRetention`). This time is needed because records may come late.
 """
 KNOWN: Final = 20_000
 """The most groups that a process remembers as being in the database."""
@@ -47,8 +47,8 @@ Amounts: TypeAlias = dict[int, int]
 
 
 def amounts(sums: Sums) -> Amounts:
-    """Return the values of the columns for these sums; a missing column has the value 0. The units that have
-    no column are left out: see `other_units`.
+    """Return the values of the database's columns for these sums; a missing column has the value 0. The units
+    that have no column are left out: see `other_units`.
     """
     found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
     for unit, amount in sums.units.items():

@@ -45,8 +45,8 @@ class UsageReading:
 
     def _known(self, now: float, query: Query) -> Known:
         """Return the times since which the sums of hours, days and months are stored for this query; None =
-        they are stored for ever. A query about end users has no sums of hours at all, so that time is far in
-        the future. now: Unix seconds.
+        they are stored for ever. The usage of end users has no sums of hours at all, so for a query about end
+        users `hours` is a time in the far future. now: Unix seconds.
         """
         limits = self._limits
         if "end_user" in query.dimensions:

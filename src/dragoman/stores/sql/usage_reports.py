@@ -133,9 +133,10 @@ def _top(connection: sa.Connection, source: Source, query: Query, known: Known) 
 
 
 def _ranked(query: Query, known: Known) -> list[Segment]:
-    """Return the segments by which groups are ranked. Usually these are a few long periods. They are the
-    periods of the report in two cases: for tags and end users, because their small values are added up
-    separately in each period; and if the report begins before the first period that is stored.
+    """Return the segments whose sums rank the groups. Usually they cover the report's span with a few long
+    periods. In two cases they are the segments that the report itself reads: for tags and end users, because
+    those with little usage are added up under OTHER in each period separately; and if the report begins
+    before the first period that is stored.
     """
     since = known.since(query.step)
     same = query.dimensions.intersection(OPEN) or (since is not None and query.begin < since)
@@ -175,8 +176,9 @@ def cells(
 
 
 class _Row(NamedTuple):
-    """A row of sums as it was read from the database. bucket, values: as in `Cell`. unit: None = `amounts`
-    are the values of the columns `SUMMED`; else `amounts` has one value, the amount of this unit.
+    """A row of sums as it was read from the database. bucket, values: the start of the bucket and the values
+    of the group, as in `Cell`. unit: None = `amounts` are the values of the columns `SUMMED`; else `amounts`
+    has one value, the amount of this unit.
     """
 
     bucket: int

@@ -1,7 +1,7 @@
-"""Deletes usage that is too old, and adds up the small values of tags and end users.
+"""Deletes usage that is too old, and adds up the sums of tags and end users with little usage.
 
-Records, and the sums of hours, days and months, are stored for as long as the settings say. Tags and end
-users may have any number of values. When a period is over, only its largest values keep their own sums. The
+Records, and the sums of hours, days and months, are stored for as long as the settings say. There may be any
+number of tags and end users. When a period is over, only those with the largest cost keep their own sums. The
 others are added up under one value (`OTHER`), so that the sums stay complete, and the rows stay few.
 """
 
@@ -35,22 +35,22 @@ _ADD_UNITS: Final = Adding(USAGE_UNITS, ["amount"])
 
 
 class UsageRetention:
-    """Deletes usage that is older than the limits allow, and adds up the small values of tags and end users.
-    limits: the limits of the store, of which the fields `usage_…` are used. Several processes may sweep at
-    the same time.
+    """Deletes usage that is older than the limits allow, and adds up the sums of tags and end users with
+    little usage. limits: the limits of the store, of which the fields `usage_…` are used. Several processes
+    may sweep at the same time.
     """
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
         self._folded: dict[tuple[int, int], int] = {}
-        """By (index of the step in STEPS, number of the dimension): the time up to which small values were
-        added up, in Unix seconds.
+        """By (index of the step in STEPS, number of the dimension): the time up to which the sums of values
+        with little usage were added up, in Unix seconds.
         """
 
     async def sweep(self, now: float) -> None:
-        """Delete the records and sums that are too old at the time `now` (Unix seconds), and add up the small
-        values of tags and end users. Raises StoreFailed.
+        """Delete the records and sums that are too old at the time `now` (Unix seconds), and add up the sums
+        of tags and end users with little usage. Raises StoreFailed.
         """
         limits = self._limits
         if limits.usage_records is not None:
@@ -87,8 +87,9 @@ class UsageRetention:
     # Values of tags and end users ---------------------------------------------------------------------
 
     async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
-        """Add up the small values of one dimension, in each period of one length that ended at least SETTLED
-        seconds ago. number: the index of `step` in STEPS. dimension: as in NUMBERS. now: Unix seconds.
+        """Add up the sums of one dimension's values with little usage, in each period of one length that
+        ended at least SETTLED seconds ago. number: the index of `step` in STEPS. dimension: the number of the
+        dimension, as in NUMBERS. now: Unix seconds.
         """
         most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
         before = start_of(step, now - SETTLED)
@@ -103,10 +104,10 @@ class UsageRetention:
 
 
 def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:
-    """Return a step that adds up the smallest values (by cost, then by requests) of one period under OTHER,
-    so that `most` values are left besides OTHER and ""; one run of the step adds up at most `_BATCH` values.
-    The step returns whether it must be run again. number: the index of the period's length in STEPS.
-    dimension: as in NUMBERS. begin: the start of the period.
+    """Return a step that adds the sums of the values with the least usage (by cost, then by requests) in one
+    period to those of OTHER, until `most` values are left besides OTHER and "". One run of the step treats at
+    most `_BATCH` values, and returns whether the step must be run again. number: the index of the period's
+    length in STEPS. dimension: the number of the dimension, as in NUMBERS. begin: the start of the period.
     """
 
     def own(table: sa.Table) -> list[sa.ColumnElement[bool]]:

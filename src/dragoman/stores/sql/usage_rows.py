@@ -59,8 +59,8 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
     priced: int = 0
     cut: bool = False
     more: dict[str, Any] = {}
-    """The fields whose values differ from the values in the group, because the group has them cut or does not
-    have them.
+    """{field: value in the record} for the fields whose values differ from the values in the group, because
+    they were cut or left out there.
     """
 
 
@@ -211,7 +211,7 @@ def storable(value: str) -> str:
 def _encoded(rest: _Rest) -> bytes:
     try:
         return msgspec.json.encode(rest)
-    except UnicodeEncodeError:  # a client's text has halves of characters
+    except UnicodeEncodeError:  # a client's text has half of a surrogate pair
         return msgspec.json.encode(_whole(msgspec.to_builtins(rest)))
 
 

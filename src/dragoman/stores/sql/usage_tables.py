@@ -53,7 +53,7 @@ USAGE_RECORDS = sa.Table(
     sa.Column("cost", sa.BigInteger),  # nano-USD; NULL = unknown
     sa.Column("input", sa.BigInteger, nullable=False),
     sa.Column("output", sa.BigInteger, nullable=False),
-    sa.Column("rest", sa.LargeBinary, nullable=False),  # JSON: the fields of the record beside the others
+    sa.Column("rest", sa.LargeBinary, nullable=False),  # JSON: the fields that have no column
     sqlite_with_rowid=False,
 )
 """The key begins with the time, so that new rows are written next to each other. Ids are random, so with an

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from dragoman.errors import RequestFailed
 from dragoman.server.ollama.naming import missing, new, tagged, untagged
+from tests.unit.server.admin.test_keys import CHAT, SETTINGS, started
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,21 @@ def test_an_invalid_new_name_is_refused(stated: str) -> None:
 def test_a_missing_model_is_told_in_ollamas_words_and_within_bounds() -> None:
     assert missing("m").message == "model 'm' not found"
     assert len(missing("m" * 10_000).message) < 200
+
+
+async def test_a_default_model_of_one_tenant_is_none_for_others(tmp_path: Path) -> None:
+    ann, bob = "the-key-of-ann-0123", "the-key-of-bob-0123"
+    more: dict[str, Any] = {
+        "auth": {"keys": [{"name": "a", "key": ann, "tenant": "acme"}, {"name": "b", "key": bob}]},
+        "aliases": {"plan": {"route": "fast", "tenant": "acme"}},
+        "tenants": {"acme": {}},
+        "stores": {"sql": "memory"},
+        "default_model": "plan",
+    }
+    office = started(tmp_path, {**SETTINGS, **more})
+    await office.gateway.start()
+    for path in ("/v1/chat/completions", "/api/chat"):
+        answers = [await office.ask("POST", path, {**CHAT, "model": ""}, key=key) for key in (ann, bob)]
+        assert [one.status for one in answers] == [200, 400]
+        assert b"plan" not in answers[1].data
+    await office.gateway.close()

@@ -103,6 +103,21 @@ async def test_the_bound_holds_on_disk(tmp_path: Path) -> None:
     await asyncio.gather(*[store.close() for store in stores])
 
 
+async def test_what_is_not_written_takes_no_room(place: Location) -> None:
+    """A response that is settled already, or was never there, and a conversation that is gone."""
+    store = await SqlStore.open(place, Limits(size=20_000), SYSTEM)
+    body, done = b"b" * 15_000, answer("done")
+    await store.responses.save(replace(answer("other"), tenant="u", body=b"b" * 8_000))
+    await store.responses.save(done)
+    for late in (done, answer("never")):
+        assert not await store.responses.settle(replace(late, body=body))
+    assert not await store.conversations.update("t", "never", body)
+    assert not await store.conversations.append("t", "never", [Item("a", body)], expires=None)
+    assert await store.responses.get("u", "other") is not None
+    assert await store.responses.get("t", "done") == done
+    await store.close()
+
+
 async def test_shares_are_what_the_rows_say(place: Location, tmp_path: Path) -> None:
     """Whatever was written, replaced, evicted or deleted, also by a version that knows nothing of them."""
     limits = Limits(size=BOUND, seals_size=BOUND // 8, session_count=5, session_size=30_000)
