@@ -179,8 +179,9 @@ class Probe:
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
         """Send one streamed chat request, and yield the text of each `data:` line, `[DONE]` included.
-        `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401), TooLarge, and
-        CheckFailed if the answer is not a stream.
+        `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401), TooLarge
+        (more than `LARGEST` bytes), and CheckFailed for any other status than 200, or if the answer is not a
+        stream.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:

@@ -468,9 +468,9 @@ class Flight(msgspec.Struct, eq=False):
     async def _after(
         self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
     ) -> tuple[Candidate, Backend | None]:
-        """Return (the candidate to call after a failure, its backend): the same candidate, if the refusal
-        shows how to call it again or there is a new credential; otherwise the candidate of the state machine,
-        when its time has come. Backend None = choose it anew. Raises RequestFailed if none is left.
+        """Return (the candidate to call next, its backend): the same candidate, if it can be called again
+        with a new credential or in another way (`_instead`); otherwise that of the state machine, when its
+        time has come. Backend None = choose it anew. Raises RequestFailed if no candidate is left.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify("" if self._account is None else self._account.source)

@@ -342,9 +342,10 @@ def _surely_fits(asked: Asked, room: int) -> bool:
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Plan a check of the answer against the requested JSON format, if the client or the route wants a check
-    and the request states such a format. A plan with a check means translation. Raises RequestFailed if a
-    check is wanted but the extra `schema` is not installed, or if the schema cannot be used for checks.
+    """Plan a check of the answer against the requested JSON format, if the client wants one, or if the route
+    wants one and the client does not forbid it. Without such a format, the plan stays unchanged. A plan with
+    a check means translation. Raises RequestFailed if a check is wanted but the extra `schema` is not
+    installed, or if the schema cannot be used for checks.
     """
     wished = asked.wished.check
     if wished == "0" or not (wished == "1" or plan.route.check_output):

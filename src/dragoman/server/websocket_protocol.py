@@ -157,7 +157,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._all_connections.bodies.free(size)
 
     def _fail(self, code: CloseCode, reason: str) -> None:
-        """Close the WebSocket with this code, without waiting for the client's answer."""
+        """Send a close frame with this code, and tell the application that the WebSocket has ended. Whatever
+        comes in from now on is dropped, also the client's close frame. The connection ends `_LINGER` seconds
+        later.
+        """
         self.conn.fail(code, reason)
         self.handle_parser_exception()
 

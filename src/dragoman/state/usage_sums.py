@@ -177,8 +177,9 @@ class Part(NamedTuple):
 
 
 def parts_of(record: UsageRecord) -> list[Part]:
-    """Return the parts of a record. The first part is that of the request; its deployment is the one that was
-    called last.
+    """Return the parts of a record: first that of the request, for the deployment that was called last; then
+    one for each other deployment that was called. Each part has the units and the cost of the calls of its
+    own deployment, so that all parts together have those of the record.
     """
     own = _own(record)
     found = [Part(group_of(record), own)]

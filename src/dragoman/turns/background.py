@@ -198,7 +198,8 @@ class Writer:
     async def write(self, data: bytes) -> None:
         """Collect more events, one in each line of `data`. They are stored about `_FLUSH` seconds later. If
         more than `_BUFFER` bytes are collected, they are stored before this method returns. Raises
-        RequestFailed if the store has no space left, or if storing fails before this method returns.
+        RequestFailed if this fails, or if the store had no space left for earlier events; each later call
+        then raises the same.
         """
         self._take(data)
         if self._full is not None:

@@ -62,9 +62,10 @@ class LiveTalk:
         return message
 
     def heard(self, message: Message) -> Heard:
-        """Return the server's message, unchanged, with the usage that it states and whether a reply begins or
-        ends. Only a message with `usageMetadata` or `turnComplete` is decoded; WireError is raised if such a
-        message is not a JSON object.
+        """Return the server's message, unchanged, with the usage that it states, and whether it is a part of
+        a reply (`begins`) or ends one (`ends`: it has `turnComplete`, or states usage). Only a message with
+        `usageMetadata` or `turnComplete` is decoded; WireError is raised if such a message is not a JSON
+        object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None

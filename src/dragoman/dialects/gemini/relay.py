@@ -254,7 +254,9 @@ class GeminiStreamRelay:
         return self._framed(_encode({"usageMetadata": _counts(usage)}))
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """Return the last bytes for a stream that broke off: a chunk with the fault as an error."""
+        """Return the last bytes for a stream that broke off: the fault as an error, in a server-sent event or
+        as the last element of the JSON array, with its closing bracket.
+        """
         body = _encode(error_body(fault))
         return b"%b%b]" % (self._separator, body) if self._array else b"data: %b\r\n\r\n" % body
 

@@ -62,8 +62,10 @@ class Messages(Repair):
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Add the turns that must come before the next turn: missing results, the assistant's "OK", and media
-        that move. To be called only if the next turn is not a result.
+        """Add the turns that the protocol's rules want before the next turn: results of calls that have none;
+        the assistant's "OK", if the last turn is a result and the next one is the user's or the system's; and
+        a turn of the user with the media that were moved out of results. To be called only if the next turn
+        is not a result.
 
         bridge: True = the next turn is the user's or the system's; False = it is the assistant's, or there is
         none.

@@ -91,7 +91,9 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """Return the same as `text`, but raise RequestFailed (400) if the result is ""."""
+    """Return the first of these fields that is present and neither null nor "". Raises RequestFailed (400) if
+    there is none, or if it is not a string.
+    """
     if stated := text(body, *names):
         return stated
     error = WireError(f"{names[0]} is required", names[0], "missing_required_parameter")
