@@ -108,6 +108,29 @@ async def test_keys_of_the_own_tenant_alone(office: Office) -> None:
     assert (await office.ask("DELETE", "/admin/keys/mine", key=BOSS)).body["state"] == "revoked"
 
 
+async def test_a_declared_key_of_the_own_tenant_is_there_but_not_to_be_changed(office: Office) -> None:
+    for method, path in (("PUT", ""), ("DELETE", ""), ("POST", "/rotate")):
+        refused = await office.ask(method, f"/admin/keys/eyes{path}", {}, key=BOSS)
+        assert (refused.status, refused.body["error"]["code"]) == (409, "declared_elsewhere")
+
+
+async def test_a_declared_key_is_shown_also_if_another_tenant_has_stored_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    auth = SETTINGS_OF_TENANTS["auth"]
+    fewer = {**auth, "keys": [key for key in auth["keys"] if key["name"] != "eyes"]}
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "auth": fewer})
+    await office.ask("POST", "/admin/keys", {"name": "eyes", "tenant": "globex"})
+    await office.gateway.close()
+    office = started(tmp_path, SETTINGS_OF_TENANTS)
+    shown = await office.ask("GET", "/admin/keys/eyes", key=BOSS)
+    theirs = await office.ask("GET", "/admin/keys/eyes", key=OTHER)
+    await office.gateway.close()
+    assert (shown.status, shown.body.get("declared")) == (200, True)
+    assert theirs.body["state"] == "shadowed"
+
+
 @pytest.mark.parametrize(
     ("wish", "param"),
     [
@@ -159,6 +182,8 @@ async def test_a_name_that_another_tenant_has_is_taken(office: Office) -> None:
     taken = await office.ask("POST", "/admin/keys", {"name": "far"}, key=BOSS)
     assert (taken.status, taken.body["error"]["code"]) == (409, "name_taken")
     assert "revoked" not in taken.body["error"]["message"]
+    taken = await office.ask("POST", "/admin/keys", {"name": "ops"}, key=BOSS)
+    assert (taken.status, taken.body["error"]["code"]) == (409, "name_taken")
 
 
 async def test_teams_and_users_of_the_own_tenant_alone(office: Office) -> None:
