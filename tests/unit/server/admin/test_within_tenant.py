@@ -114,6 +114,21 @@ async def test_a_declared_key_of_the_own_tenant_is_there_but_not_to_be_changed(o
         assert (refused.status, refused.body["error"]["code"]) == (409, "declared_elsewhere")
 
 
+async def test_a_stored_team_is_not_listed_if_another_tenants_declared_one_counts_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    fewer = {name: team for name, team in SETTINGS_OF_TENANTS["teams"].items() if name != "mines"}
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "teams": fewer})
+    await office.ask("PUT", "/admin/teams/mines", {"tenant": "acme"})
+    await office.gateway.close()
+    office = started(tmp_path, SETTINGS_OF_TENANTS)
+    listed = names(await office.ask("GET", "/admin/teams", key=BOSS))
+    every = names(await office.ask("GET", "/admin/teams"))
+    await office.gateway.close()
+    assert (listed, every) == (["sales"], ["guests", "mines", "sales"])
+
+
 async def test_a_declared_key_is_shown_also_if_another_tenant_has_stored_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
