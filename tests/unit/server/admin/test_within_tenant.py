@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dragoman.accounts.directory import Declared, Directory
 from dragoman.accounts.windows import shown
 from dragoman.seams.clock import Seams
 from dragoman.server.admin.api import OPERATIONS
@@ -378,3 +379,25 @@ async def test_without_a_database_a_tenant_sees_what_files_declare(
     assert [one["whose"] for one in limits] == ["acme"]
     assert (await office.ask("POST", "/v1/chat/completions", CHAT, key=BOSS)).status == 200
     await office.gateway.close()
+
+
+async def test_who_belongs_to_a_tenant_is_found_out_once_for_all_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a database, this takes milliseconds if the file has a thousand teams."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    teams = {f"team-{number}": {"tenant": "acme", "limits": {"requests": "5/day"}} for number in range(3)}
+    settings = {**SETTINGS_OF_TENANTS, "stores": {"sql": "memory"}}
+    office = started(tmp_path, {**settings, "teams": {**settings["teams"], **teams}})
+    await office.gateway.start()
+    made: list[Directory] = []
+
+    def directory(declared: Declared) -> Directory:
+        made.append(Directory(declared))
+        return made[-1]
+
+    monkeypatch.setattr("dragoman.server.admin.limits.Directory", directory)
+    limits = (await office.ask("GET", "/admin/limits", key=BOSS)).body["data"]
+    await office.gateway.close()
+    assert sorted(one["whose"] for one in limits) == ["acme", *teams]
+    assert len(made) == 1
