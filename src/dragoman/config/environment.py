@@ -101,16 +101,19 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
 
 
-def unread_addresses(tree: Table, environ: Mapping[str, str]) -> list[Problem]:
+def unread_addresses(before: Table, tree: Table, environ: Mapping[str, str]) -> list[Problem]:
     """Return a warning for each variable that is set, that other programs read as the base URL of a vendor
     (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), and that nothing here reads. There is a warning only if the
     configuration has a provider of this vendor that states no base URL, so that the vendor's own host is
-    asked.
+    asked. The hint names the variable that is read here, but not for a provider that states keys: it reads
+    none.
 
-    tree: the configuration, after `vendors`.
+    before, tree: the configuration before and after `vendors`.
     """
-    written = tree.entries.get("providers")
-    named = dict(written.entries) if isinstance(written, Table) else {}
+    named = _providers(tree)
+    keyed = {
+        name for name, node in _providers(before).items() if isinstance(node, Table) and _stated(node, "keys")
+    }
     own = {vendor.base_var for vendor in CATALOG.values()}
     warnings = []
     for vendor in CATALOG.values():
@@ -122,11 +125,16 @@ def unread_addresses(tree: Table, environ: Mapping[str, str]) -> list[Problem]:
         ]
         for name in _similar(vendor) if at_home else ():
             if environ.get(name, "").strip() and name not in own and name not in _used(tree):
-                read = f"{vendor.base_var} or " if vendor.base_var else ""
+                read = f"{vendor.base_var} or " if vendor.base_var and at_home[0] not in keyed else ""
                 said = f"is not read, so {at_home[0]} is asked at {vendor.base_url}"
                 hint = f"set {read}providers.{at_home[0]}.base_url"
                 warnings.append(Problem("", said, name, hint=hint))
     return warnings
+
+
+def _providers(tree: Table) -> Mapping[str, Node]:
+    providers = tree.entries.get("providers")
+    return providers.entries if isinstance(providers, Table) else {}
 
 
 def _similar(vendor: Vendor) -> list[str]:

@@ -412,7 +412,7 @@ class _Conversion:
                 self.aliases[alias] = target
                 if isinstance(stated, Mapping) and stated.get("hidden"):
                     self.note(path, "is listed here: no alias is hidden")
-        for alias in self.aliases.keys() & self.groups.keys():
+        for alias in [name for name in self.aliases if name in self.groups]:
             del self.groups[alias]
             self.note(f"model_list: {alias}", "its name is an alias, which comes first: left out")
 
@@ -549,10 +549,13 @@ class _Conversion:
             self.note(f"tags of {name}", text)
 
     def target_of(self, name: str) -> str:
-        target = self.aliases.get(name)
-        if isinstance(target, dict) and name not in self.groups:
-            target = target.get("route")
-        return target if isinstance(target, str) and name not in self.groups else name
+        """Return the name that is no alias any more, after all aliases of aliases."""
+        passed: set[str] = set()
+        while name in self.aliases and name not in passed:
+            passed.add(name)
+            alias = self.aliases[name]
+            name = alias if isinstance(alias, str) else alias["route"]
+        return name
 
     def is_name(self, name: str) -> bool:
         return name in self.groups or name in self.aliases or met_by(name, self.groups) is not None

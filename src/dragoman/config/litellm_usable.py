@@ -136,8 +136,8 @@ def _wanted(parts: list[str | int]) -> list[str | int]:
     """Return the path, as parts, of the setting or entry to leave out if the setting at `parts` is refused:
     `["models", "gpt", "use"]` → `["models", "gpt"]`, because a model without `use` means nothing.
     """
-    if "price" in parts:
-        return parts[: parts.index("price") + 1]  # without one of its settings it would be another price
+    if "price" in parts[2:]:  # from there on, because a model may have this name
+        return parts[: parts.index("price", 2) + 1]  # without one of its settings it would be another price
     if parts[:2] == ["auth", "keys"]:
         return parts[:3]
     owner = _OWNERS.get(str(parts[-1])) if parts else None

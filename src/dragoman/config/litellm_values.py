@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,10 +22,12 @@ def items(value: Any) -> Sequence[Any]:
 
 
 def number(value: Any) -> float | None:
-    """Return a finite number as it is; None for every other value, also for texts and booleans."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Return a number that a double can hold as it is; None for every other value, also for infinity, texts
+    and booleans.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    return value if abs(value) <= sys.float_info.max else None  # false for NaN, too
 
 
 def filled(value: Any, known: Mapping[str, Any]) -> str:

@@ -200,7 +200,7 @@ def _checked(
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in (*problems, *decoder.problems))
     accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, own)
-    remarks += environment.unread_addresses(whole, environ)
+    remarks += environment.unread_addresses(base, whole, environ)
     known = {problem.path for problem in problems}  # one problem for a path is enough (a missing variable)
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     found_leads: tuple[Lead, ...] = ()

@@ -245,6 +245,16 @@ def test_an_address_in_a_variable_that_nothing_reads_is_a_warning(
     assert loaded(environ={**environ, read: "https://proxy.example.com/v1"}).warnings == ()
 
 
+def test_a_provider_that_states_keys_is_not_told_to_set_a_variable_that_it_does_not_read(
+    loaded: Load,
+) -> None:
+    environ = {"OPENAI_API_BASE": "https://proxy.example.com", "OPENAI_BASE_URL": "https://h.example.com/v1"}
+    found = loaded("providers: {openai: {keys: [key-0123456789]}}\n", environ)
+    assert found.providers["openai"].base_url == CATALOG["openai"].base_url
+    (warning,) = found.warnings
+    assert warning.hint == "set providers.openai.base_url"
+
+
 def test_an_address_that_the_file_reads_or_no_provider_needs_is_no_warning(loaded: Load) -> None:
     address = {"OPENAI_API_BASE": "https://proxy.example.com/v1"}
     assert loaded(environ=address).warnings == ()

@@ -50,6 +50,15 @@ def test_an_alias_has_its_own_fallbacks_and_none_is_onto_itself() -> None:
     assert "fallbacks" not in converted.settings["models"]["b"]
 
 
+def test_no_fallback_leads_back_through_aliases_of_aliases() -> None:
+    aliases = {"b": "a", "c": "b"}
+    chains = [{"a": ["c", "z"]}, {"b": ["c"]}]
+    converted = converted_from({"a": "groq/x", "z": "groq/y"}, model_group_alias=aliases, fallbacks=chains)
+    assert converted.settings["models"]["a"]["fallbacks"] == ["z"]
+    assert converted.settings["aliases"]["b"] == "a"
+    assert not [note for note in converted.notes if note.text.startswith("left out")]
+
+
 def test_limits_of_one_deployment_in_several_entries_are_counted_apart(
     loaded: Callable[..., Loaded],
 ) -> None:

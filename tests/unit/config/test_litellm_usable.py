@@ -70,6 +70,11 @@ def test_a_variable_has_a_value_that_fits_an_address(base: str) -> None:
             ["models.m.fallbacks[0]"],
         ),
         (
+            {"providers": {"groq": {}}, "models": {"price": {"use": "groq/x", "fallbacks": ["gone"]}}},
+            {"providers": {"groq": {}}, "models": {"price": {"use": "groq/x", "fallbacks": []}}},
+            ["models.price.fallbacks[0]"],
+        ),
+        (
             {"auth": {"keys": [{"name": "master", "key": "none"}]}, "retries": {"attempts": 0}},
             {"auth": {"keys": []}, "retries": {}},
             ["auth.keys[0]", "retries.attempts"],

@@ -21,7 +21,7 @@ def test_one_value_is_a_list_of_itself() -> None:
     assert items(None) == []
 
 
-@pytest.mark.parametrize("value", [True, "1", None, float("inf"), float("nan"), [1]])
+@pytest.mark.parametrize("value", [True, "1", None, float("inf"), float("nan"), 10**400, [1]])
 def test_what_is_no_finite_number_is_none(value: Any) -> None:
     assert number(value) is None
 

@@ -149,9 +149,10 @@ class HoldersApi:
     async def _list(self, kind: RowKind, asked: Asked) -> Told:
         wanted: Wanted = asked.query
         after, caller = wanted.after or "", asked.request.caller
-        own = {n: one for n, one in self._of_configuration(kind).items() if admits(caller, _tenant_of(one))}
-        rows = await page_within(caller, self._registry, kind, after, wanted.limit + 1 + len(own))
-        found = {row.name: self._told(kind, row) for row in rows}
+        stated = self._of_configuration(kind)
+        own = {name: one for name, one in stated.items() if admits(caller, _tenant_of(one))}
+        rows = await page_within(caller, self._registry, kind, after, wanted.limit + 1 + len(stated))
+        found = {row.name: self._told(kind, row) for row in rows if row.name not in stated}
         found |= {name: one for name, one in own.items() if name > after}
         whole = [found[name] for name in sorted(found)]
         return Told(HolderList(whole[: wanted.limit], len(whole) > wanted.limit))

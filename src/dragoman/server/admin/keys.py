@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts import minting
-from dragoman.accounts.caller import is_reserved
+from dragoman.accounts.caller import Caller, is_reserved
 from dragoman.config.accounts import ClientKey, KeyScope
 from dragoman.config.scalars import Duration, Moment
 from dragoman.errors import RequestFailed
@@ -192,15 +192,14 @@ class KeysApi:
     async def show_key(self, asked: Asked) -> Told:
         name, caller = asked.params["name"], asked.request.caller
         row = await self._registry.find("keys", name)
-        if row is not None:
-            require_within(caller, self._registry, row)
-        if row is not None and not _is_past(told := self._told(row, await self._last_used([row]))):
-            return Told(told, _tag(row))
-        config = self._registry.config
-        for key in config.auth.keys:
-            if key.client == name and admits(caller, config.tenant_of(key)):
-                return Told(self._declared(key))
-        raise missing("keys", name)
+        if row is not None and admits(caller, self._registry.tenant_of(row)):
+            told = self._told(row, await self._last_used([row]))
+            if not _is_past(told):
+                return Told(told, _tag(row))
+        key = self._stated(name)
+        if key is None or not admits(caller, self._registry.config.tenant_of(key)):
+            raise missing("keys", name)
+        return Told(self._declared(key))
 
     async def create_key(self, asked: Asked) -> Told:
         stated: NewKey = asked.body
@@ -215,7 +214,7 @@ class KeysApi:
             self._require(wish, now)
             if is_reserved(wish.name):
                 raise refused("clients and operators without a key have such a name", "name")
-            self._require_own(wish.name)
+            self._require_own(wish.name, asked.request.caller)
             if before is not None:
                 was = msgspec.json.decode(before.text or b"{}", type=KeyEntry)
                 own = admits(asked.request.caller, self._registry.tenant_of(before))
@@ -237,7 +236,7 @@ class KeysApi:
 
         def change(row: Row, entry: KeyEntry) -> Written:
             wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
-            self._require_own(row.name)
+            self._require_own(row.name, asked.request.caller)
             if entry.revoked is not None:
                 raise RequestFailed(_REVOKED)
             self._require(wish, None if _moment(wish.expires) == entry.expires else now)
@@ -250,7 +249,7 @@ class KeysApi:
         key, now, keep = self._minted(), self._now(), _seconds(asked.body.keep)
 
         def change(row: Row, entry: KeyEntry) -> Written:
-            self._require_own(row.name)
+            self._require_own(row.name, asked.request.caller)
             expired = entry.expires is not None and entry.expires <= now
             valid = entry.revoked is None and not expired
             new = msgspec.structs.replace(
@@ -286,7 +285,8 @@ class KeysApi:
 
         def decide(before: Row | None) -> Written:
             if before is None:
-                seen = self._is_declared(name) and caller.tenant is None
+                key = self._stated(name)
+                seen = key is not None and admits(caller, self._registry.config.tenant_of(key))
                 raise declared("keys", name) if seen else missing("keys", name)
             require_within(caller, self._registry, before)
             tags.require(asked.request.headers, _tag(before))
@@ -336,15 +336,22 @@ class KeysApi:
                 ids[f"{member}_id"] = getattr(was, f"{member}_id")
         return ids
 
-    def _require_own(self, name: str) -> None:
+    def _require_own(self, name: str, caller: Caller) -> None:
         """Raise RequestFailed (409) if the configuration declares a key of this name. A change of the stored
-        key would then have no effect.
+        key would then have no effect. A client that belongs to a tenant is told of the configuration only if
+        that key is its tenant's.
         """
-        if self._is_declared(name):
-            raise declared("keys", name)
+        key = self._stated(name)
+        if key is not None:
+            own = admits(caller, self._registry.config.tenant_of(key))
+            raise declared("keys", name) if own else taken("keys", name, "")
 
     def _is_declared(self, name: str) -> bool:
-        return any(key.client == name for key in self._registry.config.auth.keys)
+        return self._stated(name) is not None
+
+    def _stated(self, name: str) -> ClientKey | None:
+        """Return the configuration's key with this name; None = there is none."""
+        return next((key for key in self._registry.config.auth.keys if key.client == name), None)
 
     def _minted(self) -> str:
         random = self._registry.gateway.seams.random_id

@@ -10,7 +10,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from dragoman.accounts.caller import Caller
 from dragoman.accounts.directory import Directory
 from dragoman.accounts.limits import NANO, Limit, Standing, Subject
 from dragoman.accounts.windows import mark_of, prefix_of, shown
@@ -124,32 +123,33 @@ class LimitsApi:
             if query.name in (None, row.name)
             and query.scope in (None, row.scope)
             and query.whose in (None, row.whose)
-            and self._admits(asked.request.caller, row)
         ]
-        if asked.request.caller.tenant is not None:
-            wanted = [_within(row) for row in wanted]
+        if (tenant := asked.request.caller.tenant) is not None:
+            directory = self._directory()
+            wanted = [_within(row) for row in wanted if self._is_of(tenant, row, directory)]
         data, more = page(wanted, query, lambda row: row.id)
         return Told(LimitList(data, more))
 
-    def _admits(self, caller: Caller, row: LimitObject) -> bool:
-        """Whether a client may see a counter. A client that belongs to a tenant sees only those that count
-        its tenant alone, or one key, team or user of its tenant.
+    def _directory(self) -> Directory:
+        following = self._gateway.following
+        return Directory(declared_of(self._gateway.config)) if following is None else following.directory
+
+    def _is_of(self, tenant: str, row: LimitObject, directory: Directory) -> bool:
+        """Whether a counter counts this tenant alone, or one key, team or user of it: a client that belongs
+        to the tenant sees no others.
         """
-        if caller.tenant is None:
-            return True
         counter = read(row.id)
         if row.whose is None or counter is None or shown(row.whose) != counter.value:
             return False  # the hash of a long name, which looks like another name
-        return self._tenant_of(row.scope, row.whose) == caller.tenant
+        return self._tenant_of(row.scope, row.whose, directory) == tenant
 
-    def _tenant_of(self, scope: Subject, name: str) -> str | None:
+    def _tenant_of(self, scope: Subject, name: str, directory: Directory) -> str | None:
         """Return the name of the tenant that alone uses what a limit of this scope counts under this name;
         None = there is no such tenant.
         """
         if scope == "tenant":
             return name
-        following, config = self._gateway.following, self._gateway.config
-        directory = Directory(declared_of(config)) if following is None else following.directory
+        config = self._gateway.config
         if scope == "key":
             stated = next((key for key in config.auth.keys if key.client == name), None)
             return directory.tenant_of_key(name) if stated is None else config.tenant_of(stated)

@@ -35,6 +35,8 @@ _LETTERS: Final = 4
 """The number of letters of the value that take one step of the budget."""
 _COMPARED: Final = 32
 """The number of comparisons of array items that take one step of the budget."""
+_EXACT: Final = 1e15
+"""Up to this number a double holds the decimals that a schema usually states."""
 _FAILED: Final = 20
 """The steps of the budget that an alternative without a value takes."""
 _MERGED: Final = 5
@@ -322,6 +324,8 @@ class _Examples:
             first, last = int(-(-low // step)), int(high // step)
         else:
             step = Fraction(step)
+            if max(abs(low), abs(high)) > _EXACT:
+                step = Fraction(step.numerator)  # as a double, a large multiple with a fraction is none
             first, last = math.ceil(Fraction(low) / step), math.floor(Fraction(high) / step)
         if first * step == schema.get("exclusiveMinimum"):
             first += 1

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dragoman.accounts.directory import Declared, Directory
 from dragoman.accounts.windows import shown
 from dragoman.seams.clock import Seams
 from dragoman.server.admin.api import OPERATIONS
@@ -108,6 +109,44 @@ async def test_keys_of_the_own_tenant_alone(office: Office) -> None:
     assert (await office.ask("DELETE", "/admin/keys/mine", key=BOSS)).body["state"] == "revoked"
 
 
+async def test_a_declared_key_of_the_own_tenant_is_there_but_not_to_be_changed(office: Office) -> None:
+    for method, path in (("PUT", ""), ("DELETE", ""), ("POST", "/rotate")):
+        refused = await office.ask(method, f"/admin/keys/eyes{path}", {}, key=BOSS)
+        assert (refused.status, refused.body["error"]["code"]) == (409, "declared_elsewhere")
+
+
+async def test_a_stored_team_is_not_listed_if_another_tenants_declared_one_counts_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    fewer = {name: team for name, team in SETTINGS_OF_TENANTS["teams"].items() if name != "mines"}
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "teams": fewer})
+    await office.ask("PUT", "/admin/teams/mines", {"tenant": "acme"})
+    await office.gateway.close()
+    office = started(tmp_path, SETTINGS_OF_TENANTS)
+    listed = names(await office.ask("GET", "/admin/teams", key=BOSS))
+    every = names(await office.ask("GET", "/admin/teams"))
+    await office.gateway.close()
+    assert (listed, every) == (["sales"], ["guests", "mines", "sales"])
+
+
+async def test_a_declared_key_is_shown_also_if_another_tenant_has_stored_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    auth = SETTINGS_OF_TENANTS["auth"]
+    fewer = {**auth, "keys": [key for key in auth["keys"] if key["name"] != "eyes"]}
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "auth": fewer})
+    await office.ask("POST", "/admin/keys", {"name": "eyes", "tenant": "globex"})
+    await office.gateway.close()
+    office = started(tmp_path, SETTINGS_OF_TENANTS)
+    shown = await office.ask("GET", "/admin/keys/eyes", key=BOSS)
+    theirs = await office.ask("GET", "/admin/keys/eyes", key=OTHER)
+    await office.gateway.close()
+    assert (shown.status, shown.body.get("declared")) == (200, True)
+    assert theirs.body["state"] == "shadowed"
+
+
 @pytest.mark.parametrize(
     ("wish", "param"),
     [
@@ -159,6 +198,8 @@ async def test_a_name_that_another_tenant_has_is_taken(office: Office) -> None:
     taken = await office.ask("POST", "/admin/keys", {"name": "far"}, key=BOSS)
     assert (taken.status, taken.body["error"]["code"]) == (409, "name_taken")
     assert "revoked" not in taken.body["error"]["message"]
+    taken = await office.ask("POST", "/admin/keys", {"name": "ops"}, key=BOSS)
+    assert (taken.status, taken.body["error"]["code"]) == (409, "name_taken")
 
 
 async def test_teams_and_users_of_the_own_tenant_alone(office: Office) -> None:
@@ -338,3 +379,25 @@ async def test_without_a_database_a_tenant_sees_what_files_declare(
     assert [one["whose"] for one in limits] == ["acme"]
     assert (await office.ask("POST", "/v1/chat/completions", CHAT, key=BOSS)).status == 200
     await office.gateway.close()
+
+
+async def test_who_belongs_to_a_tenant_is_found_out_once_for_all_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a database, this takes milliseconds if the file has a thousand teams."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    teams = {f"team-{number}": {"tenant": "acme", "limits": {"requests": "5/day"}} for number in range(3)}
+    settings = {**SETTINGS_OF_TENANTS, "stores": {"sql": "memory"}}
+    office = started(tmp_path, {**settings, "teams": {**settings["teams"], **teams}})
+    await office.gateway.start()
+    made: list[Directory] = []
+
+    def directory(declared: Declared) -> Directory:
+        made.append(Directory(declared))
+        return made[-1]
+
+    monkeypatch.setattr("dragoman.server.admin.limits.Directory", directory)
+    limits = (await office.ask("GET", "/admin/limits", key=BOSS)).body["data"]
+    await office.gateway.close()
+    assert sorted(one["whose"] for one in limits) == ["acme", *teams]
+    assert len(made) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -124,6 +125,13 @@ def test_examples_are_valid(schema: Any) -> None:
         value = example(schema, Draw(bytes([key])))
         validator.validate(value)
         assert value == example(schema, Draw(bytes([key])))
+
+
+def test_a_large_multiple_is_one_to_the_last_digit() -> None:
+    # The validator divides doubles, which have no fractions here.
+    schema = {"type": "number", "multipleOf": 1.5, "minimum": 1, "maximum": 2e19}
+    for key in range(25):
+        assert (Fraction(example(schema, Draw(bytes([key])))) / Fraction(3, 2)).denominator == 1
 
 
 def test_times_are_those_of_rfc_3339() -> None:
