@@ -15,7 +15,8 @@ upstream's fault (502).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,17 @@ def _message(error: Any) -> str | None:
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated
     return found if isinstance(found, str) else None
+
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
+
+
+def setting_path(path: str, name: str) -> str:
+    """Return the path of a configuration's entry `name` below another path ("" = at the top). A name with
+    special characters is put in quotation marks: ("models", "gpt-4.1") → `models."gpt-4.1"`.
+    """
+    shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
+    return f"{path}.{shown}" if path else shown
 
 
 class Problem(NamedTuple):

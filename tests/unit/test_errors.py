@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.errors import CallFailed, ConfigError, Problem, RequestFailed, WireError
+from dragoman.errors import CallFailed, ConfigError, Problem, RequestFailed, WireError, setting_path
 
 
 def test_a_wire_error_begins_with_its_path() -> None:
@@ -50,3 +50,11 @@ def test_a_configuration_error_has_all_problems() -> None:
     error = ConfigError(first, second, warnings=[odd])
     assert str(error) == "a: is wrong\nb: is wrong"
     assert (error.problems, error.warnings) == ((first, second), (odd,))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "joined"),
+    [("", "a", "a"), ("a", "b-1", "a.b-1"), ("a", "b.c", 'a."b.c"'), ("a", 'b"c', 'a."b\\"c"')],
+)
+def test_the_path_of_an_entry(path: str, name: str, joined: str) -> None:
+    assert setting_path(path, name) == joined

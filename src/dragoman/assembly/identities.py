@@ -7,8 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
-from dragoman.config.tree import join
-from dragoman.errors import ConfigError, Problem
+from dragoman.errors import ConfigError, Problem, setting_path
 from dragoman.providers.identity import EXTRAS, Identity
 from dragoman.providers.provider import Provider
 from dragoman.seams.clock import Seams
@@ -54,7 +53,7 @@ def require(name: str, identity: Identity) -> None:
     if find_spec(package) is None or find_spec(module) is None:
         raise ConfigError(
             Problem(
-                join(join("providers", name), "credential"),
+                setting_path(setting_path("providers", name), "credential"),
                 f"needs the extra `{extra}`",
                 hint=f"install it with {added_by(extra)}",
             )

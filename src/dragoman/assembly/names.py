@@ -26,11 +26,10 @@ from dragoman.config.settings import Concurrency, Config, Local, ModelTimeouts, 
 from dragoman.config.settings import Deployment as Target
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
-from dragoman.config.tree import join
 from dragoman.dialects.facts import Capability, Facts
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.request import WireRequest
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, setting_path
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.providers.rates import Rates
@@ -245,7 +244,7 @@ def limits_of(config: Config) -> dict[str, Limit]:
 
 
 def _gate(section: str, name: str) -> str:
-    return join(section, name)
+    return setting_path(section, name)
 
 
 def _limits(concurrency: Concurrency) -> bool:

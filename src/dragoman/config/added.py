@@ -16,8 +16,8 @@ import msgspec
 from dragoman.config.declared import settings_of
 from dragoman.config.mapping_reader import read_node
 from dragoman.config.section import Section
-from dragoman.config.tree import Node, Scalar, Source, Table, join
-from dragoman.errors import Problem
+from dragoman.config.tree import Node, Scalar, Source, Table
+from dragoman.errors import Problem, setting_path
 from dragoman.providers.address import without_keys
 from dragoman.seams.secret import Secret
 from dragoman.state.added import KINDS, AddedEntry, AddedKind
@@ -64,7 +64,7 @@ class Added(msgspec.Struct, frozen=True):
 
 def path_of(entry: AddedEntry) -> str:
     """Return the path of an entry in the configuration (`models.fast`)."""
-    return join(entry.kind, entry.name)
+    return setting_path(entry.kind, entry.name)
 
 
 def origin_of(entry: AddedEntry) -> str:
@@ -169,10 +169,10 @@ def _secrets(value: Any, path: str) -> Iterator[tuple[str, Secret]]:
         yield path, value
     elif isinstance(value, Section):
         for name in settings_of(type(value)):
-            yield from _secrets(getattr(value, name), join(path, name))
+            yield from _secrets(getattr(value, name), setting_path(path, name))
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _secrets(inner, join(path, name))
+            yield from _secrets(inner, setting_path(path, name))
     elif isinstance(value, tuple):
         for index, inner in enumerate(value):
             yield from _secrets(inner, f"{path}[{index}]")

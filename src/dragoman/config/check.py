@@ -49,11 +49,11 @@ from dragoman.config.locate import is_file
 from dragoman.config.pricing import Priced, Pricing
 from dragoman.config.settings import Alias, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
-from dragoman.config.tree import Source, join
+from dragoman.config.tree import Source
 from dragoman.config.values import addresses, is_private, may_meet, network, proxy, web_origin
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import Problem
+from dragoman.errors import Problem, setting_path
 from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG, unconfigured
 from dragoman.providers.dated import WrongVersion
@@ -136,11 +136,11 @@ class _Checker:
         self.server()
         self.auth()
         for name, provider in self.config.providers.named.items():
-            self.provider(name, provider, join("providers", name))
+            self.provider(name, provider, setting_path("providers", name))
         for name, model in self.config.models.items():
-            self.model(name, model, join("models", name))
+            self.model(name, model, setting_path("models", name))
         for name, alias in self.config.aliases.items():
-            self.alias(name, alias, join("aliases", name))
+            self.alias(name, alias, setting_path("aliases", name))
         self.alerts()
         self.misfits("", unfit_prices(self.config, self.pricing))
         self.misfits("", general_misfits(self.config))
@@ -158,7 +158,7 @@ class _Checker:
         for path, permissions in permissions_of(self.config):
             self.grants(permissions.models, f"{path}.models")
         for name, entries in self.config.groups.items():
-            self.grants(entries, join("groups", name))
+            self.grants(entries, setting_path("groups", name))
         self.grants(self.config.server.keyless_models, "server.keyless_models")
         for index, entry in enumerate(self.config.egress.allow):
             self.run_rule(f"egress.allow[{index}]", network, entry)
@@ -274,7 +274,7 @@ class _Checker:
 
     def quirks(self, quirks: Mapping[str, Any], path: str) -> None:
         for quirk, value in quirks.items():
-            place = join(path, quirk)
+            place = setting_path(path, quirk)
             if quirk not in Quirks.__struct_fields__:
                 self.problem(place, "unknown quirk", suggest(quirk, Quirks.__struct_fields__))
             else:
@@ -360,7 +360,7 @@ class _Checker:
         elif not model.targets and not any(one.startswith(path) for one in self.unread):
             self.problem(path, "set `use` or `deployments`")
         if name in self.aliases:
-            self.problem(join("aliases", name), "a model has the same name: rename one of them")
+            self.problem(setting_path("aliases", name), "a model has the same name: rename one of them")
         if WILDCARD in name and not is_pattern(name):
             self.problem(path, "a pattern has one `*` and other text", _STAR if name == WILDCARD else None)
         self.misfits(f"{path}.headers", unusable(model.headers))
@@ -462,7 +462,7 @@ class _Checker:
             if name not in reported and (circle := self.circle(name)):
                 reported.update(circle)
                 back = "points back to itself: " + " → ".join([*circle, name])
-                self.problem(f"{join('aliases', name)}.route", back)
+                self.problem(f"{setting_path('aliases', name)}.route", back)
 
     def circle(self, name: str) -> list[str]:
         """Return the circle of aliases that the alias `name` is part of, `name` first; [] = there is none."""

@@ -12,8 +12,8 @@ from dragoman.config.accounts import HASH, ClientKey, Permissions
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.settings import Config
-from dragoman.config.tree import join
 from dragoman.dialects.table import DIALECTS
+from dragoman.errors import setting_path
 
 _SHORTEST_MASTER = 32
 _OF_KEYS = frozenset({"key", "hash", "expires"})
@@ -26,7 +26,7 @@ def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
         yield f"auth.keys[{index}]", key
     for part in ("tenants", "teams", "users"):
         for name, section in getattr(config, part).items():
-            yield join(part, name), section
+            yield setting_path(part, name), section
 
 
 def account_misfits(
@@ -56,7 +56,7 @@ def account_misfits(
         yield from _known(f"{path}.tenant", "tenants", key.tenant, config.tenants)
     for part in ("teams", "users"):
         for name, owner in getattr(config, part).items():
-            yield from _known(f"{join(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
+            yield from _known(f"{setting_path(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
     yield from _of_hashes(config.auth.keys)
     yield from _of_masters(config)
     yield from _of_groups(config)
@@ -85,18 +85,18 @@ def unmet(may: Any, path: str, providers: Collection[str], regions: Collection[s
     """
     for index, name in enumerate(may.providers or ()):
         if name != WILDCARD and not any(one in Grants([name]) for one in providers):
-            place = join(path, "providers")
+            place = setting_path(path, "providers")
             said = f"no provider has the name {name[:64]!r}"
             yield Misfit(f"{place}[{index}]", said, suggest(name, providers), odd=True)
     for index, name in enumerate(may.regions or ()):
         if name not in regions:
             hint = suggest(name, regions) if regions else "providers.NAME.region says where a provider works"
             said = f"no provider is in the region {name[:64]!r}"
-            yield Misfit(f"{join(path, 'regions')}[{index}]", said, hint, odd=True)
+            yield Misfit(f"{setting_path(path, 'regions')}[{index}]", said, hint, odd=True)
     for index, name in enumerate(may.faces or ()):
         if name in DIALECTS and DIALECTS[name].face is None:
             said = f"no client speaks {name} here: it is only for providers"
-            yield Misfit(f"{join(path, 'faces')}[{index}]", said, odd=True)
+            yield Misfit(f"{setting_path(path, 'faces')}[{index}]", said, odd=True)
 
 
 def _of_hashes(keys: Iterable[ClientKey]) -> Iterator[Misfit]:
@@ -141,7 +141,7 @@ def _of_groups(config: Config) -> Iterator[Misfit]:
         for at, entry in enumerate(members):
             if entry.startswith(GROUP):
                 said = "a group contains names and patterns, no other group"
-                yield Misfit(f"{join('groups', name)}[{at}]", said)
+                yield Misfit(f"{setting_path('groups', name)}[{at}]", said)
 
 
 def _of_key(key: ClientKey, path: str) -> Iterator[Misfit]:

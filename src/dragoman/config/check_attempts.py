@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
@@ -73,7 +73,7 @@ def _single(config: Config) -> Iterator[Misfit]:
     for name, model in config.models.items():
         if model.hedge is not None:
             said = "with `retries.max_attempts: 1` no second deployment is asked"
-            yield Misfit(f"{join('models', name)}.hedge", said, odd=True)
+            yield Misfit(f"{setting_path('models', name)}.hedge", said, odd=True)
 
 
 def _never_reached(config: Config) -> Iterator[Misfit]:
@@ -81,8 +81,10 @@ def _never_reached(config: Config) -> Iterator[Misfit]:
     workers together accept fewer requests.
     """
     most = config.server.max_requests * config.server.workers
-    stated = {join("models", name): one.concurrency for name, one in config.models.items()}
-    stated |= {join("providers", name): one.concurrency for name, one in config.providers.named.items()}
+    stated = {setting_path("models", name): one.concurrency for name, one in config.models.items()}
+    stated |= {
+        setting_path("providers", name): one.concurrency for name, one in config.providers.named.items()
+    }
     for place, concurrency in stated.items():
         if concurrency.limit is not None and concurrency.limit > most:
             said = f"all workers together take {most} requests (server.max_requests)"
@@ -96,10 +98,10 @@ def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
     said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"
     for name, model in config.models.items():
         if model.switch_after is not None and model.switch_after >= seconds:
-            yield Misfit(f"{join('models', name)}.switch_after", said, odd=True)
+            yield Misfit(f"{setting_path('models', name)}.switch_after", said, odd=True)
         hedge = model.hedge
         if hedge is not None and not isinstance(hedge.after, str) and hedge.after >= seconds:
-            yield Misfit(f"{join('models', name)}.hedge.after", said, odd=True)
+            yield Misfit(f"{setting_path('models', name)}.hedge.after", said, odd=True)
 
 
 def _never_renewed(config: Config) -> Iterator[Misfit]:
@@ -107,7 +109,7 @@ def _never_renewed(config: Config) -> Iterator[Misfit]:
     for name, provider in config.providers.named.items():
         if provider.pool.max_age is None:
             continue
-        place = f"{join('providers', name)}.pool.max_age"
+        place = f"{setting_path('providers', name)}.pool.max_age"
         if provider.proxy is not None:
             yield Misfit(place, "has no effect behind a proxy, where aiohttp is the HTTP client", odd=True)
         elif config.server.transport == "aiohttp":

@@ -8,10 +8,9 @@ from typing import Final
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.settings import Alias
-from dragoman.config.tree import join
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.request import WireRequest
-from dragoman.errors import WireError
+from dragoman.errors import WireError, setting_path
 
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
 _FIELDS: Final = frozenset(
@@ -52,7 +51,7 @@ def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:
     relative to `defaults`.
     """
     for name in names:
-        place = join("", name)
+        place = setting_path("", name)
         if name in _NO_DEFAULT:
             yield Misfit(place, "cannot have a default")
         elif name not in _FIELDS and (near := suggest(name, _FIELDS)) is not None:

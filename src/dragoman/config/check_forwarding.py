@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.settings import Config
 from dragoman.config.settings import Provider as Settings
-from dragoman.config.tree import join
 from dragoman.dialects.table import DIALECTS
+from dragoman.errors import setting_path
 from dragoman.providers.provider import Provider
 from dragoman.providers.sigv4 import access_key
 
@@ -22,7 +22,7 @@ def forwarding_misfits(config: Config, accounts: Mapping[str, Provider]) -> Iter
     """
     takers: dict[str, str] = {}
     for name, account in accounts.items():
-        path = join("providers", name)
+        path = setting_path("providers", name)
         signs = DIALECTS[account.dialect].keys.signs
         signing = account.identity is not None or any(
             access_key(key.secret.reveal()) for key in account.credentials

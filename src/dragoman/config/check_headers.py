@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dragoman.config.check_balancing import Misfit
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.providers.auth import OF_GATEWAYS, credential_headers
 
 HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
@@ -26,7 +26,7 @@ def unusable(names: Iterable[str]) -> Iterator[Misfit]:
     lists the headers.
     """
     for name in names:
-        place = join("", name)
+        place = setting_path("", name)
         if not HEADER.match(name):
             yield Misfit(place, "is not a valid header name")
         elif name.lower() in credential_headers() - OF_GATEWAYS:

@@ -14,7 +14,7 @@ from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.settings import Config
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _QUEUED: Final[dict[Subject, str]] = {
@@ -37,7 +37,7 @@ def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
         if not any(one.startswith(path) for one in unread):
             yield from unkept(stated, subject, path)
     for name, entry in config.limits.items():
-        path = join("limits", name)
+        path = setting_path("limits", name)
         if not _NAME.fullmatch(name):
             said = "a limit's name has letters, digits, `.`, `_` and `-`, at most 64 in all"
             yield Misfit(path, said)
@@ -91,21 +91,25 @@ def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> 
 
 def _places(config: Config) -> Iterator[Stated]:
     for name, entry in config.limits.items():
-        yield join("limits", name), entry.scope, (entry,)
+        yield setting_path("limits", name), entry.scope, (entry,)
     for index, key in enumerate(config.auth.keys):
         yield f"auth.keys[{index}].limits", "key", key.limits
     for tenant, owner in config.tenants.items():
-        yield f"{join('tenants', tenant)}.limits", "tenant", owner.limits
+        yield f"{setting_path('tenants', tenant)}.limits", "tenant", owner.limits
     for team, part in config.teams.items():
-        yield f"{join('teams', team)}.limits", "team", part.limits
+        yield f"{setting_path('teams', team)}.limits", "team", part.limits
     for user, person in config.users.items():
-        yield f"{join('users', user)}.limits", "user", person.limits
+        yield f"{setting_path('users', user)}.limits", "user", person.limits
     for name, provider in config.providers.named.items():
-        yield f"{join('providers', name)}.limits", "provider", provider.limits
+        yield f"{setting_path('providers', name)}.limits", "provider", provider.limits
     for name, model in config.models.items():
-        yield f"{join('models', name)}.limits", "model", model.limits
+        yield f"{setting_path('models', name)}.limits", "model", model.limits
         for index, deployment in enumerate(model.deployments):
-            yield f"{join('models', name)}.deployments[{index}].limits", "deployment", deployment.limits
+            yield (
+                f"{setting_path('models', name)}.deployments[{index}].limits",
+                "deployment",
+                deployment.limits,
+            )
 
 
 def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
@@ -133,7 +137,7 @@ def _deployments(config: Config) -> Iterator[Misfit]:
     for name, model in config.models.items():
         for index, deployment in enumerate(model.deployments):
             if deployment.limits:
-                place = f"{join('models', name)}.deployments[{index}].limits"
+                place = f"{setting_path('models', name)}.deployments[{index}].limits"
                 where, first = found.setdefault(deployment.use, (place, deployment.limits))
                 if first != deployment.limits:
                     said = f"differs from {where}, and both are for {deployment.use}"

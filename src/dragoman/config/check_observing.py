@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.settings import Alias, Config, Model
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.seams.extras import command as added_by
 from dragoman.verify.bounds import available
 
@@ -34,9 +34,9 @@ def unchecked(config: Config) -> Iterator[Misfit]:
     if available():
         return
     places: dict[str, Config | Model | Alias] = {"": config}
-    places |= {join("models", name): model for name, model in config.models.items()}
-    places |= {join("aliases", name): alias for name, alias in config.aliases.items()}
+    places |= {setting_path("models", name): model for name, model in config.models.items()}
+    places |= {setting_path("aliases", name): alias for name, alias in config.aliases.items()}
     for path, place in places.items():
         if place.check_output:
             said = "responses cannot be validated in this installation"
-            yield Misfit(join(path, "check_output"), said, added_by("schema"))
+            yield Misfit(setting_path(path, "check_output"), said, added_by("schema"))

@@ -12,7 +12,7 @@ from dragoman.config.price_jumps import Jump, jumps_of
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
 from dragoman.config.pricing import HIGHEST, OWN, UNITS, Pricing, is_unit, prices_in
 from dragoman.config.settings import Config
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.ir.units import per
 from dragoman.providers.rates import NANO, Rates
 from dragoman.seams.clock import SYSTEM
@@ -46,14 +46,14 @@ def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator
             yield Misfit(f"{path}.long_prompts[{index}].above", f"{one.above} is stated twice")
         above.add(one.above)
     for tier, prices in price.tiers.items():
-        yield from _units(prices, join(f"{path}.tiers", tier))
+        yield from _units(prices, setting_path(f"{path}.tiers", tier))
 
 
 def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
     """Yield the mistakes in one entry of `prices`, without comparing it with other entries. name: the entry's
     name.
     """
-    path = join("prices", name)
+    path = setting_path("prices", name)
     if "/" not in name and "*" not in name:
         yield Misfit(path, "no model has this name", f"provider/model, vendor/model or a pattern: */{name}")
     yield from price_misfits(entry, path)
@@ -77,7 +77,7 @@ def contradictory(config: Config) -> Iterator[Misfit]:
                 continue
             price = msgspec.structs.replace(target.price, confirm=False)
             if first.setdefault(target.use, price) != price:
-                place = f"{join('models', name)}.deployments[{index}].price"
+                place = f"{setting_path('models', name)}.deployments[{index}].price"
                 said = f"another model states another price of {target.use}, which counts in bills"
                 yield Misfit(place, said, odd=True)
 
@@ -95,7 +95,7 @@ def far(config: Config, pricing: Pricing) -> Iterator[Misfit]:
             listed = pricing.listed(target.use)
             jump = None if listed is None else next(jumps_of(price, listed, now), None)
             if jump is not None:
-                place = f"{join('models', name)}.deployments[{index}].price.{jump.place}"
+                place = f"{setting_path('models', name)}.deployments[{index}].price.{jump.place}"
                 yield Misfit(place, jumped(target.use, jump), "confirm: true", odd=True)
 
 
@@ -112,7 +112,7 @@ def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
             if (usual := pricing.packaged(deployment)) is None:
                 continue
             if misfit := _compared(deployment, entry, usual):
-                within = join("prices", name)
+                within = setting_path("prices", name)
                 yield misfit._replace(place=f"{within}.{misfit.place}" if misfit.place else within)
                 break
 
@@ -158,11 +158,13 @@ def _units(
 ) -> Iterator[Misfit]:
     for name in section.units:
         if not is_unit(name):
-            yield Misfit(join(path, name), "unknown unit", suggest(name, UNITS))
+            yield Misfit(setting_path(path, name), "unknown unit", suggest(name, UNITS))
     stated = {"input": section.input, "output": section.output, **section.units}
     billed = prices_in(section)
     for name, price in stated.items():
         if price is not None and price > HIGHEST:
-            yield Misfit(join(path, name), f"a price of more than {HIGHEST:,} USD is probably a mistake")
+            yield Misfit(
+                setting_path(path, name), f"a price of more than {HIGHEST:,} USD is probably a mistake"
+            )
         if price and not billed[OWN.get(name, name)]:
-            yield Misfit(join(path, name), "is so small that it would count as 0")
+            yield Misfit(setting_path(path, name), "is so small that it would count as 0")

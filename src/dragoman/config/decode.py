@@ -30,8 +30,8 @@ from dragoman.config.declared import (
 from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
 from dragoman.config.section import Section, about
-from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
-from dragoman.errors import Problem
+from dragoman.config.tree import Items, Node, Scalar, Source, Table
+from dragoman.errors import Problem, setting_path
 from dragoman.seams.secret import Secret
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
@@ -173,7 +173,9 @@ class Decoder:
         if not isinstance(node, Table):
             return self._wrong(dict[str, kind], node, path)
         self.names[path] = frozenset(node.entries)
-        values = {name: self.read(kind, inner, join(path, name)) for name, inner in node.entries.items()}
+        values = {
+            name: self.read(kind, inner, setting_path(path, name)) for name, inner in node.entries.items()
+        }
         return {name: value for name, value in values.items() if value is not INVALID}
 
     def _fields(self, kind: type[Section], node: Node, path: str) -> Any:
@@ -183,7 +185,7 @@ class Decoder:
             not isinstance(node, Table) or (Secret in options(short.type) and set(node.entries) == {"file"})
         ):
             value = self.read(short.type, node, path)
-            self.sources[join(path, short.name)] = node.source
+            self.sources[setting_path(path, short.name)] = node.source
             if value is INVALID:
                 return INVALID
             self._bounds(short.about, value, node, path)
@@ -199,7 +201,7 @@ class Decoder:
             if name not in declared:
                 others[name] = inner
             elif not _is_nothing(inner) or nullable(declared[name].type):
-                values[name] = self.read(declared[name].type, inner, join(path, name))
+                values[name] = self.read(declared[name].type, inner, setting_path(path, name))
         if rest is not None:
             values[rest.name] = self._mapping(
                 get_args(rest.type)[1], Table(others, node.source, node.names), path
@@ -213,7 +215,7 @@ class Decoder:
                     name, hint
                 ):
                     shown = "…"  # the name may be a secret: `{sk-…}`, written instead of `[sk-…]`
-                self.problem(join(path, shown), "unknown setting", node.named(name), hint)
+                self.problem(setting_path(path, shown), "unknown setting", node.named(name), hint)
         return self._build(kind, declared, values, node, path)
 
     def _build(
@@ -230,7 +232,7 @@ class Decoder:
                 self.problem(path, f"`{name}` is required", node.source)
         for name, value in values.items():
             if name in declared and value is not INVALID:
-                self._bounds(declared[name].about, value, node.entries[name], join(path, name))
+                self._bounds(declared[name].about, value, node.entries[name], setting_path(path, name))
         good = {name: value for name, value in values.items() if value is not INVALID}
         return kind(**good) if good.keys() >= required else INVALID
 
@@ -253,14 +255,14 @@ class Decoder:
 
     def _secret_file(self, node: Node, path: str) -> Any:
         trial = Decoder(self.folder)
-        name = trial.read(FilePath, node, join(path, "file"))
+        name = trial.read(FilePath, node, setting_path(path, "file"))
         if name is INVALID:
             # The message does not show the value that was found: it may be the key itself.
             empty = isinstance(node, Scalar) and node.value is None
             found = f"expected {FilePath.expected}, found {'nothing' if empty else 'something else'}"
-            self.problem(join(path, "file"), found, node.source)
+            self.problem(setting_path(path, "file"), found, node.source)
             return INVALID
-        self.sources[join(path, "file")] = node.source
+        self.sources[setting_path(path, "file")] = node.source
         try:
             text = secret_file.read(Path(name))
         except secret_file.Unreadable as unreadable:

@@ -16,7 +16,7 @@ import msgspec
 from dragoman.config.declared import settings_of
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.secret import Secret, secrets_in
 
@@ -48,16 +48,16 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
         return
     if isinstance(before, Section) and isinstance(after, Section):
         for name in settings_of(type(before)):
-            below = path if name == before.rest else join(path, name)
+            below = path if name == before.rest else setting_path(path, name)
             yield from differences(getattr(before, name), getattr(after, name), below)
     elif isinstance(before, dict) and isinstance(after, dict) and _named({**before, **after}):
         for name in {**before, **after}:
             if name not in before:
-                yield Difference(join(path, name), "added", _tail(after[name]))
+                yield Difference(setting_path(path, name), "added", _tail(after[name]))
             elif name not in after:
-                yield Difference(join(path, name), "removed")
+                yield Difference(setting_path(path, name), "removed")
             else:
-                yield from differences(before[name], after[name], join(path, name))
+                yield from differences(before[name], after[name], setting_path(path, name))
     elif isinstance(before, tuple) and isinstance(after, tuple) and _alike(before, after):
         for index, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from differences(one, other, f"{path}[{index}]")

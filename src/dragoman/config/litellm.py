@@ -21,7 +21,7 @@ from dragoman.config.litellm_patterns import is_alone, unsettled
 from dragoman.config.litellm_prices import rounded
 from dragoman.config.litellm_usable import usable
 from dragoman.config.litellm_values import filled, items, number, section
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.providers.patterns import is_pattern, met_by
 
 _MOST_ATTEMPTS: Final = 10
@@ -138,7 +138,7 @@ class _Conversion:
             settings["auth"] = {"keys": [key]}
         kept, left = usable({name: value for name, value in settings.items() if value})
         for name in self.known:
-            self.note(join(_VARIABLES, name), self.variable(name))
+            self.note(setting_path(_VARIABLES, name), self.variable(name))
         for one in left:
             self.note(one.path, f"left out: {one.why}")
         return Converted({name: value for name, value in kept.items() if value}, tuple(self.notes))
@@ -165,7 +165,7 @@ class _Conversion:
                 self.setting(name, value, name)
             elif name in words.SECTIONS and isinstance(value, Mapping):
                 for key, inner in value.items():
-                    self.setting(str(key), inner, join(name, str(key)))
+                    self.setting(str(key), inner, setting_path(name, str(key)))
             else:
                 self.note(name, words.of_setting(name))
 
@@ -279,7 +279,7 @@ class _Conversion:
         self.costs(target.price, info, f"{path}.model_info")
         for key in entry:
             if key not in ("model_name", "litellm_params", "model_info"):
-                self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
+                self.note(setting_path(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
     def target(
         self, account: str, model: str, params: Mapping[str, Any], info: Mapping[str, Any], path: str
@@ -367,17 +367,19 @@ class _Conversion:
         converted = bounds.limits_of(params)
         for key, value in params.items():
             if bounds.LIMITS.get(key) in converted:
-                self.note(join(path, key), words.LIMITED, done=True)
+                self.note(setting_path(path, key), words.LIMITED, done=True)
                 continue
             if key in _APART or is_cost(key) or value is None or (key == "tags" and self.by_tags):
                 continue
             if key in words.DEFAULTS:
                 if group.defaults.setdefault(key, value) != value:
-                    self.note(join(path, key), "another entry of this name states another value: left out")
+                    self.note(
+                        setting_path(path, key), "another entry of this name states another value: left out"
+                    )
             elif key == "extra_body" and isinstance(value, Mapping):
                 group.model["body"] = {**group.model.get("body", {}), **value}
             else:
-                self.note(join(path, key), words.PARAMS.get(key) or words.of_setting(key))
+                self.note(setting_path(path, key), words.PARAMS.get(key) or words.of_setting(key))
 
     def info(self, info: Mapping[str, Any], group: _Group, path: str) -> None:
         for key, value in info.items():
@@ -386,13 +388,15 @@ class _Conversion:
             if key == "max_output_tokens" and number(value) is not None:
                 group.model["max_output"] = int(value)
             elif key not in ("max_input_tokens", "base_model") and not is_cost(key):
-                self.note(join(path, key), words.INFO.get(key, "not needed here"), done=key in words.DONE)
+                self.note(
+                    setting_path(path, key), words.INFO.get(key, "not needed here"), done=key in words.DONE
+                )
 
     def costs(self, price: Mapping[str, Any] | None, stated: Mapping[str, Any], path: str) -> None:
         said = words.PRICED if price else words.HALF_PRICE
         for key, value in stated.items():
             if is_cost(key) and value is not None:
-                self.note(join(path, key), said, done=price is not None)
+                self.note(setting_path(path, key), said, done=price is not None)
 
     def alias_groups(self) -> None:
         """Turn LiteLLM's aliases into `aliases`, with the fallbacks that are stated for them. An alias comes
@@ -498,11 +502,11 @@ class _Conversion:
             if target.together is None:
                 continue
             if len(group.targets) == 1:
-                group.model["concurrency"], where = target.together, join("models", name)
+                group.model["concurrency"], where = target.together, setting_path("models", name)
             else:
                 account = self.own_account(target)
                 self.accounts.named[account]["concurrency"] = target.together
-                where = join("providers", account)
+                where = setting_path("providers", account)
             text = f"here: concurrency of {where}; 100 further requests may wait, for a minute each"
             self.note(f"max_parallel_requests of {name}", text, done=True)
 

@@ -14,7 +14,7 @@ from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import is_cost
 from dragoman.config.litellm_bounds import LIMITS
 from dragoman.config.litellm_clouds import PARAMS
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 
 _LEFT: Final = "left out: there is no entry here for all models of a provider, which could have it"
 _TOGETHER: Final = "max_parallel_requests"
@@ -37,7 +37,7 @@ def unsettled(params: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tu
             continue
         of_model = key in _OF_MODEL or is_cost(key)
         said = _LEFT if of_model else words.PARAMS.get(key) or words.of_setting(key)
-        yield join("litellm_params", key), said, False
+        yield setting_path("litellm_params", key), said, False
     for key, value in info.items():
         if value is not None:
-            yield join("model_info", key), words.INFO.get(key, _LEFT), key in words.DONE
+            yield setting_path("model_info", key), words.INFO.get(key, _LEFT), key in words.DONE

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from dragoman.config.load import load
-from dragoman.config.tree import join
-from dragoman.errors import ConfigError, Problem
+from dragoman.errors import ConfigError, Problem, setting_path
 
 _PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\[(\d+)\]|([^.\[]+)')
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::-|(?=\}))")
@@ -73,7 +72,7 @@ def _orphans(settings: Mapping[str, Any], gone: set[str]) -> Iterator[Problem]:
     for name, alias in settings.get("aliases", {}).items():
         route = alias if isinstance(alias, str) else alias.get("route")
         if route in gone:
-            yield Problem(f"{join('aliases', name)}.route", f"{route} was left out")
+            yield Problem(f"{setting_path('aliases', name)}.route", f"{route} was left out")
 
 
 def _problems(settings: Mapping[str, Any]) -> list[Problem]:

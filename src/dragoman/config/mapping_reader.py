@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dragoman.config.tree import Items, Node, Scalar, Source, Table, join, plant
+from dragoman.config.tree import Items, Node, Scalar, Source, Table, plant
 from dragoman.config.variables import fill, has_variables
-from dragoman.errors import Problem
+from dragoman.errors import Problem, setting_path
 
 _SOURCE: Final = Source("Gateway(…)")
 _MAX_DEPTH: Final = 50
@@ -49,7 +49,8 @@ class _Reader:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")
         elif isinstance(value, Mapping):
             entries = {
-                str(name): self.node(inner, join(path, str(name)), depth + 1) for name, inner in value.items()
+                str(name): self.node(inner, setting_path(path, str(name)), depth + 1)
+                for name, inner in value.items()
             }
             return Table(entries, self._source)
         elif isinstance(value, list | tuple):

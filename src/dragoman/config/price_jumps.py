@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from dragoman.config.prices import LaterPrice, Price, PriceEntry
 from dragoman.config.pricing import OWN, prices_in
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.providers.rates import Levels, Period, Rates
 
 JUMP: Final = 10
@@ -73,7 +73,7 @@ def _of_section(within: str, section: PriceEntry | LaterPrice | Price, period: P
         compared.append((where, prices_in(one), _level(period.usual, one.above)))
     for tier, prices in section.tiers.items():
         levels = period.tiers.get(tier, period.usual)
-        compared.append((f"{within}{join('tiers', tier)}.", prices_in(prices), levels[0].prices))
+        compared.append((f"{within}{setting_path('tiers', tier)}.", prices_in(prices), levels[0].prices))
     for where, stated, usual in compared:
         for unit, price, other in jumps(stated, usual):
             yield Jump(where + _SETTINGS.get(unit, unit), unit, price, other)

@@ -15,10 +15,11 @@ import msgspec
 from dragoman.config.scalars import DialectName
 from dragoman.config.settings import Api as ApiSettings
 from dragoman.config.settings import Provider as Settings
-from dragoman.config.tree import Source, join
+from dragoman.config.tree import Source
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DEFAULT, DIALECTS
+from dragoman.errors import setting_path
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG
@@ -249,7 +250,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     if identity is not None and settings.auth is None:
         auth = "bearer"  # an identity's token, whichever header the vendor uses for keys
     quirks = _over(vendor.quirks if vendor else DIALECTS[dialect].quirks, deviations)
-    place = join(join("providers", name), "keys")
+    place = setting_path(setting_path("providers", name), "keys")
     return Provider(
         name=name,
         vendor=vendor,

@@ -16,7 +16,7 @@ import msgspec
 from dragoman.config.declared import settings_of
 from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.section import Section
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.providers.address import without_keys
 from dragoman.seams.secret import Secret
 from dragoman.stores.address import shown as without_password
@@ -49,8 +49,8 @@ def changed(loaded: Loaded) -> Iterator[Shown]:
     """
     rows = [row for row in shown(loaded) if row.source != DEFAULT]
     config = loaded.config
-    paths = [join("providers", name) for name in config.providers.named]
-    paths += [join("models", name) for name in config.models]
+    paths = [setting_path("providers", name) for name in config.providers.named]
+    paths += [setting_path("models", name) for name in config.models]
     for path in paths:
         if not any(row.path.startswith(f"{path}.") for row in rows):
             rows.append(Shown(path, "{}", loaded.source(path)))
@@ -72,10 +72,10 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
                 inner = without_password(inner)
             elif name == "defaults":
                 inner = partly_masked(inner)
-            yield from _leaves(path if name == value.rest else join(path, name), inner)
+            yield from _leaves(path if name == value.rest else setting_path(path, name), inner)
     elif isinstance(value, dict) and any(isinstance(inner, Section | Secret) for inner in value.values()):
         for name, inner in value.items():
-            yield from _leaves(join(path, name), inner)
+            yield from _leaves(setting_path(path, name), inner)
     elif isinstance(value, tuple) and any(isinstance(inner, Section | Secret) for inner in value):
         for index, inner in enumerate(value):
             yield from _leaves(f"{path}[{index}]", inner)

@@ -6,13 +6,10 @@ one, which `decode` turns into typed settings. No IO.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 
 class Source(NamedTuple):
@@ -70,14 +67,6 @@ class Table(msgspec.Struct, frozen=True):
 
 
 Node: TypeAlias = Scalar | Items | Table
-
-
-def join(path: str, name: str) -> str:
-    """Return the path of the entry `name` below another path. A name with special characters (`a.b`) is put
-    in quotation marks.
-    """
-    shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
-    return f"{path}.{shown}" if path else shown
 
 
 def plant(value: Any, source: Source) -> Node:

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from dragoman.config.environment import numbered
-from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
-from dragoman.errors import Problem
+from dragoman.config.tree import Items, Node, Scalar, Source, Table
+from dragoman.errors import Problem, setting_path
 from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.provider import Provider
@@ -84,7 +84,7 @@ def leads(
     if isinstance(written, Table):
         for name, node in written.entries.items():
             if name in accounts and isinstance(node, Table):
-                yield from finder.provider(accounts[name], node, join("providers", name))
+                yield from finder.provider(accounts[name], node, setting_path("providers", name))
     for section in ("models", "aliases"):
         if (entries := tree.entries.get(section)) is not None:
             for path, scalar in _scalars(entries, section):
@@ -117,7 +117,7 @@ class _LeadFinder(NamedTuple):
         )
         source = next((one.source for one in choosing if one is not None and self.is_from_file(one)), None)
         if account.identity is not None and source is not None and target != _own_host(account):
-            yield Lead(_identity(account), target, join(path, "credential"), source)
+            yield Lead(_identity(account), target, setting_path(path, "credential"), source)
         for place, scalar in _scalars(node, path):
             in_keys = place.startswith(f"{path}.keys")
             always = in_keys or place.startswith(f"{path}.headers")  # every value in them is a secret
@@ -145,7 +145,7 @@ class _LeadFinder(NamedTuple):
         if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
             return
         if stated.entries.keys() - {"kind"}:
-            yield Lead(_identity(account), target, join(path, "credential"), stated.source)
+            yield Lead(_identity(account), target, setting_path(path, "credential"), stated.source)
 
     def is_allowed(
         self,
@@ -307,4 +307,4 @@ def _scalars(node: Node, path: str) -> Iterator[tuple[str, Scalar]]:
             yield from _scalars(inner, f"{path}[{index}]")
     else:
         for name, inner in node.entries.items():
-            yield from _scalars(inner, join(path, name))
+            yield from _scalars(inner, setting_path(path, name))

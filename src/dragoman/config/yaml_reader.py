@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
+from dragoman.config.tree import Items, Node, Scalar, Source, Table
 from dragoman.config.variables import Filled, fill, has_variables
-from dragoman.errors import Problem
+from dragoman.errors import Problem, setting_path
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG: Final = "tag:yaml.org,2002:"
@@ -141,14 +141,16 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Unreadable("a setting's name must be a string", _line(event), path)
             name, here = event.value, Source(self.origin, _line(event))
-            value = self.node(next(self.events), join(path, name), depth + 1)
+            value = self.node(next(self.events), setting_path(path, name), depth + 1)
             size += value.size
             if size > MAX_NODES:
                 raise _Unreadable(f"more than {MAX_NODES} values", here.line, path)
             if name == "<<" and event.implicit[0]:
                 merged |= self.merged(value, path)
             elif name in entries:
-                self.problem(join(path, name), f"set twice: first in line {names[name].line}", here.line)
+                self.problem(
+                    setting_path(path, name), f"set twice: first in line {names[name].line}", here.line
+                )
             else:
                 # The source of a list or mapping is the line of its name.
                 entries[name] = (

@@ -15,7 +15,7 @@ from msgspec.structs import force_setattr
 
 from dragoman.accounts.caller import Caller
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
-from dragoman.errors import Problem
+from dragoman.errors import Problem, setting_path
 from dragoman.ir import Message
 from dragoman.providers.models import facts_for
 from dragoman.routing.conditions import Conditions
@@ -377,7 +377,7 @@ def route_of(
         provider = providers.get(owner)
         if provider is None or not name:
             message = f"{use!r} does not begin with a provider"
-            problems.append(Problem(f"models.{model.name}", message, hint="use: provider/model"))
+            problems.append(Problem(setting_path("models", model.name), message, hint="use: provider/model"))
             continue
         stated = model if supports is None else msgspec.structs.replace(model, facts=supports)
         deployment = deployment_of(provider, name, stated, window)

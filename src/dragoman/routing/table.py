@@ -35,7 +35,7 @@ from dragoman.accounts.caller import Caller
 from dragoman.accounts.grants import LONGEST_NAME, WILDCARD, Grants, remember
 from dragoman.dialects.facts import Capability
 from dragoman.dialects.request import PROMPTED, Operation
-from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.errors import ConfigError, Problem, RequestFailed, setting_path
 from dragoman.ir import Fault
 from dragoman.providers.patterns import Pattern, by_weight, is_pattern
 from dragoman.routing.fallbacks import NONE, Fallbacks
@@ -267,12 +267,14 @@ class Table:
         for alias in aliases.values():
             chain = _chain(alias, aliases)
             if chain is None:
-                problems.append(Problem(f"aliases.{alias.name}", "the alias points back to itself"))
+                problems.append(
+                    Problem(setting_path("aliases", alias.name), "the alias points back to itself")
+                )
                 continue
             target, caught = self._model(chain[-1].target), self._every(chain[-1].target)
             if target is None or (caught is not None and alias.name != CATCH_ALL):
                 message = f"there is no model {chain[-1].target!r}"
-                problems.append(Problem(f"aliases.{alias.name}", message, hint=_HINT_MODEL))
+                problems.append(Problem(setting_path("aliases", alias.name), message, hint=_HINT_MODEL))
                 continue
             route, others = target, stated.get(chain[-1].target, NONE)
             for link in reversed(chain):
@@ -321,7 +323,7 @@ class Table:
             if (route := self.find(name)) is None:
                 where = "aliases" if owner in self._aliases else "models"
                 message = f"there is no model {name!r} to fall back to"
-                problems.append(Problem(f"{where}.{owner}.fallbacks", message, hint=_HINT_MODEL))
+                problems.append(Problem(f"{setting_path(where, owner)}.fallbacks", message, hint=_HINT_MODEL))
             else:
                 routes.append(msgspec.structs.replace(route, asked="", fallbacks=Fallbacks()))
         return tuple(routes)

@@ -1,23 +1,13 @@
 """The tree of a configuration: how it is made of values, merged, and how its places are named."""
 
-import pytest
-
 from dragoman.config.check import source_of
-from dragoman.config.tree import Items, Scalar, Source, Table, join, merge, plant
+from dragoman.config.tree import Items, Scalar, Source, Table, merge, plant
 
 FILE, LINE = Source("team.yaml", 3), Source("the command line")
 
 
 def test_a_place_is_a_file_with_its_line_or_an_origin_alone() -> None:
     assert (str(FILE), str(LINE)) == ("team.yaml:3", "the command line")
-
-
-@pytest.mark.parametrize(
-    ("path", "name", "joined"),
-    [("", "a", "a"), ("a", "b-1", "a.b-1"), ("a", "b.c", 'a."b.c"'), ("a", 'b"c', 'a."b\\"c"')],
-)
-def test_the_path_of_an_entry(path: str, name: str, joined: str) -> None:
-    assert join(path, name) == joined
 
 
 def test_values_of_a_program_keep_their_kind() -> None:

@@ -381,16 +381,16 @@ def test_names_that_stand_for_nothing_are_all_reported() -> None:
     with pytest.raises(ConfigError) as failed:
         Table.build(
             PROVIDERS,
-            (Model("lost", ("nobody/x",)), Model("half", ("openai",))),
-            (Alias("a", "b"), Alias("b", "a"), Alias("c", "nope"), Alias("d", "a")),
+            (Model("lost", ("nobody/x",)), Model("half-1.5", ("openai",))),
+            (Alias("a", "b"), Alias("b", "a"), Alias("c.1", "nope"), Alias("d", "a")),
             default_model="nope",
         )
     assert [problem.path for problem in failed.value.problems] == [
         "models.lost",
-        "models.half",
+        'models."half-1.5"',
         "aliases.a",
         "aliases.b",
-        "aliases.c",
+        'aliases."c.1"',
         "aliases.d",
         "default_model",
     ]
@@ -478,12 +478,12 @@ def test_a_default_model_has_its_fallbacks() -> None:
 
 
 def test_fallbacks_that_stand_for_nothing_are_reported() -> None:
-    models = [Model("m", ("openai/x",), fallbacks=Fallbacks(("nothing",)))]
+    models = [Model("m.1", ("openai/x",), fallbacks=Fallbacks(("nothing",)))]
     aliases = [Alias("a", "openai/x", fallbacks=Fallbacks(content=("neither",)))]
     with pytest.raises(ConfigError) as caught:
         Table.build(PROVIDERS, models, aliases)
     assert [problem.path for problem in caught.value.problems] == [
-        "models.m.fallbacks",
+        'models."m.1".fallbacks',
         "aliases.a.fallbacks",
     ]
 

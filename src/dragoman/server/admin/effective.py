@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dragoman.config.load import Loaded
 from dragoman.config.scalars import Duration
-from dragoman.config.tree import join
+from dragoman.errors import setting_path
 from dragoman.providers.address import without_keys
 from dragoman.providers.provider import Provider
 
@@ -26,12 +26,12 @@ def effective(found: Loaded) -> dict[str, str]:
         if client.name is None:
             values[f"auth.keys[{number}].name"] = client.client
     for name, settings in config.providers.named.items():
-        path = join("providers", name)
+        path = setting_path("providers", name)
         values[f"{path}.answers.max_silence"] = str(Duration(answer_limits(settings).silence or 0))
         if (account := found.providers.get(name)) is not None:
             values |= {f"{path}.{setting}": value for setting, value in _account(account).items()}
     for name, model in config.models.items():
-        path = join("models", name)
+        path = setting_path("models", name)
         values[f"{path}.strict"] = str(config.strict).lower()
         values[f"{path}.check_output"] = str(config.check_output).lower()
         provider = config.providers.named.get(model.targets[0].use.partition("/")[0])

@@ -17,8 +17,8 @@ from dragoman.assembly.core import Core
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import held_limits
 from dragoman.config.load import DEFAULT, Loaded
-from dragoman.config.tree import join
 from dragoman.engine.accounting import Accounting
+from dragoman.errors import setting_path
 from dragoman.observe.timestamps import utc
 from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
@@ -240,7 +240,7 @@ def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
     """
     config, subject = loaded.config, limit.subject
     if limit.name in config.limits:
-        yield join("limits", limit.name)
+        yield setting_path("limits", limit.name)
         return
     name = limit.name.removeprefix(f"{subject} ")
     if subject == "key":
@@ -251,9 +251,9 @@ def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
         for model, stated in config.models.items():
             for at, deployment in enumerate(stated.deployments):
                 if deployment.use == name:
-                    yield join("models", model) + f".deployments[{at}].limits"
+                    yield setting_path("models", model) + f".deployments[{at}].limits"
     elif (section := _SECTIONS.get(subject)) is not None:
-        yield join(section, name) + ".limits"
+        yield setting_path(section, name) + ".limits"
 
 
 def _within(row: LimitObject) -> LimitObject:
