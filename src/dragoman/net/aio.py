@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 import aiohttp
@@ -129,12 +130,13 @@ class AiohttpClient:
         patience: Patience | None = None,
     ) -> Reply:
         """Send a request, and return its answer when the head has come. The parameters and errors are those
-        of `net.client.Client.request`. `connect` limits neither the look-up of the host name nor the wait for
-        a proxy's answer.
+        of `net.client.Client.request`.
         """
         limits = self._limits.get(connect)
         if limits is None:
-            limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+            limits = self._limits[connect] = aiohttp.ClientTimeout(
+                total=None, connect=connect, ceil_threshold=inf
+            )
         headers = head.headers
         if added:
             headers = headers.copy()

@@ -131,8 +131,9 @@ class Client(Protocol):
         """Send a request, and return its answer when the head has come.
 
         added: more headers for this request; None = none. The caller makes sure that `head` has none of these
-        names. connect: the most seconds for opening a connection, None = no limit. patience: gets `push` and
-        `rest` while a body of the type `Pieces` or `Flow` is sent; None = nothing is called.
+        names. connect: the most seconds for opening a connection (look-up of the name, a proxy's tunnel and
+        TLS included), None = no limit. patience: gets `push` and `rest` while a body of the type `Pieces` or
+        `Flow` is sent; None = nothing is called.
 
         Raises Failure, and ValueError for a header with a character that is not allowed. If the task is
         cancelled, the connection is closed.
