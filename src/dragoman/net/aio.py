@@ -10,7 +10,6 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDictProxy
 
 from dragoman.net.client import Flow, Head, Patience, Sendable
 from dragoman.net.connector import Connector, is_head_too_large
@@ -25,6 +24,7 @@ from dragoman.net.failures import (
     Truncated,
     meaning_of,
 )
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
@@ -179,7 +179,7 @@ class Reply:
         self._upload = upload
         self._arrived = b""
         self.status = response.status
-        self.headers: CIMultiDictProxy[str] = response.headers
+        self.headers = HeaderMap([(name.lower(), value) for name, value in response.raw_headers])
 
     @property
     def ended(self) -> bool:

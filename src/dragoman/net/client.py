@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.seams.deadlines import Deadline, Unlimited
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 
@@ -84,14 +85,14 @@ class Patience:
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: looked up by lower-case names. For a repeated header the
-    look-up gives one value: the last one in `h1`, the first one in `aio`.
+    """An answer whose head has come. headers: with one value for each header, also for a repeated one (see
+    `HeaderMap`).
     """
 
     @property
     def status(self) -> int: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> HeaderMap: ...
     @property
     def ended(self) -> bool:
         """Whether the complete body has been read."""
