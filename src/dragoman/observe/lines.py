@@ -87,7 +87,8 @@ class Lines:
         second; otherwise the thread writes it later. urgent: True = the thread writes at once instead of
         waiting for more lines.
         """
-        if not self._queues:
+        queues = self._queues
+        if not queues:
             self._write_now(line)
             return
         lines = self._lines

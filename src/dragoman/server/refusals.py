@@ -69,6 +69,7 @@ NO_WEBSOCKET: Final = ir.Fault(
 LARGE_HANDSHAKE: Final = headers_too_large("The headers are too large.")
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
+_LOOKED_AT: Final = frozenset({b"host", b"transfer-encoding"})
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:._~!$&'()*+,;=%-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 """A host with or without a port, as RFC 3986, section 3.2.2, writes it. The host may be empty: a client sends
 an empty Host header if the URL has no host (RFC 9112, section 3.2).
@@ -82,15 +83,18 @@ def of_head(version: str, headers: Sequence[tuple[bytes, bytes]]) -> ir.Fault | 
     version: "1.1", for example. headers: with lower-case names. Only one Transfer-Encoding header with the
     value `chunked` is accepted: a body in another coding would be read as if it was not encoded.
     """
-    hosts = [value for name, value in headers if name == b"host"]
     if version not in _VERSIONS:
         return VERSION
+    looked_at = [one for one in headers if one[0] in _LOOKED_AT]  # of most heads the host alone
+    hosts = [value for name, value in looked_at if name == b"host"]
     if len(hosts) != 1 and (hosts or version == "1.1"):
         return HOSTS if hosts else NO_HOST
     if hosts and _HOST.fullmatch(hosts[0].strip()) is None:
         return BAD_HOST
-    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
-    if not codings or codings == [b"chunked"]:
+    if len(looked_at) == len(hosts):
+        return None
+    codings = [value.strip().lower() for name, value in looked_at if name == b"transfer-encoding"]
+    if codings == [b"chunked"]:
         return None
     applied = members(b",".join(codings).decode("latin-1"))
     known = applied.count("chunked") == 1 and applied[-1] == "chunked" and len(applied) > 1
