@@ -21,6 +21,7 @@ _OWN_STATUS: Final = {
     "headers_too_large": "431",
     "precondition_failed": "412",
     "request_timeout": "408",
+    "unsupported_http_version": "505",
     "upgrade_missing": "426",
     "upgrade_required": "426",
     "url_too_long": "414",

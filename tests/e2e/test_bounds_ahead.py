@@ -55,7 +55,7 @@ async def test_heads_together_take_a_bounded_space(house: Any) -> None:
     site = await house(KEYED, head_space=100_000)
     lines = [await site.line() for _ in range(6)]
     for line in lines:
-        await line.send(b"GET /health HTTP/1.1\r\nx: " + b"a" * 30_000)
+        await line.send(b"GET /health HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 30_000)
         await asyncio.sleep(0.05)
     assert await lines[0].ended() == b""
     assert site.counts["heads_too_large_together"] >= 1
@@ -135,7 +135,7 @@ async def test_the_chunks_after_an_early_answer_are_not_parsed(house: Any, later
     assert await line.refused() == (401, "invalid_api_key")
     await line.send(b"5\r\nhello\r\n")
     assert await line.ended() == b""
-    await line.send(b"0\r\n\r\nGET /health HTTP/1.1\r\n\r\n")
+    await line.send(b"0\r\n\r\nGET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
     await asyncio.sleep(0.1)
     assert [exchange.status for exchange in site.exchanges] == [401]
 
@@ -143,7 +143,8 @@ async def test_the_chunks_after_an_early_answer_are_not_parsed(house: Any, later
 async def test_an_invalid_url_leaves_the_earlier_answer_alone(house: Any) -> None:
     site = await house(KEYED)
     line = await site.line()
-    await line.send(b"GET /health HTTP/1.1\r\n\r\nGET http://a.example HTTP/1.1\r\n\r\n")
+    host = b"host: localhost\r\n\r\n"
+    await line.send(b"GET /health HTTP/1.1\r\n" + host + b"GET http://a.example HTTP/1.1\r\n" + host)
     answers = await line.ended()
     assert answers.startswith(b"HTTP/1.1 200")
     assert answers.count(b"HTTP/1.1 ") == 1
@@ -152,7 +153,7 @@ async def test_an_invalid_url_leaves_the_earlier_answer_alone(house: Any) -> Non
 async def test_the_fields_of_a_query_are_bounded(house: Any) -> None:
     site = await house(KEYED)
     line = await site.line()
-    await line.send(b"GET /v1beta/models?" + b"&a=" * 4000 + b" HTTP/1.1\r\n\r\n")
+    await line.send(b"GET /v1beta/models?" + b"&a=" * 4000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
     status, _, body = await line.answer()
     assert status == 400
     assert b"256 fields" in body

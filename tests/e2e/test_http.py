@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -44,11 +45,14 @@ class Site:
         """What the server answers to these bytes on a connection of their own."""
         parts = urlsplit(self.base)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        writer.write(data)
-        await writer.drain()
-        answer = await asyncio.wait_for(reader.read(65536), 60)
-        writer.close()
-        return answer
+        try:
+            writer.write(data)
+            await writer.drain()
+            return await asyncio.wait_for(reader.read(65536), 60)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 @pytest.fixture
@@ -234,6 +238,61 @@ async def test_what_is_no_http_is_answered_in_json(site: Site) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+CHUNKS = b"transfer-encoding: chunked\r\n"
+LENGTH = b"content-length: 2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (b"GET /health HTTP/1.0\r\n", 200, None),
+        (b"GET /health HTTP/1.1\r\nhost:\r\n", 200, None),
+        (b"GET /health HTTP/1.1\r\n", 400, "invalid_http"),
+        (b"GET /health HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n", 400, "invalid_http"),
+        (b"GET /health HTTP/1.1\r\nhost: localhost, a.example\r\n", 400, "invalid_http"),
+        (b"GET /health HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade\r\n", 400, "invalid_http"),
+        (b"GET /health HTTP/2.0\r\nhost: localhost\r\n", 505, "unsupported_http_version"),
+        (b"GET /health\r\n", 505, "unsupported_http_version"),
+        (POST + b"transfer-encoding: gzip, chunked\r\n", 501, "unsupported_transfer_encoding"),
+        (POST + b"transfer-encoding: gzip\r\n" + CHUNKS, 501, "unsupported_transfer_encoding"),
+        *(
+            (POST + framing, 400, "invalid_http")
+            for framing in (
+                CHUNKS + LENGTH,
+                LENGTH + CHUNKS,
+                CHUNKS + CHUNKS,
+                LENGTH + LENGTH,
+                LENGTH + b"content-length: 3\r\n",
+                b"content-length: 2, 2\r\n",
+                b"content-length: +2\r\n",
+                b"transfer-encoding: gzip\r\n",
+                b"transfer-encoding: chunked, gzip\r\n",
+                b"transfer-encoding: chunked, chunked\r\n",
+                b"transfer-encoding: , chunked\r\n",
+                b"transfer-encoding:\r\n chunked\r\n",
+                b"transfer-encoding : chunked\r\n",
+                b"content-length : 2\r\n",
+                b"x-a: b\r\n c\r\n" + LENGTH,
+                b"x-a: b\n" + LENGTH,
+                b"x-a: b\rc\r\n" + LENGTH,
+            )
+        ),
+    ],
+)  # fmt: skip
+async def test_a_head_that_others_may_read_in_another_way_is_refused(
+    site: Site, head: bytes, status: int, code: str | None
+) -> None:
+    """A proxy that reads its body's end elsewhere would let a client put a request into another one's
+    connection.
+    """
+    answer, _, rest = (await site.raw(head + b"\r\n")).partition(b"\r\n\r\n")
+    assert int(answer.split()[1]) == status
+    if code is not None:
+        assert json.loads(rest)["error"]["code"] == code  # and no second answer follows
+        assert b"\r\nconnection: close" in answer
 
 
 async def test_half_a_request_leaves_the_server_alive(site: Site) -> None:

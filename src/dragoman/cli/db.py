@@ -63,8 +63,6 @@ def upgrade(terminal: Terminal, file: Path | None, *, yes: bool) -> None:
 
     A SQLite file is copied first. The tables of a server are changed in one transaction.
     """
-    from dragoman.stores.sql.migrate import upgrade_database
-
     done = []
     for place in places(loaded(terminal, file)):
         found = look(place)
@@ -74,6 +72,8 @@ def upgrade(terminal: Terminal, file: Path | None, *, yes: bool) -> None:
             if not terminal.as_json:
                 terminal.say(f"{place.setting}: {place.where}")
                 _list_pending(terminal, found)
+            from dragoman.stores.sql.migrate import upgrade_database  # needs the extra; `places` asked for it
+
             confirm(terminal, f"{place.setting}: an upgrade", "Upgrade?", yes=yes, default=True)
             asked(place, upgrade_database, patient=True)
             found = look(place)

@@ -441,12 +441,11 @@ def _with_store(found: Loaded) -> Loaded:
         return found
     if not (has_extra := installed()) or not writable(found.home):
         if config.server.workers > 1:
-            hint = "set DRAGOMAN_HOME to a writable folder" if has_extra else added_by("sql")
-            raise Failure(
-                CONFIGURATION,
-                "server.workers: several workers need a shared database",
-                hint=f"{hint}, or run one worker",
-            )
+            why = "server.workers: several workers need a shared database"
+            hint = "set DRAGOMAN_HOME to a writable folder"
+            if not has_extra:
+                why, hint = f"{why}, which needs the extra `sql`", f"install it with {added_by('sql')}"
+            raise Failure(CONFIGURATION, why, hint=f"{hint}, or run one worker")
         return found
     stores = msgspec.structs.replace(config.stores, sql="sqlite")
     return msgspec.structs.replace(found, config=msgspec.structs.replace(config, stores=stores))

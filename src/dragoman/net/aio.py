@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDictProxy
 
 from dragoman.net.client import Flow, Head, Patience, Sendable
 from dragoman.net.connector import Connector, is_head_too_large
@@ -24,6 +24,7 @@ from dragoman.net.failures import (
     Truncated,
     meaning_of,
 )
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
@@ -129,12 +130,13 @@ class AiohttpClient:
         patience: Patience | None = None,
     ) -> Reply:
         """Send a request, and return its answer when the head has come. The parameters and errors are those
-        of `net.client.Client.request`. `connect` limits neither the look-up of the host name nor the wait for
-        a proxy's answer.
+        of `net.client.Client.request`.
         """
         limits = self._limits.get(connect)
         if limits is None:
-            limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+            limits = self._limits[connect] = aiohttp.ClientTimeout(
+                total=None, connect=connect, ceil_threshold=inf
+            )
         headers = head.headers
         if added:
             headers = headers.copy()
@@ -177,7 +179,7 @@ class Reply:
         self._upload = upload
         self._arrived = b""
         self.status = response.status
-        self.headers: CIMultiDictProxy[str] = response.headers
+        self.headers = HeaderMap([(name.lower(), value) for name, value in response.raw_headers])
 
     @property
     def ended(self) -> bool:

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.seams.deadlines import Deadline, Unlimited
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 
@@ -84,14 +85,14 @@ class Patience:
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: looked up by lower-case names. For a repeated header the
-    look-up gives one value: the last one in `h1`, the first one in `aio`.
+    """An answer whose head has come. headers: with one value for each header, also for a repeated one (see
+    `HeaderMap`).
     """
 
     @property
     def status(self) -> int: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> HeaderMap: ...
     @property
     def ended(self) -> bool:
         """Whether the complete body has been read."""
@@ -131,8 +132,9 @@ class Client(Protocol):
         """Send a request, and return its answer when the head has come.
 
         added: more headers for this request; None = none. The caller makes sure that `head` has none of these
-        names. connect: the most seconds for opening a connection, None = no limit. patience: gets `push` and
-        `rest` while a body of the type `Pieces` or `Flow` is sent; None = nothing is called.
+        names. connect: the most seconds for opening a connection (look-up of the name, a proxy's tunnel and
+        TLS included), None = no limit. patience: gets `push` and `rest` while a body of the type `Pieces` or
+        `Flow` is sent; None = nothing is called.
 
         Raises Failure, and ValueError for a header with a character that is not allowed. If the task is
         cancelled, the connection is closed.

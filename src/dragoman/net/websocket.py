@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.uri import parse_uri
 from yarl import URL
@@ -23,6 +24,7 @@ from dragoman.net.client import Origin
 from dragoman.net.connected import CONNECTED
 from dragoman.net.failures import Disconnected, Malformed, NotReached, Refused, Truncated
 from dragoman.net.h1.dial import Dialer
+from dragoman.wire.headers import HeaderMap
 
 log = logging.getLogger("dragoman.net.websocket")
 log.addHandler(logging.NullHandler())
@@ -128,11 +130,7 @@ async def connect(
     except InvalidStatus as error:
         connection.transport.abort()
         answer = error.response
-        raise Refused(
-            answer.status_code,
-            {name.lower(): value for name, value in answer.headers.raw_items()},
-            bytes(answer.body or b""),
-        ) from error
+        raise Refused(answer.status_code, _headers(answer.headers), bytes(answer.body or b"")) from error
     except InvalidHandshake as error:
         connection.transport.abort()
         raise Malformed("its answer to the WebSocket handshake is not valid") from error
@@ -144,3 +142,13 @@ async def connect(
         raise
     connection.start_keepalive()
     return Socket(connection, done)
+
+
+def _headers(headers: Headers) -> HeaderMap:
+    """Return the headers of an answer. `websockets` has read their bytes as ASCII with surrogate escapes."""
+    return HeaderMap(
+        [
+            (name.lower().encode(), value.encode("ascii", "surrogateescape"))
+            for name, value in headers.raw_items()
+        ]
+    )

@@ -66,7 +66,7 @@ class Lines:
         # other one inside its wait, and would wait for ever for the lock of an Event.
         self._calls: SimpleQueue[bool] = SimpleQueue()
         self._awake = False
-        self._written = Event()
+        self._flushes: deque[Event] = deque()
         self._ending = False
         self._thread: Thread | None = None
 
@@ -87,7 +87,8 @@ class Lines:
         second; otherwise the thread writes it later. urgent: True = the thread writes at once instead of
         waiting for more lines.
         """
-        if not self._queues:
+        queues = self._queues
+        if not queues:
             self._write_now(line)
             return
         lines = self._lines
@@ -95,7 +96,9 @@ class Lines:
             self._drop()
             return
         lines.append(line)
-        if not self._awake or urgent:
+        if not self._queues:  # `close` has ended the thread meanwhile
+            self._write_rest()
+        elif not self._awake or urgent:
             self._awake = True
             self._calls.put(urgent)
 
@@ -104,9 +107,11 @@ class Lines:
         thread.
         """
         if self._thread is not None and self._thread.is_alive():
-            self._written.clear()
+            # One event for each call: the lines that the thread is writing now may be older ones.
+            written = Event()
+            self._flushes.append(written)
             self._calls.put(True)
-            self._written.wait(patience)
+            written.wait(patience)
 
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
         """Write all queued lines and end the thread. Waits at most `patience` seconds. Does nothing if there
@@ -120,6 +125,8 @@ class Lines:
             self._calls.put(True)
             self._thread.join(patience)
             self._queues = self._thread.is_alive()
+            if not self._queues:
+                self._write_rest()  # lines of other threads, which came after the thread's last look
 
     # Methods that run in the thread ------------------------------------------------------------------
 
@@ -131,6 +138,7 @@ class Lines:
                     self._calls.get(timeout=_COLLECT_SECONDS)
             # This must be said before the queue is emptied: who adds a line later calls again.
             self._awake = False
+            flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
             lines: list[bytes] = []
             while self._lines:
                 lines.append(self._lines.popleft())
@@ -139,7 +147,8 @@ class Lines:
                 self._told += missed
             for piece in _pieces(lines, self.most):
                 self._write(piece)
-            self._written.set()
+            for written in flushes:
+                written.set()
             ended = self._ending and not self._lines and self._dropped == self._told
 
     def _write(self, data: bytes) -> None:
@@ -155,6 +164,12 @@ class Lines:
             return  # nobody reads the log any more; the requests continue
 
     # Without the thread ------------------------------------------------------------------------------
+
+    def _write_rest(self) -> None:
+        """Write the lines that are still queued, although the thread has ended."""
+        with contextlib.suppress(IndexError):  # another thread has taken the last line
+            while self._lines:
+                self._write_now(self._lines.popleft())
 
     def _write_now(self, line: bytes) -> None:
         """Write a line, preceded by the count of lines that were dropped before it; or drop the line as

@@ -36,8 +36,9 @@ class Performance:
         """Count an exchange that ended well for the deployment that answered it. If the exchange has had
         content, add to the average the time from the start of its latest attempt to the first content; if the
         answer also has more than one output token, add to the other average the output tokens per second
-        after the first content. Requests that only count tokens are ignored, because they run no model. So
-        are new deployments beyond the first 10,000.
+        after the first content. If the latest attempt has continued the answer of another deployment, its own
+        first content and its own tokens count, not those of the whole answer. Requests that only count tokens
+        are ignored, because they run no model. So are new deployments beyond the first 10,000.
         """
         answered = exchange.answered
         if answered is None or exchange.end != "done" or exchange.ended is None:
@@ -50,10 +51,14 @@ class Performance:
                 return  # clients can send any model name, so the number of names must be limited
             pace = self._paces[answered] = _Pace()
         pace.answers += 1
-        if (first := exchange.first) is None:
+        if exchange.first is None:
             return
-        pace.first_token = _mixed(pace.first_token, first - exchange.attempts[-1].started)
-        if (usage := exchange.usage) is None:
+        last = exchange.attempts[-1]
+        source = last if last.continues else exchange
+        if (first := source.first) is None:
+            return
+        pace.first_token = _mixed(pace.first_token, first - last.started)
+        if (usage := source.usage) is None:
             return
         tokens, seconds = usage.output_total, exchange.ended - first
         if tokens > 1 and seconds > 0:

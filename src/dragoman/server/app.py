@@ -577,7 +577,7 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
     return status, [*named, *standing(fault, endpoint)], body
 
 
-_OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
+_OF_HTTP: Final = frozenset({408, 412, 414, 426, 431, 505})
 """If a fault of the client states one of these statuses of HTTP itself, the answer has this status."""
 
 

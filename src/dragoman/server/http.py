@@ -348,12 +348,13 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Begin the request whose head is complete. If it asks for an unsupported upgrade, `_read_again`
-        begins it instead. Raises Refused if a limit is exceeded, or the URL is invalid.
+        begins it instead. Raises Refused if a limit is exceeded, or the URL or a header is invalid.
         """
         if not self._fits():
             raise refusals.Refused(self._too_large())
-        if sum([name == b"host" for name, _ in self._headers]) > 1:
-            raise refusals.Refused(refusals.HOSTS)
+        assert self.parser is not None
+        if (wrong := refusals.of_head(self.parser.get_http_version(), self._headers)) is not None:
+            raise refusals.Refused(wrong)
         if self._pending > self._max_head:  # usually most of these bytes are the body
             size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
             if size > self._max_head:
@@ -361,7 +362,6 @@ class HttpProtocol(asyncio.Protocol):
         if len(self._cycles) >= refusals.MOST_AHEAD:
             raise refusals.Refused(refusals.PIPELINED)
         self._pending = 0
-        assert self.parser is not None
         if self.parser.should_upgrade() and not self._is_socket():
             self._upgrades = self.parser.get_method() != b"CONNECT"
             if self._upgrades:

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from dragoman.dialects.schema import mistake
 from dragoman.verify.bounds import Budget, Exhausted
-from dragoman.verify.keywords import ANY, TYPED, Breach, Test, Unusable, at, passes
+from dragoman.verify.keywords import ANY, FALSE_SCHEMA, TYPED, Breach, Test, Unusable, at, passes
 from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
@@ -85,7 +85,7 @@ class _Node:
 
 
 def _never(_value: Any, _budget: Budget) -> Breach | None:
-    return Breach("false schema")
+    return FALSE_SCHEMA
 
 
 class _Compiler:

@@ -33,6 +33,10 @@ class Breach(NamedTuple):
         return Breach(self.keyword, (step, *self.path))
 
 
+FALSE_SCHEMA: Final = Breach("false schema")
+"""The breach of the schema `false`, at the place of this schema itself."""
+
+
 class Unusable(ValueError):
     """A schema that cannot be compiled.
 
@@ -319,9 +323,9 @@ def _properties(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Tes
                 tests += [one for pattern, one in matched if budget.search(pattern, name)]
             for one in tests or (others,):
                 if (found := one(inner, budget)) is not None:
-                    return (
-                        Breach("additionalProperties") if found.keyword == "false schema" else found
-                    ).below(name)
+                    if found == FALSE_SCHEMA:  # of this field, not of a place inside its value
+                        found = Breach("additionalProperties")
+                    return found.below(name)
         return None
 
     return test

@@ -11,6 +11,8 @@ _LISTS: Final = frozenset(
         *(b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"te", b"prefer"),
         *(b"cache-control", b"pragma", b"expect", b"if-match", b"if-none-match", b"vary", b"allow"),
         *(b"connection", b"upgrade", b"transfer-encoding", b"trailer", b"content-encoding"),
+        *(b"accept-ranges", b"www-authenticate", b"proxy-authenticate", b"link", b"warning", b"alt-svc"),
+        *(b"authentication-info", b"proxy-authentication-info", b"server-timing", b"cache-status"),
         *(b"content-language", b"via", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"),
         *(b"access-control-request-headers", b"access-control-allow-headers"),
         *(b"access-control-expose-headers", b"sec-websocket-extensions", b"sec-websocket-protocol"),

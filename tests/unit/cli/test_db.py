@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
 
+from dragoman.seams import extras
 from dragoman.stores.sql.migrate import upgrade
 from dragoman.stores.standing import HEAD
 from tests.postgres import PostgresServer
@@ -22,6 +24,18 @@ def test_without_a_database_there_is_nothing_to_do(run: Run, folder: Path) -> No
     assert (ended.code, "there is no database yet" in ended.err) == (0, True)
     assert run("db", "upgrade", "--yes").code == 0
     assert not (folder / "home" / "state.db").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "upgrade"])
+def test_a_missing_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "dragoman.stores.sql.migrate", None)  # its import fails
+    code, out, err = run("db", command)
+    assert (code, out) == (3, "")
+    assert err.splitlines() == [
+        "error: stores.sql: needs the extra `sql`",
+        f" hint: install it with {extras.command('sql')}, or use memory",
+    ]
 
 
 def test_a_server_with_an_older_schema_is_shown_and_upgraded(

@@ -150,8 +150,8 @@ def test_several_workers_need_a_database(run: Run, monkeypatch: pytest.MonkeyPat
     code, out, err = run("serve", "--workers", "2")
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: server.workers: several workers need a shared database",
-        f" hint: {extras.command('sql')}, or run one worker",
+        "error: server.workers: several workers need a shared database, which needs the extra `sql`",
+        f" hint: install it with {extras.command('sql')}, or run one worker",
     ]
 
 

@@ -18,6 +18,7 @@ from dragoman.net.client import Head
 from dragoman.net.transport import Pool, Transport
 from dragoman.routing.route import Timers
 from dragoman.testing.provider import FakeProvider, Streamed, Whole
+from tests.unit.net.h1.peer import Peer, serving
 
 pytestmark = pytest.mark.usefixtures("each_client")
 
@@ -89,6 +90,29 @@ async def test_redirects_are_never_followed(transport: Transport) -> None:
     async with FakeProvider(moved) as provider:
         assert await fails(transport, provider.url) == "upstream_redirected"
         assert len(provider.seen) == 1
+
+
+async def test_a_repeated_header_has_one_value_whoever_reads_it(transport: Transport) -> None:
+    """The lines of a list are one list (RFC 9110, section 5.3); of other headers the last one counts."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRetry-After: 1\r\nVary: Accept\r\nX-Name: gr\xf6\xdfe\r\n"
+        b"retry-after: 2\r\nRateLimit: a;r=1\r\nvary: Origin\r\nratelimit: b;r=2\r\n\r\n"
+    )
+
+    async def serve(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(head)
+
+    async with serving(serve) as server:
+        answer = await transport.send(Head("GET", server.url, HEADERS), None, Timers())
+        assert dict(answer.headers) == {
+            "content-length": "0",
+            "retry-after": "2",
+            "vary": "Accept, Origin",
+            "x-name": "größe",
+            "ratelimit": "a;r=1, b;r=2",
+        }
+        answer.close()
 
 
 async def test_connections_are_reused_and_bounded() -> None:

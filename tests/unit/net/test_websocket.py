@@ -102,7 +102,10 @@ async def test_another_status_is_a_refusal(status: int) -> None:
     def refuse(connection: ServerConnection, request: Any) -> Any:
         answer = connection.respond(HTTPStatus(status), "no")
         answer.headers["Location"] = "http://127.0.0.1:1/elsewhere"
+        answer.headers["Retry-After"] = "2"
         answer.headers["Retry-After"] = "3"
+        answer.headers["RateLimit"] = "a;r=1"
+        answer.headers["RateLimit"] = "b;r=2"
         return answer
 
     async with server(echo, process_request=refuse) as url:
@@ -110,6 +113,7 @@ async def test_another_status_is_a_refusal(status: int) -> None:
             await Transport().websocket(head(url), Timers(), MB)
     assert (caught.value.status, caught.value.body) == (status, b"no")
     assert caught.value.headers["retry-after"] == "3"
+    assert caught.value.headers["ratelimit"] == "a;r=1, b;r=2"
 
 
 async def test_a_message_may_be_too_large() -> None:

@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import os
+import queue
 import select
 import signal
 import sys
@@ -92,6 +93,56 @@ def test_flush_waits_until_all_is_written() -> None:
             lines.put(b"line\n")
             lines.flush(patience=60)
             assert stream.getvalue().count(b"\n") == number + 1
+
+
+class Gated(io.RawIOBase):
+    """A stream whose writes each wait until they are let through. started: one entry for each begun write."""
+
+    def __init__(self) -> None:
+        self.started: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.gate: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def write(self, data: Any) -> int:
+        self.started.put(bytes(data))
+        self.gate.get(timeout=60)
+        return len(data)
+
+
+def test_flush_waits_for_a_line_that_came_during_a_write() -> None:
+    stream = Gated()
+    with queueing(stream) as lines:
+        lines.put(b"1\n", urgent=True)
+        assert stream.started.get(timeout=60) == b"1\n"
+        lines.put(b"2\n")
+        flushing = threading.Thread(target=lines.flush, args=(60,))
+        flushing.start()
+        time.sleep(0.1)
+        stream.gate.put(None)
+        assert stream.started.get(timeout=60) == b"2\n"
+        flushing.join(0.2)
+        assert flushing.is_alive()  # the second line is not written yet
+        stream.gate.put(None)
+        flushing.join(60)
+        assert not flushing.is_alive()
+
+
+def test_a_line_that_comes_while_the_writer_closes_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread logs after the writer's thread has looked at the queue for the last time."""
+    stream = io.BytesIO()
+    lines = Lines(stream, people=False)
+    lines.start()
+    thread = lines._thread
+    assert thread is not None
+    join = thread.join
+
+    def joined(patience: float | None = None) -> None:
+        join(patience)
+        lines.put(b"late\n")
+
+    monkeypatch.setattr(thread, "join", joined)
+    lines.put(b"1\n")
+    lines.close(patience=60)
+    assert stream.getvalue() == b"1\nlate\n"
 
 
 def test_an_urgent_line_waits_for_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,20 @@ def test_later_answers_move_it_by_a_fifth() -> None:
     assert performance.of("up/m") == {"answers": 2, "first_token_ms": 700.0, "tokens_per_second": 60.0}
 
 
+def test_a_continued_stream_counts_from_the_attempt_that_ended_it() -> None:
+    performance = Performance()
+    exchange = streamed(1.5, 9.0, 120)
+    exchange.attempts.append(AttemptRecord("ex-2", "other/m", None, "translate", 5.0, continues=True))
+    exchange.answered = "other/m"
+    performance.note(exchange)
+    assert performance.of("other/m") == {"answers": 1}
+    exchange.attempts[-1].first = 7.0
+    exchange.attempts[-1].usage = ir.Usage(3, output=20)
+    performance.note(exchange)
+    assert performance.of("other/m") == {"answers": 2, "first_token_ms": 2000.0, "tokens_per_second": 10.0}
+    assert performance.of("up/m") is None
+
+
 def test_what_was_cut_off_does_not_count() -> None:
     performance = Performance()
     performance.note(streamed(1.5, 3.5, 100, gone=True))

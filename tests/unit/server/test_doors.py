@@ -100,7 +100,9 @@ async def test_the_socket_needs_no_key_and_tells_its_user(place: Path) -> None:
         status, _, _ = await got(*await asyncio.open_unix_connection(place), "/v1/models")
         assert status == 404, "models are not served there"
         line = await asyncio.open_unix_connection(place)
-        line[1].write(b"POST /admin/providers/local/disable HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+        line[1].write(
+            b"POST /admin/providers/local/disable HTTP/1.1\r\nhost: local\r\ncontent-length: 0\r\n\r\n"
+        )
         assert b" 200 OK" in await line[0].readline()
         line[1].close()
         _, _, body = await got(*await asyncio.open_unix_connection(place), "/admin/audit")

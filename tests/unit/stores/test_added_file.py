@@ -10,8 +10,6 @@ import pytest
 from dragoman.state.store import StoreFailed
 from dragoman.stores import added_file
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 
 def test_without_a_file_or_a_table_nothing_was_added(tmp_path: Path) -> None:
     file = tmp_path / "a folder" / "state #1?.db"

@@ -11,10 +11,9 @@ from dragoman.state.store import StoreFailed
 from dragoman.stores.directory_file import version
 from dragoman.stores.open import open_store
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 
 async def test_the_version_is_that_of_the_latest_change(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     file = tmp_path / "state.db"
     assert version(file) == 0
     store = open_store(f"sqlite:///{file}", tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server.admin.test_keys import SETTINGS, Office, started
+from tests.unit.server.admin.office import SETTINGS, Office, started
 
 pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.server.admin.test_keys import OPS, SETTINGS, Office, started
+from tests.unit.server.admin.office import OPS, SETTINGS, Office, started
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 pytest.importorskip("cryptography", reason="needs the extra `encryption`")
 CANARY = "sk-the-canary-that-must-not-sing-0123456789"
 MASTER = "m" * 32

@@ -15,7 +15,7 @@ from dragoman.accounts.windows import shown
 from dragoman.seams.clock import Seams
 from dragoman.server.admin.api import OPERATIONS
 from dragoman.server.admin.operation import Operation
-from tests.unit.server.admin.test_keys import CHAT, OPS, SETTINGS, Office, started
+from tests.unit.server.admin.office import CHAT, OPS, SETTINGS, Office, started
 from tests.unit.server.admin.test_usage import YEAR, record
 
 pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")

@@ -13,9 +13,8 @@ import pytest
 
 from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.server.ollama.made import MadeName
-from tests.unit.server.admin.test_keys import SETTINGS, Office, started
+from tests.unit.server.admin.office import SETTINGS, Office, started
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 WHOLE, ANN, BOB = (f"the-key-of-{name}-0123" for name in ("whole", "ann", "bob"))
 KEYS: list[dict[str, Any]] = [
     *SETTINGS["auth"]["keys"],
@@ -28,6 +27,8 @@ MORE: dict[str, Any] = {"auth": {"keys": KEYS}, "tenants": {"alpha": {}, "beta":
 
 @pytest.fixture(params=["sqlite", "memory"])
 async def office(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    if request.param == "sqlite":
+        pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
     monkeypatch.setenv("A_SECRET", "never-told")
     made = started(tmp_path, {**SETTINGS, **MORE, "stores": {"sql": request.param}})
