@@ -9,7 +9,7 @@ cannot be reached, the known rows stay valid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
@@ -24,8 +24,7 @@ _MOST_DECODED: Final = 10_000
 """The most keys that are kept in decoded form. When one more key is used, all decoded forms are dropped; each
 key is decoded again at its next use.
 """
-
-
+_SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 _SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "team", "users": "user"}
 
 
@@ -292,7 +291,8 @@ class Directory:
         ends = entry.expires
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
-        scopes, in_tenant = scopes_of(msgspec.convert(entry.scopes, tuple[Scope, ...]), tenant)
+        known = [scope for scope in _SCOPES if scope in entry.scopes]  # a newer version may have more
+        scopes, in_tenant = scopes_of(known, tenant)
         return Caller(
             name,
             rights.models,
