@@ -9,12 +9,12 @@ cannot be reached, the known rows stay valid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.caller import Caller, Scope, scopes_of
+from dragoman.accounts.caller import Caller, scopes_of
 from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
@@ -24,7 +24,8 @@ _MOST_DECODED: Final = 10_000
 """The most keys that are kept in decoded form. When one more key is used, all decoded forms are dropped; each
 key is decoded again at its next use.
 """
-_SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+
 _SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "team", "users": "user"}
 
 
@@ -291,8 +292,7 @@ class Directory:
         ends = entry.expires
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
-        known = [scope for scope in _SCOPES if scope in entry.scopes]  # a newer version may have more
-        scopes, in_tenant = scopes_of(known, tenant)
+        scopes, in_tenant = scopes_of(entry.scopes, tenant)
         return Caller(
             name,
             rights.models,
