@@ -102,12 +102,14 @@ class Caller(msgspec.Struct, frozen=True):
         return None if face is None or scope != "inference" else self.may_speak(face)
 
 
-def scopes_of(stated: Iterable[Scope], tenant: str | None) -> tuple[frozenset[Scope], frozenset[Scope]]:
-    """Return (`Caller.scopes`, `Caller.scopes_in_tenant`) for a key. stated: the scopes of the key. tenant:
-    the name of the key's tenant. None = the key belongs to no tenant: all its scopes are in the first set. If
-    the key belongs to a tenant, only `inference` is in the first set; `read` and `admin` are in the second.
+def scopes_of(stated: Iterable[str], tenant: str | None) -> tuple[frozenset[Scope], frozenset[Scope]]:
+    """Return (`Caller.scopes`, `Caller.scopes_in_tenant`) for a key. stated: the scopes of the key; a word
+    that is no scope is ignored, because a newer version may have written it. tenant: the name of the key's
+    tenant. None = the key belongs to no tenant: all its scopes are in the first set. If the key belongs to a
+    tenant, only `inference` is in the first set; `read` and `admin` are in the second.
     """
-    scopes = frozenset(stated)
+    named = frozenset(stated)
+    scopes = frozenset(scope for scope in _BARRED if scope in named)
     return (scopes, frozenset()) if tenant is None else (scopes & INFERENCE, scopes - INFERENCE)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.caller import Caller, Scope, scopes_of
+from dragoman.accounts.caller import Caller, scopes_of
 from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
@@ -292,7 +292,7 @@ class Directory:
         ends = entry.expires
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
-        scopes, in_tenant = scopes_of(msgspec.convert(entry.scopes, tuple[Scope, ...]), tenant)
+        scopes, in_tenant = scopes_of(entry.scopes, tenant)
         return Caller(
             name,
             rights.models,

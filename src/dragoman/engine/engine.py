@@ -150,7 +150,7 @@ class Engine:
         if (read := WAYS[inbound.operation].read) is not None:
             return read(exchange, inbound, steps)
         if runtime.passing:
-            inbound = await with_files(runtime, inbound, exchange.client or "")
+            inbound = await with_files(runtime, inbound, exchange.client or "", steps)
         return await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:

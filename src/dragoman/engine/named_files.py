@@ -18,6 +18,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.caller import Permits
 from dragoman.accounts.grants import Grants
+from dragoman.capacity.heavy import Steps
 from dragoman.engine.asked import Inbound
 from dragoman.engine.runtime import Runtime
 from dragoman.errors import RequestFailed
@@ -27,10 +28,10 @@ from dragoman.state.store import StoreFailed
 _GOOGLE: Final = b"generativelanguage.googleapis.com"
 _MARKS: Final = (
     *(b'"file_id"', b'"file_ids"', b'"vector_store_ids"', b'"cntr_'),
-    *(b'"fileUri"', b'"file_uri"', _GOOGLE),
+    *(b'"fileUri"', b'"file_uri"'),
 )
-"""Every body that names an object contains one of these. The members are `file_id` of OpenAI
-(https://platform.openai.com/docs/guides/pdf-files), Anthropic
+"""Every body that names an object contains one of these, or `_GOOGLE` in upper or lower case. The members are
+`file_id` of OpenAI (https://platform.openai.com/docs/guides/pdf-files), Anthropic
 (https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the tool
 file_search, `file_ids` of a code interpreter's container, and `container` of a code interpreter (its ids are
 searched, as every such tool has the member). 2026-11-23.
@@ -41,8 +42,10 @@ _NAMED: Final = re.compile(
 _HIDING: Final = rb"(?:/|u00(?:2[5d-fD-F]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA]))"
 """Matches the escape, without its backslash, of a character that can be in the name of a member or in an id.
 """
-_HIDDEN: Final = re.compile(rb"\\" + _HIDING)
-_ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
+_HIDDEN: Final = re.compile(rb"(\\(?<!\\\\)(?:\\\\)*+)(" + _HIDING + rb")")
+"""Matches such an escape, with all backslashes before it: only after an even number of others does the last
+backslash begin an escape. The pattern begins with a backslash, so that text without any is skipped quickly.
+"""
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
 _URI: Final = re.compile(
     rb'("(?:(fileUri|file_uri)"\s*:\s*"|(file_id|file_url|file_data|image_url|document_url|url)"\s*:\s*"'
@@ -60,17 +63,15 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 """Matches ids that only this gateway, or another Dragoman, can have given."""
 
 
-async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
+async def with_files(runtime: Runtime, inbound: Inbound, owner: str, steps: Steps) -> Inbound:
     """Return the request with the provider's ids in place of the gateway's, limited to the provider that has
-    the objects. Ids that no gateway has given stay as they are. owner: the client's name. Raises
-    RequestFailed: 404 for an object of the gateway that this client does not have, 400 if several providers
-    have the objects, 503 if the store fails.
+    the objects. Ids that no gateway has given stay as they are. owner: the client's name. steps: run what
+    takes long. Raises RequestFailed: 404 for an object of the gateway that this client does not have, 400 if
+    several providers have the objects, 503 if the store fails.
     """
-    if _HIDDEN.search(inbound.body) is not None:
-        inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)
-    if not any(mark in inbound.body for mark in _MARKS):
-        return inbound
-    stated = _stated(inbound.body)
+    body, stated = await steps.run(len(inbound.body), _read, inbound.body)
+    if body is not inbound.body:
+        inbound = msgspec.structs.replace(inbound, body=body, reading=0)
     if not stated:
         return inbound
     try:
@@ -95,9 +96,18 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
         text = f"The request names objects of several providers: {', '.join(sorted(providers))}."
         raise RequestFailed(ir.Fault("invalid_request", text, "objects_of_several_providers", param))
     provider = providers.pop()
-    return msgspec.structs.replace(
-        inbound, body=_replaced(inbound.body, rows), may=_pinned(inbound.may, provider, param), reading=0
-    )
+    body = await steps.run(len(body), _replaced, body, rows)
+    return msgspec.structs.replace(inbound, body=body, may=_pinned(inbound.may, provider, param), reading=0)
+
+
+def _read(body: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return (the body without escapes that could hide an id, the ids that it names as `_stated` returns
+    them). Without such escapes it is the same object.
+    """
+    shown, count = _HIDDEN.subn(_plain, body)
+    body = shown if count else body
+    marked = any(mark in body for mark in _MARKS) or (b"://" in body and _GOOGLE in body.lower())
+    return body, _stated(body) if marked else {}
 
 
 def _stated(body: bytes) -> dict[str, str]:
@@ -115,12 +125,8 @@ def _stated(body: bytes) -> dict[str, str]:
 
 
 def _plain(found: re.Match[bytes]) -> bytes:
-    """Return the character that a matched escape stands for. An escape of another character is returned as it
-    is.
-    """
-    if found[1] is None:
-        return found[0]
-    return b"/" if found[1] == b"/" else bytes([int(found[1][1:], 16)])
+    """Return the backslashes before a matched escape, and the character that the escape stands for."""
+    return found[1][:-1] + (b"/" if found[2] == b"/" else bytes([int(found[2][1:], 16)]))
 
 
 def _unhidden(address: bytes) -> bytes:

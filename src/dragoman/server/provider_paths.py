@@ -26,6 +26,7 @@ from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.stated_usage import Answer as StatedUsage
 from dragoman.dialects.table import DEFAULT
 from dragoman.engine.meter import Meter, metered
+from dragoman.engine.report import LITELLMS_COST
 from dragoman.engine.sole import end_failed, enter_unmeasured
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
@@ -389,6 +390,7 @@ _NOT_ANSWERED: Final = frozenset(
         *("set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "public-key-pins"),
         *("www-authenticate", "x-content-type-options", "content-security-policy", "x-frame-options"),
         *("x-request-id", "clear-site-data", "refresh", "service-worker-allowed", "report-to", "nel"),
+        LITELLMS_COST.decode(),  # the client gets the cost that is known here, not another gateway's
     }
 )
 _NEVER_ANSWERED: Final = ("x-dragoman-", "access-control-", "cross-origin-", "sec-")

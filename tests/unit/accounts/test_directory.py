@@ -47,6 +47,11 @@ def test_a_key_is_found_by_its_hash_alone() -> None:
     assert found(of(key("ann")), "other") is None
 
 
+def test_scopes_of_a_newer_version_grant_nothing_and_stop_nothing() -> None:
+    caller = found(of(key("ann", scopes=("inference", "billing"))))
+    assert caller == Caller("ann", scopes=frozenset({"inference"}), key="key_ann")
+
+
 def test_what_its_team_and_its_teams_tenant_may() -> None:
     directory = of(
         holder("tenants", "acme", models=("fast", "slow")),

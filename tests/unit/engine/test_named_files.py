@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
 from typing import Any
 
 import pytest
 
+from dragoman.capacity.heavy import LARGE, HeavySteps, Steps
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine import named_files
 from dragoman.engine.asked import Inbound
 from dragoman.engine.named_files import with_files
 from dragoman.errors import RequestFailed
@@ -30,7 +34,11 @@ async def named(body: bytes, owner: str = "ann") -> Inbound:
     parts: Any = Parts()
     rows = [(FILE, "ann", "up", "file-up"), (STORE, "ann", "up", "vs_up"), (OTHER, "ann", "other", "file-o")]
     await parts.store.owned.keep([OwnedObject(i, o, p, "file", u, 0.0) for i, o, p, u in rows])
-    return await with_files(parts, Inbound(DIALECTS["openai_chat"], body, {}), owner)
+    heavy = HeavySteps()
+    try:
+        return await with_files(parts, Inbound(DIALECTS["openai_chat"], body, {}), owner, Steps(heavy, owner))
+    finally:
+        heavy.close()
 
 
 async def test_ids_are_replaced_and_nothing_else_is() -> None:
@@ -88,6 +96,7 @@ async def test_what_cannot_be(body: str, owner: str, code: str, param: str) -> N
             f'{{"{member}": "https://generativelanguage.googleapis.com\\/v1beta/%66iles/file-up"}}'
             for member in ("url", "image_url", "file_url", "document_url", "file_data", "file_id")
         ),
+        '{"url": "https://GenerativeLanguage.GoogleAPIs.com/v1beta/files/file-up"}',
     ],
 )
 async def test_no_escape_hides_an_object_of_another_client(body: str) -> None:
@@ -122,3 +131,19 @@ async def test_an_owners_address_at_google_is_replaced_in_each_protocol() -> Non
 async def test_addresses_of_other_servers_stay() -> None:
     body = b'{"url": "https://x/v1/files/%b", "file_id": "file-elsewhere"}' % FILE.encode()
     assert (await named(body, "ben")).body == body
+
+
+async def test_a_large_body_is_read_and_replaced_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set[int]()
+
+    def traced(step: Any, *args: Any) -> Any:
+        threads.add(threading.get_ident())
+        return step(*args)
+
+    for name in ("_plain", "_stated", "_replaced"):
+        monkeypatch.setattr(named_files, name, partial(traced, getattr(named_files, name)))
+    text = "a\\/b" * LARGE
+    found = await named(f'{{"file_id": "{FILE}", "t": "{text}"}}'.encode())
+    assert json.loads(found.body) == {"file_id": "file-up", "t": "a/b" * LARGE}
+    assert threads
+    assert threading.get_ident() not in threads

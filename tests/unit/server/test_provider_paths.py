@@ -93,3 +93,15 @@ async def test_a_refusal_by_our_limits_tells_what_they_leave(provider: FakeProvi
         assert answer.status == status
         assert answer.headers["x-ratelimit-remaining-requests"] == "0"
     await asker.close()
+
+
+async def test_the_cost_is_the_gateways_own(tmp_path: Path) -> None:
+    """A provider may be another gateway, which states its cost in the same header."""
+    told = {"x-litellm-response-cost": "9.5", "x-litellm-model-id": "theirs"}
+    async with FakeProvider(Whole({"usage": {"prompt_tokens": 3}}, headers=told)) as provider:
+        row = {"base_url": provider.url, "keys": ["up-key"], "paths": ["POST /v1/ocr"]}
+        asker = Asker(Paced(), tmp_path, encode({"providers": {"up": row}}).decode())
+        answer = await asker.ask("POST", "/providers/up/v1/ocr", {"a": 1}, content_length="8")
+        await asker.close()
+    assert answer.headers["x-litellm-model-id"] == "theirs"
+    assert answer.headers.get("x-litellm-response-cost") == answer.headers.get("x-dragoman-cost")
