@@ -126,8 +126,8 @@ class Reloads:
         """Load the configuration again, and use it if it has no problems: in all workers, or in none. Returns
         the outcome, also if there are problems. After `end`, the problem is that the gateway is closed.
 
-        quiet: True = the outcome is not reported if nothing has changed, or if the problems are the same as
-        after the reload before. In a gateway of several workers `quiet` has no effect.
+        quiet: True = the outcome is not reported if it has no news (`has_no_news`). In a gateway of several
+        workers `quiet` has no effect.
         """
         if self.through is not None:
             return await self.through()
