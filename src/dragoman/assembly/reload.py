@@ -102,6 +102,8 @@ class Reloads:
         """When the configuration in use was loaded, in Unix seconds."""
         self.problems: tuple[Problem, ...] = ()
         """Why the latest reload has failed; empty = it has not."""
+        self.restart: tuple[str, ...] = ()
+        """The settings whose new values are used only after a restart, as of the latest good reload."""
         self.through: Callable[[], Awaitable[Outcome]] | None = None
         """Reloads all workers together; None = each reload is for this process alone."""
         self.told: Callable[[Outcome], None] = tell
@@ -126,13 +128,13 @@ class Reloads:
         """Load the configuration again, and use it if it has no problems: in all workers, or in none. Returns
         the outcome, also if there are problems. After `end`, the problem is that the gateway is closed.
 
-        quiet: True = the outcome is not reported if nothing has changed, or if the problems are the same as
-        after the reload before. In a gateway of several workers `quiet` has no effect.
+        quiet: True = the outcome is not reported if it has no news (`has_no_news`). In a gateway of several
+        workers `quiet` has no effect.
         """
         if self.through is not None:
             return await self.through()
         async with self.lock:
-            known = self.problems
+            problems, restart = self.problems, self.restart
             try:
                 outcome = await self._used(await self.prepare())
             except ConfigError as error:
@@ -140,7 +142,7 @@ class Reloads:
             except Exception as error:  # the files may be better at the next reload
                 log.exception("the configuration could not be loaded again")
                 outcome = self.refuse([Problem("", f"could not be used: {type(error).__name__}")])
-        if not (quiet and has_no_news(outcome, known)):
+        if not (quiet and has_no_news(outcome, problems, restart)):
             self.told(outcome)
         return outcome
 
@@ -172,7 +174,7 @@ class Reloads:
         have happened in between. Returns the outcome of `prepared`.
         """
         outcome = prepared.outcome
-        self.problems = ()
+        self.problems, self.restart = (), outcome.restart
         self.loaded_at = self._seams.now()
         self._loaded, self._hash = prepared.loaded, outcome.hash
         left = [part for part in self._begin(prepared.loaded, prepared.assembly) if part.close is not None]
@@ -258,14 +260,14 @@ def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...
     return msgspec.structs.replace(after, config=config), tuple(restart)
 
 
-def has_no_news(outcome: Outcome, known: Sequence[Problem]) -> bool:
+def has_no_news(outcome: Outcome, problems: Sequence[Problem], restart: Sequence[str]) -> bool:
     """Whether an outcome need not be reported. This is so if its problems are the same as before; or if it
-    has no problems, no setting has changed, and there were no problems before. known: the problems of the
-    reload before.
+    has no problems, no setting in use has changed, the same settings wait for a restart as before, and there
+    were no problems before. problems: of the reload before. restart: of the good reload before.
     """
     if outcome.failed:
-        return outcome.problems == tuple(known)
-    return not outcome.changed and not known
+        return outcome.problems == tuple(problems)
+    return not (outcome.changed or problems) and outcome.restart == tuple(restart)
 
 
 def tell(outcome: Outcome) -> None:

@@ -30,8 +30,9 @@ class Inside(Protocol):
 
 
 class Turns(NamedTuple):
-    """keeping: stores and reads responses, conversations and stored chat completions. remembering: stores and
-    reads sessions. background: runs background answers; the caller has to close it.
+    """What handles the turns of one gateway. keeping: stores and reads responses, conversations and stored
+    chat completions. remembering: stores and reads sessions. background: runs background answers; the caller
+    has to close it.
     """
 
     keeping: Keeping

@@ -45,8 +45,8 @@ def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
 
 
 def digest_of(asked: Asked) -> bytes:
-    """Return the digest of a request; b"" if it has no session header and its operation has no prompt. Raises
-    RequestFailed if the body has to be decoded and cannot be.
+    """Return the digest of a request; b"" if it has no session header and is neither a chat nor the count of
+    a chat's tokens. Raises RequestFailed if the body has to be decoded and cannot be.
     """
     if session := asked.inbound.headers.get(_SESSION):
         return _hashed(["session", session])

@@ -39,10 +39,10 @@ _T = TypeVar("_T")
 class Wishes(msgspec.Struct, frozen=True):
     """What the headers of a request ask of the engine. tags: the values of the headers that list tags.
     strict, check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None = the header is
-    missing. report: True = the answer shall have the header `x-dragoman-report`. passed: the headers of the
-    client's protocol, which are sent on to a provider that uses the same protocol. once: the
-    `Idempotency-Key`, for providers that honour it; None = missing. end_user: the person or thing on whose
-    behalf the client asks, as a header names it; None = no header does.
+    missing. report: True = the request's header `x-dragoman-report` is "1", so the answer shall have a header
+    of this name too. passed: the headers of the client's protocol, which are sent on to a provider that uses
+    the same protocol. once: the `Idempotency-Key`, for providers that honour it; None = missing. end_user:
+    the person or thing on whose behalf the client asks, as a header names it; None = no header does.
     """
 
     tags: tuple[str, ...]
@@ -282,7 +282,7 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def request(self) -> Any:
         """The request in the IR, decoded at the first use. Raises RequestFailed if the body cannot be
-        decoded.
+        decoded. Must not be used after `Said.forget`.
         """
         request = self.said.request
         return self._decode() if request is None else request
@@ -314,7 +314,9 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def answer_id(self) -> str:
-        """The id that the answer has if the upstream states none."""
+        """The id that the answer has if the upstream states none: made from the exchange's id, so it is the
+        same at each use.
+        """
         return self.face.response.id_prefix + self.exchange.id.removeprefix("ex_")
 
     def reply(

@@ -75,8 +75,8 @@ class SessionClient(Client, Protocol):
         ...
 
     async def receive(self) -> Message | None:
-        """Return the client's next message; None = the client has closed the WebSocket. The caller no longer
-        needs the previous message then.
+        """Return the client's next message; None = the client has closed the WebSocket. With this call, the
+        caller gives up the message before, so that it counts as answered.
         """
         ...
 

@@ -32,7 +32,7 @@ PATIENCE: Final = 5.0
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
     """Send the client the number of tokens in its prompt. Raises RequestFailed if no provider has counted and
-    the prompt cannot be decoded, or if the providers fail after headers were sent.
+    the prompt cannot be decoded; RequestFailed or TimeoutError if the providers fail after headers were sent.
     """
     # Only the deployments before the first one that cannot count are called. Later deployments have other
     # models, whose number is less accurate than an estimate.

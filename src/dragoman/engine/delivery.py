@@ -219,8 +219,9 @@ class Delivery:
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send a whole answer in the IR as one body, and record its usage and losses. If the request's turn
-        keeps answers, the turn stores this one before. size: how many bytes the upstream's answer has, 0 =
-        unknown. If the answer is large, the encoding may have to wait for the steps of other large requests.
+        keeps answers, the turn stores this one before; a turn that `hears` must have got it from the caller
+        (`heard`). size: how many bytes the upstream's answer has, 0 = unknown. If the answer is large, the
+        encoding may have to wait for the steps of other large requests.
         """
         assert self.asked is not None
         assert self.running is not None
@@ -394,7 +395,9 @@ class Delivery:
     # --- Records -----------------------------------------------------------------------------------
 
     def counted(self, usage: ir.Usage | None) -> None:
-        """Record the usage of the answer, and whether it is an estimate. None = unknown."""
+        """Record the usage of the answer so far, in place of an earlier one; None = unknown. An estimate is
+        also recorded as a change.
+        """
         exchange = self._exchange
         exchange.usage = usage
         if (running := self.running) is not None:

@@ -110,7 +110,7 @@ async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deploymen
 def _beyond_bytes(asked: Asked) -> float:
     """Return the most tokens that a prompt usually has in addition to those of its text: the tokens of its
     pictures. Infinity = the prompt contains something that is neither text nor a picture, so its tokens have
-    to be counted. 0 for a request without a prompt.
+    to be counted. 0 for operations other than chat.
     """
     if not asked.prompts:
         return 0

@@ -154,9 +154,9 @@ class Flight(msgspec.Struct, eq=False):
         self.media.close()
 
     async def _first(self) -> Candidate:
-        """Return the candidate to call first, as `health` orders the candidates of the route. If none of the
-        route can be called now, this may be a candidate of a fallback route, or one that is waited for.
-        Raises RequestFailed if none can be called in time.
+        """Return the candidate to call first, as `health` orders the candidates of the route. If none can be
+        called now, or the first is in doubt and there are fallbacks, it may be one of a fallback, or one that
+        is waited for. Raises RequestFailed if none can be called in time.
         """
         request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
@@ -320,8 +320,8 @@ class Flight(msgspec.Struct, eq=False):
         return self.way.choose(backend, attempt.deployment, self.asked, attempt.plan)
 
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
-        """Begin an attempt and return its time limit. Clears the usage, losses and changes of earlier
-        attempts. Raises RequestFailed if the journal cannot write, and requests are refused then.
+        """Begin an attempt and return its time limit, which runs already. Clears the usage, losses and
+        changes of earlier attempts. Raises RequestFailed if a failing journal refuses it.
         """
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend

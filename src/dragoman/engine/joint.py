@@ -158,7 +158,9 @@ class Joint:
 
     @property
     def begun(self) -> bool:
-        """Whether the client has the beginning of one text that can be continued, and nothing else."""
+        """Whether the client has the beginning of one text (more than white space) that can be continued, and
+        nothing else.
+        """
         return self._opened == 1 and not self.excluded and bool(self.text.strip())
 
     def begin(self, *, excluded: bool) -> None:

@@ -151,8 +151,8 @@ def _recording(request: ir.TranscriptionRequest, usual: _Usual) -> dict[str, int
 
 
 def _seconds(data: bytes | memoryview, usual: _Usual) -> float:
-    """Return the length of a recording: exact for a WAV file with 16-bit samples, otherwise estimated from
-    its size.
+    """Return the length of a recording in seconds: exact for a WAV file with 16-bit samples, otherwise
+    estimated from its size.
     """
     try:
         samples, pcm = unpacked(memoryview(data))

@@ -249,8 +249,8 @@ class Meter:
 
     async def extend(self, output: int, deployment: str) -> None:
         """Reserve `output` more tokens and their cost, because this deployment's answer becomes longer than
-        expected. Does nothing if nothing was reserved. Raises EndedByLimit if a hard limit or a failing
-        journal refuses it.
+        expected. Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard
+        limit or a failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
@@ -351,7 +351,7 @@ class Meter:
     async def afford(self, deployment: str) -> None:
         """Reserve what an attempt at this deployment needs in addition to what is reserved: as much as ended
         attempts have used, and the amount by which this deployment may cost more. Raises RequestFailed if a
-        limit refuses it.
+        limit or a failing journal refuses it.
         """
         expected, applied = self.expected, self.applied
         if expected is None or applied is None:
@@ -376,7 +376,7 @@ class Meter:
     async def turn(self, route: Route) -> None:
         """Reserve the exchange at those limits of this fallback that it does not have yet, before an attempt
         there. What is reserved for other fallbacks that were not called is freed first. Raises RequestFailed
-        if a limit refuses the exchange. The caller must call `called` when the attempt begins.
+        if a limit or a failing journal refuses it. The caller must call `called` when the attempt begins.
         """
         self.turned = True
         if route.counted in self.turning:

@@ -255,8 +255,8 @@ class OperationAnswer:
         self, answer: Answer, upstream: WireUpstream, side: AnyProviderSide, part: Any
     ) -> Pieces | None:
         """Return an object that passes the answer on piece by piece; None = at least one of the two protocols
-        cannot do this, so the answer has to be read and written as a whole. part: the only part of the
-        request.
+        cannot do this with this answer, so the answer has to be read and written as a whole. part: the only
+        part of the request.
         """
         client = codec_of(self._attempt).client
         if side.decoder is None or client.encoder is None or client.unread is not None:

@@ -78,8 +78,8 @@ class OutputBound(NamedTuple):
 
 
 def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound:
-    """Return the bound on the answers to a request, whichever of these deployments answers; no tokens for a
-    request without a prompt.
+    """Return the bound on the answers to a request, whichever of these deployments answers; no tokens for
+    operations other than chat.
     """
     if not asked.prompts:
         return OutputBound(0, False)

@@ -103,10 +103,10 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     """Return the first plan: the route of the model, and how strict the request is. resolved: the models that
     a hook has chosen; None = no hook has chosen any.
 
-    Raises RequestFailed if the request names no model and there is no default, if the model is unknown or not
-    granted to the client, if the client may not use the operation, if it may use none of the model's
-    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already. Raises
-    HookFailed if a hook has chosen an unknown model.
+    Raises RequestFailed if the request names no model and there is no default, if a model that it names (as
+    its model or as a fallback) is unknown or not granted to the client, if the client may not use the
+    operation, if it may use none of the model's providers, if `x-dragoman-strict` is invalid, or if `strict`
+    forbids a loss that is known already. Raises HookFailed if a hook has chosen an unknown model.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -345,7 +345,7 @@ def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Plan a check of the answer against the requested JSON format, if the client wants one, or if the route
     wants one and the client does not forbid it. Without such a format, the plan stays unchanged. A plan with
     a check means translation. Raises RequestFailed if a check is wanted but the extra `schema` is not
-    installed, or if the schema cannot be used for checks.
+    installed (then also without such a format), or if the schema cannot be used for checks.
     """
     wished = asked.wished.check
     if wished == "0" or not (wished == "1" or plan.route.check_output):

@@ -179,8 +179,8 @@ def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
 
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
-    """Whether an attempt has given an answer, is not a count of tokens, and has no `units`. If its usage is
-    unknown too, it is billed as one request.
+    """Whether an attempt has given an answer, is not a count of tokens, and has None as its `units` ({} =
+    they are counted elsewhere). If its usage is unknown too, it is billed as one request.
     """
     if attempt.units is not None or exchange.operation == "count":
         return False

@@ -295,7 +295,9 @@ def _soft(applied: Applied, now: float) -> Sequence[Claim]:
 
 
 def added(one: ir.Usage | None, other: ir.Usage | None) -> ir.Usage | None:
-    """Return the sum of two usages; None counts as no usage. If both are None, return None."""
+    """Return the sum of two usages of a session; None counts as no usage. If both are None, return None. A
+    sum has only the fields that sessions state: not `others`, `extra`, or the lifetimes of cache writes.
+    """
     if one is None or other is None:
         return other if one is None else one
     counts: dict[str, Any] = {}

@@ -118,9 +118,9 @@ def _is_priced(units: Mapping[str, int], rates: Rates | None) -> bool:
 
 
 def prompt_tokens(asked: Asked, deployment: str) -> int:
-    """Return the tokens of the request's prompt: counted if the request has a prompt that can be decoded,
-    otherwise estimated from the request's size. deployment: `provider/model`; the tokens are counted for this
-    model.
+    """Return the tokens of the request's prompt: counted for a chat (or the count of its tokens) that can be
+    decoded, otherwise estimated from the request's size. deployment: `provider/model`; the tokens are counted
+    for this model.
     """
     if asked.prompts:
         try:

@@ -194,9 +194,9 @@ class _Stream:
 
     async def _send(self, data: bytes, opening: Opening, *, speaks: bool, ended: bool = False) -> bytes:
         """Send an encoded batch, or hold it back if there was no content yet. speaks: whether the batch has
-        content. ended: whether the answer ends with the batch. Then, if the attempt is final, nothing is
-        sent, and the bytes are returned, so that the caller sends them with the last event. In all other
-        cases the result has no meaning.
+        content. ended: whether the answer ends with the batch. Then, if the attempt is final, the bytes are
+        returned instead of sent, so that the caller sends them with the last event (events in pieces are sent
+        here). In all other cases the result has no meaning.
         """
         delivery, ends = self._attempt.delivery, self._ends
         if ends.pieces:

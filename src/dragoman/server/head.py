@@ -42,13 +42,14 @@ class Head(msgspec.Struct, eq=False):
     path: decoded, without a client key in it; key: the client key that was in the path, None = none. raw: the
     path, percent-encoded as the client sent it, b"" = not known. search: the query string. headers: the
     headers of the first of the requests; fields: the same headers as a list, with lower-case names; a name
-    may occur several times. version: of HTTP, "1.1". peer: the client's address and port; None = a Unix
-    socket, or not known. endpoint: None = there is none for the path. params: the values of the path's
-    placeholders. face: the name of the protocol in which errors are sent, unless `endpoint.errors` states
-    another form; id_header: that protocol's header for the request's id, b"" = none. named: the path as logs
-    show it, usually the endpoint's template. cors: the headers that answers get for web pages. request_id:
-    the id that the client states, None = none, or not a usable one. forwarded, agent: see `Exchange`. plain:
-    True = there is no header content-encoding, so the body is not compressed.
+    may occur several times. version: of HTTP, "1.1". peer: the client's address and port; at the operators'
+    Unix socket the user and 0, such as ("uid 1000", 0); None = not known. endpoint: None = there is none for
+    the path. params: the values of the path's placeholders. face: the name of the protocol in which errors
+    are sent, unless `endpoint.errors` states another form; id_header: that protocol's header for the
+    request's id, b"" = none. named: the path as logs show it, usually the endpoint's template. cors: the
+    headers that answers get for web pages. request_id: the id that the client states, None = none, or not a
+    usable one. forwarded, agent: see `Exchange`. plain: True = there is no header content-encoding, so the
+    body is not compressed.
 
     wishes: what the headers tell the engine, by protocol. query: the fields of `search`. handler: the
     endpoint's handler for the method. form: whether the body is a form. admission: the keys by which the

@@ -84,6 +84,8 @@ class Rounds:
         """The workers that have not answered in this half of the round."""
         self._problems: tuple[Problem, ...] = ()
         """Why the latest round was refused; () = it was not."""
+        self._restart: tuple[str, ...] = ()
+        """The settings whose new values are used only after a restart, as of the latest good round."""
         self._asking: list[Asker] = []
         """The askers that get the outcome of this round."""
         self._next: list[Asker] = []
@@ -189,10 +191,12 @@ class Rounds:
         self._over(now)
 
     def _over(self, now: float) -> None:
-        outcome, known = self._outcome, self._problems
+        outcome, problems, restart = self._outcome, self._problems, self._restart
         self.phase, self.due = "rest", inf
         self._waiting.clear()
         self._problems = outcome.problems
+        if not outcome.failed:
+            self._restart = outcome.restart
         told = {
             **msgspec.to_builtins(outcome),
             "problems": brief(outcome.problems),
@@ -201,7 +205,7 @@ class Rounds:
         for number, mark in self._asking:
             self._send(number, {"answer": mark, "outcome": told})
         self._asking, self._next = self._next, []
-        if not (self._quiet and has_no_news(outcome, known)):
+        if not (self._quiet and has_no_news(outcome, problems, restart)):
             self._told(outcome)
         if self._again:
             self._again = False

@@ -35,7 +35,7 @@ class SessionsApi:
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of all clients' sessions, or with `?client=NAME` of one client's. The list has at
-        most `sessions.max_count` sessions, the latest used first.
+        most `sessions.max_count` sessions (of all clients together), the latest used first.
         """
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))

@@ -319,10 +319,19 @@ def test_what_is_kept_until_a_restart(tmp_path: Path) -> None:
 
 def test_the_same_again_is_no_news() -> None:
     bad, worse = Problem("a", "is bad"), Problem("b", "is bad")
-    assert has_no_news(Outcome(hash="1"), ())
-    assert not has_no_news(Outcome(hash="1"), (bad,)), "it is well again"
-    assert has_no_news(Outcome(hash="1", problems=(bad,)), (bad,))
-    assert not has_no_news(Outcome(hash="1", problems=(worse,)), (bad,))
+    assert has_no_news(Outcome(hash="1"), (), ())
+    assert not has_no_news(Outcome(hash="1"), (bad,), ()), "it is well again"
+    assert has_no_news(Outcome(hash="1", problems=(bad,)), (bad,), ())
+    assert not has_no_news(Outcome(hash="1", problems=(worse,)), (bad,), ())
+
+
+async def test_a_setting_that_waits_for_a_restart_is_reported_once(tmp_path: Path) -> None:
+    house = House(tmp_path / "dragoman.yaml", UP)
+    house.file.write_text(f"{UP}server: {{port: 5000}}")
+    for _ in range(2):
+        await house.gateway.reloads.reload(quiet=True)
+    assert [outcome.restart for outcome in house.told] == [("server.port",)]
+    await house.gateway.close()
 
 
 def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:

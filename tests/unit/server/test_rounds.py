@@ -160,6 +160,23 @@ def test_nothing_new_disturbs_no_worker(stage: Stage) -> None:
     assert stage.said() == [(1, "prepare"), (2, "prepare")], "they forget the problems"
 
 
+def test_a_setting_that_waits_for_a_restart_is_told_once(stage: Stage) -> None:
+    for text in ("server: {port: 5000}", "server: {port: 5000}", "nonsense: 1", "server: {port: 5000}"):
+        stage.begin(text, quiet=True)
+        for what in ("prepare", "use"):
+            for number in stage.workers:
+                stage.did(number, what, round_=stage.rounds._number)
+    assert [(outcome.restart, outcome.failed) for outcome in stage.told] == [
+        (("server.port",), False),
+        ((), True),
+        (("server.port",), False),
+    ]
+    stage.begin("server: {port: 5000}", quiet=True)
+    assert len(stage.told) == 3
+    stage.begin("server: {port: 5000, host: '127.0.0.2'}", quiet=True)
+    assert stage.told[-1].restart == ("server.host", "server.port")
+
+
 def test_an_unexpected_mistake_does_not_end_the_parent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*_: object) -> Any:
         raise ZeroDivisionError("by nothing")
