@@ -208,6 +208,7 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
     ("openai_completions", "logprobs", {"logprobs": 20}, "logprobs", "integer_above_max_value"),
     ("openai_completions", "logprobs", {"logprobs": True}, "logprobs", "invalid_type"),
     ("openai_completions", "logprobs", {"logit_bias": []}, "logit_bias", "invalid_type"),
+    ("openai_completions", "logprobs", {"logit_bias": {"1": False}}, "logit_bias.1", "invalid_type"),
     (
         "openai_completions",
         "stream_options",
@@ -354,6 +355,9 @@ STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_chat", sound("no base64!"), "messages[0].content[0].input_audio.data"),
     ("openai_responses", {"tools": [{**FUNCTION, "name": 5}]}, "tools[0].name"),
     ("openai_chat", {"logprobs": -1}, "logprobs"),
+    ("openai_chat", {"logit_bias": {"1": 999}}, "logit_bias.1"),
+    ("openai_completions", {"logit_bias": {"1": 999}}, "logit_bias.1"),
+    ("openai_completions", {"logit_bias": {"1": "hot"}}, "logit_bias.1"),
     ("openai_chat", picture(5), "messages[0].content[0].image_url"),
     ("openai_chat", {"tool_choice": {"function": {"name": "look"}}}, "tool_choice"),
     ("openai_chat", {"tools": [tool(strict="yes")]}, "tools[0].function.strict"),

@@ -13,6 +13,7 @@ from dragoman.dialects.chat.check import FORMS
 from dragoman.dialects.chat.widened import (
     Put,
     _Body,
+    put_logit_bias,
     put_max_tokens,
     put_right,
     put_stop,
@@ -50,13 +51,11 @@ def _reasoning_effort(body: _Body) -> None:
 
 def _logprobs(body: _Body) -> None:
     """Remove `logprobs` if its value is an integer of at least 0, as in Together's chat and in the older
-    completions; and `logit_bias` if it is a list or has `false` as a bias (llama.cpp's forms).
+    completions; and a `logit_bias` in a form of llama.cpp.
     """
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
-    biases = body.get("logit_bias")
-    if type(biases) is list or (type(biases) is dict and any(bias is False for bias in biases.values())):
-        del body["logit_bias"]
+    put_logit_bias(body)
 
 
 def _with_objects(message: _Body) -> _Body:
