@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
-from dragoman.ir import Block, Extra, Item, Media, ProviderTool, Request, Response
+from dragoman.ir import Block, Extra, Item, Logprob, Media, ProviderTool, Request, Response
 
 
 class Leftovers:
@@ -136,6 +136,18 @@ def lose_about(media: Media, report: Report, where: str) -> None:
     for field in ("name", "context", "citable"):
         if getattr(media, field) is not None:
             report.lose(f"{where}.{field}", f"{_A_MEDIUM[media.kind]} has no `{field}` here", "hint")
+
+
+def lose_of_token(token: Logprob, report: Report, where: str, *fields: Literal["id", "bytes"]) -> None:
+    """Report as lost those of these fields that a token's log probability has. Called by encoders whose
+    protocol lacks these fields. The bytes are reported only if they are not the UTF-8 bytes of the token's
+    text: otherwise the text says the same. where: the IR path of the log probabilities.
+    """
+    if token.id is not None and "id" in fields:
+        report.lose(f"{where}.id", "this protocol has no ids of tokens", "hint")
+    spelled = token.bytes
+    if spelled is not None and "bytes" in fields and spelled != tuple(token.token.encode(errors="replace")):
+        report.lose(f"{where}.bytes", "this protocol does not state the bytes of a token", "hint")
 
 
 _A_MEDIUM: Final = {"image": "an image", "audio": "audio", "video": "a video", "document": "a document"}
