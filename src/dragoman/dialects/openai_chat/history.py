@@ -154,6 +154,8 @@ def _plain_text(message: ir.Message) -> str | None:
         return None
     if block.cache is not None or block.extra is not None or message.name is not None:
         return None
+    if block.sealed is not None:
+        return None
     return block.text if message.cache is None and message.extra is None else None
 
 
@@ -211,6 +213,8 @@ class _History:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
+                if block.sealed is not None:
+                    self.draft.leave_seal(place(0))
                 finish(self.draft, {}, block.cache, block.extra, place(0))  # a string cannot hold them
                 return block.text
         if not (parts or blocks):

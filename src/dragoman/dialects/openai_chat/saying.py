@@ -340,9 +340,11 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """Return a call as the value of `function_call`. The call's id and seal are not written. where: the
-    call's IR path.
+    """Return a call as the value of `function_call`. The call's id and seal are not written; the seal is
+    reported. where: the call's IR path.
     """
+    if block.sealed is not None:
+        draft.leave_seal(where)
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
