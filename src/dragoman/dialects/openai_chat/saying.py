@@ -117,10 +117,19 @@ class Saying(Collected):
 
     def _text(self, block: ir.Text, where: str) -> None:
         if self.parts is not None:
-            self._part(block, where)
+            self._cite(block, self.length, where)
+            self.length += len(block.text)
+            if block.form != "null":
+                self._part(block, where)
             return
         if self.own and block.form == "object":
+            self._cite(block, self.length, where)
             self.wire["content"] = msgspec.json.decode(block.text)
+            return
+        if self.own and block.form == "null":  # there are only annotations
+            self._cite(block, self.length, where)
+            if not self.history or self.draft.quirks.null_members:
+                self.wire["content"] = None
             return
         text = block.text
         if self.spaced and self.texts and not self.own:
@@ -129,14 +138,18 @@ class Saying(Collected):
         self.texts.append(text)
         self.length += len(text)
         self.spaced = False
-        if block.citations:
-            end = start + len(block.text)
-            self.notes.extend(encode_annotations(block.citations, start, end, self.draft, where))
+        self._cite(block, start, where)
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
         if block.sealed is not None:
             self.draft.leave_seal(where)
         restore(self.wire, block.extra, self.draft.report, where)
+
+    def _cite(self, block: ir.Text, start: int, where: str) -> None:
+        """Add the citations of a text to the annotations. start: where the text begins in the content."""
+        if block.citations:
+            end = start + len(block.text)
+            self.notes.extend(encode_annotations(block.citations, start, end, self.draft, where))
 
     def _refusal(self, block: ir.Refusal, where: str) -> None:
         if self.parts is not None:
