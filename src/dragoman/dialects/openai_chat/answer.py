@@ -7,9 +7,10 @@ repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "deta
 
 Text.form "object": the content was a JSON object; "null": there was no text, only annotations. Citation.form
 "citations": the citation is an entry of the list `citations` in the response body. Media.form "images": an
-entry of `images`; "images+index": such an entry that states its position. ToolCall.form "type:…": a vendor's own type of the call, such as Moonshot's
-"builtin_function", whose result the client has to send back. Native.kind "tool_calls": an entry of
-`tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp" and "code_interpreter".
+entry of `images`; "images+index": such an entry that states its position. ToolCall.form "type:…": a vendor's
+own type of the call, such as Moonshot's "builtin_function", whose result the client has to send back.
+Native.kind "tool_calls": an entry of `tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp"
+and "code_interpreter".
 """
 
 from __future__ import annotations
