@@ -14,6 +14,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.leftovers import placed_at, shown
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
@@ -420,7 +421,7 @@ def encode_annotations(
 def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
-        note.update((citation.extra or {}).get(NAME, {}))
+        note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
         return note
     if citation.url is None and not own:
         return None
@@ -437,8 +438,8 @@ def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> di
         cited["content"] = citation.quote
     note = {"type": "url_citation", "url_citation": cited}
     for key, value in (citation.extra or {}).get(NAME, {}).items():
-        holder, dot, member = key.partition(".")
-        (cited if dot and holder == "url_citation" else note)[member if dot else key] = value
+        holder, member = placed_at(key)
+        (cited if holder == "url_citation" else note)[member] = value
     return note
 
 
