@@ -149,6 +149,16 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
             ({"role": "tool", "tool_call_id": "c", "content": []}, "empty_array"),
         )
     ),
+    *(
+        (
+            "openai_chat",
+            "roles",
+            {"messages": [{"role": role, "content": "x"}]},
+            "messages[0].role",
+            "invalid_value",
+        )
+        for role in ("user_system", "group", "sample_message_user", "sample_message_ai")
+    ),
     ("openai_chat", "metadata", {"metadata": {"tags": ["a"]}}, "metadata.tags", "invalid_type"),
     ("openai_chat", "names", {"tools": [tool(name="a.b")]}, "tools[0].function.name", "invalid_value"),
     (
@@ -340,6 +350,7 @@ def test_it_is_refused_without_the_word_and_taken_with_it(
 STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_chat", {"stop": ["a", 5]}, "stop[1]"),
     ("openai_chat", {"tools": {}}, "tools"),
+    ("openai_chat", {"messages": [{"role": "narrator", "content": "x"}]}, "messages[0].role"),
     ("openai_chat", {"response_format": {"type": 5}}, "response_format.type"),
     ("openai_chat", {"reasoning_effort": []}, "reasoning_effort"),
     ("openai_chat", {"tools": [tool(name="")]}, "tools[0].function.name"),
@@ -381,7 +392,14 @@ def test_what_nobody_takes_is_refused_all_the_same(dialect: str, members: Member
 
 def test_an_author_takes_nothing_more_and_others_most_of_it() -> None:
     assert AUTHOR.widens == frozenset()
-    assert STANDARD.widens == USUALLY_WIDER == EVERYTHING - {"max_tokens", "call_ids", "names", "schemas"}
+    assert (
+        STANDARD.widens
+        == USUALLY_WIDER
+        == EVERYTHING
+        - {
+            *("max_tokens", "call_ids", "names", "schemas", "roles"),
+        }
+    )
 
 
 def test_the_authors_relay_as_quickly_as_ever() -> None:

@@ -19,6 +19,7 @@ from dragoman.dialects.chat.widened import (
     put_stop,
     put_stream_options,
 )
+from dragoman.dialects.openai_chat.terms import ROLES
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.schema import mistake
@@ -139,6 +140,12 @@ def _with_ids(message: _Body) -> _Body:
 
 def _with_id(call: Any) -> Any:
     return {**call, "id": "call"} if type(call) is dict and call.get("id") is None else call
+
+
+def _with_usual_role(message: _Body) -> _Body:
+    role = message.get("role")
+    usual = ROLES.get(role) if type(role) is str else None
+    return message if usual is None else {**message, "role": usual}
 
 
 def _with_content(message: _Body) -> _Body:
@@ -281,6 +288,7 @@ _PUTS: Final[dict[Wider, Put]] = {
     "call_ids": lambda body: _each_message(body, _with_ids),
     "audio_url": lambda body: _each_message(body, _with_samples),
     "call_types": lambda body: _each_message(body, _with_known_calls),
+    "roles": lambda body: _each_message(body, _with_usual_role),
     "content": lambda body: _each_message(body, _with_content),
     "metadata": _remove("metadata", dict),
     "names": _names,
