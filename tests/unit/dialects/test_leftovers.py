@@ -78,7 +78,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("gemini", {"generationConfig": {"seed": 1, "a.b": 2}, "generationConfig.seed": 2}),
     ("bedrock", {"inferenceConfig": {"maxTokens": 1}, "inferenceConfig.maxTokens": 2, "other.member": 3}),
 ]
-SAID = {
+SAID: dict[str, dict[str, Any]] = {
     "openai_responses": {"input": "a"},
     "gemini": {"contents": [{"role": "user", "parts": [{"text": "a"}]}]},
     "bedrock": {"messages": [{"role": "user", "content": [{"text": "a"}]}]},

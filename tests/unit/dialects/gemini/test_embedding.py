@@ -251,7 +251,7 @@ def test_an_option_is_where_the_client_wrote_it(options: dict[str, Any], where: 
 
 def test_a_request_with_options_elsewhere_is_answered_as_it_was_asked() -> None:
     asked = EMBEDDING.client.decode(one(content=HI, embedContentConfig={"outputDimensionality": 1}))
-    reply = OperationReply(asked, Report("gemini", "response"), "a", 1)
+    reply = OperationReply(asked, Report("gemini", "response"))
     told = EMBEDDING.client.encode(ir.EmbedResponse((from_floats([0.5]),)), reply)
     assert decode_object(told.data) == {"embedding": {"values": [0.5]}}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 import openai
 import pytest
@@ -276,10 +276,10 @@ def relayed(*values: dict[str, Any], **how: Any) -> bytes:
 def test_openais_own_client_reads_it_however_it_begins(id: str, values: tuple[dict[str, Any], ...]) -> None:
     data = relayed(*values, id=id)
 
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=data)
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=data)
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
     with (
         openai.OpenAI(api_key="x", base_url="http://gateway.test/v1", http_client=http) as client,
         client.responses.stream(model="shown", input="Hello") as stream,
