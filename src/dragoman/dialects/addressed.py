@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.leftovers import shown
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
@@ -56,18 +57,19 @@ def addressed(
     a loss. A value that is not an object stays in the request.
     """
     stated = (request.extra or {}).get(request.dialect)
-    if not stated or stated.keys().isdisjoint({*names, *others}):
+    if not stated or {*names, *others}.isdisjoint(map(shown, stated)):
         return request, {}
     told: dict[str, dict[str, Any]] = {}
     rest: dict[str, Any] = {}
-    for key, value in stated.items():
+    for member, value in stated.items():
+        key = shown(member)
         if key in names and type(value) is dict:
             told[key] = value
             report.change(key, "", "its fields are sent to this provider unchanged")
         elif key in others and type(value) is dict:
             report.lose(key, "its fields are for another provider", "hint")
         else:
-            rest[key] = value
+            rest[member] = value
     extra = {**(request.extra or {}), request.dialect: rest}
     if not rest:
         del extra[request.dialect]

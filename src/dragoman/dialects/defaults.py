@@ -11,7 +11,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.request import WireRequest
+from dragoman.dialects.request import MADE, WireRequest
 
 _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "stream", "extra", "forms"})
 _BESIDE = ("modalities", "audio", "verbosity")
@@ -33,6 +33,8 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
     changes: dict[str, Any] = {}
     if defaults:
         given = CHAT.request.decode(WireRequest("chat", {"model": "", "messages": [], **defaults}))
+        if request.dialect != CHAT.name:
+            given = _made(given)
         changes = _absent(request, given, ir.Request.__struct_fields__)
         sampling = _absent(request.sampling, given.sampling, ir.Sampling.__struct_fields__)
         if sampling:
@@ -45,6 +47,19 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
         # Not as a message, because losses name messages by their position in the client's request.
         changes["system"] = (ir.Text(system_prompt),)
     return msgspec.structs.replace(request, **changes) if changes else request
+
+
+def _made(given: ir.Request) -> ir.Request:
+    """Return the defaults for a client of another protocol than chat: their reasoning, and the form of the
+    answer, get the form `MADE`, because their values are chat's: an encoder of the client's own protocol must
+    not write them as if the client had stated them (`thinkingLevel: MAX`).
+    """
+    changes: dict[str, Any] = {}
+    if given.reasoning is not None:
+        changes["reasoning"] = msgspec.structs.replace(given.reasoning, form=MADE)
+    if given.output is not None and given.output.kind != "text":
+        changes["output"] = msgspec.structs.replace(given.output, form=MADE)
+    return msgspec.structs.replace(given, **changes) if changes else given
 
 
 def opens_with_system(request: ir.Request) -> bool:

@@ -1,6 +1,10 @@
 """Leftovers: members of a wire object for which the IR has no field. A decoder puts them into the field
 `extra` of an IR value, under the name of its dialect.
 
+The name of a leftover tells where it stood: `a` in the value's own object, `function.a` in the member
+`function` of that object. A member whose own name has a dot gets one more dot before its name (`named`):
+`.a.b`, `function..a.b`. Otherwise a client's member `a.b` would be written into the member `a`.
+
 An encoder of the same dialect writes them back (`_put` states the exceptions). An encoder of a related
 dialect writes a few of them (`SHARED`). Leftovers that an encoder does not write are reported as lost, unless
 they are null.
@@ -10,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
-from dragoman.ir import Block, Extra, Item, Media, ProviderTool, Request, Response
+from dragoman.ir import Block, Extra, Item, Logprob, Media, ProviderTool, Request, Response
 
 
 class Leftovers:
@@ -39,14 +43,15 @@ class Leftovers:
         out, unless this `Leftovers` was made with `nulls`.
 
         within: "" = `wire` is the IR value's own object. "function" = `wire` is the member `function` of that
-        object, and each leftover gets a name with a dot: `function.NAME`.
+        object, and each leftover gets a name with a dot: `function.NAME`. A dot in NAME itself is marked
+        (`named`).
         """
         if wire.keys() <= known:
             return None
         before = within + "." if within else ""
         nulls = self._nulls
         rest = {
-            before + key: value
+            before + (key if "." not in key else "." + key): value
             for key, value in wire.items()
             if key not in known and (nulls or value is not None)
         }
@@ -68,18 +73,47 @@ class Leftovers:
                 lose_members(rest, report, where, dialect)
                 continue
             for key, value in members.items():
-                holder, dot, member = key.partition(".")
-                if dot and isinstance(inner := out.get(holder), dict):
-                    _put(inner, member, value, report, f"{where}.{key}" if where else key)
-                elif dot and self._whole:
-                    out[holder] = {member: value}
-                else:
+                if "." not in key:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
+                else:
+                    self._restore_placed(out, key, value, report, where)
+
+    def _restore_placed(self, out: dict[str, Any], key: str, value: Any, report: Report, where: str) -> None:
+        """Write a leftover whose name (`key`) has a dot."""
+        holder, member = placed_at(key)
+        place = f"{where}.{shown(key)}" if where else shown(key)
+        if holder and isinstance(inner := out.get(holder), dict):
+            _put(inner, member, value, report, place)
+        elif holder and self._whole:
+            out[holder] = {member: value}
+        else:
+            _put(out, shown(key), value, report, place)
 
     def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
+
+
+def named(member: str) -> str:
+    """Return the name of a leftover for a member of this name."""
+    return member if "." not in member else "." + member
+
+
+def placed_at(key: str) -> tuple[str, str]:
+    """Return (the member of the value's own object in which a leftover stood, "" = in the object itself; the
+    name that the leftover had there). key: the leftover's name.
+    """
+    holder, dot, member = key.partition(".")
+    if not dot:
+        return "", key
+    return holder, member.removeprefix(".") if holder else member
+
+
+def shown(key: str) -> str:
+    """Return the path of a leftover in the value's own object, as clients read it. key: its name."""
+    holder, member = placed_at(key)
+    return f"{holder}.{member}" if holder else member
 
 
 def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
@@ -89,7 +123,7 @@ def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
     """
     for members in (tool.extra or {}).values():
         for key in islice(members, 2 * MOST):
-            report.lose(f"{where}.{key}", "this setting of the tool is not translated", "quality")
+            report.lose(f"{where}.{shown(key)}", "this setting of the tool is not translated", "quality")
 
 
 def lose_items(request: Request, report: Report) -> None:
@@ -138,6 +172,18 @@ def lose_about(media: Media, report: Report, where: str) -> None:
             report.lose(f"{where}.{field}", f"{_A_MEDIUM[media.kind]} has no `{field}` here", "hint")
 
 
+def lose_of_token(token: Logprob, report: Report, where: str, *fields: Literal["id", "bytes"]) -> None:
+    """Report as lost those of these fields that a token's log probability has. Called by encoders whose
+    protocol lacks these fields. The bytes are reported only if they are not the UTF-8 bytes of the token's
+    text: otherwise the text says the same. where: the IR path of the log probabilities.
+    """
+    if token.id is not None and "id" in fields:
+        report.lose(f"{where}.id", "this protocol has no ids of tokens", "hint")
+    spelled = token.bytes
+    if spelled is not None and "bytes" in fields and spelled != tuple(token.token.encode(errors="replace")):
+        report.lose(f"{where}.bytes", "this protocol does not state the bytes of a token", "hint")
+
+
 _A_MEDIUM: Final = {"image": "an image", "audio": "audio", "video": "a video", "document": "a document"}
 _ITEMS: Final = "openai_responses"
 """The only dialect whose blocks stand in items."""
@@ -180,7 +226,7 @@ def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect
     asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more
         if value is not None:
-            place = f"{where}.{key}" if where else key
+            place = f"{where}.{shown(key)}" if where else shown(key)
             if asked:
                 reason = why_lost(dialect, key, report.dialect, top=not where)
                 report.lose(place, reason, of_member(dialect, key))

@@ -18,6 +18,7 @@ from dragoman.dialects.replay import is_strange
 from dragoman.ir.blocks import Value
 
 Wider: TypeAlias = Literal[
+    "roles",
     "stop",
     "tools",
     "response_format",
@@ -43,6 +44,7 @@ Wider: TypeAlias = Literal[
 ]
 """Names of values in requests that some servers accept although the author of their protocol refuses them.
 
+roles: roles of messages that only one vendor has (MiniMax's `user_system`).
 stop: any number of stop sequences. tools: an empty list of tools. response_format: response formats with
 other names. reasoning_effort: other values, also numbers and booleans, and other values of `summary`.
 logprobs: a number, and `logit_bias` as a list or with `false` as a bias. image_url: a URL that is a string,
@@ -56,7 +58,9 @@ and schemas with any characters and of any length, also one name for several too
 no JSON Schemas. stream_options: without `stream`. verbosity: other values.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
-USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids", "names", "schemas"}
+USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {
+    *("max_tokens", "call_ids", "names", "schemas", "roles"),
+}
 """The values that a server is assumed to accept unless it is the protocol author's own."""
 
 

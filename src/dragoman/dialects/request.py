@@ -67,6 +67,11 @@ class WireRequest(msgspec.Struct):
     file: ir.File | None = None
 
 
+MADE: Final = "made"
+"""The `form` of an output or of reasoning settings that the gateway, not the client, has put into a request.
+It is not the form of any dialect, so encoders write them like those of another dialect."""
+
+
 class Target(msgspec.Struct, frozen=True):
     """The target of an encoder. report: gets the losses and changes. model: the upstream's name for the
     model; None = unknown. base: the model's own name, if `model` does not show it (for example, if `model`

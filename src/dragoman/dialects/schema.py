@@ -26,9 +26,6 @@ class Mistake(NamedTuple):
 
 _Found: TypeAlias = Mistake | None
 
-MADE: Final = "made"
-"""The `form` of an output that the gateway has put into a request. It is not the form of any dialect, so
-every encoder writes the output like an output of another dialect."""
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
 

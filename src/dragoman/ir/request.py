@@ -129,7 +129,8 @@ class Output(Value, frozen=True):
 class Reasoning(Value, frozen=True):
     """How much the model should think. mode: "on", "off", "adaptive" or a dialect's own word. effort: none,
     minimal, low, medium, high, xhigh, max. budget: the most tokens of thinking. summary: auto, concise,
-    detailed. visible: whether the answer should show the thinking. A field that is None was not stated.
+    detailed. visible: whether the answer should show the thinking. A field that is None was not stated. form:
+    `MADE` (dialects/request.py) = the gateway, not the client, has stated it.
     """
 
     mode: str | None = None
@@ -138,6 +139,7 @@ class Reasoning(Value, frozen=True):
     summary: str | None = None
     visible: bool | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class Sampling(Value, frozen=True):

@@ -9,10 +9,12 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.leftovers import Leftovers, lose_items, lose_items_of
 from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
+from dragoman.wire.json import encode
 
 KNOWN = frozenset({"a"})
 OWN = Leftovers("own")
@@ -45,6 +47,52 @@ def test_what_was_left_over_stands_again_where_it_stood() -> None:
     out, report = restored({"own": {"b": 2, "inner.c": 3}}, {"a": 1, "inner": {}})
     assert out == {"a": 1, "b": 2, "inner": {"c": 3}}
     assert not report.losses
+
+
+DOTTED = ["a.b", "inner.c", ".x", "x.", "..", "inner..c"]
+
+
+@pytest.mark.parametrize("member", DOTTED)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_dot_in_a_members_own_name_leads_nowhere(member: str, whole: bool) -> None:
+    own = Leftovers("own", whole=whole)
+    outer, within = own.of({"a": 1, member: 2}, KNOWN), own.of({member: 3}, frozenset(), "inner")
+    out, report = restored(ir.merge(outer, within), {"a": 1, "inner": {"c": 0}}, own)
+    assert out == {"a": 1, member: 2, "inner": {"c": 0, member: 3}}
+    assert not report.losses
+    _, report = restored({"other": (outer or {})["own"] | (within or {})["own"]}, {})
+    assert [loss.path for loss in report.losses] == [f"messages[0].{member}", f"messages[0].inner.{member}"]
+
+
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    (
+        "openai_chat",
+        {"stream": True, "stream_options": {"include_usage": True}, "stream_options.include_usage": False},
+    ),
+    ("openai_chat", {"response_format": {"type": "json_object"}, "response_format.type": "text"}),
+    ("openai_responses", {"text": {"format": {"type": "text"}, "format.type": "x"}, "text.format": "y"}),
+    ("anthropic", {"max_tokens": 9, "thinking": {"type": "disabled", "a.b": 1}, "thinking.type": "enabled"}),
+    ("mistral", {"response_format": {"type": "json_object"}, "response_format.type": "text"}),
+    ("ollama", {"options": {"seed": 1, "a.b": 2}, "options.seed": 2}),
+    ("cohere", {"thinking": {"type": "enabled"}, "thinking.type": "disabled"}),
+    ("gemini", {"generationConfig": {"seed": 1, "a.b": 2}, "generationConfig.seed": 2}),
+    ("bedrock", {"inferenceConfig": {"maxTokens": 1}, "inferenceConfig.maxTokens": 2, "other.member": 3}),
+]
+SAID: dict[str, dict[str, Any]] = {
+    "openai_responses": {"input": "a"},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "a"}]}]},
+    "bedrock": {"messages": [{"role": "user", "content": [{"text": "a"}]}]},
+}
+
+
+@pytest.mark.parametrize(("dialect", "members"), ASKED)
+def test_a_dotted_member_of_a_request_changes_no_other_one(dialect: str, members: dict[str, Any]) -> None:
+    body = SAID.get(dialect, {"messages": [{"role": "user", "content": "a"}]}) | members
+    codec = DIALECTS[dialect].request
+    request = codec.decode(WireRequest("chat", {"model": "m", **body}, params={"model": "m"}))
+    written = codec.encode(request, Target(Report(dialect), "m")).body
+    assert {member: written.get(member) for member in members} == members
+    assert "other" not in written
 
 
 @pytest.mark.parametrize(("whole", "out"), [(True, {"inner": {"c": 3}}), (False, {"inner.c": 3})])
@@ -177,3 +225,27 @@ def test_no_protocol_without_items_loses_what_they_state_in_silence(face: str) -
     for event in ir.unfold(said):
         encoder.feed(event)
     assert wanted <= {loss.path for loss in report.losses}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_dotted_member_of_an_answer_changes_no_other_one(stream: bool) -> None:
+    """Members of the body, of a choice and of its message, in whole answers and in chunks of chat."""
+    face = DIALECTS["openai_chat"]
+    said = "delta" if stream else "message"
+    choice = {"index": 0, said: {"content": "Hi", "a.b": 1}, "message.content": "No", "finish_reason": "stop"}
+    body = {"id": "c", "created": 1, "model": "m", "choices": [choice], "usage.total_tokens": 5, "x.y": 6}
+    reply = Reply(ir.Request("openai_chat", "m", stream=stream), Report("openai_chat", "response"), "a", 1)
+    if stream:
+        decoder, encoder = face.stream.decoder(STANDARD), face.stream.encoder(reply)
+        events = [*decoder.feed(encode(body)), *decoder.feed(b"[DONE]"), *decoder.close()]
+        told = b"".join(map(encoder.feed, events)).decode()
+    else:
+        told = encode(face.response.encode(face.response.decode(body, STANDARD), reply)).decode()
+    for member in (
+        '"content":"Hi"',
+        '"a.b":1',
+        '"message.content":"No"',
+        '"usage.total_tokens":5',
+        '"x.y":6',
+    ):
+        assert member in told, (member, told)

@@ -149,6 +149,16 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
             ({"role": "tool", "tool_call_id": "c", "content": []}, "empty_array"),
         )
     ),
+    *(
+        (
+            "openai_chat",
+            "roles",
+            {"messages": [{"role": role, "content": "x"}]},
+            "messages[0].role",
+            "invalid_value",
+        )
+        for role in ("user_system", "group", "sample_message_user", "sample_message_ai")
+    ),
     ("openai_chat", "metadata", {"metadata": {"tags": ["a"]}}, "metadata.tags", "invalid_type"),
     ("openai_chat", "names", {"tools": [tool(name="a.b")]}, "tools[0].function.name", "invalid_value"),
     (
@@ -208,6 +218,7 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
     ("openai_completions", "logprobs", {"logprobs": 20}, "logprobs", "integer_above_max_value"),
     ("openai_completions", "logprobs", {"logprobs": True}, "logprobs", "invalid_type"),
     ("openai_completions", "logprobs", {"logit_bias": []}, "logit_bias", "invalid_type"),
+    ("openai_completions", "logprobs", {"logit_bias": {"1": False}}, "logit_bias.1", "invalid_type"),
     (
         "openai_completions",
         "stream_options",
@@ -339,6 +350,7 @@ def test_it_is_refused_without_the_word_and_taken_with_it(
 STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_chat", {"stop": ["a", 5]}, "stop[1]"),
     ("openai_chat", {"tools": {}}, "tools"),
+    ("openai_chat", {"messages": [{"role": "narrator", "content": "x"}]}, "messages[0].role"),
     ("openai_chat", {"response_format": {"type": 5}}, "response_format.type"),
     ("openai_chat", {"reasoning_effort": []}, "reasoning_effort"),
     ("openai_chat", {"tools": [tool(name="")]}, "tools[0].function.name"),
@@ -354,6 +366,9 @@ STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_chat", sound("no base64!"), "messages[0].content[0].input_audio.data"),
     ("openai_responses", {"tools": [{**FUNCTION, "name": 5}]}, "tools[0].name"),
     ("openai_chat", {"logprobs": -1}, "logprobs"),
+    ("openai_chat", {"logit_bias": {"1": 999}}, "logit_bias.1"),
+    ("openai_completions", {"logit_bias": {"1": 999}}, "logit_bias.1"),
+    ("openai_completions", {"logit_bias": {"1": "hot"}}, "logit_bias.1"),
     ("openai_chat", picture(5), "messages[0].content[0].image_url"),
     ("openai_chat", {"tool_choice": {"function": {"name": "look"}}}, "tool_choice"),
     ("openai_chat", {"tools": [tool(strict="yes")]}, "tools[0].function.strict"),
@@ -377,7 +392,14 @@ def test_what_nobody_takes_is_refused_all_the_same(dialect: str, members: Member
 
 def test_an_author_takes_nothing_more_and_others_most_of_it() -> None:
     assert AUTHOR.widens == frozenset()
-    assert STANDARD.widens == USUALLY_WIDER == EVERYTHING - {"max_tokens", "call_ids", "names", "schemas"}
+    assert (
+        STANDARD.widens
+        == USUALLY_WIDER
+        == EVERYTHING
+        - {
+            *("max_tokens", "call_ids", "names", "schemas", "roles"),
+        }
+    )
 
 
 def test_the_authors_relay_as_quickly_as_ever() -> None:

@@ -268,6 +268,7 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
         return _finish(out, block, scope, where)
     if block.kind not in {"image", "document"}:
         raise WireError(f"{block.kind} input is not supported", where, "unsupported_modality")
+    _lose_seal(block.sealed, scope, where)
     out = {"type": block.kind}
     if block.form == "search_result":
         out |= {"type": "search_result", "source": block.context, "title": block.name}

@@ -11,8 +11,8 @@ from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.closed_schema import ClosedSchema
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import Target
-from dragoman.dialects.schema import MADE, describe
+from dragoman.dialects.request import MADE, Target
+from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
 _CONFIG = frozenset({"effort", "format"})

@@ -139,7 +139,7 @@ class AnthropicDecoder:
                 return take(self, value)
             except (KeyError, TypeError, AttributeError):
                 raise WireError(f"a stream event {kind} has an unknown format") from None
-        if "error" in value:
+        if value.get("error") is not None:
             return self._error(value)
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 

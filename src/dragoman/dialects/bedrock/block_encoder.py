@@ -18,7 +18,7 @@ from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.bedrock.block_decoder import SERVER_CALL
 from dragoman.dialects.bedrock.terms import API, CACHING, FORMATS, NAME, OTHER_TYPES, Family, restore
 from dragoman.dialects.counterparts import no_form
-from dragoman.dialects.leftovers import lose_about
+from dragoman.dialects.leftovers import lose_about, shown
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
@@ -134,7 +134,8 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
-        return {"guardContent": {"text": {"text": block.text, **(block.extra or {}).get(NAME, {})}}}
+        members = {shown(key): value for key, value in (block.extra or {}).get(NAME, {}).items()}
+        return {"guardContent": {"text": {"text": block.text, **members}}}
     wire = _ENCODE[type(block)](block, scope, where)
     if wire is not None and (extra := getattr(block, "extra", None)) is not None:
         restore(wire, extra, scope.report, where)

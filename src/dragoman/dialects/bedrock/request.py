@@ -34,6 +34,7 @@ from dragoman.dialects.bedrock.tools import decode_choice, decode_tools, encode_
 from dragoman.dialects.closed_schema import ClosedSchema
 from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.leftovers import placed_at
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.schema import describe
@@ -187,8 +188,8 @@ def _restore_extra(extra: ir.Extra, target: Target, body: dict[str, Any]) -> Non
         merged = {**body[FIELDS_MEMBER], **stated}
         extra = {**extra, NAME: {**mine, FIELDS_MEMBER: merged}}
     for member in mine:
-        holder, dot, _ = member.partition(".")
-        if dot:
+        holder, _ = placed_at(member)
+        if holder:
             body.setdefault(holder, {})
     restore(body, extra, target.report, "")
 

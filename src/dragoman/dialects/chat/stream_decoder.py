@@ -17,6 +17,7 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.chat.template import Template
 from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.leftovers import named
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -44,7 +45,7 @@ class Candidate:
         """
         for key, value in members.items():
             if key not in known:
-                self.keep(prefix + key, value)
+                self.keep(prefix + named(key), value)
 
     def keep(self, key: str, value: Any) -> None:
         """Put a value into `extra` under `key`, unless it is null. Raises WireError if the stream's unknown
@@ -155,9 +156,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         become too many or too large.
         """
         news = {
-            key: value
+            name: value
             for key, value in chunk.items()
-            if key not in known and value is not None and self._seen.get(key) != value
+            if key not in known and value is not None and self._seen.get(name := named(key)) != value
         }
         self._kept.update(self._seen, news)
         self._seen.update(news)

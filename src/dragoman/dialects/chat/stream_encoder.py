@@ -229,10 +229,12 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         choice, where = self._choices[index], f"candidates[{index}]"
         last: dict[str, Any] = {"index": index, **self._stopped(choice, event.stop, where)}
         if event.extra is not None:
+            last["message"] = delta = last[
+                "delta"
+            ]  # in a stream, leftovers of the message stand in the delta
             self._restore(last, event.extra, where)
-            # In a stream, leftovers of the message stand in the delta.
-            for key in [key for key in last if key.startswith("message.")]:
-                last["delta"][key.removeprefix("message.")] = last.pop(key)
+            if last["message"] is delta:
+                del last["message"]
         return role + self._conclude(choice, _encode(last))
 
     def _tally(self, event: ir.Tally) -> bytes:

@@ -47,6 +47,13 @@ def put_max_tokens(body: _Body) -> None:
             del body[member]
 
 
+def put_logit_bias(body: _Body) -> None:
+    """Remove `logit_bias` if it is a list or has `false` as a bias. llama.cpp accepts both."""
+    biases = body.get("logit_bias")
+    if type(biases) is list or (type(biases) is dict and any(bias is False for bias in biases.values())):
+        del body["logit_bias"]
+
+
 def put_stream_options(body: _Body) -> None:
     """Remove `stream_options` if it is an object and the answer is not to be streamed."""
     if type(body.get("stream_options")) is dict and body.get("stream") is not True:

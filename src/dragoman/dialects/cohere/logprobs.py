@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.cohere.terms import leftovers, restore
+from dragoman.dialects.leftovers import lose_of_token
 from dragoman.dialects.loss import Report
 
 _ITEM: Final = frozenset({"text", "token_ids", "logprobs"})
@@ -40,5 +41,6 @@ def encode_logprob(token: ir.Logprob, report: Report, where: str) -> dict[str, A
     if token.top:
         report.lose(f"{where}.logprobs", "the Cohere API has no other likely tokens", "quality")
     out: dict[str, Any] = {"text": token.token, "token_ids": ids, "logprobs": [token.logprob]}
+    lose_of_token(token, report, where + ".logprobs", "bytes")
     restore(out, token.extra, report, where + ".logprobs")
     return out

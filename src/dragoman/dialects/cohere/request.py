@@ -29,7 +29,7 @@ from dragoman.dialects.cohere.tools import STRICT, decode_choice, decode_tools, 
 from dragoman.dialects.efforts import EFFORT_BUDGETS
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import MADE, Target, WireRequest
 from dragoman.errors import WireError
 
 _NAMES: Final = {"k": "top_k", "p": "top_p"}
@@ -225,7 +225,8 @@ def _lose_words(output: ir.Output, draft: Draft) -> None:
 
 def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     wire: dict[str, Any] = {}
-    if draft.own:
+    own = draft.own and reasoning.form != MADE
+    if own:
         if reasoning.mode is not None:
             wire["type"] = _TYPES.get(reasoning.mode, reasoning.mode)
         if reasoning.budget is not None:
@@ -238,7 +239,7 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
     else:
         wire = _thinking(reasoning, draft)
         lose_visibility(reasoning, draft, shown=True)
-    if wire or draft.own:
+    if wire or own:
         body["thinking"] = wire
     restore(wire, reasoning.extra, draft.report, "reasoning")
 

@@ -153,9 +153,27 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
         dimensions=stated.get("outputDimensionality"),
         task=None if task is None or task == _UNSPECIFIED else task.lower(),
         title=stated.get("title"),
-        form="one" if one else None,
+        form=_form(wire.body if one else wire.body["requests"][0], one=one),
         extra=extra,
     )
+
+
+def _form(written: dict[str, Any], *, one: bool) -> str | None:
+    """Return the words of `EmbedRequest.form`, each separated by a space; None = no word. "one" = the request
+    is not a batch. Any other word is the path of an option in its request, if this is not the option's usual
+    name: `embedContentConfig.taskType`, `task_type`. written: the first request, as the client wrote it.
+    """
+    paths = [key for key in written if camel(key) != _CONFIG]
+    for key, config in written.items():
+        if camel(key) == _CONFIG:
+            paths += [f"{key}.{inner}" for inner in config or ()]
+    words = ["one"] if one else []
+    words += [path for path in paths if camel(path) != path or "." in path]
+    return " ".join(words) or None
+
+
+def _is_one(request: ir.EmbedRequest) -> bool:
+    return request.form is not None and request.form.split(" ", 1)[0] == "one"
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
@@ -245,21 +263,24 @@ def _write_leftovers(options: dict[str, Any], request: ir.EmbedRequest, report: 
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path in the client's request for an IR path (`where`). An option gets its path beside
-    `content`, also if the client wrote the option in `embedContentConfig`. In a batch, an option gets its
+    """Return the JSON path in the client's request for an IR path (`where`). In a batch, an option gets its
     path in the first request.
     """
     if request.form == predict.FORM:
         return predict.locate(where)
     if where.startswith("inputs["):
-        where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
+        where = "content" if _is_one(request) else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
     if where.startswith("requests["):
         return "$." + where
     if where.startswith(f"{_BESIDE}."):
         return "$." + where.removeprefix(f"{_BESIDE}.")
     where = {"dimensions": "outputDimensionality", "task": "taskType"}.get(where, where)
-    return f"$.{where}" if request.form == "one" else f"$.requests[0].{where}"
+    for path in reversed((request.form or "").split()):  # an option in embedContentConfig counts first
+        if camel(path.rpartition(".")[2]) == where:
+            where = path
+            break
+    return f"$.{where}" if _is_one(request) else f"$.requests[0].{where}"
 
 
 # --- Answers -----------------------------------------------------------------------------------
@@ -303,9 +324,7 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     if reply.request.form == predict.FORM:
         return Payload(encode(predict.encode_response(response)))
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
-    body: dict[str, Any] = (
-        {"embedding": vectors[0]} if reply.request.form == "one" else {"embeddings": vectors}
-    )
+    body: dict[str, Any] = {"embedding": vectors[0]} if _is_one(reply.request) else {"embeddings": vectors}
     if (usage := response.usage) is not None and not usage.estimated:
         count = usage.input_total
         told: dict[str, Any] = {"promptTokenCount": count, "totalTokenCount": count}

@@ -7,14 +7,16 @@ unchanged. Specification: https://ai.google.dev/api/generate-content#GroundingMe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
+
+_T = TypeVar("_T")
 
 GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
@@ -35,33 +37,43 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
     """Return the citations in the metadata of `candidate`, as (index of the text block, citation); [] if
     `texts` is empty.
 
-    At an entry of unknown form, decoding stops; citations that were decoded before it stay in the result. If
-    `groundingChunks` has such an entry, the result is []. A list of citations whose places would take too
-    long to find is left out.
+    An entry of unknown form is left out, and so is a list of citations whose places would take too long to
+    find. Both stay in the leftovers.
     """
     if not texts:
         return []
     found: list[tuple[int, ir.Citation]] = []
     grounding, cited = candidate.get(GROUNDING), candidate.get(CITATIONS)
-    try:
-        if isinstance(grounding, dict):
-            found += _grounded(grounding, texts)
-        if isinstance(cited, dict):
-            found += _recited(cited, texts)
-    except (KeyError, TypeError, AttributeError, IndexError):  # an unknown form stays a leftover
-        pass
+    if isinstance(grounding, dict):
+        found += _grounded(grounding, texts)
+    if isinstance(cited, dict):
+        found += _recited(cited, texts)
     return [(number, citation) for number, citation in found if ir.is_sound(citation)]
 
 
+def _each(values: Any, read: Callable[[Any], _T]) -> Iterator[_T | None]:
+    """Yield what `read` returns for each value of a list; None for a value of unknown form. Nothing is
+    yielded if `values` is not a list.
+    """
+    for value in values if isinstance(values, list) else ():
+        try:
+            yield read(value)
+        except (KeyError, TypeError, AttributeError, IndexError):
+            yield None
+
+
 def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
-    sources = [_source(chunk) for chunk in metadata.get("groundingChunks") or ()]
+    sources = list(_each(metadata.get("groundingChunks"), _source))
     supports = metadata.get("groundingSupports") or ()
     if _too_costly(supports, texts):
         return
-    for support in supports:
-        block, start, end = _place(support.get("segment") or {}, texts)
-        for number in support.get("groundingChunkIndices") or ():
-            if (source := sources[number]) is not None:
+    places = _each(supports, lambda support: _place(support.get("segment") or {}, texts))
+    for support, place in zip(supports, places, strict=False):
+        if place is None:
+            continue
+        block, start, end = place
+        for source in _each(support.get("groundingChunkIndices"), sources.__getitem__):
+            if source is not None:
                 yield block, msgspec.structs.replace(source, start=start, end=end)
     if not supports:  # sources of the whole answer
         for source in sources:
@@ -80,22 +92,28 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
     return ir.Citation(sort, address, title, quote) if address or title or quote else None
 
 
-def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
+def _too_costly(segments: Any, texts: Texts) -> bool:
     """Whether finding these segments in the texts may require looking at more than `_MOST_LOOKED_AT`
-    characters.
+    characters. False for a value that is not a list.
     """
+    if not isinstance(segments, list):
+        return False
     return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
 
 
 def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
+    def read(one: Mapping[str, Any]) -> tuple[int, ir.Citation] | None:
+        url, title = one.get("uri"), one.get("title")
+        if url is None and title is None:
+            return None
+        block, start, end = _place(one, texts)
+        return block, ir.Citation("url", url, title, None, start, end)
+
     for key in _LISTS:
         found = metadata.get(key) or ()
-        for one in () if _too_costly(found, texts) else found:
-            url, title = one.get("uri"), one.get("title")
-            if url is None and title is None:
-                continue
-            block, start, end = _place(one, texts)
-            yield block, ir.Citation("url", url, title, None, start, end)
+        for cited in () if _too_costly(found, texts) else _each(found, read):
+            if cited is not None:
+                yield cited
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:

@@ -111,7 +111,7 @@ def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
     images, WireError for a malformed object.
     """
     body = decode_object(answered.data)
-    if "error" in body:
+    if body.get("error") is not None:
         raise RequestFailed(fault_of(body))
     if "candidates" in body or "promptFeedback" in body:
         return _drawn(body)

@@ -12,12 +12,15 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.gemini.terms import NAME, leftovers
+from dragoman.dialects.gemini.terms import NAME, leftovers, restore
+from dragoman.dialects.leftovers import lose_of_token
 from dragoman.dialects.loss import Report
 
 RESULT = "logprobsResult"
 AVERAGE = "avgLogprobs"
-_LISTS = frozenset({"chosenCandidates", "topCandidates"})
+_TOPS = "topCandidates"
+_LISTS = frozenset({"chosenCandidates", _TOPS})
+_TOP = frozenset({"candidates"})
 _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 
@@ -26,11 +29,11 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
     None = its form is unknown. result: any JSON value.
     """
     try:
-        chosen, tops = result["chosenCandidates"], result.get("topCandidates")
+        chosen, tops = result["chosenCandidates"], result.get(_TOPS)
         if tops is None:
             tokens = tuple(_token(one, None) for one in chosen)
         else:
-            tokens = tuple(_token(one, top["candidates"]) for one, top in zip(chosen, tops, strict=True))
+            tokens = tuple(_token(one, top) for one, top in zip(chosen, tops, strict=True))
         rest = {f"{RESULT}.{key}": kept for key, kept in result.items() if key not in _LISTS}
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
@@ -46,13 +49,17 @@ def rest_of(result: Any) -> dict[str, Any]:
     return {f"{RESULT}.{key}": kept for key, kept in result.items()}
 
 
-def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Logprob:
+def _token(value: dict[str, Any], top: dict[str, Any] | None) -> ir.Logprob:
+    """Decode a token. top: its entry in `topCandidates`, whose unknown members become leftovers of the token,
+    `topCandidates.NAME`.
+    """
+    beside = None if top is None else leftovers(top, _TOP, _TOPS)
     return ir.Logprob(
         value["token"],
         value.get("logProbability", 0.0),
-        top=None if top is None else tuple(_token(one, None) for one in top),
+        top=None if top is None else tuple(_token(one, None) for one in top["candidates"]),
         id=value.get("tokenId"),
-        extra=leftovers(value, _TOKEN),
+        extra=ir.merge(leftovers(value, _TOKEN), beside),
     )
 
 
@@ -82,13 +89,24 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     return out
 
 
-def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
+def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> dict[str, Any]:
     """Return the value of `logprobsResult` for these tokens. `topCandidates` is written if any token has a
-    list `top`.
+    list `top`. Bytes that a token's text does not show, and leftovers of other dialects, are reported as
+    lost. where: the IR path of the block that the tokens form.
     """
-    out: dict[str, Any] = {"chosenCandidates": [_encode(token) for token in tokens]}
-    if any(token.top is not None for token in tokens):
-        out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
+    return _encode_each([(token, where) for token in tokens], report)
+
+
+def _encode_each(tokens: Sequence[tuple[ir.Logprob, str]], report: Report) -> dict[str, Any]:
+    chosen: list[dict[str, Any]] = []
+    tops: list[dict[str, Any]] = []
+    for token, where in tokens:
+        top: dict[str, Any] = {"candidates": [_encode(one, {}, report, where) for one in token.top or ()]}
+        chosen.append(_encode(token, top, report, where))
+        tops.append(top)
+    out: dict[str, Any] = {"chosenCandidates": chosen}
+    if any(token.top is not None for token, _ in tokens):
+        out[_TOPS] = tops
     return out
 
 
@@ -103,26 +121,35 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
     return {**(extra or {}), NAME: {key: value for key, value in own.items() if key != RESULT}}
 
 
-def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
+def encode_all(blocks: Iterable[ir.Block], report: Report, where: str, *, own: bool) -> dict[str, Any]:
     """Return the members of a candidate that state the log probabilities of its texts and refusals; {} if
     none of them has any.
 
-    own: True = the answer comes from this dialect. Then the average is not written, because the leftovers
-    have the average that Google stated.
+    where: the candidate's IR path. own: True = the answer comes from this dialect. Then the average is
+    not written, because the leftovers have the average that Google stated.
     """
-    stated = [b.logprobs for b in blocks if isinstance(b, ir.Text | ir.Refusal) and b.logprobs is not None]
+    stated = [
+        (block.logprobs, f"{where}.blocks[{index}]")
+        for index, block in enumerate(blocks)
+        if isinstance(block, ir.Text | ir.Refusal) and block.logprobs is not None
+    ]
     if not stated:
         return {}
-    tokens = [token for some in stated for token in some]
-    out: dict[str, Any] = {RESULT: encode_logprobs(tokens)}
+    tokens = [(token, place) for some, place in stated for token in some]
+    out: dict[str, Any] = {RESULT: _encode_each(tokens, report)}
     if tokens and not own:
-        out[AVERAGE] = sum(token.logprob for token in tokens) / len(tokens)
+        out[AVERAGE] = sum(token.logprob for token, _ in tokens) / len(tokens)
     return out
 
 
-def _encode(token: ir.Logprob) -> dict[str, Any]:
+def _encode(token: ir.Logprob, top: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
+    """Encode a token. top: its encoded entry in `topCandidates`, which gets its own leftovers."""
     out: dict[str, Any] = {"token": token.token, "logProbability": token.logprob}
     if token.id is not None:
         out["tokenId"] = token.id
-    out.update((token.extra or {}).get(NAME, {}))
+    lose_of_token(token, report, where + ".logprobs", "bytes")
+    if token.extra is not None:
+        out[_TOPS] = top  # only while the leftovers `topCandidates.NAME` are put into it
+        restore(out, token.extra, report, where + ".logprobs")
+        del out[_TOPS]
     return out

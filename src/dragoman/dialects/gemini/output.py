@@ -16,8 +16,8 @@ from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import ADAPTED, clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import Target
-from dragoman.dialects.schema import MADE, describe
+from dragoman.dialects.request import MADE, Target
+from dragoman.dialects.schema import describe
 
 KEYS: Final = frozenset(
     {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
-from dragoman.dialects.request import Target
+from dragoman.dialects.request import MADE, Target
 
 _THINKING: Final = frozenset({"includeThoughts", "thinkingBudget", "thinkingLevel"})
 _ORDER: Final = ("minimal", "low", "medium", "high", "xhigh")
@@ -50,14 +50,14 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
     """Write `thinkingConfig` into `config` (`generationConfig`), and report losses.
 
     A request of this dialect is written as it states its reasoning, unless it states a level and the model is
-    known to accept no levels. In this case, and for all other dialects, the reasoning is written in a form
-    that the model accepts.
+    known to accept no levels. In this case, for all other dialects, and for reasoning from the configuration,
+    it is written in a form that the model accepts.
     """
     wish = request.reasoning
     if wish is None:
         return
     own = request.dialect == NAME
-    out = _verbatim(wish, target) if own else None
+    out = _verbatim(wish, target) if own and wish.form != MADE else None
     if out is None:
         out = _Fitting(wish, target, own=own).fit()
     restore(out, wish.extra, target.report, "reasoning")

@@ -34,7 +34,7 @@ class _Answer(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
-    candidates: list[_Answer] = []
+    candidates: list[_Answer] | None = None
     usage_metadata: msgspec.Raw = _NOTHING
     error: msgspec.Raw = _NOTHING
     model_version: msgspec.Raw = _NOTHING
@@ -72,8 +72,10 @@ class GeminiRelay(BodyRelay):
                 raise RequestFailed(fault_of(_decode(body)))
             if head.keys().isdisjoint(_ANSWERS) and not _has(head, "usageMetadata"):
                 raise WireError("the response must have `candidates`, an array", "candidates")
-            stated = head.get("usageMetadata")
-            usage = None if stated is None else decode_usage(_decode(stated))
+            stated = _decode(head["usageMetadata"]) if "usageMetadata" in head else None
+            if type(stated) is not dict and stated is not None and not _has(head, "candidates"):
+                raise WireError("expected an object", "usageMetadata")
+            usage = decode_usage(stated) if type(stated) is dict else None
             if usage is not None and QUERIES in body:
                 usage = with_searches(usage, _readable(bytes(head.get("candidates", _NOTHING))))
         except UNREADABLE as error:
@@ -98,6 +100,11 @@ _NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
 
 def _has(head: _Head, member: str) -> bool:
     return member in head and bytes(head[member]) not in _NOTHING_IN_IT
+
+
+def _is_nothing(raw: msgspec.Raw) -> bool:
+    """Whether a member of a chunk is missing or null."""
+    return bytes(raw) in {b"", b"null"}
 
 
 def _readable(raw: bytes) -> Any:
@@ -164,7 +171,7 @@ class GeminiStreamRelay:
             chunk = _decode_chunk(frame)
         except UNREADABLE as error:
             raise _odd(frame, error) from None
-        if chunk.error or type(frame) is ErrorFrame:
+        if type(frame) is ErrorFrame or not _is_nothing(chunk.error):
             raise RequestFailed(fault_of(bytes(frame)))
         self._see(chunk)
         if QUERIES in frame:
@@ -203,9 +210,9 @@ class GeminiStreamRelay:
         return _encode({**_decode_head(frame), "modelVersion": msgspec.Raw(self._name)})
 
     def _see(self, chunk: _Chunk) -> None:
-        if chunk.usage_metadata:
+        if not _is_nothing(chunk.usage_metadata):
             self._usage = chunk.usage_metadata
-        candidates = chunk.candidates
+        candidates = chunk.candidates or []
         if len(candidates) == 1:  # as in nearly all chunks
             only = candidates[0]
             if only.finish_reason is None and (only.index or 0) in self._answered:

@@ -231,7 +231,7 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
         "content": {"parts": parts, "role": "model"},
         **encode_stop(candidate.stop, report, where, own=draft.own, called=called),
         "index": candidate.index,
-        **encode_all(candidate.blocks, own=draft.own),
+        **encode_all(candidate.blocks, report, where, own=draft.own),
     }
     if grounding := sources.metadata():
         out[GROUNDING] = grounding

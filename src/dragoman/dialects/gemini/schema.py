@@ -442,8 +442,10 @@ def _is_written(schema: _Schema) -> bool:
     return isinstance(value, str) or _is_number(value)
 
 
-def _type_of(values: list[Any]) -> str:
-    return "string" if isinstance(values[0], str) else "number"
+def _type_of(values: list[Any]) -> Any:
+    """Return the type of the strings and numbers in an `enum`; if there are both, a list of both types."""
+    kinds = list(dict.fromkeys("string" if isinstance(value, str) else "number" for value in values))
+    return kinds[0] if len(kinds) == 1 else kinds
 
 
 def _nullable(kind: Any) -> Any:

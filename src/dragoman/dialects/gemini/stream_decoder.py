@@ -346,7 +346,7 @@ class GeminiDecoder:
             raise WireError("a chunk must be an object")
         if self._state == "over":
             return []
-        if "error" in value:
+        if value.get("error") is not None:
             return self._fail(fault_of(value))
         if value.keys().isdisjoint(_LATE):
             raise WireError("a chunk must have `candidates`")

@@ -259,7 +259,7 @@ class GeminiEncoder(EventEncoder):
         state.sealed = getattr(block, "sealed", None)
         state.words.append(part.get("text", ""))
         logprobs = getattr(block, "logprobs", None)
-        beside = {} if logprobs is None else {RESULT: encode_logprobs(logprobs)}
+        beside = {} if logprobs is None else {RESULT: encode_logprobs(logprobs, self._report, state.where)}
         return self._parts(state.candidate, part, **beside)
 
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
@@ -267,7 +267,7 @@ class GeminiEncoder(EventEncoder):
         state.words.append(event.text)
         if event.logprobs is not None:
             state.said = True
-            result = {RESULT: encode_logprobs(event.logprobs)}
+            result = {RESULT: encode_logprobs(event.logprobs, self._report, state.where)}
             return self._parts(event.candidate, {"text": event.text}, **result)
         return self._say(state, event.text) if event.text else b""
 

@@ -31,8 +31,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
-from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.schema import MADE
+from dragoman.dialects.request import MADE, Target, WireRequest
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
@@ -229,7 +228,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
-    if draft.own:
+    if draft.own and reasoning.form != MADE:
         if reasoning.effort is not None:
             body["reasoning_effort"] = reasoning.effort
         if reasoning.mode is not None:

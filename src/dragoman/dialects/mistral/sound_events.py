@@ -37,7 +37,7 @@ class Events:
 
 def _event(frame: bytes) -> dict[str, Any]:
     event = decode_object(frame)
-    if isinstance(frame, ErrorFrame) or event.get("type") == "error" or "error" in event:
+    if isinstance(frame, ErrorFrame) or event.get("type") == "error" or event.get("error") is not None:
         raise RequestFailed(fault_of(event))
     return event
 

@@ -20,7 +20,7 @@ from dragoman.dialects.ollama.options import PLACES, decode_options, encode_opti
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import MADE, Target, WireRequest
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
@@ -146,7 +146,7 @@ def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
 
 def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
     report = draft.report
-    if draft.own:
+    if draft.own and wish.form != MADE:
         body["think"] = wish.effort if wish.effort is not None else wish.mode == "on"
         return
     restore({}, wish.extra, report, "reasoning")

@@ -12,7 +12,7 @@ from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import lose_stop
 from dragoman.dialects.chat.usage import lose_counts
 from dragoman.dialects.estimate import ESTIMATED
-from dragoman.dialects.leftovers import lose_items_of
+from dragoman.dialects.leftovers import lose_items_of, lose_of_token
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.saying import Saying, decode_saying
@@ -237,5 +237,6 @@ def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, An
         out["bytes"] = list(token.bytes)
     if token.top is not None:
         out["top_logprobs"] = encode_logprobs(token.top, report, where)
+    lose_of_token(token, report, where + ".logprobs", "id")
     restore(out, token.extra, report, where + ".logprobs")
     return out

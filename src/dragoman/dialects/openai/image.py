@@ -321,7 +321,7 @@ class ImageRelay:
         if b'"usage"' not in frame and b'"error"' not in frame:
             return None  # a partial image
         event: dict[str, Any] = decode_head(frame)
-        if bytes(event.get("type", b"")) == b'"error"' or "error" in event:
+        if bytes(event.get("type", b"")) == b'"error"' or bytes(event.get("error", b"null")) != b"null":
             body = decode_object(frame)
             raise RequestFailed(fault_of(failure(body) or {"error": body}))
         return _usage(event)

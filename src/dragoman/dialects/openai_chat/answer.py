@@ -5,16 +5,19 @@ joined by "+" if both have the same text; "details" for an entry of `reasoning_d
 repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "details_only" if neither does
 (only known in whole messages, not in streams).
 
-Text.form "object": the content was a JSON object. Citation.form "citations": the citation is an entry of the
-list `citations` in the response body. Media.form "images": an entry of `images`; "images+index": such an
-entry that states its position. ToolCall.form "type:…": a vendor's own type of the call, such as Moonshot's
-"builtin_function", whose result the client has to send back. Native.kind "tool_calls": an entry of
-`tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp" and "code_interpreter".
+Text.form "object": the content was a JSON object; "null": there was no text, only annotations. Citation.form
+"citations": the citation is an entry of the list `citations` in the response body. Media.form "images": an
+entry of `images`; "images+index": such an entry that states its position. ToolCall.form "type:…": a vendor's
+own type of the call, such as Moonshot's "builtin_function", whose result the client has to send back.
+Native.kind "tool_calls": an entry of `tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp"
+and "code_interpreter".
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -80,24 +83,27 @@ def decode_answer(
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
     leftovers are members of unknown names or of a wrong type, the refusal "", an audio without an id, and a
-    `function_call` without a name. Annotations are only read beside a content that is a string.
+    `function_call` without a name. Annotations beside no text become the citations of an empty Text of the
+    form "null".
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
     plain = message.keys() <= _PLAIN
     if not plain:
         blocks.extend(_decode_thinking(message))
-    content = message.get("content")
+    content, stated = message.get("content"), message.get("annotations")
+    notes = decode_annotations(stated) if stated else ()
     if type(content) is str:
-        notes = message.get("annotations")
         if content or notes or history:
-            blocks.append(ir.Text(content, decode_annotations(notes)) if notes else ir.Text(content))
+            blocks.append(ir.Text(content, notes))
     elif type(content) is list:
-        blocks.extend(decode_parts(content, where + ".content"))
+        blocks.extend(_cited(decode_parts(content, where + ".content"), notes))
     elif type(content) is dict:
-        blocks.append(ir.Text(msgspec.json.encode(content).decode(), form="object"))
+        blocks.append(ir.Text(msgspec.json.encode(content).decode(), notes, form="object"))
     elif content is not None:
         raise WireError("expected a string or an array", where + ".content", "invalid_type")
+    elif notes:
+        blocks.append(ir.Text("", notes, form="null"))
     if refusal := message.get("refusal"):
         blocks.append(ir.Refusal(refusal))
     known = MEMBERS if refusal != "" else MEMBERS - {"refusal"}
@@ -106,6 +112,43 @@ def decode_answer(
     if not plain:
         known = _decode_rest(message, blocks, known, where)
     return blocks, ir.merge(leftovers(message, known), odd)
+
+
+def _cited(blocks: Sequence[ir.Block], notes: Sequence[ir.Citation]) -> list[ir.Block]:
+    """Return the blocks of a content that is a list, with the message's citations in its texts. If there is
+    no text, an empty one is appended.
+    """
+    out = list(blocks)
+    if not notes:
+        return out
+    texts: list[tuple[int, int]] = []
+    length = 0
+    for index, block in enumerate(out):
+        if isinstance(block, ir.Text):
+            texts.append((length, index))
+            length += len(block.text)
+    if not texts:
+        texts.append((0, len(out)))
+        out.append(ir.Text("", form="null"))
+    for note in notes:
+        index, citation = placed(note, texts)
+        text: Any = out[index]
+        out[index] = msgspec.structs.replace(text, citations=(*text.citations, citation))
+    return out
+
+
+def placed(note: ir.Citation, texts: Sequence[tuple[int, int]]) -> tuple[int, ir.Citation]:
+    """Return (the block in which a message's citation starts, the citation with its offsets in this block).
+    A citation without a start belongs to the first text. texts: (the offset of a text in the message's
+    content, its block) pairs, in order; at least one.
+    """
+    at = 0 if note.start is None else max(0, bisect_right(texts, note.start, key=itemgetter(0)) - 1)
+    base, block = texts[at]
+    if base:
+        start = None if note.start is None else note.start - base
+        end = None if note.end is None else note.end - base
+        note = msgspec.structs.replace(note, start=start, end=end)
+    return block, note
 
 
 def _decode_rest(

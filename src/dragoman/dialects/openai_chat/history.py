@@ -20,6 +20,7 @@ from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.saying import DETAILS, TAGS, Saying, is_part
+from dragoman.dialects.openai_chat.terms import ROLES
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.rules import Rules, Why
 from dragoman.dialects.repair.turn import Piece, Turn
@@ -33,8 +34,9 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """Return the decoded messages of a request, one IR message for each wire message. Raises WireError for an
-    unknown role, and for a content or a call of unknown form.
+    """Return the decoded messages of a request, one IR message for each wire message. A role that only one
+    vendor has (`ROLES`) is a leftover of the message. Raises WireError for an unknown role, and for a content
+    or a call of unknown form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
 
@@ -53,6 +55,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
         kind: Any = "legacy" if role == "function" else "function"
         result = ir.ToolResult(message.get("tool_call_id"), blocks, name, kind=kind)
         return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
+    if (usual := ROLES.get(role)) is not None:
+        read = _message(message, usual, where)
+        return msgspec.structs.replace(read, extra=ir.merge(read.extra, {NAME: {"role": role}}))
     raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
 
 
@@ -154,6 +159,8 @@ def _plain_text(message: ir.Message) -> str | None:
         return None
     if block.cache is not None or block.extra is not None or message.name is not None:
         return None
+    if block.sealed is not None:
+        return None
     return block.text if message.cache is None and message.extra is None else None
 
 
@@ -211,6 +218,8 @@ class _History:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
+                if block.sealed is not None:
+                    self.draft.leave_seal(place(0))
                 finish(self.draft, {}, block.cache, block.extra, place(0))  # a string cannot hold them
                 return block.text
         if not (parts or blocks):

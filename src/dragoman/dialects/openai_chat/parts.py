@@ -226,6 +226,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
 
 
 def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
+    if block.sealed is not None:
+        draft.leave_seal(where)
     return finish(draft, {"type": "text", "text": block.text}, block.cache, block.extra, where)
 
 

@@ -12,6 +12,7 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import by_effort, lose_visibility
 from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
+from dragoman.dialects.leftovers import shown
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 
 MEMBERS: Final = frozenset(
@@ -110,7 +111,9 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     if reasoning.extra is not None:
         restore({}, reasoning.extra, draft.report, "reasoning")
         for key in reasoning.extra.get(NAME, ()):
-            draft.report.lose(f"reasoning.{key}", "the provider has another parameter for reasoning", "hint")
+            draft.report.lose(
+                f"reasoning.{shown(key)}", "the provider has another parameter for reasoning", "hint"
+            )
     if (write := _WAYS.get(way)) is not None:
         write(body, reasoning, draft)
     else:

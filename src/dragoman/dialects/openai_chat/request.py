@@ -30,8 +30,7 @@ from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_rea
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.schema import MADE
+from dragoman.dialects.request import MADE, Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 

@@ -13,6 +13,7 @@ from dragoman.dialects.chat.logprobs import put_logprobs
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop, encode_stop
 from dragoman.dialects.leftovers import lose_items_of
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai.logprobs import encode_logprobs, in_objects, read_logprobs
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
@@ -72,9 +73,12 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
     choice, odd = CHOICE.sort(an_object(choice, where))
     message = choice.get("message") or {}
     blocks, rest = decode_answer(an_object(message, where + ".message"), where + ".message")
-    known = _CHOICE
-    if (logprobs := in_objects(choice.get("logprobs"))) is not None and not _take_logprobs(logprobs, blocks):
-        known -= {"logprobs"}
+    known, beside = _CHOICE, None
+    if (logprobs := in_objects(choice.get("logprobs"))) is not None:
+        if _take_logprobs(logprobs, blocks):
+            beside = leftovers(logprobs, _LOGPROBS, "logprobs")
+        else:
+            known -= {"logprobs"}
     if sources:
         _cite(sources, blocks)
     if type(sequence := choice.get("stop_reason")) is not str:
@@ -82,7 +86,7 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
     delta = choice.get("delta")
     if isinstance(delta, dict) and not (delta.get("content") or delta.get("tool_calls")):
         known |= {"delta"}  # an empty stream delta beside the message
-    extra = ir.merge(leftovers(choice, known), odd)
+    extra = ir.merge(ir.merge(leftovers(choice, known), odd), beside)
     if rest is not None:
         extra = ir.merge(extra, {NAME: {f"message.{key}": value for key, value in rest[NAME].items()}})
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
@@ -122,8 +126,10 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
     """Add a choice's `logprobs` to the first text and the first refusal in `blocks`. Returns whether all
     could be added; if not, those of the text may have been added.
     """
-    if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
+    if type(logprobs) is not dict:
         return False
+    if not logprobs.keys() <= _LOGPROBS and not any(map(logprobs.get, _LOGPROBS)):
+        return False  # nothing is known of it
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
         tokens = logprobs.get(member)
         if tokens and not put_logprobs(blocks, kind, read_logprobs(tokens)):
@@ -183,7 +189,10 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
             voice=lambda: voice_of(reply, candidate.index),
         )
         message = saying.write(blocks, where)
-        logprobs, called = _encode_logprobs(blocks), not all(map(is_vendors_own, saying.calls))
+        logprobs, called = (
+            _encode_logprobs(blocks, draft.report, where),
+            not all(map(is_vendors_own, saying.calls)),
+        )
     message.setdefault("refusal", None)
     out: dict[str, Any] = {
         "index": candidate.index,
@@ -200,11 +209,12 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
     return out
 
 
-def _encode_logprobs(blocks: Sequence[ir.Block]) -> dict[str, Any] | None:
+def _encode_logprobs(blocks: Sequence[ir.Block], report: Report, where: str) -> dict[str, Any] | None:
     out: dict[str, Any] | None = None
-    for block in blocks:
+    for index, block in enumerate(blocks):
         if isinstance(block, _SCORED) and block.logprobs is not None:
             out = out or {"content": None, "refusal": None}
             member = "content" if isinstance(block, ir.Text) else "refusal"
-            out[member] = [*(out[member] or ()), *encode_logprobs(block.logprobs)]
+            told = encode_logprobs(block.logprobs, report, f"{where}.blocks[{index}]")
+            out[member] = [*(out[member] or ()), *told]
     return out

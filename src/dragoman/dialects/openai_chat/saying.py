@@ -14,6 +14,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.leftovers import placed_at, shown
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
@@ -117,10 +118,19 @@ class Saying(Collected):
 
     def _text(self, block: ir.Text, where: str) -> None:
         if self.parts is not None:
-            self._part(block, where)
+            self._cite(block, self.length, where)
+            self.length += len(block.text)
+            if block.form != "null":
+                self._part(block, where)
             return
         if self.own and block.form == "object":
+            self._cite(block, self.length, where)
             self.wire["content"] = msgspec.json.decode(block.text)
+            return
+        if self.own and block.form == "null":  # there are only annotations
+            self._cite(block, self.length, where)
+            if not self.history or self.draft.quirks.null_members:
+                self.wire["content"] = None
             return
         text = block.text
         if self.spaced and self.texts and not self.own:
@@ -129,14 +139,18 @@ class Saying(Collected):
         self.texts.append(text)
         self.length += len(text)
         self.spaced = False
-        if block.citations:
-            end = start + len(block.text)
-            self.notes.extend(encode_annotations(block.citations, start, end, self.draft, where))
+        self._cite(block, start, where)
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
         if block.sealed is not None:
             self.draft.leave_seal(where)
         restore(self.wire, block.extra, self.draft.report, where)
+
+    def _cite(self, block: ir.Text, start: int, where: str) -> None:
+        """Add the citations of a text to the annotations. start: where the text begins in the content."""
+        if block.citations:
+            end = start + len(block.text)
+            self.notes.extend(encode_annotations(block.citations, start, end, self.draft, where))
 
     def _refusal(self, block: ir.Refusal, where: str) -> None:
         if self.parts is not None:
@@ -340,9 +354,11 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """Return a call as the value of `function_call`. The call's id and seal are not written. where: the
-    call's IR path.
+    """Return a call as the value of `function_call`. The call's id and seal are not written; the seal is
+    reported. where: the call's IR path.
     """
+    if block.sealed is not None:
+        draft.leave_seal(where)
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
@@ -405,7 +421,7 @@ def encode_annotations(
 def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
-        note.update((citation.extra or {}).get(NAME, {}))
+        note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
         return note
     if citation.url is None and not own:
         return None
@@ -422,8 +438,8 @@ def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> di
         cited["content"] = citation.quote
     note = {"type": "url_citation", "url_citation": cited}
     for key, value in (citation.extra or {}).get(NAME, {}).items():
-        holder, dot, member = key.partition(".")
-        (cited if dot and holder == "url_citation" else note)[member if dot else key] = value
+        holder, member = placed_at(key)
+        (cited if holder == "url_citation" else note)[member] = value
     return note
 
 

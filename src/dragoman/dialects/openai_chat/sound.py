@@ -77,7 +77,7 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
     """Complete another dialect's request for audio by changing `body` in place. The caller has checked that
     `modalities` in `body` names audio. OpenAI requires that text is requested together with audio, and
     requires a voice and a format; what is missing is added. A voice that OpenAI does not have is replaced,
-    and reported as lost. Added text, and an `audio` that is added as a whole, are reported.
+    and reported as lost. Everything that is added is reported.
     """
     report = draft.report
     if "text" not in body["modalities"]:
@@ -85,12 +85,16 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
         report.change(
             "output.modalities", "modalities", "Chat Completions returns audio together with its text"
         )
-    stated = body.get("audio") or {}
+    stated = {member: value for member, value in (body.get("audio") or {}).items() if value is not None}
     audio = body["audio"] = {"voice": VOICE, "format": _SAMPLES, **stated}
     voice = audio["voice"]
     if not stated:
         report.add("audio", "Chat Completions requires a voice and a format")
-    elif isinstance(voice, str) and voice not in VOICES:
+    else:
+        for member in ("voice", "format"):
+            if member not in stated:
+                report.add(f"audio.{member}", f"Chat Completions requires a {member}")
+    if isinstance(voice, str) and voice not in VOICES:
         report.lose(
             "output.audio.voice", f"Chat Completions has no voice {voice}: {VOICE} is used", "quality"
         )

@@ -11,10 +11,7 @@ message is the answer.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import Any, Final
-
-import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
@@ -36,6 +33,7 @@ from dragoman.dialects.openai_chat.answer import (
     decode_detail,
     decode_image,
     is_vendors_own,
+    placed,
     spoken_text,
 )
 from dragoman.dialects.openai_chat.response import HEAD, sources_of
@@ -343,15 +341,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         event names the text block in which the citation starts (the first block, if no start is stated), and
         its offsets are counted from the start of this block.
         """
-        starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
-            at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
-            base, block = candidate.texts[at]
-            if base:
-                start_at = None if note.start is None else note.start - base
-                end_at = None if note.end is None else note.end - base
-                note = msgspec.structs.replace(note, start=start_at, end=end_at)  # noqa: PLW2901
-            events.append(ir.Cite(block, note, candidate.index))
+            block, citation = placed(note, candidate.texts)
+            events.append(ir.Cite(block, citation, candidate.index))
         candidate.notes.clear()
 
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:

@@ -192,7 +192,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._annotate(choice, notes)
 
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: _Out) -> dict[str, Any]:
-        return {"content": encode_logprobs(tokens), "refusal": None}
+        return {"content": encode_logprobs(tokens, self._draft.report, out.where), "refusal": None}
 
     def _refuse(self, event: ir.RefusalDelta) -> bytes:
         choice = self._choices[event.candidate]
@@ -203,7 +203,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
     ) -> bytes:
         if logprobs is None:
             return out.head + _json(text) + out.tail
-        shown = {"content": None, "refusal": encode_logprobs(logprobs)}
+        shown = {"content": None, "refusal": encode_logprobs(logprobs, self._draft.report, out.where)}
         return self._delta(choice.index, {"refusal": text}, logprobs=shown)
 
     def _think(self, event: ir.ThinkDelta) -> bytes:

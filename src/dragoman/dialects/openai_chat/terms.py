@@ -8,6 +8,15 @@ PATH: Final = "/chat/completions"
 GUIDED: Final = {"guided_json": "guided_json", "structured_outputs": "structured_outputs.json"}
 """vLLM's request members for the schema of the answer -> the path of the schema in the request.
 https://docs.vllm.ai/en/latest/features/structured_outputs.html"""
+ROLES: Final[dict[str, str]] = {
+    "user_system": "system",
+    "group": "system",
+    "sample_message_user": "user",
+    "sample_message_ai": "assistant",
+}
+"""A role that only MiniMax has -> the role that stands for it in the IR. `user_system` describes the user,
+`group` names the conversation, the samples show how the model is to talk.
+https://platform.minimax.io/docs/guides/text-chat"""
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 SEALS: Final = "gemini"
 """The dialect whose servers can read the signatures in `extra_content.google` of a call.

@@ -13,11 +13,13 @@ from dragoman.dialects.chat.check import FORMS
 from dragoman.dialects.chat.widened import (
     Put,
     _Body,
+    put_logit_bias,
     put_max_tokens,
     put_right,
     put_stop,
     put_stream_options,
 )
+from dragoman.dialects.openai_chat.terms import ROLES
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.schema import mistake
@@ -50,13 +52,11 @@ def _reasoning_effort(body: _Body) -> None:
 
 def _logprobs(body: _Body) -> None:
     """Remove `logprobs` if its value is an integer of at least 0, as in Together's chat and in the older
-    completions; and `logit_bias` if it is a list or has `false` as a bias (llama.cpp's forms).
+    completions; and a `logit_bias` in a form of llama.cpp.
     """
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
-    biases = body.get("logit_bias")
-    if type(biases) is list or (type(biases) is dict and any(bias is False for bias in biases.values())):
-        del body["logit_bias"]
+    put_logit_bias(body)
 
 
 def _with_objects(message: _Body) -> _Body:
@@ -140,6 +140,12 @@ def _with_ids(message: _Body) -> _Body:
 
 def _with_id(call: Any) -> Any:
     return {**call, "id": "call"} if type(call) is dict and call.get("id") is None else call
+
+
+def _with_usual_role(message: _Body) -> _Body:
+    role = message.get("role")
+    usual = ROLES.get(role) if type(role) is str else None
+    return message if usual is None else {**message, "role": usual}
 
 
 def _with_content(message: _Body) -> _Body:
@@ -282,6 +288,7 @@ _PUTS: Final[dict[Wider, Put]] = {
     "call_ids": lambda body: _each_message(body, _with_ids),
     "audio_url": lambda body: _each_message(body, _with_samples),
     "call_types": lambda body: _each_message(body, _with_known_calls),
+    "roles": lambda body: _each_message(body, _with_usual_role),
     "content": lambda body: _each_message(body, _with_content),
     "metadata": _remove("metadata", dict),
     "names": _names,

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.leftovers import lose_of_token
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.logprobs import decode_logprobs as decode_objects
-from dragoman.dialects.openai_completions.terms import NAME
+from dragoman.dialects.openai_completions.terms import NAME, restore
 
 _LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs", "text_offset"})
 _OFFSET: Final = "text_offset"
@@ -22,11 +24,12 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
     here.
 
     None = the IR cannot hold them: tokens or values are missing, the lists differ in length, the values or
-    the alternatives contain null (as for an echoed prompt), or there is another member. May raise one of
-    `typed.OF_ANOTHER_SHAPE` for other values of an unknown shape.
+    the alternatives contain null (as for an echoed prompt), or there is another member (in chat's form, one
+    that is not null). May raise one of `typed.OF_ANOTHER_SHAPE` for other values of an unknown shape.
     """
     if type(wire.get("content")) is list:
-        return decode_objects(wire["content"])
+        alone = all(value is None for member, value in wire.items() if member != "content")
+        return decode_objects(wire["content"]) if alone else None
     tokens, values = wire.get("tokens"), wire.get("token_logprobs")
     if not wire.keys() <= _LISTS or not tokens or not values or None in values:
         return None
@@ -65,3 +68,15 @@ def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
         "top_logprobs": tops if any(token.top is not None for token in tokens) else None,
         "text_offset": offsets,
     }
+
+
+def lose_beside_tokens(tokens: Sequence[ir.Logprob], report: Report, where: str) -> None:
+    """Report as lost everything of these tokens that `encode_logprobs` does not write: ids, bytes that a
+    token's text does not show, and leftovers, except the offsets. where: the IR path of the block that the
+    tokens form.
+    """
+    place = where + ".logprobs"
+    for token in tokens:
+        for one in (token, *(token.top or ())):
+            lose_of_token(one, report, place, "id", "bytes")
+            restore({}, one.extra, report, place)

@@ -14,7 +14,11 @@ from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stops import encode_stop as chat_stop
 from dragoman.dialects.leftovers import lose_item
 from dragoman.dialects.openai.errors import error_member, fault_of
-from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
+from dragoman.dialects.openai_completions.logprobs import (
+    decode_logprobs,
+    encode_logprobs,
+    lose_beside_tokens,
+)
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
@@ -144,8 +148,12 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
 
 
 def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
-    texts = [block for block in candidate.blocks if isinstance(block, ir.Text | ir.Refusal)]
-    tokens = [token for block in texts for token in block.logprobs or ()]
+    tokens: list[ir.Logprob] = []
+    for index, block in enumerate(candidate.blocks):
+        if isinstance(block, ir.Text | ir.Refusal) and block.logprobs:
+            tokens += block.logprobs
+            where = f"candidates[{candidate.index}].blocks[{index}]"
+            lose_beside_tokens(block.logprobs, reply.report, where)
     start = len(prompt_of(reply.request, candidate.index))
     return encode_logprobs(tokens, start) if tokens else None
 

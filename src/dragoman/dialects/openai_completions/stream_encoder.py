@@ -15,7 +15,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import created_of, shown_model
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.openai.errors import error_member
-from dragoman.dialects.openai_completions.logprobs import encode_logprobs
+from dragoman.dialects.openai_completions.logprobs import encode_logprobs, lose_beside_tokens
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.response import answer_id, encode_stop, lose_beside
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT, restore
@@ -99,6 +99,8 @@ class CompletionsEncoder(EventEncoder):
         tokens = event.logprobs
         if not tokens:
             return self._chunk(event.candidate, event.text)
+        place = f"candidates[{event.candidate}].blocks[{event.index}]"
+        lose_beside_tokens(tokens, self._draft.report, place)
         start = self._offsets.get(event.candidate)
         if start is None:
             start = len(prompt_of(self._reply.request, event.candidate))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dragoman.dialects.chat.widened import (
     Put,
+    put_logit_bias,
     put_max_tokens,
     put_right,
     put_stop,
@@ -25,13 +26,12 @@ def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
 
 
 def _logprobs(body: dict[str, Any]) -> None:
-    """Remove `logprobs` if it is an integer of at least 0, or a boolean; and a `logit_bias` that is an object
-    or a list.
+    """Remove `logprobs` if it is an integer of at least 0, or a boolean; and a `logit_bias` in a form of
+    llama.cpp.
     """
     if type(many := body.get("logprobs")) is bool or (type(many) is int and many >= 0):
         del body["logprobs"]
-    if type(body.get("logit_bias")) in {dict, list}:
-        del body["logit_bias"]
+    put_logit_bias(body)
 
 
 _PUTS: Final[dict[Wider, Put]] = {

@@ -3,7 +3,7 @@ this dialect each such message is encoded as one item again, except that some ve
 is left out. A history of another dialect is repaired first, and one of its messages may become several items.
 
 `Message.form` may have several words: "text" = the item's content is a string; "bare" = the item states a
-role but no type; "parts" = the item has a part of an unknown type.
+role but no type; "parts" = the item has a part of an unknown type, or is an assistant message with an image.
 
 The API requires an output for every call and a call for every output: `repaired` ensures this for histories
 of other dialects.
@@ -66,9 +66,9 @@ def _message(item: Any, where: str) -> ir.Message:
     if kind in {None, "message"} and type(item.get("content")) is str:
         words.append("text")
     if kind in {None, "message"} and any(
-        isinstance(block, ir.Native) and block.value is not item and not is_part(block) for block in blocks
+        not is_part(block, role) and getattr(block, "value", None) is not item for block in blocks
     ):
-        words.append("parts")
+        words.append("parts")  # an image of an assistant, or a part of an unknown type
     tools = decode_tools(tools_of(item)) if kind in TELLING else ()
     return ir.Message(role, blocks, form=" ".join(words) or None, tools=tools)
 

@@ -12,7 +12,7 @@ from dragoman import ir
 from dragoman.dialects.openai.strictness import strictness
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
-from dragoman.dialects.schema import MADE
+from dragoman.dialects.request import MADE
 from dragoman.errors import WireError
 
 _TEXT: Final = frozenset({"format", "verbosity"})

@@ -8,6 +8,7 @@ from dragoman import ir
 from dragoman.dialects.efforts import effort_of
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import leftovers, restore
+from dragoman.dialects.request import MADE
 
 _REASONING: Final = frozenset({"effort", "summary"})
 
@@ -22,19 +23,20 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
     """Write the reasoning settings (`wish`) into the body; losses and changes are reported.
 
-    For a client of this dialect the effort is written as stated. For a client of another dialect, the effort
-    is the nearest effort that the model is known to support, and if the model is known to have no reasoning,
-    nothing is written at all.
+    For a client of this dialect the effort is written as stated. For a client of another dialect, and for an
+    effort from the configuration, it is the nearest effort that the model is known to support, and if the
+    model is known to have no reasoning, nothing is written at all.
 
     A stated summary is written. Without a stated summary, a wish for visible reasoning becomes the summary
     "auto".
     """
     out: dict[str, Any] = {}
-    if draft.facts.reasoning is False and not draft.own:
+    own = draft.own and wish.form != MADE
+    if draft.facts.reasoning is False and not own:
         if wish.mode != "off" and wish.effort != "none":
             draft.report.lose("reasoning", "the model does not support reasoning", "hint")
         return
-    effort = wish.effort if draft.own else effort_of(wish, draft.facts, draft.report, "reasoning.effort")
+    effort = wish.effort if own else effort_of(wish, draft.facts, draft.report, "reasoning.effort")
     if effort is not None:
         out["effort"] = effort
     if wish.summary is not None:
@@ -46,5 +48,5 @@ def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> 
         draft.report.change("reasoning.visible", "", "no summary was requested, so no reasoning is returned")
     if wish.extra is not None:
         restore(out, wish.extra, draft.report, "reasoning")
-    if out or draft.own:
+    if out or own:
         body["reasoning"] = out

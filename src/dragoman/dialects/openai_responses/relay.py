@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.failure import ENDED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
+from dragoman.dialects.openai_responses.response import response_object
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, reasoning_event
 from dragoman.dialects.openai_responses.tool_uses import DRAWS, may_tell, with_tools
@@ -40,6 +41,17 @@ _TERMINAL: Final = frozenset(
 )
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
 """Events without content. While only these have come, another attempt can still answer."""
+_CREATED: Final = "response.created"
+_FAILURES: Final = frozenset({"error", "response.failed"})
+_RUNNING: Final[dict[str, Any]] = {
+    "status": "in_progress",
+    "output": [],
+    "usage": None,
+    "error": None,
+    "incomplete_details": None,
+    "completed_at": None,
+}
+"""The members that a response object has while its stream runs."""
 _BEGINNINGS: Final = {
     "response.output_item.added": "item",
     "response.content_part.added": "part",
@@ -137,7 +149,9 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 class ResponsesStreamRelay:
     """Relays one stream (`streaming.TellsEnding`): edits the response object in events, and gives reasoning
-    events the names that the client knows (OpenAI's, or those of Open Responses).
+    events the names that the client knows (OpenAI's, or those of Open Responses). If the provider's stream
+    does not begin with `response.created`, this event is sent first: OpenAI's own clients refuse any other
+    beginning.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -152,6 +166,7 @@ class ResponsesStreamRelay:
         self._failed: ResponsesEncoder | None = None
         self._terminal: tuple[str, bytes, Mapping[str, Any]] = ("", b"", {})
         self._last = b""
+        self._begun = False
         self._response: dict[str, Any] | None = None
         self._ndjson = reply.framing == "ndjson"
         named = reasoning_event(reply.request)
@@ -161,7 +176,9 @@ class ResponsesStreamRelay:
     def feed(self, frame: bytes) -> bytes:
         if self.done:
             return b""
-        if frame.startswith(_DELTA) and 10 not in frame:  # no line feed; `in` with a number is one memchr
+        if (
+            self._begun and frame.startswith(_DELTA) and 10 not in frame
+        ):  # no line feed; `in` with a number is one memchr
             self.content = True
             self._last = frame
             return frame + b"\n" if self._ndjson else b"%b%b\n\n" % (_DELTA_HEAD, frame)
@@ -180,20 +197,46 @@ class ResponsesStreamRelay:
             frame = encode_head({**decode_head(frame), "type": kind})
         self._last = frame  # an error event gets the number after this frame
         try:
+            before = b"" if self._begun else self._begin(kind, frame)
             sent = self._look(kind, frame)
         except UNREADABLE as error:
             raise WireError(f"a stream event cannot be parsed: {error}") from None
         if self.waits and kind in _TERMINAL and self._response is not None:
-            return self._wait(kind, sent, self._response, decode_head(sent))
-        return self._framed(kind.encode(), sent)
+            return before + self._wait(kind, sent, self._response, decode_head(sent))
+        return before + self._framed(kind.encode(), sent)
+
+    def _begin(self, kind: str, frame: bytes) -> bytes:
+        """Return the event `response.created` if the stream begins with another event of the answer; b"" for
+        this event itself, for a failure, and for events that are not of the answer (`keepalive`). kind: the
+        type of an event before which nothing of the answer came. frame: its data.
+
+        The response object is the event's, as far as it has one. All later response objects get its id.
+        """
+        if kind in _FAILURES or not kind.startswith("response."):
+            return b""
+        self._begun = True
+        if kind == _CREATED:
+            return b""
+        head = decode_head(frame)
+        stated = decode_head(bytes(head["response"])) if "response" in head else {}
+        if kind in _TERMINAL and _failed(stated):
+            return b""
+        made = response_object(ir.Response(NAME), self._reply, [], running=True)
+        told = {**made, **stated, **_fitting(self._edits, stated), **_RUNNING}
+        self._edits.setdefault("id", told["id"])
+        self._response = told
+        number = max(_number(frame) - 1, 0)
+        event = {"type": _CREATED, "sequence_number": number, "response": told}
+        return self._framed(_CREATED.encode(), encode(event))
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the text deltas at the beginning of `read`, for the client; their size in bytes). They pass
         unchanged. (b"", 0) = `feed` has to handle the next event: `read` does not begin with a complete
-        delta, or has a carriage return, the stream is over, or the client's framing is "ndjson". See
-        `relay.PassesRuns`.
+        delta, or has a carriage return, the stream has not begun or is over, or the client's framing is
+        "ndjson". See `relay.PassesRuns`.
         """
-        found = None if self.done or self._ndjson or _CR in read else _DELTAS.match(read)
+        plain = self._begun and not (self.done or self._ndjson or _CR in read)
+        found = _DELTAS.match(read) if plain else None
         if found is None or not found[0]:
             return b"", 0
         self.content = True

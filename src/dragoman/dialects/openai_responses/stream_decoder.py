@@ -108,7 +108,7 @@ class ResponsesDecoder:
         kind = value.get("type")
         take = _TAKE.get(kind) if type(kind) is str else None
         if self._state == "new" and not (type(kind) is str and kind in _EARLY):
-            if "error" in value and take is None:
+            if value.get("error") is not None and take is None:
                 return self._fail(fault_of(value))
             if type(kind) is not str:
                 raise WireError(f"the stream must begin with response.created, not with {kind}")

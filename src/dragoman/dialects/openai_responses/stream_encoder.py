@@ -263,13 +263,19 @@ class ResponsesEncoder(EventEncoder):
         item = _Item(self._next(), wire, of)
         return item, self._event("response.output_item.added", {"output_index": item.number, "item": wire})
 
+    def _open_message(self, index: int, block: ir.Block) -> tuple[_Item, bytes]:
+        """Return (the open message, b""). If none is open, the message of this block is begun, and the bytes
+        are the beginning of the message. index: the block's index.
+        """
+        if self._message is not None:
+            return self._message, b""
+        of = item_of_block(block)
+        head = encode_head(of, self._draft, f"candidates[0].blocks[{index}]")
+        self._message, out = self._added({**head, "status": "in_progress"}, of)
+        return self._message, out
+
     def _open_part(self, index: int, block: ir.Text | ir.Refusal) -> bytes:
-        out = b""
-        if self._message is None:
-            of = item_of_block(block)
-            head = encode_head(of, self._draft, f"candidates[0].blocks[{index}]")
-            self._message, out = self._added({**head, "status": "in_progress"}, of)
-        item = self._message
+        item, out = self._open_message(index, block)
         place = {**item.place, "content_index": len(item.parts)}
         empty = _EMPTY[type(block)]
         item.parts.append(empty)
@@ -462,6 +468,9 @@ class ResponsesEncoder(EventEncoder):
         of this message.
         """
         waiting = [index for index, state in self._blocks.items() if state.closed]
+        waiting.sort(
+            key=lambda index: self._blocks[index].item is None
+        )  # begun items end before others begin
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
         message = self._message
         if message is None or any(state.item is message for state in self._blocks.values()):
@@ -482,7 +491,7 @@ class ResponsesEncoder(EventEncoder):
                 self._draft.leave_seal(where)
             return b""
         if state.item is None:
-            return self._end_whole(final, where)
+            return self._end_whole(index, final, where)
         if isinstance(final, ir.Text):
             self._ended[index] = state
         return _ENDS[type(state.block)](self, state, final, where)
@@ -530,17 +539,20 @@ class ResponsesEncoder(EventEncoder):
         of = _named(state.item, final.item)
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
-    def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """Return the bytes of an item whose block was not sent in deltas: the start of the item, unless it
-        was sent before, and its end. b"", with a reported loss, if no item can hold the block. final: the
-        block, complete. where: its IR path.
+    def _end_whole(self, index: int, final: ir.Block, where: str) -> bytes:
+        """Return the bytes of a block that was not sent in deltas. A part of a message goes into the open
+        message, because a message that began inside of it would overlap it. Any other block is an item: the
+        result is the start of the item, unless it was sent before, and its end. b"", with a reported loss, if
+        no item can hold the block. final: the block, complete. where: its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
+            of = item_of_block(block)
+            if self._message is None or _same_item(of, self._message.of):
+                return self._whole_part(index, block, where)
             part = encode_part(block, self._draft, where, said=True)
             if part is None:
                 return b""
-            of = item_of_block(block)
             wire = {**encode_head(of, self._draft, where), "content": [part]}
         else:
             item = encode_item(block, self._draft, where)
@@ -557,6 +569,24 @@ class ResponsesEncoder(EventEncoder):
             number = self._next()
             out = self._event("response.output_item.added", {"output_index": number, "item": begun})
         return out + self._item_done(number, wire)
+
+    def _whole_part(self, index: int, block: ir.Block, where: str) -> bytes:
+        """Return the bytes of a part of the open message, which is begun if none is open. A text is sent as
+        one delta. b"", with a reported loss, if no part can hold the block.
+        """
+        if isinstance(block, ir.Text):
+            empty = msgspec.structs.replace(block, text="")
+            begun = self._open_part(index, empty)
+            return begun + self._end_text(self._blocks.pop(index), block, where)
+        part = encode_part(block, self._draft, where, said=True)
+        if part is None:
+            return b""
+        self._share(*part.values())
+        item, out = self._open_message(index, block)
+        place = {**item.place, "content_index": len(item.parts)}
+        item.parts.append(part)
+        begun = self._event("response.content_part.added", {**place, "part": part})
+        return out + begun + self._event("response.content_part.done", {**place, "part": part})
 
     def _item_done(self, number: int, wire: _Wire) -> bytes:
         if self._unfinished and self._last_item:

@@ -26,7 +26,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.prompted.notation import Notation, described, parameters
 from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
 from dragoman.dialects.prompted.request import offered, without_tools
-from dragoman.dialects.schema import MADE
+from dragoman.dialects.request import MADE
 from dragoman.dialects.schema_references import SchemaReferences
 
 replace = msgspec.structs.replace

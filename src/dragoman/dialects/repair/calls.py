@@ -139,7 +139,7 @@ class Repair(ABC):
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
             turn.notes.append(Note(where, *rules.transcribed))
-            return ir.Text(block.transcript)
+            return ir.Text(block.transcript, sealed=block.sealed, cache=block.cache, extra=block.extra)
         if rules.moves is None or not rules.moves(block, message):
             return block
         self.moved.append((block, where))

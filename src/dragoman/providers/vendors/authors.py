@@ -313,6 +313,7 @@ AUTHORS: Final = (
             reasoning_text="tags",
             reasoning_field="tags",
             reasoning_replay="always",
+            widens=USUALLY_WIDER | {"roles"},  # https://platform.minimax.io/docs/guides/text-chat
         ),
         # https://docs.litellm.ai/docs/providers/minimax
         also={"anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1")},

@@ -14,7 +14,7 @@ from dragoman.dialects.operation import OperationReply, Outgoing, Payload
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, encode
+from dragoman.wire.json import decode_head, decode_object, encode
 from dragoman.wire.vectors import from_floats
 
 HI: dict[str, Any] = {"parts": [{"text": "Hi"}]}
@@ -221,6 +221,39 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
 )
 def test_places(form: str | None, where: str, path: str) -> None:
     assert EMBEDDING.client.locate(ir.EmbedRequest("gemini", "m", ("Hi",), form=form), where) == path
+
+
+@pytest.mark.parametrize(
+    ("options", "where", "path"),
+    [
+        (
+            {"embedContentConfig": {"outputDimensionality": 5}},
+            "dimensions",
+            "embedContentConfig.outputDimensionality",
+        ),
+        ({"embed_content_config": {"task_type": "CLUSTERING"}}, "task", "embed_content_config.task_type"),
+        ({"output_dimensionality": 5}, "dimensions", "output_dimensionality"),
+        ({"title": "a", "embedContentConfig": {"title": "b"}}, "title", "embedContentConfig.title"),
+        ({"title": "a", "embedContentConfig": {"odd": 1}}, "odd", "embedContentConfig.odd"),
+        ({"title": "a", "embedContentConfig": {"odd": 1}}, "title", "title"),
+        ({"title": "a", "embedContentConfig": None}, "title", "title"),
+    ],
+)
+def test_an_option_is_where_the_client_wrote_it(options: dict[str, Any], where: str, path: str) -> None:
+    client = EMBEDDING.client
+    for wire, before in (
+        (one(content=HI, **options), "$."),
+        (many({"content": HI, **options}), "$.requests[0]."),
+    ):
+        client.check(wire)
+        assert client.locate(client.decode(wire), where) == before + path
+
+
+def test_a_request_with_options_elsewhere_is_answered_as_it_was_asked() -> None:
+    asked = EMBEDDING.client.decode(one(content=HI, embedContentConfig={"outputDimensionality": 1}))
+    reply = OperationReply(asked, Report("gemini", "response"))
+    told = EMBEDDING.client.encode(ir.EmbedResponse((from_floats([0.5]),)), reply)
+    assert decode_object(told.data) == {"embedding": {"values": [0.5]}}
 
 
 def test_tokens_and_users_are_not_googles() -> None:

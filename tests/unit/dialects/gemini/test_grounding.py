@@ -10,6 +10,7 @@ from dragoman import ir
 from dragoman.dialects.gemini.grounding import Sources, decode_citations
 from dragoman.dialects.loss import Report
 from tests.unit.dialects.gemini.answering import (
+    blocks,
     body,
     candidate,
     chunks,
@@ -46,6 +47,13 @@ def cited(*parts: Any, **metadata: Any) -> list[tuple[int, ir.Citation]]:
     ]
 
 
+def unjudged(**metadata: Any) -> list[tuple[int, ir.Citation]]:
+    """The citations of an answer "Fine." whose metadata Google's own types do not know."""
+    (block,) = blocks("Fine.", **metadata)
+    assert isinstance(block, ir.Text)
+    return [(0, citation) for citation in block.citations]
+
+
 def grounded(*parts: Any, sources: list[Any], supports: list[Any]) -> list[tuple[int, ir.Citation]]:
     return cited(*parts, groundingMetadata={"groundingChunks": sources, "groundingSupports": supports})
 
@@ -62,6 +70,32 @@ def test_spans_are_bytes_and_become_characters() -> None:
     assert found == [
         (0, url("https://a.example/1", "A", 13, 18)),
         (0, url("https://maps.example/2", "B", 13, 18)),
+    ]
+
+
+@pytest.mark.parametrize("odd", [5, None, {"web": "https://a.example"}, {"web": {"uri": "u"}, "x": 1}, []])
+def test_an_odd_source_costs_no_other_citation(odd: Any) -> None:
+    metadata = {"groundingChunks": [odd, WEB], "groundingSupports": [support(0, 4, "Fine", 0, 1, 9)]}
+    assert (0, url("https://a.example/1", "A", 0, 4)) in unjudged(groundingMetadata=metadata)
+    assert (0, url("https://a.example/1", "A")) in unjudged(groundingMetadata={"groundingChunks": [odd, WEB]})
+
+
+@pytest.mark.parametrize(
+    "odd", [5, {"segment": 5}, {"segment": {"endIndex": "x"}}, {"groundingChunkIndices": 5}]
+)
+def test_an_odd_support_costs_no_other_citation(odd: Any) -> None:
+    metadata = {"groundingChunks": [WEB], "groundingSupports": [odd, support(0, 4, "Fine", 0)]}
+    assert unjudged(groundingMetadata=metadata) == [(0, url("https://a.example/1", "A", 0, 4))]
+
+
+def test_an_odd_citation_costs_no_other_one() -> None:
+    sources = [
+        5,
+        {"uri": "https://a.example/1", "startIndex": "x", "endIndex": 4},
+        {"uri": "https://b.example"},
+    ]
+    assert unjudged(citationMetadata={"citationSources": sources}) == [
+        (0, ir.Citation("url", "https://b.example"))
     ]
 
 

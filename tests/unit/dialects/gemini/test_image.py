@@ -92,6 +92,11 @@ def content(*parts: dict[str, Any], reason: str = "STOP") -> Payload:
     return Payload(encode({"candidates": [candidate], "modelVersion": "g"}))
 
 
+def test_an_error_that_is_null_is_none() -> None:
+    drawn = {"predictions": [{"bytesBase64Encoded": "QQ==", "mimeType": "image/png"}], "error": None}
+    assert IMAGE.decode(Payload(encode(drawn)), ASKED).pictures == (ir.Picture("QQ==", None, "image/png"),)
+
+
 def test_the_pictures_among_what_is_said() -> None:
     picture = {"inlineData": {"mimeType": "image/png", "data": "QQ=="}}
     told = IMAGE.decode(content({"text": "Here it is."}, picture), ASKED)

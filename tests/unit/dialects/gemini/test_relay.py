@@ -74,6 +74,17 @@ def test_what_is_no_answer(given: bytes) -> None:
         RELAY.response(given, showing(None))
 
 
+def test_members_that_are_null_say_nothing() -> None:
+    given = body(candidate("Hi"), error=None, usageMetadata=None, promptFeedback=None)
+    frame = json.dumps(given).encode()
+    assert RELAY.response(frame, showing(None)) == (frame, None)
+    stream = relay()
+    stream.feed(LAST)
+    assert stream.feed(frame) == sse(frame)
+    assert stream.feed(b'{"candidates":null,"error":null}')
+    assert (stream.close(), stream.done, stream.usage) == (b"", True, COUNTED)
+
+
 # --- Streams -------------------------------------------------------------------------------------
 
 

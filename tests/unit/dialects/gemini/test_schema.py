@@ -69,6 +69,8 @@ def test_notes_are_hints_and_what_only_names_a_version_is_nothing() -> None:
         ({"enum": [None, "a"], "const": None}, {"type": "null"}),
         ({"enum": ["a", None], "type": "string"}, {"type": ["string", "null"], "enum": ["a"]}),
         ({"enum": [1, None]}, {"enum": [1], "type": ["number", "null"]}),
+        ({"enum": ["a", 1, None]}, {"enum": ["a", 1], "type": ["string", "number", "null"]}),
+        ({"enum": [1, "a"], "nullable": True}, {"enum": [1, "a"], "type": ["number", "string", "null"]}),
         ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
         ({"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}),
         ({"type": "integer", "exclusiveMaximum": 9, "maximum": 5}, {"type": "integer", "maximum": 5}),

@@ -365,6 +365,16 @@ def test_an_error_in_the_stream(frame: bytes, begun: bool) -> None:
     assert (failed.kind, failed.message, failed.status) == ("overloaded", "The model is overloaded.", None)
 
 
+def test_an_error_that_is_null_is_none() -> None:
+    plain = [body(candidate("a", stop=None)), body(candidate("b"))]
+    said = [
+        event
+        for event in events(*({**chunk, "error": None} for chunk in plain))
+        if type(event) is not ir.More
+    ]
+    assert [type(event) for event in said] == [type(event) for event in events(*plain)]
+
+
 def test_an_error_without_json() -> None:
     failed = fault(events(body(candidate("a", stop=None)), ErrorFrame(b"<html>Bad gateway</html>")))
     assert (failed.kind, failed.message) == ("upstream", "Bad gateway")

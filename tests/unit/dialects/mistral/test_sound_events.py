@@ -99,3 +99,10 @@ def test_what_is_read_as_a_whole() -> None:
     assert SPEECH.decoder(SPEAK, "application/json", MOST) is None
     assert TRANSCRIPTION.decoder is not None
     assert TRANSCRIPTION.decoder(HEAR, "application/json", MOST) is None
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    told = {"type": "speech.audio.delta", "audio_data": b64encode(b"ab").decode(), "error": None}
+    done = {"type": "speech.audio.done", "usage": COUNTS, "error": None}
+    pieces, _ = decoded(SPEECH, SPEAK, stream(told, done), MOST)
+    assert pieces

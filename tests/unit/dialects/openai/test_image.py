@@ -193,6 +193,7 @@ def test_events_tell_costs_and_failures() -> None:
     usage = {"total_tokens": 5, "input_tokens": 2, "output_tokens": 3}
     assert seen(encode({"type": "image_generation.completed", "usage": usage})) == ir.Usage(2, output=3)
     assert seen(encode({"type": "image_generation.completed", "usage": None})) is None
+    assert seen(encode({"type": "image_generation.completed", "usage": usage, "error": None})) is not None
     for broken in ({"type": "error", "message": "No."}, {"type": "error", "error": {"message": "No."}}):
         with pytest.raises(RequestFailed) as caught:
             seen(encode(broken))

@@ -9,10 +9,12 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.errors import WireError
+from tests.unit.dialects.openai_chat.speaking import again, read, told
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}
 FORMAT = {"format": "anthropic-claude-v1", "index": 0}
 CITED = {"url": "https://a", "title": "A", "start_index": 1, "end_index": 3}
+NOTE: dict[str, Any] = {"type": "url_citation", "url_citation": CITED}
 
 
 def own(**members: Any) -> dict[str, dict[str, Any]]:
@@ -125,6 +127,25 @@ READ: list[tuple[dict[str, Any], list[ir.Block]]] = [
         {"content": "Hi.", "annotations": [{"type": "file", "file": {"hash": "h"}}]},
         [ir.Text("Hi.", (ir.Citation("file", extra=own(file={"hash": "h"})),))],
     ),
+    (
+        {"content": None, "annotations": [NOTE]},
+        [ir.Text("", (ir.Citation("url", "https://a", "A", None, 1, 3),), form="null")],
+    ),
+    (
+        {"content": {"a": 1}, "annotations": [NOTE]},
+        [ir.Text('{"a":1}', (ir.Citation("url", "https://a", "A", None, 1, 3),), form="object")],
+    ),
+    (
+        {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "bcd"}], "annotations": [NOTE]},
+        [ir.Text("a"), ir.Text("bcd", (ir.Citation("url", "https://a", "A", None, 0, 2),))],
+    ),
+    (
+        {"content": [{"type": "odd"}], "annotations": [NOTE]},
+        [
+            ir.Native("openai_chat", "odd", {"type": "odd"}),
+            ir.Text("", (ir.Citation("url", "https://a", "A", None, 1, 3),), form="null"),
+        ],
+    ),
 ]
 
 
@@ -159,3 +180,25 @@ def test_a_content_of_another_type_is_told_with_its_place() -> None:
     with pytest.raises(WireError) as caught:
         decode_answer({"content": 5}, "choices[0].message")
     assert caught.value.path == "choices[0].message.content"
+
+
+CONTENTS: list[Any] = [None, "", "Hey", {"a": 1}]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("more", [{}, {"tool_calls": [CALL]}])
+def test_annotations_come_back_whatever_the_content(content: Any, more: dict[str, Any]) -> None:
+    said = {"role": "assistant", "content": content, "annotations": [NOTE], **more}
+    (candidate,) = read(said, "tool_calls" if more else "stop").candidates
+    (choice,) = told(*candidate.blocks, stop=candidate.stop, dialect="openai_chat")[0]["choices"]
+    assert choice["message"] == {**said, "refusal": None}
+    asked = again(
+        {"role": "user", "content": "Well?"}, said, {"role": "tool", "tool_call_id": "c1", "content": "x"}
+    )
+    assert asked["messages"][1] == said
+
+
+def test_annotations_of_a_list_of_parts_stay_in_a_request() -> None:
+    said = {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "bcd"}]}
+    said["annotations"] = [NOTE]
+    assert again({"role": "user", "content": "Well?"}, said)["messages"][1] == said

@@ -10,7 +10,10 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.chat.history import short_id
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_chat.speaking import (
     HELLO,
@@ -414,3 +417,28 @@ def test_leftovers_of_a_message_with_a_result_are_named_at_the_message() -> None
     result = ir.Message("user", (ir.ToolResult("1", (ir.Text("a"),), extra=extra),), extra=extra)
     _, report = written(foreign(ir.Message("user", (ir.Text("x"),)), called, result))
     assert set(lost(report)) == {"messages[2].odd", "messages[2].blocks[0].odd"}
+
+
+STAGED: list[dict[str, Any]] = [
+    {"role": "system", "name": "MiniMax AI", "content": "You are a pirate."},
+    {"role": "user_system", "name": "Ann", "content": "Ann is a sailor."},
+    {"role": "group", "content": "At sea"},
+    {"role": "sample_message_user", "name": "Ann", "content": "Ahoy?"},
+    {"role": "sample_message_ai", "name": "MiniMax AI", "content": "Arr!"},
+    {"role": "assistant", "content": "What now?"},
+    {"role": "user", "content": "Sail."},
+]
+
+
+def test_roles_of_one_vendor_come_back_to_it() -> None:
+    assert again(*STAGED)["messages"] == STAGED
+
+
+def test_roles_of_one_vendor_are_told_to_others_by_the_usual_ones() -> None:
+    request = decoded(*STAGED, max_tokens=9)
+    assert [message.role for message in request.messages] == [
+        *("system", "system", "system", "user", "assistant", "assistant", "user"),
+    ]
+    report = Report("anthropic")
+    DIALECTS["anthropic"].request.encode(request, Target(report, "m"))
+    assert {f"messages[{at}].role" for at in (1, 2, 3, 4)} <= {loss.path for loss in report.losses}

@@ -14,9 +14,10 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionAudio, ChatCompletionChunk
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
-from dragoman.dialects.openai_chat.sound import Joined
+from dragoman.dialects.openai_chat.sound import Joined, speak
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target
 from tests.unit.dialects.openai_chat.speaking import FOREIGN, chunks_of, deltas_of, lost
@@ -352,3 +353,24 @@ def test_other_protocols_wishes_for_sound(
     written = DIALECT.request.encode(request, Target(report)).body
     assert {key: written[key] for key in ("modalities", "audio") if key in written} == body
     assert lost(report) == said
+
+
+@pytest.mark.parametrize(
+    ("audio", "written", "places"),
+    [
+        (None, {"voice": "alloy", "format": "pcm16"}, {"audio"}),
+        ({"format": "wav"}, {"voice": "alloy", "format": "wav"}, {"audio.voice"}),
+        ({"voice": None, "format": "wav"}, {"voice": "alloy", "format": "wav"}, {"audio.voice"}),
+        ({"voice": "echo"}, {"voice": "echo", "format": "pcm16"}, {"audio.format"}),
+        ({"voice": "echo", "format": "wav"}, {"voice": "echo", "format": "wav"}, set()),
+    ],
+)
+def test_a_voice_or_a_format_that_is_chosen_is_reported(
+    audio: dict[str, Any] | None, written: dict[str, Any], places: set[str]
+) -> None:
+    report = Report("openai_chat")
+    body: dict[str, Any] = {"modalities": ["text", "audio"], "audio": audio}
+    speak(body, Draft(report))
+    assert body["audio"] == written
+    assert {change.to for change in report.changes if change.path is None} == places
+    assert report.losses == []

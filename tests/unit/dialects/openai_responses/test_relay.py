@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import httpx2
 import msgspec
+import openai
 import pytest
 
 from dragoman import ir
@@ -52,6 +54,7 @@ def test_what_is_no_answer(raw: bytes) -> None:
 
 def test_deltas_pass_as_they_are() -> None:
     relay = ResponsesStreamRelay(reply("shown"))
+    relay.feed(frame(CREATED))
     before = relay.content
     assert relay.feed(DELTA) == b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
     assert (before, relay.content) == (False, True)
@@ -77,16 +80,23 @@ def test_what_only_begins_is_no_content(kind: str, begun: dict[str, Any], speaks
     assert relay.content is speaks
 
 
+def begun(**how: Any) -> ResponsesStreamRelay:
+    relay = ResponsesStreamRelay(reply(**how))
+    relay.feed(frame(CREATED))
+    return relay
+
+
 def test_a_run_of_deltas_passes_at_once() -> None:
     event = b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
     last = event.replace(b'"delta":"', b'"sequence_number":4,"delta":"')
     relay = ResponsesStreamRelay(reply("shown"))
+    assert relay.run(event) == (b"", 0), "the stream has not begun"
+    relay.feed(frame(CREATED))
     assert relay.run(event + last + b"event: response.output_text.done\n") == (
         event + last,
         len(event + last),
     )
     assert relay.content
-    relay.feed(frame(CREATED))
     relay.run(last)
     assert (
         msgspec.json.decode(relay.fail(ir.Fault("upstream", "No.")).split(b"data: ")[1].split(b"\n")[0])[
@@ -95,8 +105,8 @@ def test_a_run_of_deltas_passes_at_once() -> None:
         == 5
     )
     for other in (b"data: " + DELTA + b"\n\n", event[:-1], event.replace(b"\n", b"\r\n"), b": \n\n" + event):
-        assert ResponsesStreamRelay(reply()).run(other) == (b"", 0)
-    assert ResponsesStreamRelay(reply(framing="ndjson")).run(event) == (b"", 0)
+        assert begun().run(other) == (b"", 0)
+    assert begun(framing="ndjson").run(event) == (b"", 0)
     relay.feed(frame(COMPLETED))
     assert relay.run(event) == (b"", 0)
 
@@ -147,6 +157,7 @@ def test_the_end() -> None:
 
 def test_lines_for_a_socket() -> None:
     relay = ResponsesStreamRelay(reply(framing="ndjson", id="answer-1"))
+    relay.feed(frame(CREATED))
     assert relay.feed(DELTA) == DELTA + b"\n"
     assert relay.feed(frame(COMPLETED)) == frame(COMPLETED) + b"\n"
 
@@ -215,3 +226,93 @@ def test_a_part_whose_type_is_no_text_counts_as_content() -> None:
     odd = b'{"type":"response.content_part.added","output_index":0,"part":{"type":["x"]}}'
     assert relay.feed(odd).endswith(odd + b"\n\n")
     assert relay.content
+
+
+# --- Streams that begin with another event ---------------------------------------------------------
+
+ADDED = sent(
+    "output_item.added",
+    output_index=0,
+    sequence_number=3,
+    item={"type": "message", "id": "msg_1", "status": "in_progress", "role": "assistant", "content": []},
+)
+PART = sent(
+    "content_part.added",
+    item_id="msg_1",
+    output_index=0,
+    content_index=0,
+    sequence_number=4,
+    part={"type": "output_text", "text": "", "annotations": [], "logprobs": []},
+)
+TEXT = sent(
+    "output_text.delta",
+    item_id="msg_1",
+    output_index=0,
+    content_index=0,
+    sequence_number=5,
+    delta="Hi",
+    logprobs=[],
+)
+RUNNING = {**CREATED, "type": "response.in_progress", "sequence_number": 1}
+DONE = sent("completed", sequence_number=9, response=body(message("Hi")))
+
+
+def relayed(*values: dict[str, Any], **how: Any) -> bytes:
+    relay = ResponsesStreamRelay(reply("shown", **how))
+    return b"".join([*(relay.feed(frame(value)) for value in values), relay.close()])
+
+
+@pytest.mark.parametrize("id", ["resp_a", "answer-1"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        (CREATED, RUNNING, ADDED, PART, TEXT, DONE),
+        (RUNNING, ADDED, PART, TEXT, DONE),
+        (ADDED, PART, TEXT, DONE),
+        (ADDED, CREATED, PART, TEXT, DONE),
+        (DONE,),
+    ],
+)
+def test_openais_own_client_reads_it_however_it_begins(id: str, values: tuple[dict[str, Any], ...]) -> None:
+    data = relayed(*values, id=id)
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=data)
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    with (
+        openai.OpenAI(api_key="x", base_url="http://gateway.test/v1", http_client=http) as client,
+        client.responses.stream(model="shown", input="Hello") as stream,
+    ):
+        kinds = [event.type for event in stream]
+        final = stream.get_final_response()
+    assert kinds[0] == "response.created"
+    assert (final.output_text, final.model) == ("Hi", "shown")
+
+
+def test_the_added_event_says_what_is_known() -> None:
+    told = msgspec.json.decode(ResponsesStreamRelay(reply("shown")).feed(frame(ADDED)).split(b"\n")[1][6:])
+    assert (told["type"], told["sequence_number"]) == ("response.created", 2)
+    response = told["response"]
+    assert (response["id"], response["model"], response["status"]) == ("resp_a", "shown", "in_progress")
+    assert (response["output"], response["usage"]) == ([], None)
+
+
+@pytest.mark.parametrize("value", [sent("keepalive"), {"type": "ping"}])
+def test_what_is_no_part_of_the_answer_passes_before_it_begins(value: dict[str, Any]) -> None:
+    relay = ResponsesStreamRelay(reply("shown"))
+    assert b"response.created" not in relay.feed(frame(value))
+    assert relay.feed(frame(CREATED)).count(b"event: ") == 1
+
+
+def test_a_stream_that_breaks_off_keeps_the_id_it_began_with() -> None:
+    relay = ResponsesStreamRelay(reply("shown"))
+    first = relay.feed(frame(ADDED))
+    last = relay.fail(ir.Fault("upstream", "No."))
+    assert first.count(b'"id":"resp_a"') == last.count(b'"id":"resp_a"') == 1
+
+
+@pytest.mark.parametrize("kind", ["error", "failed"])
+def test_a_failure_at_the_beginning_is_only_a_failure(kind: str) -> None:
+    with pytest.raises(RequestFailed):
+        relayed(sent(kind, message="broke", response=body(error={"code": "x", "message": "broke"})))

@@ -18,6 +18,7 @@ from dragoman.errors import WireError
 from tests.unit.dialects.openai_responses.asking import again, asked, assistant, read, user, write
 
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}
+SEEN = {"type": "output_text", "text": "See.", "annotations": []}
 GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /a/"}
 MADE = {"store": False, "include": [ENCRYPTED]}
 """What every request holds unless its client said otherwise."""
@@ -35,6 +36,14 @@ OWN: list[dict[str, Any]] = [
     {"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}]}], "stream": False},
     {"input": [{"type": "message", "role": "user", "content": [{"type": "hologram", "x": 1}]}]},
     {"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "hologram"}]}]},
+    *(
+        {"input": [{"role": "assistant", "content": [{"type": "input_image", **image}, SEEN]}]}
+        for image in (
+            {"image_url": "https://a.example/b.png", "detail": "high"},
+            {"image_url": "data:image/png;base64,QUJD"},
+            {"file_id": "file-1"},
+        )
+    ),
     {"input": [{"type": "hologram_call", "id": "hc_1"}]},
     {"temperature": 0.5, "top_p": 0.9, "top_logprobs": 3, "max_output_tokens": 99, "user": "me"},
     {"frequency_penalty": 1, "presence_penalty": -1},
