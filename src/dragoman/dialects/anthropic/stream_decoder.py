@@ -208,7 +208,7 @@ class AnthropicDecoder:
             raise WireError("must be an object", "message")
         message, odd = _START.sort(message)
         if self._state != "new":
-            if message.get("id") == self._id:  # a repeated start adds nothing
+            if message.get("id") == self._id or not self._blocks:  # a repeated start adds nothing
                 return []
             self._over()
             return [ir.Error(broken(SECOND))]
@@ -232,7 +232,7 @@ class AnthropicDecoder:
             )
         ]
         for block in message.get("content") or ():
-            events += self._begin(self._blocks, block)
+            events += self._begin(self._blocks, decode_block(block))
             events += self._end(self._blocks - 1)
         return events
 
@@ -277,11 +277,10 @@ class AnthropicDecoder:
         block = value.get("content_block")
         if not isinstance(block, dict):
             raise WireError("must be an object", "content_block")
-        return self._begin(value.get("index", self._blocks), block)
+        return self._begin(value.get("index", self._blocks), decode_block(block))
 
-    def _begin(self, number: int, value: dict[str, Any]) -> _Events:
+    def _begin(self, number: int, block: ir.Block) -> _Events:
         events = self._end(number) if number in self._open else []  # the same index was opened twice
-        block = decode_block(value)
         index = self._blocks
         self._blocks += 1
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
@@ -294,11 +293,15 @@ class AnthropicDecoder:
         return [*events, ir.Open(index, bare), *deltas]
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
-        delta = value["delta"]
-        state = self._open.get(value["index"])
+        delta, number = value["delta"], value["index"]
+        kind = str(delta["type"])
+        state = self._open.get(number)
+        if (block := _opened(kind, delta, state)) is not None:
+            opened = self._begin(number, block)
+            return [*opened, *_DELTAS[kind](self._open[number], delta)]
         if state is None:
-            raise WireError(f"a delta for block {value['index']}, which is not open")
-        take = _DELTAS.get(str(delta["type"]))
+            raise WireError(f"a delta for block {number}, which is not open")
+        take = _DELTAS.get(kind)
         return [ir.Raw(NAME, value, state.index)] if take is None else take(state, delta)
 
     def _block_stop(self, value: dict[str, Any]) -> _Events:
@@ -404,6 +407,28 @@ _DELTAS: dict[str, Callable[[_Open, dict[str, Any]], _Events]] = {
     "citations_delta": _cite_delta,
     "compaction_delta": _compaction_delta,
 }
+_OPENS: dict[str, tuple[str, ir.Block]] = {
+    "text_delta": ("text", ir.Text("")),
+    "thinking_delta": ("thinking", ir.Thinking()),
+}
+"""Kind of a delta -> (its member with the words, the block for these words)."""
+
+
+def _opened(kind: str, delta: dict[str, Any], state: _Open | None) -> ir.Block | None:
+    """Return the block that a delta with words opens, because the open block cannot hold them, or no block is
+    open; None = the delta opens no block. state: the open block that the delta names.
+
+    Some gateways write thinking into a block of text, and others continue a block that they have closed, or
+    never open a block. A tool call stays open, because more of its arguments may follow.
+    """
+    words, block = _OPENS.get(kind, ("", None))
+    if block is None or not delta.get(words):
+        return None
+    if state is not None and state.kind in (type(block), ir.ToolCall):
+        return None
+    return block
+
+
 _TAKE: dict[Any, Callable[[AnthropicDecoder, dict[str, Any]], _Events]] = {
     "message_start": AnthropicDecoder._message_start,
     "content_block_start": AnthropicDecoder._block_start,
