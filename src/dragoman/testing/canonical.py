@@ -174,9 +174,12 @@ def _gemini_keys(value: Any) -> Any:
         return [_gemini_keys(inner) for inner in value]
     if type(value) is not dict:
         return value
-    named = {_UNDERSCORE.sub(lambda found: found[1].upper(), key): inner for key, inner in value.items()}
+    named = {
+        _UNDERSCORE.sub(lambda found: found[1].upper(), key.removeprefix("_")): inner
+        for key, inner in value.items()
+    }
     for key in _GEMINI_LISTS & named.keys():
-        named[key] = named[key] if type(named[key]) is list else [named[key]]
+        named[key] = named[key] if type(named[key]) in (list, type(None)) else [named[key]]
     return {
         key: _gemini_types(inner)
         if key in {"parameters", "responseSchema"}
