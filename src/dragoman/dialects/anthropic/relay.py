@@ -14,7 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
-from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
+from dragoman.dialects.anthropic.usage import counted, decode_usage, encode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.failure import ENDED, SILENT, only_tells
 from dragoman.dialects.loss import Report
@@ -203,7 +203,7 @@ class AnthropicStreamRelay:
         return frame
 
     def _count(self, head: _Head) -> None:
-        if stated := _usage(head):
+        if stated := counted(self._counts, _usage(head)):
             self._kept.update(self._counts, stated)
             self._counts = {**self._counts, **stated}
             refuse_more(len(self._counts) - 1, MOST_LEFTOVERS, "members of `usage`")

@@ -20,7 +20,7 @@ from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citat
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
-from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.anthropic.usage import counted, decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.quirks import Quirks
@@ -248,7 +248,7 @@ class AnthropicDecoder:
             events.append(ir.More(extra))
         usage = value.get("usage")
         if isinstance(usage, dict):
-            stated = {key: count for key, count in usage.items() if count is not None}
+            stated = counted(self._usage, usage)
             self._kept.update(self._usage, stated)
             self._usage = {**self._usage, **stated}
             refuse_more(len(self._usage) - 1, MOST_LEFTOVERS, "members of `usage`")
@@ -362,6 +362,11 @@ def _words(delta: dict[str, Any], member: str) -> str:
     return "" if delta[member] is None else required(delta, member, str, "delta")
 
 
+def _thoughts(delta: dict[str, Any]) -> str:
+    """Return the text of a `thinking_delta`, which some proxies state as `text`."""
+    return _words(delta, "text" if "thinking" not in delta and "text" in delta else "thinking")
+
+
 def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     return [ir.TextDelta(state.index, _words(delta, "text"))] if state.kind is ir.Text else []
 
@@ -375,7 +380,11 @@ def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 
 def _think_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.ThinkDelta(state.index, _words(delta, "thinking"))] if state.kind is ir.Thinking else []
+    text = _thoughts(delta)
+    if not text and delta.get("estimated_tokens"):  # a progress of thinking that is not shown
+        value = {"type": "content_block_delta", "index": state.index, "delta": delta}
+        return [ir.Raw(NAME, value, state.index)]
+    return [ir.ThinkDelta(state.index, text)] if state.kind is ir.Thinking else []
 
 
 def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
@@ -407,11 +416,8 @@ _DELTAS: dict[str, Callable[[_Open, dict[str, Any]], _Events]] = {
     "citations_delta": _cite_delta,
     "compaction_delta": _compaction_delta,
 }
-_OPENS: dict[str, tuple[str, ir.Block]] = {
-    "text_delta": ("text", ir.Text("")),
-    "thinking_delta": ("thinking", ir.Thinking()),
-}
-"""Kind of a delta -> (its member with the words, the block for these words)."""
+_OPENS: dict[str, ir.Block] = {"text_delta": ir.Text(""), "thinking_delta": ir.Thinking()}
+"""Kind of a delta -> the block for its words."""
 
 
 def _opened(kind: str, delta: dict[str, Any], state: _Open | None) -> ir.Block | None:
@@ -421,8 +427,8 @@ def _opened(kind: str, delta: dict[str, Any], state: _Open | None) -> ir.Block |
     Some gateways write thinking into a block of text, and others continue a block that they have closed, or
     never open a block. A tool call stays open, because more of its arguments may follow.
     """
-    words, block = _OPENS.get(kind, ("", None))
-    if block is None or not delta.get(words):
+    block = _OPENS.get(kind)
+    if block is None or not (delta.get("text") or delta.get("thinking")):
         return None
     if state is not None and state.kind in (type(block), ir.ToolCall):
         return None

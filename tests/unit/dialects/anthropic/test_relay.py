@@ -236,6 +236,13 @@ def test_a_start_that_is_repeated_before_anything_is_said_is_left_out() -> None:
     assert relay.usage == ir.Usage(input=4, output=1)
 
 
+def test_counts_never_fall_to_zero() -> None:
+    relay = RELAY.stream(reply())
+    relay.feed(START)
+    relay.feed(LAST.replace(b'{"output_tokens":9}', b'{"input_tokens":0,"output_tokens":9}'))
+    assert relay.usage == ir.Usage(input=3, output=9)
+
+
 def test_after_the_end_frames_pass_uncounted() -> None:
     relay = RELAY.stream(reply())
     for frame in (START, LAST, STOP):

@@ -287,6 +287,33 @@ def test_words_for_no_open_block_open_one() -> None:
     ]
 
 
+def test_thinking_may_be_called_text() -> None:
+    begun = opened({"type": "thinking", "thinking": ""})
+    assert content(begun, delta("thinking_delta", text="Hm."), closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.ThinkDelta(0, "Hm."), ir.Close(0)),
+    ]
+
+
+def test_the_progress_of_thinking_that_is_not_shown_is_kept() -> None:
+    begun = opened({"type": "thinking", "thinking": ""})
+    progress = delta("thinking_delta", thinking="", estimated_tokens=50)
+    assert content(begun, progress, closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.Raw("anthropic", progress, 0), ir.Close(0)),
+    ]
+    assert content(begun, delta("thinking_delta", thinking="", estimated_tokens=None), closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.ThinkDelta(0, ""), ir.Close(0)),
+    ]
+
+
+def test_counts_never_fall_to_zero() -> None:
+    found = events(
+        start(usage={"input_tokens": 15, "cache_read_input_tokens": 4, "output_tokens": 1}),
+        ended("end_turn", {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 2}),
+        STOP,
+    )
+    assert ir.Tally(ir.Usage(input=15, cache_read=4, output=2)) in found
+
+
 def test_a_call_stays_open_for_the_rest_of_its_arguments() -> None:
     called = opened({"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}})
     more = delta("input_json_delta", partial_json='{"a":1}')
