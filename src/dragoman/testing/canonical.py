@@ -37,13 +37,16 @@ class Canon(msgspec.Struct, frozen=True):
     """The canonical forms of one dialect.
 
     terminator: the frame at the end of the dialect's streams that is not an event, None = there is none.
-    streamed: the form of streamed answers, None = the same as `response`.
+    streamed: the form of streamed answers, None = the same as `response`. once: by type, an event that
+    a relay passes on only once, because official clients refuse a second one -> the type of the event after
+    which it may come again.
     """
 
     request: CanonicalForm
     response: CanonicalForm
     terminator: bytes | None = None
     streamed: CanonicalForm | None = None
+    once: Mapping[str, str] = {}
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -386,6 +389,7 @@ CANON: dict[str, Canon] = {
             may_add={"id", "type", "role", "model"},
             defaults=_NAMELESS,
         ),
+        once={"message_start": "message_stop"},
     ),
     "gemini": Canon(
         CanonicalForm(
