@@ -153,7 +153,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     stream without it is written anew for them."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
-    """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
+    """Whether the server verifies the signatures of thinking, so that thinking without one cannot be sent
+    back. Servers of other vendors' models send none, or fakes."""
     odd_call_ids: bool = True
     """Whether ids of tool calls may have characters besides letters, digits, `_` and `-`, as Kimi's have.
     Otherwise they are rewritten."""
@@ -296,7 +297,7 @@ _FOREIGN = (
         "ranking",
         "widens",
     ),
-    *("server_call_parts", "vertex_operations"),
+    *("server_call_parts", "signatures", "vertex_operations"),
 )
 # These concern only bodies that contain what they are about; `relays` looks for it.
 _LOOKED_FOR = (
