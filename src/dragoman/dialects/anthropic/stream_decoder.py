@@ -100,7 +100,7 @@ class AnthropicDecoder:
     """Decodes one provider's stream to IR events."""
 
     def __init__(self, _quirks: Quirks) -> None:
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _Open] = {}  # `~number` = the words that came with the number of a call
         self._kept = Kept()
         self._alike: Alike | None = None  # the next deltas of `_going`; None = not known, or it has ended
         self._going: _Open | None = None  # the block that a delta continued last
@@ -297,7 +297,11 @@ class AnthropicDecoder:
         kind = str(delta["type"])
         state = self._open.get(number)
         if (block := _opened(kind, delta, state)) is not None:
-            opened = self._begin(number, block)
+            opened: _Events = []
+            if state is not None and state.kind is ir.ToolCall:
+                number, state = ~number, self._open.get(~number)  # beside the call, which stays open
+            if state is None or state.kind is not type(block):
+                opened = self._begin(number, block)
             return [*opened, *_DELTAS[kind](self._open[number], delta)]
         if state is None:
             raise WireError(f"a delta for block {number}, which is not open")
@@ -306,7 +310,10 @@ class AnthropicDecoder:
 
     def _block_stop(self, value: dict[str, Any]) -> _Events:
         number = value.get("index")
-        return self._end(number) if number in self._open else []
+        if number not in self._open:
+            return []
+        beside = ~number if isinstance(number, int) else None
+        return [*(self._end(beside) if beside in self._open else ()), *self._end(number)]
 
     def _end(self, number: int) -> _Events:
         state = self._open.pop(number)
@@ -425,14 +432,12 @@ def _opened(kind: str, delta: dict[str, Any], state: _Open | None) -> ir.Block |
     open; None = the delta opens no block. state: the open block that the delta names.
 
     Some gateways write thinking into a block of text, and others continue a block that they have closed, or
-    never open a block. A tool call stays open, because more of its arguments may follow.
+    never open a block. SGLang writes text with the index of a call that is open.
     """
     block = _OPENS.get(kind)
     if block is None or not (delta.get("text") or delta.get("thinking")):
         return None
-    if state is not None and state.kind in (type(block), ir.ToolCall):
-        return None
-    return block
+    return None if state is not None and state.kind is type(block) else block
 
 
 _TAKE: dict[Any, Callable[[AnthropicDecoder, dict[str, Any]], _Events]] = {

@@ -314,11 +314,17 @@ def test_counts_never_fall_to_zero() -> None:
     assert ir.Tally(ir.Usage(input=15, cache_read=4, output=2)) in found
 
 
-def test_a_call_stays_open_for_the_rest_of_its_arguments() -> None:
+def test_words_for_an_open_call_get_blocks_beside_it() -> None:
+    """sgl-project/sglang#24293. The call stays open for the rest of its arguments."""
     called = opened({"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}})
-    more = delta("input_json_delta", partial_json='{"a":1}')
-    assert content(called, delta("text_delta", text="Hi."), more, closed()) == [
-        *(ir.Open(0, ir.ToolCall("toolu_1", "look", "")), ir.ArgsDelta(0, '{"a":1}'), ir.Close(0)),
+    said = [delta("text_delta", text=text) for text in ("Hi", "", ".")]
+    begun, more = (delta("input_json_delta", partial_json=text) for text in ('{"a"', ":1}"))
+    thought = delta("thinking_delta", thinking="Hm.")
+    assert content(called, begun, *said, thought, more, closed()) == [
+        *(ir.Open(0, ir.ToolCall("toolu_1", "look", "")), ir.ArgsDelta(0, '{"a"')),
+        *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "Hi"), ir.TextDelta(1, "."), ir.Close(1)),
+        *(ir.Open(2, ir.Thinking()), ir.ThinkDelta(2, "Hm.")),
+        *(ir.ArgsDelta(0, ":1}"), ir.Close(2), ir.Close(0)),
     ]
 
 
