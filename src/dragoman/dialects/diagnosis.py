@@ -1,5 +1,5 @@
 """Finds the kind of a failure in error responses of OpenAI's, Mistral's and Ollama's protocols, including
-those of compatible vendors.
+those of compatible vendors, and of servers that imitate Anthropic's.
 
 The HTTP status decides first. Codes in the body may make the kind more exact (`_REFINES`). Fragments of the
 message decide only in three cases: a status with many meanings (400, 413, 422) if no code has made its kind
@@ -128,6 +128,11 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum prompt length is", "context_length"),
     ("exceeds the available context size", "context_length"),
     ("greater than the context length", "context_length"),
+    ("longer than the model's context length", "context_length"),
+    ("context window exceeds limit", "context_length"),
+    ("exceeded model token limit", "context_length"),
+    ("exceeded max context length", "context_length"),
+    ("exceeds the maximum allowed input length", "context_length"),
     ("range of input length should be", "context_length"),
     ("too many tokens", "context_length"),
     ("incorrect api key provided", "authentication"),

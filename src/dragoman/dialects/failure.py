@@ -141,6 +141,14 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
     )
 
 
+def only_tells(body: Mapping[str, Any], answer: str) -> bool:
+    """Whether a body without a member `error` is an error: it has a message, no `usage`, and no member
+    `answer`, in which the protocol's answers stand, or null there. Zhipu answers `code`, `msg` and `success`
+    with status 200 at a wrong path.
+    """
+    return "usage" not in body and body.get(answer) is None and bool(_message(body))
+
+
 _STATUS = re.compile("[45][0-9]{2}")
 
 
@@ -166,11 +174,11 @@ def _word(value: Any) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _message(value: dict[str, Any]) -> str:
+def _message(value: Mapping[str, Any]) -> str:
     """Return the message of an error object, or its validation errors joined to one text; "" = it has
     neither.
     """
-    for key in ("message", "detail", "Message", "errors"):
+    for key in ("message", "detail", "Message", "msg", "errors"):
         said = value.get(key)
         if isinstance(said, str) and said:
             return said

@@ -50,12 +50,13 @@ other names. reasoning_effort: other values, also numbers and booleans, and othe
 logprobs: a number, and `logit_bias` as a list or with `false` as a bias. image_url: a URL that is a string,
 and any `detail`. tool_choice: an object without `type`. strict: strict schemas that do not keep OpenAI's
 rules for them. max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol. budget_tokens:
-any thinking budget in Anthropic's protocol. options: Ollama's options in any range. max_tokens: a number
-below 1, which means as many tokens as fit. call_ids: tool calls and tool results without ids. audio_url:
-sound as a URL or a data URL. call_types: tool calls of vendors' own types. content: messages whose content is
-null, absent or an empty list, and reasoning without `summary`. metadata: any values. names: names of tools
-and schemas with any characters and of any length, also one name for several tools. schemas: schemas that are
-no JSON Schemas. stream_options: without `stream`. verbosity: other values.
+any thinking budget in Anthropic's protocol, or none. options: Ollama's options in any range. max_tokens: a
+number below 1, which means as many tokens as fit. call_ids: tool calls and tool results without ids.
+audio_url: sound as a URL or a data URL. call_types: tool calls of vendors' own types. content: messages whose
+content is null, absent or an empty list, also empty texts in Anthropic's protocol, and reasoning without
+`summary`. metadata: any values. names: names of tools and schemas with any characters and of any length, also
+one name for several tools. schemas: schemas that are no JSON Schemas. stream_options: without `stream`.
+verbosity: other values.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {
@@ -156,7 +157,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     stream without it is written anew for them."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
-    """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
+    """Whether the server verifies the signatures of thinking, so that thinking without one cannot be sent
+    back. Servers of other vendors' models send none, or fakes."""
     odd_call_ids: bool = True
     """Whether ids of tool calls may have characters besides letters, digits, `_` and `-`, as Kimi's have.
     Otherwise they are rewritten."""
@@ -299,7 +301,7 @@ _FOREIGN = (
         "ranking",
         "widens",
     ),
-    *("server_call_parts", "vertex_operations"),
+    *("server_call_parts", "signatures", "vertex_operations"),
 )
 # Fields that concern only bodies with certain content, which `relays` looks for.
 _LOOKED_FOR = (

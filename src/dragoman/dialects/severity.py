@@ -64,6 +64,7 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "container": "meaning",  # it holds files of earlier turns
         "mcp_servers": "meaning",
         "context_management": "meaning",
+        "compaction": "meaning",  # the answer is a summary of the conversation
         "task_budget": "meaning",
         "inference_geo": "meaning",
         "fallbacks": "hint",

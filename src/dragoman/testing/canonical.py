@@ -37,13 +37,16 @@ class Canon(msgspec.Struct, frozen=True):
     """The canonical forms of one dialect.
 
     terminator: the frame at the end of the dialect's streams that is not an event, None = there is none.
-    streamed: the form of streamed answers, None = the same as `response`.
+    streamed: the form of streamed answers, None = the same as `response`. once: by type, an event that
+    a relay passes on only once, because official clients refuse a second one -> the type of the event after
+    which it may come again.
     """
 
     request: CanonicalForm
     response: CanonicalForm
     terminator: bytes | None = None
     streamed: CanonicalForm | None = None
+    once: Mapping[str, str] = {}
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -174,9 +177,12 @@ def _gemini_keys(value: Any) -> Any:
         return [_gemini_keys(inner) for inner in value]
     if type(value) is not dict:
         return value
-    named = {_UNDERSCORE.sub(lambda found: found[1].upper(), key): inner for key, inner in value.items()}
+    named = {
+        _UNDERSCORE.sub(lambda found: found[1].upper(), key.removeprefix("_")): inner
+        for key, inner in value.items()
+    }
     for key in _GEMINI_LISTS & named.keys():
-        named[key] = named[key] if type(named[key]) is list else [named[key]]
+        named[key] = named[key] if type(named[key]) in (list, type(None)) else [named[key]]
     return {
         key: _gemini_types(inner)
         if key in {"parameters", "responseSchema"}
@@ -383,6 +389,7 @@ CANON: dict[str, Canon] = {
             may_add={"id", "type", "role", "model"},
             defaults=_NAMELESS,
         ),
+        once={"message_start": "message_stop"},
     ),
     "gemini": Canon(
         CanonicalForm(

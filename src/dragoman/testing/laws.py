@@ -277,8 +277,8 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 def stream_relay(case: Case) -> Iterator[str]:
     """Yield each violation of this law: relay passes every frame of the stream on (a missing terminator may
-    be added), reads the same usage as the decoder, and notices the end. If the stream reports an error, relay
-    raises RequestFailed.
+    be added, and a repeated event of `Canon.once` is left out), reads the same usage as the decoder, and
+    notices the end. If the stream reports an error, relay raises RequestFailed.
     """
     relay = case.dialect.relay.stream(case.reply(case.dialect))
     decoder = case.dialect.stream.decoder(STANDARD)
@@ -295,7 +295,7 @@ def stream_relay(case: Case) -> Iterator[str]:
         yield "an error went by unseen"
     elif relay.done != (folded.fault is None):
         yield f"the end is {'seen' if relay.done else 'not seen'}, the fault is {folded.fault!r}"
-    wanted, terminator = case.frames, case.canon.terminator
+    wanted, terminator = _without_repeats(case.frames, case.canon.once), case.canon.terminator
     if relay.done and terminator is not None and terminator not in wanted:
         wanted = [*wanted, terminator]  # clients wait for it, so relay adds it if the vendor forgets it
     for number, (before, after) in enumerate(zip_longest(wanted, relayed)):
@@ -559,6 +559,21 @@ def _parsed(frame: bytes) -> Any:
         return msgspec.json.decode(frame)
     except msgspec.DecodeError:
         return frame.decode()
+
+
+def _without_repeats(frames: Sequence[bytes], once: Mapping[str, str]) -> list[bytes]:
+    """Return `frames` without the repeated events of `once`, which is `Canon.once`."""
+    kept: list[bytes] = []
+    seen: set[str] = set()
+    for frame in frames:
+        value = _parsed(frame)
+        kind = value.get("type") if isinstance(value, dict) else None
+        if isinstance(kind, str):
+            if kind in seen:
+                continue
+            seen = {one for one in seen if once[one] != kind} | ({kind} & once.keys())
+        kept.append(frame)
+    return kept
 
 
 def _unequal(before: Any, after: Any) -> Iterator[str]:

@@ -23,6 +23,12 @@ CHAT = [
     ("This model's maximum prompt length is 131072.", "context_length"),
     ("the request exceeds the available context size, try increasing it", "context_length"),
     ("The number of tokens is greater than the context length.", "context_length"),
+    ("The input (9 tokens) is longer than the model's context length (8 tokens).", "context_length"),
+    ("Prompt exceeds maximum context length", "context_length"),
+    ("invalid params, context window exceeds limit (2013)", "context_length"),
+    ("Invalid request: Your request exceeded model token limit: 8 (requested: 9)", "context_length"),
+    ("prompt too long; exceeded max context length by 5 tokens", "context_length"),
+    ("Input length 9 exceeds the maximum allowed input length of 8 tokens.", "context_length"),
     ("Range of input length should be [1, 30720]", "context_length"),
     ("too many tokens: size limit exceeded", "context_length"),
     ("Incorrect API key provided: sk-***", "authentication"),
@@ -30,6 +36,7 @@ CHAT = [
     ("Your credit balance is too low.", "quota"),
 ]
 ANTHROPIC = [
+    *((text, kind) for text, kind in CHAT if kind == "context_length"),
     ("prompt is too long: 210000 tokens > 200000 maximum", "context_length"),
     ("input length and `max_tokens` exceed context limit: 9 + 1 > 8", "context_length"),
     ("Your credit balance is too low to access the Anthropic API.", "quota"),

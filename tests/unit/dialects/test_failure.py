@@ -40,6 +40,7 @@ from dragoman.dialects.table import DIALECTS
         ({"detail": "m"}, Body("m", rest={"detail": "m"})),
         ({"detail": [{"msg": "a"}, "b", 3]}, Body("a; b; 3", rest={"detail": [{"msg": "a"}, "b", 3]})),
         ({"Message": "m"}, Body("m", rest={"Message": "m"})),
+        ({"code": 500, "msg": "m"}, Body("m", code="500", rest={"msg": "m"})),
         ({"errors": [{"message": "m"}]}, Body("m", rest={"errors": [{"message": "m"}]})),
         ("m", Body("m")),
         ({}, Body("nothing")),

@@ -54,6 +54,7 @@ MEMBERS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "labels": ("gemini", {"labels": {"team": "a"}}, "hint"),
     "container": ("anthropic", {"container": "cont_1"}, "meaning"),
     "context_management": ("anthropic", {"context_management": {"edits": []}}, "meaning"),
+    "compaction": ("anthropic", {"compaction": {"type": "summarize"}}, "meaning"),
     "mcp_servers": (
         "anthropic",
         {"mcp_servers": [{"type": "url", "url": "https://mcp.example", "name": "m"}]},

@@ -328,6 +328,27 @@ BEYOND: list[tuple[str, Wider, Members, str, str | None]] = [
         "thinking.budget_tokens",
         "invalid_value",
     ),
+    (
+        "anthropic",
+        "budget_tokens",
+        {"thinking": {"type": "enabled"}},
+        "thinking.budget_tokens",
+        "missing_required_parameter",
+    ),
+    (
+        "anthropic",
+        "content",
+        {"messages": [USER, {"role": "assistant", "content": [{"type": "text", "text": ""}]}]},
+        "messages[1].content[0].text",
+        "invalid_value",
+    ),
+    (
+        "anthropic",
+        "content",
+        {"messages": [{"role": "user", "content": ""}]},
+        "messages[0].content",
+        "invalid_value",
+    ),
     ("ollama", "options", {"options": {"temperature": -1}}, "options.temperature", "invalid_value"),
     ("ollama", "options", {"options": {"num_predict": -9}}, "options.num_predict", "invalid_value"),
 ]
@@ -379,6 +400,10 @@ STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_responses", {"max_output_tokens": 0}, "max_output_tokens"),
     ("anthropic", {"temperature": 2.5}, "temperature"),
     ("anthropic", {"thinking": {"type": "enabled", "budget_tokens": "x"}}, "thinking.budget_tokens"),
+    ("anthropic", {"thinking": {"type": 5}}, "thinking.type"),
+    ("anthropic", {"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ("anthropic", {"messages": [USER, 5]}, "messages[1]"),
+    ("anthropic", {"messages": {}}, "messages"),
     ("ollama", {"options": {"temperature": "hot"}}, "options.temperature"),
 ]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS, SERVICES
 from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG, unconfigured
@@ -252,3 +254,35 @@ def test_the_models_of_amazon_that_have_paths_of_their_own() -> None:
     assert openai is not None
     assert vendor.chats == (*(f"!{one}" for one in claude or ()), f"!{openai[0]}")
     assert [fnmatchcase(one, openai[0]) for one in ("openai.gpt-5.5", "openai.gpt-oss-20b")] == [True, False]
+
+
+def test_thinking_without_a_signature_goes_back_to_models_that_do_not_sign_it() -> None:
+    """DeepSeek answers 400 to a tool turn without its thinking; only Claude's signatures are verified."""
+    unsigned = {
+        name
+        for name, vendor in CATALOG.items()
+        if (api := vendor.also.get("anthropic")) is not None and not api.quirks.signatures
+    }
+    assert unsigned == {
+        *("deepseek", "fireworks", "llamacpp", "lmstudio", "minimax", "moonshot"),
+        *("ollama", "ollama-cloud", "vllm"),
+    }
+    assert CATALOG["deepseek"].also["anthropic"].quirks.relays({"messages": []})
+
+
+def test_reasoning_of_a_chat_client_reaches_deepseek_by_anthropic_s_protocol() -> None:
+    api = CATALOG["deepseek"].also["anthropic"]
+    call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    body = {
+        "model": "deepseek-v4-pro",
+        "messages": [
+            {"role": "user", "content": "Add."},
+            {"role": "assistant", "reasoning_content": "Hm.", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "3"},
+        ],
+    }
+    report = Report("anthropic")
+    request = DIALECTS["openai_chat"].request.decode(WireRequest("chat", body))
+    sent = DIALECTS["anthropic"].request.encode(request, Target(report, "deepseek-v4-pro", quirks=api.quirks))
+    assert sent.body["messages"][1]["content"][0] == {"type": "thinking", "thinking": "Hm.", "signature": ""}
+    assert not report.losses

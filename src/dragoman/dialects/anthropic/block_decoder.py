@@ -86,7 +86,10 @@ def _native(value: _Wire) -> ir.Block:
 
 
 def _string(value: _Wire, key: str) -> str:
-    text = value[key]
+    """Return the words of a block; "" if the member is null or missing, as some servers leave it out of the
+    start of a streamed block.
+    """
+    text = value.get(key)
     if isinstance(text, str):
         return text
     if text is None:
@@ -268,8 +271,10 @@ def _reference(value: _Wire) -> ir.Block:
     """Decode a `tool_reference`, which names a tool that a search has found, to ir.Native. The block also
     gets a text that says this; in requests of other dialects, the text stands in place of the block.
     """
+    if not (name := _string(value, "tool_name")):
+        return _native(value)
     mark, extra = marked(value, _REFERENCE)
-    words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.", cache=mark, extra=extra)
+    words = ir.Text(f"The tool {name} can be called now.", cache=mark, extra=extra)
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
 

@@ -155,11 +155,8 @@ def _check_messages(messages: list[_Message]) -> None:
     last = len(messages) - 1
     for index, message in enumerate(messages):
         content = message.content
-        if not content and not (index == last and message.role == "assistant") and not message.output_config:
-            where = f"messages[{index}].content"
-            if content is None:
-                raise WireError("content is required", where, "missing_required_parameter")
-            raise WireError("messages must have content", where, "invalid_value")
+        if not content and not message.output_config:
+            _check_empty(message, f"messages[{index}].content", last=index == last)
         if type(content) is list:
             for number, block in enumerate(content):
                 if type(block.get("type")) is not str:
@@ -167,6 +164,18 @@ def _check_messages(messages: list[_Message]) -> None:
                         "must be a string", f"messages[{index}].content[{number}].type", "invalid_type"
                     )
                 check_block(block, f"messages[{index}].content[{number}]")
+
+
+def _check_empty(message: _Message, where: str, *, last: bool) -> None:
+    """Raise WireError for a message without content if it must have one. The API accepts an assistant's
+    message with an empty string or an empty list, and as the last message also one without `content`. where:
+    the JSON path of the content.
+    """
+    assistant = message.role == "assistant"
+    if message.content is None and not (assistant and last):
+        raise WireError("content is required", where, "missing_required_parameter")
+    if not assistant:
+        raise WireError("messages must have content", where, "invalid_value")
 
 
 def check_block(block: _Block, where: str) -> None:
@@ -244,6 +253,8 @@ _BLOCKS: dict[str, tuple[_Member, ...]] = {
     "tool_reference": (("tool_name", True, str, "a string"),),
 }
 
+_WORD = "-"
+"""Stands in a copy for an empty text, so that the rest of its block is checked."""
 _SOURCES = {"base64": "data", "url": "url", "file": "file_id", "text": "data", "content": "content"}
 
 
@@ -271,7 +282,7 @@ def _check_source(block: _Block, where: str) -> None:
 
 def _check_content(block: _Block, where: str) -> None:
     if type(content := block.get("content")) is list:
-        _check_inner(content, f"{where}.content")
+        _check_inner(content, f"{where}.content", may_be_empty=True)
 
 
 def _check_found(content: Any, where: str) -> None:
@@ -289,9 +300,11 @@ def _check_text_or_blocks(content: Any, where: str) -> None:
         raise WireError("must be a string or an array", where, "invalid_type")
 
 
-def _check_inner(blocks: list[Any], where: str) -> None:
+def _check_inner(blocks: list[Any], where: str, *, may_be_empty: bool = False) -> None:
     """Raise WireError for the first mistake in `blocks`, the list of blocks inside another block. Each must
     be an object with a text as its type; `check_block` checks the rest. where: the JSON path of the list.
+    may_be_empty: True = the text of a text block may be empty, as the API accepts it in the result of a tool
+    that has printed nothing.
     """
     for number, inner in enumerate(blocks):
         place = f"{where}[{number}]"
@@ -299,7 +312,7 @@ def _check_inner(blocks: list[Any], where: str) -> None:
             raise WireError("must be an object", place, "invalid_type")
         if type(inner.get("type")) is not str:
             raise WireError("must be a string", f"{place}.type", "invalid_type")
-        check_block(inner, place)
+        check_block({**inner, "text": _WORD} if may_be_empty and inner.get("text") == "" else inner, place)
 
 
 _MORE: dict[str, Callable[[_Block, str], None]] = {

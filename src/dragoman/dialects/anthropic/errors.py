@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
+from dragoman.dialects import diagnosis
 from dragoman.dialects.anthropic.terms import NAME, THREADS
 from dragoman.dialects.failure import (
     CODES_OF_KINDS,
@@ -49,16 +50,14 @@ _DETAILS: dict[str, Kind] = {
 """`error.details.error_code` -> kind. These kinds are more exact than those of the status and of
 `error.type`."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
-    ("prompt is too long", "context_length"),
-    ("exceed context limit", "context_length"),
-    ("credit balance is too low", "quota"),
     ("reached your specified api usage limits", "quota"),
     ("invalid x-api-key", "authentication"),
 )
-"""(fragment of an error message in lower case, its kind). Only used for the statuses in `_VAGUE`, and for an
-`invalid_request_error` without a status."""
+"""(fragment of an error message in lower case, its kind). Only used for the statuses in `_VAGUE`, and for the
+kinds in `_GENERAL` without a status. `diagnosis` has further fragments, also those of compatible servers."""
 SECOND = "The provider started a second response in one stream."
 _VAGUE = frozenset({400, 413, 422})
+_GENERAL = frozenset({"invalid_request", "upstream"})
 _LONG_CONTEXT = "extra usage is required for long context"
 
 
@@ -121,8 +120,9 @@ def _kind(body: Body, status: int | None) -> Kind:
         return "quota" if _LONG_CONTEXT in text else kind
     if kind == "not_found" and text.startswith("model:"):
         return "model_not_found"
-    if status in _VAGUE or (status is None and kind == "invalid_request"):
-        return next((found for fragment, found in _TEXTS if fragment in text), kind)
+    if status in _VAGUE or (status is None and kind in _GENERAL):
+        told = next((found for fragment, found in _TEXTS if fragment in text), None)
+        return told or diagnosis.kind_of(body, status)
     return kind
 
 

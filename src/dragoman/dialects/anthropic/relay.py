@@ -14,9 +14,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
-from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
+from dragoman.dialects.anthropic.usage import counted, decode_usage, encode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
-from dragoman.dialects.failure import ENDED, SILENT
+from dragoman.dialects.failure import ENDED, SILENT, only_tells
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
@@ -57,14 +57,15 @@ class AnthropicRelay(BodyRelay):
         """Return (the body for the client, its usage); None as the usage = the body states none.
         `reply.model` replaces the provider's name of the model, unless it is None.
 
-        Raises RequestFailed for a body with `error` and without `content`, WireError for any other body
-        without `content` and for a body that cannot be parsed.
+        Raises RequestFailed for an error, which has no `content`, WireError for any other body without
+        `content` and for a body that cannot be parsed.
         """
         try:
             head = _decode_head(body)
-            if "error" in head and "content" not in head:
-                raise RequestFailed(fault_of(_decode(body)))
             if "content" not in head:
+                told = _decode(body)
+                if "error" in told or only_tells(told, "content"):
+                    raise RequestFailed(fault_of(told))
                 raise WireError("the response must have `content`, an array", "content")
             model = _decode(head["model"]) if "model" in head else None
             usage = decode_usage(counts, model) if (counts := _usage(head)) else None
@@ -99,8 +100,8 @@ class AnthropicStreamRelay:
     """
 
     __slots__ = (
-        *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
-        *("estimate", "usage"),
+        *("_counts", "_id", "_kept", "_model", "_named", "_opened", "_stopped", "content"),
+        *("done", "estimate", "usage"),
     )
 
     def __init__(self, model: str | None) -> None:
@@ -114,14 +115,15 @@ class AnthropicStreamRelay:
         self._counts: dict[str, Any] = {}
         self._kept = Kept()
         self._stopped = False
+        self._opened = False  # whether a block has begun
 
     @property
     def tier(self) -> str | None:
         return stated_at(self._counts, ("service_tier",))
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes of the event for the client; b"" for the frame `[DONE]`. frame: the data of the
-        provider's event.
+        """Return the bytes of the event for the client; b"" for the frame `[DONE]` and for a repeated start,
+        which official clients refuse. frame: the data of the provider's event.
 
         Raises RequestFailed for an error or a second message, WireError for data that cannot be read or has
         no type.
@@ -138,8 +140,8 @@ class AnthropicStreamRelay:
             if kind.type is msgspec.UNSET:
                 raise WireError("a stream event must have a type")
             take = _TAKE.get(kind.type)
-            if take is not None and not self.done:
-                frame = take(self, frame)
+            if take is not None and not self.done and not (frame := take(self, frame)):
+                return b""
         except UNREADABLE as error:
             if frame.strip() == b"[DONE]":
                 return b""
@@ -171,13 +173,17 @@ class AnthropicStreamRelay:
     def _message_start(self, frame: bytes) -> bytes:
         head = _decode_head(frame)
         message = _decode_head(head.get("message", msgspec.Raw(b"{}")))
-        if self._id is not None and self._id != message.get("id"):
-            raise RequestFailed(broken(SECOND))
+        if self._id is not None:
+            if self._opened and self._id != message.get("id"):
+                raise RequestFailed(broken(SECOND))
+            self._count(message)
+            return b""
         self._id = message.get("id", msgspec.Raw(b"null"))
         if "model" in message:
             self._named = _decode(message["model"])
         self._count(message)
-        self.content = self.content or bool(_decode_content(head.get("message", msgspec.Raw(b"{}"))).content)
+        self._opened = bool(_decode_content(head.get("message", msgspec.Raw(b"{}"))).content)
+        self.content = self.content or self._opened
         self._stopped = _decode(message.get("stop_reason", msgspec.Raw(b"null"))) is not None
         edits: dict[str, Any] = {}
         if self._model is not None and "model" in message:
@@ -197,7 +203,7 @@ class AnthropicStreamRelay:
         return frame
 
     def _count(self, head: _Head) -> None:
-        if stated := _usage(head):
+        if stated := counted(self._counts, _usage(head)):
             self._kept.update(self._counts, stated)
             self._counts = {**self._counts, **stated}
             refuse_more(len(self._counts) - 1, MOST_LEFTOVERS, "members of `usage`")
@@ -205,6 +211,7 @@ class AnthropicStreamRelay:
             self.usage = decode_usage(self._counts, self._named)
 
     def _block_start(self, frame: bytes) -> bytes:
+        self._opened = True
         self.content = self.content or not _says_nothing(_decode(frame).get("content_block"))
         return frame
 

@@ -21,6 +21,7 @@ from dragoman.dialects.anthropic.terms import (
     restore,
 )
 from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
+from dragoman.dialects.failure import only_tells
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -36,10 +37,11 @@ ONE_CANDIDATE: Final = "a response of the Messages API has only one candidate"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a Message. Raises RequestFailed for an error object, WireError for any other object that is not
-    a Message. The second parameter is not used.
+    """Decode a Message. Raises RequestFailed for an error in any form, WireError for any other object that is
+    not a Message. The second parameter is not used.
     """
-    if body.get("type") == "error" or ("error" in body and "content" not in body):
+    told = ("error" in body and "content" not in body) or only_tells(body, "content")
+    if told or body.get("type") == "error":
         raise RequestFailed(fault_of(body))
     content = body.get("content")
     if not isinstance(content, list):

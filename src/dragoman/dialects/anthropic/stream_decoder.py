@@ -20,7 +20,7 @@ from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citat
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
-from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.anthropic.usage import counted, decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.quirks import Quirks
@@ -100,7 +100,7 @@ class AnthropicDecoder:
     """Decodes one provider's stream to IR events."""
 
     def __init__(self, _quirks: Quirks) -> None:
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _Open] = {}  # `~number` = the words that came with the number of a call
         self._kept = Kept()
         self._alike: Alike | None = None  # the next deltas of `_going`; None = not known, or it has ended
         self._going: _Open | None = None  # the block that a delta continued last
@@ -208,7 +208,7 @@ class AnthropicDecoder:
             raise WireError("must be an object", "message")
         message, odd = _START.sort(message)
         if self._state != "new":
-            if message.get("id") == self._id:  # a repeated start adds nothing
+            if message.get("id") == self._id or not self._blocks:  # a repeated start adds nothing
                 return []
             self._over()
             return [ir.Error(broken(SECOND))]
@@ -232,7 +232,7 @@ class AnthropicDecoder:
             )
         ]
         for block in message.get("content") or ():
-            events += self._begin(self._blocks, block)
+            events += self._begin(self._blocks, decode_block(block))
             events += self._end(self._blocks - 1)
         return events
 
@@ -248,7 +248,7 @@ class AnthropicDecoder:
             events.append(ir.More(extra))
         usage = value.get("usage")
         if isinstance(usage, dict):
-            stated = {key: count for key, count in usage.items() if count is not None}
+            stated = counted(self._usage, usage)
             self._kept.update(self._usage, stated)
             self._usage = {**self._usage, **stated}
             refuse_more(len(self._usage) - 1, MOST_LEFTOVERS, "members of `usage`")
@@ -277,11 +277,10 @@ class AnthropicDecoder:
         block = value.get("content_block")
         if not isinstance(block, dict):
             raise WireError("must be an object", "content_block")
-        return self._begin(value.get("index", self._blocks), block)
+        return self._begin(value.get("index", self._blocks), decode_block(block))
 
-    def _begin(self, number: int, value: dict[str, Any]) -> _Events:
+    def _begin(self, number: int, block: ir.Block) -> _Events:
         events = self._end(number) if number in self._open else []  # the same index was opened twice
-        block = decode_block(value)
         index = self._blocks
         self._blocks += 1
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
@@ -294,16 +293,27 @@ class AnthropicDecoder:
         return [*events, ir.Open(index, bare), *deltas]
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
-        delta = value["delta"]
-        state = self._open.get(value["index"])
+        delta, number = value["delta"], value["index"]
+        kind = str(delta["type"])
+        state = self._open.get(number)
+        if (block := _opened(kind, delta, state)) is not None:
+            opened: _Events = []
+            if state is not None and state.kind is ir.ToolCall:
+                number, state = ~number, self._open.get(~number)  # beside the call, which stays open
+            if state is None or state.kind is not type(block):
+                opened = self._begin(number, block)
+            return [*opened, *_DELTAS[kind](self._open[number], delta)]
         if state is None:
-            raise WireError(f"a delta for block {value['index']}, which is not open")
-        take = _DELTAS.get(str(delta["type"]))
+            raise WireError(f"a delta for block {number}, which is not open")
+        take = _DELTAS.get(kind)
         return [ir.Raw(NAME, value, state.index)] if take is None else take(state, delta)
 
     def _block_stop(self, value: dict[str, Any]) -> _Events:
         number = value.get("index")
-        return self._end(number) if number in self._open else []
+        if number not in self._open:
+            return []
+        beside = ~number if isinstance(number, int) else None
+        return [*(self._end(beside) if beside in self._open else ()), *self._end(number)]
 
     def _end(self, number: int) -> _Events:
         state = self._open.pop(number)
@@ -359,6 +369,11 @@ def _words(delta: dict[str, Any], member: str) -> str:
     return "" if delta[member] is None else required(delta, member, str, "delta")
 
 
+def _thoughts(delta: dict[str, Any]) -> str:
+    """Return the text of a `thinking_delta`, which some proxies state as `text`."""
+    return _words(delta, "text" if "thinking" not in delta and "text" in delta else "thinking")
+
+
 def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     return [ir.TextDelta(state.index, _words(delta, "text"))] if state.kind is ir.Text else []
 
@@ -372,7 +387,11 @@ def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 
 def _think_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.ThinkDelta(state.index, _words(delta, "thinking"))] if state.kind is ir.Thinking else []
+    text = _thoughts(delta)
+    if not text and delta.get("estimated_tokens"):  # a progress of thinking that is not shown
+        value = {"type": "content_block_delta", "index": state.index, "delta": delta}
+        return [ir.Raw(NAME, value, state.index)]
+    return [ir.ThinkDelta(state.index, text)] if state.kind is ir.Thinking else []
 
 
 def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
@@ -404,6 +423,23 @@ _DELTAS: dict[str, Callable[[_Open, dict[str, Any]], _Events]] = {
     "citations_delta": _cite_delta,
     "compaction_delta": _compaction_delta,
 }
+_OPENS: dict[str, ir.Block] = {"text_delta": ir.Text(""), "thinking_delta": ir.Thinking()}
+"""Kind of a delta -> the block for its words."""
+
+
+def _opened(kind: str, delta: dict[str, Any], state: _Open | None) -> ir.Block | None:
+    """Return the block that a delta with words opens, because the open block cannot hold them, or no block is
+    open; None = the delta opens no block. state: the open block that the delta names.
+
+    Some gateways write thinking into a block of text, and others continue a block that they have closed, or
+    never open a block. SGLang writes text with the index of a call that is open.
+    """
+    block = _OPENS.get(kind)
+    if block is None or not (delta.get("text") or delta.get("thinking")):
+        return None
+    return None if state is not None and state.kind is type(block) else block
+
+
 _TAKE: dict[Any, Callable[[AnthropicDecoder, dict[str, Any]], _Events]] = {
     "message_start": AnthropicDecoder._message_start,
     "content_block_start": AnthropicDecoder._block_start,

@@ -84,6 +84,7 @@ class AnthropicEncoder(EventEncoder):
         self._state = "new"
         self._current: _Block | None = None
         self._held: dict[int, list[ir.Event]] = {}
+        self._releasing = False
         self._number = 0
         self._called = False
         self._stop: ir.Stop | None = None
@@ -365,7 +366,7 @@ class AnthropicEncoder(EventEncoder):
         elif not state.silent:  # an empty block is not sent, but its losses are reported
             encode_block(event.block or state.block, self._scope, f"candidates[0].blocks[{state.index}]")
         self._current = None
-        return out + self._release() if self._held else out
+        return out + self._release() if self._held and not self._releasing else out
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
         """Return the last bytes of a block before its end: the content that is only in `final`, the block's
@@ -409,8 +410,10 @@ class AnthropicEncoder(EventEncoder):
         still open.
         """
         out = []
+        self._releasing = True  # the end of a held block releases no others, so that the stack does not grow
         while self._held and self._current is None:
             out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]
+        self._releasing = False
         return b"".join(out)
 
 

@@ -58,6 +58,18 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     service_tier: str | None = None
 
 
+def counted(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a later `usage` of a stream (`more`) that replace members of the earlier ones
+    (`before`): null does not replace a value, and 0 does not replace a count above it. Counts only grow, but
+    some servers state 0 for the input tokens at the end.
+    """
+    return {
+        key: value
+        for key, value in more.items()
+        if value is not None and not (value == 0 and type(old := before.get(key)) is int and old > 0)
+    }
+
+
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
     """Decode a `usage` object. Counts of the wrong type become leftovers. model: the model that answered;
     entries of `iterations` that name no model count for this model. None = such entries count for the model

@@ -1,7 +1,8 @@
 """Removes values that only compatible servers accept, so that the rest of a request can be checked.
 
-DeepSeek accepts temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
-do not count thinking accept any thinking budget.
+DeepSeek accepts temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api). Servers that do
+not count thinking accept any thinking budget, and thinking without one
+(https://api-docs.deepseek.com/guides/thinking_mode). vLLM and llama.cpp accept empty texts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 _HOTTEST: Final = 2
+_WORD: Final = "-"
+"""Stands for an empty text."""
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
@@ -22,14 +25,17 @@ def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     refuses them.
 
     If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens" and
-    `thinking` states an integer `budget_tokens`, that budget becomes null and the type of the thinking
-    becomes "adaptive".
+    `thinking` states an integer `budget_tokens` or none, that budget becomes null and the type of the
+    thinking becomes "adaptive". If it has "content", empty texts of messages and of their blocks are
+    replaced.
     """
     body = dict(wire.body)
     if "temperature" in widens:
         _temperature(body)
     if "budget_tokens" in widens:
         _budget(body)
+    if "content" in widens:
+        _texts(body)
     return replace(wire, body=body)
 
 
@@ -41,5 +47,31 @@ def _temperature(body: _Body) -> None:
 
 def _budget(body: _Body) -> None:
     thinking = body.get("thinking")
-    if type(thinking) is dict and type(thinking.get("budget_tokens")) is int:
+    if type(thinking) is not dict or type(thinking.get("type")) is not str:
+        return
+    budget = thinking.get("budget_tokens")
+    if budget is None or type(budget) is int:
         body["thinking"] = {**thinking, "type": "adaptive", "budget_tokens": None}
+
+
+def _texts(body: _Body) -> None:
+    messages = body.get("messages")
+    if type(messages) is list:
+        body["messages"] = [
+            {**message, "content": _filled(message.get("content"))} if type(message) is dict else message
+            for message in messages
+        ]
+
+
+def _filled(content: Any) -> Any:
+    """Return the content of a message with a word in place of an empty string or list, of null, and of the
+    empty text of each text block. Any other content is returned unchanged.
+    """
+    if content is None or content in ("", []):
+        return _WORD
+    if type(content) is not list:
+        return content
+    return [
+        {**block, "text": _WORD} if type(block) is dict and block.get("text") == "" else block
+        for block in content
+    ]

@@ -56,6 +56,7 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("input tokens exceeded", "context_length"),
     ("too many input tokens", "context_length"),
     ("prompt is too long", "context_length"),
+    ("maximum context length", "context_length"),
     ("too many total text bytes", "context_length"),
     ("model identifier is invalid", "model_not_found"),
     ("on-demand throughput isn", "model_not_found"),

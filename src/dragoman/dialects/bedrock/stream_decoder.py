@@ -193,6 +193,9 @@ class BedrockDecoder:
         delta = required(value, "delta", dict, "contentBlockDelta")
         state = self._open.get(number)
         events: _Events = []
+        if state is not None and _is_foreign(delta, state.kind):
+            events += self._end(number)
+            state = None
         if state is None:
             events.append(self._begin(number, _opening(delta), _NONE))
             state = self._open[number]
@@ -275,6 +278,16 @@ def _opening(delta: dict[str, Any]) -> ir.Block:
         return ir.Text("")
     kind = next(iter(delta), "")
     return ir.Native(NAME, kind, {kind: {}})
+
+
+def _is_foreign(delta: dict[str, Any], kind: type) -> bool:
+    """Whether a delta has words that its open block cannot hold: a text for thinking, or thinking for a text.
+    kind: the class of the block.
+    """
+    if kind is ir.Thinking:
+        return bool(delta.get("text"))
+    thought = delta.get("reasoningContent")
+    return kind is ir.Text and type(thought) is dict and bool(thought.get("text"))
 
 
 def _grown(state: _Open) -> ir.Block:

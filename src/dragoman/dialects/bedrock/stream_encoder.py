@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of ConverseStream.
 
-Every delta has the number of its block, so the deltas of several open blocks may come in any order. Text,
-reasoning and the arguments of calls are written at once. Signatures, redacted reasoning and all other blocks
+Blocks do not overlap, because some clients know only one call at a time. Text, reasoning and the arguments of
+calls are written at once. Signatures, redacted reasoning and all other blocks
 are written when the block ends.
 """
 
@@ -25,6 +25,7 @@ from dragoman.dialects.bedrock.terms import API, NAME, restore
 from dragoman.dialects.bedrock.usage import encode_usage
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.turns import Turns
 from dragoman.wire.eventstream import event, exception
 
 _json: Final = msgspec.json.Encoder().encode
@@ -55,6 +56,7 @@ class BedrockEncoder(EventEncoder):
         self._report = reply.report
         self._own = False
         self._scope = Scope(reply.report, own=False, answer=True)
+        self._turns = Turns()
         self._open_blocks: dict[int, _Block] = {}
         self._stop: ir.Stop | None = None
         self._finished = self._called = self._over = False
@@ -72,7 +74,14 @@ class BedrockEncoder(EventEncoder):
                 where = f"candidates[{event.candidate}]"
                 self._report.lose(where, f"a response of {API} has only one candidate", "meaning")
             return b""
-        return self._table[type(event)](self, event)
+        if type(event) not in ir.CONTENT:
+            return self._table[type(event)](self, event)
+        if self._turns.waits(event):
+            return b""
+        out = self._table[type(event)](self, event)
+        if type(event) is ir.Close:
+            out += b"".join([self._table[type(later)](self, later) for later in self._turns.after(event)])
+        return out
 
     # --- The message -----------------------------------------------------------------------------
 

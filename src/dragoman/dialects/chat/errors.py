@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dragoman.dialects.failure import only_tells
+
 _MINIMAX: Final = {
     1001: "timeout",
     1002: "rate_limit_exceeded",
@@ -28,8 +30,7 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
     Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in Groq's `x_groq`,
     which tells why a stream stopped early; an `error` in the first choice. If `choices` is absent or null,
-    also MiniMax's `base_resp` with an error code and, without a member `usage`, a member `message` or
-    `detail` that is not empty.
+    also MiniMax's `base_resp` with an error code and, without a member `usage`, a message beside it.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -41,8 +42,7 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
         return {"error": error} if error else None
     if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
         return failed
-    is_error = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
-    return body if is_error else None
+    return body if only_tells(body, "choices") else None
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:

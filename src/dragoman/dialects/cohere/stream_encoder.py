@@ -1,9 +1,9 @@
 """Encodes IR events as a stream of events for Cohere's clients.
 
 A text is sent as a constant head, the text as JSON, and a constant tail. A call of a free-text tool, and
-blocks that only this dialect has, are sent when they are complete. Only the first candidate is sent. The
-finish reason is sent with the usage, because the last event has both. A stream that fails ends with an event
-with `error`.
+blocks that only this dialect has, are sent when they are complete. Blocks do not overlap, because some
+clients know only one call at a time. Only the first candidate is sent. The finish reason is sent with the
+usage, because the last event has both. A stream that fails ends with an event with `error`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dragoman.dialects.cohere.saying import CITATIONS
 from dragoman.dialects.cohere.terms import NAME, PLAN, restore
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.turns import Turns
 from dragoman.ir.fold import Fold
 from dragoman.wire.sse import data, event
 
@@ -70,12 +71,13 @@ class CohereEncoder(EventEncoder):
 
     __slots__ = (
         *("_calls", "_cites", "_draft", "_last", "_once", "_outs", "_parts", "_reply"),
-        *("_said", "_stop", "_usage", "_where"),
+        *("_said", "_stop", "_turns", "_usage", "_where"),
     )
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._draft = Draft(reply.report, answer=True)
+        self._turns = Turns()
         self._outs: list[_Out] = []
         self._parts = self._calls = self._cites = 0
         self._last = ""  # the last text sent: a blank line separates another block's text
@@ -93,7 +95,14 @@ class CohereEncoder(EventEncoder):
         if number:
             self._draft.report.lose(f"candidates[{number}]", ONE_ANSWER)
             return b""
-        return self._table[type(event)](self, event)
+        if type(event) not in ir.CONTENT:
+            return self._table[type(event)](self, event)
+        if self._turns.waits(event):
+            return b""
+        out = self._table[type(event)](self, event)
+        if type(event) is ir.Close:
+            out += b"".join([self._table[type(later)](self, later) for later in self._turns.after(event)])
+        return out
 
     def _start(self, start: ir.Start) -> bytes:
         reply = self._reply

@@ -13,7 +13,7 @@ import msgspec
 
 from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi
-from dragoman.dialects.gemini.terms import listed, spelled
+from dragoman.dialects.gemini.terms import listed, spelled, stated
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import OUT_OF_RANGE, complaint
 from dragoman.dialects.schema import mistake
@@ -181,7 +181,7 @@ def _check_parts(content: _Wire, where: str) -> None:
 
 
 def _check_part(value: Any, where: str) -> None:
-    part = _object(value, where)
+    part = stated(_object(value, where))
     kinds = sorted(_PARTS.keys() & part.keys())
     if len(kinds) > 1:
         raise WireError(f"a part holds one of {' and '.join(kinds)}", where, "invalid_value")
@@ -192,8 +192,7 @@ def _check_part(value: Any, where: str) -> None:
     if "videoMetadata" in part:
         _check_speed(part["videoMetadata"], f"{where}.videoMetadata")
     for kind in kinds:
-        if part[kind] is not None:
-            _PARTS[kind](part[kind], f"{where}.{kind}")
+        _PARTS[kind](part[kind], f"{where}.{kind}")
 
 
 def _check_speed(value: Any, where: str) -> None:
@@ -383,6 +382,6 @@ def _check_safety(values: Any) -> None:
         where = f"safetySettings[{index}]"
         setting = _object(value, where)
         for key in ("category", "threshold"):
-            stated = _required(setting, key, object, where)
-            if type(stated) is not int:  # an enum value as a number
-                _typed(stated, str, f"{where}.{key}")
+            word = _required(setting, key, object, where)
+            if type(word) is not int:  # an enum value as a number
+                _typed(word, str, f"{where}.{key}")

@@ -17,7 +17,7 @@ from dragoman.dialects.gemini.draft import SIGNATURE
 from dragoman.dialects.gemini.enums import OUTCOMES, in_words
 from dragoman.dialects.gemini.media import DETAILS, STORED, YOUTUBE
 from dragoman.dialects.gemini.signatures import read_signature
-from dragoman.dialects.gemini.terms import NAME, leftovers, spelled
+from dragoman.dialects.gemini.terms import NAME, leftovers, stated
 from dragoman.dialects.typed import read_block
 
 _Wire = dict[str, Any]
@@ -58,7 +58,7 @@ def decode_part(part: _Wire) -> ir.Block:
     text = part.get("text")
     if type(text) is str and len(part) == 1:
         return ir.Text(text)
-    part = spelled(part)
+    part = stated(part)
     kinds = _DECODE.keys() & part.keys()
     if len(kinds) == 1:
         return read_block(_DECODE[kinds.pop()], part, keep_whole)
@@ -115,7 +115,7 @@ def _detail(part: _Wire) -> tuple[str | None, ir.Extra]:
 
 
 def _inline(part: _Wire) -> ir.Block:
-    blob = spelled(part["inlineData"])
+    blob = stated(part["inlineData"])
     data = blob["data"]
     if type(data) is not str:
         raise TypeError
@@ -140,7 +140,7 @@ def _inline(part: _Wire) -> ir.Block:
 
 
 def _file(part: _Wire) -> ir.Block:
-    data = spelled(part["fileData"])
+    data = stated(part["fileData"])
     uri = data["fileUri"]
     mime = data.get("mimeType")
     stored = uri.startswith(STORED)
@@ -163,7 +163,7 @@ def _arguments(value: _Wire) -> str:
 
 
 def _call(part: _Wire) -> ir.Block:
-    call = spelled(part["functionCall"])
+    call = stated(part["functionCall"])
     extra = leftovers(call, _CALL_DATA, "functionCall")
     if len(part) > 1:
         extra = ir.merge(extra, leftovers(part, _CALL))
@@ -173,7 +173,7 @@ def _call(part: _Wire) -> ir.Block:
 
 
 def _result(part: _Wire) -> ir.Block:
-    result = spelled(part["functionResponse"])
+    result = stated(part["functionResponse"])
     content, error, form = _result_of(result.get("response"))
     if (parts := result.get("parts")) is not None:
         content += tuple(decode_part(one) for one in parts)
@@ -245,7 +245,7 @@ def _tool_type(value: _Wire) -> str:
 
 
 def _tool_call(part: _Wire) -> ir.Block:
-    call = spelled(part["toolCall"])
+    call = stated(part["toolCall"])
     return ir.ToolCall(
         call.get("id"),
         _tool_type(call),
@@ -258,7 +258,7 @@ def _tool_call(part: _Wire) -> ir.Block:
 
 
 def _tool_response(part: _Wire) -> ir.Block:
-    result = spelled(part["toolResponse"])
+    result = stated(part["toolResponse"])
     response = result.get("response")
     return ir.ToolResult(
         result.get("id"),

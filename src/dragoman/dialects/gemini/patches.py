@@ -29,11 +29,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Patches:
-    """Builds the arguments of one tool call from pieces."""
+    """Builds the arguments of one tool call from pieces. bare: the text of the arguments if no pieces
+    come.
+    """
 
-    __slots__ = ("_arguments", "_going_on", "_place", "_words")
+    __slots__ = ("_arguments", "_bare", "_going_on", "_place", "_words")
 
-    def __init__(self) -> None:
+    def __init__(self, bare: str = "{}") -> None:
+        self._bare = bare
         self._arguments: dict[str, Any] = {}
         self._going_on: str | None = None
         self._words: list[str] = []  # pieces of the text that continues, joined at its end
@@ -63,6 +66,11 @@ class Patches:
         if goes_on and isinstance(value, str):
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
+    def take(self, members: Mapping[str, Any]) -> None:
+        """Add members of the arguments. Each replaces an earlier one of the same name."""
+        self._settle()
+        self._arguments.update(members)
+
     def _settle(self) -> None:
         """End a string that continued over several elements: write the whole string to its place in the
         arguments. Nothing happens if no string is open.
@@ -73,11 +81,11 @@ class Patches:
         self._going_on, self._words = None, []
 
     def text(self) -> str:
-        """Return the arguments so far, as the text of a JSON object."""
+        """Return the arguments so far, as the text of a JSON object; without arguments, the text `bare`."""
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
-        return _encode(self._arguments).decode()
+        return _encode(self._arguments).decode() if self._arguments else self._bare
 
 
 def _steps(path: str) -> list[str | int]:

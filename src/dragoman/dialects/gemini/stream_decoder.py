@@ -32,7 +32,7 @@ from dragoman.dialects.gemini.stops import (
     unanswered,
     weightier,
 )
-from dragoman.dialects.gemini.terms import NAME, leftovers
+from dragoman.dialects.gemini.terms import NAME, leftovers, stated
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
 from dragoman.dialects.gemini.words import Repeated, Words, decode_words, repeated
 from dragoman.dialects.quirks import Quirks
@@ -373,8 +373,8 @@ class GeminiDecoder:
         if candidates:  # the prompt was answered after all
             events += self._feedback()
             self._searches.note(candidates)
-        for place, stated in enumerate(candidates):
-            candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
+        for place, one in enumerate(candidates):
+            candidate, odd = ANSWER.sort(an_object(one, f"candidates[{place}]"))
             number = candidate.get("index", place)
             if number is None:
                 number = place
@@ -422,14 +422,20 @@ def _more(answer: _Answer, candidate: _Wire) -> _Events:
 
 
 def _part(answer: _Answer, part: _Wire) -> _Events:
+    part = stated(part)
     text = part.get("text")
     if type(text) is str and part.keys() <= _WORDS:
         return answer.words(text, thought=part.get("thought") is True) if text else []
     call = part.get("functionCall")
-    if type(call) is dict and (answer.patches is not None or not call.keys().isdisjoint(_IN_PIECES)):
-        return _piece(answer, part, call)
-    if call == {}:  # the end of a call that has already ended
-        return []
+    if type(call) is dict:
+        call = stated(call)
+        pieces = not call.keys().isdisjoint(_IN_PIECES)
+        if "name" in call and not call.get("args") and not pieces:
+            return _bare(answer, part)
+        if answer.patches is not None or pieces:
+            return _piece(answer, part, call)
+        if not call:  # the end of a call that has already ended
+            return []
     block = decode_part(part)
     if isinstance(block, ir.Media) and block.kind == "audio" and block.data and block.sealed is None:
         return answer.sound(block)
@@ -456,9 +462,24 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
         events.append(ir.Open(answer.index, block, answer.number))
     if answer.patches is None:
         raise WireError("arguments of a tool call that has not started", "functionCall.partialArgs")
+    if type(arguments := call.get("args")) is dict and "name" not in call:
+        answer.patches.take(arguments)
     for piece in call.get("partialArgs") or ():
         answer.patches.add(piece)
     return events if call.get("willContinue") else events + answer.close()
+
+
+def _bare(answer: _Answer, part: _Wire) -> _Events:
+    """Return the events that open a call without arguments. It stays open until the next part, because some
+    servers send its arguments there, without the tool's name.
+    """
+    block = decode_part(part)
+    if not isinstance(block, ir.ToolCall):
+        return answer.whole(block)
+    events = answer.close()
+    answer.called = answer.usable = True
+    answer.kind, answer.patches = ir.ToolCall, Patches(block.arguments)
+    return [*events, ir.Open(answer.index, msgspec.structs.replace(block, arguments=""), answer.number)]
 
 
 def _with_logprobs(events: _Events, extra: _Wire) -> _Events:

@@ -16,8 +16,11 @@ _SNAKE = re.compile(r"_([a-z0-9])")
 
 
 def camel(key: str) -> str:
-    """Return a key in the form of the specification: `inline_data` → `inlineData`."""
-    return _SNAKE.sub(lambda found: found[1].upper(), key)
+    """Return a key in the form of the specification: `inline_data` → `inlineData`. An underscore at its
+    beginning is removed: Google's description of the API for generated clients has `_responseJsonSchema`
+    beside `responseJsonSchema`.
+    """
+    return _SNAKE.sub(lambda found: found[1].upper(), key.removeprefix("_"))
 
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +33,16 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
     for key in value:
         if "_" in key:
             return {camel(key): kept for key, kept in value.items()}
+    return value
+
+
+def stated(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of the API as `spelled` does, without the members that are null. In the JSON form of
+    protocol buffers, null means that a member is not stated; Python clients write whole models in this way.
+    """
+    value = spelled(value)
+    if None in value.values():
+        return {key: kept for key, kept in value.items() if kept is not None}
     return value
 
 

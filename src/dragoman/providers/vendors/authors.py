@@ -10,6 +10,10 @@ from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import AUTHOR, USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import UNLINKED, USUAL, ApiRow, Dated, Vendor, narrow
 
+# The thinking in a history must come back, and is read without a signature:
+# https://api-docs.deepseek.com/guides/thinking_mode, https://platform.minimax.io/docs/api-reference/text-anthropic-api
+_ANTHROPICS: Final = ApiRow(path="/anthropic/v1/messages", drops="/v1", quirks=Quirks(signatures=False))
+"""Anthropic's protocol at a vendor that serves its own models by it."""
 _MODEL_STUDIO: Final = Vendor(
     name="dashscope",
     title="Alibaba Cloud Model Studio",
@@ -192,7 +196,7 @@ AUTHORS: Final = (
         also={
             "openai_responses": USUAL,
             # https://api-docs.deepseek.com/guides/anthropic_api
-            "anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1", auth="x-api-key"),
+            "anthropic": msgspec.structs.replace(_ANTHROPICS, auth="x-api-key"),
             "openai_completions": ApiRow(path="/beta/completions", drops="/v1"),
         },
         models=("deepseek-chat", "deepseek-reasoner", "deepseek-flash*", "deepseek-v[0-9]*"),
@@ -290,7 +294,7 @@ AUTHORS: Final = (
         # https://www.developersdigest.tech/reference/api-compatibility/moonshot
         also={
             "openai_responses": USUAL,
-            "anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1"),
+            "anthropic": _ANTHROPICS,
         },
         # The kimi models have open weights, so other vendors serve them.
         models=("moonshot-v1-*",),
@@ -316,7 +320,7 @@ AUTHORS: Final = (
             widens=USUALLY_WIDER | {"roles"},  # https://platform.minimax.io/docs/guides/text-chat
         ),
         # https://docs.litellm.ai/docs/providers/minimax
-        also={"anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1")},
+        also={"anthropic": _ANTHROPICS},
     ),
     Vendor(
         name="volcengine",

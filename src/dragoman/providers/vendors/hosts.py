@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from dragoman.dialects.quirks import Quirks
-from dragoman.providers.vendor import USUAL, Vendor, narrow
+from dragoman.providers.vendor import USUAL, ApiRow, Vendor, narrow
 
 _SILICONFLOW: Final = Vendor(
     name="siliconflow",
@@ -82,7 +82,11 @@ HOSTS: Final = (
             required_word="any",  # BerriAI/litellm#4416
         ),
         # https://docs.fireworks.ai/nexus/apis-and-sdks
-        also={"openai_responses": USUAL, "anthropic": USUAL, "openai_completions": USUAL},
+        also={
+            "openai_responses": USUAL,
+            "anthropic": ApiRow(quirks=Quirks(signatures=False)),
+            "openai_completions": USUAL,
+        },
     ),
     Vendor(
         name="openrouter",

@@ -11,8 +11,10 @@ from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
 
 _WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
 """The quirks that Ollama and LM Studio have in their protocols other than OpenAI's chat."""
-_COUNTING: Final = ApiRow(quirks=Quirks(counts=True))
-"""Anthropic's protocol, including its endpoint that counts the tokens of prompts."""
+_UNSIGNED: Final = msgspec.structs.replace(_WITHOUT_URLS, json_schema=False, signatures=False)
+"""The quirks that Ollama and LM Studio have in Anthropic's protocol."""
+_COUNTING: Final = ApiRow(quirks=Quirks(counts=True, signatures=False))
+"""Anthropic's protocol for open models, including its endpoint that counts the tokens of prompts."""
 _ENDLESS: Final = ApiRow(quirks=Quirks(widens=USUALLY_WIDER.union(ENDLESS)))
 """The Completions API where -1 as `max_tokens` means no limit."""
 _OLLAMA: Final = Vendor(
@@ -37,7 +39,7 @@ _OLLAMA: Final = Vendor(
     # of Anthropic's that are not supported: https://docs.ollama.com/api/anthropic-compatibility.
     also={
         "openai_responses": ApiRow(quirks=_WITHOUT_URLS),
-        "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+        "anthropic": ApiRow(quirks=_UNSIGNED),
         "ollama": ApiRow(drops="/v1"),
         "openai_completions": _ENDLESS,
     },
@@ -119,7 +121,7 @@ OWN_MACHINE: Final = (
         # #1120 is about the Responses API, too. #2403: there, a schema is not obeyed.
         also={
             "openai_responses": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
-            "anthropic": ApiRow(quirks=msgspec.structs.replace(_WITHOUT_URLS, json_schema=False)),
+            "anthropic": ApiRow(quirks=_UNSIGNED),
             "openai_completions": _ENDLESS,
         },
     ),

@@ -375,3 +375,8 @@ def test_the_words_for_a_reference_keep_its_other_members() -> None:
     assert isinstance(block, ir.Native)
     words = "The tool f can be called now."
     assert block.stands_for == ir.Text(words, cache=ir.CacheMark("5m"), extra={"anthropic": {"odd": 1}})
+
+
+def test_a_reference_to_no_tool_stays_as_it_came() -> None:
+    for odd in ({"type": "tool_reference"}, {"type": "tool_reference", "tool_name": None}):
+        assert decode_block(odd) == ir.Native("anthropic", "tool_reference", odd)

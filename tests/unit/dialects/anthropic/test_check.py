@@ -67,6 +67,9 @@ def said(*blocks: Any, role: str = "user") -> dict[str, Any]:
         said({"type": "a_new_tool_result", "tool_use_id": "srvtoolu_1", "content": {"type": "found"}}),
         said({"type": "web_search_tool_result", "tool_use_id": "a", "content": [{"type": "a_new_one"}]}),
         said(role="assistant"),  # an empty last turn of the assistant's is a prefill of nothing
+        {"messages": [{"role": "assistant", "content": []}, {"role": "user", "content": "Hi"}]},
+        {"messages": [{"role": "assistant", "content": ""}, {"role": "user", "content": "Hi"}]},
+        said({"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": ""}]}),
         {
             "messages": [
                 {"role": "user", "content": "Hi"},
@@ -98,6 +101,11 @@ def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
         ({"messages": [{"role": "user"}]}, "messages[0].content", MISSING),
         ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content", VALUE),
         ({"messages": [{"role": "user", "content": []}]}, "messages[0].content", VALUE),
+        (
+            {"messages": [{"role": "assistant"}, {"role": "user", "content": "Hi"}]},
+            "messages[0].content",
+            MISSING,
+        ),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", TYPE),
         (said("Hi"), "messages[1].content[0]", TYPE),
         (said({"text": "Hi"}), "messages[1].content[0].type", TYPE),

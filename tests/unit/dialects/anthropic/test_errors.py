@@ -117,6 +117,13 @@ def error(kind: str, message: str, **more: Any) -> dict[str, Any]:
         (503, b"", "overloaded", "server_is_overloaded", "upstream"),
         (418, b"{}", "invalid_request", None, "client"),
         (400, {"error": {"message": "x", "code": 1210}}, "invalid_request", "1210", "client"),
+        (
+            400,
+            {"error": {"code": 400, "type": "exceed_context_size_error", "message": "x", "n_ctx": 8}},
+            "context_length",
+            "context_length_exceeded",
+            "client",
+        ),
     ],
 )
 def test_an_error_answer_is_a_fault(status: int, body: Any, kind: Kind, code: str | None, blame: str) -> None:
@@ -159,6 +166,7 @@ def test_credentials_and_accounts_are_cut_out() -> None:
         (error("overloaded_error", "Overloaded"), "overloaded"),
         (error("invalid_request_error", "prompt is too long: 1 > 0"), "context_length"),
         (error("unheard_of", "x"), "upstream"),
+        (error("BadRequestError", "This model's maximum context length is 8 tokens."), "context_length"),
         ({"error": "x"}, "upstream"),
         (b"no JSON", "upstream"),
     ],

@@ -69,6 +69,11 @@ def test_an_error_inside_a_success_is_raised_without_credentials(body: bytes) ->
     assert (caught.value.fault.kind, caught.value.fault.message) == ("overloaded", "key [redacted]")
 
 
+def test_an_error_without_a_member_error_keeps_its_message() -> None:
+    with pytest.raises(RequestFailed, match="404 NOT_FOUND"):
+        RELAY.response(b'{"code":500,"msg":"404 NOT_FOUND","success":false}', showing(None))
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -217,9 +222,25 @@ def test_errors_are_raised_not_passed(frame: bytes, kind: str) -> None:
 def test_a_second_answer_is_an_error() -> None:
     relay = RELAY.stream(reply())
     relay.feed(START)
-    relay.feed(START)
+    relay.feed(b'{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}')
+    assert relay.feed(START) == b""
     with pytest.raises(RequestFailed, match="second response"):
         relay.feed(START.replace(b"msg_1", b"msg_2"))
+
+
+def test_a_start_that_is_repeated_before_anything_is_said_is_left_out() -> None:
+    relay = RELAY.stream(reply())
+    assert relay.feed(START) == sse("message_start", START)
+    again = START.replace(b"msg_1", b"msg_2").replace(b'"input_tokens":3', b'"input_tokens":4')
+    assert relay.feed(again) == b""
+    assert relay.usage == ir.Usage(input=4, output=1)
+
+
+def test_counts_never_fall_to_zero() -> None:
+    relay = RELAY.stream(reply())
+    relay.feed(START)
+    relay.feed(LAST.replace(b'{"output_tokens":9}', b'{"input_tokens":0,"output_tokens":9}'))
+    assert relay.usage == ir.Usage(input=3, output=9)
 
 
 def test_after_the_end_frames_pass_uncounted() -> None:

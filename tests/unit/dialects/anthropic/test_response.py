@@ -173,6 +173,8 @@ def test_a_failed_answer_is_an_error() -> None:
         ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "overloaded"),
         ({"error": {"message": "no", "code": 429}}, "upstream"),
         ({"error": "no"}, "upstream"),
+        ({"code": 500, "msg": "404 NOT_FOUND", "success": False}, "upstream"),
+        ({"detail": "no", "content": None}, "upstream"),
     ],
 )
 def test_an_error_inside_a_success_is_an_error(body: dict[str, Any], kind: str) -> None:

@@ -254,18 +254,87 @@ def test_unknown_events_and_deltas_are_kept_raw() -> None:
     ]
 
 
-def test_a_delta_of_the_wrong_kind_is_ignored_as_the_official_client_does() -> None:
+def test_a_delta_of_the_wrong_kind_without_words_is_ignored_as_the_official_client_does() -> None:
     for wrong in (
-        delta("thinking_delta", thinking="x"),
+        delta("thinking_delta", thinking=""),
         delta("input_json_delta", partial_json="x"),
         delta("signature_delta", signature="x"),
     ):
         assert content(opened(EMPTY), wrong, closed()) == [ir.Open(0, ir.Text("")), ir.Close(0)]
-    for wrong in (delta("text_delta", text="x"), delta("citations_delta", citation={})):
+    for wrong in (delta("text_delta", text=None), delta("citations_delta", citation={})):
         assert content(opened({"type": "thinking", "thinking": ""}), wrong, closed()) == [
             ir.Open(0, ir.Thinking()),
             ir.Close(0),
         ]
+
+
+def test_words_of_another_kind_open_a_block_of_their_own() -> None:
+    thought, said = delta("thinking_delta", thinking="Hm."), delta("text_delta", text="Hi.")
+    assert content(opened(EMPTY), thought, delta("thinking_delta", thinking="Ah."), said, closed()) == [
+        *(ir.Open(0, ir.Text("")), ir.Close(0)),
+        *(ir.Open(1, ir.Thinking()), ir.ThinkDelta(1, "Hm."), ir.ThinkDelta(1, "Ah."), ir.Close(1)),
+        *(ir.Open(2, ir.Text("")), ir.TextDelta(2, "Hi."), ir.Close(2)),
+    ]
+
+
+def test_words_for_no_open_block_open_one() -> None:
+    said = delta("text_delta", text="Hi.")
+    begun = [ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hi."), ir.Close(0)]
+    assert content(said, closed()) == begun
+    assert content(opened(EMPTY), said, closed(), said, closed()) == [
+        *begun,
+        *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "Hi."), ir.Close(1)),
+    ]
+
+
+def test_thinking_may_be_called_text() -> None:
+    begun = opened({"type": "thinking", "thinking": ""})
+    assert content(begun, delta("thinking_delta", text="Hm."), closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.ThinkDelta(0, "Hm."), ir.Close(0)),
+    ]
+
+
+def test_the_progress_of_thinking_that_is_not_shown_is_kept() -> None:
+    begun = opened({"type": "thinking", "thinking": ""})
+    progress = delta("thinking_delta", thinking="", estimated_tokens=50)
+    assert content(begun, progress, closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.Raw("anthropic", progress, 0), ir.Close(0)),
+    ]
+    assert content(begun, delta("thinking_delta", thinking="", estimated_tokens=None), closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.ThinkDelta(0, ""), ir.Close(0)),
+    ]
+
+
+def test_counts_never_fall_to_zero() -> None:
+    found = events(
+        start(usage={"input_tokens": 15, "cache_read_input_tokens": 4, "output_tokens": 1}),
+        ended("end_turn", {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 2}),
+        STOP,
+    )
+    assert ir.Tally(ir.Usage(input=15, cache_read=4, output=2)) in found
+
+
+def test_words_for_an_open_call_get_blocks_beside_it() -> None:
+    """sgl-project/sglang#24293. The call stays open for the rest of its arguments."""
+    called = opened({"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}})
+    said = [delta("text_delta", text=text) for text in ("Hi", "", ".")]
+    begun, more = (delta("input_json_delta", partial_json=text) for text in ('{"a"', ":1}"))
+    thought = delta("thinking_delta", thinking="Hm.")
+    assert content(called, begun, *said, thought, more, closed()) == [
+        *(ir.Open(0, ir.ToolCall("toolu_1", "look", "")), ir.ArgsDelta(0, '{"a"')),
+        *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "Hi"), ir.TextDelta(1, "."), ir.Close(1)),
+        *(ir.Open(2, ir.Thinking()), ir.ThinkDelta(2, "Hm.")),
+        *(ir.ArgsDelta(0, ":1}"), ir.Close(2), ir.Close(0)),
+    ]
+
+
+def test_a_block_may_begin_without_the_member_for_its_words() -> None:
+    assert content(opened({"type": "text"}), delta("text_delta", text="Hi."), closed()) == [
+        *(ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hi."), ir.Close(0)),
+    ]
+    assert content(opened({"type": "thinking"}), delta("thinking_delta", thinking="Hm."), closed()) == [
+        *(ir.Open(0, ir.Thinking()), ir.ThinkDelta(0, "Hm."), ir.Close(0)),
+    ]
 
 
 def test_usage_is_replaced_member_by_member() -> None:
@@ -388,6 +457,7 @@ def test_errors_inside_a_stream(before: list[dict[str, Any]], frame: Any, kind: 
 
 def test_the_same_start_twice_is_one_and_another_is_an_error() -> None:
     assert events(start(), start(), ended(), STOP) == [BEGUN, *OVER]
+    assert events(start(), start(id="msg_2"), ended(), STOP) == [BEGUN, *OVER]  # nothing was said before
     last = events(start(), opened(EMPTY), start(id="msg_2"))[-1]
     assert isinstance(last, ir.Error)
     assert last.fault.message == "The provider started a second response in one stream."
@@ -408,7 +478,8 @@ def test_compatible_servers_may_end_with_done() -> None:
         [{"type": "content_block_start", "index": 0, "content_block": EMPTY}],
         [{"type": "message_stop"}],
         [start(), {"type": "content_block_start", "index": 0}],
-        [start(), delta("text_delta", text="x")],
+        [start(), delta("input_json_delta", partial_json="x")],
+        [start(), delta("text_delta", text="")],
         [start(), {"type": "content_block_delta", "index": 0}],
         [start(), {"type": "content_block_delta", "index": 0, "delta": 5}],
         [start(), opened(EMPTY), delta("text_delta")],

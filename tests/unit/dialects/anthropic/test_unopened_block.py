@@ -17,7 +17,7 @@ START = {
 
 @pytest.mark.parametrize(
     "delta",
-    [{"type": "text_delta", "text": "x"}, {"type": "input_json_delta", "partial_json": "{"}, {"type": "new"}],
+    [{"type": "text_delta", "text": ""}, {"type": "input_json_delta", "partial_json": "{"}, {"type": "new"}],
 )
 def test_the_block_is_named(delta: dict[str, Any]) -> None:
     with pytest.raises(WireError, match=r"^a delta for block 7, which is not open$"):

@@ -55,6 +55,7 @@ def test_kinds(status: int, name: str, message: str, kind: str) -> None:
     [
         (400, "Bad sequence.", "upstream"),
         (400, "prompt is too long: 9 tokens > 8 maximum", "context_length"),
+        (400, "This model's maximum context length is 8 tokens.", "context_length"),
         (408, "Slow.", "timeout"),
         (429, "Too many.", "rate_limit"),
         (429, "Too many tokens per day.", "quota"),

@@ -55,6 +55,17 @@ def test_text_and_what_follows_it() -> None:
     ]
 
 
+def test_words_of_another_kind_open_a_block_of_their_own() -> None:
+    thought = delta(0, {"reasoningContent": {"text": "Hm."}})
+    assert blocks(delta(0, {"text": "Well."}), thought, thought, delta(0, {"text": "Yes."}), end(0)) == (
+        ir.Text("Well."),
+        ir.Thinking("Hm.Hm."),
+        ir.Text("Yes."),
+    )
+    empty = delta(0, {"text": ""}), delta(0, {"reasoningContent": {"signature": "c2ln"}})
+    assert blocks(thought, *empty, end(0)) == (ir.Thinking("Hm.", sealed=ir.Sealed("bedrock", "c2ln")),)
+
+
 def test_reasoning_with_a_signature_in_pieces() -> None:
     told = blocks(
         delta(0, {"reasoningContent": {"text": "Let "}}),

@@ -44,7 +44,8 @@ def test_each_block_comes_back(block: ir.Block) -> None:
     assert carried(response) == response
 
 
-def test_blocks_that_are_open_together() -> None:
+def test_blocks_that_are_open_together_are_written_one_after_the_other() -> None:
+    """Strands knows only one call at a time."""
     told = frames(
         ir.Start("openai_chat", "chatcmpl-1"),
         ir.Open(0, ir.Text("")),
@@ -59,10 +60,10 @@ def test_blocks_that_are_open_together() -> None:
     )
     assert [next(iter(json.loads(frame))) for frame in told] == [
         "messageStart",
-        "contentBlockStart",
         "contentBlockDelta",
         "contentBlockDelta",
         "contentBlockStop",
+        "contentBlockStart",
         "contentBlockDelta",
         "contentBlockStop",
         "messageStop",

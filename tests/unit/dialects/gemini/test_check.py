@@ -36,6 +36,7 @@ def configured(**config: Any) -> dict[str, Any]:
         {"model": "models/x", "later": {"a": 1}, "generationConfig": {}, "tools": None},
         said({"text": ""}, {"inlineData": BLOB, "thoughtSignature": "x"}, {"laterKind": {}}),
         said({"inline_data": {"mime_type": "image/png", "data": "aGk="}}),
+        said({"text": "Hi", "inline_data": None, "functionCall": None, "thoughtSignature": None}),
         said(
             {"functionCall": {"name": "an odd name"}},
             {"thought": True, "thoughtSignature": "x"},

@@ -229,3 +229,8 @@ def test_our_own_level_for_a_model_that_has_none() -> None:
     body, report = written(request, BUDGETS)
     assert body["generationConfig"] == {"thinkingConfig": {"thinkingBudget": 4096}}
     assert changed(report) == ["reasoning.effort"]
+
+
+def test_the_name_of_generated_clients_for_the_schema() -> None:
+    said = {**JSON, "_responseJsonSchema": WEATHER}
+    assert back(generationConfig=said)["generationConfig"] == {**JSON, "responseJsonSchema": WEATHER}

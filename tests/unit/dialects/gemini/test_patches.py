@@ -101,3 +101,11 @@ def test_a_path_has_an_end(path: str) -> None:
     with pytest.raises(WireError) as caught:
         patched(at(path, "x"))
     assert len(str(caught.value)) < 400
+
+
+def test_members_come_whole_too_and_without_any_the_text_is_as_it_was() -> None:
+    patches = Patches("")
+    assert patches.text() == ""
+    patches.add({"jsonPath": "$.a", "stringValue": "x", "willContinue": True})
+    patches.take({"b": 1, "a": 2})
+    assert patches.text() == '{"a":2,"b":1}'

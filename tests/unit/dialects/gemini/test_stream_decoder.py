@@ -46,6 +46,25 @@ def test_unsigned_texts_are_one_block() -> None:
     ]
 
 
+def test_members_that_are_null_are_not_stated() -> None:
+    nulls = {"inlineData": None, "thought": None, "thought_signature": None}
+    called = {"functionCall": {**CALL["functionCall"], "partialArgs": None, "willContinue": None}, **nulls}
+    assert content({"text": "Hel", **nulls}, {"text": "lo", **nulls}, called) == [
+        *(ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hel"), ir.TextDelta(0, "lo"), ir.Close(0)),
+        *(ir.Open(1, ir.ToolCall(None, "look_up", "")), ir.ArgsDelta(1, '{"word":"loss"}'), ir.Close(1)),
+    ]
+
+
+def test_arguments_may_follow_their_call_without_its_name() -> None:
+    named, args = {"functionCall": {"name": "look_up", "args": {}}}, {"args": {"word": "loss"}}
+    for chunks in ((named, {"functionCall": args}), ([named, {"functionCall": args}],)):
+        assert content(*chunks, named, "So.") == [
+            *(ir.Open(0, ir.ToolCall(None, "look_up", "")), ir.ArgsDelta(0, '{"word":"loss"}'), ir.Close(0)),
+            *(ir.Open(1, ir.ToolCall(None, "look_up", "")), ir.ArgsDelta(1, "{}"), ir.Close(1)),
+            *(ir.Open(2, ir.Text("")), ir.TextDelta(2, "So."), ir.Close(2)),
+        ]
+
+
 def test_thoughts_and_texts_are_blocks_of_their_own() -> None:
     assert content(thought("Hm"), thought("m."), "So.", thought("Wait."), "Yes.") == [
         ir.Open(0, ir.Thinking()),

@@ -19,6 +19,7 @@ from dragoman.ir import STATUS, Fault, Kind
         (404, "page not found", "not_found"),
         (400, '"llama3" does not support thinking', "invalid_request"),
         (400, "the input length exceeds the context length", "context_length"),
+        (400, "prompt too long; exceeded max context length by 5 tokens", "context_length"),
         (401, "unauthorized", "authentication"),
         (500, "model runner has unexpectedly stopped", "upstream"),
         (503, "server busy, please try again.  maximum pending requests exceeded", "overloaded"),

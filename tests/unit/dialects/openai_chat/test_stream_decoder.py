@@ -452,6 +452,7 @@ WRONG: list[tuple[bytes, ir.Kind, str]] = [
         "maximum context length is 5",
     ),
     (b'{"detail":"Not today."}', "upstream", "Not today."),
+    (b'{"code":500,"msg":"404 NOT_FOUND","success":false}', "upstream", "404 NOT_FOUND"),
     (
         b'{"choices":[{"delta":{},"finish_reason":"error","error":{"code":502,"message":"Bad provider."}}]}',
         "upstream",
