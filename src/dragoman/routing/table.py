@@ -284,7 +284,7 @@ class Table:
             if others != NONE:
                 stated[alias.name] = others
             if alias.name == CATCH_ALL:
-                self._fallback = _CatchAll(route, caught, self._counted)
+                self._fallback = _CatchAll(route, caught, self.counted)
             else:
                 self._aliases[alias.name] = route
 
@@ -372,7 +372,7 @@ class Table:
             (deployment,),
             strict=general.strict,
             check_output=general.check_output,
-            counted=self._counted(deployment.name),
+            counted=self.counted(deployment.name),
             bare=model if self._is_bare(model, provider) else "",
         )
 
@@ -380,7 +380,7 @@ class Table:
         """Whether `name`, a model's name without a provider, is resolved to a model of this provider."""
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
-    def _counted(self, deployment: str) -> tuple[str, ...]:
+    def counted(self, deployment: str) -> tuple[str, ...]:
         """Return the names by which limits count requests that name a deployment: those of all models that
         have it, so that nobody gets around a model's limit. If no model has it, the deployment's own name.
         """
