@@ -8,7 +8,7 @@ members in `_WITHIN` are the provider's own and are sent to it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from dragoman.errors import WireError
@@ -21,8 +21,9 @@ LONGEST: Final = 256
 MOST_WITHIN: Final = 32
 """The most models that one request may name for its provider's own use."""
 _EACH: Final = "*"
+_ITSELF: Final = ""
 _Places: TypeAlias = "Mapping[str, _Places]"
-_NAME: Final[_Places] = {}
+_NAME: Final[_Places] = {_ITSELF: {}}
 _FUSION: Final[_Places] = {"model": _NAME, "analysis_models": {_EACH: _NAME}}
 _WITHIN: Final[_Places] = {
     "fallbacks": {_EACH: {"model": _NAME}},
@@ -31,7 +32,7 @@ _WITHIN: Final[_Places] = {
     "compound_custom": {"models": {_EACH: _NAME}},
 }
 """The members of a body in which a provider reads the names of other models. `_EACH` stands for each item of
-a list, and for each value of an object; `_NAME` for a name.
+a list, and for each value of an object; `_ITSELF` for a text that is a name.
 
 `fallbacks` and the tool `advisor_20260301` are Anthropic's
 (https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool), the tool `image_generation`
@@ -40,6 +41,12 @@ OpenAI's (https://developers.openai.com/api/docs/guides/image-generation), `comp
 OpenRouter's (https://openrouter.ai/docs/guides/features/plugins/fusion,
 https://openrouter.ai/docs/guides/features/server-tools/advisor). 2026-11-25.
 """
+_TOLD: Final[_Places] = {
+    **_WITHIN,
+    "models": {_EACH: _NAME},
+    "fallbacks": {_EACH: {_ITSELF: {}, "model": _NAME}},
+}
+"""The same of an object that a body has for one provider (`addressed`): the gateway sends all of it on."""
 
 
 class Named(NamedTuple):
@@ -73,15 +80,18 @@ def named(member: str, value: Any) -> tuple[Named, ...]:
     return tuple(_name(model, f"{member}[{index}]") for index, model in enumerate(value))
 
 
-def within(body: Mapping[str, Any]) -> tuple[Named, ...]:
+def within(body: Mapping[str, Any], members: Collection[str]) -> tuple[Named, ...]:
     """Return the models, besides the request's own, that a body lets its provider use. A value at such a
-    place that is no text is left to the provider, which refuses it. Raises WireError for more than
+    place that is no text is left to the provider, which refuses it. members: those that the client's protocol
+    defines; an object in another member may be for a provider (`addressed`). Raises WireError for more than
     `MOST_WITHIN` models, and for a name that `named` would refuse.
     """
-    if _WITHIN.keys().isdisjoint(body):
-        return ()
     found: list[Named] = []
-    _look(body, _WITHIN, "", found)
+    for member, value in body.items():
+        if (places := _WITHIN.get(member)) is not None:
+            _look(value, places, member, found)
+        elif member not in members and isinstance(value, dict):
+            _look(value, _TOLD, member, found)
     if len(found) > MOST_WITHIN:
         place = found[MOST_WITHIN].place
         text = f"Too many models: expected at most {MOST_WITHIN} besides the request's own."
@@ -91,14 +101,14 @@ def within(body: Mapping[str, Any]) -> tuple[Named, ...]:
 
 def _look(value: Any, places: _Places, path: str, found: list[Named]) -> None:
     """Add to `found` the names in a value. places: where they are. path: the JSON path of the value."""
-    if places is _NAME:
-        if isinstance(value, str):
+    if isinstance(value, str):
+        if _ITSELF in places:
             found.append(Named(value, path))
     elif isinstance(value, dict):
         for member in value if _EACH in places else places:
             if member in value:
                 inner = places[_EACH] if _EACH in places else places[member]
-                _look(value[member], inner, f"{path}.{member}" if path else member, found)
+                _look(value[member], inner, f"{path}.{member}", found)
     elif isinstance(value, list) and _EACH in places:
         for index, one in enumerate(value):
             _look(one, places[_EACH], f"{path}[{index}]", found)

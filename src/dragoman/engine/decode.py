@@ -151,7 +151,7 @@ def _read(
         streamed,
         beyond=beyond,
         others=others,
-        inner=within(body),
+        inner=within(body, members),
     )
     return asked, extra
 

@@ -43,6 +43,9 @@ def test_litellms_other_forms_are_no_names() -> None:
 # Models that the provider asks -------------------------------------------------------------------------
 
 
+MEMBERS = {"model", "messages", "metadata", "tools"}
+
+
 def test_every_place_is_found_at_which_a_provider_reads_another_model() -> None:
     fusion = {"model": "judge", "analysis_models": ["x", "y"]}
     body = {
@@ -55,7 +58,7 @@ def test_every_place_is_found_at_which_a_provider_reads_another_model() -> None:
         "plugins": [{"id": "web"}, {"id": "fusion", **fusion}],
         "compound_custom": {"models": {"answering_model": "c"}, "tools": {"enabled_tools": ["web_search"]}},
     }
-    assert within(body) == (
+    assert within(body, MEMBERS) == (
         Named("a", "fallbacks[0].model"),
         Named("b", "tools[0].model"),
         Named("judge", "tools[1].parameters.model"),
@@ -66,6 +69,14 @@ def test_every_place_is_found_at_which_a_provider_reads_another_model() -> None:
         Named("y", "plugins[1].analysis_models[1]"),
         Named("c", "compound_custom.models.answering_model"),
     )
+
+
+def test_what_is_told_to_one_provider_is_looked_through_too() -> None:
+    told = {"model": "x", "models": ["a"], "fallbacks": ["b", {"model": "c"}], "tools": [{"model": "d"}]}
+    names = [Named("d", "up.tools[0].model"), Named("a", "up.models[0]")]
+    names += [Named("b", "up.fallbacks[0]"), Named("c", "up.fallbacks[1].model")]
+    assert sorted(within({"up": told}, MEMBERS)) == sorted(names)
+    assert within({"metadata": told}, MEMBERS) == ()
 
 
 @pytest.mark.parametrize(
@@ -81,14 +92,14 @@ def test_every_place_is_found_at_which_a_provider_reads_another_model() -> None:
     ],
 )
 def test_other_members_of_these_names_are_no_models(body: dict[str, Any]) -> None:
-    assert within(body) == ()
+    assert within(body, MEMBERS) == ()
 
 
 def test_the_provider_may_not_be_given_any_number_of_models() -> None:
     few = [{"model": "a"}] * MOST_WITHIN
-    assert len(within({"fallbacks": few})) == MOST_WITHIN
+    assert len(within({"fallbacks": few}, MEMBERS)) == MOST_WITHIN
     with pytest.raises(WireError) as failed:
-        within({"fallbacks": [*few, {"model": "b"}]})
+        within({"fallbacks": [*few, {"model": "b"}]}, MEMBERS)
     assert failed.value.path == f"fallbacks[{MOST_WITHIN}].model"
     with pytest.raises(WireError, match="printable"):
-        within({"fallbacks": [{"model": "a" * (LONGEST + 1)}]})
+        within({"fallbacks": [{"model": "a" * (LONGEST + 1)}]}, MEMBERS)
