@@ -240,10 +240,10 @@ class Table:
 
     def entry(self, name: str, caller: Caller | None = None) -> Entry:
         """Return the entry of a name in the model list. caller: as in `resolve`. Raises RequestFailed (404)
-        if the name has no route, or only by the alias `*`.
+        if the name has no route, or only by the alias `*`, or if the caller may call none of its providers.
         """
         route = self.find(name, caller)
-        if route is None:
+        if route is None or not reaches(route, caller):
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
         return _entry(route)
 
@@ -557,6 +557,12 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 def _is_for(route: Route | None, caller: Caller) -> bool:
     """Whether this client may use the route, as far as its name is reserved. True if `route` is None."""
     return route is None or route.reserved is None or route.reserved.admits(caller)
+
+
+def reaches(route: Route, caller: Caller | None) -> bool:
+    """Whether the client may call one of the route's providers. None = any client."""
+    providers = None if caller is None else caller.may.providers
+    return providers is None or _answers(route, providers)
 
 
 def _answers(route: Route, providers: Grants) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from dragoman.accounts.caller import Caller
+from dragoman.accounts.caller import Caller, Permits
 from dragoman.accounts.grants import Grants
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError, RequestFailed
@@ -375,6 +375,12 @@ def test_a_line_of_the_model_list() -> None:
     with pytest.raises(RequestFailed) as failed:
         table().entry("nope")
     assert failed.value.fault.kind == "model_not_found"
+
+
+def test_a_model_none_of_whose_providers_may_be_called_has_no_line() -> None:
+    assert table().entry("sonnet", Caller("bob", may=Permits(providers=Grants(["anthropic"]))))
+    with pytest.raises(RequestFailed, match="does not exist"):
+        table().entry("sonnet", Caller("ann", may=Permits(providers=Grants(["gemini"]))))
 
 
 def test_names_that_stand_for_nothing_are_all_reported() -> None:

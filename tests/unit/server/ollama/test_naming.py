@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
+from dragoman.accounts.caller import Caller, Permits
+from dragoman.accounts.grants import Grants
 from dragoman.errors import RequestFailed
-from dragoman.server.ollama.naming import missing, new, tagged, untagged
+from dragoman.routing.route import Provider
+from dragoman.routing.table import Table
+from dragoman.server.ollama.naming import find_granted, missing, new, tagged, untagged
 
 
 @pytest.mark.parametrize(
@@ -39,3 +46,13 @@ def test_an_invalid_new_name_is_refused(stated: str) -> None:
 def test_a_missing_model_is_told_in_ollamas_words_and_within_bounds() -> None:
     assert missing("m").message == "model 'm' not found"
     assert len(missing("m" * 10_000).message) < 200
+
+
+def test_a_model_is_missing_for_a_key_that_may_call_none_of_its_providers() -> None:
+    named = Table.build([Provider("one", "one"), Provider("two", "two")])
+    gateway = cast("Any", SimpleNamespace(engine=SimpleNamespace(table=named)))
+    may = Permits(providers=Grants(["one"]))
+    assert find_granted(gateway, Caller("ann", may=may), "one/gpt").asked == "one/gpt"
+    for caller in (Caller("ann", may=may), Caller("bob", Grants(["one/*"]))):
+        with pytest.raises(RequestFailed, match="not found"):
+            find_granted(gateway, caller, "two/gpt")
