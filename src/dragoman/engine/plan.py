@@ -191,12 +191,13 @@ def _with_inner(table: Table, asked: Asked, route: Route) -> Route:
     name alone; and the request counts for these models too. Raises RequestFailed if no deployment is left.
     """
     granted, inner = asked.inbound.models, asked.inner
-    for one in () if granted is None else inner:
-        kept = route if one.model in granted else _only(route, partial(_is_granted, granted, one.model))
-        if kept is None:
-            fault = _not_granted(one.model, granted)
-            raise RequestFailed(msgspec.structs.replace(fault, param=one.place))
-        route = kept
+    if granted is not None:
+        for one in inner:
+            kept = route if one.model in granted else _only(route, partial(_is_granted, granted, one.model))
+            if kept is None:
+                fault = _not_granted(one.model, granted)
+                raise RequestFailed(msgspec.structs.replace(fault, param=one.place))
+            route = kept
     counted = dict.fromkeys(route.counted)
     for provider in dict.fromkeys(one.provider for one in route.deployments):
         for one in inner:

@@ -383,8 +383,14 @@ class Table:
     def counted(self, deployment: str) -> tuple[str, ...]:
         """Return the names by which limits count requests that name a deployment: those of all models that
         have it, so that nobody gets around a model's limit. If no model has it, the deployment's own name.
+        In addition, the names that a pattern hands on to it: `team/gpt` of a model `team/*` with `openai/*`.
         """
-        return self._owners.get(deployment, (deployment,))
+        named = dict.fromkeys(self._owners.get(deployment, (deployment,)))
+        for patterned in self._patterned:
+            for name in patterned.asked(deployment):
+                if name not in self._models and (route := self._by_pattern(name)) is not None:
+                    named |= dict.fromkeys(route.counted)
+        return tuple(named)
 
     def _names(self) -> Iterator[str]:
         yield from self._made
@@ -467,6 +473,12 @@ class _Patterned:
             if route is None
             else msgspec.structs.replace(route, fallbacks=self.fallbacks, counted=counted)
         )
+
+    def asked(self, deployment: str) -> Iterator[str]:
+        """Yield the names that the model hands on to this deployment."""
+        for use in dict.fromkeys(self._model.uses):
+            if WILDCARD in use and (name := self._pattern.asked(use, deployment)) is not None:
+                yield name
 
     def _offers(self, provider: str, model: str) -> bool:
         found = self._providers.get(provider)

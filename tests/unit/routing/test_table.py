@@ -646,5 +646,5 @@ def test_names_that_match_a_pattern_are_one_model_if_they_mean_the_same() -> Non
     assert names.resolve("team/a").counted == names.resolve("team/b").counted == ("team/*",)
     assert names.resolve("all/gpt-5").counted == ("all/gpt-5",)
     assert names.resolve("some/gpt-5").counted == ("some/gpt-5",)
-    assert names.resolve("openai/gpt-5").counted == ("team/*",)
-    assert names.resolve("openai/gpt-4.1").counted == ("some/*",)
+    assert names.resolve("openai/gpt-5").counted == ("team/*", "some/gpt-5", "all/gpt-5")
+    assert names.resolve("openai/o9").counted == ("openai/o9", "some/o9", "all/o9")
