@@ -378,7 +378,7 @@ def test_a_line_of_the_model_list() -> None:
 
 
 def test_a_model_none_of_whose_providers_may_be_called_has_no_line() -> None:
-    assert table().entry("sonnet", Caller("bob", may=Permits(providers=Grants(["anthropic"]))))
+    assert table().entry("sonnet", Caller("bob", may=Permits(providers=Grants(["anthropic"])))).provider
     with pytest.raises(RequestFailed, match="does not exist"):
         table().entry("sonnet", Caller("ann", may=Permits(providers=Grants(["gemini"]))))
 
