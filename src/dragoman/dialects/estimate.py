@@ -134,14 +134,18 @@ def cost_so_far(
 
 
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
-    """Return the estimated number of output tokens, thinking included, of a running stream. model, events,
-    share: as in `whole_cost`.
+    """Return the estimated number of output tokens, thinking included, of a running stream; or the number
+    that its Tallies have stated so far, if it is more. The counts of a Start say nothing about the length:
+    Anthropic states the first token there. model, events, share: as in `whole_cost`.
     """
-    counter = EstimateUsage(ir.Request("", model), model)
+    counter, stated = EstimateUsage(ir.Request("", model), model), 0
     for event in events:
-        if not isinstance(event, ir.End):
+        if isinstance(event, ir.Tally):
+            if event.usage.plausible():
+                stated = max(stated, event.usage.output_total)
+        elif not isinstance(event, (ir.Start, ir.End)):
             counter.feed(event)
-    return sum(counter.tokens(share))
+    return max(stated, sum(counter.tokens(share)))
 
 
 def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:

@@ -1,12 +1,15 @@
-"""Members of a request that name further models, which the gateway asks if the first model fails.
+"""Members of a request that name further models: those that the gateway asks if the first model fails, and
+those that the provider asks for its own answer.
 
 `models: ["a", "b"]` is OpenRouter's form (https://openrouter.ai/docs/features/model-routing), `fallbacks:
-["b"]` that of LiteLLM's clients. The gateway removes these members from the requests to providers. Pure.
+["b"]` that of LiteLLM's clients. The gateway removes these members from the requests to providers. The
+members in `_WITHIN` are the provider's own and are sent to it. Pure.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from dragoman.errors import WireError
 
@@ -15,6 +18,35 @@ MOST: Final = 8
 """The most models that one of the members may name."""
 LONGEST: Final = 256
 """The most characters of a model's name."""
+MOST_WITHIN: Final = 32
+"""The most models that one request may name for its provider's own use."""
+_EACH: Final = "*"
+_ITSELF: Final = ""
+_Places: TypeAlias = "Mapping[str, _Places]"
+_NAME: Final[_Places] = {_ITSELF: {}}
+_FUSION: Final[_Places] = {"model": _NAME, "analysis_models": {_EACH: _NAME}}
+_WITHIN: Final[_Places] = {
+    "fallbacks": {_EACH: {"model": _NAME}},
+    "tools": {_EACH: {"model": _NAME, "parameters": _FUSION}},
+    "plugins": {_EACH: _FUSION},
+    "compound_custom": {"models": {_EACH: _NAME}},
+}
+"""The members of a body in which a provider reads the names of other models. `_EACH` stands for each item of
+a list, and for each value of an object; `_ITSELF` for a text that is a name.
+
+`fallbacks` and the tool `advisor_20260301` are Anthropic's
+(https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool), the tool `image_generation`
+OpenAI's (https://developers.openai.com/api/docs/guides/image-generation), `compound_custom` Groq's
+(https://console.groq.com/docs/compound). `plugins` and tools with `parameters` that hold a name are
+OpenRouter's (https://openrouter.ai/docs/guides/features/plugins/fusion,
+https://openrouter.ai/docs/guides/features/server-tools/advisor). 2026-11-25.
+"""
+_TOLD: Final[_Places] = {
+    **_WITHIN,
+    "models": {_EACH: _NAME},
+    "fallbacks": {_EACH: {_ITSELF: {}, "model": _NAME}},
+}
+"""The same of an object that a body has for one provider (`addressed`): the gateway sends all of it on."""
 
 
 class Named(NamedTuple):
@@ -46,6 +78,40 @@ def named(member: str, value: Any) -> tuple[Named, ...]:
         text = f"Invalid '{member}': array too long. Expected at most {MOST} models, found {len(value)}."
         raise WireError(text, member, "array_above_max_length")
     return tuple(_name(model, f"{member}[{index}]") for index, model in enumerate(value))
+
+
+def within(body: Mapping[str, Any], members: Collection[str]) -> tuple[Named, ...]:
+    """Return the models, besides the request's own, that a body lets its provider use. A value at such a
+    place that is no text is left to the provider, which refuses it. members: those that the client's protocol
+    defines; an object in another member may be for a provider (`addressed`). Raises WireError for more than
+    `MOST_WITHIN` models, and for a name that `named` would refuse.
+    """
+    found: list[Named] = []
+    for member, value in body.items():
+        if (places := _WITHIN.get(member)) is not None:
+            _look(value, places, member, found)
+        elif member not in members and isinstance(value, dict):
+            _look(value, _TOLD, member, found)
+    if len(found) > MOST_WITHIN:
+        place = found[MOST_WITHIN].place
+        text = f"Too many models: expected at most {MOST_WITHIN} besides the request's own."
+        raise WireError(text, place, "array_above_max_length")
+    return tuple(_name(one.model, one.place) for one in found)
+
+
+def _look(value: Any, places: _Places, path: str, found: list[Named]) -> None:
+    """Add to `found` the names in a value. places: where they are. path: the JSON path of the value."""
+    if isinstance(value, str):
+        if _ITSELF in places:
+            found.append(Named(value, path))
+    elif isinstance(value, dict):
+        for member in value if _EACH in places else places:
+            if member in value:
+                inner = places[_EACH] if _EACH in places else places[member]
+                _look(value[member], inner, f"{path}.{member}", found)
+    elif isinstance(value, list) and _EACH in places:
+        for index, one in enumerate(value):
+            _look(one, places[_EACH], f"{path}[{index}]", found)
 
 
 def _name(model: Any, place: str) -> Named:

@@ -250,6 +250,7 @@ class Asked(msgspec.Struct, frozen=True):
     any seals, because a provider has refused them. beyond: the reason why the protocol's author would refuse
     the request, while other servers of the protocol may accept it; None = its author accepts it. reasons: why
     every attempt must translate the request. others: the models to use if `model` cannot answer.
+    inner: the models that the request lets its provider use besides `model`.
     """
 
     exchange: Exchange
@@ -273,6 +274,7 @@ class Asked(msgspec.Struct, frozen=True):
     beyond: WireError | None = None
     reasons: tuple[Reason, ...] = ()
     others: tuple[Named, ...] = ()
+    inner: tuple[Named, ...] = ()
 
     @property
     def wire(self) -> WireRequest:

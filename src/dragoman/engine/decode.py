@@ -16,7 +16,7 @@ from dragoman.dialects.end_users import MEMBERS, of_body
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gateway_members import Taken, bounded, concerns_gateway, stated, take
 from dragoman.dialects.loss import Change, Loss
-from dragoman.dialects.named_models import LONGEST, Named
+from dragoman.dialects.named_models import LONGEST, Named, within
 from dragoman.dialects.quirks import EVERYTHING
 from dragoman.dialects.request import PROMPTED, WireRequest
 from dragoman.dialects.table import READINGS
@@ -151,6 +151,7 @@ def _read(
         streamed,
         beyond=beyond,
         others=others,
+        inner=within(body, members),
     )
     return asked, extra
 

@@ -63,6 +63,7 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
     if a limit refuses it.
     """
     deployments = plan.route.deployments
+    asking = (*deployments, *_inner(asked, deployments)) if asked.inner else deployments
     if not meter.counts(plan.route):
         if not meter.take(None):
             await meter.admit()
@@ -75,7 +76,7 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
     rough: Expected | None = None
     if beyond != inf and not (plan.route.opening or plan.route.system_prompt):
         rough = asks._replace(input=-(-asked.weight // _SURELY) + int(beyond), output=output)
-        rough = meter.at_most(rough, deployments)
+        rough = meter.at_most(rough, asking)
         if meter.take(rough):
             return
     await meter.admit()
@@ -86,7 +87,13 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
     counted = await asked.step(prompt_most, asked, model)
     kinds = EVERYTHING if beyond == inf else asks.kinds
     found = asks._replace(input=counted, output=output, kinds=kinds)
-    await meter.expect(meter.at_most(found, deployments))
+    await meter.expect(meter.at_most(found, asking))
+
+
+def _inner(asked: Asked, deployments: Sequence[Deployment]) -> list[Deployment]:
+    """Return the further models that the request lets its provider use, at each of the providers."""
+    providers = dict.fromkeys(one.provider for one in deployments)
+    return [Deployment(provider, one.model) for provider in providers for one in asked.inner]
 
 
 async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:

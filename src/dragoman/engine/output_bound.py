@@ -4,8 +4,9 @@ state.
 Of the request, only the fields of the client's own protocol count. A field of another protocol, which a
 lenient provider ignores, must not make the bound smaller than what the provider may write. If the client's
 protocol is not in `_NAMES`, the fields of several protocols count (`_ANY`). What the configuration merges
-into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), and what an alias, a model's
-defaults or a hook puts into the request, can only raise the bound.
+into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), what the request has for one
+provider (`addressed`), and what an alias, a model's defaults or a hook puts into the request, can only raise
+the bound.
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ _NAMES: Final[Mapping[str, tuple[_Names, ...]]] = {
     "ollama": (_OLLAMA,),
 }
 _ANY: Final = (
-    _Names(("max_completion_tokens", "max_tokens", "max_output_tokens"), ("n",)),
+    _Names(("max_completion_tokens", "max_tokens", "max_output_tokens"), ("n", "best_of")),
     _GEMINI,
     _OLLAMA,
     _Names(("maxTokens",), within=("inferenceConfig",)),  # Bedrock Converse
 )
-"""The members that count if the client's protocol is not in `_NAMES`, and in what the configuration merges
-into a body.
+"""The members that count if the client's protocol is not in `_NAMES`, and in what is merged into a body: by
+the configuration, or because the request has it for one provider.
 """
 
 
@@ -101,18 +102,26 @@ def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound
     if longest is not None and longest < bound:
         bound = longest
     most = bound * answers
+    told = _told(asked)
     for one in deployments:
-        if one.body and (forced := _forced(one, bound, answers)) > most:
-            most = forced
+        for body in (one.body, *told):
+            if body and (forced := _forced(body, one, bound, answers)) > most:
+                most = forced
     open_ended = stated is None and (longest is None or longest > bound)
     return OutputBound(min(most, MOST_OUTPUT), open_ended)
 
 
-def _forced(deployment: Deployment, bound: int, answers: int) -> int:
-    """Return the most tokens of all answers of a deployment whose bodies the configuration extends. bound,
-    answers: the tokens of one answer and the number of answers, as they are known without this extension.
+def _told(asked: Asked) -> list[dict[str, Any]]:
+    """Return the objects of the body that may be for one provider (`addressed`)."""
+    members = asked.face.request.members
+    return [value for key, value in asked.wire.body.items() if key not in members and type(value) is dict]
+
+
+def _forced(body: Mapping[str, Any], deployment: Deployment, bound: int, answers: int) -> int:
+    """Return the most tokens of all answers of a deployment if `body` is added to the request. bound: the
+    tokens of one answer, and answers: the number of answers, as they are known without this addition.
     """
-    stated, count = _stated(deployment.body, _ANY)
+    stated, count = _stated(body, _ANY)
     if stated is not None and (most := deployment.facts.max_output) is not None:
         stated = min(stated, most)
     return max(bound, stated or 0) * max(answers, count)

@@ -7,6 +7,7 @@ returns a new plan. A stage raises `RequestFailed` if the request cannot be answ
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -120,6 +121,8 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
         found = _with_others(table, asked, found)
     if inbound.may is not ANYTHING:
         found = _permitted(found, inbound.may, inbound.operation)
+    if asked.inner:
+        found = _with_inner(table, asked, found)
     wished, strict = asked.wished.strict, found.strict
     plan = Plan(found, strict if wished is None else _stricter(wished, strict))
     if exchange.losses:
@@ -151,22 +154,59 @@ def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
         raise RequestFailed(fault)
     if (providers := may.providers) is None:
         return route
-    kept = tuple(one for one in route.deployments if one.provider in providers)
-    if not kept:
+    kept = _only(route, providers.__contains__)
+    if kept is None:
         raise RequestFailed(may.otherwise or NO_PROVIDER)
+    return kept
+
+
+def _only(route: Route, allowed: Callable[[str], bool]) -> Route | None:
+    """Return the route with only those deployments, its own and those of its fallbacks, whose providers are
+    allowed; None = the route itself has none left. allowed: says it for the name of a provider.
+    """
+
+    def left(one: Route) -> tuple[Deployment, ...]:
+        return tuple(each for each in one.deployments if allowed(each.provider))
+
+    if not (kept := left(route)):
+        return None
     others: dict[int, Route | None] = {}  # a route may stand in several lists, and stays the same in all
     for why in route.fallbacks.stated:
         for one in route.fallbacks.of(why):
             if id(one) not in others:
-                left = tuple(each for each in one.deployments if each.provider in providers)
-                others[id(one)] = msgspec.structs.replace(one, deployments=left) if left else None
+                few = left(one)
+                others[id(one)] = msgspec.structs.replace(one, deployments=few) if few else None
 
     def listed(routes: tuple[Route, ...]) -> tuple[Route, ...]:
-        return tuple(left for one in routes if (left := others[id(one)]) is not None)
+        return tuple(few for one in routes if (few := others[id(one)]) is not None)
 
     lists = route.fallbacks
     fallbacks = Fallbacks(listed(lists.any), listed(lists.context), listed(lists.content))
     return msgspec.structs.replace(route, deployments=kept, fallbacks=fallbacks)
+
+
+def _with_inner(table: Table, asked: Asked, route: Route) -> Route:
+    """Return the route for a request that lets its provider use further models for the answer. Only those
+    deployments are left at whose providers the client may use all of them, by `provider/model` or by the
+    name alone; and the request counts for these models too. Raises RequestFailed if no deployment is left.
+    """
+    granted, inner = asked.inbound.models, asked.inner
+    if granted is not None:
+        for one in inner:
+            kept = route if one.model in granted else _only(route, partial(_is_granted, granted, one.model))
+            if kept is None:
+                fault = _not_granted(one.model, granted)
+                raise RequestFailed(msgspec.structs.replace(fault, param=one.place))
+            route = kept
+    counted = dict.fromkeys(route.counted)
+    for provider in dict.fromkeys(one.provider for one in route.deployments):
+        for one in inner:
+            counted |= dict.fromkeys(table.counted(f"{provider}/{one.model}"))
+    return msgspec.structs.replace(route, counted=tuple(counted))
+
+
+def _is_granted(granted: Grants, model: str, provider: str) -> bool:
+    return f"{provider}/{model}" in granted
 
 
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:

@@ -61,6 +61,21 @@ class Pattern(msgspec.Struct, frozen=True):
             return f"{provider}/{asked}"
         return f"{provider}/{model.replace(WILDCARD, matched)}"
 
+    def asked(self, use: str, deployment: str) -> str | None:
+        """Return the name for which `upstream` returns this deployment; None = it returns it for no name.
+        use: as for `upstream`.
+        """
+        provider, _, model = use.partition("/")
+        start, _, end = model.partition(WILDCARD)
+        start, least = f"{provider}/{start}", len(start) + len(provider) + 1 + len(end)
+        if len(deployment) <= least or not (deployment.startswith(start) and deployment.endswith(end)):
+            return None
+        found = deployment[len(start) : len(deployment) - len(end)]
+        name = self.before[: self.before.rfind("/") + 1] if model == WILDCARD else self.before
+        name += found if model == WILDCARD else f"{found}{self.after}"
+        matched = self.matched(name)
+        return name if matched is not None and self.upstream(use, name, matched) == deployment else None
+
 
 def is_pattern(name: str) -> bool:
     """Whether the name of a model is a pattern: it has exactly one `*`, and other characters besides."""

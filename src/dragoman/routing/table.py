@@ -247,10 +247,11 @@ class Table:
 
     def entry(self, name: str, caller: Caller | None = None) -> Entry:
         """Return the entry of a name in the model list. caller: the client; None = the gateway itself. Raises
-        RequestFailed (404) if the name has no route, or only by the alias `*`.
+        RequestFailed (404) if the name has no route, or only by the alias `*`, or if the caller may call none
+        of its providers.
         """
         route = self.find(name, caller)
-        if route is None:
+        if route is None or not reaches(route, caller):
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
         return _entry(route)
 
@@ -294,7 +295,7 @@ class Table:
             if others != NONE:
                 stated[alias.name] = others
             if alias.name == CATCH_ALL:
-                self._fallback = _CatchAll(route, caught, self._counted)
+                self._fallback = _CatchAll(route, caught, self.counted)
             else:
                 self._aliases[alias.name] = route
 
@@ -384,7 +385,7 @@ class Table:
             (deployment,),
             strict=general.strict,
             check_output=general.check_output,
-            counted=self._counted(deployment.name),
+            counted=self.counted(deployment.name),
             bare=model if self._is_bare(model, provider) else "",
         )
 
@@ -392,11 +393,17 @@ class Table:
         """Whether `name`, a model's name without a provider, is resolved to a model of this provider."""
         return not self.states(name) and self._by_pattern(name) is None and self._server(name) is provider
 
-    def _counted(self, deployment: str) -> tuple[str, ...]:
+    def counted(self, deployment: str) -> tuple[str, ...]:
         """Return the names by which limits count requests that name a deployment: those of all models that
         have it, so that nobody gets around a model's limit. If no model has it, the deployment's own name.
+        In addition, the names that a pattern hands on to it: `team/gpt` of a model `team/*` with `openai/*`.
         """
-        return self._owners.get(deployment, (deployment,))
+        named = dict.fromkeys(self._owners.get(deployment, (deployment,)))
+        for patterned in self._patterned:
+            for name in patterned.asked(deployment):
+                if name not in self._models and (route := self._by_pattern(name)) is not None:
+                    named |= dict.fromkeys(route.counted)
+        return tuple(named)
 
     def _names(self) -> Iterator[str]:
         yield from self._made
@@ -479,6 +486,12 @@ class _Patterned:
             if route is None
             else msgspec.structs.replace(route, fallbacks=self.fallbacks, counted=counted)
         )
+
+    def asked(self, deployment: str) -> Iterator[str]:
+        """Yield the names that the model hands on to this deployment."""
+        for use in dict.fromkeys(self._model.uses):
+            if WILDCARD in use and (name := self._pattern.asked(use, deployment)) is not None:
+                yield name
 
     def _offers(self, provider: str, model: str) -> bool:
         found = self._providers.get(provider)
@@ -571,6 +584,12 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 def _is_for(route: Route | None, caller: Caller) -> bool:
     """Whether this client may use the route, as far as its name is reserved. True if `route` is None."""
     return route is None or route.reserved is None or route.reserved.admits(caller)
+
+
+def reaches(route: Route, caller: Caller | None) -> bool:
+    """Whether the client may call one of the route's providers. None = any client."""
+    providers = None if caller is None else caller.may.providers
+    return providers is None or _answers(route, providers)
 
 
 def _answers(route: Route, providers: Grants) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.dialects.estimate import EstimateUsage, cost_so_far, whole_cost
+from dragoman.dialects.estimate import EstimateUsage, cost_so_far, said_so_far, whole_cost
 from dragoman.engine.steps import through
 from dragoman.tokens import count
 
@@ -226,3 +226,24 @@ def test_the_output_of_a_start_stays_if_it_is_more_than_the_estimated_one(began:
     events: list[ir.Event] = [start, ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0), ir.End()]
     *_, tally, _ = through([step], events)
     assert tally == ir.Tally(ir.Usage(count(ASKED, "gpt-4o").tokens, output=output, estimated=True))
+
+
+# --- How long a running stream is -----------------------------------------------------------------------
+
+
+def test_a_stream_that_states_its_usage_early_is_measured_all_the_same() -> None:
+    """Anthropic states the prompt and the first token in Start; Gemini states counts in each event."""
+    text: list[ir.Event] = [ir.Open(0, ir.Text("")), *[ir.TextDelta(0, WORDS)] * 9]
+    plain = said_so_far("m", [ir.Start("there"), *text], 2.0)
+    assert plain > 500
+    begun = ir.Usage(input=10, output=1)
+    assert said_so_far("m", [ir.Start("there", usage=begun), *text], 2.0) == plain
+    assert said_so_far("m", [ir.Start("there"), ir.Tally(begun), *text], 2.0) == plain
+
+
+def test_a_stream_is_as_long_as_it_states_if_that_is_more() -> None:
+    hidden = ir.Tally(ir.Usage(input=10, output=3, reasoning=700))
+    events: list[ir.Event] = [ir.Start("there"), hidden, ir.TextDelta(0, WORDS)]
+    assert said_so_far("m", events, 2.0) == 703
+    absurd = ir.Tally(ir.Usage(input=10, output=-5))
+    assert said_so_far("m", [*events, absurd], 2.0) == 703

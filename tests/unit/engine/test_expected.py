@@ -12,7 +12,7 @@ from dragoman.accounts.limits import Limit
 from dragoman.dialects.request import WireRequest
 from dragoman.engine.expected import _beyond_bytes
 from dragoman.providers.rates import Level, Period, Rates, completed
-from tests.unit.engine.accounts import Accounts
+from tests.unit.engine.accounts import PRICES, Accounts, rates_of
 from tests.unit.engine.stage import chat, json_reply, refusal, whole
 
 
@@ -188,3 +188,15 @@ def test_sound_in_a_prompt_has_a_price_of_its_own() -> None:
 def test_a_type_that_is_no_word_is_no_error_of_ours(kind: Any) -> None:
     body = {"model": "one/gpt", "messages": [{"role": "user", "content": "hi", "type": kind}]}
     assert opened(FAR, json.dumps(body).encode())["input"] > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "answer"),
+    [("gpt", "200"), ("dear", "429 insufficient_quota"), ("strange", "403 unknown_price")],
+)
+def test_models_that_the_provider_may_ask_are_reserved_at_their_prices(model: str, answer: str) -> None:
+    limit = Limit("l", "money", 10**6, "day", "key", unknown_price="refuse")
+    accounts = Accounts(limits=[limit], prices={**PRICES, "one/dear": rates_of(100, 1000)})
+    accounts.stage.script("one", whole("Hello"))
+    lines = accounts.stage.plays(chat(max_tokens=10, plugins=[{"id": "fusion", "model": model}]))
+    assert lines[-2].startswith(f"answer {answer}")

@@ -83,6 +83,23 @@ def test_a_member_of_another_protocol_bounds_nothing(face: str, foreign: dict[st
 
 
 @pytest.mark.parametrize(
+    ("face", "told", "output"),
+    [
+        ("anthropic", {"n": 9}, 450),
+        ("openai_chat", {"best_of": 9}, 450),
+        ("openai_chat", {"max_output_tokens": 9000}, 9000),
+        ("openai_chat", {"generationConfig": {"candidateCount": 3, "maxOutputTokens": 70}}, 210),
+        ("openai_chat", {"max_output_tokens": 5, "safe_prompt": True}, 50),
+    ],
+)
+def test_what_is_told_to_one_provider_can_only_raise_the_bound(
+    face: str, told: dict[str, Any], output: int
+) -> None:
+    assert bound({"max_tokens": 50, "one": told}, face) == (output, False)
+    assert bound({"max_tokens": 50, "metadata": told}, face) == (50, False)
+
+
+@pytest.mark.parametrize(
     ("body", "filled", "output"),
     [
         ({}, {"max_output": 9000}, (9000, False)),
@@ -147,7 +164,7 @@ def test_a_model_bounds_what_the_configuration_asks_for() -> None:
 
 def test_a_protocol_that_others_have_registered_may_use_any_name() -> None:
     asked: Any = Asked({"options": {"num_predict": 9}, "n": 2})
-    asked.face = type("Face", (), {"name": "toy"})
+    asked.face = type("Face", (), {"name": "toy", "request": asked.face.request})
     assert output_bound(asked, UNKNOWN) == (18, False)
 
 

@@ -9,9 +9,15 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
+from dragoman.capacity.heavy import HeavySteps, Steps
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.asked import Inbound
+from dragoman.engine.decode import decode_small
+from dragoman.engine.plan import route
+from dragoman.exchange import Exchange
 from dragoman.routing.route import Deployment, Provider, Route
 from dragoman.routing.table import Table
-from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, whole
+from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, whole
 
 ASK = "ask one with key-1: /v1/chat/completions"
 ANSWER = 'answer 200 "Hello." usage 3+2'
@@ -236,3 +242,51 @@ def test_without_the_extra_no_answer_can_be_checked(monkeypatch: pytest.MonkeyPa
 
 def test_a_request_without_a_form_is_relayed() -> None:
     assert played({}, chat(), headers={"x-dragoman-check-output": "1"}).attempts == ["one/gpt relay 200"]
+
+
+# Models that the provider asks -------------------------------------------------------------------------
+
+TWO = {**ONE, "base_url": "https://two.example/v1", "keys": "key-2"}
+ADVISED = [{"type": "advisor_20260301", "name": "advisor", "model": "opus"}]
+
+
+@pytest.mark.parametrize(
+    ("member", "place"),
+    [({"fallbacks": [{"model": "opus"}]}, "fallbacks[0].model"), ({"tools": ADVISED}, "tools[0].model")],
+)
+def test_a_model_that_the_provider_is_to_ask_has_to_be_granted(member: dict[str, Any], place: str) -> None:
+    messages = [{"role": "user", "content": "Hi"}]
+    body = json.dumps({"model": "claude/haiku", "max_tokens": 9, "messages": messages, **member}).encode()
+    for granted, allowed in (("claude/opus", True), ("opus", True), ("one/opus", False)):
+        stage = Stage({"claude": CLAUDE})
+        stage.script("claude", whole("Hello.", dialect="anthropic"))
+        stage.plays(body, "anthropic", models=Grants(("claude/haiku", granted)))
+        if allowed:
+            assert stage.attempts == ["claude/haiku relay 200"]
+            assert stage.bodies[0][place.partition("[")[0]] == member[place.partition("[")[0]]
+        else:
+            assert stage.sent == []
+            assert stage.client.status == 403
+            message = json.loads(stage.client.body)["error"]["message"]
+            assert message.startswith(f"{place}: This API key is not allowed to use the model 'opus'.")
+
+
+def test_a_deployment_where_the_further_model_is_not_granted_drops_out() -> None:
+    deployments = [{"use": "one/gpt"}, {"use": "two/gpt"}]
+    models = {"m": {"deployments": deployments, "fallbacks": ["f"]}, "f": {"use": "one/gpt"}}
+    stage = Stage({"one": ONE, "two": TWO}, settings={"models": models})
+    stage.script("two", refusal(503))
+    plugin = {"id": "fusion", "analysis_models": ["big"]}
+    stage.plays(chat(model="m", plugins=[plugin]), models=Grants(("m", "two/big")))
+    assert {line.partition("/")[0] for line in stage.attempts} == {"two"}
+
+
+def test_limits_count_the_models_that_the_provider_may_ask() -> None:
+    table = Table.build([Provider("one", "one")])
+    for fallbacks, counted in (([], ("one/gpt",)), ([{"model": "big"}], ("one/gpt", "one/big"))):
+        messages = [{"role": "user", "content": "Hi"}]
+        body = {"model": "one/gpt", "max_tokens": 9, "messages": messages, "fallbacks": fallbacks}
+        inbound = Inbound(DIALECTS["anthropic"], json.dumps(body).encode(), {})
+        exchange = Exchange("ex_1", "req_1", "anthropic", "POST", "/", began=0.0, created=0.0)
+        asked = decode_small(exchange, inbound, Steps(HeavySteps(), None), always_usage=False)
+        assert route(table, asked).route.counted == counted

@@ -41,6 +41,8 @@ def test_the_upstream_model(pattern: str, use: str, name: str, upstream: str) ->
     matched = one.matched(name)
     assert matched is not None
     assert one.upstream(use, name, matched) == upstream
+    assert one.asked(use, upstream) == (name if "*" in use else None)
+    assert one.asked(use, f"other-{upstream}") is None
 
 
 def test_which_names_are_patterns() -> None:

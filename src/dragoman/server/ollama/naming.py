@@ -15,6 +15,7 @@ from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Route
+from dragoman.routing.table import reaches
 
 _LATEST: Final = ":latest"
 _NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?::[\w.-]+)?", re.ASCII)
@@ -68,11 +69,11 @@ def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """Return the same as `find`. Raises RequestFailed also if the client's key does not allow the model (404,
-    as for an unknown model).
+    """Return the same as `find`. Raises RequestFailed also if the client's key does not allow the model, or
+    none of its providers (404, as for an unknown model).
     """
     route = find(gateway, caller, stated)
-    if not caller.may_use(route.asked):
+    if not caller.may_use(route.asked) or not reaches(route, caller):
         raise RequestFailed(missing(stated))
     return route
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from dragoman.accounts.caller import Caller, Permits
+from dragoman.accounts.grants import Grants
 from dragoman.errors import RequestFailed
-from dragoman.server.ollama.naming import missing, new, tagged, untagged
-from tests.unit.server.admin.test_keys import CHAT, SETTINGS, started
+from dragoman.routing.route import Provider
+from dragoman.routing.table import Table
+from dragoman.server.ollama.naming import find_granted, missing, new, tagged, untagged
+from tests.unit.server.admin.office import CHAT, SETTINGS, started
 
 
 @pytest.mark.parametrize(
@@ -61,3 +66,13 @@ async def test_a_default_model_of_one_tenant_is_none_for_others(tmp_path: Path) 
         assert [one.status for one in answers] == [200, 400]
         assert b"plan" not in answers[1].data
     await office.gateway.close()
+
+
+def test_a_model_is_missing_for_a_key_that_may_call_none_of_its_providers() -> None:
+    named = Table.build([Provider("one", "one"), Provider("two", "two")])
+    gateway = cast("Any", SimpleNamespace(engine=SimpleNamespace(table=named)))
+    may = Permits(providers=Grants(["one"]))
+    assert find_granted(gateway, Caller("ann", may=may), "one/gpt").asked == "one/gpt"
+    for caller in (Caller("ann", may=may), Caller("bob", Grants(["one/*"]))):
+        with pytest.raises(RequestFailed, match="not found"):
+            find_granted(gateway, caller, "two/gpt")
