@@ -424,7 +424,7 @@ class Chains:
 
     def tell(self, state: dict[str, Any]) -> None:
         """Write the state of this reader into the reader's file, where the function `told` finds it. Does
-        nothing if this process is not the reader.
+        nothing if this process is not the reader; an error of the disk is ignored.
         """
         if self._lock >= 0:
             with suppress(OSError):

@@ -207,8 +207,8 @@ class Applied:
         return self._at(now).requests
 
     def of_tokens(self, input_tokens: int, output_tokens: int, now: float) -> list[Claim]:
-        """Return the claims of one request on the limits of `tokens`, `input_tokens` and `output_tokens`.
-        now: Unix seconds.
+        """Return the claims of one request on the limits of `tokens`, `input_tokens` and `output_tokens`,
+        also on those that `join` has added. now: Unix seconds.
         """
         amounts = {
             "tokens": input_tokens + output_tokens,
@@ -224,8 +224,9 @@ class Applied:
         return claims
 
     def of_money(self, nano: int | None, now: float) -> list[Claim]:
-        """Return the claims of one request on the limits of money. nano: the cost in nano-USD; None = the
-        cost is not known, and the claims have the amount 0. now: Unix seconds.
+        """Return the claims of one request on the limits of money, also on those that `join` has added.
+        nano: the cost in nano-USD; None = the cost is not known, and the claims have the amount 0. now: Unix
+        seconds.
         """
         amount = nano or 0
         claims: list[Claim] = [
@@ -246,8 +247,8 @@ class Applied:
         ]
 
     def standing_claims(self, now: float) -> Sequence[Claim]:
-        """Return a claim with the amount 0 for each limit, for looking at the limit's counter. now: Unix
-        seconds.
+        """Return a claim with the amount 0 for each limit, also for those that `join` has added, to look at
+        the limits' counters. now: Unix seconds.
         """
         if not self._joined:
             return self._at(now).every

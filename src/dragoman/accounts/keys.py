@@ -176,9 +176,9 @@ class ClientKeys:
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
         """Return the key that the client sent in a header, without a check. None or "" = no key. The key is
-        in the first header of `OURS` that was sent. Without such a header it is in `Authorization: Bearer
-        KEY`; an Authorization header in another form has no key. Without an Authorization header, too, it is
-        in the first other header that may hold a key and is not empty.
+        in the first header of `OURS` that was sent, as `KEY` or `Bearer KEY`. Without such a header it is in
+        `Authorization: Bearer KEY`; an Authorization header in another form has no key. Without an
+        Authorization header, too, it is in the first other header that may hold a key and is not empty.
         """
         for name in OURS:
             if (ours := headers.get(name)) is not None:
@@ -234,8 +234,8 @@ def unnamed(key: str) -> str:
 
 
 def passed_on(headers: Mapping[str, str]) -> bool:
-    """Whether a request has a header that proxies add. headers: by lower-case names; the values do not
-    matter.
+    """Whether a request has a header that proxies add, such as `via`, `x-forwarded-for` or `x-real-ip`.
+    headers: by lower-case names; the values do not matter.
     """
     return any(_FORWARDED.fullmatch(name) for name in headers)
 

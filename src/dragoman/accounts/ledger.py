@@ -162,7 +162,7 @@ class Ledger(Protocol):
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Let counters begin with what was used before, according to the usage records. used: {name of the
-        counter (`windows.prefix_of`): amount}. If a counter is in use already, its used amount becomes at
+        counter, as in `Claim.counter`: amount}. If a counter is in use already, its used amount becomes at
         least this amount. A counter whose window is over does not change.
         """
 

@@ -109,7 +109,7 @@ class Accounts:
 
     def free_port(self) -> int | None:
         """Return a port for Dragoman if one of the providers listens on Dragoman's usual port of this
-        machine; None = none does. It is LiteLLM's port, unless a provider listens there too.
+        machine; None = none does. It is LiteLLM's port; if a provider listens there too, the next free one.
         """
         taken = set(self._local_ports())
         if _OUR_PORT not in taken:

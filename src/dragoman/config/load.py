@@ -47,11 +47,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
     Dragoman's own folder. leads: those of `trust.leads`, approved or not. doubts: model names and patterns
     that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown` decides about
-    them. again: a function that loads the
-    configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
-    loaded again. adding: a function that loads the configuration together with entries that operators have
-    added; its arguments are the location of their database and the entries; None = entries cannot be added.
-    added: what became of the added entries; None = no database was read.
+    them. again: a function that loads the configuration once more from the same places, and raises
+    ConfigError as `load` does; None = it cannot be loaded again. adding: a function that loads the
+    configuration together with entries that operators have added; its arguments are the location of their
+    database and the entries; None = entries cannot be added. added: what became of the added entries; None =
+    no database was read.
     """
 
     config: Config

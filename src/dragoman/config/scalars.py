@@ -201,8 +201,8 @@ class Moment(float):
             raise ValueError("no such day") from error
 
     def __str__(self) -> str:
-        """Return the date if the moment is the end of a day in UTC, otherwise the time in UTC
-        ("2026-12-31T18:00:00Z").
+        """Return the moment in UTC ("2026-12-31T18:00:00Z"). For midnight, return the day that ends then:
+        "2026-12-31" for 2027-01-01T00:00:00Z.
         """
         moment = datetime.fromtimestamp(self, UTC)
         if moment.timetz() == datetime.min.replace(tzinfo=UTC).timetz():

@@ -373,8 +373,9 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Record that one of two running attempts has failed; the other one goes on alone. candidate: the
-        candidate of the failed attempt; None = that of the attempt that started last.
+        """Let the other of two running attempts go on alone after one has failed. The failure is recorded,
+        unless it is the caller's fault. candidate: the candidate of the failed attempt; None = that of the
+        attempt that started last.
         """
         failed, other = self._running, self._beside
         if candidate == other:

@@ -303,8 +303,8 @@ class Health:
 
     def is_ready(self, candidate: Candidate, now: float) -> bool:
         """Whether nothing is known against asking a candidate now: its deployment does not fail, its key
-        neither rests nor is refused or spent, and no operator has disabled the key or its provider. now:
-        monotonic seconds.
+        neither rests nor is refused, spent or barred from the model, and no operator has disabled the key or
+        its provider. now: monotonic seconds.
         """
         deployment = candidate.deployment
         if deployment.provider in self.disabled or self.doubts(candidate, now):

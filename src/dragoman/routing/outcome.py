@@ -125,7 +125,8 @@ def for_client(
     401. The tenant's: `own_refused`. The gateway's: a 502 that blames the gateway. If the provider does not
     know the model or the method, the client gets a 404 if it named the deployment itself (named_by_client),
     else a 502 that blames the gateway. Every other fault is returned unchanged, and so is a fault of these
-    kinds that already blames the client.
+    kinds that already blames the client, or that says of another thing than the model that it does not exist
+    (its `param` names that thing).
 
     provider: the name for the text, "" = the text names no provider.
     """

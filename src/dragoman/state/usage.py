@@ -18,7 +18,7 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     unknown cost; None = the cost is known, or no part of it is. estimated: True = units were estimated,
     because the provider did not state them. outcome: the class of the attempt's failure, as the name of an
     `Outcome` in lower case (`server`), or `overtaken`; "" = the attempt has not failed. key: the id of the
-    provider's key. own: True = the client's tenant has brought the key, so the operator does not pay the
+    provider's key. own: True = the client or its tenant has brought the key, so the operator does not pay the
     cost. price: the price that `cost` was computed with, as text for people. A new field must come last, as
     in `UsageRecord`.
     """

@@ -195,8 +195,9 @@ def parts_of(record: UsageRecord) -> list[Part]:
 
 def text(value: str | None) -> str:
     """Return the value of a dimension in the form in which it is stored: at most `LONGEST` characters. A
-    longer value is cut, and ends with `…` and 16 digits of its hash, so that two names never share their
-    usage. NUL becomes U+FFFD, half of a surrogate pair becomes "?", None becomes "".
+    longer value is cut, and ends with `…` and digits of its hash, so that two long names with the same
+    beginning do not share their usage. NUL becomes U+FFFD, half of a surrogate pair becomes "?", None
+    becomes "".
     """
     if not value:
         return ""

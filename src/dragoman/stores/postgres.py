@@ -85,8 +85,9 @@ def checked(address: PostgresUrl) -> None:
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Return whether a new connection is needed after this error: its SQLSTATE begins with one of `_LOST`; or
-    it has no SQLSTATE and is an OperationalError or InterfaceError.
+    """Return whether a new connection is needed after this error: its SQLSTATE begins with one of `_LOST` and
+    is not 57014 (only the statement was ended); or it has no SQLSTATE and is an OperationalError or
+    InterfaceError.
     """
     state = error.sqlstate
     if state is None:

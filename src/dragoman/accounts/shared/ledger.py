@@ -521,8 +521,8 @@ class SharedLedger:
             log.warning("the last use of limits could not be reported to their store: %s", error)
 
     def _sweep(self) -> list[str]:
-        """Have the store take back what was not used for a while. Drop blocks as `Blocks.drop_over` says, and
-        return the names of their counters.
+        """Give back the free part of each block on which nothing was reserved for `_IDLE` seconds. Drop
+        blocks as `Blocks.drop_over` says, and return the names of their counters.
         """
         now = self._seams.now()
         for block in self._blocks.by_counter.values():

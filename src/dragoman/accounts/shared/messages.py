@@ -114,9 +114,8 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
     """The store's reply to a `Request`. known: False = the store has lost its data, does not know the
     process, or has already got a request with this or a larger number; then the other fields have no meaning.
     recovering: whether the store waits as in `Outcome.RECOVERING`. processes: how many processes share the
-    counters. reports: the amounts of each
-    reported counter, in order. asks: the answer to each question, in order. peers: the names of all
-    processes, if the request wanted them.
+    counters. reports: the amounts of each reported counter, in order. asks: the answer to each question, in
+    order. peers: the names of all processes, if the request wanted them.
     """
 
     known: bool

@@ -278,8 +278,9 @@ _PASSED = (
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment variables for the process: those in `_PASSED`, and PYTHONPATH. All others are
-    left out, because they may hold credentials and the process reads files that strangers made.
+    """Return the environment variables for the process: those in `_PASSED`, and PYTHONPATH with the folders
+    of this process's `sys.path`. All others are left out, because they may hold credentials and the process
+    reads files that strangers made.
     """
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}

@@ -202,8 +202,8 @@ class _Examples:
         return [*options[start:], *options[:start]]
 
     def _listed(self, schema: Mapping[str, Any]) -> Any:
-        """Return one of the values that the schema lists. Take steps from the budget in proportion to the
-        value's size.
+        """Return one of the values that the schema lists (`const`, `enum`) and its other keywords allow.
+        Raises Contradiction if there is none. Take steps from the budget in proportion to the value's size.
         """
         values = schema["enum"] if "const" not in schema else [schema["const"]]
         if "const" in schema and "enum" in schema:
@@ -447,8 +447,8 @@ def _digits(number: float) -> int:
 
 def _weight(option: Any) -> int:
     """Return the rank of an alternative by its type: null has 0, then boolean, integer, number, string, array
-    and object. A `const`, an `enum`, and an alternative that is not an object have 0. Without one known type,
-    for example for a reference, the rank is the highest.
+    and object. A `const`, an `enum`, and an alternative that is `true` or `false` have 0. Without one known
+    type, for example for a reference, the rank is the highest.
     """
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
