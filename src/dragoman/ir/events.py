@@ -6,7 +6,8 @@ is:
 
 Start Open delta* [Cite*] Close … Finish [Tally, More, late Cite] End
 
-`Error` may end a stream at any point before `End`.
+`Error` may end a stream at any point before `End`. A `Ping` may come anywhere before the end, also before
+`Start`; `Tally`, `More` and `Raw` may come anywhere between `Start` and the end.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every address is checked by `egress`, on every redirect. There is no cache, and no credential is ever sent. A
 file whose type is known must have the kind that the request states: a web page is not accepted as an image.
-`Bounds` has limits for one request and for the whole gateway, because a few bytes of a request can name
+`Bounds` has limits for one call and for the whole gateway, because a few bytes of a request can name
 gigabytes on slow servers.
 """
 
@@ -57,9 +57,9 @@ provider itself reads its URL.
 class Bounds(NamedTuple):
     """The limits for downloads.
 
-    For one request. addresses: how many URLs (a repeated URL counts each time). at_once: how many downloads
-    run at a time. each: the bytes of one file; together: the bytes of all files, both after decompression.
-    seconds: the time for all files, None = no limit.
+    For one call of `Fetcher.inline`, `read` or `try_read`. addresses: how many URLs (a repeated URL counts
+    each time). at_once: how many downloads run at a time. each: the bytes of one file; together: the bytes of
+    all files, both after decompression. seconds: the time for all files, None = no limit.
 
     For the whole gateway. reads: how many downloads run at a time; one client may use a quarter of them
     (rounded down), but at least one. wait: for how many seconds a download waits until it may start, None =
@@ -128,8 +128,8 @@ class Claim:
 
 
 class Fetcher:
-    """Downloads files for the requests of one gateway. allow: host names, IP addresses or networks that
-    requests may use although they are not public. resolver: looks up host names; None = a new one.
+    """Downloads files for the requests of one gateway. allow: as for `GuardedResolver`. resolver: looks up
+    host names; None = a new one.
     """
 
     def __init__(

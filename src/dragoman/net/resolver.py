@@ -2,8 +2,8 @@
 
 The system's look-up blocks a thread while a name server does not answer. In the few threads of the event
 loop, one request with four such names would stop the look-ups for all configured providers. Here the number
-of threads is limited, one client may use at most a quarter of them (but at least one), and each look-up has a
-time limit.
+of threads is limited, one client (`CLIENT` of the running task) may use at most a quarter of them (but at
+least one), and each look-up has a time limit.
 """
 
 from __future__ import annotations

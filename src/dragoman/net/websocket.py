@@ -64,7 +64,9 @@ class Socket:
         return "" if close is None else close.reason
 
     async def receive(self) -> Message | None:
-        """Return the provider's next message; None = the WebSocket is closed: see `code`."""
+        """Return the provider's next message. None = the WebSocket is closed (see `code`), also because a
+        message was larger than `largest`.
+        """
         try:
             return await self._connection.recv()
         except ConnectionClosed:

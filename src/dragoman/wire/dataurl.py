@@ -33,17 +33,19 @@ number.
 
 
 def is_data_url(url: str) -> bool:
-    """Whether a URL begins with `data:`, in upper or lower case."""
+    """Whether a URL begins with `data:`, in any mix of upper and lower case. White space before it makes it
+    another URL.
+    """
     return url[:5].lower() == "data:"
 
 
 def read(url: str) -> tuple[str | None, str] | None:
     """Split a data URL (a text that begins with `data:`) into (media type with its parameters, None if the
-    URL has none; data in base64).
+    URL has none; data in base64): `data:image/png;base64,AAAA` into ("image/png", "AAAA").
 
     Returns None if the URL has no comma, or if its data is not base64 and has more than `_MOST_ESCAPES`
-    percent-escapes. Data in base64 is returned with its percent-escapes decoded, without a check that it is
-    valid; other data is converted to base64.
+    percent-escapes. Data in base64 is not checked; only its percent-escapes in `_ESCAPED` are decoded. Other
+    data is converted to base64: `data:,a` gives (None, "YQ==").
     """
     head, comma, data = url[5:].partition(",")
     if not comma:

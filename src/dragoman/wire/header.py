@@ -17,8 +17,8 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 def header_value(text: str) -> bytes:
     """Return a text as the value of a header. Each character that is not printable ASCII becomes
-    percent-encoded UTF-8; all others stay, `%` too. The value is cut to `LIMIT` bytes, without half an escape
-    at its end.
+    percent-encoded UTF-8 (half of a surrogate pair becomes `?`); all others stay, `%` too. The value is cut
+    to `LIMIT` bytes, without half an escape at its end.
     """
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()

@@ -24,12 +24,12 @@ _LISTS: Final = frozenset(
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of an HTTP message, by name. All names are in lower case: those in `lines`, and those that
-    a caller looks up.
+    """The headers of an HTTP message, by name. Values are read as Latin-1.
 
-    lines: a (name, value) pair for each header, or a dict of them. If a name comes several times, the last
-    value counts. But if the value of this header is a list (`_LISTS`), all its values are joined by commas
-    (RFC 9110, section 5.3). raw: the headers as bytes, {name: value}.
+    Every name must be written in lower case by the caller, in `lines` and in a look-up; nothing is converted
+    here. lines: a (name, value) pair for each header, or a dict of them. If a name comes several times, the
+    last value counts. But if the value of this header is a list (`_LISTS`), all its values are joined by
+    commas (RFC 9110, section 5.3). raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)

@@ -4,6 +4,7 @@ for byte; and written.
 A value that is passed on as bytes never differs from what was written. An error names line and column if the
 mistake has a place. These rules are added to what msgspec checks, for requests and answers alike:
 
+- A byte order mark before the text is ignored.
 - Nesting, the number of values and the digits of integers are limited.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
 - Numbers that neither a double nor a Python integer can hold (`1e400`) are refused where a value is decoded,
@@ -130,8 +131,9 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
     """Decode a JSON object of less than `FIRST_MEASURED` bytes. Returns (object, extra, weight), the last two
-    as in `Measured`. Raises WireError for anything else than one JSON object, for too many levels of nesting
-    or digits, and with the code `request_too_large` for more than `max_values` values.
+    as in `Measured`, but 0 and the size for less than `_NOT_MEASURED` bytes. Raises WireError for anything
+    else than one JSON object, for too many levels of nesting or digits, and with the code
+    `request_too_large` for more than `max_values` values.
 
     In so small a body, both numbers are found faster from the decoded object than from the text.
     """
@@ -160,7 +162,8 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
 
 def _object(body: bytes, max_depth: int) -> dict[str, Any]:
     """Decode an object without checking its depth. max_depth: the limit that an error names if msgspec finds
-    the nesting too deep. Raises WireError for anything else than one JSON object, and for too many digits.
+    the nesting too deep. Raises WireError for anything else than one JSON object, and for too many values
+    (`_MOST_VALUES`) or digits.
     """
     if len(body) > _MOST_DIGITS:
         refuse_flood(body)

@@ -1,6 +1,7 @@
 """The media type of a file by its first bytes, for servers that state no media type or a wrong one.
 
-Recognises the types that models accept. Specification: https://mimesniff.spec.whatwg.org/
+Recognises PNG, JPEG, GIF, WebP, PDF, MP3, WAV and the MP4 family, and no other type. Specification:
+https://mimesniff.spec.whatwg.org/
 """
 
 from __future__ import annotations

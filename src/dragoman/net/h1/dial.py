@@ -72,7 +72,7 @@ def trusting(
     client_cert: str | None = None,
     client_key: str | None = None,
 ) -> Sessions:
-    """Return a TLS context for a provider.
+    """Return a TLS context for a provider, for TLS 1.2 or newer.
 
     ca_file: a file with PEM certificates that replace the system's, None = the system's; ignored if `verify`
     is False. verify: False = the provider's certificate is not checked. client_cert: a PEM file with the
