@@ -9,7 +9,7 @@ cannot be reached, the known rows stay valid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,9 +17,22 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller, Scope, scopes_of
 from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
+from dragoman.accounts.windows import again
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
 
 E = TypeVar("E", KeyEntry, HolderEntry)
+
+
+class Again(NamedTuple):
+    """A tenant, a team or a user whose name an earlier one had. counted: the name under which limits count
+    the present one. since: usage under its name before this time, in Unix seconds, is that of the earlier
+    one.
+    """
+
+    counted: str
+    since: float
+
+
 _MOST_DECODED: Final = 10_000
 """The most keys that are kept in decoded form. When one more key is used, all decoded forms are dropped; each
 key is decoded again at its next use.
@@ -27,6 +40,9 @@ key is decoded again at its next use.
 
 
 _SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "team", "users": "user"}
+
+
+_KINDS: Final[Mapping[Subject, RowKind]] = {subject: kind for kind, subject in _SUBJECTS.items()}
 
 
 def no_limits(*_: object) -> tuple[Limit, ...]:
@@ -148,6 +164,16 @@ class Directory:
         """
         stated: Mapping[str, Permitted] = getattr(self.declared, kind)
         return stated.get(name) or self._holders.get((kind, name))
+
+    def again(self, subject: Subject, name: str) -> Again | None:
+        """Return how a tenant, team or user is counted whose name an earlier one had. None = it is counted by
+        its name: no earlier one is known, or the configuration declares it, or it is another subject.
+        """
+        kind = _KINDS.get(subject)
+        found = None if kind is None else self.holder(kind, name)
+        if not isinstance(found, HolderEntry) or found.usage_since is None or found.id is None:
+            return None
+        return Again(again(name, found.id), found.usage_since)
 
     def was_removed(self, kind: RowKind, name: str) -> bool:
         """Whether a tenant, team or user of this name was removed from the database. If another one of the
@@ -292,6 +318,12 @@ class Directory:
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
         scopes, in_tenant = scopes_of(msgspec.convert(entry.scopes, tuple[Scope, ...]), tenant)
+        owners: dict[Subject, str | None] = {"tenant": tenant, "team": entry.team, "user": entry.user}
+        counted = {
+            of: found.counted
+            for of, owner in owners.items()
+            if owner is not None and (found := self.again(of, owner)) is not None
+        }
         return Caller(
             name,
             rights.models,
@@ -305,6 +337,7 @@ class Directory:
             rights.limits,
             ends,
             in_tenant,
+            counted,
         )
 
 

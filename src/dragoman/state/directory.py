@@ -61,8 +61,8 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     """A tenant, a team or a user. id: differs from the id of every earlier tenant, team or user of the same
     name that was removed; None = the entry was made before ids existed. tenant_id: the id of the tenant in
     `tenant`; None = that tenant has no id, for example because the configuration file declares it. created:
-    Unix seconds. created_by: who made the entry. usage_since: only of a tenant: usage before this time (Unix
-    seconds) under its name is that of an earlier tenant; None = there was none.
+    Unix seconds. created_by: who made the entry. usage_since: usage before this time (Unix seconds) under
+    its name is that of an earlier tenant, team or user; None = there was none.
     """
 
     id: str | None = None

@@ -29,7 +29,7 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import shown
 from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind
 from dragoman.state.usage_report import Query
-from dragoman.state.usage_sums import text
+from dragoman.state.usage_sums import Dimension, text
 from dragoman.turns.keeping import reachable
 
 LONGEST: Final = 200
@@ -37,6 +37,12 @@ LONGEST: Final = 200
 _LARGEST: Final = 64_000
 """The most bytes of an entry as JSON: every process has all entries in memory."""
 _TRIES: Final = 50
+_DIMENSIONS: Final[dict[RowKind, Dimension]] = {
+    "keys": "key",
+    "tenants": "tenant",
+    "teams": "team",
+    "users": "user",
+}
 NOUNS: Final[dict[RowKind, str]] = {"keys": "key", "tenants": "tenant", "teams": "team", "users": "user"}
 
 
@@ -131,15 +137,16 @@ class Registry:
             return directory.tenant_of(key, key.team, key.user)
         return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
 
-    async def has_used(self, tenant: str) -> bool:
-        """Whether the database has usage of a tenant of this name, also of one that was removed. False if
-        there is no usage to read. Raises RequestFailed (503 if the database fails).
+    async def has_used(self, kind: RowKind, name: str) -> bool:
+        """Whether the database has usage of a tenant, team or user of this name, also of a removed one.
+        kind: "tenants", "teams" or "users". False if there is no usage to read. Raises RequestFailed (503 if
+        the database fails).
         """
         store, now = self.gateway.usage, self.gateway.seams.now()
         if store is None:
             return False
         report = await reachable(
-            store.report(Query(begin=0, end=int(now) + 1, only={"tenant": text(tenant)}), now)
+            store.report(Query(begin=0, end=int(now) + 1, only={_DIMENSIONS[kind]: text(name)}), now)
         )
         return report.total["requests"] > 0
 
