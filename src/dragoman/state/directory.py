@@ -141,6 +141,11 @@ class DirectoryStore(Protocol):
         compared by code points, as Python does. Rows of removed entries are left out.
         """
 
+    async def owns(self, name: str) -> bool:
+        """Return whether the database has anything that belongs to the client of this name: responses,
+        conversations, sessions, chat completions, or objects at a provider.
+        """
+
     async def used(self, uses: Mapping[str, float]) -> None:
         """Store when client keys were last used. uses: {id of the key: Unix seconds}. An earlier time does
         not replace a later one.
