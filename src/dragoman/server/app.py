@@ -111,7 +111,12 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self._gateway.start()
+                try:
+                    await self._gateway.start()
+                except RequestFailed:
+                    if not self._gateway.closed:
+                        raise
+                # If it was closed while it started, the server ends next: that is no failure of the start.
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._gateway.drain()
