@@ -43,11 +43,11 @@ async def call(
 
 
 ADMINISTRATION = [
-    *(("GET", f"/key/{word}") for word in sorted(KEY_WORDS)),
+    *(("GET", f"/key/{word}") for word in sorted(KEY_WORDS - {"info"})),
     ("POST", "/key/generate"),
-    ("GET", "/key/info/"),
+    ("GET", "/key/list/"),
     ("GET", "/v2/key/info"),
-    ("GET", "/user/info"),
+    ("GET", "/user/list"),
     ("POST", "/team/new"),
     ("GET", "/team/list"),
     ("GET", "/spend/logs"),

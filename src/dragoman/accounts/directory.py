@@ -248,16 +248,20 @@ class Directory:
         saying = [one for one in owners if one is not None and one.tenant == tenant]
         return None if tenant is None or self._meant("tenants", tenant, saying) is None else tenant
 
+    def key(self, name: str) -> KeyEntry | None:
+        """Return the entry of the database's key with this name, also of a revoked one; None = there is no
+        such key.
+        """
+        digest, _ = self._digests.get(name, (None, None))
+        packed = None if digest is None else self._keys.get(digest)
+        return None if packed is None else msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
+
     def tenant_of_key(self, name: str) -> str | None:
         """Return the name of the tenant that a key of the database belongs to, as `tenant_of` does. None also
         if the database has no key of this name. A revoked key still belongs to its tenant.
         """
-        digest, _ = self._digests.get(name, (None, None))
-        packed = None if digest is None else self._keys.get(digest)
-        if packed is None:
-            return None
-        entry = msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
-        return self.tenant_of(entry, entry.team, entry.user)
+        entry = self.key(name)
+        return None if entry is None else self.tenant_of(entry, entry.team, entry.user)
 
     def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
         """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, team and user with
