@@ -20,6 +20,7 @@ from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.observe.timestamps import utc
+from dragoman.server.admin.within_tenant import tenant_of_client
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.state.counters import Window, span
@@ -69,7 +70,7 @@ class LiteLlmKeys:
             **await self._told("key", name, found),
             "user_id": found.user,
             "team_id": found.team,
-            "organization_id": self._tenant_of_key(name),
+            "organization_id": tenant_of_client(self._gateway, name),
             "aliases": {},
             "config": {},
             "permissions": {},
@@ -126,11 +127,6 @@ class LiteLlmKeys:
                 return key
         return self._directory.key(name)
 
-    def _tenant_of_key(self, name: str) -> str | None:
-        config = self._gateway.config
-        stated = next((key for key in config.auth.keys if key.client == name), None)
-        return self._directory.tenant_of_key(name) if stated is None else config.tenant_of(stated)
-
     def _admits(self, caller: Caller, subject: Subject, name: str) -> bool:
         """Whether a client may see the key, the user or the team of this name."""
         own = {"key": caller.name, "user": caller.user, "team": caller.team}
@@ -139,7 +135,7 @@ class LiteLlmKeys:
         if not caller.scopes_in_tenant:
             return False
         if subject == "key":
-            return self._tenant_of_key(name) == caller.tenant
+            return tenant_of_client(self._gateway, name) == caller.tenant
         found = self._directory.holder("users" if subject == "user" else "teams", name)
         return found is not None and self._directory.tenant_of(found) == caller.tenant
 

@@ -24,6 +24,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.admin.within_tenant import tenant_of_client
 from dragoman.state.counters import Counter, Resource, Window, read, span, windowless
 from dragoman.state.directory import RowKind
 
@@ -148,11 +149,10 @@ class LimitsApi:
         """
         if scope == "tenant":
             return name
+        if scope == "key":
+            return tenant_of_client(self._gateway, name)
         following, config = self._gateway.following, self._gateway.config
         directory = Directory(declared_of(config)) if following is None else following.directory
-        if scope == "key":
-            stated = next((key for key in config.auth.keys if key.client == name), None)
-            return directory.tenant_of_key(name) if stated is None else config.tenant_of(stated)
         kind: RowKind | None = _HOLDERS.get(scope)
         owner = None if kind is None else directory.holder(kind, name)
         return None if owner is None else directory.tenant_of(owner)
