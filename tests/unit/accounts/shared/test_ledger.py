@@ -280,6 +280,10 @@ async def test_what_a_dead_process_held_stays_held_until_its_last_exchanges_are_
         assert (await other.standings())[claim("a", 10).counter] == Standing(10, 0)
 
 
+def _has_reported(ledger: SharedLedger) -> bool:
+    return not ledger._blocks.changed
+
+
 async def test_what_several_dead_processes_held_is_given_back_at_once(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,7 +294,7 @@ async def test_what_several_dead_processes_held_is_given_back_at_once(
         await granted(other, claim("b", 10))
         for dying in (one, two):
             await granted(dying, claim("a", 10, 5))
-            await eventually(lambda dying=dying: not dying._blocks.changed)
+            await eventually(partial(_has_reported, dying))
             await all_of.crash(dying)
         assert await other.adopted([_record(f"{n}", f"process {n}", 900.0, 1, cut=True) for n in (0, 1)]) == 2
         assert (await other.standings())["a/all"] == Standing(2, 0)
