@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
-from dragoman.accounts.limits import Limit
+from dragoman.accounts.limits import Limit, Subject
 
 Scope: TypeAlias = Literal["inference", "read", "admin"]
 """The purpose of a path: to use models and the objects that clients store (`inference`), to look at the
@@ -63,7 +63,9 @@ class Caller(msgspec.Struct, frozen=True):
     tenant, team, user: the names of the tenant, the team and the user that the key belongs to; None = it
     belongs to none. may: what else the client may use. tags: the tags that each request of the client gets.
     limits: the limits of the key, its user, its team and its tenant; the configuration's general limits apply
-    in addition. expires: the time from which the key is refused, in Unix seconds; None = never.
+    in addition. expires: the time from which the key is refused, in Unix seconds; None = never. counted: the
+    names under which limits count the tenant, the team and the user, by kind of subject; a missing one is
+    counted under its own name (`Directory.again`).
     """
 
     name: str
@@ -78,6 +80,7 @@ class Caller(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     expires: float | None = None
     scopes_in_tenant: frozenset[Scope] = frozenset()
+    counted: Mapping[Subject, str] = {}
 
     def may_use(self, model: str) -> bool:
         return self.models is None or model in self.models

@@ -38,7 +38,9 @@ _EVERYBODY: Final = "*"
 
 
 class Row:
-    """One limit for one subject that it counts: a key, a tag, …. value: the name of the subject."""
+    """One limit for one subject that it counts: a key, a tag, …. value: the name under which the subject is
+    counted.
+    """
 
     __slots__ = ("limit", "prefix", "value")
 
@@ -428,6 +430,7 @@ class Limits:
         a limit's list of models may contain.
         """
         held = () if caller is None else caller.limits
+        counted: Mapping[Subject, str] = {} if caller is None else caller.counted
         if len(self.held) + len(held) > _MOST_HELD:
             self.held.clear()
         self.held.update(dict.fromkeys(held))
@@ -449,7 +452,7 @@ class Limits:
                     if limit.only is None or self._is_one_of(limit.only, {model, *others})
                 ]
             elif (value := values.get(limit.subject)) is not None and self.covers(limit, value):
-                rows.append(Row(limit, value))
+                rows.append(Row(limit, counted.get(limit.subject, value)))
         return Found(rows, invented) if rows or invented else None
 
     def covers(self, limit: Limit, value: str) -> bool:

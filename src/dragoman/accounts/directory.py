@@ -9,7 +9,7 @@ cannot be reached, the known rows stay valid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,9 +17,22 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller, scopes_of
 from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
+from dragoman.accounts.windows import again
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
 
 E = TypeVar("E", KeyEntry, HolderEntry)
+
+
+class Again(NamedTuple):
+    """A tenant, a team or a user whose name an earlier one had. counted: the name under which limits count
+    the present one. since: usage under its name before this time, in Unix seconds, is that of the earlier
+    one.
+    """
+
+    counted: str
+    since: float
+
+
 _MOST_DECODED: Final = 10_000
 """The most keys that are kept in decoded form. When one more key is used, all decoded forms are dropped; each
 key is decoded again at its next use.
@@ -27,6 +40,9 @@ key is decoded again at its next use.
 
 
 _SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "team", "users": "user"}
+
+
+_KINDS: Final[Mapping[Subject, RowKind]] = {subject: kind for kind, subject in _SUBJECTS.items()}
 
 
 def no_limits(*_: object) -> tuple[Limit, ...]:
@@ -150,6 +166,16 @@ class Directory:
         stated: Mapping[str, Permitted] = getattr(self.declared, kind)
         return stated.get(name) or self._holders.get((kind, name))
 
+    def again(self, subject: Subject, name: str) -> Again | None:
+        """Return how a tenant, team or user is counted whose name an earlier one had. None = it is counted by
+        its name: no earlier one is known, or the configuration declares it, or it is another subject.
+        """
+        kind = _KINDS.get(subject)
+        found = None if kind is None else self.holder(kind, name)
+        if not isinstance(found, HolderEntry) or found.usage_since is None or found.id is None:
+            return None
+        return Again(again(name, found.id), found.usage_since)
+
     def was_removed(self, kind: RowKind, name: str) -> bool:
         """Whether a tenant, team or user of this name was removed from the database. If another one of the
         same name was made afterwards, the result may be True or False.
@@ -223,16 +249,20 @@ class Directory:
         saying = [one for one in owners if one is not None and one.tenant == tenant]
         return None if tenant is None or self._meant("tenants", tenant, saying) is None else tenant
 
+    def key(self, name: str) -> KeyEntry | None:
+        """Return the entry of the database's key with this name, also of a revoked one; None = there is no
+        such key.
+        """
+        digest, _ = self._digests.get(name, (None, None))
+        packed = None if digest is None else self._keys.get(digest)
+        return None if packed is None else msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
+
     def tenant_of_key(self, name: str) -> str | None:
         """Return the name of the tenant that a key of the database belongs to, as `tenant_of` does. None also
         if the database has no key of this name. A revoked key still belongs to its tenant.
         """
-        digest, _ = self._digests.get(name, (None, None))
-        packed = None if digest is None else self._keys.get(digest)
-        if packed is None:
-            return None
-        entry = msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
-        return self.tenant_of(entry, entry.team, entry.user)
+        entry = self.key(name)
+        return None if entry is None else self.tenant_of(entry, entry.team, entry.user)
 
     def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
         """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, team and user with
@@ -293,6 +323,12 @@ class Directory:
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
         scopes, in_tenant = scopes_of(entry.scopes, tenant)
+        owners: dict[Subject, str | None] = {"tenant": tenant, "team": entry.team, "user": entry.user}
+        counted = {
+            of: found.counted
+            for of, owner in owners.items()
+            if owner is not None and (found := self.again(of, owner)) is not None
+        }
         return Caller(
             name,
             rights.models,
@@ -306,6 +342,7 @@ class Directory:
             rights.limits,
             ends,
             in_tenant,
+            counted,
         )
 
 

@@ -143,6 +143,13 @@ class ClientKeys:
             return _FOREIGN_HOST
         return EVERYBODY if self._directory is not None and self._directory.has_keys else self._anyone
 
+    def name_of(self, key: str) -> str | None:
+        """Return the name of the client with this key; None = there is no such key, or it is disabled. The
+        expiry is not checked.
+        """
+        found = self._known(key)
+        return found.name if isinstance(found, Caller) else None
+
     def _known(self, key: str) -> Caller | ir.Fault | None:
         digest = minting.digest(key)
         known = self._callers.get(digest)

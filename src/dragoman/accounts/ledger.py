@@ -31,16 +31,13 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger and `split` change `claims`. Whoever has a reservation must call `Ledger.settle` with it. extra:
-    anything that the ledger wants to store with the reservation; None = nothing.
+    a ledger and `split` change `claims`. Whoever has a reservation must call `Ledger.settle` with it.
     """
 
-    __slots__ = ("claims", "extra")
+    __slots__ = ("claims",)
 
-    def __init__(self, claims: dict[str, Claim], extra: Any = None) -> None:
+    def __init__(self, claims: dict[str, Claim]) -> None:
         self.claims = claims
-        self.extra = extra
-        """Anything that the ledger wants to store with the reservation; None = nothing."""
 
     def split(self, counters: Collection[str]) -> Reservation:
         """Move the claims on these counters into a new reservation, which has to be settled by itself, and

@@ -32,6 +32,8 @@ tried. All other subjects are counted for the exchange: if such a limit refuses 
 fails; if it refuses the model of a fallback, the next candidate is tried.
 """
 UnknownPrice: TypeAlias = Literal["allow", "refuse"]
+AGAIN: Final[frozenset[Subject]] = frozenset({"tenant", "team", "user"})
+"""The subjects of which a later one may get the name of an earlier one that was removed."""
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
 NANO: Final = 1_000_000_000
 """How many nano-USD are one USD."""

@@ -13,6 +13,7 @@ from typing import Final
 from dragoman import ir
 from dragoman.accounts.ledger import Refused
 from dragoman.accounts.limits import NANO, Claim, Limit, Subject
+from dragoman.accounts.windows import name_of
 from dragoman.state.counters import Resource, read
 
 WARNING: Final = "x-dragoman-warning"
@@ -145,7 +146,7 @@ def whose(claim: Claim) -> str:
         return ""
     # Of a hash some digits are enough; all of them would look like a secret, and be hidden.
     value = counter.value[:_DIGITS] if counter.value.startswith("#") else counter.value
-    return f" of {_WHOM.get(subject, subject)} {value}"
+    return f" of {_WHOM.get(subject, subject)} {name_of(value, subject)}"
 
 
 def _name(limit: Limit) -> str:

@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
-from dragoman.accounts.limits import Limit
+from dragoman.accounts.limits import AGAIN, Limit, Subject
 from dragoman.state.counters import escaped
 
 _LONGEST: Final = 64
 """The most characters of a subject's name that a counter shows; a longer name is replaced by its hash."""
 _HASHED: Final = "#"
+_AGAIN: Final = "/@"
+"""Stands between the name of a subject and the beginning of its id; no name of the database has a slash."""
+_OF_ID: Final = 8
 
 
 def prefix_of(limit: Limit, value: str) -> str:
@@ -34,6 +37,18 @@ def shown(value: str) -> str:
     if len(value) <= _LONGEST and value.isprintable() and not value.startswith(_HASHED):
         return value
     return _HASHED + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def again(name: str, id_: str) -> str:
+    """Return the name under which a tenant, a team or a user is counted whose name an earlier one had. id_:
+    the id of the present one.
+    """
+    return f"{name}{_AGAIN}{id_[:_OF_ID]}"
+
+
+def name_of(value: str, subject: Subject) -> str:
+    """Return the name of a subject. value: as counters show it (`Counter.value`)."""
+    return value.rpartition(_AGAIN)[0] or value if subject in AGAIN else value
 
 
 def mark_of(models: Iterable[str] | None) -> str:

@@ -18,7 +18,7 @@ from dragoman.assembly.accounts import ALONE, Processes, accounting_of, ledger_o
 from dragoman.assembly.directory import Following, following_of
 from dragoman.assembly.journaling import Journaling, journaling_of
 from dragoman.assembly.keys import client_keys_of
-from dragoman.assembly.limits import Restoring, held_limits, limits_of
+from dragoman.assembly.limits import Restoring, held_limits, limits_of, no_again
 from dragoman.assembly.model_lists import ModelLists, addresses_of
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
@@ -329,9 +329,14 @@ def _assembled(
         ),
         restoring=parts.take(
             "restoring",
-            (store, ledger, journaling, config.stores.when_lost),
+            (store, ledger, journaling, following, config.stores.when_lost),
             lambda: Restoring(
-                ledger, store, journaling, steadied, refuse=config.stores.when_lost == "closed"
+                ledger,
+                store,
+                journaling,
+                steadied,
+                refuse=config.stores.when_lost == "closed",
+                again=no_again if following is None else following.directory.again,
             ),
             Restoring.close,
         ),

@@ -7,12 +7,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from dragoman.accounts.claims import Limits
-from dragoman.accounts.directory import Directory
+from dragoman.accounts.directory import Again, Directory
 from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.limits import OF_ATTEMPTS, Limit, Standing, Subject
 from dragoman.accounts.watch import LimitEvent
@@ -48,6 +48,16 @@ _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
 together. Usage of a missing subject cannot be found in the records: records have no addresses, and only those
 names of models that clients use.
 """
+
+
+FindAgain: TypeAlias = Callable[[Subject, str], Again | None]
+"""`Directory.again`."""
+
+
+def no_again(_: Subject, __: str) -> None:
+    """Return None: no name had an earlier tenant, team or user. It can stand in the place of
+    `Directory.again`.
+    """
 
 
 class Records(Protocol):
@@ -126,17 +136,26 @@ class Restoring:
 
     store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
     what all limits do after a start until earlier usage is known: True = they refuse all requests; False =
-    they begin at 0. Limits that are added to a running gateway begin at 0.
+    they begin at 0. Limits that are added to a running gateway begin at 0. again: says which tenants, teams
+    and users have the name of an earlier one.
     """
 
     def __init__(
-        self, ledger: Ledger, store: Store, journaling: Journaling | None, seams: Seams, *, refuse: bool
+        self,
+        ledger: Ledger,
+        store: Store,
+        journaling: Journaling | None,
+        seams: Seams,
+        *,
+        refuse: bool,
+        again: FindAgain = no_again,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._journaling = journaling
         self._seams = seams
         self._refuse = refuse
+        self._again = again
         self._wanted: Mapping[Limit, Limit] = {}
         self._known: frozenset[Limit] = frozenset()
         self._lock = asyncio.Lock()
@@ -202,7 +221,7 @@ class Restoring:
                 if serving and self._journaling is not None:
                     recovered = await self._journaling.stored_until(now)
                 try:
-                    found: Mapping[str, Found] = await seeds(new, usage, now)
+                    found: Mapping[str, Found] = await seeds(new, usage, now, self._again)
                     if fresh:
                         found = await self._without_counted(found, new, usage, now)
                 except StoreFailed as failed:
@@ -255,34 +274,47 @@ class Found(NamedTuple):
     told: int
 
 
-async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, Found]:
+async def seeds(
+    limits: Sequence[Limit], records: Records, now: float, again: FindAgain = no_again
+) -> dict[str, Found]:
     """Return {name of a counter: usage} for the counters of these limits whose windows contain `now` (Unix
     seconds). Raises StoreFailed.
 
     A limit that is new was not charged for earlier usage, so it needs `told`. `told` is 0 for limits with the
     subject address or model, for limits that are only for some models, and for limits of `concurrency`.
+
+    again: says which tenants, teams and users have the name of an earlier one, whose usage does not count.
     """
-    asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
+    asked: dict[tuple[float, Dimension | None], Mapping[str, Spent]] = {}
+
+    async def spent_since(since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
+        place = since, dimension
+        if place not in asked:
+            asked[place] = await records.spent(since, dimension)
+        return asked[place]
+
     found = {name: Found(used, 0) for name, used in (await charges(limits, records, now)).items()}
     for limit in limits:
         if limit.subject not in _DIMENSIONS or limit.resource == "concurrency" or limit.models is not None:
             continue
         dimension, start = _DIMENSIONS[limit.subject], span(limit.window, limit.every, now).start
-        place = start, dimension
-        if place not in asked:
-            asked[place] = await records.spent(start, dimension)
         grants = Limits([limit])
-        for value, spent in asked[place].items():
+        for value, every in (await spent_since(start, dimension)).items():
             if value == "" and dimension is not None:
                 continue  # requests without a user, a tag, …
             whom = value or "*"
-            if grants.covers(limit, whom):
-                counter = f"{prefix_of(limit, whom)}{start}"
-                found[counter] = found.get(counter, _UNKNOWN)._replace(told=_amount(limit, spent))
+            if not grants.covers(limit, whom):
+                continue
+            later, spent = again(limit.subject, whom), every
+            if later is not None and later.since > start:
+                spent = (await spent_since(later.since, dimension)).get(value, _NOT_SPENT)
+            counter = f"{prefix_of(limit, whom if later is None else later.counted)}{start}"
+            found[counter] = found.get(counter, _UNKNOWN)._replace(told=_amount(limit, spent))
     return found
 
 
 _UNKNOWN: Final = Found(0, 0)
+_NOT_SPENT: Final = Spent(0, 0, 0, 0, 0)
 
 
 async def charges(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:

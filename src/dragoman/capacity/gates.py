@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Final, TypeAlias
 
 import msgspec
@@ -162,12 +163,13 @@ Held: TypeAlias = "dict[Gate, int]"
 
 
 class _Ticket(msgspec.Struct, eq=False):
-    """A waiting request. options: the gates of each deployment that it may use. got: gets the index of the
-    option that the request may use; the places are then in `held`. at: the gates in whose queues it waits.
+    """A waiting request. options: the gates of each deployment that it may use, by index. got: gets the index
+    of the option that the request may use; the places are then in `held`. at: the gates in whose queues it
+    waits.
     """
 
     client: str
-    options: Sequence[Sequence[Gate]]
+    options: dict[int, Sequence[Gate]]
     got: asyncio.Future[int]
     held: Held = {}
     at: set[Gate] = set()
@@ -240,7 +242,8 @@ class Gates:
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
         """Take the places of the first option that has all of them free, and return the option's index. If
         all options are full, wait in their queues until one is free. The places that are in `held` before the
-        call are given back first. The wait has no time limit here: the caller must set one (`patience`).
+        call are given back first. An option whose own wait is over is no longer waited for, as long as others
+        are; the wait as a whole has no time limit here: the caller must set one (`patience`).
 
         client: the name of the request's client. options: for each option, the names of its gates. Raises
         RequestFailed if each option has a full queue and no other client's request has to leave for this one
@@ -252,17 +255,21 @@ class Gates:
         if number is not None:
             return number
         self._make_room(client, stopped)
-        ticket = _Ticket(client, wanted, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(client, dict(enumerate(wanted)), asyncio.get_running_loop().create_future())
         for gate in {gate for gates in stopped for gate in gates}:
             self._queue(ticket, gate)
         for gate in list(ticket.at):
             self._serve(gate)  # the requests before it may wait for other gates
+        timers = self._limit_waits(ticket)
         try:
             option = await ticket.got
         except BaseException:
             self._withdraw(ticket)
             self.leave(ticket.held)  # the places came in the same moment as the cancellation
             raise
+        finally:
+            for timer in timers:
+                timer.cancel()
         held.update(ticket.held)
         return option
 
@@ -279,10 +286,7 @@ class Gates:
         state one. None = the request may wait for any time, because for at least one option no gate states a
         wait. options: at least one; for each, the names of its gates.
         """
-        waits = [
-            min((gate.limit.wait for gate in self._gates(names) if gate.limit.wait is not None), default=None)
-            for names in options
-        ]
+        waits = [_wait_of(self._gates(names)) for names in options]
         known = [wait for wait in waits if wait is not None]
         return None if len(known) < len(waits) else max(known)
 
@@ -382,6 +386,29 @@ class Gates:
             gate.enqueue(ticket)
         self._look_later(gate)
 
+    def _limit_waits(self, ticket: _Ticket) -> list[asyncio.TimerHandle]:
+        """Start a timer for each option of a waiting request that has a shorter wait than another one, and
+        return the timers. When a timer ends, the request leaves the queues in which only this option waits.
+        """
+        waits = {number: _wait_of(gates) for number, gates in ticket.options.items()}
+        longest = max((inf if wait is None else wait for wait in waits.values()), default=inf)
+        loop = asyncio.get_running_loop()
+        return [
+            loop.call_later(wait, self._give_up, ticket, number)
+            for number, wait in waits.items()
+            if wait is not None and wait < longest
+        ]
+
+    def _give_up(self, ticket: _Ticket, number: int) -> None:
+        if ticket.got.done():
+            return
+        del ticket.options[number]
+        left = {gate for gates in ticket.options.values() for gate in gates}
+        for gate in ticket.at - left:
+            gate.remove(ticket)
+            ticket.at.discard(gate)
+            self._serve(gate)  # those behind it may need another gate
+
     def _withdraw(self, ticket: _Ticket) -> None:
         for gate in ticket.at:
             gate.remove(ticket)
@@ -411,7 +438,7 @@ class Gates:
         return these gates.
         """
         stopped: set[Gate] = set()
-        for number, gates in enumerate(ticket.options):
+        for number, gates in ticket.options.items():
             held: Held = {}
             if (full := self._take(gates, held)) is None:
                 self._withdraw(ticket)
@@ -440,6 +467,11 @@ class Gates:
     def _look(self, gate: Gate) -> None:
         gate.timer = None
         self._serve(gate)
+
+
+def _wait_of(gates: Iterable[Gate]) -> float | None:
+    """Return the most seconds for which a request waits for these gates; None = any time."""
+    return min((gate.limit.wait for gate in gates if gate.limit.wait is not None), default=None)
 
 
 def _full(gate: Gate) -> RequestFailed:

@@ -95,6 +95,8 @@ class Flight(msgspec.Struct, eq=False):
     """The account of the latest attempt, as it was when the attempt began; None = no attempt was made."""
     _entry: Entry | None = None
     """The places of this exchange; None = it has needed none so far."""
+    _turned_to: bool = False
+    """Whether the limits of the only route that this flight may still use hold the exchange already."""
     _held: Reservation | None = None
     """What `Meter.enter` has reserved for the attempt that is about to begin; None = nothing."""
 
@@ -243,7 +245,7 @@ class Flight(msgspec.Struct, eq=False):
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
         try:
-            if candidate.tier or meter.turned:
+            if (candidate.tier or meter.turned) and not self._turned_to:
                 await meter.turn(self._turning().plans[candidate.tier].route)
             if candidate.tier or meter.owes:
                 await meter.afford(name)
@@ -575,10 +577,8 @@ class Flight(msgspec.Struct, eq=False):
         """Return the fault of the first of the route's providers that has no usable credential; None = every
         provider has one.
         """
-        faults = self.runtime.unreadable
-        return next(
-            (faults[one.provider] for one in self.plan.route.deployments if one.provider in faults), None
-        )
+        faults, deployments = self.runtime.unreadable, self.plan.route.deployments
+        return next((faults[one.provider] for one in deployments if one.provider in faults), None)
 
     async def _more(self, why: Why) -> machine.More[Candidate] | machine.NoMore:
         """Return the candidates of the next route in the list `why`; NoMore = the list has none left."""

@@ -41,6 +41,10 @@ them or use something that is stored there: servers of tools (Anthropic), plug-i
 """
 
 
+_SOONEST: Final = 0.01
+"""Seconds between two looks at whether the first attempt has begun its call, at least."""
+
+
 class Lane(Flight, eq=False, kw_only=True):
     """One attempt of a race. It calls one candidate only. It may call this candidate again if a refusal shows
     how (in another protocol, for example).
@@ -58,6 +62,7 @@ class Lane(Flight, eq=False, kw_only=True):
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
         limit = Flight._begun(self, attempt, candidate)
         self._record = attempt.record
+        self._turned_to = True  # another call must not free what the other lane has reserved
         # Not a method, as in `Flight.run`.
         exchange, now, sent = self.asked.exchange, self.delivery.now, self.runtime.sent
         CONNECTED.set(partial(_connected, exchange, attempt.record, now, sent))
@@ -160,17 +165,21 @@ class Hedged(Flight, eq=False):
         late = hedging.late(hedge, candidate.deployment.name, streamed=streamed)
         race = Race(self.delivery, self.asked)
         try:
-            self._start(race, candidate, self._entry)
+            first = self._start(race, candidate, self._entry)
             self._entry = None  # the lane gives the places back
             if late is not None:
                 await race.wait(late)
+                while race.running and first.running is None:
+                    # It waits for limits or is prepared: it is not the provider that is late. What the two
+                    # attempts reserve at different fallbacks would get in each other's way, too.
+                    await race.wait(max(late, _SOONEST))
                 if race.running:
                     await self._beside(race, hedge, candidate)
             return await self._last(race)
         finally:
             await race.close()
 
-    def _start(self, race: Race, candidate: Candidate, entry: Entry | None) -> None:
+    def _start(self, race: Race, candidate: Candidate, entry: Entry | None) -> Contender:
         contender = race.contender()
         asked, runtime = contender.asked, self.runtime
         assert asked is not None
@@ -191,6 +200,7 @@ class Hedged(Flight, eq=False):
             candidate=candidate,
         )
         race.start(contender, lane.run(), lane.leave)
+        return contender
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
         """Start a second attempt, if all of this is true: the race still runs, the request is harmless

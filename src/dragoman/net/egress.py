@@ -81,8 +81,8 @@ class GuardedResolver:
     """Resolves host names. It refuses a name if it does not permit one of the name's addresses (see
     `permits`). It has the methods of `aiohttp.abc.AbstractResolver`.
 
-    allow: host names (each for itself, without its subdomains), IP addresses or networks that requests may use
-    although they are not public. inner: the resolver that does the look-up; None = a new `Resolver`.
+    allow: host names (each for itself, without its subdomains), IP addresses or networks that requests may
+    use although they are not public. inner: the resolver that does the look-up; None = a new `Resolver`.
     """
 
     def __init__(self, allow: Iterable[str] = (), inner: Resolver | AbstractResolver | None = None) -> None:

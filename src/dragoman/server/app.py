@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
@@ -109,9 +109,9 @@ class App:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self._gateway.start()
+            if (await receive())["type"] == "lifespan.startup":
+                with suppress(RequestFailed):  # closed while it started: the server ends next
+                    await self._gateway.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._gateway.drain()

@@ -26,6 +26,7 @@ from dragoman.server.endpoint import Door, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.google_files import GoogleFilesApi
 from dragoman.server.health import HealthApi
+from dragoman.server.litellm_keys import LiteLlmKeys
 from dragoman.server.litellm_lists import LiteLlmLists
 from dragoman.server.messages import MessagesApi
 from dragoman.server.metrics import MetricsApi
@@ -91,6 +92,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         RealtimeApi(),
         NativeApi(gateway, chat),
         LiteLlmLists(gateway),
+        LiteLlmKeys(gateway),
         ExchangesApi(gateway),
         passing,
         GoogleFilesApi(gateway, passing),

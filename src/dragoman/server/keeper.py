@@ -14,8 +14,10 @@ import socket
 from collections.abc import Callable
 
 from dragoman.assembly.core import Core
+from dragoman.errors import RequestFailed
+from dragoman.seams.tasks import spawn
 from dragoman.server.admin.orders import Orders as OperatorsOrders
-from dragoman.server.orders import Orders, receive
+from dragoman.server.orders import Message, Orders, receive
 from dragoman.server.parent import Parent
 
 
@@ -33,7 +35,9 @@ class _Keeping:
         gateway.discovering.active = True
         self._orders = orders
         self._read = Orders()
-        self._parent = Parent(orders, gateway.reloads)
+        self._parent: Parent | None = None
+        self._early: list[Message] = []
+        """The parent's messages about reloads that came while the gateway started."""
         self._ordered = OperatorsOrders(gateway)
         """Which providers and keys operators have disabled, for a worker that starts when no other worker is
         left to ask.
@@ -42,18 +46,38 @@ class _Keeping:
 
     async def run(self, ready: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
         try:
-            await self._gateway.start()
-            gc.collect()
-            gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them
-            gc.set_threshold(10_000, 20, 20)  # a start sets one that is far too large for what follows
             loop.add_reader(self._orders, self._obey)
-            ready()
-            await self._stopped.wait()
+            await self._start()
+            if not self._stopped.is_set():
+                self._begin(ready)
+                await self._stopped.wait()
             loop.remove_reader(self._orders)
         finally:
             await self._gateway.close()
+
+    async def _start(self) -> None:
+        try:
+            await self._gateway.start()  # takes long if the database is away
+        except RequestFailed:
+            if not self._stopped.is_set():
+                raise
+
+    def _stop(self) -> None:
+        """Stop the keeper. If the gateway is still being started, end the start."""
+        self._stopped.set()
+        if not self._gateway.started:
+            spawn(self._gateway.close(), "ending the start")
+
+    def _begin(self, ready: Callable[[], None]) -> None:
+        gc.collect()
+        gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them
+        gc.set_threshold(10_000, 20, 20)  # a start sets one that is far too large for what follows
+        self._parent = Parent(self._orders, self._gateway.reloads)
+        for message in self._early:
+            self._parent.heard(message)
+        ready()
 
     def _obey(self) -> None:
         """Read what the parent has sent: orders, each of which stops the keeper, and messages about reloads,
@@ -62,8 +86,11 @@ class _Keeping:
         said = receive(self._orders)
         for one in self._read.feed(said):
             if isinstance(one, bytes):
-                self._stopped.set()
-            else:
+                self._stop()
+            elif self._parent is not None:
                 self._parent.heard(one)
+            else:
+                self._early.append(one)
         if not said:
-            self._stopped.set()
+            asyncio.get_running_loop().remove_reader(self._orders)
+            self._stop()

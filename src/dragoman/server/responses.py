@@ -33,7 +33,8 @@ from dragoman.server.stored_objects import (
     object_of,
     page_of,
 )
-from dragoman.state.store import Conversation, Item, Page, page
+from dragoman.state.pages import read_page, whole
+from dragoman.state.store import Conversation, Item, Page
 from dragoman.turns.background import Refused
 from dragoman.turns.compaction import asking, compacted, remembered
 from dragoman.turns.items import Wire, decode, displayed, kept, kind, wanted
@@ -289,7 +290,7 @@ class ResponsesApi:
         append = keeping.store.conversations.append
         if not await reachable(append(found.tenant, found.id, items, expires=keeping.expires())):
             raise RequestFailed(conversation_missing(found.id, None))
-        await client.answer(200, (), _listed(Page(items)))
+        await client.answer(200, (), _listed(whole(items)))
 
     async def conversation_item(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
@@ -384,10 +385,10 @@ def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
     `limit`, `order` and `after`. Raises RequestFailed (400) for an invalid value.
     """
     limit, newest, after = page_of(query)
-    ordered = reversed(items) if newest else iter(items)
-    if after is not None and not any(item.id == after for item in ordered):  # stops behind the item
-        raise RequestFailed(NOT_LISTED)
-    return _listed(page(ordered, limit))
+    try:
+        return _listed(read_page(dict(enumerate(items)), after=after, limit=limit, newest=newest))
+    except KeyError:
+        raise RequestFailed(NOT_LISTED) from None
 
 
 def _listed(found: Page) -> bytes:
@@ -397,7 +398,7 @@ def _listed(found: Page) -> bytes:
             "object": "list",
             "data": [displayed(item) for item in items],
             "first_id": items[0].id if items else None,
-            "last_id": items[-1].id if items else None,
+            "last_id": found.last,
             "has_more": found.more,
         }
     )

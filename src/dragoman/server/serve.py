@@ -29,7 +29,7 @@ from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
 from dragoman.server.http import uvicorn_options
-from dragoman.server.orders import CLOSE, DRAIN, END, Orders, receive
+from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive
 from dragoman.server.parent import Parent
 
 _BACKLOG = 2048
@@ -88,18 +88,25 @@ class _Server(uvicorn.Server):
         self._orders = orders
         self._read = Orders()
         self._parent: Parent | None = None
+        self._early: list[Message] = []
+        """The parent's messages about reloads that came while the gateway started."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        if self._orders is not None:
+            self._loop.add_reader(self._orders, self._obey, self._orders)
+        await super().startup(sockets)  # takes long if the database is away
+        if self.should_exit:
+            return  # it was stopped meanwhile
         await self._doors.open()
         gc.collect()
         gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them again
         gc.set_threshold(10_000, 20, 20)
-        self._loop = asyncio.get_running_loop()
         if self._orders is not None:
             self._parent = Parent(self._orders, self._gateway.reloads)
-            self._loop.add_reader(self._orders, self._obey, self._orders)
+            for message in self._early:
+                self._parent.heard(message)
         else:
             spawn(watch(self._gateway), "watching the configuration")
             if _HANGUP is not None and threading.current_thread() is threading.main_thread():
@@ -141,8 +148,12 @@ class _Server(uvicorn.Server):
     def _leave(self, delay: float) -> None:
         """Close the port after `delay` seconds; the server then stops when the running requests have ended.
         If requests run, or if `delay` is not 0, call `draining` first. If `force_exit` is set, stop at once
-        instead.
+        instead. If the gateway is still being started, end the start.
         """
+        if not self.started:
+            spawn(self._gateway.close(), "ending the start")
+            self._close()
+            return
         if self.force_exit:
             self._gateway.hurry()
             self._close()
@@ -169,6 +180,8 @@ class _Server(uvicorn.Server):
                 stops.add(one)
             elif self._parent is not None:
                 self._parent.heard(one)
+            else:
+                self._early.append(one)
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
         if stops:

@@ -1,4 +1,5 @@
-"""The endpoints /admin/sessions, by which operators see and delete the sessions of all clients.
+"""The endpoints /admin/sessions, by which operators see and delete the sessions of all clients. A key that
+belongs to a tenant sees and deletes the sessions of its tenant's keys alone.
 
 Clients choose the ids of their sessions, so sessions of two clients may have the same id; then `?client=NAME`
 chooses the client.
@@ -14,6 +15,7 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.server.admin.within_tenant import tenant_of_client
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.state.store import Session
@@ -29,8 +31,9 @@ class SessionsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        yield Endpoint("/admin/sessions", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
-        one = {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
+        listed = Handler(self.listed, for_tenants=True)
+        yield Endpoint("/admin/sessions", DEFAULT, {"GET": listed}, scope="admin")
+        one = {"GET": Handler(self.one, for_tenants=True), "DELETE": Handler(self.delete, for_tenants=True)}
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
@@ -42,7 +45,12 @@ class SessionsApi:
 
     async def _sessions(self, request: HttpRequest) -> list[Session]:
         sessions, most = self._gateway.remembering.store.sessions, self._gateway.config.sessions.max_count
-        return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
+        found = await reachable(sessions.listed(request.query.get("client"), limit=most))
+        if (tenant := request.caller.tenant) is None:
+            return list(found)
+        owners = {one.tenant for one in found}  # the names of keys
+        own = {name for name in owners if tenant_of_client(self._gateway, name) == tenant}
+        return [one for one in found if one.tenant in own]
 
     async def _named(self, request: HttpRequest) -> Session:
         """Return the session that the path and `?client=` name. Raises RequestFailed: 404 if there is none,

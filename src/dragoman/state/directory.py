@@ -61,9 +61,9 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     """A tenant, a team or a user. id: differs from the id of every earlier tenant, team or user of the same
     name that was removed; None = the entry was made before ids existed. tenant_id: the id of the tenant in
     `tenant`; None = that tenant has no id, for example because the configuration file declares it. created:
-    Unix seconds. created_by: who made the entry. usage_since: only of a tenant: usage that was recorded under
-    its name before this time (Unix seconds) is that of an earlier tenant of the same name; None = there was
-    no earlier tenant.
+    Unix seconds. created_by: who made the entry. usage_since: usage that was recorded under its name before
+    this time (Unix seconds) is that of an earlier tenant, team or user of the same name; None = there was
+    none.
     """
 
     id: str | None = None
@@ -140,6 +140,11 @@ class DirectoryStore(Protocol):
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
         """Return at most `limit` rows of a kind whose names come after `after`, sorted by name. Names are
         compared by code points, as Python does. Rows of removed entries are left out.
+        """
+
+    async def owns(self, name: str) -> bool:
+        """Return whether the database has anything that belongs to the client of this name: responses,
+        conversations, sessions, chat completions, or objects at a provider.
         """
 
     async def used(self, uses: Mapping[str, float]) -> None:

@@ -88,7 +88,7 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     lease: float | None = None
 
 
-_Entry = TypeVar("_Entry", Item, "StoredChat")
+_Entry = TypeVar("_Entry", bound="Item | StoredChat")
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -191,17 +191,13 @@ PAGE_SIZE: Final = 4_000_000
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some items of a list, in the requested order. more: True = more items follow."""
+    """Some items of a list, in the requested order. more: True = more items follow. last: the cursor of the
+    last item (see `state.pages`), None = the page is empty.
+    """
 
     items: Sequence[Item]
     more: bool = False
-
-
-def page(items: Iterable[Item], limit: int) -> Page:
-    """Return a page with as many of the first items as a page may contain (`limit` items, PAGE_SIZE bytes; a
-    first item with more bytes is returned alone). At most one more item is read from `items`.
-    """
-    return Page(*first_of(items, limit))
+    last: str | None = None
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
@@ -260,9 +256,9 @@ class Conversations(Protocol):
         """Return a page of a conversation's items; None = there is no such conversation. The conversation may
         have more items than `items` can return.
 
-        after: the page begins after the item with this id; None = with the first item. limit: the largest
-        number of items. newest: True = the latest items come first, False = the oldest. Raises KeyError if no
-        item has the id `after`.
+        after: a cursor (see `state.pages`); the page begins after the item that it means, None = with the
+        first item. limit: the largest number of items. newest: True = the latest items come first, False =
+        the oldest. Raises KeyError if the cursor means no item.
         """
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:

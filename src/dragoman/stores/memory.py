@@ -17,6 +17,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
 from dragoman.state.owned import OwnedObjects
+from dragoman.state.pages import read_page
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     UNSETTLED,
@@ -32,7 +33,6 @@ from dragoman.state.store import (
     Sessions,
     StoredResponse,
     StoreFull,
-    page,
 )
 from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.chats import MemoryChats
@@ -414,10 +414,7 @@ class MemoryConversations(_Shelf[_KeptConversation]):
         kept = self._live(tenant, id_)
         if kept is None:
             return None
-        items = reversed(kept.items.values()) if newest else iter(kept.items.values())
-        if after is not None and not any(item.id == after for item in items):  # `any` has read up to `after`
-            raise KeyError(after)
-        return page(items, limit)
+        return read_page(kept.items, after=after, limit=limit, newest=newest)
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
         kept = self._live(tenant, id_)

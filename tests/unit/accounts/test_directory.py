@@ -11,7 +11,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
-from dragoman.accounts.directory import UNKNOWN, Declared, Directory
+from dragoman.accounts.directory import UNKNOWN, Again, Declared, Directory
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.minting import digest, minted
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row
@@ -258,3 +258,18 @@ def test_a_holder_that_was_removed_is_remembered() -> None:
     assert not directory.was_removed("teams", "acme")
     directory.forget()
     assert not directory.was_removed("tenants", "acme")
+
+
+def test_who_has_the_name_of_an_earlier_one_is_counted_apart() -> None:
+    directory = of(
+        holder("tenants", "acme", id="0123456789", usage_since=5.0),
+        holder("teams", "lab", id="abcdefghij", tenant="acme", tenant_id="0123456789"),
+        key("ann", team="lab", team_id="abcdefghij"),
+    )
+    caller = found(directory)
+    assert isinstance(caller, Caller)
+    assert caller.counted == {"tenant": "acme/@01234567"}
+    assert directory.again("tenant", "acme") == Again("acme/@01234567", 5.0)
+    assert directory.again("team", "lab") is directory.again("key", "acme") is None
+    directory.declare(Declared(tenants={"acme": Permitted()}))  # a file declares it: it goes by its name
+    assert directory.again("tenant", "acme") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.accounts.limits import Limit
-from dragoman.accounts.windows import mark_of, prefix_of, shown
+from dragoman.accounts.windows import again, mark_of, name_of, prefix_of, shown
 from dragoman.state.counters import Counter, read, span
 
 MOMENT = 1_763_910_245.0
@@ -52,3 +52,15 @@ def test_limits_for_different_models_have_different_counters() -> None:
     assert prefix_of(one, "k") != prefix_of(other, "k")
     assert mark_of(["a", "b"]) == mark_of(["b", "a"]) != mark_of(["a"])
     assert mark_of(None) == ""
+
+
+def test_a_later_tenant_of_a_name_has_counters_of_its_own_and_the_same_name() -> None:
+    limit = Limit("each", "money", 5, "lifetime", "tenant")
+    values = ["acme", again("acme", "0123456789abcdef"), again("acme", "fedcba9876543210")]
+    assert len({prefix_of(limit, value) for value in values}) == 3
+    counters = [read(f"{prefix_of(limit, value)}0") for value in values]
+    assert [name_of(one.value, "tenant") for one in counters if one is not None] == ["acme"] * 3
+
+
+def test_names_that_clients_invent_are_told_as_they_are() -> None:
+    assert name_of("a/@b", "tag") == name_of("a/@b", "end_user") == "a/@b"

@@ -372,3 +372,24 @@ async def test_whether_there_is_a_place_can_be_asked_without_taking_it() -> None
     made.named["a"].limit = Limit(2)
     assert not made.has_place({}, ["a"]), "nobody overtakes those who wait"
     waiting.cancel()
+
+
+@pytest.mark.parametrize("wait", [60.0, None])
+async def test_nobody_waits_in_a_queue_longer_than_it_allows(wait: float | None) -> None:
+    made = gates(p=Limit(1, wait=0.02), q=Limit(1, wait=wait))
+    first, second = Request(made, options=[(P,)]), Request(made, options=[(Q,)])
+    assert await settled(first, second) == [True, True]
+    waiting = Request(made, "b", [(P,), (Q,)])
+    behind = Request(made, "c", [(P,)])
+    assert await settled(waiting, behind) == [False, False]
+    assert (made.named[P].waiting, made.named[Q].waiting) == (2, 1)
+    await asyncio.sleep(0.05)
+    assert (made.named[P].waiting, made.named[Q].waiting) == (1, 1)
+    first.end()
+    assert await settled(waiting, behind) == [False, True]
+    second.end()
+    assert await settled(waiting) == [True]
+    assert await waiting.task == 1
+    for one in (waiting, behind):
+        one.end()
+    assert (made.named[P].running, made.named[Q].running) == (0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
+from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
 from dragoman.upstreams.account import Renewal
 from dragoman.upstreams.credential import Lease, Refreshing
@@ -414,6 +416,30 @@ def test_a_hedged_request_pays_for_both_attempts() -> None:
     by_deployment = {line.deployment: line for line in accounts.book.record.lines}
     assert by_deployment["two/gpt"].units == {"input": 3, "output": 2}
     assert by_deployment["one/gpt"].estimated
+
+
+def test_an_attempt_that_waits_for_its_limits_is_not_hedged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider is not late: it was not asked yet. Its time begins when it is."""
+    at_once = MemoryLedger.reserve
+
+    async def later(ledger: MemoryLedger, claims: Any, now: float, onto: Any = None) -> Any:
+        await asyncio.sleep(2.5)
+        return at_once(ledger, claims, now, onto)
+
+    monkeypatch.setattr(MemoryLedger, "reserve", lambda *_: None)
+    monkeypatch.setattr(MemoryLedger, "ask", later)
+    settings = {
+        "models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}
+    }
+    limits = [limit("requests", 5, subject="deployment", only=frozenset({"one/gpt"}))]
+    accounts = Accounts(BOTH, limits, settings=settings)
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    lines = accounts.stage.plays(chat(model="m"))
+    assert [line for line in lines if line.startswith(("ask", "answer"))] == [
+        "ask one with key-1: /v1/chat/completions",
+        'answer 200 "Hello" usage 3+2',
+    ]
+    assert list(accounts.standing.values()) == [(1, 0)]
 
 
 def test_a_translated_stream_has_the_same_numbers_everywhere() -> None:

@@ -548,11 +548,6 @@ def test_patterns_are_not_listed_and_not_names() -> None:
     assert names.states("gpt-5-nano")
 
 
-def test_a_pattern_with_a_wrong_provider_is_reported() -> None:
-    with pytest.raises(ConfigError, match="does not begin with a provider"):
-        Table.build(PROVIDERS, [Model("a-*", ("nowhere/*",))])
-
-
 def test_names_by_pattern_are_not_all_remembered() -> None:
     names = Table.build(PROVIDERS, BY_PATTERN)
     for number in range(1100):
@@ -590,9 +585,8 @@ def test_a_reserved_name_exists_for_whom_it_is_reserved_only() -> None:
 
 def test_a_reserved_name_is_advised_to_nobody() -> None:
     names = table(Alias("secret-plan", "gpt", reserved=Reserved("acme")))
-    with pytest.raises(RequestFailed) as raised:
+    with pytest.raises(RequestFailed, match=r"^(?!.*secret-plan)"):
         names.resolve("secret-pla", caller=Caller("bob"))
-    assert "secret-plan" not in raised.value.fault.message
 
 
 def test_none_takes_a_default_of_the_target_away() -> None:

@@ -1,4 +1,4 @@
-"""The alias `*`: whether it stands for one model, or hands names on to a provider that takes any."""
+"""The alias `*`: whether it stands for one model, or hands names on; and a pattern that leads nowhere."""
 
 from __future__ import annotations
 
@@ -87,3 +87,8 @@ def test_the_list_has_default_models_and_what_a_key_is_granted() -> None:
     assert listed == ["fast", "few/one", "gpt-4o", "mine", "text-embedding-3-small"]
     granted = [entry.id for entry in names.entries(granted=Grants(("gpt-4o-mini", "mine", "nobody")))]
     assert granted == ["gpt-4o-mini", "mine"]
+
+
+def test_a_pattern_with_a_wrong_provider_is_reported() -> None:
+    with pytest.raises(ConfigError, match="does not begin with a provider"):
+        Table.build(PROVIDERS, [Model("a-*", ("nowhere/*",))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -60,6 +61,38 @@ def test_it_is_there_until_it_is_told_to_end(end: Callable[[socket.socket], obje
     assert there == [True]
     assert gateway.closed
     assert board.present(board.keeper, SYSTEM.monotonic()), "its parent clears its place"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda parents: parents.send(CLOSE),
+        lambda parents: parents.close(),
+        lambda _: os.kill(os.getpid(), signal.SIGTERM),
+    ],
+    ids=["close", "the parent has gone", "SIGTERM"],
+)
+def test_it_ends_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[socket.socket], object]
+) -> None:
+    """A start may take long, as when the database is away."""
+    parents, orders = socket.socketpair()
+    built: list[str] = []
+
+    async def build(gateway: Gateway) -> None:
+        end(parents)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            built.append("ended")
+
+    monkeypatch.setattr(Gateway, "_build", build)
+    gateway, ready = Gateway({}), list[bool]()
+    with parents, orders:
+        began = SYSTEM.monotonic()
+        keep(gateway, orders, lambda: ready.append(True))
+    assert SYSTEM.monotonic() - began < 30
+    assert (built, ready, gateway.closed) == (["ended"], [], True)
 
 
 def test_it_reloads_as_the_workers_do_and_goes_on(tmp_path: Path) -> None:

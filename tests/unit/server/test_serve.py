@@ -17,7 +17,7 @@ from dragoman.config import watch as watching
 from dragoman.config.differences import fingerprint
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
-from dragoman.server.orders import CLOSE, Orders, written
+from dragoman.server.orders import CLOSE, DRAIN, END, Orders, written
 from dragoman.server.serve import listen, serve, watch
 
 AT_REST = """
@@ -101,6 +101,33 @@ def test_a_worker_ends_if_its_parent_is_killed_before_it_has_read(tmp_path: Path
         ours.close()  # the line is reset, as something in it is unread
         server.join(60)
         assert not server.is_alive()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
+@pytest.mark.parametrize("order", [DRAIN, CLOSE, END, b""])
+def test_a_worker_ends_while_it_starts(monkeypatch: pytest.MonkeyPatch, order: bytes) -> None:
+    """A start may take long, as when the database is away."""
+    starting, ended = Event(), Event()
+
+    async def build(gateway: Gateway) -> None:
+        starting.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Gateway, "_build", build)
+    ours, theirs = socket.socketpair()
+    ready: list[bool] = []
+    with ours, theirs, listen("127.0.0.1", 0) as listener:
+        given = (Gateway({}), listener, lambda: ready.append(True))
+        server = Thread(target=serve, args=given, kwargs={"orders": theirs}, daemon=True)
+        server.start()
+        assert starting.wait(60)
+        ours.send(order) if order else ours.close()
+        server.join(30)
+        assert not server.is_alive()
+    assert (ended.is_set(), ready) == (True, [])
 
 
 async def test_a_file_that_changes_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,20 @@ KEYS = [
     {"name": "ben", "key": BEN},
     {"name": "boss", "key": ADMIN, "scopes": ["admin"]},
 ]
+HEAD, EYES, OTHER = "head-key-0123456789", "eyes-key-0123456789", "other-key-0123456789"
+OF_TENANTS = {
+    "tenants": {"acme": {}, "globex": {}},
+    "teams": {"lab": {"tenant": "acme"}},
+    "auth": {
+        "keys": [
+            {"name": "ann", "key": ANN, "team": "lab"},
+            {"name": "ben", "key": BEN},
+            {"name": "head", "key": HEAD, "tenant": "acme", "scopes": ["admin"]},
+            {"name": "eyes", "key": EYES, "tenant": "acme", "scopes": ["read"]},
+            {"name": "other", "key": OTHER, "tenant": "globex", "scopes": ["inference", "admin"]},
+        ]
+    },
+}
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -63,3 +77,28 @@ async def test_two_clients_with_one_id_are_told_apart(asker: Asker) -> None:
     left = (await as_(asker, ADMIN, "GET", "/admin/sessions")).body["data"]
     assert [one["client"] for one in left] == ["ann"]
     assert (await as_(asker, ADMIN, "GET", "/admin/sessions?client=ben")).body["data"] == []
+
+
+@pytest.mark.parametrize("sql", ["memory", "sqlite"])
+async def test_a_tenants_administrator_sees_the_sessions_of_its_tenant(tmp_path: Path, sql: str) -> None:
+    where = sql if sql == "memory" else f"sqlite:///{tmp_path}/state.db"
+    configuration = encode({"stores": {"sql": where}, **OF_TENANTS}).decode()
+    asker = Asker(Paced(*["Hi.", "end"] * 4), tmp_path, configuration)
+    try:
+        for key, session in ((ANN, "same"), (BEN, "same"), (BEN, "far"), (OTHER, "theirs")):
+            await talk(asker, key, session, "hello")
+        for key in (HEAD, EYES):
+            listed = (await as_(asker, key, "GET", "/admin/sessions")).body["data"]
+            assert [(one["id"], one["client"]) for one in listed] == [("same", "ann")]
+            assert (await as_(asker, key, "GET", "/admin/sessions?client=ben")).body["data"] == []
+            assert (await as_(asker, key, "GET", "/admin/sessions/same")).body["client"] == "ann"
+            for path in ("far", "theirs", "same?client=ben"):
+                assert (await as_(asker, key, "GET", f"/admin/sessions/{path}")).status == 404
+        assert (await as_(asker, EYES, "DELETE", "/admin/sessions/same")).status == 403
+        assert (await as_(asker, HEAD, "DELETE", "/admin/sessions/far")).status == 404
+        assert (await as_(asker, HEAD, "DELETE", "/admin/sessions/same")).status == 200
+        assert (await as_(asker, HEAD, "GET", "/admin/exchanges")).status == 403
+        theirs = (await as_(asker, OTHER, "GET", "/admin/sessions")).body["data"]
+        assert [one["client"] for one in theirs] == ["other"]
+    finally:
+        await asker.close()

@@ -617,9 +617,9 @@ async def test_a_page_of_a_conversation(store: Store) -> None:
 
     assert await read() == ("ab", True)
     assert await read(newest=True) == ("ba", True)
-    assert await read(after="b", limit=3) == ("cab", False)
-    assert await read(after="a", limit=3, newest=True) == ("cba", False)
-    assert await read(after="b", newest=True) == ("ac", True)
+    assert await read(after="c", limit=3) == ("ab", False)
+    assert await read(after="c", limit=3, newest=True) == ("ba", False)
+    assert await read(after="b", newest=True) == ("a", False)
     with pytest.raises(KeyError):
         await read(after="z")
     assert await store.conversations.page("u", "c", after=None, limit=1, newest=False) is None

@@ -4,13 +4,11 @@
 --
 -- A use that was settled up to the latest settlement that the process has reported is counted already. A process that
 -- the store does not know has ended before the store began: then the counters began with what the database knows.
-local charges, last = unpack(q)
+local charges, ended = unpack(q)
 local charged = 0
-local gone = {}
 for _, one in ipairs(charges) do
   local id, process, settled, used = unpack(one)
   local upto = call('HGET', P .. 'p:' .. process, 'upto')
-  gone[process] = upto
   if upto and call('SET', P .. 'a:' .. id, '1', 'NX', 'EX', 604800) then
     if settled < 0 or settled > tonumber(upto) then
       charged = charged + 1
@@ -23,9 +21,7 @@ for _, one in ipairs(charges) do
 end
 -- What a process still held is given back now: its journal can only be read because it has ended. But not before all
 -- that it has used is charged, or others would get what its last exchanges had reserved and used.
-if last == 1 then
-  for process in pairs(gone) do
-    if call('ZSCORE', P .. 'members', process) then bury(process) end
-  end
+for _, process in ipairs(ended) do
+  if call('ZSCORE', P .. 'members', process) then bury(process) end
 end
 return charged

@@ -328,12 +328,12 @@ class SharedLedger:
         charged if the store does not know its process, or if the process had reported the use itself. The
         store finds the latter by the time of the process's latest reported settlement; so the process must
         have called `settle` with the time that the record has as `ended`. What the processes had reserved is
-        released after the records of cut exchanges are charged; if there are none, at the end of the lease.
+        released after its records of cut exchanges are charged; if it has none, at the end of the lease.
         """
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
         ]
-        ended = any(one.cut for one in records)  # the records of cut exchanges come last
+        ended = sorted({one.process for one in records if one.cut})  # those records come last
         charged, pause = 0, _PAUSES[0]
         async with self._charging:  # in the order of the calls
             while charges and not self._closing:
@@ -341,8 +341,8 @@ class SharedLedger:
                     link = await self._reach()
                     try:
                         while charges:
-                            some, last = charges[:_ASKS], ended and len(charges) <= _ASKS
-                            charged += await link.charge(Charges(some, int(last)))
+                            last = len(charges) <= _ASKS
+                            charged += await link.charge(Charges(charges[:_ASKS], ended if last else []))
                             del charges[:_ASKS]
                     finally:
                         await link.close()

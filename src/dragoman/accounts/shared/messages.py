@@ -165,9 +165,9 @@ class Charge(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Charges(msgspec.Struct, array_like=True, frozen=True):
-    """Charges for exchanges of ended processes. last: 1 = no further charges of these processes follow, so
-    the store takes back what these processes have not used.
+    """Charges for exchanges of ended processes. ended: the names of processes of which no further charges
+    follow, so the store takes back what these processes have not used.
     """
 
     charges: Sequence[Charge]
-    last: int
+    ended: Sequence[str]

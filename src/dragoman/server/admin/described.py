@@ -27,9 +27,13 @@ OPERATIONS: Final = (
     ),
     Operation("GET", "/admin/requests", "list_requests", "The requests that run in the worker that answers."),
     Operation(
-        "GET", "/admin/sessions", "list_sessions", "The sessions of all clients, the latest used first."
+        *("GET", "/admin/sessions", "list_sessions", "The sessions of all clients, the latest used first."),
+        for_tenants=True,
     ),
-    Operation("GET", "/admin/sessions/{id}", "show_session", "One session with its messages."),
-    Operation("DELETE", "/admin/sessions/{id}", "delete_session", "Forget one session."),
+    Operation(
+        *("GET", "/admin/sessions/{id}", "show_session", "One session with its messages."),
+        for_tenants=True,
+    ),
+    Operation(*("DELETE", "/admin/sessions/{id}", "delete_session", "Forget one session."), for_tenants=True),
     *usage.OPERATIONS,
 )

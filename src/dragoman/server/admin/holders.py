@@ -180,19 +180,19 @@ class HoldersApi:
             if kind == "tenants" and wish.tenant is not None:
                 raise refused("a tenant belongs to no tenant", "tenant")
             made: dict[str, Any] = {"created": now, "created_by": who.who}
-            was = None
+            was, earlier = None, used or self._registry.following.directory.was_removed(kind, name)
             if before is not None and before.text is not None:
                 was = msgspec.json.decode(before.text, type=HolderEntry)
                 made = {name: getattr(was, name) for name in ("created", "created_by", "usage_since")}
-            elif kind == "tenants" and (used or self._registry.following.directory.was_removed(kind, name)):
-                made["usage_since"] = now
             made |= self._ids(was, wish.tenant)
+            if made["id"] != was.id if was is not None else earlier:
+                made["usage_since"] = now
             return Written(HolderEntry(**{**msgspec.structs.asdict(wish), **made}))
 
-        used = False
+        require_name(name)
         if kind == "tenants":
             await self._forget_earlier(asked, name)
-            used = await self._registry.has_used(name)
+        used = not self._is_known(kind, name) and await self._registry.has_used(kind, name)
         changed = await self._registry.change(kind, name, who.who, decide)
         after = self._told(kind, changed.after)
         self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)
@@ -231,9 +231,8 @@ class HoldersApi:
     async def _forget_earlier(self, asked: Asked, name: str) -> None:
         """If there is no tenant of this name in the database or in the configuration, remove the provider
         keys that are stored for this name: an earlier tenant has left them. Does nothing without a database.
-        Raises RequestFailed: 400 for an invalid name, 503 if the database fails.
+        Raises RequestFailed (503 if the database fails).
         """
-        require_name(name)
         if name in self._of_configuration("tenants") or self._registry.gateway.following is None:
             return
         if await self._registry.find("tenants", name) is None:
@@ -251,6 +250,11 @@ class HoldersApi:
             self._audit.note(who, "delete", place, before=one.shown, after=None)
         if kept:
             await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
+
+    def _is_known(self, kind: RowKind, name: str) -> bool:
+        """Whether this process knows an entry of this name, of the database or of the configuration."""
+        following = self._registry.gateway.following
+        return following is not None and following.directory.holder(kind, name) is not None
 
     def _require_free(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
         """Raise RequestFailed (409) if the entry of this name belongs to another tenant than the client."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ from dragoman.server.admin.registry import (
     declared,
     missing,
     refused,
+    require_name,
     taken,
 )
 from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
@@ -208,6 +210,8 @@ class KeysApi:
         shown = "…" if key is None else minting.shown(key)
         who, now = author(asked), self._now()
         id_ = f"key_{self._registry.gateway.seams.random_id()[:24]}"
+        require_name(stated.name)
+        earlier = await self._registry.earlier_tenants(stated.name)
 
         def decide(before: Row | None) -> Written:
             wish = kept_within(asked.request.caller, self._registry, stated)
@@ -224,7 +228,9 @@ class KeysApi:
                 raise RequestFailed(_SAME)
             made = {"id": id_, "shown": shown, "created": now, "created_by": who.who}
             made |= self._holder_ids(wish, None)
-            return Written(_entry(wish, made), digest)
+            entry = _entry(wish, made)
+            self._require_unused(entry, earlier, asked)
+            return Written(entry, digest)
 
         changed = await self._registry.change("keys", stated.name, who.who, decide)
         told = self._told(changed.after, {})
@@ -345,6 +351,17 @@ class KeysApi:
         if key is not None:
             own = admits(caller, self._registry.config.tenant_of(key))
             raise declared("keys", name) if own else taken("keys", name, "")
+
+    def _require_unused(self, entry: KeyEntry, earlier: Collection[str | None], asked: Asked) -> None:
+        """Raise RequestFailed (409) if the name of a new key was that of a key of another tenant, which a
+        configuration file had: the new key would find what that key has stored. earlier: from
+        `Registry.earlier_tenants`. Operators may move a key of a file into the database with its tenant, or
+        with one of several that it had.
+        """
+        tenant = self._registry.following.directory.tenant_of(entry, entry.team, entry.user)
+        operator = asked.request.caller.tenant is None
+        if earlier and (tenant not in earlier if operator else {*earlier} != {tenant}):
+            raise RequestFailed(_USED)
 
     def _is_declared(self, name: str) -> bool:
         return self._stated(name) is not None
@@ -522,6 +539,12 @@ def _tag(row: Row) -> str:
     return tags.etag({"version": row.version})
 
 
+_USED: Final = ir.Fault(
+    "conflict",
+    "A key of another tenant has had this name, and what it has stored belongs to the name. Choose another.",
+    "name_taken",
+    "name",
+)
 _SAME: Final = ir.Fault(
     "conflict", "A key with this hash is known already, under another name.", "key_known", "hash"
 )

@@ -12,7 +12,7 @@ import msgspec
 
 from dragoman.accounts.directory import Directory
 from dragoman.accounts.limits import NANO, Limit, Standing, Subject
-from dragoman.accounts.windows import mark_of, prefix_of, shown
+from dragoman.accounts.windows import mark_of, name_of, prefix_of, shown
 from dragoman.assembly.core import Core
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import held_limits
@@ -23,6 +23,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.admin.within_tenant import tenant_of_client
 from dragoman.state.counters import Counter, Resource, Window, read, span, windowless
 from dragoman.state.directory import RowKind
 
@@ -139,8 +140,8 @@ class LimitsApi:
         to the tenant sees no others.
         """
         counter = read(row.id)
-        if row.whose is None or counter is None or shown(row.whose) != counter.value:
-            return False  # the hash of a long name, which looks like another name
+        if row.whose is None or counter is None or not self._is_present(counter, row.scope, row.whose):
+            return False
         return self._tenant_of(row.scope, row.whose, directory) == tenant
 
     def _tenant_of(self, scope: Subject, name: str, directory: Directory) -> str | None:
@@ -149,13 +150,23 @@ class LimitsApi:
         """
         if scope == "tenant":
             return name
-        config = self._gateway.config
         if scope == "key":
-            stated = next((key for key in config.auth.keys if key.client == name), None)
-            return directory.tenant_of_key(name) if stated is None else config.tenant_of(stated)
+            return tenant_of_client(self._gateway, name)
         kind: RowKind | None = _HOLDERS.get(scope)
         owner = None if kind is None else directory.holder(kind, name)
         return None if owner is None else directory.tenant_of(owner)
+
+    def _is_present(self, counter: Counter, scope: Subject, name: str) -> bool:
+        """Whether a counter counts the present subject of this name. It may count an earlier one of the same
+        name; or `name` is the hash of a long name, which looks like another name.
+        """
+        return counter.value == shown(self._counted(scope, name))
+
+    def _counted(self, scope: Subject, name: str) -> str:
+        """Return the name under which limits count the present subject of this name."""
+        following = self._gateway.following
+        found = None if following is None else following.directory.again(scope, name)
+        return name if found is None else found.counted
 
     async def show_limit(self, asked: Asked) -> Told:
         return await self._added.show("limits", asked)
@@ -184,11 +195,14 @@ class LimitsApi:
             limit = None if counter is None else known.get(counter[:5])
             if counter is None or limit is None or counter.ends <= now:
                 continue  # of a limit that is no longer there, or of a window that is over
+            whose = name_of(counter.value, limit.subject)
+            if (counted := self._counted(limit.subject, whose)) != whose and shown(counted) != counter.value:
+                continue  # of an earlier tenant, team or user of the same name
             unused.pop(counter[:5], None)
             rows.append(self._row(name, limit, standing, refusals.get(windowless(name), 0)))
         for limit in unused.values():
             # Nobody has used it in this window or was refused. A limit for one name is shown with that name.
-            value = _only_name(limit) or "*"
+            value = self._counted(limit.subject, _only_name(limit) or "*")
             start = span(limit.window, limit.every, now).start
             rows.append(self._row(f"{prefix_of(limit, value)}{start}", limit, _UNUSED, 0))
         return sorted(rows, key=lambda row: (-row.percent, row.id))
@@ -279,7 +293,8 @@ def _whose(limit: Limit, counter: Counter) -> str | None:
     if counter.value == "*":
         return None
     only = _only_name(limit)
-    return only if only is not None and shown(only) == counter.value else counter.value
+    value = name_of(counter.value, limit.subject)
+    return only if only is not None and shown(only) == value else value
 
 
 def _unused_counters(refusals: Iterable[str], now: float) -> dict[str, Standing]:

@@ -28,8 +28,8 @@ from dragoman.errors import Problem, RequestFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import shown
 from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind
-from dragoman.state.usage_report import Query
-from dragoman.state.usage_sums import text
+from dragoman.state.usage_report import MOST_GROUPS, Query
+from dragoman.state.usage_sums import Dimension, text
 from dragoman.turns.keeping import reachable
 
 LONGEST: Final = 200
@@ -37,6 +37,12 @@ LONGEST: Final = 200
 _LARGEST: Final = 64_000
 """The most bytes of an entry as JSON: every process has all entries in memory."""
 _TRIES: Final = 50
+_DIMENSIONS: Final[dict[RowKind, Dimension]] = {
+    "keys": "key",
+    "tenants": "tenant",
+    "teams": "team",
+    "users": "user",
+}
 NOUNS: Final[dict[RowKind, str]] = {"keys": "key", "tenants": "tenant", "teams": "team", "users": "user"}
 
 
@@ -131,17 +137,48 @@ class Registry:
             return directory.tenant_of(key, key.team, key.user)
         return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
 
-    async def has_used(self, tenant: str) -> bool:
-        """Whether the database has usage of a tenant of this name, also of one that was removed. False if
-        there is no usage to read. Raises RequestFailed (503 if the database fails).
+    async def has_used(self, kind: RowKind, name: str) -> bool:
+        """Whether the database has usage of a tenant, team or user of this name, also of a removed one.
+        kind: "tenants", "teams" or "users". False if there is no usage to read. Raises RequestFailed (503 if
+        the database fails).
         """
         store, now = self.gateway.usage, self.gateway.seams.now()
         if store is None:
             return False
         report = await reachable(
-            store.report(Query(begin=0, end=int(now) + 1, only={"tenant": text(tenant)}), now)
+            store.report(Query(begin=0, end=int(now) + 1, only={_DIMENSIONS[kind]: text(name)}), now)
         )
         return report.total["requests"] > 0
+
+    async def earlier_tenants(self, key: str) -> set[str | None]:
+        """Return the names of the tenants whose keys have had this name, as far as usage and stored data tell
+        it; None in the set = a key without a tenant, or stored data of which no usage tells the tenant. Empty
+        = nobody has used the name. Raises RequestFailed (501 without a database, 503 if it fails).
+
+        Keys of the database are not looked for: their rows stay, and so does their name. But the name of a
+        key that was taken out of a configuration file has no row.
+        """
+        now = self.gateway.seams.now()
+        found = await self._tenants_of(key, int(now) + 1, now)
+        for tenant in [one for one in found if one is not None]:
+            since = self.usage_since(tenant)
+            if since and tenant in await self._tenants_of(key, int(since), now):
+                found = found - {tenant} | {None}  # an earlier tenant of the same name
+        owns = any(alias.owner == key for alias in self.config.aliases.values())
+        if not found and (owns or await reachable(self.following.store.owns(key))):
+            found.add(None)
+        return found
+
+    async def _tenants_of(self, key: str, end: int, now: float) -> set[str | None]:
+        """Return the tenants under which a key of this name has made requests before `end` (Unix seconds), as
+        `earlier_tenants` does; empty if there is no usage to read.
+        """
+        store = self.gateway.usage
+        if store is None:
+            return set()
+        wanted = Query(begin=0, end=end, by=("tenant",), only={"key": text(key)}, top=MOST_GROUPS)
+        report = await reachable(store.report(wanted, now))
+        return {one.values[0] or None if one.values else None for one in report.groups}
 
     async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
         """Change one row. author: who asks for the change. decide: gets the row as it is now (None = there is

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from dragoman.accounts.caller import Caller
+from dragoman.assembly.core import Core
 from dragoman.server.admin.registry import PermissionWish, Registry, missing, unknown
 from dragoman.state.directory import Row, RowKind
 
@@ -23,6 +24,17 @@ W = TypeVar("W", bound=PermissionWish)
 def admits(caller: Caller, tenant: str | None) -> bool:
     """Whether a client may see and change what belongs to `tenant` (None = it belongs to no tenant)."""
     return caller.tenant is None or caller.tenant == tenant
+
+
+def tenant_of_client(gateway: Core, name: str) -> str | None:
+    """Return the name of the tenant of the key with this name, to whom what is stored for it belongs. None =
+    it belongs to no tenant, or there is no such key. A key of the configuration counts before one of the
+    database.
+    """
+    stated = next((key for key in gateway.config.auth.keys if key.client == name), None)
+    if stated is not None:
+        return gateway.config.tenant_of(stated)
+    return None if gateway.following is None else gateway.following.directory.tenant_of_key(name)
 
 
 async def page_within(

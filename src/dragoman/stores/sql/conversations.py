@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from dragoman.state.store import Conversation, Item, Page, page
+from dragoman.state.pages import Placed, cursor, last_place, meanings
+from dragoman.state.store import Conversation, Item, Page, first_of
 from dragoman.stores.limits import check_read
 from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import (
@@ -69,12 +70,14 @@ _ONE = (
     .limit(1)
 )
 _PLACE = sa.bindparam("place_", type_=sa.Integer)
-_PLACES = (
-    sa.select(_I.place)
-    .where(_I.conversation.in_(sa.select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
-    .limit(1)
+_PLACES = sa.select(_I.place).where(
+    _I.conversation.in_(sa.select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM
 )
-_PAGE = sa.select(_I.id, _I.body).where(_I.conversation == ID).limit(sa.bindparam("most_", type_=sa.Integer))
+_PAGE = (
+    sa.select(_I.id, _I.body, _I.place)
+    .where(_I.conversation == ID)
+    .limit(sa.bindparam("most_", type_=sa.Integer))
+)
 _OLDEST = _PAGE.where(_I.place > _PLACE).order_by(_I.place).execution_options(**BIT_BY_BIT)
 _NEWEST = _PAGE.where(_I.place < _PLACE).order_by(_I.place.desc()).execution_options(**BIT_BY_BIT)
 _REMOVE = (
@@ -169,18 +172,27 @@ class SqlConversations(Part):
     ) -> Page | None:
         own = self._named(tenant, id_)
 
+        def start(connection: sa.Connection, after: str) -> int:
+            for item, place in meanings(after):
+                found = connection.execute(_PLACES, {**own, "item_": item}).scalars().all()
+                if found and (place is None or place in found):
+                    return last_place(found, newest=newest) if place is None else place
+            raise KeyError(after)
+
         def read(connection: sa.Connection) -> Page | None:
             if connection.execute(_GET, own).first() is None:
                 return None
-            place: int | None = _END if newest else -1
+            place = _END if newest else -1
             if after is not None:
-                order = _I.place.desc() if newest else _I.place
-                place = connection.execute(_PLACES.order_by(order), {**own, "item_": after}).scalar()
-                if place is None:
-                    raise KeyError(after)
+                place = start(connection, after)
             values = {"id_": id_, "place_": place, "most_": limit + 1}
             with connection.execute(_NEWEST if newest else _OLDEST, values) as rows:
-                return page((Item(row.id, row.body) for row in iter(rows.fetchone, None)), limit)
+                found = (Placed(row.id, row.body, row.place) for row in iter(rows.fetchone, None))
+                held, more = first_of(found, limit)
+            if not held:
+                return Page(held)
+            same = connection.execute(_PLACES.limit(2), {**own, "item_": held[-1].id}).all()
+            return Page(held, more, cursor(held[-1], alone=len(same) == 1))
 
         return await self._database.read(read)
 

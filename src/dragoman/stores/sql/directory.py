@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from dragoman.state.directory import OwnKey, Row, RowKind
 from dragoman.state.store import StoreFailed
 from dragoman.stores.sql.database import Database, upsert
-from dragoman.stores.sql.schema import DIRECTORY, KEY_USES, OWN_KEYS
+from dragoman.stores.sql.schema import DIRECTORY, KEY_USES, OWN_KEYS, OWNED, SHARES
 from dragoman.stores.sql.texts import ByCodePoints
 
 _D = DIRECTORY.c
@@ -34,6 +34,12 @@ _PAGE = (
 )
 _OF_OWN = tuple(OWN_KEYS.c[name] for name in OwnKey.__struct_fields__)
 _NAMED_AT_ONCE = 500
+_OWNER: BindParameter[str] = bindparam("owner_", type_=String)
+_OWNED = (
+    # The owners of seals are in hexadecimal digits, and a seal is found only by who has what it belongs to.
+    select(SHARES.c.owner).where(SHARES.c.owner == _OWNER, SHARES.c.entries > 0, SHARES.c.kind != "seals"),
+    select(OWNED.c.owner).where(OWNED.c.owner == _OWNER).limit(1),
+)
 
 
 class SqlDirectory:
@@ -83,6 +89,12 @@ class SqlDirectory:
         wanted = {"kind_": kind, "after_": after, "limit_": limit}
         return await self._database.read(
             lambda connection: [Row(*row) for row in connection.execute(_PAGE, wanted)]
+        )
+
+    async def owns(self, name: str) -> bool:
+        wanted = {"owner_": name}
+        return await self._database.read(
+            lambda connection: any(connection.execute(one, wanted).first() for one in _OWNED)
         )
 
     async def used(self, uses: Mapping[str, float]) -> None:

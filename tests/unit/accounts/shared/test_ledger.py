@@ -12,6 +12,7 @@ import pytest
 
 from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.shared import ledger as ledger_module
 from dragoman.accounts.shared.address import parsed
 from dragoman.accounts.shared.ledger import PATIENCE, SharedLedger
 from dragoman.accounts.shared.link import Link, connect
@@ -277,6 +278,27 @@ async def test_what_a_dead_process_held_stays_held_until_its_last_exchanges_are_
         assert await asyncio.gather(*charges[1:]) == [0, 1]
         assert isinstance(await other.ask([claim("a", 10)], time.time()), Refused)
         assert (await other.standings())[claim("a", 10).counter] == Standing(10, 0)
+
+
+def _has_reported(ledger: SharedLedger) -> bool:
+    return not ledger._blocks.changed
+
+
+async def test_what_several_dead_processes_held_is_given_back_at_once(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if their last exchanges are charged with several messages."""
+    monkeypatch.setattr(ledger_module, "_ASKS", 1)
+    async with world(valkey) as all_of:
+        one, two, other = (all_of.ledger(lease=600.0) for _ in range(3))
+        await granted(other, claim("b", 10))
+        for dying in (one, two):
+            await granted(dying, claim("a", 10, 5))
+            await eventually(partial(_has_reported, dying))
+            await all_of.crash(dying)
+        assert await other.adopted([_record(f"{n}", f"process {n}", 900.0, 1, cut=True) for n in (0, 1)]) == 2
+        assert (await other.standings())["a/all"] == Standing(2, 0)
+        await granted(other, claim("a", 10, 8))
 
 
 async def test_a_restarted_store_gets_back_what_processes_know(own_valkey: ValkeyServer) -> None:

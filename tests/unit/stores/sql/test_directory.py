@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dragoman.state.directory import DirectoryStore, OwnKey, Row
-from dragoman.state.store import Store
+from dragoman.state.owned import OwnedObject
+from dragoman.state.store import Conversation, Store
 from dragoman.stores.address import Location
 from dragoman.stores.open import open_store
 
@@ -98,3 +99,17 @@ async def test_tenants_own_keys(kept: DirectoryStore) -> None:
     assert await kept.drop_own("acme", "openai")
     assert not await kept.drop_own("acme", "openai")
     assert await kept.own_keys() == []
+
+
+async def test_what_belongs_to_a_client_is_found(store: Store, kept: DirectoryStore) -> None:
+    await store.conversations.create(Conversation(id="c", tenant="ann", created=1.0))
+    await store.owned.keep(
+        [OwnedObject(id="f", owner="ben", provider="p", upstream="u", kind="file", created=1.0)]
+    )
+    assert store.seals is not None
+    await store.seals.open()
+    await store.seals.keep([b"k"], b"entry", owner=b"ann")
+    assert [await kept.owns(name) for name in ("ann", "ben", "eve", "616E6E")] == [True, True, False, False]
+    assert await store.conversations.delete("ann", "c")
+    assert await store.owned.remove("ben", "f")
+    assert [await kept.owns(name) for name in ("ann", "ben")] == [False, False]

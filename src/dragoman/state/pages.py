@@ -1,0 +1,71 @@
+"""Pages of lists of stored items, and the cursors that say after which item the next page begins.
+
+A cursor is the item's id. Ids may repeat in a list: a client may bring back an item of an earlier answer, and
+some providers number their answers alike. The cursor of such an item is `id@place`, so that it means one
+item. A plain id that occurs several times means its last item in the order of reading: a client that takes
+the id out of the last item itself, instead of `last_id`, comes to the end of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from dragoman.state.store import Item, Page, first_of
+
+_MARK: Final = "@"
+_DIGITS: Final = 10  # a place with fewer digits is one that a database can compare
+
+
+class Placed(Item, frozen=True):
+    """An item with its place: its number in its list, which never changes."""
+
+    place: int
+
+
+def cursor(item: Placed, *, alone: bool) -> str:
+    """Return the cursor of an item. alone: True = no other item of its list has the same id."""
+    return item.id if alone and _MARK not in item.id else f"{item.id}{_MARK}{item.place}"
+
+
+def meanings(after: str) -> tuple[tuple[str, int | None], ...]:
+    """Return what a client's cursor can mean, the most exact meaning first: pairs of an item's id and its
+    place; place None = the last item with this id in the order of reading.
+    """
+    id_, mark, place = after.rpartition(_MARK)
+    if mark and place.isascii() and place.isdigit() and len(place) < _DIGITS:
+        return (id_, int(place)), (after, None)
+    return ((after, None),)
+
+
+def last_place(places: Iterable[int], *, newest: bool) -> int:
+    """Return the last of some places in the order of reading. newest: as in `read_page`."""
+    return min(places) if newest else max(places)
+
+
+def read_page(items: Mapping[int, Item], *, after: str | None, limit: int, newest: bool) -> Page:
+    """Return a page of a list in memory. items: by place, in the order of their places. The other parameters
+    and KeyError as in `Conversations.page`.
+    """
+    places = sorted(items, reverse=newest)
+    if after is not None:
+        places = places[places.index(_start(items, after, newest=newest)) + 1 :]
+    held, more = first_of((Placed(items[place].id, items[place].body, place) for place in places), limit)
+    if not held:
+        return Page(held)
+    last = held[-1]
+    alone = sum(item.id == last.id for item in items.values()) == 1
+    return Page(held, more, cursor(last, alone=alone))
+
+
+def whole(items: Sequence[Item]) -> Page:
+    """Return all items as one page: the answer to a client that has just added them."""
+    return Page(items, last=items[-1].id if items else None)
+
+
+def _start(items: Mapping[int, Item], after: str, *, newest: bool) -> int:
+    for id_, place in meanings(after):
+        found = [number for number, item in items.items() if item.id == id_]
+        if found and (place is None or place in found):
+            return last_place(found, newest=newest) if place is None else place
+    raise KeyError(after)
