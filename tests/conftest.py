@@ -8,12 +8,13 @@ with the reason, here and nowhere else.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,12 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 _home = tempfile.mkdtemp(prefix="dragoman-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["XDG_DATA_HOME"] = _home
+
+# An official client reads all certificates of this machine whenever one is made, which takes 50 ms. Tests call
+# nobody whom these vouch for: they trust an empty folder.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(_home, "certificates"))
+Path(_home, "certificates").mkdir()
 
 # What runs in the background of a shell ignores Ctrl-C, and so do its children, whom tests stop in that way.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -103,6 +110,22 @@ def recorded() -> Path:
 def specifications() -> Path:
     """The folder of published API descriptions; for tests with the marker `spec`."""
     return SPECIFICATIONS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector away from what is collected: it stays until the end.
+
+    Every process of `make test` holds all tests, some millions of objects. To look through them takes a second,
+    and tests that measure memory ask for that again and again.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
