@@ -42,7 +42,7 @@ _home = tempfile.mkdtemp(prefix="dragoman-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["XDG_DATA_HOME"] = _home
 
-# An official client reads all certificates of this machine whenever one is made, which takes 50 ms. Tests call
+# An official client reads all certificates of this machine when one is made, which takes 50 ms. Tests call
 # nobody whom these vouch for: they trust an empty folder.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(_home, "certificates"))
@@ -116,7 +116,7 @@ def specifications() -> Path:
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the garbage collector away from what is collected: it stays until the end.
 
-    Every process of `make test` holds all tests, some millions of objects. To look through them takes a second,
+    Every process of `make test` holds all tests, some millions of objects. To look through them takes 1 s,
     and tests that measure memory ask for that again and again.
     """
     gc.disable()
