@@ -16,6 +16,7 @@ import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,20 +113,34 @@ def specifications() -> Path:
     return SPECIFICATIONS
 
 
+# Every process of `make test` holds all tests and what became of those that have run: millions of objects.
+# For the garbage collector to look through them takes a second, again and again, and some tests ask for
+# that. They stay until the end, so it need not look at them.
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the garbage collector away from what is collected: it stays until the end.
-
-    Every process of `make test` holds all tests, some millions of objects. To look through them takes 1 s,
-    and tests that measure memory ask for that again and again.
-    """
+    """Keep the garbage collector away from what is collected."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
-        gc.collect()
-        gc.freeze()
+        _keep_what_is_there()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Keep the garbage collector away from the reports of tests that have run."""
+    if next(_finished) % 500 == 0:
+        _keep_what_is_there()
+
+
+_finished = count(1)
+
+
+def _keep_what_is_there() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
