@@ -15,7 +15,8 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
-from importlib import metadata
+from contextlib import suppress
+from importlib import import_module, metadata
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-streams", type=int, default=200, help="how many clients ask at once meanwhile")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One process more than there are cores: many tests wait, for other processes or for time to pass."""
+    cores = yield
+    return cores if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else cores + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let gateways use another client than by default, in this process and in those that tests start."""
     if config.getoption("--transport") == "aiohttp":
@@ -119,10 +127,11 @@ def specifications() -> Path:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Keep the garbage collector away from what is collected."""
     gc.disable()
     try:
+        _import_ones_share(session.config)
         return (yield)
     finally:
         gc.enable()
@@ -136,6 +145,20 @@ def pytest_runtest_logfinish() -> None:
 
 
 _finished = count(1)
+
+
+def _import_ones_share(config: pytest.Config) -> None:
+    """Import every n-th file of tests, if this is one of the n processes of `make test`.
+
+    pytest rewrites the assertions of each file and keeps the result, but all processes collect the same files
+    at the same time. So each does a part of this work, and then finds the others' part done.
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if number and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        files = sorted((ROOT / "tests").rglob("test_*.py"))
+        for file in files[int(number) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
+            with suppress(Exception, pytest.skip.Exception):  # the collection tells what is wrong with a file
+                import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 def _keep_what_is_there() -> None:
