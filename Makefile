@@ -8,6 +8,8 @@
 .PHONY: help run models test check bench golden matrix laws mutants docs lock soak chaos agents frameworks clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
+# Many images for containers set it. Then every process that starts would compile dragoman, and the tests, anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # An interpreter for .venv: yours, or the newest here that every locked package has a wheel for. Any of these can
 # run scripts/install.py, which chooses.

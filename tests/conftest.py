@@ -8,13 +8,16 @@ with the reason, here and nowhere else.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from importlib import metadata
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from importlib import import_module, metadata
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +43,12 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 _home = tempfile.mkdtemp(prefix="dragoman-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["XDG_DATA_HOME"] = _home
+
+# An official client reads all certificates of this machine when one is made, which takes 50 ms. Tests call
+# nobody whom these vouch for: they trust an empty folder.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(_home, "certificates"))
+Path(_home, "certificates").mkdir()
 
 # What runs in the background of a shell ignores Ctrl-C, and so do its children, whom tests stop in that way.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -69,6 +78,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-kills", type=int, default=20, help="how often `make chaos` kills each process")
     parser.addoption("--chaos-only", default="", help="the faults of `make chaos`, by a part of their names")
     parser.addoption("--soak-streams", type=int, default=200, help="how many clients ask at once meanwhile")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One process more than there are cores: many tests wait, for other processes or for time to pass."""
+    cores = yield
+    return cores if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else cores + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -103,6 +119,51 @@ def recorded() -> Path:
 def specifications() -> Path:
     """The folder of published API descriptions; for tests with the marker `spec`."""
     return SPECIFICATIONS
+
+
+# Every process of `make test` holds all tests and what became of those that have run: millions of objects.
+# For the garbage collector to look through them takes a second, again and again, and some tests ask for
+# that. They stay until the end, so it need not look at them.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep the garbage collector away from what is collected."""
+    gc.disable()
+    try:
+        _import_ones_share(session.config)
+        return (yield)
+    finally:
+        gc.enable()
+        _keep_what_is_there()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Keep the garbage collector away from the reports of tests that have run."""
+    if next(_finished) % 500 == 0:
+        _keep_what_is_there()
+
+
+_finished = count(1)
+
+
+def _import_ones_share(config: pytest.Config) -> None:
+    """Import every n-th file of tests, if this is one of the n processes of `make test`.
+
+    pytest rewrites the assertions of each file and keeps the result, but all processes collect the same files
+    at the same time. So each does a part of this work, and then finds the others' part done.
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if number and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        files = sorted((ROOT / "tests").rglob("test_*.py"))
+        for file in files[int(number) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
+            with suppress(Exception, pytest.skip.Exception):  # the collection tells what is wrong with a file
+                import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+
+
+def _keep_what_is_there() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ from dragoman.providers.catalog import CATALOG
 from dragoman.testing import hosted
 from dragoman.testing.canonical import CANON, Canon, CanonicalForm
 from dragoman.testing.corpus import Exchange, Request, Response
+from dragoman.testing.facts import Fact, of_request
 from dragoman.wire.eventstream import EventStreamSplitter
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
@@ -256,6 +257,11 @@ class Case:
     def request(self) -> ir.Request:
         """The decoded request."""
         return self.dialect.request.decode(self.wire_request)
+
+    @cached_property
+    def facts(self) -> list[Fact]:
+        """What the decoded request says."""
+        return of_request(self.request)
 
     @cached_property
     def answer(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -84,14 +85,14 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
             texts.setdefault(kind, []).append(words)
     named = {loss.path for loss in report.losses} | {change.path or change.to for change in report.changes}
     absent: list[Fact] = []
-    for fact in sorted(before, key=lambda fact: not named.isdisjoint((*_containing(fact.path), fact.of))):
+    reported = [(not named.isdisjoint((*_containing(fact.path), fact.of)), fact) for fact in before]
+    for known, fact in sorted(reported, key=itemgetter(0)):
         if fact.kind.startswith("text"):
             found = any(fact.words in text for text in texts.get(fact.kind, ()))
         else:
             found = said[fact.kind, fact.words] > 0
             said[fact.kind, fact.words] -= found
-        places = (*_containing(fact.path), fact.of)
-        if not found and named.isdisjoint(places):
+        if not found and not known:
             absent.append(fact)
     return absent
 

@@ -119,12 +119,12 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
     if dialect is not case.dialect:  # `request_check` judges the client's own body
         dialect.request.check(_arrived(wire, copy_of(body)))
     again = dialect.request.decode(_arrived(wire, body))
-    said = case.request
+    said = case.facts
     if quirks.reasoning_field == "tags":  # a client may have written the tags itself
-        said, again = apart(said), apart(again)
-    lost = facts.missing(facts.of_request(said), facts.of_request(again), report)
+        said, again = facts.of_request(apart(case.request)), apart(again)
+    lost = facts.missing(said, facts.of_request(again), report)
     yield from (f"to {to}: lost in silence: {fact}" for fact in lost)
-    locate = case.dialect.locator(case.wire_request)
+    locate = case.dialect.locator(case.wire_request) if report.losses else str
     for loss in report.losses:
         place = locate(loss.path)
         in_header = place.removeprefix("$.").partition(".")[0] in case.wire_request.headers
@@ -474,11 +474,12 @@ def _told(case: Case, response: ir.Response, faces: Sequence[Dialect]) -> Iterat
     """Yield a sentence for each fact of an answer that a client of one of `faces` loses without a report of
     the loss.
     """
+    told = facts.of_response(response)
     for face in faces:
         report = Report(face.name, "response")
         body = _plain(face.response.encode(response, case.reply(face, report)))
         again = face.response.decode(body, STANDARD)
-        lost = facts.missing(facts.of_response(response), facts.of_response(again), report)
+        lost = facts.missing(told, facts.of_response(again), report)
         yield from (f"to {face.name}: lost in silence: {fact}" for fact in lost)
 
 
