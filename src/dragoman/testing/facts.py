@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.fields import PLACES
-from dragoman.dialects.leftovers import KIN, SHARED
+from dragoman.dialects.leftovers import KIN, SHARED, shown
 from dragoman.dialects.loss import Report
 
 _OTHERWISE = frozenset(
@@ -316,7 +316,7 @@ def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
     for dialect, members in (extra or {}).items():
         for key, value in members.items():
             if value is not None:
-                place = f"{path}.{key}" if path else key
+                place = f"{path}.{shown(key)}" if path else shown(key)
                 whose = "both" if dialect in KIN and key in SHARED and ".blocks[" not in path else dialect
                 yield Fact(place, "extra", (whose, key, _comparable(value)))
 

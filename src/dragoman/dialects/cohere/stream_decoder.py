@@ -330,7 +330,7 @@ class CohereDecoder:
         events += counts
         late = ir.merge(ir.merge(leftovers(event, _EVENT), leftovers(delta, _END)), odd)
         if self._items:
-            name = "odd.logprobs" if self._scored else "logprobs"  # the decoded ones stay
+            name = ".odd.logprobs" if self._scored else "logprobs"  # the decoded ones stay
             late = ir.merge(late, {NAME: {name: self._items}})
         if late is not None:
             events.append(ir.More(late))

@@ -178,7 +178,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             delta = {**delta, "tool_calls": [delta["tool_calls"]]}
         delta, odd = TYPED.sort(delta)
         for key, value in (odd or {}).get(NAME, {}).items():
-            candidate.keep("message.odd." + key, value)  # under its own name, beside decoded values
+            candidate.keep("message..odd." + key, value)  # under its own name, beside decoded values
         get = delta.get
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
@@ -263,7 +263,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
                 self._content(candidate, part["text"], None, events)
                 if len(part) > len(_TEXT_PART):
-                    candidate.note(part, _TEXT_PART, "message.odd.content.")
+                    candidate.note(part, _TEXT_PART, "message..odd.content.")
             elif (thought := decode_thought(part)) is not None and is_sound(thought):
                 self._thought_part(candidate, thought, events)
             else:

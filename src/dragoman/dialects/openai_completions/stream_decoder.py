@@ -8,6 +8,7 @@ from dragoman import ir
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stream_decoder import Candidate, ChunkDecoder
+from dragoman.dialects.leftovers import named
 from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT
@@ -79,6 +80,8 @@ class CompletionsDecoder(ChunkDecoder[Candidate]):
         events.append(ir.Close(0, None, candidate.index))
         stop = decode_stop(candidate.word, called=False)
         if candidate.index in self._scored and "logprobs" in candidate.extra:
-            candidate.extra["odd.logprobs"] = candidate.extra.pop("logprobs")  # keeps the decoded ones
-        extra = {NAME: candidate.extra} if candidate.extra else None
+            candidate.extra[".odd.logprobs"] = candidate.extra.pop("logprobs")  # keeps the decoded ones
+        # No object of this protocol has the member `message`, so the dot is one of the member's own name.
+        kept = {named(key) if key.startswith("message.") else key: of for key, of in candidate.extra.items()}
+        extra = {NAME: kept} if kept else None
         events.append(ir.Finish(stop, candidate.index, extra))

@@ -283,7 +283,7 @@ def test_content_in_parts_is_text_where_it_is_text(content: Any) -> None:
 def test_further_members_of_a_text_part_are_leftovers() -> None:
     (candidate,) = folded(chunk({"content": [{"type": "text", "text": "Hi.", "tone": 1}]}), STOP).candidates
     assert candidate.blocks == (ir.Text("Hi."),)
-    assert candidate.extra == {"openai_chat": {"message.odd.content.tone": 1}}
+    assert candidate.extra == {"openai_chat": {"message..odd.content.tone": 1}}
 
 
 def test_a_part_that_is_no_text_is_kept_whole() -> None:
