@@ -35,7 +35,8 @@ Trait: TypeAlias = Literal["losses", "failover", "error"]
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A filter of exchanges. Each field that is not None has to match; `has`: () = any exchange.
 
-    client, model: equal to the exchange's. deployment, provider: equal to that of one of the attempts.
+    client: equal to the exchange's. model: equal to the name that the client sent (`Exchange.asked`).
+    deployment, provider: equal to that of one of the attempts.
     status: `404`, or `4xx` for a class. error: the code of the error, or its kind if it has no code. end: a
     prefix of the exchange's `end` (`upstream`, `client/stream`). since, until: the earliest and the latest
     beginning of the exchange, Unix seconds. has: the exchange has all of these properties. q: a prefix of the

@@ -160,7 +160,8 @@ def report_csv(answer: Mapping[str, Any]) -> str:
 
 
 def record_told(record: UsageRecord) -> dict[str, Any]:
-    """Return a usage record as a JSON object. cost_complete: false = the cost is not fully known; then
+    """Return a usage record as a JSON object. Times are Unix seconds, durations are seconds (in reports they
+    are microseconds). cost_complete: false = the cost is not fully known; then
     cost_usd is the known part of it, or null if no part is known. The same holds for each of `lines`.
     """
     found: dict[str, Any] = {
