@@ -235,8 +235,9 @@ def narrow(**more: Any) -> Quirks:
 
 
 def expression(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression that matches the models of these patterns. If any pattern begins with `!`, all
-    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names.
+    """Return an expression for the models of these patterns, to be used with its method `match`. If any
+    pattern begins with `!`, all patterns without `!` are ignored, and the expression matches the models that
+    no `!` pattern names. Its match is then empty, so `fullmatch` finds nothing.
     """
     excluded = [translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:
