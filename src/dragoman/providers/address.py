@@ -31,10 +31,10 @@ def base_url(
     before `{model}` on is removed. Then a path is added:
 
     base_path: a path that the operator configured, None = none. It is added in place of `path`, also to a URL
-    with a path, unless `spelled` already ends in it. path: the vendor's usual path ("/v1", "/openai/v1", ""). It is added to a
-    URL without a path. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do). If
-    True, `path` is also added to a URL with a path, unless that path ends in `path` or in a version such as
-    `/v1`.
+    with a path, unless `spelled` already ends in it. path: the vendor's usual path ("/v1", "/openai/v1", "").
+    It is added to a URL without a path. appends: whether the vendor's clients add `path` to any base URL
+    (Anthropic's do). If True, `path` is also added to a URL with a path, unless that path ends in `path` or
+    in a version such as `/v1`.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
