@@ -50,10 +50,10 @@ def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | 
 
 
 def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
-    """Send a request, and return the gateway's answer as JSON; None = no gateway runs on this machine. path:
-    a path (which may have a query), then the names of further segments. body: the JSON value to send, None =
-    no body. Raises Failure if the gateway at a given URL does not answer, or if any gateway answers with an
-    error.
+    """Send a request, and return the gateway's answer as JSON; None = no gateway runs on this machine, or it
+    did not answer in time. path: a path (which may have a query), then the names of further segments. body:
+    the JSON value to send, None = no body. Raises Failure if the gateway at a given URL does not answer, or
+    if any gateway answers with an error.
     """
     from dragoman.cli.operator import call
 
@@ -63,9 +63,8 @@ def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None
 def tagged(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> Told | None:
-    """Send a request as `from_gateway` does, and return the answer with its ETag; None = no gateway runs on
-    this machine. tag: the request is refused unless the object to change still has this ETag; None = no
-    condition.
+    """Send a request as `from_gateway` does, and return the answer with its ETag; None as there. tag: the
+    request is refused unless the object to change still has this ETag; None = no condition.
     """
     from dragoman.cli.operator import told
 

@@ -24,8 +24,8 @@ class Unmergeable(Exception):
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """Return the text of a JSON object (or "") with `settings` merged into it. Raises Unmergeable for other
-    text.
+    """Return the text of a JSON object (or "") with `settings` merged into it: objects member by member; any
+    other value replaces the old one. The result is indented anew. Raises Unmergeable for other text.
     """
     try:
         there = json.loads(text) if text.strip() else {}

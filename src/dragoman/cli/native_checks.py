@@ -112,7 +112,9 @@ class NativeProbe(Probe):
 
 
 async def model_list(probe: NativeProbe) -> str:
-    """Check that the server has a model list. Without `--model`, later checks use a model of this list."""
+    """Check that the server has a model list. Without `--model`, later checks use a model of this list.
+    Skipped for the status 404 if the protocol has no list of its own form.
+    """
     form = probe.dialect.models
     answer = await probe.call("GET", probe.base + form.path)
     if answer.status == 404 and form == ModelList():
@@ -160,7 +162,9 @@ async def stream(probe: NativeProbe) -> str:
 
 
 async def unknown_model(probe: NativeProbe) -> str:
-    """Check that a request with an unknown model gets the status 404 and an error in JSON."""
+    """Check that a request with an unknown model gets the status 404 and an error in JSON. Skipped for the
+    status 403: the key is limited to some models.
+    """
     known, probe.model = probe.model, "no-such-model-here"
     try:
         url, body = probe.written()

@@ -74,8 +74,8 @@ async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
 
 async def told(there: Way, method: str, path: str, body: Any = None, tag: str | None = None) -> Told:
     """Send a request, and return the answer. tag: the request is refused unless the object to change still
-    has this ETag; None = no condition. Raises NotRunning if no gateway answers, and Failure if the answer is
-    an error or not an answer of a gateway.
+    has this ETag; None = no condition. Raises NotRunning if no gateway answers in time or its answer is too
+    large, and Failure (NothingThere for 404) if the answer is an error or not an answer of a gateway.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     if tag is not None:

@@ -153,7 +153,7 @@ class Terminal:
             self.err.write(text)
 
     def result(self, value: Any) -> None:
-        """Print a result on stdout: a text as it is, any other value as JSON."""
+        """Print a result and a line end on stdout: a text as it is, any other value as JSON."""
         self.out.write((value if isinstance(value, str) else self._json(value)) + "\n")
 
     def table(
