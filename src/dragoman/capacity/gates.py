@@ -247,7 +247,8 @@ class Gates:
 
         client: the name of the request's client. options: for each option, the names of its gates. Raises
         RequestFailed if each option has a full queue and no other client's request has to leave for this one
-        (`Gate.crowding`), or if this request has to leave later for another client's request.
+        (`Gate.crowding`), or if this request has to leave later for another client's request. After an error
+        or a cancellation, the request has no place and waits nowhere.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]

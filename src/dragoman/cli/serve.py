@@ -515,8 +515,8 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
 
 
 def _announce(terminal: Terminal, ready: banner.Ready) -> None:
-    """Print the banner, as one JSON line if stderr is not a terminal. With `--quiet` it is printed only if a
-    key was created.
+    """Print the banner, as one JSON line with `--json` or if stderr is not a terminal. With `--quiet` it is
+    printed only if a key was created.
     """
     if terminal.quiet and ready.made is None:
         return

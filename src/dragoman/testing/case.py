@@ -105,8 +105,8 @@ class Case:
     dialect: the dialect of the recording. others: the dialects to translate to. quirks: those of the
     recording's vendor in the catalogue, STANDARD for an unknown vendor. widens: values that the vendor's
     servers accept although the dialect's author refuses them. mutants: the number of odd forms to make of the
-    request and of the answer. tried: how many odd forms were tested. refused: how many of these were refused
-    with a message.
+    request and of the answer. tried: how many tests of odd forms were made; an answer's odd form is tested
+    twice, relayed and decoded. refused: how many of these tests ended with a refusal.
     """
 
     def __init__(

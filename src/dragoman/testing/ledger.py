@@ -73,9 +73,9 @@ class Exceptions:
 class ApiCounts(msgspec.Struct):
     """The counts of one API.
 
-    exchanges: tested exchanges. request, response, stream, error: exchanges with this subject. mutants:
-    tested odd forms. refused: odd forms that were refused with a message. excepted: exchanges all of whose
-    violations have exceptions. failed: exchanges with other violations.
+    exchanges: tested exchanges. request, response, stream, error: exchanges with this subject. mutants,
+    refused: tests of odd forms and refusals in them (`Case.tried`, `Case.refused`). excepted: exchanges all
+    of whose violations have exceptions. failed: exchanges with other violations.
     """
 
     exchanges: int = 0
