@@ -8,7 +8,8 @@ members in `_WITHIN` are the provider's own and are sent to it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from dragoman.errors import WireError
@@ -80,12 +81,14 @@ def named(member: str, value: Any) -> tuple[Named, ...]:
     return tuple(_name(model, f"{member}[{index}]") for index, model in enumerate(value))
 
 
-def within(body: Mapping[str, Any], members: Collection[str]) -> tuple[Named, ...]:
+def within(body: Mapping[str, Any], members: AbstractSet[str]) -> tuple[Named, ...]:
     """Return the models, besides the request's own, that a body lets its provider use. A value at such a
     place that is no text is left to the provider, which refuses it. members: those that the client's protocol
     defines; an object in another member may be for a provider (`addressed`). Raises WireError for more than
     `MOST_WITHIN` models, and for a name that `named` would refuse.
     """
+    if body.keys() <= members and _WITHIN.keys().isdisjoint(body):
+        return ()  # most requests; and each one comes here
     found: list[Named] = []
     for member, value in body.items():
         if (places := _WITHIN.get(member)) is not None:

@@ -24,8 +24,8 @@ from dragoman.dialects.bedrock.response import encode_stop, encode_tier, lose_he
 from dragoman.dialects.bedrock.terms import API, NAME, restore
 from dragoman.dialects.bedrock.usage import encode_usage
 from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
-from dragoman.dialects.turns import Turns
 from dragoman.wire.eventstream import event, exception
 
 _json: Final = msgspec.json.Encoder().encode
@@ -56,7 +56,7 @@ class BedrockEncoder(EventEncoder):
         self._report = reply.report
         self._own = False
         self._scope = Scope(reply.report, own=False, answer=True)
-        self._turns = Turns()
+        self._blocks = InSequence()
         self._open_blocks: dict[int, _Block] = {}
         self._stop: ir.Stop | None = None
         self._finished = self._called = self._over = False
@@ -74,14 +74,10 @@ class BedrockEncoder(EventEncoder):
                 where = f"candidates[{event.candidate}]"
                 self._report.lose(where, f"a response of {API} has only one candidate", "meaning")
             return b""
-        if type(event) not in ir.CONTENT:
-            return self._table[type(event)](self, event)
-        if self._turns.waits(event):
-            return b""
-        out = self._table[type(event)](self, event)
-        if type(event) is ir.Close:
-            out += b"".join([self._table[type(later)](self, later) for later in self._turns.after(event)])
-        return out
+        return self._blocks.feed(event, self._write) if type(event) in ir.CONTENT else self._write(event)
+
+    def _write(self, event: ir.Event) -> bytes:
+        return self._table[type(event)](self, event)
 
     # --- The message -----------------------------------------------------------------------------
 

@@ -25,8 +25,8 @@ from dragoman.dialects.cohere.response import ONE_ANSWER, encode_stop, lose_besi
 from dragoman.dialects.cohere.saying import CITATIONS
 from dragoman.dialects.cohere.terms import NAME, PLAN, restore
 from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
-from dragoman.dialects.turns import Turns
 from dragoman.ir.fold import Fold
 from dragoman.wire.sse import data, event
 
@@ -71,13 +71,13 @@ class CohereEncoder(EventEncoder):
 
     __slots__ = (
         *("_calls", "_cites", "_draft", "_last", "_once", "_outs", "_parts", "_reply"),
-        *("_said", "_stop", "_turns", "_usage", "_where"),
+        *("_blocks", "_said", "_stop", "_usage", "_where"),
     )
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._draft = Draft(reply.report, answer=True)
-        self._turns = Turns()
+        self._blocks = InSequence()
         self._outs: list[_Out] = []
         self._parts = self._calls = self._cites = 0
         self._last = ""  # the last text sent: a blank line separates another block's text
@@ -95,14 +95,10 @@ class CohereEncoder(EventEncoder):
         if number:
             self._draft.report.lose(f"candidates[{number}]", ONE_ANSWER)
             return b""
-        if type(event) not in ir.CONTENT:
-            return self._table[type(event)](self, event)
-        if self._turns.waits(event):
-            return b""
-        out = self._table[type(event)](self, event)
-        if type(event) is ir.Close:
-            out += b"".join([self._table[type(later)](self, later) for later in self._turns.after(event)])
-        return out
+        return self._blocks.feed(event, self._write) if type(event) in ir.CONTENT else self._write(event)
+
+    def _write(self, event: ir.Event) -> bytes:
+        return self._table[type(event)](self, event)
 
     def _start(self, start: ir.Start) -> bytes:
         reply = self._reply

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.loss import Report
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
-from dragoman.dialects.turns import Turns
 
 SERIAL = ("anthropic", "bedrock", "cohere")
 FIRST, SECOND, THIRD = (ir.ToolCall(f"call_{number}", "look", "") for number in range(3))
@@ -54,11 +54,16 @@ def test_any_number_of_ended_blocks_may_wait(name: str) -> None:
 
 
 def test_what_comes_after_a_block_has_ended_is_written_at_once() -> None:
-    turns = Turns()
-    assert not turns.waits(ir.Open(0, ir.Text("")))
-    assert turns.waits(ir.Open(1, ir.Text("")))
-    assert list(turns.after(ir.Close(0))) == [ir.Open(1, ir.Text(""))]
-    late = ir.Cite(0, ir.Citation())
-    assert not turns.waits(late)
-    assert list(turns.after(ir.Close(0))) == []
-    assert not turns.waits(ir.TextDelta(1, "a"))
+    blocks, wrote = InSequence(), list[ir.Event]()
+
+    def write(event: ir.Event) -> bytes:
+        wrote.append(event)
+        return b"."
+
+    first, second = ir.Open(0, ir.Text("")), ir.Open(1, ir.Text(""))
+    assert [blocks.feed(first, write), blocks.feed(second, write)] == [b".", b""]
+    assert blocks.feed(ir.Close(0), write) == b".."
+    assert wrote == [first, ir.Close(0), second]
+    assert blocks.feed(ir.Cite(0, ir.Citation()), write) == b"."
+    assert blocks.feed(ir.Close(0), write) == b"."
+    assert blocks.feed(ir.TextDelta(1, "a"), write) == b"."
