@@ -35,6 +35,17 @@ def test_the_longer_one_of_two_secrets_is_hidden_whole() -> None:
     assert through(longer.encode(), 3, KEY, longer) == b"[redacted]" + b"*" * (len(longer) - 10)
 
 
+@pytest.mark.parametrize("size", range(1, 70))
+def test_a_secret_that_begins_with_another_is_hidden_whole_wherever_the_body_is_cut(size: int) -> None:
+    longer, mask = f"{KEY}-of-another", MASK + b"*" * len("-of-another")
+    for body, shown in (
+        (f"a {longer} b", b"a " + mask + b" b"),
+        (f"a {KEY}-of-anoth {KEY}", b"a " + MASK + b"-of-anoth " + MASK),
+        (KEY + longer, MASK + mask),
+    ):
+        assert through(body.encode(), size, KEY, longer) == shown
+
+
 def test_only_a_possible_beginning_is_held_back() -> None:
     hider = Hider([KEY])
     assert hider.feed(b"data: {}\n\n") == b"data: {}\n\n"
