@@ -129,8 +129,8 @@ def amount_of(limit: Limit, amount: int | None = None) -> str:
 
 
 def usd(nano: int) -> str:
-    """Return nano-USD as a text in USD, with two to six decimal places: "5.00", "0.00012". Further places are
-    cut off.
+    """Return nano-USD (>= 0) as a text in USD, with two to six decimal places: "5.00", "0.00012". Further
+    places are cut off.
     """
     whole, rest = divmod(nano, NANO)
     digits = f"{rest // 1_000:06d}".rstrip("0")

@@ -295,8 +295,9 @@ def selects(asked: Asked) -> bool:
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """If the protocol's author would refuse the request (`Asked.beyond`), keep only the deployments that may
-    accept it. Raises RequestFailed if there are none.
+    """If the protocol's author would refuse the request (`Asked.beyond`), keep only the deployments whose
+    upstream speaks the client's protocol and may accept the request (`Quirks.widens`). Raises RequestFailed
+    with the author's reason if there are none.
     """
     if asked.beyond is None:
         return plan

@@ -7,9 +7,10 @@ their prices) and `rows`. A row has `match` and `prices`. `match` says how the m
 `^` at the beginning, `$` at the end, `*` anywhere, `~` a regular expression; a list inside = all of its
 entries must fit. The first row that matches a name is used.
 
-An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]}),
-`tiers` ({service tier: the units with another price}), `since` (a date) and `hours` (start and end in minutes
-of the day, UTC).
+An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]};
+the price is for as much of the unit as `ir.units.per` says, a million tokens for example), `tiers` ({service
+tier: the units with another price}), `since` (a date) and `hours` (start and end in minutes of the day, UTC).
+The last entry that holds at a time is used.
 
 Only the lines of vendors that are looked up are decoded. The table is in memory only while a `PriceTable`
 exists.

@@ -71,8 +71,9 @@ class Down(NamedTuple):
 
 
 class Breakers:
-    """The breakers of one process, by the deployment's name (`provider/model`). limits: None = the
-    defaults.
+    """The breakers of one process: the deployments (`provider/model`) that have failed since they last
+    answered, and the providers that did not answer their latest check. Any other deployment is closed.
+    limits: None = the defaults.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:

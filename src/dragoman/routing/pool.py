@@ -235,8 +235,10 @@ class Key:
         return self._rests if fact == "rests" else self._spent if fact == "spent" else self._barred
 
     def hear(self, fact: Fact, model: str, until: float, why: str, at: float = 0.0) -> None:
-        """Record a fact that another process has found at the time `at`. until: when the fact ends (monotonic
-        seconds), 0 = it no longer holds. why: the reason, if the key is retired.
+        """Record a fact that another process has found, in place of what is known of it: the caller has made
+        sure that it is newer. model: the model for which it holds; not used for "retired". until: when the
+        fact ends (monotonic seconds), 0 = it no longer holds. why: the reason, for "retired". at: when the
+        fact was found (monotonic seconds); used only for "spent".
         """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)

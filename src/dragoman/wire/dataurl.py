@@ -73,8 +73,9 @@ def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
 
 
 def flaw(url: str) -> str | None:
-    """Return what is wrong with a data URL (a text that begins with `data:`), in words; None = nothing. Data
-    that is not base64 is wrong only if it is empty or has too many percent-escapes.
+    """Return what is wrong with a data URL (a text that begins with `data:`), in words; None = nothing. A
+    URL without a comma is wrong. Data that is not base64 is wrong only if it is empty or has too many
+    percent-escapes.
     """
     found = read(url)
     if found is None:

@@ -24,8 +24,9 @@ KEPT: Final = 1_000
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One change that an operator has made. time: RFC 3339 in UTC. who: the name of the operator's key, `uid
-    N` for a user of this machine over the Unix socket, or `anyone`. address: the operator's IP address, null
+    """One change that an operator has made. time: RFC 3339 in UTC. who: the name of the operator's key; `uid
+    N` for a user of this machine over the Unix socket, or `operator` if the system does not tell who it is;
+    `anyone` if no key was asked for. address: the operator's IP address, null
     = a Unix socket. action: what was done, such as `disable`. target: the changed object, such as
     `providers/openai`. before, after: the object, or the part of it that the action can change, before and
     after the change, without secrets; null = nothing is recorded. worker: the number of the worker that got

@@ -59,9 +59,10 @@ class SqlExchanges:
 
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a database (`opening.opened`), and delete the exchanges that are too old or exceed `size`.
-        where: the place of the database. size: the most bytes of all exchanges. ttl: seconds for which each
-        exchange is stored. seams: gives the clock. Raises StoreFailed.
+        """Open a database (`opening.opened`), and delete the exchanges that are older than `ttl`. If the rest
+        is larger than `size`, also delete the oldest ones of the owners with the most data, until it fits.
+        where: the place of the database. size: the most bytes of all exchanges together. ttl: seconds for
+        which each exchange is stored. seams: gives the clock. Raises StoreFailed.
         """
         database = await opened(where, "exchanges")
         try:
