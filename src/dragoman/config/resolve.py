@@ -156,8 +156,9 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """Return the base URL (the operator's, otherwise the vendor's) in normal form.
 
-    Raises ValueError if there is no base URL, if it is invalid, if AWS keys are malformed, or if AWS keys or
-    an identity of AWS have no region; WrongVersion as `version_of` does.
+    Raises ValueError if there is no base URL, if it is invalid or cannot be made from the configured project
+    and region, if AWS keys are malformed, or if AWS keys or an identity of AWS have no region; WrongVersion
+    for a version that the API does not have, or needs and has not (see `version_of`).
     """
     version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)
@@ -182,8 +183,8 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
 
 def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
     """Return the version of the API: the configured one, or else the one in the base URL; None = the URLs of
-    requests state no version. Raises WrongVersion if a version is stated for an API without versions, and as
-    `providers.dated.read` does.
+    requests state no version. Raises WrongVersion if a version is configured for an API without versions, or
+    if none is stated although the base URL leads to the part of the API that needs one (`Dated.flat`).
     """
     version = settings.api_version
     if vendor is None or vendor.dated is None:
@@ -235,7 +236,8 @@ def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
 
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
     """Make the account of a provider. sources: the places of the written settings, by the setting's path.
-    Raises ValueError as the other functions here do.
+    Raises ValueError for settings that contradict each other or the catalogue: whatever a function here
+    refuses.
     """
     vendor = vendor_of(name, settings)
     dialect = dialect_of(settings, vendor)

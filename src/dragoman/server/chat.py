@@ -58,8 +58,8 @@ class ChatApi:
         errors: ErrorCodec | None = None,
     ) -> Awaitable[None]:
         """Return an awaitable in which the engine answers a chat request in the protocol `face`. errors: the
-        form of error answers, None = the form of `face`. Raises RequestFailed, before it returns, as
-        `inbound` does.
+        form of error answers, None = the form of `face`. Raises RequestFailed (400), before it returns, for
+        an invalid header X-Session-Id.
         """
         client.streaming = self._streaming[face.name]
         inbound = self.inbound(face, request)

@@ -256,8 +256,8 @@ class Cycle(Link):
 
     def _begun(self, status: int, headers: Headers) -> bytes:
         """Begin the answer, and return the bytes of its head, which the caller must write. Decides whether
-        the body has a stated length, is sent in chunks, or ends with the connection. Raises RuntimeError as
-        `begin` does.
+        the body has a stated length, is sent in chunks, or ends with the connection. Raises RuntimeError for
+        an invalid header name, and if the answer has begun already.
         """
         if self.begun:
             raise RuntimeError("the answer has begun")

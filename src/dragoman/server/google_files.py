@@ -91,7 +91,8 @@ class GoogleFilesApi(PassThroughApi):
     async def _upload(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Begin an upload; or, if the query has `upload_id`, send more of an upload that this client has
         begun. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for an upload that
-        this client has not begun, and the errors of `_able`, `_chosen` and `_pass_to`.
+        this client has not begun; if no provider that the client may use has these files, or several have
+        them and none is chosen (`_able`, `_chosen`); and the errors of the call (`_pass_to`).
         """
         able = self._able("google_files", request, _GEMINI.name)
         session = request.query.get("upload_id")
@@ -110,8 +111,9 @@ class GoogleFilesApi(PassThroughApi):
     async def _file(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """List the files that the client may use (`Ownership.filtered`); or show, download or delete the file
         that the path names. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for a
-        file that the client may not use, 404 for an action other than `files/ID:download`, and the errors of
-        `_able`, `_chosen` and `_pass_to`.
+        file that the client may not use, 404 for an action other than `files/ID:download`; if no provider
+        that the client may use has these files, or several have them and none is chosen (`_able`, `_chosen`);
+        and the errors of the call (`_pass_to`).
         """
         able = self._able("google_files", request, _GEMINI.name)
         id_, colon, action = request.params.get("id", "").partition(":")

@@ -73,7 +73,8 @@ class ModelsApi:
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol has
         its own form of the model list (`own`), because these protocols cannot delete models; 404 for a model
-        that the caller may not use; and the errors of `PassThroughApi.delete_model`.
+        that the caller may not use or that does not exist; 403 for a model that is not fine-tuned; and the
+        errors of passing the request through (`PassThroughApi._pass`).
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."

@@ -126,8 +126,8 @@ class Responses(Protocol):
         removes the lease.
 
         lease: update only if the response still has this lease; None = do not check the lease. Return False,
-        and write nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
-        `save` does.
+        and write nothing, if the response is finished or deleted or has another lease. Raises StoreFull, and
+        writes nothing, if no space can be made.
         """
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
@@ -365,8 +365,9 @@ class Chats(Protocol):
     """
 
     async def save(self, chat: StoredChat) -> None:
-        """Store a completion. It replaces the client's completion with the same id. Raises StoreFull as
-        `Responses.save` does.
+        """Store a completion. It replaces the client's completion with the same id. If the store is full, the
+        client with the most data loses its least recently used entries. Raises StoreFull, and stores nothing,
+        if no space can be made.
         """
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:

@@ -56,7 +56,8 @@ def read(database: Location) -> KeptEntries:
 
 def version(database: Location) -> int:
     """Return the number of the latest change; 0 = there was no change, or the database file or the table of
-    entries does not exist. Raises as `read` does.
+    entries does not exist. Raises StoreFailed, and SchemaRefused if this version cannot use the PostgreSQL
+    database.
     """
     with _opened(database) as run:
         return 0 if run is None else int(run(_LATEST)[0][0])

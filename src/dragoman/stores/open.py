@@ -84,7 +84,8 @@ def open_exchanges(
     stored.
 
     where, home: as for `open_store`. size: the most bytes of all exchanges together. ttl: seconds for which
-    each exchange is stored. Raises ConfigError as `open_store` does.
+    each exchange is stored. Raises ConfigError if the setting is wrong, or if the extra for its database is
+    not installed.
     """
     place = located_exchanges(where, home)
     if place is None:
@@ -100,8 +101,9 @@ def open_exchanges(
 
 
 def located_exchanges(where: str | None, home: Path) -> Location | None:
-    """Return the database for the setting `trace.store`; None = exchanges are not stored. Raises ConfigError
-    as `open_store` does.
+    """Return the database for the setting `trace.store`; None = exchanges are not stored. where, home: as for
+    `open_store`. Raises ConfigError if the setting is wrong, or if the extra for its database is not
+    installed.
     """
     return located(where, home, "trace.store", EXCHANGES_FILE_NAME)
 
@@ -110,8 +112,9 @@ def located(
     where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME
 ) -> Location | None:
     """Return the database that the text `where` of a setting means; None = no database (`memory`, None or
-    ""). home: the folder for the file of the setting `sqlite`. setting: the name of the setting, for errors.
-    name: the name of the file in `home`. Raises ConfigError as `open_store` does.
+    ""). home: the folder of the file that the text `sqlite` means. setting: the name of the setting, for
+    errors. name: the name of that file. Raises ConfigError if the text is wrong, or if the extra for the
+    database (`sql`, `postgres`) is not installed.
     """
     try:
         place = database(where or "memory")

@@ -196,10 +196,11 @@ class AddedApi:
         return Told(self.told(made.after), _tag(made.after.version))
 
     async def change(self, wish: Wish) -> Made:
-        """Make a change, and record it in the audit. Raises RequestFailed: what `Adding.make` raises, 400 for
-        an invalid name, 404 if the entry to remove was not added, 412 if the request has `If-Match` and the
-        entry was not added or has another ETag, 409 if the entry to add was added before. A 404 wins over
-        412, and a 412 wins over this 409.
+        """Make a change, and record it in the audit. Raises RequestFailed: 400 for an invalid name, 404 if
+        the entry to remove was not added, 412 if the request has `If-Match` and the entry was not added or
+        has another ETag, 409 if the entry to add was added before; and what `Adding.make` raises, for example
+        400 if the configuration with this change is not usable. A 404 wins over 412, and a 412 wins over this
+        409.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():

@@ -190,8 +190,9 @@ class ProvidersApi:
 
     async def _change(self, do: Do, asked: Asked) -> Told:
         """Add, replace or remove the added entry whose name is in the path. `If-Match` is compared with the
-        ETag of `show_provider`; the answer to an addition or replacement has the new ETag. Raises what
-        `AddedApi.change` raises.
+        ETag of `show_provider`; the answer to an addition or replacement has the new ETag. Raises
+        RequestFailed as all changes of added entries do: 400 for an unusable entry, 404, 409, 412, and 501 or
+        503 without a working database (`AddedApi.change`, `Adding.make`).
         """
         name = asked.params["name"]
         state = await self._whole(name) if name in self._gateway.upstreams else None
