@@ -63,7 +63,8 @@ class Chain:
     """The journal of one process, as the reader sees it. folder: where the segments are. mark: the random
     text that identifies the process in the names of its segments.
 
-    The methods read and write files, so call them in a thread, and never two of them at the same time.
+    Call `know` before the other methods. They read and write files, so call them in a thread, and never two
+    of them at the same time.
     """
 
     def __init__(self, folder: Path, mark: str) -> None:

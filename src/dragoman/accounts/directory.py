@@ -133,11 +133,11 @@ class Directory:
         self._decoded.clear()
 
     def find(self, digest: bytes, now: float) -> Caller | ir.Fault | None:
-        """Return the client with this key, or the fault to answer with if the key, its user, its team or its
-        tenant is disabled or its owner was removed. None = the database has no such key, the key was revoked,
-        or the configuration has a key of the same name. The expiry (`Caller.expires`) is not checked. digest:
-        the SHA-256 of the key, or of the key before its last rotation. now: Unix seconds; if a client is
-        returned, this becomes the time of the key's latest use.
+        """Return the client with this key, or the fault to answer with if the key is disabled, or if its
+        user, team or tenant is disabled, was removed, or is of another tenant. None = the database has no
+        such key, the key was revoked, or the configuration has a key of the same name. The expiry
+        (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its last
+        rotation. now: Unix seconds; if a client is returned, this becomes the time of the key's latest use.
         """
         found = self._decoded.get(digest)
         if found is None:

@@ -54,7 +54,8 @@ class Limit(msgspec.Struct, frozen=True):
     models: the names of the models whose requests are counted, or patterns with `*`; None = all models. hard:
     True = a request that would exceed the limit is refused; False = the limit is soft: it only warns.
     warn_at: the part of `most`, from 0 to 1, at which the limit begins to warn; None = no warning before the
-    limit is reached. unknown_price: what a limit on money does with a request whose price is not known.
+    limit is reached. unknown_price: what a limit on money does with a request whose price is not known:
+    `refuse` it, or `allow` it and count nothing.
     """
 
     name: str

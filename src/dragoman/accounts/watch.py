@@ -83,8 +83,9 @@ class Watch:
 
         A limit is reached if it is soft and exceeded. A limit warns if the used and reserved amounts have
         come to `warn_at`. If several limits are reached or warn, the text names the limit of which the
-        largest part is used or reserved. claims: on the counters to look at. standing: `Ledger.standing`; it
-        has to include what this request has reserved. now: Unix seconds.
+        largest part is used or reserved; characters that are not ASCII are escaped. claims: on the counters
+        to look at. standing: `Ledger.standing`; it has to include what this request has reserved. now: Unix
+        seconds.
         """
         worst, most = None, -1.0
         for claim in claims:

@@ -22,8 +22,9 @@ _OF_ID: Final = 8
 
 
 def prefix_of(limit: Limit, value: str) -> str:
-    """Return the beginning of the names of a limit's counters for one subject. The start of the window
-    follows it. value: the name of the subject that is counted, such as a key or a tag.
+    """Return the beginning of the names of a limit's counters for one subject, such as
+    `burst|requests|1minute||ci-agent|`. The start of the window follows it. value: the name of the subject
+    that is counted, such as a key or a tag.
     """
     window = "" if limit.window is None else f"{limit.every}{limit.window}"
     return f"{escaped(limit.name)}|{limit.resource}|{window}|{mark_of(limit.models)}|{shown(value)}|"
@@ -40,14 +41,16 @@ def shown(value: str) -> str:
 
 
 def again(name: str, id_: str) -> str:
-    """Return the name under which a tenant, a team or a user is counted whose name an earlier one had. id_:
-    the id of the present one.
+    """Return the name under which a tenant, a team or a user is counted whose name an earlier one had:
+    `name`, `/@` and the first 8 characters of `id_`, the id of the present one.
     """
     return f"{name}{_AGAIN}{id_[:_OF_ID]}"
 
 
 def name_of(value: str, subject: Subject) -> str:
-    """Return the name of a subject. value: as counters show it (`Counter.value`)."""
+    """Return the name of a subject, without the part of the id that `again` adds to it. A hash (`#…`) is
+    returned as it is. value: as counters show it (`Counter.value`). subject: what kind of subject it is.
+    """
     return value.rpartition(_AGAIN)[0] or value if subject in AGAIN else value
 
 

@@ -576,7 +576,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Report a problem unless a provider exists, is enabled and offers a model. every: True = `*` too."""
+        """Report a problem unless a provider exists, is enabled and offers a model. every: accept `*` too."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)

@@ -147,7 +147,7 @@ class _Conversion:
         self.notes.append(Note(path, text, done))
 
     def text(self, value: Any) -> str:
-        """Return a value as a text, as `litellm_values.filled` does."""
+        """Return a value as a text; `os.environ/NAME` in it becomes NAME's value, or `${NAME}`."""
         self.used |= {name for name in self.known if f"os.environ/{name}" in str(value)}
         return filled(value, self.known)
 

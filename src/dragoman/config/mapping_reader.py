@@ -28,8 +28,9 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 def read_node(
     value: Any, path: str, environ: Mapping[str, str], source: Source
 ) -> tuple[Node, list[Problem]]:
-    """Return the tree of one value, and its problems, as `read_settings` finds them. path: the value's place
-    in the configuration. source: the source of all nodes of the tree.
+    """Return the tree of one value, and its problems: wrong types, too deep nesting, unset variables, and
+    `${` without a name. path: the value's place in the configuration. source: the source of all nodes of the
+    tree.
     """
     reader = _Reader(environ, source)
     return reader.node(value, path, 0), reader.problems

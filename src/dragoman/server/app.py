@@ -235,8 +235,8 @@ class App:
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
         """Return the handler's awaitable for a small JSON body that has come in after a head that was checked
-        before (`Head.again`). None = `_handle` must check the request, as after a change of the keys. May
-        raise RequestFailed.
+        before (`Head.again`). None = `_handle` must check the request, as after a change of the keys. Raises
+        RequestFailed if the handler refuses at once.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:

@@ -57,7 +57,8 @@ class LiteLlmKeys:
 
     async def key(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send what the client's key may use and has spent; with `key` in the query (a key, or the name of a
-        key) that of this key. Raises RequestFailed (404, 503).
+        key) that of this key. Raises RequestFailed: 404 if there is no such key or the client may not see it,
+        503 if the store of usage fails.
         """
         caller = request.caller
         name = self._name_of(request.query.get("key"), caller)
@@ -80,7 +81,8 @@ class LiteLlmKeys:
 
     async def user(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send what the user of the client's key, or the user `user_id` of the query, may use and has spent.
-        Raises RequestFailed (404, 503).
+        Raises RequestFailed: 404 if there is no such user or the client may not see it, 503 if the store of
+        usage fails.
         """
         name, info = await self._holder(request, "user", "users")
         answer = {"user_id": name, "user_info": {"user_id": name, **info}, "keys": [], "teams": []}
@@ -88,7 +90,8 @@ class LiteLlmKeys:
 
     async def team(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send what the team of the client's key, or the team `team_id` of the query, may use and has spent.
-        Raises RequestFailed (404, 503).
+        Raises RequestFailed: 404 if there is no such team or the client may not see it, 503 if the store of
+        usage fails.
         """
         name, info = await self._holder(request, "team", "teams")
         told = {"team_id": name, "team_alias": name, **info}
@@ -142,8 +145,8 @@ class LiteLlmKeys:
     async def _told(
         self, subject: Subject, name: str, found: ClientKey | KeyEntry | Permitted
     ) -> dict[str, Any]:
-        """Return the fields that keys, users and teams have in common. The budget is the limit on money with
-        the longest window, and `spend` what was spent in this window; without a budget in all.
+        """Return the fields that keys, users and teams have in common. The budget is the limit that `_budget`
+        chooses. `spend` is what was spent in its present window; without a budget, what was ever spent.
         """
         limits = limits_of(found.limits, name, subject) if found.limits else ()
         budget = _budget(limits)
@@ -168,7 +171,9 @@ class LiteLlmKeys:
         }
 
     async def _spent(self, subject: Subject, name: str, begin: float, now: float) -> float:
-        """Return what was spent since `begin` (Unix seconds), in USD."""
+        """Return what was spent since `begin` (Unix seconds), in USD; 0.0 if no usage is stored. Raises
+        RequestFailed (503).
+        """
         store, again = self._gateway.usage, self._directory.again(subject, name)
         if store is None:
             return 0.0
@@ -180,7 +185,9 @@ class LiteLlmKeys:
 
 
 def _budget(limits: Sequence[Limit]) -> Limit | None:
-    """Return the limit on money with the longest window, a hard one if there is one; None = there is none."""
+    """Return the hard limit on money with the longest window, or, if there is no hard one, the soft one with
+    the longest window; None = there is none. Limits for certain models are ignored.
+    """
     found = [one for one in limits if one.resource == "money" and one.models is None]
     order = {window: place for place, window in enumerate(_LENGTHS)}
     return max(found, key=lambda one: (one.hard, order[one.window or "lifetime"], one.every), default=None)
@@ -192,7 +199,9 @@ def _duration(budget: Limit) -> str | None:
 
 
 def _rate(limits: Sequence[Limit], resource: str) -> int | None:
-    """Return the hard limit on a resource for one minute, or on requests at once; None = there is none."""
+    """Return the size of the hard limit on a resource for one minute, or, for `concurrency`, on requests at
+    once; the smallest if there are several; None = there is none. Limits for certain models are ignored.
+    """
     found = [
         one.most
         for one in limits

@@ -82,7 +82,9 @@ class LiteLlmLists:
         await client.answer(200, (), encode({"data": data}))
 
     async def page(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a page of the models, in the form of `models`. Raises RequestFailed (400)."""
+        """Send a page of the models, in the form of `models`. Raises RequestFailed (400) for a query that
+        `PageQuery` does not allow.
+        """
         asked: PageQuery = reading.query(request.query, PageQuery)
         kept = [
             entry async for entry in in_turns(self._gateway.entries(request.caller)) if asked.admits(entry.id)

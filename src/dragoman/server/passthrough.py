@@ -214,8 +214,8 @@ class PassThroughApi:
         client: HttpClient,
     ) -> None:
         """Choose the credential, call the provider, pass the answer back to the client, and account for the
-        call. passage: the provider. Raises RequestFailed: the errors of `with_credential` and `_relay`, and
-        the error of a limit of the client that is reached.
+        call. passage: the provider. Raises RequestFailed if there is no usable credential, or the provider is
+        disabled (`with_credential`); if a limit of the client is reached; and the errors of `_relay`.
         """
         passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
@@ -332,8 +332,8 @@ class PassThroughApi:
 
     async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
         """Return the client's page of a provider's list, with the ids that clients use. first: the provider's
-        answer to the client's query. Raises RequestFailed: the errors of `gather` and of calls for further
-        pages.
+        answer to the client's query. Raises RequestFailed if too many pages have no objects of the client
+        (`gather`), or if the call for a further page fails.
         """
         passage, asked = call.passage, call.asked
         kind = asked.ids.listed
@@ -578,10 +578,10 @@ async def flow(
 
 def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers for the client: the provider's headers that are passed on, headers that keep
-    browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. If limits
-    of this gateway apply, the provider's headers about its limits are left out. named: the value of
-    content-disposition, with the ids that clients use; "" = none. whole: True = the provider's content-length
-    is left out.
+    browsers from running the answer as a page, the provider's name, and those about the client's limits and
+    the cost (`Meter.headers`). If limits of this gateway apply, the provider's headers about its limits are
+    left out. named: the value of content-disposition, with the ids that clients use; "" = none. whole: True =
+    the provider's content-length is left out.
     """
     passage, meter = call.passage, call.meter
     passed = [

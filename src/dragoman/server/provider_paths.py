@@ -231,11 +231,12 @@ class ProviderPathsApi:
 
     def _headers(self, answer: Answer, call: _Call, *, whole: bool) -> list[tuple[bytes, bytes]]:
         """Return the headers for the client: the provider's headers that are passed on, headers that keep
-        browsers from running the answer as a page, the provider's name, and what `Meter.headers` adds. For
-        example, these headers of the provider are not passed on: headers of the connection, cookies, headers
-        that only the gateway may set, and headers with a secret of the account. In the headers in `_PLACES`,
-        a URL of the provider's server becomes a path of this gateway; a header in `_PLACES` with another URL
-        is left out. whole: True = the provider's content-length is left out.
+        browsers from running the answer as a page, the provider's name, and those about the client's limits
+        and the cost (`Meter.headers`). For example, these headers of the provider are not passed on: headers
+        of the connection, cookies, headers that only the gateway may set, and headers with a secret of the
+        account. In the headers in `_PLACES`, a URL of the provider's server becomes a path of this gateway; a
+        header in `_PLACES` with another URL is left out. whole: True = the provider's content-length is left
+        out.
         """
         passage = call.passage
         before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"

@@ -87,7 +87,8 @@ class ResponsesApi:
     async def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Answer `POST /responses`. Without `background: true` in the body, let the engine answer. With it,
         start a background response and send it as it is now; or, if the body has `stream: true`, send its
-        events. If the background response is refused at its start, send that error. Raises RequestFailed.
+        events. If the background response is refused at its start, send that error. Raises RequestFailed, for
+        example 400 for a background response with the header X-Session-Id, or for an invalid header.
         """
         head = _background(request.body)
         if head is None:
@@ -225,7 +226,8 @@ class ResponsesApi:
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Store a new conversation with the items in the body, and send the conversation without its items.
-        Raises RequestFailed, also if this gateway stores nothing.
+        Raises RequestFailed: 400 for a wrong body or if this gateway stores nothing, 503 if the store fails
+        or is full.
         """
         keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:

@@ -47,7 +47,8 @@ def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
 
 
 class Rounds:
-    """The reloads of one parent process, one after another. Each reload is a round.
+    """The reloads of one parent process, one after another. Each reload is a round. It has two halves: in the
+    first, the workers prepare the new configuration; in the second, they begin to use it.
 
     loaded: the configuration in use; a new worker begins with it. mark: the hash of this configuration. send:
     sends a message to the worker with this number. running: returns the numbers of the running workers. told:

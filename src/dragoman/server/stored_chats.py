@@ -58,8 +58,9 @@ class StoredChatsApi:
         return below(DEFAULT, paths.items())
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the client's stored completions, by default the oldest first. Raises RequestFailed
-        (400, 503).
+        """Send one page of the client's stored completions, by default the oldest first. Raises
+        RequestFailed: 400 for a wrong query or an `after` that names no stored completion, 503 if the store
+        fails or there is no memory for the answer.
         """
         limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(
@@ -83,7 +84,7 @@ class StoredChatsApi:
 
     async def update(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace the metadata of a stored completion, and send the completion. Raises RequestFailed: 404 for
-        an unknown completion, 400 if `metadata` is missing or invalid, 503.
+        an unknown completion, 400 if `metadata` is missing or invalid, 503 if the store fails or is full.
         """
         body = await object_of(self._gateway, request)
         if "metadata" not in body:
@@ -103,7 +104,8 @@ class StoredChatsApi:
 
     async def messages(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the messages in the request of a stored completion, by default the oldest first.
-        Raises RequestFailed (400, 404, 503).
+        Raises RequestFailed: 400 for a wrong query or an `after` that names no message, 404 for an unknown
+        completion, 503 if the store fails or there is no memory for the answer.
         """
         wanted = page_of(request.query, "asc")
         chat = await self._chat(request)

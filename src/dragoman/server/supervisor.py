@@ -330,8 +330,8 @@ class _Parent:
 
     def _startable(self) -> Sequence[_Place]:
         """Return the places whose process is started if none is running there: all places. Two exceptions:
-        while the gateway starts, only the first place until its worker is ready; during the first half of a
-        reload none, because it is not decided yet which configuration new processes get.
+        while the gateway starts, only the first place until its worker is ready; while the workers prepare a
+        new configuration none, because it is not decided yet which configuration new processes get.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()

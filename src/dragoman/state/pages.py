@@ -39,13 +39,16 @@ def meanings(after: str) -> tuple[tuple[str, int | None], ...]:
 
 
 def last_place(places: Iterable[int], *, newest: bool) -> int:
-    """Return the last of some places in the order of reading. newest: as in `read_page`."""
+    """Return the last of some places (at least one) in the order of reading. newest: True = the latest items
+    are read first, so this is the smallest place; False = the largest.
+    """
     return min(places) if newest else max(places)
 
 
 def read_page(items: Mapping[int, Item], *, after: str | None, limit: int, newest: bool) -> Page:
-    """Return a page of a list in memory. items: by place, in the order of their places. The other parameters
-    and KeyError as in `Conversations.page`.
+    """Return a page of a list in memory. items: by place, in the order of their places. after: a cursor; the
+    page begins after the item that it means, None = with the first item. limit: the largest number of items.
+    newest: True = the latest items come first. Raises KeyError if the cursor means no item.
     """
     places = sorted(items, reverse=newest)
     if after is not None:

@@ -118,7 +118,9 @@ class Lazy(Generic[S]):
         return result
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries if the store is open, else do nothing. now: Unix seconds."""
+        """Delete expired entries if the store is open, else do nothing. now: Unix seconds. Raises
+        StoreFailed.
+        """
         if self.store is not None:
             await self.use(lambda store: store.sweep(now))
 

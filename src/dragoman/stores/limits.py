@@ -20,7 +20,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     use. If `seals_size` or `seals_ttl` is 0, no seals are stored. usage_records: seconds that usage records
     are stored. usage_hours, usage_days, usage_months: seconds that the sums of hours, days and months are
     stored. For each of these four, None = for ever. usage_values: for a period that is over, the most tags
-    whose sums are stored separately, and the most end users.
+    whose sums are stored separately, and the most end users; the others are added up under one value.
     """
 
     size: int = 500_000_000

@@ -30,7 +30,7 @@ INCREMENTAL = 2
 
 def make_file(file: Path) -> None:
     """Create the file and its folder if they do not exist, with access for their owner only. Missing folders
-    above that folder are created with the usual access rights.
+    above that folder are created with the usual access rights. Raises OSError.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

@@ -125,7 +125,7 @@ class UsageFile:
         return self._connection is not None and await self._run(lambda: self._is_due(now))
 
     async def close(self) -> None:
-        """Close the file. Nothing can be stored afterwards."""
+        """Close the file. Afterwards `keep` raises StoreFailed."""
         self._closed = True
         await asyncio.to_thread(self._close)
 

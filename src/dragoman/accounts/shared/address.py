@@ -27,10 +27,11 @@ _PORTS: Final = {"tcp": 6379, "tls": 6379, "sentinel": 26379, "sentinel+tls": 26
 
 
 class Address(NamedTuple):
-    """The address of a server. hosts: (name, port) of the server, or of each Sentinel; empty for a Unix
-    socket. path: the path of the Unix socket. master: the name by which the Sentinels know the server; "" =
-    there are no Sentinels. database: the number of the database on the server. user, password: "" = not
-    stated.
+    """The address of a server. kind: how the server is reached; with `sentinel` and `sentinel+tls`, Sentinels
+    (servers that watch it) are asked for its address. hosts: (name, port) of the server, or of each Sentinel;
+    empty for a Unix socket. path: the path of the Unix socket, "" = there is none. master: the name by which
+    the Sentinels know the server; "" = there are no Sentinels. database: the number of the database on the
+    server. user, password: "" = not stated.
     """
 
     kind: Kind

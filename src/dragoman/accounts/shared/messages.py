@@ -50,12 +50,13 @@ class Wanted(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
-    """A process's message to the store: reports and questions. number: larger than the number of all earlier
-    requests of this process. lease: for how many milliseconds the store leaves the process what it has not
-    used. upto: the time of the latest settlement that is a part of the reports, in Unix seconds. restated: 1
-    = the process has joined, and has now reported all that it knows. asks: the questions, each a list of
-    wanted amounts, which are granted all together or not at all. over: the counters whose blocks the process
-    has dropped. leaving: 1 = the process ends. peers: 1 = the reply shall name all processes.
+    """A process's message to the store: reports and questions. process: its name. epoch: the id of the epoch
+    that it has joined. number: larger than the number of all earlier requests of this process. lease: for how
+    many milliseconds the store leaves the process what it has not used. upto: the time of the latest
+    settlement that is a part of the reports, in Unix seconds. restated: 1 = the process has joined, and has
+    now reported all that it knows. asks: the questions, each a list of wanted amounts, which are granted all
+    together or not at all. over: the counters whose blocks the process has dropped. leaving: 1 = the process
+    ends. peers: 1 = the reply shall name all processes.
     """
 
     process: str

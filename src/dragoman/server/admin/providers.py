@@ -210,7 +210,8 @@ class ProvidersApi:
 
     async def _order(self, asked: Asked, do: Deed) -> Told:
         """Give an order for the provider or the key that the path names, record it in the audit, and return
-        the provider's state. Raises RequestFailed (404; 412 if `If-Match` does not have the provider's ETag).
+        the provider's state. Raises RequestFailed: 404 for an unknown provider or key, 412 if the request has
+        `If-Match` without the provider's ETag.
         """
         name = self._named(asked)
         key = asked.params.get("key")
@@ -244,7 +245,7 @@ class ProvidersApi:
 
     def _key(self, name: str, id_: str, param: str) -> Key:
         """Return one key of a provider. name: of the provider. id_: of the key. param: the field to name in
-        the error. Raises RequestFailed (404).
+        the error. Raises RequestFailed (404) if the provider has no such key.
         """
         pool = self._gateway.providers_health.pools.get(name)
         for key in () if pool is None else pool.keys:

@@ -25,7 +25,8 @@ _LONGEST: Final = 400
 def body(sent: bytes, kind: Any) -> Any:
     """Return a body, decoded and checked. sent: the body; an empty body counts as {}. kind: a struct type;
     Any = any JSON is accepted; None = the operation takes no body. With None, only an empty body and {} are
-    accepted, because many clients always send a body; the result is None. Raises RequestFailed (400).
+    accepted, because many clients always send a body; the result is None. Raises RequestFailed (400) for a
+    body that is not JSON or does not fit the type.
     """
     wanted = Nothing if kind is None else kind
     try:
@@ -39,7 +40,7 @@ def body(sent: bytes, kind: Any) -> Any:
 
 def query(stated: Mapping[str, str], kind: Any) -> Any:
     """Return the fields of a query as the struct type `kind`. kind: None = the query must be empty; the
-    result is then None. Raises RequestFailed (400).
+    result is then None. Raises RequestFailed (400) for an unknown field or one that does not fit the type.
     """
     wanted = Nothing if kind is None else kind
     try:

@@ -126,8 +126,9 @@ class Registry:
         return () if following is None else await reachable(following.store.page(kind, after, limit))
 
     def tenant_of(self, row: Row) -> str | None:
-        """Return the name of the tenant that the entry of a row belongs to, as `Directory.tenant_of` does. A
-        tenant belongs to itself.
+        """Return the name of the tenant that the entry of a row belongs to: the one that the entry states;
+        else its user's; else its team's. A tenant belongs to itself. None = it belongs to none, or that
+        tenant was removed.
         """
         if row.kind == "tenants":
             return row.name

@@ -19,7 +19,8 @@ Seconds = dict[str, float]
 class KeySeen(msgspec.Struct):
     """A key as one worker sees it. running: the number of running attempts with the key. retired: why the
     provider refuses the key, None = it does not. retired_for: for how many more seconds the refusal counts.
-    resting, barred: by model, for how many more seconds the key rests, or may not use the model.
+    resting, barred: by model, for how many more seconds the key is not used because of its rate limit, or
+    because it may not use the model.
     """
 
     running: int = 0

@@ -60,7 +60,8 @@ class Asking:
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
         list without asking a model. path: of the endpoint; Ollama's old path has another form of request and
-        answer. Raises RequestFailed.
+        answer. Raises RequestFailed: 400 for a wrong body, or without a name and a default model; 404 for an
+        unknown model.
         """
         old = path == OLD_PATH
         stated = head(self._gateway, request)

@@ -44,7 +44,7 @@ class MadeName(NamedTuple):
 
     def is_seen_by(self, caller: Caller) -> bool:
         """Whether this client may know that the name exists: the name has no tenant, or the client has the
-        same tenant or may administer.
+        same tenant, or has the scope `admin` for the whole gateway.
         """
         return Reserved(self.tenant).admits(caller)
 
@@ -174,8 +174,9 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises RequestFailed where `Adding.make` does. The error does not show problems of
-        other parts of the configuration, which concern only the operator.
+        """Make a change. Raises RequestFailed where `Adding.make` does: for example, if the configuration
+        with the change is not usable, or if the database fails. The error does not show problems of other
+        parts of the configuration, which concern only the operator.
         """
         try:
             return await self._adding.make(change)

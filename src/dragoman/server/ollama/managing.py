@@ -66,7 +66,9 @@ class Managing:
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Create or replace a name that adds a system message, messages and parameters to a model. Send
-        success as the last line. Raises RequestFailed.
+        success as the last line. Raises RequestFailed for a wrong or too large body, a body with model
+        weights, an unknown model, a name that the client may not create or replace (`_refuse`), and if the
+        name cannot be stored.
         """
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
