@@ -96,7 +96,7 @@ def _address(entry: str) -> str | None:
 
 def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Parse an IP address, without its zone (`%eth0`). An IPv4 address that is written as IPv6
-    (`::ffff:10.0.0.1`) becomes an IPv4 address. Raises ValueError.
+    (`::ffff:10.0.0.1`) becomes an IPv4 address. Raises ValueError for any other text.
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     return getattr(parsed, "ipv4_mapped", None) or parsed

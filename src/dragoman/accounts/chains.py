@@ -376,7 +376,7 @@ class Chains:
 
     def hold(self) -> bool:
         """Try to become the reader of the folder. Returns True if this process is the reader now, also if it
-        was before; False if another process is the reader. Raises OSError.
+        was before; False if another process is the reader. Raises OSError if its lock file cannot be opened.
         """
         if self._lock >= 0:
             return True

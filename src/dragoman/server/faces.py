@@ -260,8 +260,9 @@ def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
 def _meant(path: str) -> str:
     """Return the path that a client means whose base URL has put a prefix before it. If
     `/openai/deployments/` follows such prefixes, they are removed. Of several API roots in a row only the
-    last stays, and `/anthropic` before them. A vendor's prefix is replaced by `/v1`. Any other path is
-    returned unchanged.
+    last stays, and `/anthropic` before them: `/v1/v1/models` → `/v1/models`. A vendor's prefix, and the roots
+    before it, are replaced by `/v1`: `/v1/openai/v1/models` → `/v1/models`. Any other path is returned
+    unchanged.
     """
     if (deployments := _DEPLOYMENTS.match(path)) is not None:
         return f"{azure.ROOT}/{path[deployments.end() :]}"

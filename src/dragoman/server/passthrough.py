@@ -490,9 +490,9 @@ class PassThroughApi:
         return connected
 
     def _able(self, resource: Resource, request: HttpRequest, form: str) -> Mapping[str, Passage]:
-        """Return the providers that have a resource and that the client may use, by name. form: the name of
-        the client's protocol, from `_form`. Raises RequestFailed: 403 if the client's key may not use the
-        resource, or may not use any provider that has it; 501 if no provider has it.
+        """Return the providers that have a resource in the protocol `form` (from `_form`) and that the client
+        may use, by name. Raises RequestFailed: 403 if the client's key may not use the resource, or may not
+        use any provider that has it; 501 if no provider has it.
         """
         if resource not in _FREE and (barred := request.caller.may.bars("pass_through")) is not None:
             raise RequestFailed(barred)

@@ -83,8 +83,8 @@ class ProviderPathsApi:
         """Pass a request on to the provider, and the answer back to the client; record the call in
         `exchange`. Raises RequestFailed: 404 for a provider or path that is not listed, 405 for a method that
         is not listed, 403 if the client may not use the provider's paths, 400 for a path or query that cannot
-        be sent, and the errors of the call. Raises ClientGone if the client disconnects while it sends the
-        body.
+        be sent; if there is no usable credential or a limit of the client is reached; and if the call fails.
+        Raises ClientGone if the client disconnects while it sends the body.
         """
         name, path = _named(request)
         passage = self._listing(name)

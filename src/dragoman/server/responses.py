@@ -155,7 +155,7 @@ class ResponsesApi:
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a stored response. If it runs in the background of this process, stop it. Raises
-        RequestFailed (404, 503).
+        RequestFailed: 404 for an unknown response, 503 if the store fails.
         """
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
@@ -163,7 +163,8 @@ class ResponsesApi:
 
     async def cancel(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Cancel a background response if it has not ended, and send the response as it is stored then.
-        Raises RequestFailed: 404, 503; 400 for a response that was not made in the background.
+        Raises RequestFailed: 404 for an unknown response, 400 for one that was not made in the background,
+        503 if the store fails.
         """
         record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
@@ -171,7 +172,8 @@ class ResponsesApi:
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the complete input of a stored response: the items of the responses that it
         continues (inputs and answers), and the items of its own request. The newest items come first, unless
-        the query has `order=asc`. Raises RequestFailed (404, 400, 503).
+        the query has `order=asc`. Raises RequestFailed: 404 for an unknown response, 400 for a wrong query,
+        413 if the input is too large to be read, 503 if the store fails.
         """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
@@ -304,7 +306,7 @@ class ResponsesApi:
 
     async def remove_item(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Remove an item from a conversation, and send the conversation without its items. Raises
-        RequestFailed (404, 503).
+        RequestFailed: 404 for an unknown conversation or item, 503 if the store fails.
         """
         found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove

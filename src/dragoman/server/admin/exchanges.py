@@ -168,7 +168,8 @@ class ExchangesApi:
 
     async def _found(self, id_: str) -> dict[str, Any] | None:
         """Return the trace of an exchange from this worker, another worker, or the store; None = none of them
-        has it. Raises RequestFailed (503) if no worker has it and the store cannot be read.
+        has it. id_: of the exchange, or its request id; if several other workers have it, the latest exchange
+        is returned. Raises RequestFailed (503) if no worker has it and the store cannot be read.
         """
         own = self._own(id_)
         found = [own] if own is not None else [one for one in await self._asked(ONE, id_) if one is not None]
@@ -225,7 +226,7 @@ def _query(stated: Mapping[str, str]) -> Query:
 
 def _moment(name: str, stated: str | None) -> float | None:
     """Return a time in Unix seconds; None if `stated` is None. stated: Unix seconds, or a time of RFC 3339
-    with a time zone. name: of the field, for the error. Raises RequestFailed (400).
+    with a time zone. name: of the field, for the error. Raises RequestFailed (400) for any other text.
     """
     if stated is None:
         return None

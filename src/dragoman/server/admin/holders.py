@@ -240,7 +240,7 @@ class HoldersApi:
 
     async def _drop_own_keys(self, asked: Asked, tenant: str) -> None:
         """Remove all provider keys that a tenant has brought, and record each removal in the audit. A later
-        tenant of the same name must not spend with them. Raises RequestFailed (503).
+        tenant of the same name must not spend with them. Raises RequestFailed (503) if the database fails.
         """
         store, who = self._registry.following.store, author(asked)
         kept = [one for one in await reachable(store.own_keys()) if one.tenant == tenant]

@@ -139,7 +139,8 @@ class UsageApi:
 
     async def report(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a report on the usage of all clients; to a key that belongs to a tenant, on that of its
-        tenant. Raises RequestFailed (400, 503).
+        tenant. Raises RequestFailed: 400 for a wrong query, also if such a key asks for another tenant; 503
+        if the store fails.
         """
         tenant = request.caller.tenant
         if not admits(request.caller, request.query.get("tenant", tenant)):
@@ -148,7 +149,9 @@ class UsageApi:
         await self._report(request, client, within, self._registry.usage_since(tenant))
 
     async def own(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a report on the usage of the client's own key. Raises RequestFailed (400, 503)."""
+        """Send a report on the usage of the client's own key. Raises RequestFailed: 400 for a wrong query,
+        503 if the store fails.
+        """
         if "key" in request.query:
             raise RequestFailed(_invalid("key", "this report is on the key that asks for it"))
         await self._report(request, client, {"key": request.caller.name})
@@ -227,7 +230,8 @@ class UsageApi:
 
     async def records(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a page of records as JSON, or records as CSV; to a key that belongs to a tenant, those of its
-        tenant. Raises RequestFailed (400, 503).
+        tenant. Raises RequestFailed: 400 for a wrong query, also if such a key asks for another tenant; 503
+        if the store fails.
         """
         asked: RecordsQuery = reading.query(request.query, RecordsQuery)
         if not admits(request.caller, request.query.get("tenant", request.caller.tenant)):

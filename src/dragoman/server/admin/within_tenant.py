@@ -41,7 +41,7 @@ async def page_within(
     caller: Caller, registry: Registry, kind: RowKind, after: str, limit: int
 ) -> Sequence[Row]:
     """Return at most `limit` rows that a client may see, sorted by name, with names greater than `after`; []
-    without a database. Raises RequestFailed (503).
+    without a database. Raises RequestFailed (503) if the database fails.
     """
     if caller.tenant is None:
         return await registry.page(kind, after, limit)
