@@ -47,8 +47,9 @@ _POSITION: Final = struct.Struct("<QI")
 
 
 class Entry(NamedTuple):
-    """One entry. kind: `OPENED`, `CLOSED`, `STORED` or `END`. end: the position after the entry, in the data
-    that was read.
+    """One entry. kind: `OPENED`, `CLOSED`, `STORED` or `END`. body: of an opened or closed exchange its usage
+    record (`accounts.bodies`), of a stored one its id, otherwise b"". end: the position after the entry, in
+    the data that was read.
     """
 
     kind: int

@@ -85,8 +85,9 @@ class OwnKeys:
         return None
 
     async def keep(self, key: OwnKey, secret: Secret) -> OwnKey:
-        """Encrypt a tenant's key and store it. key: its row, without the encrypted bytes. secret: the
-        provider's key. Returns the complete row.
+        """Encrypt a tenant's key and store it, in place of the tenant's earlier key for that provider. The
+        caller must then tell the other processes (`DirectoryStore.keep_own`). key: its row, without the
+        encrypted bytes. secret: the provider's key. Returns the complete row.
         """
         whole = self._cipher.encrypt(key, secret)
         await self._store.keep_own(whole)

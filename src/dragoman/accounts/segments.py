@@ -59,7 +59,7 @@ def lockable() -> bool:
 
 def lock(descriptor: int) -> bool:
     """Try to lock an open file, without waiting. descriptor: of the file. Returns False if the file is locked
-    already, by another process or through another descriptor.
+    already, by another process or through another descriptor. Raises OSError for any other failure.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

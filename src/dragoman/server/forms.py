@@ -34,8 +34,9 @@ in goes to disk.
 
 
 class _Received(msgspec.Struct):
-    """The part of a form's field that has come in. parts: its bytes, if they are in memory. size: the number
-    of its bytes. start: where its bytes begin in the temporary file; None = they are in memory.
+    """The part of a form's field that has come in. head: the field's headers. parts: its bytes, if they are
+    in memory. size: the number of its bytes. start: where its bytes begin in the temporary file; None = they
+    are in memory.
     """
 
     head: Head

@@ -115,7 +115,8 @@ class LiteLlmKeys:
 
     def _name_of(self, stated: str | None, caller: Caller) -> str | None:
         """Return the name of the key that a query means: the client's own without a query. stated: a key, or
-        the name of a key. None = the gateway has no such key.
+        the name of a key. None = the gateway has no such key; also if a key itself is stated that is
+        disabled.
         """
         if stated is None or stated == caller.name:
             return caller.name

@@ -68,8 +68,8 @@ async def _linked(
 ) -> dict[str, Any]:
     """Return a page of a list whose query can name the object after which, or before which, a page begins.
     The page is filled with the client's objects from further pages, up to the query's `limit` (without it: as
-    many as the first page has). Raises RequestFailed if none of `MOST_PAGES` pages has such objects and more
-    follow.
+    many as the first page has). After `MOST_PAGES` pages, it may be short. Raises RequestFailed if none of
+    these pages has such objects and more follow.
     """
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form

@@ -101,9 +101,10 @@ class Asked(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call to a provider. passage: the provider. sent: the client's headers that are passed on. record:
-    the record of this attempt. meter: accounts for the call; None = nothing is accounted for. prefix: how the
-    addresses of uploads begin when clients call the gateway; "" = this resource has no such addresses.
+    """One call to a provider. passage: the provider. asked: the request. sent: the client's headers that are
+    passed on. record: the record of this attempt. meter: accounts for the call; None = nothing is accounted
+    for. prefix: how the addresses of uploads begin when clients call the gateway; "" = this resource has no
+    such addresses.
     """
 
     passage: Passage

@@ -41,15 +41,16 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=Tr
     id: the id of the exchange. created, ended: when the exchange began and ended, in Unix seconds. client:
     the name of the client's key; key: the id of that key. tenant, team, user: the names of the tenant, team
     and user that the key belongs to. end_user: the person whom the client names in its request (`user`,
-    `safety_identifier`, …). tags: those of the key and of the request. model: the name that the client sent.
-    deployment, provider: the ones that were called last. status: the HTTP status of the answer. end: as
-    `Exchange.end`. failed: True = the client got an error or an incomplete stream, or disconnected. first:
-    seconds until the first content. seconds: the duration. overhead: the part of the duration that the
-    gateway itself took. attempts: the number of calls. units, cost, estimated: of all `lines` together. cost:
-    None = the cost of at least one line is unknown; then `priced` is the sum of the known costs. settled:
-    pairs of a limit's counter and the charged amount. cut: True = the process ended before the exchange did,
-    so units and cost are the reserved amounts. process: the name of the process that has served the exchange;
-    its ledger has the same name. None = unknown, or there is none.
+    `safety_identifier`, …). tags: those of the key and of the request. face: the client's protocol.
+    operation: what was asked for, such as `chat`. streamed: whether the answer was a stream. model: the name
+    that the client sent. deployment, provider: the ones that were called last. status: the HTTP status of the
+    answer. end: as `Exchange.end`. failed: True = the client got an error or an incomplete stream, or
+    disconnected. first: seconds until the first content. seconds: the duration. overhead: the part of the
+    duration that the gateway itself took. attempts: the number of calls. units, cost, estimated: of all
+    `lines` together. cost: None = the cost of at least one line is unknown; then `priced` is the sum of the
+    known costs. settled: pairs of a limit's counter and the charged amount. cut: True = the process ended
+    before the exchange did, so units and cost are the reserved amounts. process: the name of the process that
+    has served the exchange; its ledger has the same name. None = unknown, or there is none.
 
     A journal stores the fields in this order, without their names (`accounts.bodies`). So no field may change
     its place, and a new field comes last, with a default: then each version reads the journals of the version

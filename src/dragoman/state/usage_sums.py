@@ -80,7 +80,8 @@ COMMON: Final = (
 
 class Group(NamedTuple):
     """The values of one part of a record, in each dimension that can be combined; "" = the part has no value
-    in this dimension.
+    in this dimension. The fields are those of `UsageRecord`, except that key is the name of the client's key,
+    and outcome is who ended the exchange (`outcome_of`).
     """
 
     key: str = ""

@@ -72,10 +72,11 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyObject(msgspec.Struct, kw_only=True):
-    """A client key, without the key itself. state: `revoked` = refused for good; `shadowed` = without effect,
-    because the configuration declares a key of the same name; `disabled`, also if it has expired; `expired`;
-    `valid`. declared: true = the configuration declares this key, and it can be changed only there; `id` and
-    the times of changes are then null.
+    """A client key, without the key itself. The fields from `scopes` to `expires` are as in `auth.keys` in
+    the page of settings; null = all, for a list of allowed names. All times are RFC 3339 in UTC. state:
+    `revoked` = refused for good; `shadowed` = without effect, because the configuration declares a key of the
+    same name; `disabled`, also if it has expired; `expired`; `valid`. declared: true = the configuration
+    declares this key, and it can be changed only there; `id` and the times of changes are then null.
     """
 
     id: str | None

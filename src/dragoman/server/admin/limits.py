@@ -29,17 +29,19 @@ from dragoman.state.directory import RowKind
 
 
 class LimitObject(msgspec.Struct):
-    """One counter of a limit, in the window of time that runs now. name: the name of the limit in the
-    configuration; the limits of a key, a model, … have a name such as `key ci`. whose: the name of the one
-    key, tag, … that this counter counts; null = the counter counts all together, or nobody has used the limit
-    in this window, and nobody was refused in about the last 24 hours. A limit for only one name always states
-    this name. limit, used, reserved: amounts in
-    `unit`; `reserved` is what running requests have reserved. percent: used and reserved, in percent of the
-    limit. resets: when the window ends, null = never. refused: how many requests the worker that answers has
-    refused in about the last 24 hours because of this limit (for the same `whose`, in any window). source:
-    the place that states the limit, null = it is an entry of the database
-    (of a key, tenant, team or user), or the client belongs to a tenant. only: to a client that belongs to a
-    tenant, no other names than `whose` are shown.
+    """One counter of a limit, in the window of time that runs now. id: the counter's name. name: the name of
+    the limit in the configuration; the limits of a key, a model, … have a name such as `key ci`. scope: what
+    the limit counts separately, such as each key. window, every: the window lasts `every` of this unit;
+    window null = requests that run at once are counted. models: only requests for these are counted, null =
+    all. whose: the name of the one key, tag, … that this counter counts; null = the counter counts all
+    together, or nobody has used the limit in this window, and nobody was refused in about the last 24 hours.
+    A limit for only one name always states this name. limit, used, reserved: amounts in `unit`; `reserved` is
+    what running requests have reserved. percent: used and reserved, in percent of the limit. resets: when the
+    window ends, null = never. refused: how many requests the worker that answers has refused in about the
+    last 24 hours because of this limit (for the same `whose`, in any window). source: the place that states
+    the limit, null = it is an entry of the database (of a key, tenant, team or user), or the client belongs
+    to a tenant. only: the names that the limit is for, null = all; to a client that belongs to a tenant, no
+    other names than `whose` are shown.
     """
 
     id: str

@@ -182,7 +182,9 @@ class BreakerState(msgspec.Struct):
 
 class ProviderState(msgspec.Struct):
     """A provider, with the attempts, failures and times of all workers together. The fields that begin with
-    `last_` are about the latest failure.
+    `last_` are about the latest failure: `last_error` is its code, or its kind if it has no code; null =
+    there was none. consecutive_failures: the failures since the latest answer. vendor: the name of the known
+    provider behind it, null = none. dialects: its protocols, the main one first.
     """
 
     name: str
