@@ -259,7 +259,7 @@ class Applied:
 
     def rate_headers(self, form: Form, now: float) -> RateHeaders:
         """Return the writer of the headers that show these limits: only hard limits of requests and tokens,
-        without those that `join` has added. now: Unix seconds.
+        without those that `join` has added. form: which headers (see `RateHeaders`). now: Unix seconds.
         """
         windows = self._at(now)
         if (found := windows.headers.get(form)) is None:
@@ -390,8 +390,8 @@ class Limits:
         address: Callable[[], str | None] | None,
     ) -> Applied | None:
         """Return the limits of `found`, and those of its `invented` limits that apply to this end user, these
-        tags and this address; None = no limit applies. address: returns the client's address; None = no limit
-        counts addresses.
+        tags and this address; None = no limit applies. end_user: None = the client has named none. address:
+        returns the client's address; None = no limit counts addresses.
         """
         where = None if address is None else address()
         invented = {

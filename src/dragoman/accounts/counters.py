@@ -88,9 +88,7 @@ class MemoryLedger:
         return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used (see `Ledger.settle`). Afterwards the reservation has no
-        claims, so settling it again changes nothing.
-        """
+        """Replace what was reserved by what was used (see `Ledger.settle`)."""
         claims, reservation.claims = reservation.claims, {}
         counts = self._counts
         for name, (limit, _, _, amount) in claims.items():

@@ -142,8 +142,9 @@ class Ledger(Protocol):
         """
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used. used: {name of the counter: amount}; a counter that is
-        missing has used nothing. Counters of `concurrency` must not be in it. now: Unix seconds.
+        """Replace what was reserved by what was used. Afterwards the reservation has no claims, so settling
+        it again changes nothing. used: {name of the counter: amount}; a counter that is missing has used
+        nothing. Counters of `concurrency` must not be in it. now: Unix seconds.
         """
 
     def standing(self, counter: str) -> Standing:

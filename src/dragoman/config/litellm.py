@@ -345,8 +345,10 @@ class _Conversion:
         return (None, model) if not slash or base_url(params) else (prefix, rest)
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name or model contains `*`, or leave it out with a note. Returns False, and
-        does nothing, if the entry can become a model with a pattern as its name.
+        """Convert an entry whose name or model contains `*`, or leave it out with a note. Returns False if
+        the entry can become a model with a pattern as its name, which the caller makes. Unless it is a second
+        entry `*`, its provider takes every model from now on (`Accounts.open`). rest: the model's name.
+        account: the provider's name.
         """
         where = f"{path}.model_name"
         if name != "*" or self.aliases.get("*", f"{account}/*") == f"{account}/*":

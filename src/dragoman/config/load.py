@@ -240,8 +240,9 @@ def as_written(file: Path) -> Any:
 
 
 def _read(file: Path, environ: Mapping[str, str] | None) -> tuple[Table, list[Problem]]:
-    """Return the tree of a file, and its problems, such as invalid YAML. Raises ConfigError if the file
-    cannot be read, is too large or is not UTF-8.
+    """Return the tree of a file, and its problems, such as invalid YAML. environ: replaces the variables in
+    the file; None = they stay as they are written. Raises ConfigError if the file cannot be read, is too
+    large or is not UTF-8.
     """
     try:
         with file.open("rb") as opened:

@@ -2,7 +2,8 @@
 paths, protocols, keys, identity, quirks.
 
 Each step is a separate function, so that `check` can report an error at the setting that causes it. The
-functions raise ValueError with a message for people.
+functions raise ValueError with a message for people. Their parameters: vendor = the provider's row in the
+catalogue, None = it has none; dialect = its main protocol (`dialect_of`).
 """
 
 from __future__ import annotations

@@ -134,9 +134,9 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
-    """Return one page of the messages of a completion, as JSON. wanted: from `page_of`. The messages of a
-    page have at most `PAGE_SIZE` bytes together; a message that is larger is alone on its page. Raises
-    RequestFailed (400) if `after` names no message of the completion.
+    """Return one page of the messages of a completion, as JSON. wanted: the page, from `page_of`. The
+    messages of a page have at most `PAGE_SIZE` bytes together; a message that is larger is alone on its page.
+    Raises RequestFailed (400) if `after` names no message of the completion.
     """
     limit, newest, after = wanted
     shown = [(f"{chat.id}-{place}", one) for place, one in enumerate(_decode(chat.messages))]

@@ -62,8 +62,8 @@ class Room:
         """Remove entries until `more` further bytes of the client `tenant` fit; if any must be removed, also
         free a part of the limit (`_SPARE`) in addition, if possible. Each removed entry is the least recently
         used one of the client that has the most bytes at that moment; `more` counts as bytes of `tenant`.
-        spared: an entry that is not removed. Raises StoreFull, and removes nothing, if too few entries may be
-        removed.
+        spared: an entry that is not removed; None = there is no such entry. Raises StoreFull, and removes
+        nothing, if too few entries may be removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:

@@ -199,7 +199,7 @@ def _connection(
 
 async def _master(address: Address, ca: str | None, patience: float) -> tuple[str, int]:
     """Ask the Sentinels in their order where the server is. Returns (host, port) from the first one that
-    knows the server. Raises LinkFailed if none does.
+    knows the server. ca, patience: as for `connect`. Raises LinkFailed if none does.
     """
     why = "no Sentinel answers"
     for at in address.hosts:

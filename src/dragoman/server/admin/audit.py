@@ -68,7 +68,8 @@ class Audit:
 
     def note(self, author: Author, action: str, target: str, *, before: Any, after: Any) -> Entry:
         """Make an entry for a change that was just made. Store it in memory, log it, send it to the other
-        workers, and return it.
+        workers, and return it. action, target, before, after: as in `Entry`; before and after None = there is
+        nothing to record.
         """
         entry = Entry(
             f"audit_{self._seams.random_id()}",

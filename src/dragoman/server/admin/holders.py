@@ -257,7 +257,9 @@ class HoldersApi:
         return following is not None and following.directory.holder(kind, name) is not None
 
     def _require_free(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
-        """Raise RequestFailed (409) if the entry of this name belongs to another tenant than the client."""
+        """Raise RequestFailed (409) if the entry of this name belongs to another tenant than the client.
+        before: the entry's row, None = there is none.
+        """
         own, caller = self._of_configuration(kind).get(name), asked.request.caller
         if own is not None:
             free = admits(caller, _tenant_of(own))
