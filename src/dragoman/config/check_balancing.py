@@ -211,8 +211,8 @@ def _policy(model: Model, known: Container[str]) -> Iterator[Misfit]:
 
 
 def _switching(model: Model) -> Iterator[Misfit]:
-    """Yield a warning about a `switch_after` that has no effect: there is no other deployment and no
-    fallback, or an attempt ends earlier.
+    """Yield a warning about a `switch_after` that has no effect: there is no other deployment and no fallback
+    in `any`, or an attempt ends earlier.
     """
     after, timeouts = model.switch_after, model.timeouts
     if not after:

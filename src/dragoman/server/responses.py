@@ -257,7 +257,8 @@ class ResponsesApi:
 
     async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace a conversation's metadata, and send the conversation without its items. Raises
-        RequestFailed: 404 for an unknown conversation, 400 if `metadata` is missing or invalid.
+        RequestFailed: 404 for an unknown conversation, 400 if `metadata` is missing or invalid, 503 if the
+        store fails or is full.
         """
         body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:

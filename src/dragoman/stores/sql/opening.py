@@ -41,8 +41,8 @@ async def opened(where: Location, use: Use = "state") -> Database:
 
 def unchanged(where: Location, use: Use = "state", *, patient: bool = False) -> Database:
     """Return the database at a place, ready for steps; its schema is neither checked nor upgraded. A SQLite
-    file must exist. patient: True = a statement in PostgreSQL may take as long as an upgrade needs; no effect
-    for SQLite.
+    file must exist: a missing one would be created with the usual access rights. use: as for `opened`.
+    patient: True = a statement in PostgreSQL may take as long as an upgrade needs; no effect for SQLite.
     """
     if isinstance(where, Path):
         # Exchanges are deleted after a time anyway, so a copy of them is not worth its disk space.
