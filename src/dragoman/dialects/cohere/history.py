@@ -14,9 +14,9 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.history import read_content, read_history, result_text
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.cohere.parts import decode_parts, encode_part, lose_mark, write_document
+from dragoman.dialects.cohere.parts import decode_parts, encode_part, write_document
 from dragoman.dialects.cohere.saying import CITATIONS, Saying, decode_saying
-from dragoman.dialects.cohere.terms import NAME, PLAN, leftovers, restore
+from dragoman.dialects.cohere.terms import NAME, PLAN, leftovers, narrower, restore
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
@@ -174,14 +174,7 @@ class _History(_OwnHistory):
             turn.tell(report, at)
         for one in turn.pieces:
             if one.message is not None:
-                self._lose_head(one.message, f"messages[{one.index}]")
-
-    def _lose_head(self, message: ir.Message, where: str) -> None:
-        report = self.draft.report
-        if message.name is not None:
-            report.lose(where + ".name", "the Cohere API has no author names", "hint")
-        lose_mark(message.cache, self.draft, where)
-        restore({}, message.extra, report, where)
+                narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
 
     def _assistant(self, turn: Turn) -> None:
         saying = Saying(self.draft, lambda stated, _: stated)
@@ -198,7 +191,7 @@ class _History(_OwnHistory):
         block, where = piece.blocks[0], piece.place(0)
         assert isinstance(block, ir.ToolResult)
         content = self._result_content(block, where)
-        lose_mark(block.cache, self.draft, where)
+        narrower.lose_mark(block.cache, self.draft, where)
         restore({}, block.extra, self.draft.report, where)
         self.out.append({"role": "tool", "tool_call_id": block.id, "content": content})
 

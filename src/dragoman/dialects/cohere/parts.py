@@ -14,7 +14,7 @@ from dragoman import ir
 from dragoman.dialects.chat.documents import document_text
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.cohere.terms import NAME, leftovers, restore
+from dragoman.dialects.cohere.terms import NAME, leftovers, narrower, restore
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.typed import an_object, read_block
@@ -195,15 +195,7 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 def _lose_opaque(block: Any, draft: Draft, where: str) -> None:
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
-    lose_mark(getattr(block, "cache", None), draft, where)
-
-
-def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a cache mark as lost; None = there is no mark. where: the IR path of the value that has the
-    mark.
-    """
-    if mark is not None:
-        draft.report.lose(where + ".cache", "the Cohere API has no cache breakpoints", "hint")
+    narrower.lose_mark(getattr(block, "cache", None), draft, where)
 
 
 _WRITERS: Final[dict[type, Callable[[Any, Draft, str], dict[str, Any] | None]]] = {

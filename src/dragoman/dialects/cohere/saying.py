@@ -16,10 +16,10 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
-from dragoman.dialects.cohere.calls import decode_call, encode_call
+from dragoman.dialects.cohere.calls import decode_call
 from dragoman.dialects.cohere.citations import PLANNED, USUAL, decode_citation, encode_citations
 from dragoman.dialects.cohere.parts import decode_parts, encode_part
-from dragoman.dialects.cohere.terms import NAME, PLAN
+from dragoman.dialects.cohere.terms import NAME, PLAN, narrower
 from dragoman.errors import WireError
 
 CITATIONS = "citations"
@@ -174,7 +174,9 @@ class Saying(Collected):
         if block.by != "client":
             lose_unsaid(block, self.draft, where)
             return
-        self.calls.append(encode_call(block, self.mint(block.id, len(self.calls)), self.draft, where))
+        self.calls.append(
+            narrower.encode_call(block, self.mint(block.id, len(self.calls)), self.draft, where)
+        )
 
     def _media(self, block: ir.Media, where: str) -> None:
         self.spaced = True

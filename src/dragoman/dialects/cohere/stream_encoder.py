@@ -16,14 +16,13 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.cohere.calls import encode_call
 from dragoman.dialects.cohere.citations import encode_citation
 from dragoman.dialects.cohere.errors import error_members
 from dragoman.dialects.cohere.logprobs import encode_logprob
 from dragoman.dialects.cohere.parts import encode_part, shed
 from dragoman.dialects.cohere.response import ONE_ANSWER, encode_stop, lose_beside, mint, shown_usage
 from dragoman.dialects.cohere.saying import CITATIONS
-from dragoman.dialects.cohere.terms import NAME, PLAN, restore
+from dragoman.dialects.cohere.terms import NAME, PLAN, narrower, restore
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
@@ -199,7 +198,7 @@ class CohereEncoder(EventEncoder):
 
     def _open_call(self, out: _Out, block: ir.ToolCall) -> bytes:
         stated = mint(self._draft, self._reply, block.id, self._calls)
-        call = encode_call(block, stated, self._draft, out.where)
+        call = narrower.encode_call(block, stated, self._draft, out.where)
         call["function"]["arguments"] = ""
         out.call = self._calls
         self._calls += 1
@@ -271,7 +270,9 @@ class CohereEncoder(EventEncoder):
         """
         draft = self._draft
         if isinstance(block, ir.ToolCall) and block.by == "client":
-            whole = encode_call(block, mint(draft, self._reply, block.id, self._calls), draft, out.where)
+            whole = narrower.encode_call(
+                block, mint(draft, self._reply, block.id, self._calls), draft, out.where
+            )
             out.call = self._calls
             self._calls += 1
             arguments, whole["function"]["arguments"] = whole["function"]["arguments"], ""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman import ir
+from dragoman.dialects.chat.narrower import Narrower
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "cohere"
 _own: Final = Leftovers(NAME)
 leftovers: Final = _own.of
 restore: Final = _own.restore
+narrower: Final = Narrower("the Cohere API", restore)
+"""Writes the values that the narrower protocols of the family write alike."""
 PATH: Final = "/chat"
 
 LEAST_P: Final = 0.01

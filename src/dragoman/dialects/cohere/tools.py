@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.cohere.parts import lose_mark
-from dragoman.dialects.cohere.terms import NAME, leftovers, restore
-from dragoman.errors import WireError
+from dragoman.dialects.cohere.terms import NAME, leftovers, narrower, restore
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters"})
@@ -98,19 +96,7 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
             return dict(tool.value)
         draft.report.lose(where, f"the Cohere API has no {tool.kind} tool")
         return None
-    if tool.kind == "custom":
-        raise WireError("the Cohere API has no free-text tools", where, "unsupported_value")
-    inner: dict[str, Any] = {"name": tool.name}
-    if tool.description is not None:
-        inner["description"] = tool.description
-    if tool.parameters is not None:
-        inner["parameters"] = tool.parameters
-    elif not draft.own:  # the specification requires a schema
-        inner["parameters"] = {"type": "object", "properties": {}}
-    lose_mark(tool.cache, draft, where)
-    out = {"type": "function", "function": inner}
-    restore(out, tool.extra, draft.report, where)
-    return out
+    return narrower.encode_function(tool, draft, where)
 
 
 def _encode_strictness(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:

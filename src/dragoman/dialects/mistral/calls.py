@@ -1,4 +1,4 @@
-"""Decodes and encodes tool calls.
+"""Decodes tool calls.
 
 The arguments of a call may be a string or an object; an object becomes JSON text. Instead of leaving an id
 out, Mistral may write the id "null".
@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text as arguments_as_text
-from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.restore import INPUT
+from dragoman.dialects.mistral.terms import NAME, leftovers
 from dragoman.dialects.typed import Typed, an_object, required
-from dragoman.errors import WireError
 
 _CALL: Final = frozenset({"id", "type", "function"})
 _CALLED: Final = frozenset({"name", "arguments"})
@@ -56,29 +51,3 @@ def arguments_text(arguments: Any) -> str:
     arguments, becomes "", and so does None.
     """
     return "" if arguments == NO_ID else arguments_as_text(arguments)
-
-
-def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
-    where: the call's IR path. Empty arguments of another dialect's call become "{}".
-
-    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-    request's history such a call raises WireError; normally `emulate` has replaced the call before.
-    """
-    arguments = block.arguments if draft.own or block.arguments else "{}"
-    if block.kind == "custom":
-        if not draft.answer:
-            raise WireError("the Mistral API has no calls of free-text tools", where, "unsupported_value")
-        arguments = msgspec.json.encode({INPUT: block.arguments}).decode()
-        draft.report.change(
-            where, f"function.arguments.{INPUT}", "the Mistral API requires arguments to be an object"
-        )
-    out: dict[str, Any] = {} if stated is None else {"id": stated}
-    out["type"] = "function"
-    out["function"] = {"name": block.name, "arguments": arguments}
-    if block.sealed is not None:
-        draft.leave_seal(where)
-    if block.cache is not None:
-        draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
-    restore(out, block.extra, draft.report, where)
-    return out

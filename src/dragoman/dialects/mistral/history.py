@@ -20,9 +20,9 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.history import read_content, read_history, result_text
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_part, lose_mark
+from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_part
 from dragoman.dialects.mistral.saying import Saying, decode_saying
-from dragoman.dialects.mistral.terms import NAME, call_id, leftovers, restore
+from dragoman.dialects.mistral.terms import NAME, call_id, leftovers, narrower, restore
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import Rules, Why
@@ -204,14 +204,7 @@ class _History(_OwnHistory):
             turn.tell(report, at)
         for one in turn.pieces:
             if one.message is not None:
-                self._lose_head(one.message, f"messages[{one.index}]")
-
-    def _lose_head(self, message: ir.Message, where: str) -> None:
-        report = self.draft.report
-        if message.name is not None:
-            report.lose(where + ".name", "the Mistral API has no author names", "hint")
-        lose_mark(message.cache, self.draft, where)
-        restore({}, message.extra, report, where)
+                narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
 
     def go_on(self) -> None:
         """If the last message in `out` is the assistant's, mark it as a `prefix`, so that the model continues
@@ -269,7 +262,7 @@ class _History(_OwnHistory):
         if block.name is not None:
             out["name"] = block.name
         out["content"] = self._result_content(block, where)
-        lose_mark(block.cache, self.draft, where)
+        narrower.lose_mark(block.cache, self.draft, where)
         restore({}, block.extra, self.draft.report, where)
         self.out.append(out)
 

@@ -20,7 +20,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.leftovers import lose_about
-from dragoman.dialects.mistral.terms import NAME, leftovers, restore
+from dragoman.dialects.mistral.terms import NAME, leftovers, narrower, restore
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import from_url
@@ -281,17 +281,9 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
         draft.leave_seal(where)
-    lose_mark(getattr(block, "cache", None), draft, where)
+    narrower.lose_mark(getattr(block, "cache", None), draft, where)
     restore(out, block.extra, draft.report, where)
     return out
-
-
-def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a cache mark as lost. mark: None = there is none, so nothing is reported. where: the IR path of
-    the value that has the mark.
-    """
-    if mark is not None:
-        draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
 
 
 _MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {

@@ -17,7 +17,6 @@ from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.mistral.check import SCALARS
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
-from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
     LEAST_TOP_P,
     MAX_TEMPERATURE,
@@ -26,6 +25,7 @@ from dragoman.dialects.mistral.terms import (
     TIER_WORDS,
     TIERS,
     leftovers,
+    narrower,
     restore,
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
@@ -249,7 +249,7 @@ def _predicted(blocks: tuple[ir.Block, ...], draft: Draft) -> str:
     texts: list[str] = []
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
-            lose_mark(block.cache, draft, f"prediction[{index}]")
+            narrower.lose_mark(block.cache, draft, f"prediction[{index}]")
             texts.append(block.text)
         else:
             draft.report.lose(

@@ -14,9 +14,9 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
-from dragoman.dialects.mistral.calls import decode_call, encode_call
+from dragoman.dialects.mistral.calls import decode_call
 from dragoman.dialects.mistral.parts import decode_parts, encode_part
-from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.mistral.terms import NAME, narrower
 from dragoman.errors import WireError
 
 
@@ -147,7 +147,7 @@ class Saying(Collected):
             lose_unsaid(block, self.draft, where)
             return
         stated = self.mint(block.id, len(self.calls))
-        call = encode_call(block, stated, self.draft, where)
+        call = narrower.encode_call(block, stated, self.draft, where)
         if self.draft.answer:
             call.setdefault("index", len(self.calls))
         self.calls.append(call)

@@ -15,12 +15,11 @@ from dragoman import ir
 from dragoman.dialects.chat.saying import lose_unsaid
 from dragoman.dialects.chat.stream_encoder import Choice, ChunkEncoder, Out
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.mistral.calls import encode_call
 from dragoman.dialects.mistral.errors import error_members
 from dragoman.dialects.mistral.parts import encode_citations, encode_part
 from dragoman.dialects.mistral.response import encode_logprobs, encode_stop, mint, shown_usage
 from dragoman.dialects.mistral.saying import shown_media
-from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.mistral.terms import NAME, narrower
 from dragoman.dialects.reply import Reply
 
 replace = msgspec.structs.replace
@@ -204,7 +203,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         arguments = block.arguments + "".join(out.pieces)
         stated = block.id if block.id is not None else mint(self._reply, choice.index, position)
         whole = replace(block, arguments=arguments)
-        call = encode_call(whole, stated, self._draft, out.where)
+        call = narrower.encode_call(whole, stated, self._draft, out.where)
         call.setdefault("index", position)
         return self._delta(choice.index, {"tool_calls": [call]})
 

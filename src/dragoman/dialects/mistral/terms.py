@@ -7,12 +7,15 @@ from hashlib import sha256
 from typing import Final
 
 from dragoman.dialects.chat import stops
+from dragoman.dialects.chat.narrower import Narrower
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "mistral"
 _own: Final = Leftovers(NAME)
 leftovers: Final = _own.of
 restore: Final = _own.restore
+narrower: Final = Narrower("the Mistral API", restore)
+"""Writes the values that the narrower protocols of the family write alike."""
 PATH: Final = "/chat/completions"
 
 MAX_TEMPERATURE: Final = 1.5

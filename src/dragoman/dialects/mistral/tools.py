@@ -10,9 +10,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import CHOICES
-from dragoman.dialects.mistral.parts import lose_mark
-from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.errors import WireError
+from dragoman.dialects.mistral.terms import NAME, leftovers, narrower, restore
 
 _KIND: Final = frozenset({"type"})
 _TOOL: Final = frozenset({"type", "function"})
@@ -101,21 +99,8 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
             return dict(tool.value)
         draft.report.lose(where, f"the Mistral API has no {tool.kind} tool")
         return None
-    if tool.kind == "custom":
-        raise WireError("the Mistral API has no free-text tools", where, "unsupported_value")
-    inner: dict[str, Any] = {"name": tool.name}
-    if tool.description is not None:
-        inner["description"] = tool.description
-    if tool.parameters is not None:
-        inner["parameters"] = tool.parameters
-    elif not draft.own:  # the specification requires a schema
-        inner["parameters"] = {"type": "object", "properties": {}}
-    if tool.strict is not None:
-        inner["strict"] = tool.strict
-    lose_mark(tool.cache, draft, where)
-    out = {"type": "function", "function": inner}
-    restore(out, tool.extra, draft.report, where)
-    return out
+    strict = None if tool.strict is None else {"strict": tool.strict}
+    return narrower.encode_function(tool, draft, where, strict)
 
 
 def _encode_choice(choice: ir.ToolChoice, request: ir.Request, draft: Draft) -> Any:

@@ -16,8 +16,8 @@ from dragoman.dialects.chat.history import result_text
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
-from dragoman.dialects.ollama.saying import SENT, Saying, decode_images, decode_saying, lose_mark, shed, words
-from dragoman.dialects.ollama.terms import NAME, leftovers, restore
+from dragoman.dialects.ollama.saying import SENT, Saying, decode_images, decode_saying, shed, words
+from dragoman.dialects.ollama.terms import NAME, leftovers, narrower, restore
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import Rules, Why
@@ -149,14 +149,7 @@ class _History:
             turn.tell(report, at)
         for one in turn.pieces:
             if one.message is not None:
-                self._lose_head(one.message, f"messages[{one.index}]")
-
-    def _lose_head(self, message: ir.Message, where: str) -> None:
-        report = self.draft.report
-        if message.name is not None:
-            report.lose(where + ".name", "the Ollama API has no author names", "hint")
-        lose_mark(message.cache, self.draft, where)
-        restore({}, message.extra, report, where)
+                narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
 
     def _answer(self, piece: Piece) -> None:
         block, where = piece.blocks[0], piece.place(0)

@@ -19,7 +19,7 @@ from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.leftovers import lose_about
 from dragoman.dialects.ollama.pictures import markdown
-from dragoman.dialects.ollama.terms import NAME, leftovers, restore
+from dragoman.dialects.ollama.terms import NAME, leftovers, narrower, restore
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -224,16 +224,8 @@ def shed(block: Any, draft: Draft, where: str) -> None:
     """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
-    lose_mark(getattr(block, "cache", None), draft, where)
+    narrower.lose_mark(getattr(block, "cache", None), draft, where)
     restore({}, block.extra, draft.report, where)
-
-
-def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report the cache mark of a block, message or tool as lost. mark: None = there is none, so nothing is
-    reported. where: the IR path of the value that has the mark.
-    """
-    if mark is not None:
-        draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
 
 
 def encode_call(
@@ -252,7 +244,7 @@ def encode_call(
     out["function"] |= {"name": block.name, "arguments": _arguments(block, draft, where)}
     if block.sealed is not None:
         draft.leave_seal(where)
-    lose_mark(block.cache, draft, where)
+    narrower.lose_mark(block.cache, draft, where)
     restore(out, block.extra, draft.report, where)
     return out
 

@@ -7,12 +7,15 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.dialects.chat import stops
+from dragoman.dialects.chat.narrower import Narrower
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "ollama"
 _own: Final = Leftovers(NAME)
 leftovers: Final = _own.of
 restore: Final = _own.restore
+narrower: Final = Narrower("the Ollama API", restore)
+"""Writes the values that the narrower protocols of the family write alike."""
 PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}

@@ -8,9 +8,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.ollama.saying import lose_mark
-from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.errors import WireError
+from dragoman.dialects.ollama.terms import leftovers, narrower, restore
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters"})
@@ -74,20 +72,8 @@ def _encode(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
     if isinstance(tool, ir.ProviderTool):
         draft.report.lose(where, f"the Ollama API has no {tool.kind} tool")
         return None
-    if tool.kind == "custom":
-        raise WireError("the Ollama API has no free-text tools", where, "unsupported_value")
-    function: dict[str, Any] = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.parameters is not None:
-        function["parameters"] = tool.parameters
-    elif not draft.own:  # models' templates expect a schema
-        function["parameters"] = {"type": "object", "properties": {}}
     if tool.strict:
         draft.report.lose(
             where + ".strict", "the Ollama API does not enforce the schemas of tool calls", "quality"
         )
-    lose_mark(tool.cache, draft, where)
-    out = {"type": "function", "function": function}
-    restore(out, tool.extra, draft.report, where)
-    return out
+    return narrower.encode_function(tool, draft, where)
