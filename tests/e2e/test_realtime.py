@@ -298,6 +298,9 @@ async def test_another_model_in_the_settings_is_refused(serve: Serve, openai: Pr
             await session.send(f'{{"type": "{kind}", "session": {{"model": "dearer"}}}}')
             error = (await until(session, "error"))["error"]
             assert (error["param"], error["code"]) == ("session.model", "model_not_changeable")
+        await session.send('{"type": "response.create", "response": {"model": "dearer"}}')
+        error = (await until(session, "error"))["error"]
+        assert (error["param"], error["code"]) == ("response.model", "model_not_changeable")
         await session.send(b"\x00\x01")
         assert (await until(session, "error"))["error"]["code"] == "invalid_message"
         await session.send('{"type": "session.update", "session": {"voice": "marin"}}')

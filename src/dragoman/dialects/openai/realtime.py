@@ -49,7 +49,9 @@ class _Said(msgspec.Struct, gc=False):
     """The members of a client's event that the relay reads."""
 
     type: str = ""
+    model: msgspec.Raw = msgspec.Raw(b"")
     session: msgspec.Raw = msgspec.Raw(b"")
+    response: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_said: Final = msgspec.json.Decoder(_Said).decode
@@ -72,38 +74,48 @@ class RealtimeTalk:
         return ()
 
     def said(self, message: Message) -> Message:
-        """Return a client's event in the form for the provider. If the event's `session` names a model, this
-        name becomes the provider's name.
+        """Return a client's event in the form for the provider. If the event names a model as `model`,
+        `session.model` or `response.model`, this name becomes the provider's name. An event with one of these
+        members has each member only once afterwards: of repeated members the last one.
 
-        Raises WireError for a binary message, for a message that is not a JSON object, and if `session` names
-        a model that is not one of the session's names (`names.allowed`): the client's rights and limits were
-        checked only for these.
+        Raises WireError for a binary message, for a message that is not a JSON object, and for a model that
+        is not one of the session's names (`names.allowed`): the client's rights and limits were checked only
+        for these.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
         try:
             said = _read_said(message)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise WireError(
                 f"A realtime event must be a JSON object: {error}", "", "invalid_message"
             ) from None
-        session = bytes(said.session)
-        if session[:1] != b"{":
-            return message  # none, or the provider will say what is wrong with it
+        if not (bytes(said.session) or bytes(said.response) or bytes(said.model)):
+            return message
         head = decode_head(message.encode())
-        settings = decode_head(session)
-        model = settings.get("model")
-        if model is not None and bytes(model) != b"null":
-            settings["model"] = self._own(bytes(model))
-        head["session"] = msgspec.Raw(encode_head(settings))
+        self._rename(head, "model")
+        for name in ("session", "response"):
+            if bytes(head.get(name, b""))[:1] == b"{":  # otherwise the provider says what is wrong with it
+                settings = decode_head(bytes(head[name]))
+                self._rename(settings, f"{name}.model")
+                head[name] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
-    def _own(self, model: bytes) -> msgspec.Raw:
-        name = msgspec.json.decode(model)
+    def _rename(self, members: dict[str, msgspec.Raw], path: str) -> None:
+        """Replace the member `model`, if there is one and it is not null, by the provider's name of the
+        session's model. path: the place of this member in the event.
+        """
+        model = bytes(members.get("model", b"null"))
+        if model == b"null":
+            return
+        try:
+            name = msgspec.json.decode(model)
+        except msgspec.DecodeError:
+            name = None  # a number that JSON may have, but that is too large for a float
         if not isinstance(name, str) or name not in self._names.allowed:
-            text = "Invalid 'session.model': the model of a running session cannot be changed."
-            raise WireError(text, "session.model", "model_not_changeable")
-        return msgspec.Raw(encode(self._names.upstream))
+            text = f"Invalid '{path}': the model of a running session cannot be changed."
+            raise WireError(text, path, "model_not_changeable")
+        members["model"] = msgspec.Raw(encode(self._names.upstream))
 
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's

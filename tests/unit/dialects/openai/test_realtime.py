@@ -46,12 +46,44 @@ def test_another_model_is_refused(message: str) -> None:
     assert (caught.value.path, caught.value.code) == ("session.model", "model_not_changeable")
 
 
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        (event(type="response.create", response={"model": "dearer"}), "response.model"),
+        (event(type="response.create", session=3, response={"model": "dearer"}), "response.model"),
+        ('{"type": "response.create", "re\\u0073ponse": {"model": "dearer"}}', "response.model"),
+        ('{"type": "response.create", "response": {"model": 1e999}}', "response.model"),
+        (event(type="session.update", model="dearer"), "model"),
+    ],
+)
+def test_another_model_is_refused_wherever_an_event_names_one(message: str, path: str) -> None:
+    with pytest.raises(WireError) as caught:
+        talk().said(message)
+    assert (caught.value.path, caught.value.code) == (path, "model_not_changeable")
+    assert path in caught.value.message
+
+
+def test_the_model_of_a_response_is_named_as_the_provider_does() -> None:
+    said = talk().said(event(type="response.create", model="voice", response={"model": "voice", "input": []}))
+    assert isinstance(said, str)
+    assert json.loads(said) == {
+        "type": "response.create",
+        "model": "gpt-realtime",
+        "response": {"model": "gpt-realtime", "input": []},
+    }
+
+
 def test_only_one_of_repeated_settings_is_sent() -> None:
     said = talk().said('{"session": {"model": "dearer"}, "session": {"model": "voice"}}')
     assert said == '{"session":{"model":"gpt-realtime"}}'
+    assert talk().said('{"session": {"model": "dearer"}, "session": null}') == '{"session":null}'
+    assert talk().said('{"response": {"model": "dearer"}, "response": 3}') == '{"response":3}'
 
 
-@pytest.mark.parametrize("message", [b"\x00", "[1]", "{", event(type=1)])
+DEEP = '{"a":' * 100_000
+
+
+@pytest.mark.parametrize("message", [b"\x00", "[1]", "{", event(type=1), DEEP])
 def test_what_is_no_event_is_refused(message: str | bytes) -> None:
     with pytest.raises(WireError):
         talk().said(message)
@@ -62,8 +94,8 @@ def test_what_is_no_event_is_refused(message: str | bytes) -> None:
     [
         event(type="input_audio_buffer.append", audio="AAAA"),
         event(type="session.update", session={"model": None}).replace(" ", ""),
-        event(type="session.update", session=None),
-        event(type="session.update", session=3),
+        event(type="session.update", session=None).replace(" ", ""),
+        event(type="session.update", session=3).replace(" ", ""),
         '{"type":  "response.create" }',
     ],
 )
