@@ -31,6 +31,7 @@ from dragoman.net.failures import Failure, Refused
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.form import unreadable
+from dragoman.wire.json import decode_object, encode, reworded
 
 if TYPE_CHECKING:
     from dragoman.net.websocket import Socket
@@ -148,7 +149,8 @@ async def converse(attempt: Attempt) -> None:
     except Refused as refused:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
     try:
-        session = _Session(attempt, client, live, socket, replies)
+        hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
+        session = _Session(attempt, client, live, socket, replies, hide)
         first = await session.open()
         attempt.record.status = _SWITCHED
         call.watch.headed()
@@ -182,14 +184,25 @@ def _total(attempt: Attempt, replies: Replies) -> None:
 
 
 class _Session:
+    """One open session. hide: replaces the secrets of the provider's account in a text, because providers
+    repeat keys in errors and in reasons for closing.
+    """
+
     def __init__(
-        self, attempt: Attempt, client: SessionClient, live: Live, socket: Socket, replies: Replies
+        self,
+        attempt: Attempt,
+        client: SessionClient,
+        live: Live,
+        socket: Socket,
+        replies: Replies,
+        hide: Callable[[str], str],
     ) -> None:
         self._attempt = attempt
         self._client = client
         self._live = live
         self._socket = socket
         self._replies = replies
+        self._hide = hide
         call, shown, route = attempt.call, attempt.shown, attempt.plan.route
         names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
         allowed = frozenset(name for name in names if name)
@@ -247,7 +260,7 @@ class _Session:
         if self._over is not None:
             raise EndedByLimit(self._over)
         if client.left is None:
-            self._closed(socket.code, socket.reason)
+            self._closed(socket.code, self._hide(socket.reason))
 
     def last_words(self, fault: ir.Fault) -> bytes:
         """Return the message that tells the client about a failure; b"" = the client learns it from the
@@ -277,12 +290,18 @@ class _Session:
             self._admit()
             await self._replies.begin()
         await self._replies.heard(heard)
-        await self._client.say(heard.message)
+        await self._client.say(heard.message if heard.fault is None else self._discreet(heard.message))
         if heard.used and not (heard.ends or self._replies.running):
             self._admit()  # a session that only transcribes begins no reply
             await self._replies.probe_again()
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
+
+    def _discreet(self, message: Message) -> Message:
+        """Return a provider's error event without the secrets of the provider's account."""
+        event = decode_object(message.encode() if isinstance(message, str) else message)
+        told = reworded(event, self._hide)
+        return message if told == event else encode(told).decode()
 
     def _admit(self) -> None:
         """Raise EndedByLimit if the client may not have another reply, because its key or one of its

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.live import Live, Message
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.asked import Inbound
@@ -24,7 +25,7 @@ from dragoman.engine.client import Headers
 from dragoman.engine.converse import Bounds
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import STOPPING
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.faults import UPGRADE_NEEDED
@@ -157,9 +158,12 @@ async def serve_session(
         )
         await gateway.engine.handle(exchange, inbound, client)
     except RequestFailed as failed:
-        exchange.fault = failed.fault
-        status, extra, body = face.errors.encode(failed.fault, exchange.request_id)
-        await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
+        await _refuse(failed.fault, face, exchange, client)
+    except OSError:  # the client has disconnected
+        raise
+    except Exception:
+        log.exception("exchange %s failed", exchange.id)
+        await _refuse(INTERNAL, face, exchange, client)
     except asyncio.CancelledError:
         if not handshake.link.lost:
             exchange.fault = exchange.fault or STOPPING
@@ -168,6 +172,13 @@ async def serve_session(
     finally:
         exchange.close(gateway.seams.monotonic(), gone=client.gone)
         gateway.observe(exchange)
+
+
+async def _refuse(fault: ir.Fault, face: Dialect, exchange: Exchange, client: RealtimeClient) -> None:
+    """Tell the client that there is no session, and why."""
+    exchange.fault = fault
+    status, extra, body = face.errors.encode(fault, exchange.request_id)
+    await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> str | None:

@@ -481,6 +481,8 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     if what == "trailing characters":  # here msgspec names a place one byte too late
         return _at(body, position - 1, "more text after the object")
     if what == "invalid character":
+        if position == len(body):  # msgspec names the place after the wrong word: `nope`, `trux`, `fals1`
+            position -= 4 if body[-4:-3] in (b"t", b"n") else 5
         what = f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}"
     return _at(body, position, what)
 

@@ -26,6 +26,7 @@ from dragoman.routing.route import Deployment
 from dragoman.seams.clock import SYSTEM
 
 FACE = DIALECTS["openai_chat"]
+SECRET = "sk-of/the-provider"
 CREATED = json.dumps({"type": "session.created", "session": {"model": "gpt-realtime"}})
 
 
@@ -114,8 +115,12 @@ class Talked:
         )
         assert FACE.live is not None
         client, upstream = self.client, self.upstream
-        self.session = _Session(attempt, client, FACE.live, upstream, Replies(attempt))  # type: ignore[arg-type]
+        replies, hide = Replies(attempt), self.hide
+        self.session = _Session(attempt, client, FACE.live, upstream, replies, hide)  # type: ignore[arg-type]
         upstream.inbox.put_nowait(CREATED)
+
+    def hide(self, text: str) -> str:
+        return text.replace(SECRET, "[redacted]")
 
     async def run(self) -> None:
         async with asyncio.timeout(60):
@@ -165,6 +170,20 @@ async def test_a_provider_may_fail(code: int, closed: Any, words: bool) -> None:
     told = talked.session.last_words(caught.value.fault)
     assert bool(told) is words
     assert not told or json.loads(told)["error"]["code"] == "session_broken"
+
+
+async def test_no_error_and_no_close_frame_shows_the_providers_key() -> None:
+    talked = Talked()
+    told = json.dumps({"type": "error", "error": {"message": f"wrong: {SECRET}"}})
+    talked.upstream.inbox.put_nowait(told.replace("/", "\\/"))
+    talked.upstream.tell(type="error", error={"message": "plain"})
+    talked.upstream.end(4000, f"wrong: {SECRET}")
+    with pytest.raises(RequestFailed) as caught:
+        await talked.run()
+    errors = [event["error"]["message"] for event in talked.client.told[1:]]
+    assert errors == ["wrong: [redacted]", "plain"]
+    assert talked.client.closed == (4000, "wrong: [redacted]")
+    assert SECRET not in caught.value.fault.message
 
 
 async def test_a_first_error_is_a_refusal() -> None:

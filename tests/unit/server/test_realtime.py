@@ -177,3 +177,37 @@ async def test_a_foreign_server_closes_what_it_cannot_answer() -> None:
     assert (status, body["error"]["param"]) == (400, "model")
     assert "realtime sessions" in body["error"]["message"]
     await gateway.close()
+
+
+@pytest.mark.parametrize(("path", "closed"), [("/v1/realtime", False), (GEMINI.live.paths[0], True)])  # type: ignore[union-attr]
+async def test_an_error_of_the_gateway_is_told_and_recorded(
+    path: str, closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(live: Any, handshake: Any, client: RealtimeClient) -> str:
+        if closed:
+            await client.accept(())
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("dragoman.server.realtime._model", fail)
+    exchanges: list[Exchange] = []
+    gateway = Gateway(upstreams={"own": Own()}, observers=[exchanges.append])
+    socket = Socket(App(gateway), path=path)
+    async with asyncio.timeout(60):
+        await socket.task
+    last = socket.sent[-1]
+    assert last.get("code") == 1011 if closed else socket.sent[0]["status"] == 500
+    assert exchanges[0].fault is not None
+    assert exchanges[0].fault.kind == "internal"
+    await gateway.close()
+
+
+async def test_a_first_message_that_is_no_json_closes_with_its_code() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    assert GEMINI.live is not None
+    socket = Socket(App(gateway), path=GEMINI.live.paths[0])
+    socket.said.put_nowait({"type": "websocket.receive", "text": "nope"})
+    async with asyncio.timeout(60):
+        await socket.task
+    assert socket.sent[-1]["code"] == 1007
+    assert "line 1, column 1" in socket.sent[-1]["reason"]
+    await gateway.close()
