@@ -150,7 +150,7 @@ async def converse(attempt: Attempt) -> None:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
     try:
         hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
-        session = _Session(attempt, client, live, socket, replies, hide)
+        session = _Session(attempt, client, live, socket, replies, hide=hide)
         first = await session.open()
         attempt.record.status = _SWITCHED
         call.watch.headed()
@@ -195,6 +195,7 @@ class _Session:
         live: Live,
         socket: Socket,
         replies: Replies,
+        *,
         hide: Callable[[str], str],
     ) -> None:
         self._attempt = attempt

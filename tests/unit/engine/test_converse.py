@@ -116,7 +116,7 @@ class Talked:
         assert FACE.live is not None
         client, upstream = self.client, self.upstream
         replies, hide = Replies(attempt), self.hide
-        self.session = _Session(attempt, client, FACE.live, upstream, replies, hide)  # type: ignore[arg-type]
+        self.session = _Session(attempt, client, FACE.live, upstream, replies, hide=hide)  # type: ignore[arg-type]
         upstream.inbox.put_nowait(CREATED)
 
     def hide(self, text: str) -> str:
