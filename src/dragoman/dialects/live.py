@@ -32,7 +32,8 @@ class Used(msgspec.Struct, frozen=True):
 class Heard(msgspec.Struct, frozen=True):
     """A provider's message as it was read. message: the message for the client. begins: True = the model
     begins or continues a reply. ends: True = the running reply is over. used: the amounts that the message
-    states as billed. fault: the error that the message tells; None = the message is not an error.
+    states as billed. fault: the error that the message tells; None = the message is not an error. reply: the
+    provider's id of the reply that the message is a part of; None = the message names no reply.
     """
 
     message: Message
@@ -40,6 +41,7 @@ class Heard(msgspec.Struct, frozen=True):
     ends: bool = False
     used: tuple[Used, ...] = ()
     fault: ir.Fault | None = None
+    reply: str | None = None
 
 
 class Names(msgspec.Struct, frozen=True):

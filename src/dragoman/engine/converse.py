@@ -282,14 +282,14 @@ class _Session:
             raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
 
     async def _tell(self, heard: Heard) -> None:
-        """Send a provider's message to the client. If the message begins a reply and none is running, first
+        """Send a provider's message to the client. If the message begins a reply that is not running, first
         check the client's permissions and reserve what the reply may use. Before the message is sent, the
         usage that it states is charged. If this usage belongs to no reply (a transcription, for example),
         check the permissions and the limits afterwards.
         """
-        if heard.begins and not self._replies.running:
+        if heard.begins and not self._replies.runs(heard.reply):
             self._admit()
-            await self._replies.begin()
+            await self._replies.begin(heard.reply)
         await self._replies.heard(heard)
         await self._client.say(heard.message if heard.fault is None else self._discreet(heard.message))
         if heard.used and not (heard.ends or self._replies.running):

@@ -36,6 +36,10 @@ _READ: Final = re.compile(
 )
 """Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
 with sound are searched quickly."""
+_OF_REPLY: Final = re.compile(r'"response_id"\s*:\s*"([^"\\]{1,128})"')
+"""Matches the member with the id of the response that an event is a part of. Text within a string has a
+backslash before each quotation mark, so that it does not match.
+"""
 _STATUSES: Final = {
     "invalid_api_key": 401,
     "insufficient_quota": 429,
@@ -120,21 +124,25 @@ class RealtimeTalk:
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
         name becomes the name that the client knows. The result also says whether a response begins or ends,
-        what was used, and whether the event is an error. The model that transcribes the client's speech,
-        which the settings name, is saved.
+        which response it is, what was used, and whether the event is an error. The model that transcribes the
+        client's speech, which the settings name, is saved.
         """
-        if isinstance(message, bytes) or _READ.search(message) is None:
+        if isinstance(message, bytes):
             return Heard(message)
+        if _READ.search(message) is None:
+            part = _OF_REPLY.search(message)
+            return Heard(message, reply=None if part is None else part[1])
         event = decode_object(message.encode())
         kind = event.get("type")
         if kind == _CREATED:
-            return Heard(message, begins=True)
+            return Heard(message, begins=True, reply=_reply(event))
         if kind == _DONE:
-            return Heard(message, ends=True, used=_of_response(event))
+            return Heard(message, ends=True, used=_of_response(event), reply=_reply(event))
         if kind == _TRANSCRIBED:
             return Heard(message, used=self._of_transcript(event.get("usage")))
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
-            self._transcriber = _transcriber(session)
+            if _states_transcription(session):
+                self._transcriber = _transcriber(session)
             return Heard(self._shown(message, session))
         if kind == "error":
             return Heard(message, fault=_fault(event))
@@ -151,18 +159,19 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
-        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used.
-        () = the usage is unreadable, or the session names no model that transcribes. usage: the event's
-        `usage`.
+        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
+        by the model that the session names for transcription, otherwise by the session's model. () = the
+        usage is unreadable. usage: the event's `usage`.
         """
-        if not isinstance(usage, dict) or self._transcriber is None:
+        if not isinstance(usage, dict):
             return ()
+        model = self._transcriber or self._names.upstream
         if usage.get("type") == "duration":
             seconds = usage.get("seconds")
             if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
                 return ()
-            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=self._transcriber),)
-        return (Used(usage_of(usage), model=self._transcriber),)
+            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=model),)
+        return tuple(Used(one, model=model) for one in _readable(usage))
 
     def error(self, fault: ir.Fault) -> str:
         """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
@@ -207,7 +216,29 @@ def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
     response = event.get("response")
     stated = response.get("usage") if isinstance(response, dict) else None
     usage = stated or event.get("usage")
-    return (Used(usage_of(usage)),) if isinstance(usage, dict) and usage else ()
+    return tuple(Used(one) for one in _readable(usage)) if isinstance(usage, dict) else ()
+
+
+def _readable(usage: Mapping[str, Any]) -> tuple[ir.Usage, ...]:
+    """Return the token counts in the `usage` of an event; () = it states no count."""
+    counts = usage_of(usage)
+    return () if counts.input is None and counts.output is None else (counts,)
+
+
+def _reply(event: Mapping[str, Any]) -> str | None:
+    """Return the id of the event's `response`; None = it has none."""
+    response = event.get("response")
+    name = response.get("id") if isinstance(response, dict) else None
+    return name if isinstance(name, str) and name else None
+
+
+def _states_transcription(session: Mapping[str, Any]) -> bool:
+    """Whether `session` says which model transcribes, or that none does. Some servers send only the settings
+    that were changed.
+    """
+    audio = session.get("audio")
+    heard = audio.get("input") if isinstance(audio, dict) else None
+    return "input_audio_transcription" in session or (isinstance(heard, dict) and "transcription" in heard)
 
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:

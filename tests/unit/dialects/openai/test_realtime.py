@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -123,6 +124,21 @@ def test_a_reply_begins_and_ends() -> None:
     assert talk().heard(event(type="response.done", response={"usage": None})).used == ()
 
 
+def test_events_say_which_reply_they_are_a_part_of() -> None:
+    one = talk()
+    assert one.heard(event(type="response.created", response={"id": "r"})).reply == "r"
+    assert one.heard(event(type="response.done", response={"id": "r"})).reply == "r"
+    assert one.heard(event(type="response.output_audio.delta", delta="AAAA", response_id="r")).reply == "r"
+    told = event(type="response.output_text.delta", delta='"response_id": "s"')
+    assert one.heard(told).reply is None
+    assert one.heard(event(type="response.created", response={"id": 1})).reply is None
+
+
+@pytest.mark.parametrize("usage", [{}, {"input_tokens": -5, "output_tokens": "x"}, {"input_tokens": None}, 3])
+def test_a_usage_without_counts_is_none(usage: Any) -> None:
+    assert talk().heard(event(type="response.done", response={"usage": usage})).used == ()
+
+
 def test_usage_beside_the_response_counts_too() -> None:
     message = event(
         type="response.done", response={"usage": {}}, usage={"input_tokens": 1, "output_tokens": 2}
@@ -172,9 +188,14 @@ def test_usage_has_kinds_and_cached_tokens() -> None:
 def test_transcripts_are_the_work_of_another_model(usage: Any, expected: Used, session: Any) -> None:
     one = talk()
     completed = event(type="conversation.item.input_audio_transcription.completed", usage=usage)
-    assert one.heard(completed).used == ()
+    own = msgspec.structs.replace(expected, model="gpt-realtime")
+    assert one.heard(completed).used == (own,)  # the session names no other model
     one.heard(event(type="session.updated", session=session))
     assert one.heard(completed).used == (expected,)
+    one.heard(event(type="session.updated", session={"voice": "marin"}))  # only what was changed
+    assert one.heard(completed).used == (expected,)
+    one.heard(event(type="session.updated", session={"input_audio_transcription": None}))
+    assert one.heard(completed).used == (own,)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "3", None, 1e99])
