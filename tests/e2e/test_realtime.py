@@ -374,6 +374,40 @@ async def test_each_reply_has_a_usage_record(openai: Provider, stack: AsyncExitS
     assert (exchange.usage.input, exchange.usage.output) == (32, 48)
 
 
+@pytest.mark.parametrize(
+    ("kind", "realtime", "end"),
+    [
+        ("abort", {}, "upstream/stream/session_broken"),
+        ("close", {}, "upstream/stream/session_broken"),
+        ("wait", {"max_time": "200ms"}, "client/stream/session_expired"),
+    ],
+)
+async def test_the_usage_record_of_a_session_says_how_it_failed(
+    openai: Provider, stack: AsyncExitStack, tmp_path: Path, kind: str, realtime: Any, end: str
+) -> None:
+    async def fail(connection: Any, event: Any) -> None:
+        if kind == "abort":
+            connection.transport.abort()
+        elif kind == "close":
+            await connection.close(1011, "oh")
+
+    openai.answers = fail
+    settings = {**json.loads(config(openai)), "realtime": realtime, "stores": {"sql": "sqlite"}}
+    exchanges: list[Exchange] = []
+    gateway = Gateway(load(settings, {"DRAGOMAN_HOME": str(tmp_path)}), observers=[exchanges.append])
+    base = await stack.enter_async_context(serving(gateway))
+    async with connect(at(base, "/v1/realtime?model=up/gpt-realtime")) as session:
+        await session.send('{"type": "response.create"}')
+        await ended(session)
+    exchange = await closed(exchanges)
+    assembly = gateway._running
+    assert assembly.journaling is not None
+    await assembly.journaling.drain()
+    assert assembly.store.usage is not None
+    (record,) = await assembly.store.usage.records(UsageSearch(), 1000)
+    assert (record.end, record.failed) == (exchange.end, True) == (end, True)
+
+
 async def test_a_reply_that_breaks_off_is_estimated(serve: Serve, openai: Provider) -> None:
     async def half(connection: Any, event: Any) -> None:
         await tell(connection, {"type": "response.created", "response": {}})

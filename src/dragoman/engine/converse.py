@@ -26,7 +26,7 @@ from dragoman.engine.plan import withdrawn
 from dragoman.engine.replies import Replies
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import STOPPING
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.net.failures import Failure, Refused
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.backend import over_http
@@ -148,9 +148,31 @@ async def converse(attempt: Attempt) -> None:
         socket = await transport.websocket(head, call.timers, client.bounds.largest)
     except Refused as refused:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
+    hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
+    session = _Session(attempt, client, live, socket, replies, hide=hide)
+    fault: ir.Fault | None = INTERNAL
     try:
-        hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
-        session = _Session(attempt, client, live, socket, replies, hide=hide)
+        await _relayed(attempt, session, upstream.name)
+        fault = None
+    except RequestFailed as failed:
+        fault = failed.fault
+        raise
+    except asyncio.CancelledError:
+        fault = None if client.gone else STOPPING
+        raise
+    finally:
+        spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
+        replies.close()
+        _total(attempt, replies, fault)
+    await delivery.end()
+
+
+async def _relayed(attempt: Attempt, session: _Session, provider: str) -> None:
+    """Wait for the provider's first message, tell the client that the session is open, and relay messages
+    until it ends. provider: the provider's name. Raises RequestFailed as `converse` does.
+    """
+    call, delivery = attempt.call, attempt.delivery
+    try:
         first = await session.open()
         attempt.record.status = _SWITCHED
         call.watch.headed()
@@ -160,23 +182,20 @@ async def converse(attempt: Attempt) -> None:
             delivery.running.opening.rest()  # a session has a limit of its own
         await session.run(first)
     except WireError as error:
-        raise unreadable(upstream.name, error) from error
+        raise unreadable(provider, error) from error
     except Failure as failure:
-        raise RequestFailed(_broken(upstream.name)) from failure
-    finally:
-        spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
-        replies.close()
-        _total(attempt, replies)
-    await delivery.end()
+        raise RequestFailed(_broken(provider)) from failure
 
 
-def _total(attempt: Attempt, replies: Replies) -> None:
-    """Account for the session, and record the cost and usage of all its replies in the exchange. Does nothing
-    if the session was never open.
+def _total(attempt: Attempt, replies: Replies, fault: ir.Fault | None) -> None:
+    """Account for the session, and record the cost and usage of all its replies in the exchange. fault: why
+    the session has failed, None = it has not; the session's usage record says the same. Does nothing if the
+    session was never open.
     """
     exchange, meter = attempt.exchange, attempt.delivery.meter
     if not attempt.delivery.committed:
         return
+    exchange.fault = fault
     if meter is not None:
         meter.close(gone=attempt.delivery.client.gone)
         exchange.cost, exchange.priced = replies.cost, replies.priced

@@ -236,6 +236,8 @@ class Replies:
     def _end(self, name: str | None) -> None:
         reply = self._running.pop(name)
         reply.growth, record = None, reply.record  # `growth` refers back to the reply
+        if record.usage is not None and not record.usage.plausible():
+            record.usage = None
         if record.usage is None and record.units is None:
             record.usage = ir.Usage(output=reply.said, estimated=True)
         usage = record.usage

@@ -146,6 +146,14 @@ async def test_a_reply_ends_also_if_only_one_event_has_its_id(begun: str | None,
     assert [units for _, _, units, _ in house.units()] == [{"input": 10, "output": 5}]
 
 
+async def test_impossible_counts_are_estimated() -> None:
+    house = House()
+    await house.replies.begin("a")
+    await house.replies.heard(Heard("word", reply="a"))
+    await house.replies.heard(ended("a", stated(10**30, 5)))
+    assert [units for _, _, units, _ in house.units()] == [{"output": 2}]
+
+
 async def test_a_provider_that_ends_no_reply_does_not_fill_the_memory() -> None:
     house = House()
     for number in range(100):
