@@ -234,6 +234,10 @@ class _Session:
         """Why the gateway ends the session; None = it has not decided to end it."""
         self._crash: Exception | None = None
         self._draining = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        """The timers of the limits `longest` and `idle`, which are cancelled when the session ends: each
+        holds the session in memory.
+        """
         self._told = False
         """Whether the client gets the close code and reason of the provider, so that no error message is
         needed.
@@ -259,11 +263,11 @@ class _Session:
         RequestFailed if the provider breaks the session off, and EndedByLimit if the gateway ends it.
         """
         client, socket, talk, bounds = self._client, self._socket, self._talk, self._client.bounds
-        timers = []
+        timers = self._timers
         if bounds.longest is not None:
-            timers.append(self._loop.call_later(bounds.longest, self._stop, _lasted(bounds.longest)))
+            timers["longest"] = self._loop.call_later(bounds.longest, self._stop, _lasted(bounds.longest))
         if bounds.idle is not None:
-            self._watch(bounds.idle, timers)
+            self._watch(bounds.idle)
         client.on_drain(self._drain)
         listener = spawn(self._listen(), "a session's client")
         try:
@@ -273,7 +277,7 @@ class _Session:
                 await self._tell(talk.heard(message))
         finally:
             listener.cancel()
-            for timer in timers:
+            for timer in timers.values():
                 timer.cancel()
         if self._crash is not None:
             raise self._crash
@@ -374,16 +378,15 @@ class _Session:
         if not self._replies.running:
             self._stop(STOPPING)
 
-    def _watch(self, idle: float, timers: list[asyncio.TimerHandle]) -> None:
+    def _watch(self, idle: float) -> None:
         """End the session if no message has come from either side for `idle` seconds; otherwise check again
-        when these seconds can be over. timers: gets the timer of the next check.
+        when these seconds can be over.
         """
         left = self._latest + idle - self._loop.time()
         if left <= 0:
             self._stop(_silent(idle))
         else:
-            timers.append(self._loop.call_later(left, self._watch, idle, timers))
-            del timers[:-2]
+            self._timers["idle"] = self._loop.call_later(left, self._watch, idle)
 
 
 def _stated(code: int, reason: str) -> tuple[int, str]:

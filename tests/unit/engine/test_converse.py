@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -219,6 +221,22 @@ async def test_a_session_ends_when_its_time_is_over() -> None:
         with pytest.raises(EndedByLimit) as caught:
             await talked.run()
         assert caught.value.fault.code == code
+
+
+async def test_no_timer_keeps_a_session_that_has_ended() -> None:
+    talked = Talked(longest=3600.0, idle=0.05)
+    running = asyncio.ensure_future(talked.run())
+    for _ in range(8):
+        talked.upstream.tell(type="ping")
+        await asyncio.sleep(0.02)
+    talked.upstream.end(1000)
+    await running
+    session = weakref.ref(talked.session)
+    del talked, running
+    for _ in range(10):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert session() is None
 
 
 async def test_a_drain_waits_for_the_running_reply() -> None:
