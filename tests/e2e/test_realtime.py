@@ -290,6 +290,20 @@ async def test_a_provider_that_breaks_off_is_told(serve: Serve, openai: Provider
         assert (await ended(session))[0] == 1011
 
 
+async def test_a_message_that_is_too_large_is_told(serve: Serve, openai: Provider) -> None:
+    async def flood(connection: Any, event: Any) -> None:
+        await tell(connection, {"type": "response.output_audio.delta", "delta": "A" * 20_000})
+
+    openai.answers = flood
+    base = await serve(config(openai, realtime={"max_message": "10kB"}))
+    async with connect(at(base, "/v1/realtime?model=up/x")) as session:
+        await session.send('{"type": "response.create"}')
+        error = (await until(session, "error"))["error"]
+        assert error["code"] == "session_broken"
+        assert "exceeds limit of" in error["message"]
+        assert (await ended(session))[0] == 1011
+
+
 async def test_another_model_in_the_settings_is_refused(serve: Serve, openai: Provider) -> None:
     base = await serve(config(openai))
     async with connect(at(base, "/v1/realtime?model=up/gpt-realtime")) as session:
@@ -446,7 +460,7 @@ async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai
         base = await serve(config(openai, realtime={setting: "200ms"}))
         async with connect(at(base, "/v1/realtime?model=up/x")) as session:
             assert (await until(session, "error"))["error"]["code"] == code
-            await ended(session)
+            assert (await ended(session))[0] == (1001 if setting == "max_time" else 1008)
 
 
 async def test_what_the_gateway_has_not(serve: Serve, openai: Provider) -> None:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _SWITCHED: Final = 101
 """The status of an accepted handshake."""
 _NORMAL: Final = 1000
+_GOING_AWAY: Final = 1001
+"""Closes a session that has lasted for as long as it may. The session did nothing wrong."""
+_EXPIRED: Final = "session_expired"
 _UNSTATED: Final = frozenset({1004, 1005, 1006, 1015})
 """Close codes that must not be in a close frame (RFC 6455, section 7.4.1)."""
 _GOOD: Final = frozenset({1000, 1001, 1005})
@@ -282,6 +285,8 @@ class _Session:
         if self._crash is not None:
             raise self._crash
         if self._over is not None:
+            if self._over.code == _EXPIRED:
+                client.closes(_GOING_AWAY, self._over.message)
             raise EndedByLimit(self._over)
         if client.left is None:
             self._closed(socket.code, self._hide(socket.reason))
@@ -405,7 +410,7 @@ def _broken(name: str, code: int = _ABNORMAL, reason: str = "") -> ir.Fault:
 
 def _lasted(seconds: float) -> ir.Fault:
     text = f"The realtime session has reached its limit of {seconds:g} seconds. Open a new one to continue."
-    return ir.Fault("invalid_request", text, "session_expired")
+    return ir.Fault("invalid_request", text, _EXPIRED)
 
 
 def _silent(seconds: float) -> ir.Fault:

@@ -216,11 +216,16 @@ async def test_a_wrong_message_does_not_end_a_session() -> None:
 
 
 async def test_a_session_ends_when_its_time_is_over() -> None:
-    for bounds, code in (({"longest": 0.05}, "session_expired"), ({"idle": 0.05}, "session_idle")):
+    over = "The realtime session has reached its limit of 0.05 seconds. Open a new one to continue."
+    for bounds, code, closed in (
+        ({"longest": 0.05}, "session_expired", (1001, over)),
+        ({"idle": 0.05}, "session_idle", None),
+    ):
         talked = Talked(**bounds)
         with pytest.raises(EndedByLimit) as caught:
             await talked.run()
         assert caught.value.fault.code == code
+        assert talked.client.closed == closed
 
 
 async def test_no_timer_keeps_a_session_that_has_ended() -> None:
