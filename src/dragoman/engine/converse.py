@@ -318,6 +318,8 @@ class _Session:
         if heard.begins and not self._replies.runs(heard.reply):
             self._admit()
             await self._replies.begin(heard.reply)
+        if heard.transcriber is not None:
+            self._replies.admit(heard.transcriber)
         await self._replies.heard(heard)
         await self._client.say(heard.message if heard.fault is None else self._discreet(heard.message))
         if heard.used and not (heard.ends or self._replies.running):

@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.limits import Claim
+from dragoman.accounts.told import unpriced
 from dragoman.dialects.live import Heard, Message, Used
 from dragoman.engine.accounting import Expected
 from dragoman.engine.attempt import Attempt
@@ -100,6 +101,17 @@ class _ReplyMeter(Meter):
                 "the work of %s is not counted by limits: %s", record.deployment, failed.fault.message
             )
 
+    def refuse_unpriced(self, deployment: str) -> None:
+        """Raise RequestFailed if the price of a deployment is not known and a limit refuses that
+        (`unknown_price: refuse`).
+        """
+        of_deployment = self._accounting.limits.of_attempt(deployment) if self.bounded(deployment) else None
+        for applied in (self.applied, of_deployment):
+            limit = None if applied is None else applied.refusing
+            if limit is not None and self._most(_USUAL, deployment) is None:
+                self._exchange.refused_by = limit.name
+                raise RequestFailed(unpriced(limit))
+
 
 class _Reply(msgspec.Struct, eq=False):
     """A running reply. exchange, record: made for this reply alone. meter: accounts for it; None = nothing is
@@ -165,6 +177,25 @@ class Replies:
             await self.probe()
         finally:
             self._number = number
+
+    def admit(self, model: str) -> None:
+        """Check the price of a model that is about to transcribe the client's speech, because its work is
+        charged only afterwards. model: its name at the session's provider. Raises EndedByLimit if the price
+        is not known and a limit refuses that.
+        """
+        number, name = self._number, f"{self._attempt.deployment.provider}/{model}"
+        reply = self._made(name)
+        self._number = number  # it is no reply, and leaves no record
+        reply.exchange.attempts = []
+        if reply.meter is None:
+            return
+        try:
+            reply.meter.refuse_unpriced(name)
+        except RequestFailed as refused:
+            self._attempt.exchange.refused_by = reply.exchange.refused_by
+            raise EndedByLimit(refused.fault) from None
+        finally:
+            reply.meter.close()
 
     async def begin(self, name: str | None = None) -> None:
         """Reserve in the limits what a reply may use, because the provider begins a reply. name: the

@@ -282,6 +282,22 @@ async def test_a_client_from_whom_something_was_taken_gets_no_further_reply(
     assert len(talked.client.told) == 1
 
 
+async def test_settings_are_not_told_if_a_limit_refuses_their_transcriber(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(replies: Replies, model: str) -> None:
+        raise EndedByLimit(ir.Fault("permission", model, "unknown_price"))
+
+    monkeypatch.setattr(Replies, "admit", refuse)
+    talked = Talked()
+    transcription = {"audio": {"input": {"transcription": {"model": "whisper"}}}}
+    talked.upstream.tell(type="session.updated", session=transcription)
+    with pytest.raises(EndedByLimit) as caught:
+        await talked.run()
+    assert caught.value.fault.message == "whisper"
+    assert [event["type"] for event in talked.client.told] == ["session.created"]
+
+
 async def test_a_session_that_only_transcribes_ends_after_a_transcript() -> None:
     talked = Talked()
     talked.client.now = ir.Fault("authentication", "The key was revoked.", "invalid_api_key")

@@ -146,6 +146,22 @@ async def test_a_reply_ends_also_if_only_one_event_has_its_id(begun: str | None,
     assert [units for _, _, units, _ in house.units()] == [{"input": 10, "output": 5}]
 
 
+@pytest.mark.parametrize("subject", ["key", "deployment"])
+async def test_a_limit_may_refuse_a_transcriber_without_a_price(subject: Any) -> None:
+    limit = Limit("budget", "money", 10**12, "day", subject, unknown_price="refuse")
+    house = House(limit)
+    house.replies.admit("gpt")
+    with pytest.raises(EndedByLimit) as caught:
+        house.replies.admit("whisper")
+    assert (caught.value.fault.code, house.exchange.refused_by) == ("unknown_price", "budget")
+    assert house.book.closes == house.book.opens == []
+    assert set(house.standing().values()) <= {(0, 0)}
+    await house.replies.begin("a")
+    assert [record.id for record in house.book.opens] == ["ex_1.1"]
+    House(msgspec.structs.replace(limit, unknown_price="allow")).replies.admit("whisper")
+    House(accounts=False).replies.admit("whisper")
+
+
 async def test_impossible_counts_are_estimated() -> None:
     house = House()
     await house.replies.begin("a")

@@ -143,7 +143,7 @@ class RealtimeTalk:
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
             if _states_transcription(session):
                 self._transcriber = _transcriber(session)
-            return Heard(self._shown(message, session))
+            return Heard(self._shown(message, session), transcriber=self._transcriber)
         if kind == "error":
             return Heard(message, fault=_fault(event))
         return Heard(message)

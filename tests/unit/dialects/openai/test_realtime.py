@@ -190,7 +190,7 @@ def test_transcripts_are_the_work_of_another_model(usage: Any, expected: Used, s
     completed = event(type="conversation.item.input_audio_transcription.completed", usage=usage)
     own = msgspec.structs.replace(expected, model="gpt-realtime")
     assert one.heard(completed).used == (own,)  # the session names no other model
-    one.heard(event(type="session.updated", session=session))
+    assert one.heard(event(type="session.updated", session=session)).transcriber == "whisper"
     assert one.heard(completed).used == (expected,)
     one.heard(event(type="session.updated", session={"voice": "marin"}))  # only what was changed
     assert one.heard(completed).used == (expected,)
