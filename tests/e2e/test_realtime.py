@@ -276,6 +276,18 @@ async def test_close_codes_pass_in_both_directions(serve: Serve, openai: Provide
     assert (await closed(exchanges, 2)).end == "upstream/stream/session_broken"
 
 
+async def test_a_client_that_vanishes_is_no_fault_of_the_gateway(serve: Serve, openai: Provider) -> None:
+    exchanges: list[Exchange] = []
+    base = await serve(config(openai), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?model=up/x")) as session:
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.done")
+        session.transport.abort()
+    exchange = await closed(exchanges)
+    assert (exchange.end, exchange.fault) == ("client/stream", None)
+    await soon(lambda: bool(openai.closed))
+
+
 async def test_a_provider_that_breaks_off_is_told(serve: Serve, openai: Provider) -> None:
     async def vanish(connection: Any, event: Any) -> None:
         connection.transport.abort()

@@ -161,7 +161,7 @@ async def converse(attempt: Attempt) -> None:
         fault = failed.fault
         raise
     except asyncio.CancelledError:
-        fault = None if client.gone else STOPPING
+        fault = None if client.gone or client.left is not None else STOPPING
         raise
     finally:
         spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")

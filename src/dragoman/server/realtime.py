@@ -59,6 +59,8 @@ _CODES: Final[Mapping[ir.Kind, int]] = {
     "unavailable": _LATER,
 }
 """The close code for each kind of fault; `_POLICY` for other kinds."""
+_UNSENT: Final = frozenset({1005, 1006})
+"""Close codes that no close frame has."""
 _MOST_REASON: Final = 123
 _REST: Final[Mapping[str, str]] = {
     "/realtime/client_secrets": "client secrets for realtime sessions",
@@ -236,13 +238,13 @@ class RealtimeClient:
         self._link = handshake.link
         self._receive = receive
         self._send = send
-        self._accepted = self._ended = self._taken = False
+        self._accepted = self._ended = self._taken = self._vanished = False
         self._closes: tuple[int, str] | None = None
 
     @property
     def gone(self) -> bool:
         """Whether the connection was lost before the client or the gateway had closed the WebSocket."""
-        return self._link.lost and self.left is None and not self._ended
+        return self._link.lost and (self.left is None or self._vanished) and not self._ended
 
     async def accept(self, headers: Headers) -> None:
         """Accept the WebSocket; do nothing if it was accepted before. headers: for the answer to the
@@ -308,6 +310,8 @@ class RealtimeClient:
         if not self._taken:
             self._link.running = False  # the session ends by itself: nobody has to cancel it
             self.left = event.get("code") or 1005, event.get("reason") or ""
+            # servers state such a code, too, if there was no close frame
+            self._vanished = self._link.lost and self.left[0] in _UNSENT
             return None
         text: str | None = event.get("text")
         message: Message = event["bytes"] if text is None else text

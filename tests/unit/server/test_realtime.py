@@ -144,6 +144,19 @@ async def test_a_connection_without_a_close_frame_is_lost() -> None:
     assert sides.sent == []
 
 
+@pytest.mark.parametrize(
+    ("lost", "code", "gone"),
+    [(True, 1005, True), (True, 1006, True), (True, 4000, False), (False, 1005, False)],
+)
+async def test_a_client_without_a_close_frame_is_gone(lost: bool, code: int, gone: bool) -> None:
+    sides = Sides({"type": "websocket.disconnect", "code": code})
+    if lost:
+        sides.link.drop()
+    assert await sides.client.receive() is None
+    sides.link.drop()
+    assert (sides.client.left, sides.client.gone) == ((code, ""), gone)
+
+
 def test_headers_for_the_provider() -> None:
     headers = {"openai-safety-identifier": "u", "authorization": "Bearer k", "cookie": "c"}
     assert Sides(headers=headers).client.headers == {"openai-safety-identifier": "u"}
