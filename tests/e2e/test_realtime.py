@@ -276,6 +276,18 @@ async def test_close_codes_pass_in_both_directions(serve: Serve, openai: Provide
     assert (await closed(exchanges, 2)).end == "upstream/stream/session_broken"
 
 
+async def test_a_client_that_vanishes_is_no_fault_of_the_gateway(serve: Serve, openai: Provider) -> None:
+    exchanges: list[Exchange] = []
+    base = await serve(config(openai), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?model=up/x")) as session:
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.done")
+        session.transport.abort()
+    exchange = await closed(exchanges)
+    assert (exchange.end, exchange.fault) == ("client/stream", None)
+    await soon(lambda: bool(openai.closed))
+
+
 async def test_a_provider_that_breaks_off_is_told(serve: Serve, openai: Provider) -> None:
     async def vanish(connection: Any, event: Any) -> None:
         connection.transport.abort()
@@ -290,6 +302,20 @@ async def test_a_provider_that_breaks_off_is_told(serve: Serve, openai: Provider
         assert (await ended(session))[0] == 1011
 
 
+async def test_a_message_that_is_too_large_is_told(serve: Serve, openai: Provider) -> None:
+    async def flood(connection: Any, event: Any) -> None:
+        await tell(connection, {"type": "response.output_audio.delta", "delta": "A" * 20_000})
+
+    openai.answers = flood
+    base = await serve(config(openai, realtime={"max_message": "10kB"}))
+    async with connect(at(base, "/v1/realtime?model=up/x")) as session:
+        await session.send('{"type": "response.create"}')
+        error = (await until(session, "error"))["error"]
+        assert error["code"] == "session_broken"
+        assert "exceeds limit of" in error["message"]
+        assert (await ended(session))[0] == 1011
+
+
 async def test_another_model_in_the_settings_is_refused(serve: Serve, openai: Provider) -> None:
     base = await serve(config(openai))
     async with connect(at(base, "/v1/realtime?model=up/gpt-realtime")) as session:
@@ -298,6 +324,9 @@ async def test_another_model_in_the_settings_is_refused(serve: Serve, openai: Pr
             await session.send(f'{{"type": "{kind}", "session": {{"model": "dearer"}}}}')
             error = (await until(session, "error"))["error"]
             assert (error["param"], error["code"]) == ("session.model", "model_not_changeable")
+        await session.send('{"type": "response.create", "response": {"model": "dearer"}}')
+        error = (await until(session, "error"))["error"]
+        assert (error["param"], error["code"]) == ("response.model", "model_not_changeable")
         await session.send(b"\x00\x01")
         assert (await until(session, "error"))["error"]["code"] == "invalid_message"
         await session.send('{"type": "session.update", "session": {"voice": "marin"}}')
@@ -371,6 +400,40 @@ async def test_each_reply_has_a_usage_record(openai: Provider, stack: AsyncExitS
     assert (exchange.usage.input, exchange.usage.output) == (32, 48)
 
 
+@pytest.mark.parametrize(
+    ("kind", "realtime", "end"),
+    [
+        ("abort", {}, "upstream/stream/session_broken"),
+        ("close", {}, "upstream/stream/session_broken"),
+        ("wait", {"max_time": "200ms"}, "client/stream/session_expired"),
+    ],
+)
+async def test_the_usage_record_of_a_session_says_how_it_failed(
+    openai: Provider, stack: AsyncExitStack, tmp_path: Path, kind: str, realtime: Any, end: str
+) -> None:
+    async def fail(connection: Any, event: Any) -> None:
+        if kind == "abort":
+            connection.transport.abort()
+        elif kind == "close":
+            await connection.close(1011, "oh")
+
+    openai.answers = fail
+    settings = {**json.loads(config(openai)), "realtime": realtime, "stores": {"sql": "sqlite"}}
+    exchanges: list[Exchange] = []
+    gateway = Gateway(load(settings, {"DRAGOMAN_HOME": str(tmp_path)}), observers=[exchanges.append])
+    base = await stack.enter_async_context(serving(gateway))
+    async with connect(at(base, "/v1/realtime?model=up/gpt-realtime")) as session:
+        await session.send('{"type": "response.create"}')
+        await ended(session)
+    exchange = await closed(exchanges)
+    assembly = gateway._running
+    assert assembly.journaling is not None
+    await assembly.journaling.drain()
+    assert assembly.store.usage is not None
+    (record,) = await assembly.store.usage.records(UsageSearch(), 1000)
+    assert (record.end, record.failed) == (exchange.end, True) == (end, True)
+
+
 async def test_a_reply_that_breaks_off_is_estimated(serve: Serve, openai: Provider) -> None:
     async def half(connection: Any, event: Any) -> None:
         await tell(connection, {"type": "response.created", "response": {}})
@@ -409,7 +472,7 @@ async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai
         base = await serve(config(openai, realtime={setting: "200ms"}))
         async with connect(at(base, "/v1/realtime?model=up/x")) as session:
             assert (await until(session, "error"))["error"]["code"] == code
-            await ended(session)
+            assert (await ended(session))[0] == (1001 if setting == "max_time" else 1008)
 
 
 async def test_what_the_gateway_has_not(serve: Serve, openai: Provider) -> None:

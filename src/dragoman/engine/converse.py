@@ -26,11 +26,12 @@ from dragoman.engine.plan import withdrawn
 from dragoman.engine.replies import Replies
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import STOPPING
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.net.failures import Failure, Refused
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.form import unreadable
+from dragoman.wire.json import decode_object, encode, reworded
 
 if TYPE_CHECKING:
     from dragoman.net.websocket import Socket
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 _SWITCHED: Final = 101
 """The status of an accepted handshake."""
 _NORMAL: Final = 1000
+_GOING_AWAY: Final = 1001
+"""Closes a session that has lasted for as long as it may. The session did nothing wrong."""
+_EXPIRED: Final = "session_expired"
 _UNSTATED: Final = frozenset({1004, 1005, 1006, 1015})
 """Close codes that must not be in a close frame (RFC 6455, section 7.4.1)."""
 _GOOD: Final = frozenset({1000, 1001, 1005})
@@ -147,8 +151,31 @@ async def converse(attempt: Attempt) -> None:
         socket = await transport.websocket(head, call.timers, client.bounds.largest)
     except Refused as refused:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
+    hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
+    session = _Session(attempt, client, live, socket, replies, hide=hide)
+    fault: ir.Fault | None = INTERNAL
     try:
-        session = _Session(attempt, client, live, socket, replies)
+        await _relayed(attempt, session, upstream.name)
+        fault = None
+    except RequestFailed as failed:
+        fault = failed.fault
+        raise
+    except asyncio.CancelledError:
+        fault = None if client.gone or client.left is not None else STOPPING
+        raise
+    finally:
+        spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
+        replies.close()
+        _total(attempt, replies, fault)
+    await delivery.end()
+
+
+async def _relayed(attempt: Attempt, session: _Session, provider: str) -> None:
+    """Wait for the provider's first message, tell the client that the session is open, and relay messages
+    until it ends. provider: the provider's name. Raises RequestFailed as `converse` does.
+    """
+    call, delivery = attempt.call, attempt.delivery
+    try:
         first = await session.open()
         attempt.record.status = _SWITCHED
         call.watch.headed()
@@ -158,23 +185,20 @@ async def converse(attempt: Attempt) -> None:
             delivery.running.opening.rest()  # a session has a limit of its own
         await session.run(first)
     except WireError as error:
-        raise unreadable(upstream.name, error) from error
+        raise unreadable(provider, error) from error
     except Failure as failure:
-        raise RequestFailed(_broken(upstream.name)) from failure
-    finally:
-        spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
-        replies.close()
-        _total(attempt, replies)
-    await delivery.end()
+        raise RequestFailed(_broken(provider)) from failure
 
 
-def _total(attempt: Attempt, replies: Replies) -> None:
-    """Account for the session, and record the cost and usage of all its replies in the exchange. Does nothing
-    if the session was never open.
+def _total(attempt: Attempt, replies: Replies, fault: ir.Fault | None) -> None:
+    """Account for the session, and record the cost and usage of all its replies in the exchange. fault: why
+    the session has failed, None = it has not; the session's usage record says the same. Does nothing if the
+    session was never open.
     """
     exchange, meter = attempt.exchange, attempt.delivery.meter
     if not attempt.delivery.committed:
         return
+    exchange.fault = fault
     if meter is not None:
         meter.close(gone=attempt.delivery.client.gone)
         exchange.cost, exchange.priced = replies.cost, replies.priced
@@ -182,14 +206,26 @@ def _total(attempt: Attempt, replies: Replies) -> None:
 
 
 class _Session:
+    """One open session. hide: replaces the secrets of the provider's account in a text, because providers
+    repeat keys in errors and in reasons for closing.
+    """
+
     def __init__(
-        self, attempt: Attempt, client: SessionClient, live: Live, socket: Socket, replies: Replies
+        self,
+        attempt: Attempt,
+        client: SessionClient,
+        live: Live,
+        socket: Socket,
+        replies: Replies,
+        *,
+        hide: Callable[[str], str],
     ) -> None:
         self._attempt = attempt
         self._client = client
         self._live = live
         self._socket = socket
         self._replies = replies
+        self._hide = hide
         call, shown, route = attempt.call, attempt.shown, attempt.plan.route
         names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
         allowed = frozenset(name for name in names if name)
@@ -201,6 +237,10 @@ class _Session:
         """Why the gateway ends the session; None = it has not decided to end it."""
         self._crash: Exception | None = None
         self._draining = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        """The timers of the limits `longest` and `idle`, which are cancelled when the session ends: each
+        holds the session in memory.
+        """
         self._told = False
         """Whether the client gets the close code and reason of the provider, so that no error message is
         needed.
@@ -226,11 +266,11 @@ class _Session:
         RequestFailed if the provider breaks the session off, and EndedByLimit if the gateway ends it.
         """
         client, socket, talk, bounds = self._client, self._socket, self._talk, self._client.bounds
-        timers = []
+        timers = self._timers
         if bounds.longest is not None:
-            timers.append(self._loop.call_later(bounds.longest, self._stop, _lasted(bounds.longest)))
+            timers["longest"] = self._loop.call_later(bounds.longest, self._stop, _lasted(bounds.longest))
         if bounds.idle is not None:
-            self._watch(bounds.idle, timers)
+            self._watch(bounds.idle)
         client.on_drain(self._drain)
         listener = spawn(self._listen(), "a session's client")
         try:
@@ -240,14 +280,16 @@ class _Session:
                 await self._tell(talk.heard(message))
         finally:
             listener.cancel()
-            for timer in timers:
+            for timer in timers.values():
                 timer.cancel()
         if self._crash is not None:
             raise self._crash
         if self._over is not None:
+            if self._over.code == _EXPIRED:
+                client.closes(_GOING_AWAY, self._over.message)
             raise EndedByLimit(self._over)
         if client.left is None:
-            self._closed(socket.code, socket.reason)
+            self._closed(socket.code, self._hide(socket.reason))
 
     def last_words(self, fault: ir.Fault) -> bytes:
         """Return the message that tells the client about a failure; b"" = the client learns it from the
@@ -268,21 +310,29 @@ class _Session:
             raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
 
     async def _tell(self, heard: Heard) -> None:
-        """Send a provider's message to the client. If the message begins a reply and none is running, first
+        """Send a provider's message to the client. If the message begins a reply that is not running, first
         check the client's permissions and reserve what the reply may use. Before the message is sent, the
         usage that it states is charged. If this usage belongs to no reply (a transcription, for example),
         check the permissions and the limits afterwards.
         """
-        if heard.begins and not self._replies.running:
+        if heard.begins and not self._replies.runs(heard.reply):
             self._admit()
-            await self._replies.begin()
+            await self._replies.begin(heard.reply)
+        if heard.transcriber is not None:
+            self._replies.admit(heard.transcriber)
         await self._replies.heard(heard)
-        await self._client.say(heard.message)
+        await self._client.say(heard.message if heard.fault is None else self._discreet(heard.message))
         if heard.used and not (heard.ends or self._replies.running):
             self._admit()  # a session that only transcribes begins no reply
             await self._replies.probe_again()
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
+
+    def _discreet(self, message: Message) -> Message:
+        """Return a provider's error event without the secrets of the provider's account."""
+        event = decode_object(message.encode() if isinstance(message, str) else message)
+        told = reworded(event, self._hide)
+        return message if told == event else encode(told).decode()
 
     def _admit(self) -> None:
         """Raise EndedByLimit if the client may not have another reply, because its key or one of its
@@ -335,16 +385,15 @@ class _Session:
         if not self._replies.running:
             self._stop(STOPPING)
 
-    def _watch(self, idle: float, timers: list[asyncio.TimerHandle]) -> None:
+    def _watch(self, idle: float) -> None:
         """End the session if no message has come from either side for `idle` seconds; otherwise check again
-        when these seconds can be over. timers: gets the timer of the next check.
+        when these seconds can be over.
         """
         left = self._latest + idle - self._loop.time()
         if left <= 0:
             self._stop(_silent(idle))
         else:
-            timers.append(self._loop.call_later(left, self._watch, idle, timers))
-            del timers[:-2]
+            self._timers["idle"] = self._loop.call_later(left, self._watch, idle)
 
 
 def _stated(code: int, reason: str) -> tuple[int, str]:
@@ -363,7 +412,7 @@ def _broken(name: str, code: int = _ABNORMAL, reason: str = "") -> ir.Fault:
 
 def _lasted(seconds: float) -> ir.Fault:
     text = f"The realtime session has reached its limit of {seconds:g} seconds. Open a new one to continue."
-    return ir.Fault("invalid_request", text, "session_expired")
+    return ir.Fault("invalid_request", text, _EXPIRED)
 
 
 def _silent(seconds: float) -> ir.Fault:

@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.limits import Claim
+from dragoman.accounts.told import unpriced
 from dragoman.dialects.live import Heard, Message, Used
 from dragoman.engine.accounting import Expected
 from dragoman.engine.attempt import Attempt
@@ -28,6 +29,10 @@ from dragoman.routing.route import Deployment, Route
 
 log = logging.getLogger("dragoman.engine.replies")
 
+_MOST_AT_ONCE: Final = 64
+"""The most replies of one session that run at once. If a provider begins more, the oldest is accounted for as
+if it had broken off, so that a provider that ends none cannot fill the memory.
+"""
 _USUAL: Final = Expected(512, 512, kinds=EVERYTHING)
 """The tokens that are reserved for the first reply of a session. For a later reply, as many are reserved as
 the reply before has used.
@@ -96,6 +101,17 @@ class _ReplyMeter(Meter):
                 "the work of %s is not counted by limits: %s", record.deployment, failed.fault.message
             )
 
+    def refuse_unpriced(self, deployment: str) -> None:
+        """Raise RequestFailed if the price of a deployment is not known and a limit refuses that
+        (`unknown_price: refuse`).
+        """
+        of_deployment = self._accounting.limits.of_attempt(deployment) if self.bounded(deployment) else None
+        for applied in (self.applied, of_deployment):
+            limit = None if applied is None else applied.refusing
+            if limit is not None and self._most(_USUAL, deployment) is None:
+                self._exchange.refused_by = limit.name
+                raise RequestFailed(unpriced(limit))
+
 
 class _Reply(msgspec.Struct, eq=False):
     """A running reply. exchange, record: made for this reply alone. meter: accounts for it; None = nothing is
@@ -117,7 +133,8 @@ class _Reply(msgspec.Struct, eq=False):
 
 
 class Replies:
-    """The replies of one session at one deployment. usage: the tokens of all replies together; None = none
+    """The replies of one session at one deployment; several may run at once, if the provider names them by
+    ids. usage: the tokens of all replies together; None = none
     are known. cost: of all replies together, in nano-USD; None = a part of it is unknown. priced: the part of
     the cost that is known, in nano-USD.
     """
@@ -125,7 +142,8 @@ class Replies:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._expected = _USUAL
-        self._running: _Reply | None = None
+        self._running: dict[str | None, _Reply] = {}
+        """The running replies by the provider's ids, oldest first. None = a reply without an id."""
         self._number = 0
         self.usage: ir.Usage | None = None
         self.cost: int | None = 0
@@ -134,7 +152,11 @@ class Replies:
     @property
     def running(self) -> bool:
         """Whether a reply has begun and has not ended."""
-        return self._running is not None
+        return bool(self._running)
+
+    def runs(self, reply: str | None) -> bool:
+        """Whether the reply with this id is running. None = the one reply without an id."""
+        return reply in self._running
 
     async def probe(self) -> None:
         """Find out whether a limit refuses a first reply: reserve what a reply may use, and free it at once.
@@ -156,12 +178,34 @@ class Replies:
         finally:
             self._number = number
 
-    async def begin(self) -> None:
-        """Reserve in the limits what a reply may use, because the provider begins a reply. Does nothing if a
-        reply is running. Raises EndedByLimit if a limit or a failing journal refuses the reply.
+    def admit(self, model: str) -> None:
+        """Check the price of a model that is about to transcribe the client's speech, because its work is
+        charged only afterwards. model: its name at the session's provider. Raises EndedByLimit if the price
+        is not known and a limit refuses that.
         """
-        if self._running is not None:
+        number, name = self._number, f"{self._attempt.deployment.provider}/{model}"
+        reply = self._made(name)
+        self._number = number  # it is no reply, and leaves no record
+        reply.exchange.attempts = []
+        if reply.meter is None:
             return
+        try:
+            reply.meter.refuse_unpriced(name)
+        except RequestFailed as refused:
+            self._attempt.exchange.refused_by = reply.exchange.refused_by
+            raise EndedByLimit(refused.fault) from None
+        finally:
+            reply.meter.close()
+
+    async def begin(self, name: str | None = None) -> None:
+        """Reserve in the limits what a reply may use, because the provider begins a reply. name: the
+        provider's id of the reply, None = it has none. Does nothing if this reply is running. Raises
+        EndedByLimit if a limit or a failing journal refuses the reply.
+        """
+        if name in self._running:
+            return
+        if len(self._running) >= _MOST_AT_ONCE:
+            self._end(next(iter(self._running)))
         reply = self._made(self._attempt.deployment.name)
         if reply.meter is not None:
             await self._expect(reply, reply.meter)
@@ -171,17 +215,17 @@ class Replies:
                 reply.exchange.attempts = []
                 reply.meter.close()
                 raise EndedByLimit(refused.fault) from None
-            name = self._attempt.deployment.name
-            reply.growth = Growth(reply.meter, name, lambda: reply.said, first=1.0)
-        self._running = reply
+            reply.growth = Growth(reply.meter, self._attempt.deployment.name, lambda: reply.said, first=1.0)
+        self._running[name] = reply
 
     async def heard(self, heard: Heard) -> None:
-        """Add the usage that a message of the provider states to the running reply. Usage of another model,
-        and any usage if no reply is running, becomes a reply of its own. If the message ends the running
-        reply, account for it; if not, and the reply becomes longer than was expected, reserve more. Raises
-        EndedByLimit if a hard limit or a failing journal refuses that.
+        """Add the usage that a message of the provider states to the running reply that the message is a part
+        of. Usage of another model, and any usage if no such reply is running, becomes a reply of its own. If
+        the message ends the reply, account for it; if not, and the reply becomes longer than was expected,
+        reserve more. Raises EndedByLimit if a hard limit or a failing journal refuses that.
         """
-        reply, message = self._running, heard.message
+        name, message = self._part_of(heard), heard.message
+        reply = self._running.get(name)
         if reply is not None:
             self._grow(reply, message)
         for used in heard.used:
@@ -193,16 +237,26 @@ class Replies:
         if reply is None:
             return
         if heard.ends:
-            self._end(reply)
+            self._end(name)
         elif (growth := reply.growth) is not None and reply.said > growth.at:
             await growth.look(reply.said)
 
     def close(self) -> None:
-        """Account for a reply that is still running, because the session ends: with an estimate, unless its
-        usage was stated.
+        """Account for the replies that are still running, because the session ends: with an estimate, unless
+        their usage was stated.
         """
-        if self._running is not None:
-            self._end(self._running)
+        for name in [*self._running]:
+            self._end(name)
+
+    def _part_of(self, heard: Heard) -> str | None:
+        """Return the key in `_running` of the reply that a message is a part of: the reply that the message
+        names, otherwise the reply without an id, otherwise the reply that began last; but a message that ends
+        a reply and names an unknown one is a part of no other reply.
+        """
+        running, name = self._running, heard.reply
+        if name in running or None in running or not running:
+            return name if name in running else None
+        return name if name is not None and heard.ends else next(reversed(running))
 
     def _grow(self, reply: _Reply, message: Message) -> None:
         if len(message) > _SOUND:
@@ -210,8 +264,11 @@ class Replies:
         else:
             reply.words += 1
 
-    def _end(self, reply: _Reply) -> None:
-        self._running, reply.growth, record = None, None, reply.record  # `growth` refers back to the reply
+    def _end(self, name: str | None) -> None:
+        reply = self._running.pop(name)
+        reply.growth, record = None, reply.record  # `growth` refers back to the reply
+        if record.usage is not None and not record.usage.plausible():
+            record.usage = None
         if record.usage is None and record.units is None:
             record.usage = ir.Usage(output=reply.said, estimated=True)
         usage = record.usage

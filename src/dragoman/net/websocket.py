@@ -59,8 +59,11 @@ class Socket:
 
     @property
     def reason(self) -> str:
-        """The provider's reason for closing; "" = none."""
-        close = self._connection.protocol.close_rcvd
+        """The provider's reason for closing. If the provider has sent no close code, the reason for which our
+        side has closed the WebSocket, such as a message that was too large. "" = none.
+        """
+        protocol = self._connection.protocol
+        close = protocol.close_rcvd or protocol.close_sent
         return "" if close is None else close.reason
 
     async def receive(self) -> Message | None:

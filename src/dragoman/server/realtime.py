@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.live import Live, Message
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.asked import Inbound
@@ -24,7 +25,7 @@ from dragoman.engine.client import Headers
 from dragoman.engine.converse import Bounds
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import STOPPING
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.faults import UPGRADE_NEEDED
@@ -58,6 +59,8 @@ _CODES: Final[Mapping[ir.Kind, int]] = {
     "unavailable": _LATER,
 }
 """The close code for each kind of fault; `_POLICY` for other kinds."""
+_UNSENT: Final = frozenset({1005, 1006})
+"""Close codes that no close frame has."""
 _MOST_REASON: Final = 123
 _REST: Final[Mapping[str, str]] = {
     "/realtime/client_secrets": "client secrets for realtime sessions",
@@ -157,9 +160,12 @@ async def serve_session(
         )
         await gateway.engine.handle(exchange, inbound, client)
     except RequestFailed as failed:
-        exchange.fault = failed.fault
-        status, extra, body = face.errors.encode(failed.fault, exchange.request_id)
-        await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
+        await _refuse(failed.fault, face, exchange, client)
+    except OSError:  # the client has disconnected
+        raise
+    except Exception:
+        log.exception("exchange %s failed", exchange.id)
+        await _refuse(INTERNAL, face, exchange, client)
     except asyncio.CancelledError:
         if not handshake.link.lost:
             exchange.fault = exchange.fault or STOPPING
@@ -168,6 +174,13 @@ async def serve_session(
     finally:
         exchange.close(gateway.seams.monotonic(), gone=client.gone)
         gateway.observe(exchange)
+
+
+async def _refuse(fault: ir.Fault, face: Dialect, exchange: Exchange, client: RealtimeClient) -> None:
+    """Tell the client that there is no session, and why."""
+    exchange.fault = fault
+    status, extra, body = face.errors.encode(fault, exchange.request_id)
+    await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> str | None:
@@ -225,13 +238,13 @@ class RealtimeClient:
         self._link = handshake.link
         self._receive = receive
         self._send = send
-        self._accepted = self._ended = self._taken = False
+        self._accepted = self._ended = self._taken = self._vanished = False
         self._closes: tuple[int, str] | None = None
 
     @property
     def gone(self) -> bool:
         """Whether the connection was lost before the client or the gateway had closed the WebSocket."""
-        return self._link.lost and self.left is None and not self._ended
+        return self._link.lost and (self.left is None or self._vanished) and not self._ended
 
     async def accept(self, headers: Headers) -> None:
         """Accept the WebSocket; do nothing if it was accepted before. headers: for the answer to the
@@ -297,6 +310,8 @@ class RealtimeClient:
         if not self._taken:
             self._link.running = False  # the session ends by itself: nobody has to cancel it
             self.left = event.get("code") or 1005, event.get("reason") or ""
+            # servers state such a code, too, if there was no close frame
+            self._vanished = self._link.lost and self.left[0] in _UNSENT
             return None
         text: str | None = event.get("text")
         message: Message = event["bytes"] if text is None else text

@@ -73,16 +73,24 @@ class Account(msgspec.Struct, frozen=True):
         """Return a copy of the fault with `[redacted]` in place of each secret. Secrets of fewer than 8
         characters are not replaced. more: secrets to hide in addition to those of the account.
         """
-        secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
-
-        def hide(text: str) -> str:
-            for secret in secrets:
-                text = text.replace(secret, "[redacted]")
-            return text
-
+        hide = self.concealed(more)
         told = {
             name: reworded(getattr(fault, name), hide)
             for name in fault.__struct_fields__
             if name not in _WITHOUT_PROVIDER_TEXT
         }
         return msgspec.structs.replace(fault, **told)
+
+    def concealed(self, more: Iterable[str] = ()) -> Callable[[str], str]:
+        """Return a function that replaces each secret in a text by `[redacted]`. Secrets of fewer than 8
+        characters are not replaced. more: secrets to hide in addition to those of the account.
+        """
+        secrets = {one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET}
+        longest_first = sorted(secrets, key=len, reverse=True)  # one secret may begin with another
+
+        def hide(text: str) -> str:
+            for secret in longest_first:
+                text = text.replace(secret, "[redacted]")
+            return text
+
+        return hide

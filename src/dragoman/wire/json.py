@@ -481,8 +481,17 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     if what == "trailing characters":  # here msgspec names a place one byte too late
         return _at(body, position - 1, "more text after the object")
     if what == "invalid character":
-        what = f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}"
+        return _unexpected(body, position)
     return _at(body, position, what)
+
+
+def _unexpected(body: bytes, position: int) -> WireError:
+    """Return the WireError for a character that cannot stand in JSON. position: as msgspec names it: for a
+    wrong word (`nope`, `trux`, `fals1`), the place after the word, which may be the end of the text.
+    """
+    if position == len(body):
+        position -= 4 if body[-4:-3] in (b"t", b"n") else 5
+    return _at(body, position, f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}")
 
 
 def _other_form(body: bytes) -> str | None:

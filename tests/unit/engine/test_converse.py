@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +28,7 @@ from dragoman.routing.route import Deployment
 from dragoman.seams.clock import SYSTEM
 
 FACE = DIALECTS["openai_chat"]
+SECRET = "sk-of/the-provider"
 CREATED = json.dumps({"type": "session.created", "session": {"model": "gpt-realtime"}})
 
 
@@ -114,8 +117,12 @@ class Talked:
         )
         assert FACE.live is not None
         client, upstream = self.client, self.upstream
-        self.session = _Session(attempt, client, FACE.live, upstream, Replies(attempt))  # type: ignore[arg-type]
+        replies, hide = Replies(attempt), self.hide
+        self.session = _Session(attempt, client, FACE.live, upstream, replies, hide=hide)  # type: ignore[arg-type]
         upstream.inbox.put_nowait(CREATED)
+
+    def hide(self, text: str) -> str:
+        return text.replace(SECRET, "[redacted]")
 
     async def run(self) -> None:
         async with asyncio.timeout(60):
@@ -167,6 +174,20 @@ async def test_a_provider_may_fail(code: int, closed: Any, words: bool) -> None:
     assert not told or json.loads(told)["error"]["code"] == "session_broken"
 
 
+async def test_no_error_and_no_close_frame_shows_the_providers_key() -> None:
+    talked = Talked()
+    told = json.dumps({"type": "error", "error": {"message": f"wrong: {SECRET}"}})
+    talked.upstream.inbox.put_nowait(told.replace("/", "\\/"))
+    talked.upstream.tell(type="error", error={"message": "plain"})
+    talked.upstream.end(4000, f"wrong: {SECRET}")
+    with pytest.raises(RequestFailed) as caught:
+        await talked.run()
+    errors = [event["error"]["message"] for event in talked.client.told[1:]]
+    assert errors == ["wrong: [redacted]", "plain"]
+    assert talked.client.closed == (4000, "wrong: [redacted]")
+    assert SECRET not in caught.value.fault.message
+
+
 async def test_a_first_error_is_a_refusal() -> None:
     talked = Talked()
     talked.upstream.inbox = asyncio.Queue()
@@ -195,11 +216,32 @@ async def test_a_wrong_message_does_not_end_a_session() -> None:
 
 
 async def test_a_session_ends_when_its_time_is_over() -> None:
-    for bounds, code in (({"longest": 0.05}, "session_expired"), ({"idle": 0.05}, "session_idle")):
+    over = "The realtime session has reached its limit of 0.05 seconds. Open a new one to continue."
+    for bounds, code, closed in (
+        ({"longest": 0.05}, "session_expired", (1001, over)),
+        ({"idle": 0.05}, "session_idle", None),
+    ):
         talked = Talked(**bounds)
         with pytest.raises(EndedByLimit) as caught:
             await talked.run()
         assert caught.value.fault.code == code
+        assert talked.client.closed == closed
+
+
+async def test_no_timer_keeps_a_session_that_has_ended() -> None:
+    talked = Talked(longest=3600.0, idle=0.05)
+    running = asyncio.ensure_future(talked.run())
+    for _ in range(8):
+        talked.upstream.tell(type="ping")
+        await asyncio.sleep(0.02)
+    talked.upstream.end(1000)
+    await running
+    session = weakref.ref(talked.session)
+    del talked, running
+    for _ in range(10):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert session() is None
 
 
 async def test_a_drain_waits_for_the_running_reply() -> None:
@@ -238,6 +280,22 @@ async def test_a_client_from_whom_something_was_taken_gets_no_further_reply(
         await talked.run()
     assert caught.value.fault.code == code
     assert len(talked.client.told) == 1
+
+
+async def test_settings_are_not_told_if_a_limit_refuses_their_transcriber(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(replies: Replies, model: str) -> None:
+        raise EndedByLimit(ir.Fault("permission", model, "unknown_price"))
+
+    monkeypatch.setattr(Replies, "admit", refuse)
+    talked = Talked()
+    transcription = {"audio": {"input": {"transcription": {"model": "whisper"}}}}
+    talked.upstream.tell(type="session.updated", session=transcription)
+    with pytest.raises(EndedByLimit) as caught:
+        await talked.run()
+    assert caught.value.fault.message == "whisper"
+    assert [event["type"] for event in talked.client.told] == ["session.created"]
 
 
 async def test_a_session_that_only_transcribes_ends_after_a_transcript() -> None:

@@ -101,6 +101,84 @@ async def test_a_reply_is_charged_to_the_window_in_which_it_began() -> None:
     assert list(house.standing().values()) == [(150, 0)]  # the window before is over and forgotten
 
 
+def ended(reply: str | None, *used: Used) -> Heard:
+    return Heard("{}", ends=True, used=used, reply=reply)
+
+
+async def test_replies_at_once_are_reserved_and_charged_each() -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    replies = house.replies
+    for name in ("a", "b", "b"):
+        await replies.begin(name)
+    assert list(house.standing().values()) == [(0, 2048)]
+    assert (replies.runs("a"), replies.runs("c"), replies.runs(None)) == (True, False, False)
+    for _ in range(3):
+        await replies.heard(Heard("word", reply="a"))
+    await replies.heard(ended("b", stated(10, 5)))
+    assert (list(house.standing().values()), replies.running) == ([(15, 1024)], True)
+    await replies.heard(ended("c", stated(1, 1)))  # nobody has said that it began
+    assert list(house.standing().values()) == [(17, 1024)]
+    replies.close()
+    assert [(name, units) for name, _, units, _ in house.units()] == [
+        ("ex_1.2", {"input": 10, "output": 5}),
+        ("ex_1.3", {"input": 1, "output": 1}),
+        ("ex_1.1", {"output": 3}),
+    ]
+    assert (list(house.standing().values()), replies.running) == ([(20, 0)], False)
+
+
+async def test_a_limit_refuses_one_of_several_replies_at_once() -> None:
+    house = House(Limit("per-key", "tokens", 3_000, "minute"))
+    await house.replies.begin("a")
+    await house.replies.begin("b")
+    with pytest.raises(EndedByLimit):
+        await house.replies.begin("c")
+    house.replies.close()
+    assert [name for name, *_ in house.units()] == ["ex_1.1", "ex_1.2"]
+
+
+@pytest.mark.parametrize(("begun", "told"), [(None, "a"), ("a", None), (None, None)])
+async def test_a_reply_ends_also_if_only_one_event_has_its_id(begun: str | None, told: str | None) -> None:
+    house = House()
+    await house.replies.begin(begun)
+    await house.replies.heard(ended(told, stated(10, 5)))
+    assert not house.replies.running
+    assert [units for _, _, units, _ in house.units()] == [{"input": 10, "output": 5}]
+
+
+@pytest.mark.parametrize("subject", ["key", "deployment"])
+async def test_a_limit_may_refuse_a_transcriber_without_a_price(subject: Any) -> None:
+    limit = Limit("budget", "money", 10**12, "day", subject, unknown_price="refuse")
+    house = House(limit)
+    house.replies.admit("gpt")
+    with pytest.raises(EndedByLimit) as caught:
+        house.replies.admit("whisper")
+    assert (caught.value.fault.code, house.exchange.refused_by) == ("unknown_price", "budget")
+    assert house.book.closes == house.book.opens == []
+    assert set(house.standing().values()) <= {(0, 0)}
+    await house.replies.begin("a")
+    assert [record.id for record in house.book.opens] == ["ex_1.1"]
+    House(msgspec.structs.replace(limit, unknown_price="allow")).replies.admit("whisper")
+    House(accounts=False).replies.admit("whisper")
+
+
+async def test_impossible_counts_are_estimated() -> None:
+    house = House()
+    await house.replies.begin("a")
+    await house.replies.heard(Heard("word", reply="a"))
+    await house.replies.heard(ended("a", stated(10**30, 5)))
+    assert [units for _, _, units, _ in house.units()] == [{"output": 2}]
+
+
+async def test_a_provider_that_ends_no_reply_does_not_fill_the_memory() -> None:
+    house = House()
+    for number in range(100):
+        await house.replies.begin(f"r{number}")
+    assert len(house.replies._running) == 64
+    house.replies.close()
+    assert len(house.units()) == 100
+
+
 async def test_a_limit_refuses_a_reply() -> None:
     house = House(Limit("per-key", "tokens", 1100, "minute"))
     await house.replies.begin()

@@ -124,6 +124,8 @@ async def test_a_message_may_be_too_large() -> None:
     async with server(flood) as url:
         one = await Transport().websocket(head(url), Timers(), MB)
         assert await one.receive() is None
+        assert one.code == 1006
+        assert "limit of 1000000 bytes" in one.reason
         await one.close()
 
 

@@ -144,6 +144,19 @@ async def test_a_connection_without_a_close_frame_is_lost() -> None:
     assert sides.sent == []
 
 
+@pytest.mark.parametrize(
+    ("lost", "code", "gone"),
+    [(True, 1005, True), (True, 1006, True), (True, 4000, False), (False, 1005, False)],
+)
+async def test_a_client_without_a_close_frame_is_gone(lost: bool, code: int, gone: bool) -> None:
+    sides = Sides({"type": "websocket.disconnect", "code": code})
+    if lost:
+        sides.link.drop()
+    assert await sides.client.receive() is None
+    sides.link.drop()
+    assert (sides.client.left, sides.client.gone) == ((code, ""), gone)
+
+
 def test_headers_for_the_provider() -> None:
     headers = {"openai-safety-identifier": "u", "authorization": "Bearer k", "cookie": "c"}
     assert Sides(headers=headers).client.headers == {"openai-safety-identifier": "u"}
@@ -176,4 +189,38 @@ async def test_a_foreign_server_closes_what_it_cannot_answer() -> None:
     status, body = socket.sent[0]["status"], json.loads(socket.sent[1]["body"])
     assert (status, body["error"]["param"]) == (400, "model")
     assert "realtime sessions" in body["error"]["message"]
+    await gateway.close()
+
+
+@pytest.mark.parametrize(("path", "closed"), [("/v1/realtime", False), (GEMINI.live.paths[0], True)])  # type: ignore[union-attr]
+async def test_an_error_of_the_gateway_is_told_and_recorded(
+    path: str, closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(live: Any, handshake: Any, client: RealtimeClient) -> str:
+        if closed:
+            await client.accept(())
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("dragoman.server.realtime._model", fail)
+    exchanges: list[Exchange] = []
+    gateway = Gateway(upstreams={"own": Own()}, observers=[exchanges.append])
+    socket = Socket(App(gateway), path=path)
+    async with asyncio.timeout(60):
+        await socket.task
+    last = socket.sent[-1]
+    assert last.get("code") == 1011 if closed else socket.sent[0]["status"] == 500
+    assert exchanges[0].fault is not None
+    assert exchanges[0].fault.kind == "internal"
+    await gateway.close()
+
+
+async def test_a_first_message_that_is_no_json_closes_with_its_code() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    assert GEMINI.live is not None
+    socket = Socket(App(gateway), path=GEMINI.live.paths[0])
+    socket.said.put_nowait({"type": "websocket.receive", "text": "nope"})
+    async with asyncio.timeout(60):
+        await socket.task
+    assert socket.sent[-1]["code"] == 1007
+    assert "line 1, column 1" in socket.sent[-1]["reason"]
     await gateway.close()

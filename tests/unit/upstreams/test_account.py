@@ -15,6 +15,11 @@ def test_a_fault_has_none_of_the_secrets_but_the_very_short_ones() -> None:
     assert (told.kind, told.blame) == (fault.kind, fault.blame)
 
 
+def test_a_secret_that_begins_with_another_one_is_hidden_whole() -> None:
+    hide = HELD.concealed(["sk-first-secret-and-more"])
+    assert hide("sk-first-secret-and-more, sk-first-secret") == "[redacted], [redacted]"
+
+
 def test_an_account_that_replaces_another_hides_its_secrets_too() -> None:
     after = Account({"x-api-key": "sk-later-secret"}, "cret", ("sk-later-secret",)).succeeding(HELD)
     assert after.secrets == ("sk-later-secret", "sk-first-secret", "eu")

@@ -36,6 +36,20 @@ QUOTED = (
 EITHER = pytest.mark.parametrize("decode", [decode_object, decode_head], ids=["object", "head"])
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"nope", "line 1, column 1: unexpected 'n'"),
+        (b'{"a": trux', "line 1, column 7: unexpected 't'"),
+        (b'{"a":\n fals1', "line 2, column 2: unexpected 'f'"),
+    ],
+)
+def test_a_wrong_word_at_the_end_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(WireError) as caught:
+        decode_object(body)
+    assert str(caught.value) == f"The body is not valid JSON: {message}"
+
+
 @EITHER
 @pytest.mark.parametrize(
     ("body", "message"),

@@ -55,7 +55,7 @@ class LiveTalk:
         """
         try:
             said = _read_said(message)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise WireError(f"A message must be a JSON object: {error}", "", "invalid_message") from None
         if bytes(said.setup):
             raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")

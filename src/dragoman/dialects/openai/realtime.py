@@ -36,6 +36,10 @@ _READ: Final = re.compile(
 )
 """Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
 with sound are searched quickly."""
+_OF_REPLY: Final = re.compile(r'"response_id"\s*:\s*"([^"\\]{1,128})"')
+"""Matches the member with the id of the response that an event is a part of. Text within a string has a
+backslash before each quotation mark, so that it does not match.
+"""
 _STATUSES: Final = {
     "invalid_api_key": 401,
     "insufficient_quota": 429,
@@ -49,7 +53,9 @@ class _Said(msgspec.Struct, gc=False):
     """The members of a client's event that the relay reads."""
 
     type: str = ""
+    model: msgspec.Raw = msgspec.Raw(b"")
     session: msgspec.Raw = msgspec.Raw(b"")
+    response: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_said: Final = msgspec.json.Decoder(_Said).decode
@@ -72,58 +78,72 @@ class RealtimeTalk:
         return ()
 
     def said(self, message: Message) -> Message:
-        """Return a client's event in the form for the provider. If the event's `session` names a model, this
-        name becomes the provider's name.
+        """Return a client's event in the form for the provider. If the event names a model as `model`,
+        `session.model` or `response.model`, this name becomes the provider's name. An event with one of these
+        members has each member only once afterwards: of repeated members the last one.
 
-        Raises WireError for a binary message, for a message that is not a JSON object, and if `session` names
-        a model that is not one of the session's names (`names.allowed`): the client's rights and limits were
-        checked only for these.
+        Raises WireError for a binary message, for a message that is not a JSON object, and for a model that
+        is not one of the session's names (`names.allowed`): the client's rights and limits were checked only
+        for these.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
         try:
             said = _read_said(message)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise WireError(
                 f"A realtime event must be a JSON object: {error}", "", "invalid_message"
             ) from None
-        session = bytes(said.session)
-        if session[:1] != b"{":
-            return message  # none, or the provider will say what is wrong with it
+        if not (bytes(said.session) or bytes(said.response) or bytes(said.model)):
+            return message
         head = decode_head(message.encode())
-        settings = decode_head(session)
-        model = settings.get("model")
-        if model is not None and bytes(model) != b"null":
-            settings["model"] = self._own(bytes(model))
-        head["session"] = msgspec.Raw(encode_head(settings))
+        self._rename(head, "model")
+        for name in ("session", "response"):
+            if bytes(head.get(name, b""))[:1] == b"{":  # otherwise the provider says what is wrong with it
+                settings = decode_head(bytes(head[name]))
+                self._rename(settings, f"{name}.model")
+                head[name] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
-    def _own(self, model: bytes) -> msgspec.Raw:
-        name = msgspec.json.decode(model)
+    def _rename(self, members: dict[str, msgspec.Raw], path: str) -> None:
+        """Replace the member `model`, if there is one and it is not null, by the provider's name of the
+        session's model. path: the place of this member in the event.
+        """
+        model = bytes(members.get("model", b"null"))
+        if model == b"null":
+            return
+        try:
+            name = msgspec.json.decode(model)
+        except msgspec.DecodeError:
+            name = None  # a number that JSON may have, but that is too large for a float
         if not isinstance(name, str) or name not in self._names.allowed:
-            text = "Invalid 'session.model': the model of a running session cannot be changed."
-            raise WireError(text, "session.model", "model_not_changeable")
-        return msgspec.Raw(encode(self._names.upstream))
+            text = f"Invalid '{path}': the model of a running session cannot be changed."
+            raise WireError(text, path, "model_not_changeable")
+        members["model"] = msgspec.Raw(encode(self._names.upstream))
 
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
         name becomes the name that the client knows. The result also says whether a response begins or ends,
-        what was used, and whether the event is an error. The model that transcribes the client's speech,
-        which the settings name, is saved.
+        which response it is, what was used, and whether the event is an error. The model that transcribes the
+        client's speech, which the settings name, is saved.
         """
-        if isinstance(message, bytes) or _READ.search(message) is None:
+        if isinstance(message, bytes):
             return Heard(message)
+        if _READ.search(message) is None:
+            part = _OF_REPLY.search(message)
+            return Heard(message, reply=None if part is None else part[1])
         event = decode_object(message.encode())
         kind = event.get("type")
         if kind == _CREATED:
-            return Heard(message, begins=True)
+            return Heard(message, begins=True, reply=_reply(event))
         if kind == _DONE:
-            return Heard(message, ends=True, used=_of_response(event))
+            return Heard(message, ends=True, used=_of_response(event), reply=_reply(event))
         if kind == _TRANSCRIBED:
             return Heard(message, used=self._of_transcript(event.get("usage")))
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
-            self._transcriber = _transcriber(session)
-            return Heard(self._shown(message, session))
+            if _states_transcription(session):
+                self._transcriber = _transcriber(session)
+            return Heard(self._shown(message, session), transcriber=self._transcriber)
         if kind == "error":
             return Heard(message, fault=_fault(event))
         return Heard(message)
@@ -139,18 +159,19 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
-        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used.
-        () = the usage is unreadable, or the session names no model that transcribes. usage: the event's
-        `usage`.
+        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
+        by the model that the session names for transcription, otherwise by the session's model. () = the
+        usage is unreadable. usage: the event's `usage`.
         """
-        if not isinstance(usage, dict) or self._transcriber is None:
+        if not isinstance(usage, dict):
             return ()
+        model = self._transcriber or self._names.upstream
         if usage.get("type") == "duration":
             seconds = usage.get("seconds")
             if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
                 return ()
-            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=self._transcriber),)
-        return (Used(usage_of(usage), model=self._transcriber),)
+            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=model),)
+        return tuple(Used(one, model=model) for one in _readable(usage))
 
     def error(self, fault: ir.Fault) -> str:
         """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
@@ -195,7 +216,29 @@ def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
     response = event.get("response")
     stated = response.get("usage") if isinstance(response, dict) else None
     usage = stated or event.get("usage")
-    return (Used(usage_of(usage)),) if isinstance(usage, dict) and usage else ()
+    return tuple(Used(one) for one in _readable(usage)) if isinstance(usage, dict) else ()
+
+
+def _readable(usage: Mapping[str, Any]) -> tuple[ir.Usage, ...]:
+    """Return the token counts in the `usage` of an event; () = it states no count."""
+    counts = usage_of(usage)
+    return () if counts.input is None and counts.output is None else (counts,)
+
+
+def _reply(event: Mapping[str, Any]) -> str | None:
+    """Return the id of the event's `response`; None = it has none."""
+    response = event.get("response")
+    name = response.get("id") if isinstance(response, dict) else None
+    return name if isinstance(name, str) and name else None
+
+
+def _states_transcription(session: Mapping[str, Any]) -> bool:
+    """Whether `session` says which model transcribes, or that none does. Some servers send only the settings
+    that were changed.
+    """
+    audio = session.get("audio")
+    heard = audio.get("input") if isinstance(audio, dict) else None
+    return "input_audio_transcription" in session or (isinstance(heard, dict) and "transcription" in heard)
 
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:

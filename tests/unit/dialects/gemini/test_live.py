@@ -44,7 +44,9 @@ def test_another_first_message_is_refused(first: str | bytes) -> None:
         model(first)
 
 
-@pytest.mark.parametrize("message", ['{"s\\u0065tup": {"model": "models/dearer"}}', "[", b"\xff"])
+@pytest.mark.parametrize(
+    "message", ['{"s\\u0065tup": {"model": "models/dearer"}}', "[", b"\xff", '{"a":' * 100_000]
+)
 def test_a_second_setup_and_no_json_are_refused(message: str | bytes) -> None:
     with pytest.raises(WireError):
         talk().said(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -46,12 +47,44 @@ def test_another_model_is_refused(message: str) -> None:
     assert (caught.value.path, caught.value.code) == ("session.model", "model_not_changeable")
 
 
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        (event(type="response.create", response={"model": "dearer"}), "response.model"),
+        (event(type="response.create", session=3, response={"model": "dearer"}), "response.model"),
+        ('{"type": "response.create", "re\\u0073ponse": {"model": "dearer"}}', "response.model"),
+        ('{"type": "response.create", "response": {"model": 1e999}}', "response.model"),
+        (event(type="session.update", model="dearer"), "model"),
+    ],
+)
+def test_another_model_is_refused_wherever_an_event_names_one(message: str, path: str) -> None:
+    with pytest.raises(WireError) as caught:
+        talk().said(message)
+    assert (caught.value.path, caught.value.code) == (path, "model_not_changeable")
+    assert path in caught.value.message
+
+
+def test_the_model_of_a_response_is_named_as_the_provider_does() -> None:
+    said = talk().said(event(type="response.create", model="voice", response={"model": "voice", "input": []}))
+    assert isinstance(said, str)
+    assert json.loads(said) == {
+        "type": "response.create",
+        "model": "gpt-realtime",
+        "response": {"model": "gpt-realtime", "input": []},
+    }
+
+
 def test_only_one_of_repeated_settings_is_sent() -> None:
     said = talk().said('{"session": {"model": "dearer"}, "session": {"model": "voice"}}')
     assert said == '{"session":{"model":"gpt-realtime"}}'
+    assert talk().said('{"session": {"model": "dearer"}, "session": null}') == '{"session":null}'
+    assert talk().said('{"response": {"model": "dearer"}, "response": 3}') == '{"response":3}'
 
 
-@pytest.mark.parametrize("message", [b"\x00", "[1]", "{", event(type=1)])
+DEEP = '{"a":' * 100_000
+
+
+@pytest.mark.parametrize("message", [b"\x00", "[1]", "{", event(type=1), DEEP])
 def test_what_is_no_event_is_refused(message: str | bytes) -> None:
     with pytest.raises(WireError):
         talk().said(message)
@@ -62,8 +95,8 @@ def test_what_is_no_event_is_refused(message: str | bytes) -> None:
     [
         event(type="input_audio_buffer.append", audio="AAAA"),
         event(type="session.update", session={"model": None}).replace(" ", ""),
-        event(type="session.update", session=None),
-        event(type="session.update", session=3),
+        event(type="session.update", session=None).replace(" ", ""),
+        event(type="session.update", session=3).replace(" ", ""),
         '{"type":  "response.create" }',
     ],
 )
@@ -89,6 +122,21 @@ def test_a_reply_begins_and_ends() -> None:
     assert (done.begins, done.ends) == (False, True)
     assert done.used == (Used(ir.Usage(16, None, output=24)),)
     assert talk().heard(event(type="response.done", response={"usage": None})).used == ()
+
+
+def test_events_say_which_reply_they_are_a_part_of() -> None:
+    one = talk()
+    assert one.heard(event(type="response.created", response={"id": "r"})).reply == "r"
+    assert one.heard(event(type="response.done", response={"id": "r"})).reply == "r"
+    assert one.heard(event(type="response.output_audio.delta", delta="AAAA", response_id="r")).reply == "r"
+    told = event(type="response.output_text.delta", delta='"response_id": "s"')
+    assert one.heard(told).reply is None
+    assert one.heard(event(type="response.created", response={"id": 1})).reply is None
+
+
+@pytest.mark.parametrize("usage", [{}, {"input_tokens": -5, "output_tokens": "x"}, {"input_tokens": None}, 3])
+def test_a_usage_without_counts_is_none(usage: Any) -> None:
+    assert talk().heard(event(type="response.done", response={"usage": usage})).used == ()
 
 
 def test_usage_beside_the_response_counts_too() -> None:
@@ -140,9 +188,14 @@ def test_usage_has_kinds_and_cached_tokens() -> None:
 def test_transcripts_are_the_work_of_another_model(usage: Any, expected: Used, session: Any) -> None:
     one = talk()
     completed = event(type="conversation.item.input_audio_transcription.completed", usage=usage)
-    assert one.heard(completed).used == ()
-    one.heard(event(type="session.updated", session=session))
+    own = msgspec.structs.replace(expected, model="gpt-realtime")
+    assert one.heard(completed).used == (own,)  # the session names no other model
+    assert one.heard(event(type="session.updated", session=session)).transcriber == "whisper"
     assert one.heard(completed).used == (expected,)
+    one.heard(event(type="session.updated", session={"voice": "marin"}))  # only what was changed
+    assert one.heard(completed).used == (expected,)
+    one.heard(event(type="session.updated", session={"input_audio_transcription": None}))
+    assert one.heard(completed).used == (own,)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "3", None, 1e99])
