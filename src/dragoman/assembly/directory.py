@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from dragoman.accounts.directory import Directory
 from dragoman.seams.peers import Peers
+from dragoman.seams.stamps import Stamp, written
 from dragoman.seams.tasks import spawn
 from dragoman.state.directory import DirectoryStore, OwnKey, Row
 from dragoman.state.store import Store, StoreFailed
@@ -53,6 +54,8 @@ class Following:
         is looked up again at its next request.
         """
         self._file = file
+        self._empty: tuple[Stamp, ...] | None = None
+        """What the system said about the file when it was last found to have no key; None = not known."""
         self._now = now
         self._peers = Peers()
         self._lock = asyncio.Lock()
@@ -114,7 +117,7 @@ class Following:
         Raises StoreFailed.
         """
         known, before = self.directory, self.directory.version
-        if known.version <= 0 and self._file is not None and _version_in(self._file) == 0:
+        if known.version <= 0 and self._file is not None and await self._is_empty(self._file):
             known.reached(0)  # no key was ever made: the store need not be opened
             return before < 0
         version = max(before, 0)
@@ -133,6 +136,15 @@ class Following:
             self.own_keys = await self.store.own_keys()
         known.reached(version)
         return version != before
+
+    async def _is_empty(self, file: Path) -> bool:
+        """Whether nothing was ever changed in the SQLite file. It is only opened if it was written since it
+        was last found empty, and in a thread, because a disk may be slow. Raises StoreFailed.
+        """
+        stamps = written(file)
+        if stamps != self._empty:
+            self._empty = stamps if await asyncio.to_thread(_version_in, file) == 0 else None
+        return self._empty is not None
 
     async def _read_all(self) -> bool:
         """Replace all known rows by the present rows of the database. Returns True. Raises StoreFailed."""

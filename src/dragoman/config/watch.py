@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from dragoman.config.differences import files_of
 from dragoman.config.load import Loaded
+from dragoman.seams.stamps import Stamp, stamp, written
 from dragoman.state.store import StoreFailed
 from dragoman.stores.address import Location
 
@@ -26,14 +27,10 @@ ASK: Final = 2.0
 """Seconds between two questions to the database."""
 _ASK_MOST: Final = 60.0
 """The most seconds between two questions while the database's version cannot be used."""
-
 _ASK_LOST: Final = 16.0
 """The most seconds between two questions while a database server does not answer: each attempt may take
 seconds.
 """
-
-_Stamp: TypeAlias = tuple[int, ...] | None
-"""What the system says about a file; None = there is no such file."""
 
 
 class Watch:
@@ -42,8 +39,8 @@ class Watch:
     """
 
     def __init__(self, loaded: Loaded, now: float) -> None:
-        self._seen: dict[Path, _Stamp] = {}
-        self._changing: dict[Path, _Stamp] | None = None
+        self._seen: dict[Path, Stamp] = {}
+        self._changing: dict[Path, Stamp] | None = None
         """What the last look found, if it differs from the files of the configuration in use; None = it does
         not differ.
         """
@@ -58,13 +55,13 @@ class Watch:
         settings = loaded.config.reload
         self._watches, self._poll = settings.watch, float(settings.poll) or inf
         files = watched(loaded)
-        self._seen = {file: self._seen[file] if file in self._seen else _stamp(file) for file in files}
+        self._seen = {file: self._seen[file] if file in self._seen else stamp(file) for file in files}
         self._changing = None
         self._database = None if loaded.added is None else loaded.added.file
         self._version = 0 if loaded.added is None else loaded.added.version
         """The database's version that the configuration in use has."""
         self._ask = ASK
-        self._same: tuple[_Stamp, ...] | None = None
+        self._same: tuple[Stamp, ...] | None = None
         """What the system said about the database's files when they last had the version in use; None = not
         known.
         """
@@ -111,17 +108,17 @@ class Watch:
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
-        written = _written(database)
-        if written is not None and written == self._same and now - self._answered < _ASK_MOST:
+        stamps = written(database) if isinstance(database, Path) else None
+        if stamps is not None and stamps == self._same and now - self._answered < _ASK_MOST:
             return False
         try:
             version = added_file.version(database)
         except StoreFailed:  # whatever else uses the database reports it
-            if written is None:
+            if stamps is None:
                 self._ask = min(2 * self._ask, _ASK_LOST)
             return False
         changed = version != self._version
-        self._same, self._answered = None if changed else written, now
+        self._same, self._answered = None if changed else stamps, now
         self._ask = min(2 * self._ask, _ASK_MOST) if changed else ASK
         return changed
 
@@ -134,24 +131,5 @@ def watched(loaded: Loaded) -> tuple[Path, ...]:
     return tuple(dict.fromkeys([*own, *files_of(loaded.config)]))
 
 
-def _written(database: Location) -> tuple[_Stamp, ...] | None:
-    """Return what the system says about the two files that SQLite writes, the database and its log of changes
-    (WAL); None = the database is not a file.
-    """
-    if not isinstance(database, Path):
-        return None
-    stamps = _stamp(database), _stamp(database.with_name(f"{database.name}-wal"))
-    # Without the time of the inode: a reader that runs as root sets it when it opens the log.
-    return tuple(None if stamp is None else stamp[:-1] for stamp in stamps)
-
-
-def _stamps(files: Iterable[Path]) -> dict[Path, _Stamp]:
-    return {file: _stamp(file) for file in files}
-
-
-def _stamp(file: Path) -> _Stamp:
-    try:
-        told = file.stat()
-    except (OSError, ValueError):  # not there, or a name that no file can have
-        return None
-    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
+def _stamps(files: Iterable[Path]) -> dict[Path, Stamp]:
+    return {file: stamp(file) for file in files}

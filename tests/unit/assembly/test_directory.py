@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from dragoman.assembly.directory import Following
 from dragoman.seams.peers import Peers
 from dragoman.state.directory import KeyEntry, Row
 from dragoman.state.store import StoreFailed
+from dragoman.stores import directory_file
 
 NEVER = 60.0
 
@@ -100,6 +103,30 @@ async def test_a_file_without_keys_does_not_open_the_store(tmp_path: Path) -> No
     assert await one.catch_up()
     assert await one.catch_up()
     assert (one.directory.read, kept.asked, len(renewals)) == (True, 0, 1)
+
+
+async def test_a_file_without_keys_is_opened_again_when_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, opened = tmp_path / "state.db", list[Path]()
+    read = directory_file.version
+
+    def version(file: Path) -> int:
+        opened.append(file)
+        return read(file)
+
+    monkeypatch.setattr(directory_file, "version", version)
+    kept = Kept("a")
+    one, _ = following(kept, file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = wal")
+        database.execute("CREATE TABLE directory (version)")
+        for _ in range(3):
+            await one.catch_up()
+        assert (opened, kept.asked, names(one)[0]) == ([file], 0, False)
+        database.execute("INSERT INTO directory VALUES (1)")
+        await one.catch_up()
+    assert (opened, names(one)[0]) == ([file, file], True)
 
 
 async def test_an_earlier_copy_of_the_database_replaces_all() -> None:
