@@ -136,9 +136,11 @@ class Saying(Collected):
         if self.spaced and self.texts and not self.own:
             text = separated(self.texts[-1], text)
         start = self.length + len(text) - len(block.text)
-        self.texts.append(text)
-        self.length += len(text)
-        self.spaced = False
+        if text or not self.texts:
+            self.texts.append(text)
+        if text:
+            self.length += len(text)
+            self.spaced = False
         self._cite(block, start, where)
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
