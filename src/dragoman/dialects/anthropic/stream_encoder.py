@@ -108,7 +108,7 @@ class AnthropicEncoder(EventEncoder):
         usage = {"input_tokens": 0, "output_tokens": 0}
         if event.usage is not None:
             self._usage = event.usage
-            usage = encode_usage(event.usage, self._report)
+            usage = encode_usage(event.usage, self._report, own=self._own)
         encode_tier(event.tier, usage, self._report, own=self._own)
         message: dict[str, Any] = {
             "id": answer_id(event.id, reply, own=self._own),
@@ -145,7 +145,7 @@ class AnthropicEncoder(EventEncoder):
         self._state = "over"
         if event.status is not None:
             self._report.lose("status", "the Messages API has no such field", "hint")
-        usage = encode_usage(self._usage, self._report)
+        usage = encode_usage(self._usage, self._report, own=self._own)
         encode_tier(self._tier, usage, self._report, own=self._own)
         delta = encode_stop(self._stop, self._report, own=self._own, called=self._called)
         last: dict[str, Any] = {"type": "message_delta", "delta": delta, "usage": usage}
