@@ -18,7 +18,7 @@ from dragoman.dialects.leftovers import placed_at, shown
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
-from dragoman.dialects.openai_chat.answer import MIRRORS, seal_members, spoken_text
+from dragoman.dialects.openai_chat.answer import MIRRORS, ODD, seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
@@ -420,7 +420,10 @@ def encode_annotations(
     return notes
 
 
-def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
+def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> Any:
+    """Return one annotation; None = a citation of another dialect has no URL."""
+    if citation.form == ODD and own:
+        return (citation.extra or {})[NAME][ODD]
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
