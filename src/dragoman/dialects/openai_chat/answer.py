@@ -80,7 +80,8 @@ def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
     """Return (the blocks of an assistant message, its leftovers). The order of the blocks is: thinking,
-    content, refusal, images, audio, calls. Raises WireError for a content, a part or a call of an unknown form.
+    content, refusal, images, audio, calls. Raises WireError for a content, a part or a call of an unknown
+    form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
