@@ -330,7 +330,7 @@ class AnthropicEncoder(EventEncoder):
         start = b"" if state.started else self._begin_text(state, state.block, None)
         return start + self._citation(state, citation)
 
-    def _citation(self, state: _Block, citation: dict[str, Any]) -> bytes:
+    def _citation(self, state: _Block, citation: Any) -> bytes:
         return _DELTA % (state.number, b'citations_delta","citation') + _dumps(citation) + _END
 
     def _media(self, event: ir.MediaDelta) -> bytes:

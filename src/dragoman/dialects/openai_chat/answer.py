@@ -6,7 +6,7 @@ repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "deta
 (only known in whole messages, not in streams).
 
 Text.form "object": the content was a JSON object; "null": there was no text, only annotations. Citation.form
-"citations": the citation is an entry of the list `citations` in the response body; `ODD`: an annotation that
+"citations": the citation is an entry of the list `citations` in the response body; "odd": an annotation that
 is no object. Media.form "images": an
 entry of `images`; "images+index": such an entry that states its position. ToolCall.form "type:…": a vendor's
 own type of the call, such as Moonshot's "builtin_function", whose result the client has to send back.
@@ -25,6 +25,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
+from dragoman.dialects.leftovers import odd_citation
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.parts import decode_parts
@@ -69,8 +70,6 @@ TYPED_AUDIO: Final = Typed(NAME, data=str, transcript=str, expires_at=int)
 _TYPED_CITED: Final = Typed(
     NAME, "url_citation", url=str, title=str, content=str, start_index=int, end_index=int
 )
-ODD: Final = "odd"
-"""Citation.form of an annotation that is not an object, and the name in `extra` under which it is kept."""
 MIRRORS: Final = {"details": "reasoning", "details_content": "reasoning_content"}
 """Thinking.form of an entry of `reasoning_details` -> the member that repeats the entry's text."""
 _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
@@ -342,15 +341,14 @@ def decode_image(image: Any, position: int) -> ir.Block:
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
     """Return a message's annotations as citations. For an annotation that is not a `url_citation` with an
     object of this name, the citation has only the type; the annotation's other members are in `extra`. An
-    annotation that is not an object is in `extra` as it is, and the citation has the form `ODD`; null is left
-    out.
+    annotation that is not an object becomes an `odd_citation`; null is left out.
     """
     return tuple([_decode_annotation(note) for note in notes if note is not None])
 
 
 def _decode_annotation(note: Any) -> ir.Citation:
     if type(note) is not dict:
-        return ir.Citation("annotation", extra={NAME: {ODD: note}}, form=ODD)
+        return odd_citation(note, NAME)
     cited = note.get("url_citation")
     if note.get("type") != "url_citation" or not isinstance(cited, dict):
         return ir.Citation(str(note.get("type")), extra=leftovers(note, frozenset({"type"})))

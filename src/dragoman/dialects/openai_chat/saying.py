@@ -14,11 +14,11 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.leftovers import placed_at, shown
+from dragoman.dialects.leftovers import placed_at, shown, stated_oddly
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
-from dragoman.dialects.openai_chat.answer import MIRRORS, ODD, seal_members, spoken_text
+from dragoman.dialects.openai_chat.answer import MIRRORS, seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
@@ -422,8 +422,8 @@ def encode_annotations(
 
 def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> Any:
     """Return one annotation; None = a citation of another dialect has no URL."""
-    if citation.form == ODD and own:
-        return (citation.extra or {})[NAME][ODD]
+    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not None:
+        return odd
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
