@@ -172,7 +172,8 @@ def test_what_claude_s_client_states_is_fitted_to_the_effort() -> None:
     [{"output_config": {"effort": "odd"}}, {"thinking": {"type": "enabled", "budget_tokens": 20_000}}],
 )
 def test_the_own_effort_of_claude_s_client_stays_as_it_is(members: dict[str, Any]) -> None:
-    body, report = told_by("anthropic", "anthropic", {"reasoning_effort": "low"}, **members, temperature=0.2)
+    effort = {"reasoning_effort": "low"}
+    body, report = told_by("anthropic", "anthropic", effort, UNKNOWN, **members, temperature=0.2)
     assert body == {"model": "m", **ASKED["anthropic"], **members, "temperature": 0.2}
     assert not report.losses
 
@@ -224,7 +225,8 @@ def test_a_tier_works_for_the_clients_of_every_protocol_alike(dialect: str, tier
     assert [loss for loss in told.losses if loss.path == "tier"] == [
         loss for loss in shown.losses if loss.path == "tier"
     ]
-    assert told_by(dialect, dialect, {"service_tier": tier}, **{member: stated})[0][member] == stated
+    kept, _ = told_by(dialect, dialect, {"service_tier": tier}, UNKNOWN, **{member: stated})
+    assert kept[member] == stated
 
 
 def test_a_schema_is_adapted_to_the_clients_own_protocol() -> None:

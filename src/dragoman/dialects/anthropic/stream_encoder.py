@@ -179,7 +179,9 @@ class AnthropicEncoder(EventEncoder):
 
     def _write(self, event: Any) -> bytes:
         """Return the bytes of an event of the block that is being streamed, or is to be streamed now."""
-        return _WRITTEN.get(kind := type(event), self._table[kind])(self, event)
+        kind = type(event)
+        write: Callable[[AnthropicEncoder, Any], bytes] = _WRITTEN.get(kind) or self._table[kind]
+        return write(self, event)
 
     def _begun(self, event: ir.Open) -> bytes:
         """Return the bytes of a block's beginning; b"" = they are sent later, or never."""
