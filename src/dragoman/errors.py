@@ -19,7 +19,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dragoman.ir.fault import Fault
     from dragoman.ir.usage import Usage
@@ -94,6 +94,14 @@ def setting_path(path: str, name: str) -> str:
     """
     shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
     return f"{path}.{shown}" if path else shown
+
+
+def has_part(path: str, parts: Iterable[str]) -> bool:
+    """Whether one of `parts` is the path of this setting, or of a setting inside of it: `limits.day.requests`
+    is inside of `limits.day`, and `limits.days.requests` is not.
+    """
+    inside = (f"{path}.", f"{path}[")
+    return any(part == path or part.startswith(inside) for part in parts)
 
 
 class Problem(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.errors import CallFailed, ConfigError, Problem, RequestFailed, WireError, setting_path
+from dragoman.errors import CallFailed, ConfigError, Problem, RequestFailed, WireError, has_part, setting_path
 
 
 def test_a_wire_error_begins_with_its_path() -> None:
@@ -58,3 +58,18 @@ def test_a_configuration_error_has_all_problems() -> None:
 )
 def test_the_path_of_an_entry(path: str, name: str, joined: str) -> None:
     assert setting_path(path, name) == joined
+
+
+@pytest.mark.parametrize(
+    ("part", "inside"),
+    [
+        ("limits.day", True),
+        ("limits.day.requests", True),
+        ("limits.day[0]", True),
+        ("limits.days", False),
+        ("limits.days.requests", False),
+        ("limits", False),
+    ],
+)
+def test_a_part_of_a_setting_is_not_one_whose_name_is_longer(part: str, inside: bool) -> None:
+    assert has_part("limits.day", ["other", part]) is inside

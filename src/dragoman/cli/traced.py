@@ -218,7 +218,7 @@ def duration(ms: float | None) -> str:
     """Return milliseconds as text for people: `0.4 ms`, `12 ms`, `1.24 s`, `3 min`; `?` for None."""
     if ms is None:
         return "?"
-    if ms < 1000:
+    if round(ms) < 1000:
         return f"{ms:.2g} ms" if ms < 10 else f"{ms:.0f} ms"
     seconds = ms / 1000
-    return f"{seconds:.3g} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds:.3g} s" if round(seconds) < 120 else f"{seconds / 60:.0f} min"

@@ -32,7 +32,7 @@ _FILTERS: Final = (
     "outcome",
 )
 _TITLES: Final = ("requests", "failed", "first p95", "in / cached / out", "spend")
-_SCALES: Final = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_SCALES: Final = ((10**3, "k"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
 _THREE_DIGITS: Final = 100
 _ONE_SECOND: Final = 1_000_000
 
@@ -178,15 +178,17 @@ def _spend(one: dict[str, Any]) -> str:
 def _seconds(microseconds: int | None) -> str:
     if microseconds is None:
         return "–"
-    if microseconds < _ONE_SECOND:
-        return f"{microseconds / 1000:.0f} ms"
+    if (shown := round(microseconds / 1000)) < 1000:
+        return f"{shown} ms"
     return f"{microseconds / _ONE_SECOND:.2f} s"
 
 
 def _short(count: int) -> str:
     """Return a count as text: `999`; from 1000 on rounded, with a letter: `21.4M`, `402M`."""
+    shown = str(count)
     for scale, letter in _SCALES:
-        if count >= scale:
-            value = count / scale
-            return f"{value:.0f}{letter}" if value >= _THREE_DIGITS else f"{value:.1f}{letter}"
-    return str(count)
+        if round(count / scale * 1000) < 1000:  # a value that rounds to 1000 gets the next letter
+            break
+        value = count / scale
+        shown = f"{value:.1f}{letter}" if round(value, 1) < _THREE_DIGITS else f"{value:.0f}{letter}"
+    return shown

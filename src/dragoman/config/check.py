@@ -53,7 +53,7 @@ from dragoman.config.tree import Source
 from dragoman.config.values import addresses, is_private, may_meet, network, proxy, web_origin
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import Problem, setting_path
+from dragoman.errors import Problem, has_part, setting_path
 from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG, unconfigured
 from dragoman.providers.dated import WrongVersion
@@ -357,7 +357,7 @@ class _Checker:
     def model(self, name: str, model: Model, path: str) -> None:
         if model.use is not None and model.deployments:
             self.problem(f"{path}.use", "`use` and `deployments` are both set: keep one of them")
-        elif not model.targets and not any(one.startswith(path) for one in self.unread):
+        elif not model.targets and not has_part(path, self.unread):
             self.problem(path, "set `use` or `deployments`")
         if name in self.aliases:
             self.problem(setting_path("aliases", name), "a model has the same name: rename one of them")
@@ -373,10 +373,10 @@ class _Checker:
         self.fallbacks(model.fallbacks, name, f"{path}.fallbacks")
         if f"{path}.policy" not in self.unread:
             self.misfits(path, misfits(model, self.priced))
-        if not any(one.startswith(f"{path}.deployments") for one in self.unread):
+        if not has_part(f"{path}.deployments", self.unread):
             self.misfits(path, unpriced(model, self.priced))
             self.misfits(path, continuing(model, self.config))
-        if not any(one.startswith("auth.keys") for one in self.unread):
+        if not has_part("auth.keys", self.unread):
             self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:

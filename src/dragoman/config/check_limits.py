@@ -14,7 +14,7 @@ from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.settings import Config
-from dragoman.errors import setting_path
+from dragoman.errors import has_part, setting_path
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _QUEUED: Final[dict[Subject, str]] = {
@@ -34,7 +34,7 @@ def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
     of the settings that could not be decoded.
     """
     for path, subject, stated in _places(config):
-        if not any(one.startswith(path) for one in unread):
+        if not has_part(path, unread):
             yield from unkept(stated, subject, path)
     for name, entry in config.limits.items():
         path = setting_path("limits", name)

@@ -41,6 +41,8 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
             changes["sampling"] = msgspec.structs.replace(request.sampling, **sampling)
         if request.output is not None and given.output is not None:
             changes["output"] = _output(request.output, given.output)
+        if "tier" in changes and request.dialect != CHAT.name:  # its word is OpenAI's
+            changes["forms"] = {**(request.forms or {}), "tier": MADE}
         if given.extra:
             changes["extra"] = ir.merge(given.extra, request.extra)
     if system_prompt is not None and not opens_with_system(request):

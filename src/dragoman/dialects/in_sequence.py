@@ -30,18 +30,20 @@ class InSequence:
         """Return the bytes for the client after an event of a block; b"" = the event is held back. write:
         returns the bytes of one event.
         """
-        if self._holds(event):
+        index = event.index
+        if index != self._current and self._holds(event):
             return b""
         out = write(event)
-        if type(event) is ir.Close and event.index == self._current:
-            out += self._release(write)
+        if index == self._current and type(event) is ir.Close:
+            self._current = None
+            return out + self._release(write) if self._held else out
         return out
 
     def _holds(self, event: Any) -> bool:
-        """Whether the event is held back; it is then stored. An event of a block that has ended is not."""
+        """Whether the event, which is not of the first open block, is held back; it is then stored. An event
+        of a block that has ended is not.
+        """
         index = event.index
-        if index == self._current:
-            return False
         if type(event) is ir.Open:
             if self._current is None:
                 self._current = index
@@ -58,7 +60,6 @@ class InSequence:
         first block that is still open, and those of this block.
         """
         out = bytearray()
-        self._current = None
         while self._held and self._current is None:
             self._current = index = next(iter(self._held))
             for event in self._held.pop(index):

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
-from dragoman.ir import Block, Extra, Item, Logprob, Media, ProviderTool, Request, Response
+from dragoman.ir import Block, Citation, Extra, Item, Logprob, Media, ProviderTool, Request, Response
 
 
 class Leftovers:
@@ -93,6 +93,20 @@ class Leftovers:
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
+
+
+def odd_citation(value: Any, dialect: str) -> Citation:
+    """Return the citation for a value that is not an object, in a list where the dialect has citations. The
+    text that it stands at is kept, and so is the value (`stated_oddly`).
+    """
+    return Citation(ODD, extra={dialect: {ODD: value}}, form=ODD)
+
+
+def stated_oddly(citation: Citation, dialect: str) -> Any:
+    """Return the value from which `odd_citation` made the citation for this dialect; None = it is another
+    citation.
+    """
+    return (citation.extra or {}).get(dialect, {}).get(ODD) if citation.form == ODD else None
 
 
 def named(member: str) -> str:
@@ -208,6 +222,8 @@ def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) 
         report.lose(place, "its value has the wrong type", "hint")
 
 
+ODD: Final = "odd"
+"""The `ir.Citation.form` of a citation that is not an object, and the name of the leftover with its value."""
 _NUMBERS: Final = {int, float}
 _FILLED: Final = frozenset(
     {"id", "model", "created", "created_at", "responseId", "modelVersion", "createTime"}

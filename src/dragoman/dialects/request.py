@@ -69,7 +69,22 @@ class WireRequest(msgspec.Struct):
 
 MADE: Final = "made"
 """The `form` of an output or of reasoning settings that the gateway, not the client, has put into a request.
-It is not the form of any dialect, so encoders write them like those of another dialect."""
+It is not the form of any dialect, so encoders write them like those of another dialect. For a service tier it
+is the value of `Request.forms["tier"]`."""
+
+
+def is_default(wish: ir.Reasoning | None) -> bool:
+    """Whether reasoning settings are a default of the configuration for a client of another protocol than
+    chat. None = the request has no such settings.
+    """
+    return wish is not None and wish.form == MADE
+
+
+def states_tier(request: ir.Request, dialect: str) -> bool:
+    """Whether the request's service tier is in the words of this dialect: its client stated it. False = the
+    client speaks another dialect, or the tier is a default of the configuration, in OpenAI's words.
+    """
+    return request.dialect == dialect and (request.forms or {}).get("tier") != MADE
 
 
 class Target(msgspec.Struct, frozen=True):

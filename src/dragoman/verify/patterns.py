@@ -11,9 +11,10 @@ A client writes the pattern, so three costs need a limit that the engine does no
   length of the text times the cost of one character is limited (`Pattern.reach`).
 
 Patterns are written in the syntax of ECMA-262, which JSON Schema recommends. Some additions of Python's `re`
-are accepted, too (`(?P<name>…)`, `(?i)`, `\A`). As in Python, a `]` at the beginning of a class is a member
-of the class: `[]a]`; ECMA-262's empty class `[]` and its `[^]` are refused. Syntax that only `regex` has
-(recursion, fuzzy matches, named lists) is refused or means what ECMA-262 says:
+are accepted, too (`(?P<name>…)`, `(?i)`, `\A`). A `]` at the beginning of a class is a member of the class,
+as in Python (`[]a]`), unless ECMA-262 must be meant (`_EMPTY`): there `[]` matches nothing and `[^]` matches
+any character. Syntax that only `regex` has (recursion, fuzzy matches, named lists) is refused or means what
+ECMA-262 says:
 https://json-schema.org/understanding-json-schema/reference/regular_expressions
 """
 
@@ -91,6 +92,13 @@ _ESCAPE: Final = re.compile(
     r"|([pP](?:\{\^?[A-Za-z0-9_= -]{1,64}\}|[A-Z]))|([1-9][0-9]?)|(.))",
     re.DOTALL,
 )
+_EMPTY: Final = re.compile(
+    r"\[\^?\](?=[^\]\[\\]*+(?:\\.[^\]\[\\]*+)*+\Z|[*+?{](?:[^\]\[\\]|\\.|\[(?:[^\]\\]|\\.)*+\])*+\Z)",
+    re.DOTALL,
+)
+"""Matches `[]` and `[^]` of ECMA-262: no later `]` could be the end of a class, or the class is repeated
+(`[^]*`, which JavaScript has for "any text") and every later bracket belongs to a class of its own.
+"""
 _SIGNS: Final = {
     ".": ".",
     "|": "|",
@@ -260,6 +268,11 @@ class _Translator:
         """Translate a character class. Each member is rewritten so that `regex` cannot read it as its own set
         syntax.
         """
+        if (empty := _EMPTY.match(self._pattern, self._at)) is not None:
+            self._at = empty.end()
+            self.weight = max(self.weight, _CHARACTER + 2 * _CLASSES["s"][1])
+            self._term(r"[\s\S]" if len(empty[0]) == len("[^]") else r"[^\s\S]")
+            return
         negated = self._pattern.startswith("[^", self._at)
         self._at += 2 if negated else 1
         first = self._at

@@ -16,6 +16,7 @@ from dragoman.errors import WireError
 
 WIDTH = 4
 """Bytes of one number."""
+_NOT_FINITE = "expected an embedding with finite numbers"
 _BIG = array("H", [1]).tobytes() == b"\0\1"
 
 
@@ -25,7 +26,10 @@ def from_floats(numbers: Sequence[float]) -> bytes:
     Raises WireError for an empty list, for numbers that are not finite, and for those too large for a 32-bit
     float.
     """
-    return _bytes(array("f", numbers))
+    try:
+        return _bytes(array("f", numbers))
+    except OverflowError:  # an integer that no float can hold
+        raise WireError(_NOT_FINITE) from None
 
 
 def to_floats(vector: bytes) -> list[float]:
@@ -60,7 +64,7 @@ def _array(vector: bytes) -> array[float]:
 
 def _bytes(numbers: array[float]) -> bytes:
     if not numbers or not isfinite(sum(numbers)):  # a sum of finite 32-bit floats never exceeds a double
-        raise WireError("expected an embedding with finite numbers")
+        raise WireError(_NOT_FINITE)
     if _BIG:
         numbers.byteswap()
     return numbers.tobytes()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from dragoman.cli import operator
-from dragoman.cli.usage import _short, _spend
+from dragoman.cli.usage import _seconds, _short, _spend
 from dragoman.observe.usage_told import told
 from dragoman.state.periods import DAY
 from dragoman.state.usage_report import Bucket, Found, Query, Report
@@ -103,10 +103,31 @@ def test_spend_says_what_is_not_known(cost: str | None, complete: bool, text: st
     assert _spend({"cost_usd": cost, "cost_complete": complete}) == text
 
 
-def test_large_counts_are_short() -> None:
-    assert [_short(count) for count in (999, 1_500, 402_000_000, 21_400_000)] == [
-        "999",
-        "1.5k",
-        "402M",
-        "21.4M",
-    ]
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1.0k"),
+        (1_500, "1.5k"),
+        (99_949, "99.9k"),
+        (99_960, "100k"),
+        (999_499, "999k"),
+        (999_999, "1.0M"),
+        (21_400_000, "21.4M"),
+        (402_000_000, "402M"),
+        (999_600_000, "1.0G"),
+        (999_999_999_999, "1.0T"),
+        (5 * 10**15, "5000T"),
+    ],
+)
+def test_large_counts_are_short(count: int, text: str) -> None:
+    assert _short(count) == text
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [(None, "–"), (400, "0 ms"), (999_400, "999 ms"), (999_600, "1.00 s"), (1_236_000, "1.24 s")],
+)
+def test_times_are_short(microseconds: int | None, text: str) -> None:
+    assert _seconds(microseconds) == text

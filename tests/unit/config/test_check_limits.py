@@ -77,6 +77,17 @@ def test_mistakes(mistakes: Callable[..., list[str]], text: str, problem: str) -
     assert mistakes(HEAD + text + "\n") == [AT + problem]
 
 
+def test_a_mistake_hides_none_of_a_limit_whose_name_its_own_begins_with(
+    mistakes: Callable[..., list[str]],
+) -> None:
+    found = mistakes(HEAD + "limits: {day: {}, days: {requests: 60}}\n")
+    assert [one.split(": ")[1] for one in found] == ["limits.day", "limits.days.requests"]
+    found = mistakes(HEAD + "limits: {day: {requests: 60}}\n")
+    assert [one.split(": ")[1] for one in found] == ["limits.day.requests"]
+    found = mistakes(HEAD + "models: {m: {}, mm: {deployments: 5}}\n")
+    assert [one.split(": ")[1] for one in found] == ["models.m", "models.mm.deployments[0].use"]
+
+
 def test_limits_of_different_models_are_two_limits(loaded: Callable[..., Loaded]) -> None:
     text = (
         "auth: {keys: [{name: k, key: 0123456789abcdef0,"

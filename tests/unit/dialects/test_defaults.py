@@ -74,6 +74,9 @@ ASKED: dict[str, dict[str, Any]] = {
     "cohere": {"messages": [{"role": "user", "content": "Hi"}]},
     "openai_responses": {"input": "Hi"},
     "mistral": {"messages": [{"role": "user", "content": "Hi"}]},
+    "anthropic": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9000},
+    "bedrock": {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]},
+    "openai_chat": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9000},
 }
 LEVELS = Facts(thinking=("level",), efforts=("low", "high"))
 BUDGETS = Facts(thinking=("enabled", "disabled"))
@@ -100,6 +103,14 @@ def asked_by(dialect: str, facts: Facts, defaults: dict[str, Any], **members: An
         ("cohere", "high", UNKNOWN, {"thinking": {"type": "enabled"}}),
         ("openai_responses", "max", LEVELS, {"reasoning": {"effort": "high"}}),
         ("mistral", "max", LEVELS, {"reasoning_effort": "high"}),
+        (
+            "anthropic",
+            "minimal",
+            UNKNOWN,
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+        ),
+        ("anthropic", "none", UNKNOWN, {"thinking": {"type": "disabled"}, "output_config": None}),
+        ("anthropic", "high", BUDGETS, {"thinking": {"type": "enabled", "budget_tokens": 4096}}),
     ],
 )
 def test_an_effort_becomes_what_the_clients_own_protocol_has(
@@ -122,6 +133,100 @@ def test_an_effort_becomes_what_the_clients_own_protocol_has(
 def test_the_clients_own_effort_stays_as_it_is(dialect: str, members: dict[str, Any]) -> None:
     body = asked_by(dialect, LEVELS, {"reasoning_effort": "low"}, **members)
     assert {member: body.get(member) for member in members} == members
+
+
+MODES = (UNKNOWN, BUDGETS, Facts(thinking=("adaptive", "disabled"), efforts=("low", "medium", "high")))
+
+
+def told_by(
+    client: str, provider: str, defaults: dict[str, Any], facts: Facts = UNKNOWN, **members: Any
+) -> tuple[dict[str, Any], Report]:
+    """What a provider is told for a client that states nothing but these members, and the report."""
+    wire = WireRequest("chat", {"model": "m", **ASKED[client], **members}, params={"model": "m"})
+    filled = with_defaults(DIALECTS[client].request.decode(wire), defaults, None)
+    report = Report(provider)
+    return DIALECTS[provider].request.encode(filled, Target(report, "m", facts=facts)).body, report
+
+
+@pytest.mark.parametrize("effort", ["none", "minimal", "low", "medium", "high", "xhigh"])
+@pytest.mark.parametrize("facts", MODES)
+def test_an_effort_works_for_claude_s_clients_as_for_those_of_chat(effort: str, facts: Facts) -> None:
+    own, told = told_by("anthropic", "anthropic", {"reasoning_effort": effort}, facts)
+    others, shown = told_by("openai_chat", "anthropic", {"reasoning_effort": effort}, facts)
+    assert own == others
+    assert [loss.path for loss in told.losses] == [loss.path for loss in shown.losses]
+
+
+def test_what_claude_s_client_states_is_fitted_to_the_effort() -> None:
+    body, report = told_by("anthropic", "anthropic", {"reasoning_effort": "high"}, temperature=0.2, top_k=7)
+    assert body["thinking"] == {"type": "adaptive"}
+    assert body.keys().isdisjoint({"temperature", "top_k"})
+    assert [loss.path for loss in report.losses] == ["sampling.temperature", "sampling.top_k"]
+    body, report = told_by("anthropic", "anthropic", {"reasoning_effort": "none"}, temperature=0.2)
+    assert body["temperature"] == 0.2
+    assert not report.losses
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"output_config": {"effort": "odd"}}, {"thinking": {"type": "enabled", "budget_tokens": 20_000}}],
+)
+def test_the_own_effort_of_claude_s_client_stays_as_it_is(members: dict[str, Any]) -> None:
+    effort = {"reasoning_effort": "low"}
+    body, report = told_by("anthropic", "anthropic", effort, UNKNOWN, **members, temperature=0.2)
+    assert body == {"model": "m", **ASKED["anthropic"], **members, "temperature": 0.2}
+    assert not report.losses
+
+
+THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+CALLED = {"type": "tool_use", "id": "t1", "name": "look", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("effort", "facts", "said", "kept", "thinking", "lost"),
+    [
+        # A turn that began without thinking goes on without it.
+        ("high", BUDGETS, [CALLED], [CALLED], None, ["reasoning"]),
+        ("high", BUDGETS, [THOUGHT, CALLED], [THOUGHT, CALLED], "enabled", []),
+        ("high", UNKNOWN, [THOUGHT, CALLED], [THOUGHT, CALLED], "adaptive", []),
+        # Without thinking, the history may have none.
+        ("none", UNKNOWN, [THOUGHT, CALLED], [CALLED], "disabled", ["messages[1].blocks[0]"]),
+    ],
+)
+def test_an_effort_agrees_with_the_history_of_claude_s_client(
+    effort: str, facts: Facts, said: list[Any], kept: list[Any], thinking: str | None, lost: list[str]
+) -> None:
+    messages = [
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "x"}]},
+    ]
+    body, report = told_by("anthropic", "anthropic", {"reasoning_effort": effort}, facts, messages=messages)
+    assert body["messages"][1]["content"] == kept
+    assert body.get("thinking", {}).get("type") == thinking
+    assert [loss.path for loss in report.losses] == lost
+
+
+TIERED = {
+    "anthropic": ("service_tier", "odd"),
+    "gemini": ("serviceTier", "odd"),
+    "mistral": ("service_tier", "odd"),
+    "bedrock": ("serviceTier", {"type": "odd"}),
+}
+
+
+@pytest.mark.parametrize("tier", ["auto", "default", "flex", "priority", "scale"])
+@pytest.mark.parametrize("dialect", TIERED)
+def test_a_tier_works_for_the_clients_of_every_protocol_alike(dialect: str, tier: str) -> None:
+    member, stated = TIERED[dialect]
+    own, told = told_by(dialect, dialect, {"service_tier": tier})
+    others, shown = told_by("openai_chat", dialect, {"service_tier": tier})
+    assert own.get(member) == others.get(member)
+    assert [loss for loss in told.losses if loss.path == "tier"] == [
+        loss for loss in shown.losses if loss.path == "tier"
+    ]
+    kept, _ = told_by(dialect, dialect, {"service_tier": tier}, UNKNOWN, **{member: stated})
+    assert kept[member] == stated
 
 
 def test_a_schema_is_adapted_to_the_clients_own_protocol() -> None:

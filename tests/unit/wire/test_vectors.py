@@ -32,7 +32,10 @@ def test_base64_is_little_endian() -> None:
     assert to_base64(from_floats([1.0, -2.0])) == "AACAPwAAAMA="
 
 
-@pytest.mark.parametrize("numbers", [[], [1e39], [float("nan")], [float("inf"), float("-inf")], [0.5, 1e300]])
+@pytest.mark.parametrize(
+    "numbers",
+    [[], [1e39], [float("nan")], [float("inf"), float("-inf")], [0.5, 1e300], [10**400], [0.5, -(10**400)]],
+)
 def test_what_is_no_vector_is_refused(numbers: list[float]) -> None:
     with pytest.raises(WireError):
         from_floats(numbers)

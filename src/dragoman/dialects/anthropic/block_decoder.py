@@ -12,6 +12,7 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, leftovers
 from dragoman.dialects.arguments import arguments_text
+from dragoman.dialects.leftovers import odd_citation
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
@@ -136,10 +137,12 @@ def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir
     return mark, leftovers(value, known if odd else known | _MARK)
 
 
-def decode_citation(value: _Wire) -> ir.Citation:
+def decode_citation(value: Any) -> ir.Citation:
     """Decode one citation. Members without a field in ir.Citation go into its `source`. If the citation's
-    form is unknown, all members go into `source`.
+    form is unknown, all members go into `source`. A value that is not an object becomes an `odd_citation`.
     """
+    if type(value) is not dict:
+        return odd_citation(value, NAME)
     kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)

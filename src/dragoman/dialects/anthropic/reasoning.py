@@ -14,7 +14,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
-from dragoman.dialects.request import Target
+from dragoman.dialects.request import Target, is_default
 
 _MODES = {"enabled": "on", "disabled": "off"}
 _TYPES = {"on": "enabled", "off": "disabled", "adaptive": "adaptive", "between_tools": "between_tools"}
@@ -61,7 +61,7 @@ def encode_reasoning(
     wish = request.reasoning
     if wish is None:
         return
-    if request.dialect == NAME and target.facts.thinking is None:
+    if request.dialect == NAME and not is_default(wish) and target.facts.thinking is None:
         thinking, effort = _verbatim(wish), wish.effort
     else:
         thinking, effort = _Fitting(wish, request, target).fit(forced=forced)
@@ -103,7 +103,7 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
     `max_tokens` leaves no room for the smallest budget, thinking is disabled.
     """
     budget = thinking.get("budget_tokens")
-    if budget is None or request.dialect == NAME:
+    if budget is None or (request.dialect == NAME and not is_default(request.reasoning)):
         return
     if budget < MIN_BUDGET:
         target.report.change(
@@ -150,7 +150,7 @@ class _Fitting:
         self.report = target.report
         self.facts = target.facts
         self.modes = target.facts.thinking
-        self.own = request.dialect == NAME
+        self.own = request.dialect == NAME and not is_default(wish)
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:

@@ -79,7 +79,7 @@ class AnthropicRelay(BodyRelay):
         return AnthropicStreamRelay(reply.model)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
-        return encode_usage(usage, Report("anthropic"))
+        return encode_usage(usage, Report("anthropic"), own=True)
 
 
 def _usage(head: _Head) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class AnthropicStreamRelay:
         self._stopped = self._stopped or delta.get("stop_reason") is not None
         if self.usage is None and self.estimate is not None and self._stopped:
             self.usage = usage = self.estimate()
-            return bytes(_encode({**head, "usage": encode_usage(usage, Report("anthropic"))}))
+            return bytes(_encode({**head, "usage": encode_usage(usage, Report("anthropic"), own=True)}))
         return frame
 
     def _count(self, head: _Head) -> None:

@@ -25,11 +25,11 @@ from dragoman.dialects.anthropic.terms import (
     leftovers,
     restore,
 )
-from dragoman.dialects.anthropic.thoughts import reconcile
+from dragoman.dialects.anthropic.thoughts import reconcile, thoughts_in
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
 from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import Fields, within
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import Target, WireRequest, is_default, states_tier
 from dragoman.errors import WireError
 
 PATH = "/messages"
@@ -205,12 +205,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.reasoning is not None or request.output is not None:
         _configure(request, target, body)
     headers = {VERSION_HEADER: VERSION}
-    if not own and (thoughts or "thinking" in body):
-        beta = reconcile(thoughts, target, body)
+    free = own and not is_default(request.reasoning)  # the client's own wishes are not adapted to each other
+    if not free and (thoughts or "thinking" in body):
+        beta = reconcile(thoughts_in(request) if own else thoughts, target, body, own=own)
         if beta is not None:
             headers[BETA_HEADER] = beta
     if request.sampling is not _NO_SAMPLING:
-        _encode_sampling(request.sampling, target, body, own=own)
+        _encode_sampling(request.sampling, target, body, own=free)
     if request.stream:
         body["stream"] = True
     _encode_rare(request, target, body)
@@ -342,7 +343,8 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
         _encode_identity(request, target, body, own=own)
     if request.tier is not None:
-        if (word := TIER_WORDS.get(request.tier, request.tier if own else None)) is None:
+        stated = request.tier if states_tier(request, NAME) else None
+        if (word := TIER_WORDS.get(request.tier, stated)) is None:
             report.lose("tier", f"the Messages API has no service tier {request.tier}")
         else:
             body["service_tier"] = word

@@ -172,7 +172,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         if (wire := encode_block(with_id(block, index, reply), scope, where)) is not None:
             called = called or wire.get("type") == "tool_use"
             content.append(wire)
-    usage = encode_usage(response.usage, report)
+    usage = encode_usage(response.usage, report, own=own)
     encode_tier(response.tier, usage, report, own=own)
     out: dict[str, Any] = {
         "id": answer_id(response.id, reply, own=own),

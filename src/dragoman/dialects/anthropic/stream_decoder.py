@@ -26,7 +26,7 @@ from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.runs import Alike, strings
 from dragoman.dialects.seals import read_seal
-from dragoman.dialects.typed import Typed, an_object, required
+from dragoman.dialects.typed import Typed, required
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame, read_event
 
@@ -404,7 +404,7 @@ def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     if state.kind is not ir.Text:
         return []
-    return [ir.Cite(state.index, decode_citation(an_object(delta["citation"], "delta.citation")))]
+    return [ir.Cite(state.index, decode_citation(delta["citation"]))]
 
 
 def _compaction_delta(state: _Open, delta: dict[str, Any]) -> _Events:

@@ -1,8 +1,7 @@
 """Encodes streams: IR events to the bytes for Anthropic's clients.
 
-Blocks must not overlap in this protocol. So the first open block is streamed, and the events of other blocks
-are held back until it closes. Stop reason and usage are sent at the end. Each event has an `event:` line,
-because the official clients skip events without it.
+Blocks must not overlap in this protocol, so they are written one after the other. Stop reason and usage are
+sent at the end. Each event has an `event:` line, because the official clients skip events without it.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from dragoman.dialects.anthropic.response import ONE_CANDIDATE, answer_id, encod
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
 from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
@@ -83,8 +83,7 @@ class AnthropicEncoder(EventEncoder):
         self._scope = Scope(reply.report, own=False, answer=True)
         self._state = "new"
         self._current: _Block | None = None
-        self._held: dict[int, list[ir.Event]] = {}
-        self._releasing = False
+        self._blocks = InSequence()
         self._number = 0
         self._called = False
         self._stop: ir.Stop | None = None
@@ -108,7 +107,7 @@ class AnthropicEncoder(EventEncoder):
         usage = {"input_tokens": 0, "output_tokens": 0}
         if event.usage is not None:
             self._usage = event.usage
-            usage = encode_usage(event.usage, self._report)
+            usage = encode_usage(event.usage, self._report, own=self._own)
         encode_tier(event.tier, usage, self._report, own=self._own)
         message: dict[str, Any] = {
             "id": answer_id(event.id, reply, own=self._own),
@@ -145,7 +144,7 @@ class AnthropicEncoder(EventEncoder):
         self._state = "over"
         if event.status is not None:
             self._report.lose("status", "the Messages API has no such field", "hint")
-        usage = encode_usage(self._usage, self._report)
+        usage = encode_usage(self._usage, self._report, own=self._own)
         encode_tier(self._tier, usage, self._report, own=self._own)
         delta = encode_stop(self._stop, self._report, own=self._own, called=self._called)
         last: dict[str, Any] = {"type": "message_delta", "delta": delta, "usage": usage}
@@ -176,9 +175,16 @@ class AnthropicEncoder(EventEncoder):
         if event.candidate:
             self._report.lose(f"candidates[{event.candidate}]", ONE_CANDIDATE, "meaning")
             return b""
-        if self._current is not None:
-            self._held[event.index] = [event]
-            return b""
+        return self._blocks.feed(event, self._write)
+
+    def _write(self, event: Any) -> bytes:
+        """Return the bytes of an event of the block that is being streamed, or is to be streamed now."""
+        kind = type(event)
+        write: Callable[[AnthropicEncoder, Any], bytes] = _WRITTEN.get(kind) or self._table[kind]
+        return write(self, event)
+
+    def _begun(self, event: ir.Open) -> bytes:
+        """Return the bytes of a block's beginning; b"" = they are sent later, or never."""
         block = event.block
         state = _Block(
             event.index, self._number, block, _DELTA % (self._number, _KINDS.get(type(block), b""))
@@ -326,7 +332,7 @@ class AnthropicEncoder(EventEncoder):
         start = b"" if state.started else self._begin_text(state, state.block, None)
         return start + self._citation(state, citation)
 
-    def _citation(self, state: _Block, citation: dict[str, Any]) -> bytes:
+    def _citation(self, state: _Block, citation: Any) -> bytes:
         return _DELTA % (state.number, b'citations_delta","citation') + _dumps(citation) + _END
 
     def _media(self, event: ir.MediaDelta) -> bytes:
@@ -342,19 +348,24 @@ class AnthropicEncoder(EventEncoder):
         is held back. If the block has ended, a citation is reported as lost. An event of another candidate is
         ignored.
         """
-        if event.candidate:
-            return b""  # reported when the block was opened
-        if (held := self._held.get(event.index)) is not None:
-            held.append(event)
-        elif isinstance(event, ir.Cite):
+        # Another candidate was reported when its block was opened.
+        return b"" if event.candidate else self._blocks.feed(event, self._unheld)
+
+    def _unheld(self, event: Any) -> bytes:
+        """Take an event of a block that has ended."""
+        if type(event) is ir.Cite:
             where = f"candidates[0].blocks[{event.index}].citations"
             self._report.lose(where, "the citation came after its text block was complete", "quality")
         return b""
 
     def _close(self, event: ir.Close) -> bytes:
+        return b"" if event.candidate else self._blocks.feed(event, self._write)
+
+    def _ended(self, event: ir.Close) -> bytes:
+        """Return the bytes of a block's end, and of its content that was not sent before."""
         state = self._current
-        if state is None or state.index != event.index or event.candidate:
-            return self._elsewhere(event)
+        if state is None or state.index != event.index:
+            return b""  # it was closed before
         out = b""
         if state.fold is not None:
             state.block = event.block or state.fold.block(0)
@@ -366,7 +377,7 @@ class AnthropicEncoder(EventEncoder):
         elif not state.silent:  # an empty block is not sent, but its losses are reported
             encode_block(event.block or state.block, self._scope, f"candidates[0].blocks[{state.index}]")
         self._current = None
-        return out + self._release() if self._held and not self._releasing else out
+        return out
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
         """Return the last bytes of a block before its end: the content that is only in `final`, the block's
@@ -405,17 +416,6 @@ class AnthropicEncoder(EventEncoder):
         whole = {"type": "content_block_delta", "index": state.number, "delta": value}
         return _event("content_block_delta", whole)
 
-    def _release(self) -> bytes:
-        """Return the bytes of the blocks whose events were held back, in order, up to the first block that is
-        still open.
-        """
-        out = []
-        self._releasing = True  # the end of a held block releases no others, so that the stack does not grow
-        while self._held and self._current is None:
-            out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]
-        self._releasing = False
-        return b"".join(out)
-
 
 def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
     if isinstance(block, ir.Thinking):
@@ -430,3 +430,8 @@ _FINAL: dict[type, Callable[[AnthropicEncoder, _Block, Any], bytes]] = {
     ir.ToolCall: AnthropicEncoder._final_call,
     ir.Native: AnthropicEncoder._final_native,
 }
+_WRITTEN: dict[type, Callable[[AnthropicEncoder, Any], bytes]] = {
+    ir.Open: AnthropicEncoder._begun,
+    ir.Close: AnthropicEncoder._ended,
+}
+"""The methods for events that `_table` first gives to `InSequence`."""

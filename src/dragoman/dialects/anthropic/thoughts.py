@@ -1,4 +1,4 @@
-"""Makes another protocol's history agree with the request's thinking mode, as the API requires.
+"""Makes a history agree with a thinking mode that no client of this protocol has stated, as the API requires.
 
 If the request states a thinking budget, the assistant's last turn (with all its tool calls and results) must
 begin with thinking. If thinking is disabled, the history must have no thinking. The newest models refuse a
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dragoman import ir
 from dragoman.dialects.request import Target
 
 _Wire = dict[str, Any]
@@ -20,13 +21,23 @@ _OFF = frozenset({"disabled", "between_tools"})
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 
-def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
-    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses. For
-    servers that verify no signatures, nothing is changed. The caller has encoded these messages from another
-    protocol's history.
+def thoughts_in(request: ir.Request) -> list[str]:
+    """Return the IR paths of the thinking blocks in a request's messages."""
+    return [
+        f"messages[{index}].blocks[{number}]"
+        for index, message in enumerate(request.messages)
+        for number, block in enumerate(message.blocks)
+        if isinstance(block, ir.Thinking)
+    ]
 
-    thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to name in the header
-    `anthropic-beta`; None = no beta is needed.
+
+def reconcile(thoughts: Sequence[str], target: Target, body: _Wire, *, own: bool = False) -> str | None:
+    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses. For
+    servers that verify no signatures, nothing is changed.
+
+    thoughts: the IR paths of the thinking blocks in the messages. own: True = the messages are those of a
+    client of this dialect, whose thinking blocks nobody has changed; False = they were encoded from another
+    protocol's history. Returns the beta to name in the header `anthropic-beta`; None = no beta is needed.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:
@@ -45,7 +56,7 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
         for where in thoughts:
             report.lose(where, "reasoning is disabled, so earlier reasoning is left out", "hint")
         return None
-    if not facts.bound_thinking or not target.quirks.knows_beta(BINDING_BETA):
+    if own or not facts.bound_thinking or not target.quirks.knows_beta(BINDING_BETA):
         return None
     thinking = body.setdefault("thinking", {"type": "adaptive"})
     thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
@@ -72,7 +83,7 @@ def _began_with_thought(messages: list[_Wire]) -> bool:
     if first is None:
         return True
     content = first["content"]
-    return isinstance(content, list) and content[0]["type"] in _THOUGHTS
+    return isinstance(content, list) and bool(content) and content[0]["type"] in _THOUGHTS
 
 
 def _leave_out(body: _Wire) -> None:

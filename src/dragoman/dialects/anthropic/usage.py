@@ -41,6 +41,8 @@ _FOREIGN = frozenset(
     }
 )
 """Uses of other providers' tools, which `server_tool_use` has no member for."""
+_REQUIRED = {"web_search_requests": 0, "web_fetch_requests": 0}
+"""The members of `server_tool_use` that Anthropic's clients take for granted."""
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -166,9 +168,10 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
     return tuple(found)
 
 
-def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
+def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode a `usage` object, and report losses. usage: None = the provider stated none; the two counts that
-    the API requires are then 0, which is reported as a change.
+    the API requires are then 0, which is reported as a change. own: True = the answer comes from this
+    dialect, so counts of the provider's tools that it did not state are not added.
     """
     if usage is None:
         report.change(
@@ -191,7 +194,7 @@ def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
     if usage.tool_input:
         report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")
     if usage.detail:
-        _detail(out, usage.detail, report)
+        _detail(out, usage.detail, report, own=own)
     if usage.others and NAME not in (usage.extra or {}):
         report.lose("usage.others", "the Messages API does not report the tokens of other models", "hint")
     _restore(out, usage.extra, report)
@@ -209,7 +212,7 @@ def _restore(out: dict[str, Any], extra: ir.Extra, report: Report) -> None:
                 report.lose(f"usage.{key}", "the Messages API has no such field", "hint")
 
 
-def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None:
+def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report, *, own: bool) -> None:
     requests = {}
     for key, count in detail.items():
         if key.endswith("_requests") and key not in _FOREIGN:
@@ -218,7 +221,5 @@ def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None
             report.lose(
                 f"usage.detail.{key}", "the Messages API does not report this count separately", "hint"
             )
-    if requests and "web_search_requests" not in requests:
-        requests = {"web_search_requests": 0, "web_fetch_requests": 0, **requests}  # clients require them
     if requests:
-        out["server_tool_use"] = requests
+        out["server_tool_use"] = requests if own else {**_REQUIRED, **requests}

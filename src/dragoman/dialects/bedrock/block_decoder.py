@@ -22,6 +22,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.bedrock.terms import FORMATS, NAME, leftovers
+from dragoman.dialects.leftovers import odd_citation
 from dragoman.dialects.seals import TAG, read_seal
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
@@ -250,10 +251,13 @@ _PLACES: Final = {
 """Member of a citation's `location` -> kind of the citation in the IR."""
 
 
-def decode_citation(value: _Wire) -> ir.Citation:
+def decode_citation(value: Any) -> ir.Citation:
     """Decode one citation. `Citation.source` holds the whole wire object. If a member has a type that no
-    field of the IR can hold, the citation has only this `source`, and its kind is `document`.
+    field of the IR can hold, the citation has only this `source`, and its kind is `document`. A value that is
+    not an object becomes an `odd_citation`.
     """
+    if type(value) is not dict:
+        return odd_citation(value, NAME)
     location = value.get("location") or {}
     place = next(iter(location), "")
     web = location.get("web") or {}

@@ -15,8 +15,8 @@ class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
     _say: type of a block -> the method that adds such a block. spaced: True = a blank line goes before the
-    next text, because another block or message came after the last text. A subclass may leave out this line
-    if the message came in its own dialect.
+    next text that is not empty, because another block or message came after the last text. A subclass may
+    leave out this line if the message came in its own dialect.
     """
 
     __slots__ = ("draft", "spaced")

@@ -192,10 +192,10 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
         If the answer comes from another dialect, and another block stands between this text and the text
         before it, a blank line is put between the two texts, unless the first ends or the second begins with
-        white space.
+        white space. An empty part does not count as the beginning of a text.
         """
         length = len(text)
-        if not out.said:
+        if text and not out.said:
             out.said = True
             if choice.spaced and not self._own:
                 text = separated(choice.last, text)

@@ -153,7 +153,8 @@ class Saying(Collected):
         else:
             self.written.append(part)
             self._cite(block, text, index, where)
-        self.spaced = False
+        if text:
+            self.spaced = False
 
     def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
         """Write the citations of a text. They are left out in a history of another dialect. index: the number

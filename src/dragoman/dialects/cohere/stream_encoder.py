@@ -61,8 +61,9 @@ class _Out:
     @property
     def text(self) -> str:
         """The text of this block that was sent so far, without the `blank` before it."""
-        self.said = ["".join(self.said)]
-        return self.said[0][self.blank :]
+        if len(self.said) > 1:
+            self.said = ["".join(self.said)]
+        return self.said[0][self.blank :] if self.said else ""
 
 
 class CohereEncoder(EventEncoder):
@@ -166,12 +167,13 @@ class CohereEncoder(EventEncoder):
 
     def _words(self, out: _Out, text: str, tokens: tuple[ir.Logprob, ...] | None = None) -> bytes:
         at = end = 0
-        if not (out.said or self._draft.own or isinstance(out.block, ir.Thinking)):
+        if text and not (out.said or self._draft.own or isinstance(out.block, ir.Thinking)):
             length, text = len(text), separated(self._last, text)
             out.blank = end = len(text) - length
-        out.said.append(text)
-        if text and not isinstance(out.block, ir.Thinking):
-            self._last = text
+        if text:
+            out.said.append(text)
+            if not isinstance(out.block, ir.Thinking):
+                self._last = text
         if not tokens or out.part is None:
             return out.head + _json(text) + out.tail
         sent = b""
@@ -210,7 +212,8 @@ class CohereEncoder(EventEncoder):
         return _sent(start) + (self._piece(out, block.arguments) if block.arguments else b"")
 
     def _piece(self, out: _Out, text: str) -> bytes:
-        out.said.append(text)
+        if text:
+            out.said.append(text)
         return out.head + _json(text) + out.tail
 
     def _arguments(self, delta: ir.ArgsDelta) -> bytes:

@@ -16,6 +16,7 @@ from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.gemini.errors import broken, error_body, fault_of
 from dragoman.dialects.gemini.searches import QUERIES, Searches, with_searches
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
+from dragoman.dialects.gemini.terms import camel
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
@@ -56,8 +57,17 @@ class GeminiRelay(BodyRelay):
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body. edits: top-level member -> new value;
         UNSET = the member is removed. `model` is always removed, because the path states it.
+
+        If a member of the body or of `generationConfig` is stated twice, in one spelling or in both, only the
+        last one is sent. In other protocols all members that bound an answer are at the top level, where the
+        same holds: the provider reads what was checked.
         """
-        return super().request(head, {**edits, "model": msgspec.UNSET})
+        once = _once(head)
+        for key in _CONFIG:
+            config = once.get(key)
+            if type(config) is msgspec.Raw and bytes(config).startswith(b"{"):
+                once[key] = _once(_decode_head(config))
+        return super().request(once, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = the body states none.
@@ -96,6 +106,15 @@ _ANSWERS = frozenset({"candidates", "promptFeedback"})
 """The members of which an answer has at least one. A body with neither of them and without token counts is
 not an answer."""
 _NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
+
+
+_CONFIG = ("generationConfig", "generation_config")
+
+
+def _once(head: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members, of those with two spellings (`a_b` and `aB`) only the last one."""
+    last = {camel(key): key for key in head}
+    return dict(head) if len(last) == len(head) else {key: head[key] for key in last.values()}
 
 
 def _has(head: _Head, member: str) -> bool:

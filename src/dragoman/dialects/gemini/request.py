@@ -19,7 +19,7 @@ from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import Target, WireRequest, states_tier
 from dragoman.errors import WireError
 
 PATH = "/models/{model}:generateContent"
@@ -323,7 +323,7 @@ def _encode_rare(
 ) -> None:
     report = target.report
     if request.tier is not None:
-        _encode_tier(request.tier, target, body, own=own)
+        _encode_tier(request.tier, target, body, own=states_tier(request, NAME))
     if request.cache is not None:
         FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")

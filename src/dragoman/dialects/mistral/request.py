@@ -31,7 +31,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
-from dragoman.dialects.request import MADE, Target, WireRequest
+from dragoman.dialects.request import MADE, Target, WireRequest, states_tier
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
@@ -165,7 +165,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _predicted(request.prediction, draft)}
     if request.tier is not None:
-        _encode_tier(body, request.tier, draft)
+        _encode_tier(body, request.tier, draft, own=states_tier(request, NAME))
 
 
 def _encode_sampling(
@@ -258,8 +258,8 @@ def _predicted(blocks: tuple[ir.Block, ...], draft: Draft) -> str:
     return "".join(texts)
 
 
-def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
-    word = TIER_WORDS.get(tier, tier if draft.own else None)
+def _encode_tier(body: dict[str, Any], tier: str, draft: Draft, *, own: bool) -> None:
+    word = TIER_WORDS.get(tier, tier if own else None)
     if word is None:
         draft.report.lose("tier", f"the Mistral API has no service tier {tier}")
         return

@@ -117,7 +117,8 @@ class Saying(Collected):
                 last["text"] += separated(last["text"], chunk["text"])
             else:
                 last["text"] += chunk["text"]
-        self.spaced = False
+        if isinstance(block, ir.Json) or block.text:
+            self.spaced = False
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True

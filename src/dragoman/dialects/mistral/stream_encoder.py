@@ -120,7 +120,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return self._thought(out, event.text)
 
     def _thought(self, out: _Out, text: str) -> bytes:
-        out.said = True
+        out.said = out.said or text != ""
         return out.head + _json(text) + out.tail
 
     def _arguments(self, event: ir.ArgsDelta) -> bytes:

@@ -124,7 +124,8 @@ class Saying(Collected):
     def _text(self, block: ir.Text | ir.Refusal | ir.Json, where: str) -> None:
         text = words(block, self.draft, where)
         self.text += separated(self.text, text) if self.spaced else text
-        self.spaced = False
+        if text:
+            self.spaced = False
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True

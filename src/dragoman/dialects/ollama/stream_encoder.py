@@ -100,7 +100,7 @@ class OllamaEncoder(EventEncoder):
         return b""
 
     def _words(self, out: _Out, text: str, tokens: tuple[ir.Logprob, ...] | None = None) -> bytes:
-        if not out.said:
+        if text and not out.said:
             out.said = True
             before = self._prose.get(out.head, "")
             if not self._draft.own and before:

@@ -6,7 +6,8 @@ repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "deta
 (only known in whole messages, not in streams).
 
 Text.form "object": the content was a JSON object; "null": there was no text, only annotations. Citation.form
-"citations": the citation is an entry of the list `citations` in the response body. Media.form "images": an
+"citations": the citation is an entry of the list `citations` in the response body; "odd": an annotation that
+is no object. Media.form "images": an
 entry of `images`; "images+index": such an entry that states its position. ToolCall.form "type:…": a vendor's
 own type of the call, such as Moonshot's "builtin_function", whose result the client has to send back.
 Native.kind "tool_calls": an entry of `tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp"
@@ -24,6 +25,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
+from dragoman.dialects.leftovers import odd_citation
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.parts import decode_parts
@@ -77,8 +79,8 @@ def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
     """Return (the blocks of an assistant message, its leftovers). The order of the blocks is: thinking,
-    content, refusal, images, audio, calls. Raises WireError for a content, a part, an annotation or a call of
-    an unknown form.
+    content, refusal, images, audio, calls. Raises WireError for a content, a part or a call of an unknown
+    form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
@@ -338,14 +340,15 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
     """Return a message's annotations as citations. For an annotation that is not a `url_citation` with an
-    object of this name, the citation has only the type; the annotation's other members are in `extra`. Raises
-    WireError for an annotation that is not an object.
+    object of this name, the citation has only the type; the annotation's other members are in `extra`. An
+    annotation that is not an object becomes an `odd_citation`; null is left out.
     """
-    return tuple([_decode_annotation(note) for note in notes])
+    return tuple([_decode_annotation(note) for note in notes if note is not None])
 
 
 def _decode_annotation(note: Any) -> ir.Citation:
-    note = an_object(note, "annotations[]")
+    if type(note) is not dict:
+        return odd_citation(note, NAME)
     cited = note.get("url_citation")
     if note.get("type") != "url_citation" or not isinstance(cited, dict):
         return ir.Citation(str(note.get("type")), extra=leftovers(note, frozenset({"type"})))

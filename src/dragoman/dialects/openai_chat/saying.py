@@ -14,7 +14,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.leftovers import placed_at, shown
+from dragoman.dialects.leftovers import placed_at, shown, stated_oddly
 from dragoman.dialects.naming import VENDORS
 from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
@@ -136,9 +136,11 @@ class Saying(Collected):
         if self.spaced and self.texts and not self.own:
             text = separated(self.texts[-1], text)
         start = self.length + len(text) - len(block.text)
-        self.texts.append(text)
-        self.length += len(text)
-        self.spaced = False
+        if text or not self.texts:
+            self.texts.append(text)
+        if text:
+            self.length += len(text)
+            self.spaced = False
         self._cite(block, start, where)
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
@@ -418,7 +420,10 @@ def encode_annotations(
     return notes
 
 
-def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
+def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> Any:
+    """Return one annotation; None = a citation of another dialect has no URL."""
+    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not None:
+        return odd
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})

@@ -215,6 +215,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
             extra = out.block.extra
             summed = ir.Thinking(summary=(text,), extra=extra)
             return self._detail(choice, out, ir.Thinking(text, extra=extra) if part is None else summed)
+        if not text and not self._own:  # it is no beginning, and needs no blank line before it
+            return out.head + _json(text) + out.tail
         said, out.said = out.said, True
         if self._own:
             if out.block.form == "reasoning+reasoning_content":

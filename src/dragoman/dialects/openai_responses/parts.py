@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
+from dragoman.dialects.leftovers import odd_citation, stated_oddly
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, sound_tokens
@@ -160,10 +161,12 @@ def _marked(part: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir
     return ir.CacheMark(mark.get("ttl"), {NAME: rest} if rest else None), leftovers(part, known | {_MARK})
 
 
-def decode_citation(value: _Wire) -> ir.Citation:
+def decode_citation(value: Any) -> ir.Citation:
     """Decode an annotation. If it is malformed or not a `url_citation`, all its members are in the citation's
-    leftovers.
+    leftovers. A value that is not an object becomes an `odd_citation`.
     """
+    if type(value) is not dict:
+        return odd_citation(value, NAME)
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
     citation = ir.Citation(
@@ -293,7 +296,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
     return draft.finish(out, block.cache, block.extra, where)
 
 
-def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
+def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
     """Encode a citation of `text` as an annotation. A citation that came in this dialect is written as it
     came. Any other citation becomes a `url_citation`; if it has no URL, None is returned and a loss is
     reported. where: the citation's IR path.
@@ -304,6 +307,8 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         stated = {member: value for member, value in told.items() if value is not None}
         restore(stated, citation.extra, draft.report, where)
         return {"type": "url_citation", **stated}
+    if draft.own and (odd := stated_oddly(citation, NAME)) is not None:
+        return odd
     if citation.kind != "url" and (own := (citation.extra or {}).get(NAME)) is not None:
         return dict(own)
     if citation.url is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from anthropic.types import ServerToolUsage
 
 from dragoman import ir
 from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
@@ -61,7 +62,7 @@ USAGES: list[tuple[dict[str, Any], ir.Usage]] = [
 def test_usage_both_ways(wire: dict[str, Any], usage: ir.Usage) -> None:
     assert decode_usage(wire, "claude") == usage
     report = Report("anthropic", "response")
-    assert encode_usage(usage, report) == wire
+    assert encode_usage(usage, report, own=True) == wire
     assert not report.losses
 
 
@@ -112,12 +113,12 @@ def test_only_work_that_the_totals_leave_out_goes_to_others(
     usage = decode_usage(wire, "claude")
     assert [(model, other.input) for model, other in usage.others] == others
     assert usage.input == 3
-    assert encode_usage(usage, Report("anthropic")) == wire
+    assert encode_usage(usage, Report("anthropic"), own=True) == wire
 
 
 def test_nothing_stated_is_not_zero_but_must_be_written() -> None:
     report = Report("anthropic", "response")
-    assert encode_usage(None, report) == {"input_tokens": 0, "output_tokens": 0}
+    assert encode_usage(None, report, own=False) == {"input_tokens": 0, "output_tokens": 0}
     assert changed(report) == ["usage"]
 
 
@@ -133,13 +134,15 @@ def test_another_provider_s_counts() -> None:
         extra={FOREIGN: {"cost": 0.1}},
     )
     report = Report("anthropic", "response")
-    assert encode_usage(usage, report) == {
+    written = encode_usage(usage, report, own=False)
+    assert written == {
         "input_tokens": 7,
         "cache_read_input_tokens": 5,
         "output_tokens": 3,
         "output_tokens_details": {"thinking_tokens": 1},
-        "server_tool_use": {"web_search_requests": 1},
+        "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 0},
     }
+    ServerToolUsage.model_validate(written["server_tool_use"], strict=True)
     assert lost(report) == [
         ("usage.detail.input_audio", "hint"),
         ("usage.detail.x_search_requests", "hint"),
@@ -147,7 +150,7 @@ def test_another_provider_s_counts() -> None:
         ("usage.cost", "hint"),
     ]
     assert changed(report) == ["usage.tool_input"]
-    coded = encode_usage(ir.Usage(3, output=2, detail={"code_execution_requests": 1}), report)
+    coded = encode_usage(ir.Usage(3, output=2, detail={"code_execution_requests": 1}), report, own=False)
     assert coded["server_tool_use"] == {
         "web_search_requests": 0,
         "web_fetch_requests": 0,

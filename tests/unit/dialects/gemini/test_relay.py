@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.gemini import DIALECT as GEMINI
 from dragoman.dialects.gemini.relay import GeminiRelay, GeminiStreamRelay
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head
+from dragoman.wire.json import decode_head, decode_object
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.gemini.answering import body, candidate, reply
 from tests.unit.dialects.replies import showing
@@ -38,6 +40,32 @@ def test_a_request_keeps_every_byte_but_the_edits() -> None:
     assert RELAY.request(decode_head(given), edits) == (
         b'{"contents":[{"x" :1.50, "a":[ ]}],"big":123456789012345678901234567890,"labels":{"y":"z"}}'
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (b'{"generationConfig":{"maxOutputTokens":1, "maxOutputTokens":9}}', {"maxOutputTokens": 9}),
+        (b'{"generationConfig":{"maxOutputTokens":1, "max_output_tokens":9}}', {"max_output_tokens": 9}),
+        (b'{"generationConfig":{"max_output_tokens":1, "maxOutputTokens":9}}', {"maxOutputTokens": 9}),
+        (b'{"generationConfig":{"n":1},"generation_config":{"n":2,"n":3}}', {"n": 3}),
+        (b'{"generation_config":{"n":1},"generationConfig":{"n":2}}', {"n": 2}),
+        (b'{"generationConfig":null}', None),
+        (b'{"generationConfig":[1]}', [1]),
+    ],
+)
+def test_what_bounds_an_answer_is_sent_once_and_as_it_was_checked(given: bytes, sent: Any) -> None:
+    pairs = json.loads(RELAY.request(decode_head(given), {}), object_pairs_hook=list)
+    (value,) = [value for _, value in pairs]
+    assert value == (list(sent.items()) if isinstance(sent, dict) else sent)
+    if isinstance(sent, dict):
+        bound = GEMINI.request.decode(WireRequest("chat", {"contents": [], **decode_object(given)}))
+        assert bound.max_output in {None, *sent.values()}
+
+
+def test_the_bytes_of_a_configuration_s_members_stay() -> None:
+    given = b'{"generationConfig":{"temperature":1.50,"responseSchema":{"a" :1,"a":2}}}'
+    assert RELAY.request(decode_head(given), {}) == given
 
 
 def test_usage_need_not_be_asked_for() -> None:
