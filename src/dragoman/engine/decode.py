@@ -208,8 +208,8 @@ def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
 
 
 def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
-    """Add the tags in the values of these headers to the tags of the exchange. Tags beyond the bounds on tags
-    become losses.
+    """Add the tags in these values of headers, each a list with commas, to the tags of the exchange. Tags
+    that are too long, or too many, become losses.
     """
     for listed in headers:
         exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))

@@ -164,10 +164,10 @@ class Fetcher:
         downloaded again. The dict is changed: afterwards it has the media of the returned copy and no others.
         None = nothing was downloaded earlier.
 
-        Raises RequestFailed. If a limit of the whole gateway is reached, the fault blames the gateway and has
-        no param. Any other fault blames the client; its param is the place (in the IR) of the medium at which
-        the download failed. There is no param if the request has too many URLs or the time for all files is
-        over.
+        Raises RequestFailed if a file cannot be downloaded, or a limit is reached. If it is a limit of the
+        whole gateway, the fault blames the gateway and has no param. Any other fault blames the client; its
+        param is the place (in the IR) of the medium at which the download failed. There is no param if the
+        request has too many URLs or the time for all files is over.
         """
         named = to_fetch(request, keep)
         known = {} if fetched is None else fetched

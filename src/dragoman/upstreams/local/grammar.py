@@ -96,7 +96,7 @@ def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
 
 def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
     """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
-    WireError as `json_grammar` does.
+    WireError for a schema that `json_grammar` refuses: it is invalid, cannot be enforced, or is too large.
 
     answer: None = only a call is allowed; otherwise the (schema, path) of a JSON answer that is allowed
     instead of a call. The schema None = any JSON object.
