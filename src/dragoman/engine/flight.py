@@ -266,7 +266,7 @@ class Flight(msgspec.Struct, eq=False):
         return await self._follow(round_, round_.on(machine.Limited(refused), now))
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record the order of the candidates, with reasons. begun: one that was called before; it is first."""
+        """Record the order of the candidates, with reasons. begun: the one called before; it is first."""
         now, health = self.delivery.now(), self.runtime.health
         self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
