@@ -60,7 +60,9 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once."""
+    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once. Raises
+    RequestFailed if the request is invalid, or if there is no memory left for it.
+    """
     exchange.phase = "decode"
     wished = inbound.wished
     if wished.tags:

@@ -373,7 +373,7 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
     """Return the media in the messages of a request that `Fetcher.inline` downloads, each with its place in
-    the IR. keep: as for `Fetcher.inline`.
+    the IR. keep: returns whether a medium keeps its URL; None = all media are downloaded.
     """
     named: list[tuple[ir.Media, str]] = []
     for index, message in enumerate(request.messages):

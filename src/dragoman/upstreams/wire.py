@@ -294,9 +294,9 @@ class WireUpstream:
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
         the caller must close. Raises RequestFailed if no answer comes, or no credential is valid. headers:
-        those of this request. The account's and the gateway's headers replace them, except those in `yields`;
-        headers configured for the model replace all others of the same name. stream: the body asks for a
-        stream.
+        those of this request, None = none. The account's and the gateway's headers replace them, except those
+        in `yields`; headers configured for the model replace all others of the same name. stream: the body
+        asks for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:

@@ -88,7 +88,7 @@ def _native(value: _Wire) -> ir.Block:
 
 def _string(value: _Wire, key: str) -> str:
     """Return the words of a block; "" if the member is null or missing, as some servers leave it out of the
-    start of a streamed block.
+    start of a streamed block. Raises WireError for any other value that is not a string.
     """
     text = value.get(key)
     if isinstance(text, str):

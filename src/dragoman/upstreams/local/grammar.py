@@ -265,7 +265,8 @@ class _Compiler:
 
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str], needed: set[str]) -> str:
         """Return GBNF for an object with its declared properties in order. Properties that are not required
-        may be left out. needed: the rules of the required properties are added to it.
+        may be left out. needed: the rules of the required properties are added to it. Raises WireError for
+        more than `MOST_WAYS` properties that may be left out.
 
         The first property that is written has no comma before it. So there is one alternative for each
         property that may be the first; all alternatives share the rules for the properties that follow.
