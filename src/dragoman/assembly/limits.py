@@ -64,8 +64,8 @@ class Records(Protocol):
     """The part of `UsageArchive` that limits read."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """Return what each value of a dimension has used since a moment (Unix seconds). dimension: None = all
-        usage together. See `UsageArchive.spent`.
+        """Return {value of a dimension (the name of a key, for example): what it has used since a moment
+        (Unix seconds)}. dimension: None = all usage together, under "". See `UsageArchive.spent`.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:

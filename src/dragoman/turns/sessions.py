@@ -88,8 +88,8 @@ def read(kept: Sequence[bytes]) -> list[StoredTurn]:
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """Return the messages of these encoded turns, and for each turn with a known provider the positions of
-    its messages and the provider whose seals they may contain.
+    """Return (the messages of these encoded turns; a `Sealed` for each turn with a known provider: the
+    positions of its messages and the provider whose seals they may contain).
 
     start: the position that the first message will have in the request.
     """
