@@ -21,7 +21,9 @@ def targets_of(config: Config) -> list[Target]:
 
 
 def alert_of(event: Event, now: float) -> dict[str, Any]:
-    """Return the alert for an event in the form that `Alerts.note` takes. now: Unix seconds."""
+    """Return the alert for an event as JSON values: the fields of `Alert`, by name (the form that
+    `Alerts.note` takes). now: Unix seconds.
+    """
     alert = Alert(event.kind, now, event.provider, event.deployment, event.message, event.key)
     told: dict[str, Any] = msgspec.to_builtins(alert)
     return told

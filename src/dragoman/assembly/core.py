@@ -199,7 +199,8 @@ class Core:
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Return a gateway with the settings of environment variables, and of the file that DRAGOMAN_CONFIG
         names. If DRAGOMAN_CONFIG is not set, no file is read. environ: the variables; None = those of this
-        process. options: the constructor's keywords. Raises ConfigError.
+        process. options: the constructor's keywords, except `config`. Raises ConfigError with the mistakes
+        in the settings.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()

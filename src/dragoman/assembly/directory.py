@@ -114,7 +114,7 @@ class Following:
 
     async def _read(self) -> bool:
         """Read the rows that have changed. Returns True if a row has changed, or if this is the first read.
-        Raises StoreFailed.
+        Raises StoreFailed if the database cannot be read.
         """
         known, before = self.directory, self.directory.version
         if known.version <= 0 and self._file is not None and await self._is_empty(self._file):
@@ -147,7 +147,9 @@ class Following:
         return self._empty is not None
 
     async def _read_all(self) -> bool:
-        """Replace all known rows by the present rows of the database. Returns True. Raises StoreFailed."""
+        """Replace all known rows by the present rows of the database. Returns True. Raises StoreFailed, and
+        changes no row, if the database cannot be read.
+        """
         every: list[Row] = []
         while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
             every += rows
@@ -224,7 +226,7 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
 
 def _version_in(file: Path) -> int:
     """Return the number of the latest change in a SQLite file; 0 = there is no file, or there was no change
-    to keys, tenants, teams and users. Raises StoreFailed.
+    to keys, tenants, teams and users. Raises StoreFailed if the file cannot be read.
     """
     with suppress(OSError):  # `directory_file.version` says what is wrong with the folder
         if not file.exists():

@@ -64,8 +64,8 @@ class Records(Protocol):
     """The part of `UsageArchive` that limits read."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """Return what each value of a dimension has used since a moment (Unix seconds). dimension: None = all
-        usage together. See `UsageArchive.spent`.
+        """Return {value of a dimension (the name of a key, for example): what it has used since a moment
+        (Unix seconds)}. dimension: None = all usage together, under "". See `UsageArchive.spent`.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
@@ -278,7 +278,7 @@ async def seeds(
     limits: Sequence[Limit], records: Records, now: float, again: FindAgain = no_again
 ) -> dict[str, Found]:
     """Return {name of a counter: usage} for the counters of these limits whose windows contain `now` (Unix
-    seconds). Raises StoreFailed.
+    seconds). Raises StoreFailed if the records cannot be read.
 
     A limit that is new was not charged for earlier usage, so it needs `told`. `told` is 0 for limits with the
     subject address or model, for limits that are only for some models, and for limits of `concurrency`.
@@ -319,7 +319,7 @@ _NOT_SPENT: Final = Spent(0, 0, 0, 0, 0)
 
 async def charges(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:
     """Return {name of the counter: charged amount} for the counters of these limits whose windows contain
-    `now` (Unix seconds). Raises StoreFailed.
+    `now` (Unix seconds). Raises StoreFailed if the records cannot be read.
     """
     wanted = {(one.name, one.resource, one.window, one.every, mark_of(one.models)) for one in limits}
     charged = await records.charged({one.name for one in limits}, now)

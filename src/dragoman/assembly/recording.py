@@ -132,7 +132,7 @@ class Recording:
 
     async def find(self, id_: str) -> dict[str, Any] | None:
         """Return the trace of the latest stored exchange with this id. id_: the exchange's id, or the
-        request's id. None = no such exchange is stored. Raises StoreFailed.
+        request's id. None = no such exchange is stored. Raises StoreFailed if the store cannot be read.
         """
         found = await self._store.find(id_)
         return None if found is None else await asyncio.to_thread(_unpacked, found)
@@ -142,7 +142,7 @@ class Recording:
     ) -> list[dict[str, Any]]:
         """Return at most `limit` stored exchanges that match `wanted`, each as an entry of a list, the latest
         first. before: a position in the list (`observe.finished.place`); the result begins after it. None =
-        begin with the latest exchange. Raises StoreFailed.
+        begin with the latest exchange. Raises StoreFailed if the store cannot be read.
         """
         lines = await self._store.listed(_search(wanted, before), limit)
         return await asyncio.to_thread(lambda: [msgspec.json.decode(line) for line in lines])

@@ -225,7 +225,8 @@ def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
     """Load a configuration again. Returns (the new configuration as it can be used without a restart, the
     outcome of using it).
 
-    before: the configuration in use; mark: its hash. Raises ConfigError.
+    before: the configuration in use; mark: its hash. Raises ConfigError if the configuration has mistakes,
+    or if it has no source from which it can be loaded again.
     """
     if before.again is None:
         raise ConfigError(Problem("", "was not loaded from anywhere: it cannot be loaded again"))

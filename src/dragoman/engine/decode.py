@@ -60,7 +60,9 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once."""
+    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once. Raises
+    RequestFailed if the request is invalid, or if there is no memory left for it.
+    """
     exchange.phase = "decode"
     wished = inbound.wished
     if wished.tags:
@@ -208,8 +210,8 @@ def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
 
 
 def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
-    """Add the tags in the values of these headers to the tags of the exchange. Tags beyond the bounds on tags
-    become losses.
+    """Add the tags in these values of headers, each a list with commas, to the tags of the exchange. Tags
+    that are too long, or too many, become losses.
     """
     for listed in headers:
         exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))

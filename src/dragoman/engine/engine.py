@@ -170,9 +170,9 @@ class Engine:
     async def _fitted(
         self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, meter: Meter | None
     ) -> Plan:
-        """Return what `fallbacks.fitted` returns. If it is the plan of a fallback, the request is also
-        reserved at the limits of the fallback's model. Raises RequestFailed if one of them refuses it, and as
-        `fitted` does.
+        """Return what `fallbacks.fitted` returns: the plan after the stages of its way, or that of a fallback
+        route. The plan of a fallback is also reserved at the limits of the fallback's model. Raises
+        RequestFailed if one of these limits refuses the request, or if a stage refuses it for every route.
         """
         found = await asked.step(fitted, runtime, way, asked, plan)
         if meter is not None and way.reserves != "nothing" and found.route.counted != plan.route.counted:

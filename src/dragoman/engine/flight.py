@@ -266,7 +266,7 @@ class Flight(msgspec.Struct, eq=False):
         return await self._follow(round_, round_.on(machine.Limited(refused), now))
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record in the exchange the order of the candidates, with reasons. begun: as for `weighed`."""
+        """Record the order of the candidates, with reasons. begun: the one called before; it is first."""
         now, health = self.delivery.now(), self.runtime.health
         self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
@@ -400,7 +400,7 @@ class Flight(msgspec.Struct, eq=False):
             self._tell(event)
 
     def _tell(self, event: Event) -> None:
-        """Log an event, unless it repeats an earlier one, and pass it to `Runtime.told`."""
+        """Pass every event to `Runtime.told`. Also log it, unless an equal one was logged lately."""
         if (text := self.runtime.health.words.of(event, self.delivery.now())) is not None:
             log.warning("%s", text)
         if self.runtime.told is not None:

@@ -74,7 +74,8 @@ class Media(msgspec.Struct, eq=False):
 
     async def try_read(self, reading: Reading[_T] | None, value: _T) -> _T:
         """Return the answer `value` with its media downloaded. A medium that cannot be downloaded keeps its
-        URL. reading: as for `read`.
+        URL. reading: which media, and how to put them into the value; None = there are none, and `value` is
+        returned.
         """
         if reading is None or not reading.media:
             return value

@@ -510,7 +510,7 @@ class Meter:
     # --- Journal and end -------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Tell the journal what is reserved, if the journal outlives the process. Raises as `began` does."""
+        """Tell a journal that outlives the process what is reserved. Raises RequestFailed as `began` does."""
         journal = self._accounting.journal
         if journal is None or not journal.outlives:
             return

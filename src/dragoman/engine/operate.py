@@ -146,7 +146,8 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
     """Return a prompt whose tokens are to be counted, in the form for its provider: with emulations, but
     without restored seals and without shortening. `max_output` is None, because a count has no answer to
-    limit. inlined: the request with fetched media.
+    limit. inlined: the request with fetched media. Raises RequestFailed if the provider uses another protocol
+    than the client, and the request cannot be translated.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable

@@ -131,8 +131,8 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
 
 
 def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Operation) -> Route:
-    """Return the route of the exchange's model. Raises RequestFailed as `Table.resolve` does, and if the
-    model is not in `granted`.
+    """Return the route of the exchange's model. Raises RequestFailed if the model is not in `granted`, if the
+    client names no model and has no default model, or if the name has no route for this client.
     """
     model = exchange.asked
     if model is not None and model not in granted:

@@ -93,9 +93,10 @@ def charges_of(
     whole: Reservation | None,
     every: Sequence[UsageLine],
 ) -> list[tuple[Reservation, dict[str, int]]]:
-    """Return each reservation of an exchange with the amounts to charge. billed: the exchange's attempts.
-    of_attempts: attempts with what is reserved at their own limits. whole: what is reserved for the exchange;
-    None = nothing. It is charged nothing if there was no attempt. every: all usage lines of the exchange.
+    """Return (reservation, {counter: amount to charge}) for each reservation of an exchange. billed: the
+    exchange's attempts, each with its usage lines. of_attempts: attempts with what is reserved at their own
+    limits. whole: what is reserved for the exchange; None = nothing. It is charged nothing if there was no
+    attempt. every: all usage lines of the exchange.
     """
     charges: list[tuple[Reservation, dict[str, int]]] = []
     for record, reservation in of_attempts:
@@ -169,9 +170,9 @@ def _line(
 
 
 def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
-    """Return the measured amounts that count in addition to the stated ones. If nothing is stated, these are
-    all measured amounts, otherwise only those that are not tokens. The caller lets a stated amount win over a
-    measured amount in the same unit.
+    """Return the measured amounts, by unit, that count in addition to the stated ones. If nothing is stated,
+    these are all measured amounts, otherwise only those that are not tokens. The caller lets a stated amount
+    win over a measured amount in the same unit.
     """
     if not stated:
         return measured

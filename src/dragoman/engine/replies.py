@@ -169,8 +169,9 @@ class Replies:
             reply.meter.close()
 
     async def probe_again(self) -> None:
-        """Find out whether a limit refuses a further reply, as `probe` does. The next reply still gets the
-        next number.
+        """Find out whether a limit refuses a further reply: reserve what a reply may use, and free it at
+        once. Raises EndedByLimit if a limit refuses it. The numbers by which replies are told apart go on as
+        if this call had not been made.
         """
         number = self._number
         try:

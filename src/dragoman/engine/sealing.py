@@ -91,8 +91,8 @@ def _wants_reasoning(backend: Backend) -> bool:
 
 
 def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
-    """Return the result of `begin` for an exchange; all attempts of the exchange share it. Reads the whole
-    request.
+    """Return the `Sealing` of an exchange; all attempts of the exchange share it. None = there is nothing to
+    restore and nothing to store, or the request could not be read (`begin`). Reads the whole request.
     """
     request = joined(asked.request).request
     client = asked.exchange.client or ""

@@ -60,7 +60,7 @@ def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage
 
 
 def is_stated(usage: ir.Usage | None) -> bool:
-    """Whether a usage states tokens (0 counts as stated), or amounts of other units."""
+    """Whether a usage states tokens (0 counts as stated), or amounts of other units. False for None."""
     return usage is not None and (usage.stated or bool(units_of(usage)))
 
 

@@ -147,9 +147,9 @@ def units_of(usage: Usage) -> dict[str, int]:
 
 
 def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
-    """Return the amounts that the provider bills. units: the amounts that `units_of` returns for the usage.
-    If the usage states what is billed (`billed_input`, `billed_output`), these numbers replace all units of
-    tokens; otherwise `units` is returned.
+    """Return the amounts that the provider bills, by unit. units: the amounts that `units_of` returns for the
+    usage. If the usage states what is billed (`billed_input`, `billed_output`), these numbers replace all
+    units of tokens; otherwise `units` is returned.
 
     Cohere does not bill the prompt that it adds, often most of the input tokens:
     https://docs.cohere.com/docs/how-does-cohere-pricing-work, read 2026-11

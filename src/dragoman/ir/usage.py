@@ -34,8 +34,9 @@ class Usage(Value, frozen=True):
     output_audio, output_image, output_text, accepted_prediction, rejected_prediction, …), how many of these
     tokens are billed (billed_input, billed_output), and counts of other units (web_search_requests,
     web_fetch_requests, …). others: (model, usage) of work on other models (compaction, advisor, fallback),
-    billed at the prices of those models. estimated: True = the gateway estimated counts that the upstream did
-    not state. form: which of the dialect's totals include which parts, if that varies.
+    billed at the prices of those models; a model may occur several times. estimated: True = the gateway
+    estimated counts that the upstream did not state. form: which of the dialect's totals include which parts,
+    if that varies.
     """
 
     input: int | None = None

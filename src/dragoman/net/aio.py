@@ -192,7 +192,9 @@ class Reply:
         return data or (b"" if self.ended else None)
 
     async def arrival(self) -> None:
-        """Wait until `take` may have bytes (see `net.client.Incoming`)."""
+        """Wait until `take` may have bytes, or the end. Raises Failure if the connection breaks or the body
+        is not valid.
+        """
         try:
             self._arrived = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:

@@ -237,7 +237,8 @@ class Unpacker:
 
     def _pull(self, place: int, most: int) -> bytes | None:
         """Return the next output of the decoder at `place`, possibly b""; None = more input is needed. The
-        decoder at 0 reads the bytes from `feed`, each other one the output of the one before it.
+        decoder at 0 reads the bytes from `feed`, each other one the output of the one before it. Raises
+        WireError for damaged data, and for output above the limits.
         """
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""

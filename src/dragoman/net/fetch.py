@@ -164,10 +164,10 @@ class Fetcher:
         downloaded again. The dict is changed: afterwards it has the media of the returned copy and no others.
         None = nothing was downloaded earlier.
 
-        Raises RequestFailed. If a limit of the whole gateway is reached, the fault blames the gateway and has
-        no param. Any other fault blames the client; its param is the place (in the IR) of the medium at which
-        the download failed. There is no param if the request has too many URLs or the time for all files is
-        over.
+        Raises RequestFailed if a file cannot be downloaded, or a limit is reached. If it is a limit of the
+        whole gateway, the fault blames the gateway and has no param. Any other fault blames the client; its
+        param is the place (in the IR) of the medium at which the download failed. There is no param if the
+        request has too many URLs or the time for all files is over.
         """
         named = to_fetch(request, keep)
         known = {} if fetched is None else fetched
@@ -373,7 +373,7 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
     """Return the media in the messages of a request that `Fetcher.inline` downloads, each with its place in
-    the IR. keep: as for `Fetcher.inline`.
+    the IR. keep: returns whether a medium keeps its URL; None = all media are downloaded.
     """
     named: list[tuple[ir.Media, str]] = []
     for index, message in enumerate(request.messages):

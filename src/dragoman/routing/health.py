@@ -224,6 +224,10 @@ class Health:
         """Return the candidates of a route: deployments in the order of its policy, keys in the order of
         their pools (with the policy `affinity` by the request's digest). now: monotonic seconds.
 
+        A deployment fails while its breaker is open or its provider counts as down (`Breakers.is_open`). A
+        key is spent while an answer's headers have said that one of its limits is used up; it rests after a
+        429, for the time that the provider has stated.
+
         In `ready`, usable keys at deployments that do not fail come first, then the spent keys of these, then
         usable and then spent keys at deployments that fail. Refused keys are in `ready` only if there is no
         other candidate, ready or resting. Disabled providers and keys are left out, so the result may be
@@ -290,8 +294,9 @@ class Health:
         )
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
-        """Whether a candidate is asked only after others: its deployment fails, its provider has refused the
-        key or does not let it use the model, or the key is spent. now: monotonic seconds.
+        """Whether a candidate is asked only after others: its deployment fails (`Breakers.is_open`), its
+        provider has refused the key or does not let it use the model, or the key is spent (a limit of it is
+        used up). now: monotonic seconds.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)

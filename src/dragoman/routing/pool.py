@@ -151,8 +151,8 @@ class Key:
         return (self.retired is not None and self._until > now) or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
-        """Return when (monotonic seconds) the key's rest for a model ends; None = the key does not rest. now:
-        monotonic seconds.
+        """Return the time (monotonic seconds) before which the key is not asked for a model, because a 429
+        has said how long to wait; None = the key does not rest. now: monotonic seconds.
         """
         if not self._rests or (until := self._rests.get(model)) is None:
             return None
@@ -162,8 +162,8 @@ class Key:
         return None
 
     def spent_until(self, model: str, now: float) -> float | None:
-        """Return until when (monotonic seconds) the key is spent for a model; None = it is not spent. now:
-        monotonic seconds.
+        """Return until when (monotonic seconds) the key is spent for a model: an answer has said that a limit
+        is used up until then, so other keys are asked first. None = it is not spent. now: monotonic seconds.
         """
         until = self._spent.get(model, now) if self._spent else now
         return until if until > now else None
@@ -176,7 +176,7 @@ class Key:
         return {model: until - now for model, until in ends.items() if until > now}
 
     def barred(self, now: float) -> dict[str, float]:
-        """Return the models that the key may not use, with the seconds for which it remains barred from them.
+        """Return {model that the key may not use: the seconds for which it remains barred from this model}.
         now: monotonic seconds.
         """
         return {model: until - now for model, until in self._barred.items() if until > now}

@@ -587,7 +587,7 @@ def _is_for(route: Route | None, caller: Caller) -> bool:
 
 
 def reaches(route: Route, caller: Caller | None) -> bool:
-    """Whether the client may call one of the route's providers. None = any client."""
+    """Whether the client may call one of the route's providers. caller: None = a client that may call all."""
     providers = None if caller is None else caller.may.providers
     return providers is None or _answers(route, providers)
 

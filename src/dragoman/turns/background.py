@@ -110,7 +110,7 @@ class BackgroundTurn(ResponseTurn):
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """Store the response as queued, through the writer. Return None: a model is called. last_words: as
-        for `Writer.accept`. Raises RequestFailed (503).
+        for `Writer.accept`. Raises RequestFailed (503) if the store fails or has no space.
         """
         await self._writer.accept(self, asked, last_words)
         return None
@@ -166,7 +166,7 @@ class Writer:
         `accepted` to it.
 
         last_words: returns, for a fault, the last event (JSON) that tells readers that the response has
-        failed. Raises RequestFailed (503).
+        failed. Raises RequestFailed (503) if the store fails or has no space.
         """
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
@@ -214,9 +214,9 @@ class Writer:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """Store the last events together with the response's final status. Raises StoreFailed.
-
-        If the store has no space for the last events, the response is stored as failed, without its output.
+        """Store the last events together with the response's final status. If the store has no space for the
+        last events, the response is stored as failed, without its output. Raises StoreFailed if the store
+        fails, or has no space even for that.
         """
         self._take(data)
         try:
@@ -317,7 +317,7 @@ class Writer:
     async def abandon(self, fault: ir.Fault) -> None:
         """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
         set `accepted` to the fault. Otherwise store the response's failure as its last event, unless the
-        engine has given the last event already. Raises StoreFailed.
+        engine has given the last event already. Raises StoreFailed if this cannot be stored.
         """
         if not self.accepted.done():
             self.accepted.set_result(fault)
@@ -439,7 +439,8 @@ class Background:
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
         """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). Ends
         after the response's last event. If the response ended without a last event (it was cancelled, or its
-        process died), a last event is made and yielded. Raises RequestFailed (404, 503).
+        process died), a last event is made and yielded. Raises RequestFailed: 404 if this client has no such
+        response, or it is deleted meanwhile; 503 if the store fails.
         """
         responses = self._keeping.store.responses
         while True:
@@ -471,8 +472,8 @@ class Background:
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
         """Cancel a response if it has not ended yet, also if another process runs it, and return the response
-        as it is then stored. Raises RequestFailed (404, 503; 400 for a response that was not requested in the
-        background).
+        as it is then stored. Raises RequestFailed: 400 for a response that was not requested in the
+        background, 404 if this client has no such response, 503 if the store fails.
         """
         record = await self._keeping.get(tenant, id_)
         if not record.background:
@@ -487,7 +488,9 @@ class Background:
         return record
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete a response, and stop it if this process runs it. Raises RequestFailed (404, 503)."""
+        """Delete a response, and stop it if this process runs it. Raises RequestFailed: 404 if this client
+        has no such response, 503 if the store fails.
+        """
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
 
@@ -525,7 +528,7 @@ class Background:
 
     async def sweep(self) -> None:
         """Mark as failed the responses whose processes have given no sign of life for too long (`Silences`).
-        Raises StoreFailed and RequestFailed.
+        Raises StoreFailed or RequestFailed if the store fails.
         """
         leases = await self._keeping.store.responses.leases()
         for one in self._silences.ended(leases, self._keeping.seams.monotonic()):

@@ -96,7 +96,8 @@ class Keeping:
         oldest first. Extend the expiry times of all these responses, because a new response will continue
         them.
 
-        Raises RequestFailed (404, 409 if the response still runs, 413, 503).
+        Raises RequestFailed: 404 if this client has no such response, 409 if the response still runs, 413 if
+        the history is too large, 503 if the store fails.
         """
         found = await reachable(self.store.responses.history(tenant, id_, expires=self.expires()))
         if not found:
@@ -108,7 +109,9 @@ class Keeping:
         return [Piece((*one.input, *one.output), one.deployment) for one in found]
 
     async def conversation(self, tenant: str, id_: str) -> Sequence[Item]:
-        """Return the items of a conversation, the oldest first. Raises RequestFailed (404, 413, 503)."""
+        """Return the items of a conversation, the oldest first. Raises RequestFailed: 404 if this client has
+        no such conversation, 413 if it is too large, 503 if the store fails.
+        """
         items = await reachable(self.store.conversations.items(tenant, id_))
         if items is None:
             raise RequestFailed(conversation_missing(id_))
@@ -128,14 +131,18 @@ class Keeping:
         return {id_: decode(body) for id_, body in found.items()}
 
     async def get(self, tenant: str, id_: str) -> StoredResponse:
-        """Return one stored response. Raises RequestFailed (404, 503)."""
+        """Return one stored response. Raises RequestFailed: 404 if this client has no such response, 503 if
+        the store fails.
+        """
         found = await reachable(self.store.responses.get(tenant, id_))
         if found is None:
             raise RequestFailed(missing(id_))
         return found
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete a stored response. Raises RequestFailed (404, 503)."""
+        """Delete a stored response. Raises RequestFailed: 404 if this client has no such response, 503 if the
+        store fails.
+        """
         if not await reachable(self.store.responses.delete(tenant, id_)):
             raise RequestFailed(missing(id_))
 

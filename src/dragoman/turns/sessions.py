@@ -72,8 +72,8 @@ class Remembering:
         """
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """Return the stored turns of a session, each encoded, the oldest first. Raises
-        RequestFailed (503).
+        """Return the stored turns of a session, each encoded, the oldest first; empty for an unknown session.
+        Raises RequestFailed (503) if the store fails.
         """
         try:
             return await self.store.sessions.turns(tenant, id_)
@@ -88,8 +88,8 @@ def read(kept: Sequence[bytes]) -> list[StoredTurn]:
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """Return the messages of these encoded turns, and for each turn with a known provider the positions of
-    its messages and the provider whose seals they may contain.
+    """Return (the messages of these encoded turns; a `Sealed` for each turn with a known provider: the
+    positions of its messages and the provider whose seals they may contain).
 
     start: the position that the first message will have in the request.
     """
@@ -259,8 +259,8 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
-        """Return a session's encoded turns, and charge them to the request's memory. Raises RequestFailed
-        (503; or no memory left).
+        """Return a session's encoded turns, and charge them to the request's memory. Raises RequestFailed if
+        the store fails (503) or no memory is left.
         """
         kept = await self._remembering.turns(self._tenant, id_)
         asked.inbound.room.take(sum(map(len, kept)))

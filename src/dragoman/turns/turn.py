@@ -346,7 +346,7 @@ class ResponseTurn:
 
     async def converse(self, output: Sequence[Item]) -> None:
         """Add this turn's input and `output` to its conversation. If the conversation was deleted meanwhile,
-        only log that. Raises RequestFailed (413, 503).
+        only log that. Raises RequestFailed: 413 if they do not fit into the store, 503 if it fails.
         """
         assert self.conversation is not None
         items = (*self.input, *output)

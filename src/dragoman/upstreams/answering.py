@@ -33,6 +33,7 @@ class Answering(Protocol):
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer a chat request. Entering the context sends the request and gives the answer's events in
-        batches, whether or not the request asks for a stream. Raises as `complete` does, before the first
-        events or between two batches. A failure after the first events may instead be an `ir.Error` event.
+        batches, whether or not the request asks for a stream. Raises the errors of `complete`, RequestFailed
+        and WireError, before the first events or between two batches. A failure after the first events may
+        instead be an `ir.Error` event.
         """

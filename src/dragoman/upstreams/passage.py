@@ -103,9 +103,9 @@ class Passage:
     async def send_as_is(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """Call the provider as `send` does, but `target` is a path from the root of the provider's server,
-        with its query. The caller has checked `target` with `providers.paths`, so that no other server is
-        called.
+        """Call the provider as `send` does, with the same errors, but `target` is a path from the root of the
+        provider's server, with its query. The caller has checked `target` with `providers.paths`, so that no
+        other server is called. body: None = no body.
         """
         return await self._send(method, self._origin + target, headers, body)
 

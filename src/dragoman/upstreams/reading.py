@@ -72,7 +72,10 @@ class Reading:
             self._feed(part[at:], batch)
 
     def close(self, batch: list[ir.Event]) -> None:
-        """Add the events that the end of the stream completes to `batch`. Raises as `read` does."""
+        """Add the events that the end of the stream completes to `batch`. Raises WireError or RecursionError
+        for a mistake in the last bytes, such as a frame that was cut off. A stream of whole frames that ends
+        too early gives an `ir.Error` instead.
+        """
         for frame in self._splitter.close():
             self._limits.hold_event(frame)
             batch += self._decoder.feed(frame)

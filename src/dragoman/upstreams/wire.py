@@ -272,9 +272,9 @@ class WireUpstream:
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
         """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
-        if it has the operation, else the first that has it; None = none has it. A further dialect that is
-        only for some models has its operations for these models alone; and in the first dialect, prompts are
-        counted for the models alone that chat in it. model: "" = of no such dialect.
+        if it has the operation, else the first that has it; None = none has it. A dialect that is only for
+        some models (`models`) is left out for all others, except the provider's first dialect, which has its
+        operations, but not `count`, for every model. model: "" = a model of no such dialect.
         """
         base, count = self._base_models.get(model, model), operation == "count"
         offered = {
@@ -294,9 +294,9 @@ class WireUpstream:
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
         the caller must close. Raises RequestFailed if no answer comes, or no credential is valid. headers:
-        those of this request. The account's and the gateway's headers replace them, except those in `yields`;
-        headers configured for the model replace all others of the same name. stream: the body asks for a
-        stream.
+        those of this request, None = none. The account's and the gateway's headers replace them, except those
+        in `yields`; headers configured for the model replace all others of the same name. stream: the body
+        asks for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -311,8 +311,9 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """Send a request for an operation that `able` has found; otherwise as `send`. outgoing: JSON, a form
-        or a file.
+        """Send the request for an operation that `able` has found, and start `call.watch`. Return an answer
+        of any status, which the caller must close. Raises RequestFailed if no answer comes, or no credential
+        is valid. outgoing: JSON, a form or a file. headers: as for `send`.
         """
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
@@ -346,8 +347,8 @@ class WireUpstream:
         stated: Mapping[str, str] = {},
     ) -> Answer:
         """Send a request with a credential that may change or that signs: wait until the credential is valid,
-        sign if it signs, and send. stated: headers that replace all others of the same name. Raises as `send`
-        does.
+        sign if it signs, and send. stated: headers that replace all others of the same name. Raises
+        RequestFailed if no answer comes, or no credential is valid.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -462,7 +463,8 @@ class WireUpstream:
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
         """Return an encoded request for another operation than chat. `call.body` is merged as by `encode`,
-        into the body or form; if the body is a file, into the query. Raises WireError as `encode` does.
+        into the body or form; if the body is a file, into the query. Raises WireError if the dialect cannot
+        express the request, and KeyError if it lacks the operation.
         """
         target = self._target(call)
         codec = self.codec(operation)
@@ -542,7 +544,9 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """Return the complete answer that a provider streams unasked. Raises RequestFailed."""
+        """Return the complete answer that a provider streams unasked. Raises RequestFailed if the stream
+        breaks off, reports an error, cannot be read or exceeds a limit.
+        """
         async with aclosing(self._events(answer, framing_of(self.dialect, answer))) as batches:
             return await collected(batches)
 

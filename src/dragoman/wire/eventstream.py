@@ -121,7 +121,10 @@ def read_message(message: bytes) -> tuple[dict[str, Header], bytes]:
 
 
 def _value(message: bytes, at: int) -> tuple[Header, int]:
-    """Return (value of a header, position after it). at: the position of the value's type."""
+    """Return (value of a header, position after it). at: the position of the value's type. Raises WireError
+    for an unknown type; may raise IndexError, struct.error or UnicodeDecodeError for a value that is cut off
+    or no UTF-8.
+    """
     kind, at = message[at], at + 1
     if kind in (0, 1):
         return kind == 0, at

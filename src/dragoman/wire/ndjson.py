@@ -42,7 +42,7 @@ class NDJSONSplitter:
 
     def close(self) -> list[bytes]:
         """End the stream. Returns a list with the last line if it had no line end and is not blank, else an
-        empty list. Raises WireError as `feed` does.
+        empty list.
         """
         return self.feed(b"\n")
 

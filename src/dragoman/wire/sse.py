@@ -129,7 +129,8 @@ class SSESplitter:
 
     def close(self) -> list[bytes]:
         """End the stream. Returns a list with the data of the event that was cut off, or an empty list if
-        there is no such event or it has no data. Raises WireError as `feed` does.
+        there is no such event or it has no data. Raises WireError if its last line gives it too many bytes
+        or lines.
         """
         return self.feed(b"\n\n")
 

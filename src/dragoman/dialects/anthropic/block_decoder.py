@@ -43,8 +43,8 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
     """Decode a `content`: a string, which becomes one text block, or a list of blocks. Raises WireError for
-    any other value (path: `where`), for a block that is not an object (path: `where[index]`), and as
-    `decode_block` does.
+    any other value (path: `where`), for a block that is not an object (path: `where[index]`), and for a block
+    whose words or inner content have a wrong type (`decode_block`).
     """
     if isinstance(content, str):
         return (ir.Text(content),)
@@ -54,8 +54,8 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
-    """Decode a list of blocks. Raises WireError, with the path `where[index]`, for a block that is not an
-    object. Also raises it as `decode_block` does.
+    """Decode a list of blocks. Raises WireError for a block that is not an object (path: `where[index]`), and
+    for a block whose words or inner content have a wrong type (`decode_block`).
     """
     blocks = []
     for index, value in enumerate(values):
@@ -72,6 +72,7 @@ def decode_block(value: _Wire) -> ir.Block:
     WireError is raised if the words of a text, a thinking block or a `tool_reference` are neither a string
     nor null. It is also raised if a content inside the block is neither a string nor a list of objects. (In
     the result of a tool, null is accepted, too, and in the result of the provider's own tool also an object.)
+    The error's path does not name this block: it is "", or a place inside the content (`content[0]`).
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
@@ -88,7 +89,7 @@ def _native(value: _Wire) -> ir.Block:
 
 def _string(value: _Wire, key: str) -> str:
     """Return the words of a block; "" if the member is null or missing, as some servers leave it out of the
-    start of a streamed block.
+    start of a streamed block. Raises WireError for any other value that is not a string.
     """
     text = value.get(key)
     if isinstance(text, str):
@@ -160,7 +161,8 @@ def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
     unknown members of `source`, None = there are none).
 
     Raises KeyError or TypeError if the source or a part of it is missing or malformed, or if its type is
-    unknown; `read_block` handles these errors. Raises WireError as `decode_content` does.
+    unknown; `read_block` handles these errors. Raises WireError if the source is a `content` that is neither
+    a string nor a list of blocks that `decode_block` accepts.
     """
     source = value["source"]
     kind = source["type"]

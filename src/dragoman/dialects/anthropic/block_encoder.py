@@ -67,7 +67,8 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
 
 def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[_Wire]:
     """Encode blocks in order. A block for which `encode_block` returns None is left out. where: the IR path
-    of the list of blocks. Raises WireError as `encode_block` does.
+    of the list of blocks. In a request, raises WireError for the first block that `encode_block` refuses,
+    such as audio.
     """
     written = (encode_block(block, scope, f"{where}[{index}]") for index, block in enumerate(blocks))
     return [wire for wire in written if wire is not None]

@@ -23,7 +23,8 @@ def read_history(
 
     plain: the roles whose messages become a text block without a call of `read`, if they have no members
     except `role` and a `content` that is a string. read: decodes every other message; its arguments are the
-    message, its role and its path.
+    message, its role and its path. What it raises (WireError for an unknown role, for example) is raised
+    here, too.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):

@@ -137,7 +137,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     def _ended(self) -> list[ir.Event]:
         """Return the last events of a stream: the end of each candidate, then ir.End; or only ir.Error, if no
-        chunk of an answer came before.
+        chunk of an answer came before. Raises WireError if the end of a candidate has an unknown format.
         """
         if not self._started:
             return self._fail(STREAM_BROKEN)

@@ -137,7 +137,9 @@ class Template:
         return read if run.same else run.sent_opening + text + run.sent_closing, len(read)
 
     def _several(self, run: _Run, read: bytes) -> tuple[bytes, int]:
-        """As `run`, if `read` is not exactly one event. run: the bytes around the text of the events."""
+        """Return the same as `run`, for a `read` that is not exactly one event. run: the bytes around the
+        text of the events.
+        """
         texts, size = run.alike.first(read)
         if not texts or not _are_strings(texts, run.apart):
             return _NO_RUN

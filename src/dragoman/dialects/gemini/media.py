@@ -55,7 +55,7 @@ def reads(media: ir.Media) -> bool:
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
     """Return a part with the medium's data or, if it has none, its address; None = it has neither. Raises
-    WireError as `_address` does. where: the block's IR path.
+    WireError for an address that cannot be sent to Google (`_address`). where: the block's IR path.
     """
     if block.data is not None:
         data = block.data

@@ -49,7 +49,8 @@ _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
     """Return an input as text parts. Raises WireError for token ids that cannot be converted to text. index:
     the input's position in the request. model: the requested model's name, which decides the vocabulary of
-    token ids. report: gets the change if token ids are converted.
+    token ids; None = unknown, so that token ids are refused. report: gets the change if token ids are
+    converted.
     """
     if isinstance(item, ir.Tokens):
         item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")

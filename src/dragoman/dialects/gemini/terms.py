@@ -37,8 +37,9 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def stated(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object of the API as `spelled` does, without the members that are null. In the JSON form of
-    protocol buffers, null means that a member is not stated; Python clients write whole models in this way.
+    """Return an object of the API with its keys in camelCase, without the members that are null. In the JSON
+    form of protocol buffers, null means that a member is not stated; Python clients write whole models in
+    this way.
     """
     value = spelled(value)
     if None in value.values():

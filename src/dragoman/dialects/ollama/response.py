@@ -108,7 +108,9 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decode the tokens with their log probabilities."""
+    """Decode the tokens with their log probabilities. May raise KeyError, TypeError or AttributeError for
+    tokens of an unknown shape.
+    """
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 

@@ -26,10 +26,10 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """Return the value of `strict` to write for a tool. It is the client's value, with one exception: if the
-    client speaks another dialect, and the schema of the client's strict tool breaks OpenAI's rules for strict
-    schemas, the result is False, and a loss is reported. own: True = the client speaks the written dialect.
-    where: the tool's IR path.
+    """Return the value of `strict` to write for a tool. It is the client's value (None = not stated), with
+    one exception: if the client speaks another dialect, and the schema of the client's strict tool breaks
+    OpenAI's rules for strict schemas, the result is False, and a loss is reported. own: True = the client
+    speaks the written dialect. where: the tool's IR path.
     """
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict

@@ -254,7 +254,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the content part for a medium. Raises WireError as `encode_part` does. where: the block's IR
+    """Return the content part for a medium. Raises WireError for a medium of a kind or in a form that no part
+    can hold, and for audio samples that are not base64; `encode_part` names the codes. where: the block's IR
     path.
     """
     word = (block.form if draft.own else None) or block.kind

@@ -16,8 +16,8 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another, as `openai.usage`
-    does.
+    """Decode the object `usage` (`wire`) into counts of which none includes another. Vendors whose counts
+    leave out cached tokens or reasoning are recognised as in chat (`openai.usage.decode_usage`).
     """
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:

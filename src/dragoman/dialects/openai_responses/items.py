@@ -245,7 +245,8 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
     """Return a new message item with an empty `content`, and with the members that `Draft.item` writes for
-    `item`. where: the IR path of the message's first block, for the report.
+    `item` (None = only those that every item has). where: the IR path of the message's first block, for the
+    report.
     """
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}

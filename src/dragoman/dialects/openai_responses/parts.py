@@ -43,7 +43,7 @@ def decode_parts(
     object.
 
     where: the path of the list of parts, for errors. said: True = the model wrote the message. item: the
-    `ir.Item` that every block gets.
+    `ir.Item` that every block gets; None = the blocks get none.
     """
     blocks = []
     for index, part in enumerate(parts):
@@ -55,7 +55,7 @@ def decode_parts(
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
     """Decode a part to a block. A part of an unknown type or form becomes a Native. said: True = the model
-    wrote the message. item: the `ir.Item` that the block gets.
+    wrote the message. item: the `ir.Item` that the block gets; None = it gets none.
     """
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None

@@ -172,8 +172,8 @@ class HTTPClient:
         )
 
     async def _dialed(self, origin: Origin, connect: float | None) -> Connection:
-        """Open a new connection. connect: the most seconds for it, None = no limit. Raises ConnectTimeout,
-        NotReached.
+        """Open a new connection. connect: the most seconds for it, None = no limit. Raises ConnectTimeout
+        after this time, NotReached if no connection can be opened.
         """
         connection = await self._dialer.dial(origin, connect, self._made)
         if self._closed:
@@ -264,7 +264,8 @@ class HTTPClient:
 
 def _written(head_: Head) -> tuple[Origin, bytes]:
     """Encode a head, store the result in it for all requests that share it, and return the result: (origin,
-    bytes). Raises NotReached and ValueError as `_target` and `head` do.
+    bytes). Raises NotReached if its URL is not http or https, and ValueError for a method, target or header
+    with a character that is not allowed there.
     """
     origin, target, host = _target(head_.url)
     head_.written = origin, head(head_.method, target, host, head_.headers)
@@ -336,7 +337,7 @@ class _Packed:
 
     def take(self) -> bytes | None:
         """Return the next decompressed bytes of the body; b"" = the end, None = await `Connection.arrival`
-        first. Raises NotDecoded.
+        first. Raises NotDecoded if the body is not compressed as its header says.
         """
         if self.ended:
             return b""

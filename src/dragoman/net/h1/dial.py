@@ -127,7 +127,8 @@ class Dialer:
 
     async def dial(self, origin: Origin, seconds: float | None, make: Callable[[], _Made]) -> _Made:
         """Open a connection, and return the protocol object that `make` has created for it. seconds: the time
-        for look-up, connection and TLS together, None = no limit. Raises ConnectTimeout, NotReached.
+        for look-up, connection and TLS together, None = no limit. Raises ConnectTimeout after this time,
+        NotReached if one of the steps fails or an address of the host is not allowed.
         """
         limit = asyncio.timeout(seconds)
         try:

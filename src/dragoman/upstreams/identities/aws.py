@@ -28,7 +28,7 @@ def token(identity: Identity, region: str | None = None) -> Token:
     the key is that of the assumed role. `text` is `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; `expires` is None
     for a key that does not expire. Each call makes a new session, because a session caches keys. region: the
     region of AWS's token service, which is called to assume a role; None = as AWS's configuration says.
-    Blocks. Raises NotRenewed.
+    Blocks. Raises NotRenewed if the library finds no credentials or fails.
     """
     try:
         session = Session(profile=identity.profile)

@@ -34,7 +34,7 @@ _PATIENCE: Final = 10
 
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
     """Return a token of the identity, and the time at which it expires (None = unknown). region: not used.
-    Blocks. Raises NotRenewed.
+    Blocks. Raises NotRenewed if the library gets no token.
     """
     request: Any = partial(Request(), timeout=_PATIENCE)
     scopes = [identity.scope or SCOPE]

@@ -283,15 +283,15 @@ _DIGITS: Final = re.compile(r"[0-9]{1,4000}")
 
 
 def _integer(field: str, value: int | None, limits: tuple[int, int]) -> int | None:
-    """Return the number unchanged. Raises WireError if it is outside of the limits (both included). field:
-    its path in the IR.
+    """Return the number unchanged (None = not stated). Raises WireError if it is outside of the limits (both
+    included). field: its path in the IR.
     """
     return None if value is None else int(_held(field, value, limits))
 
 
 def _float(field: str, value: float | None) -> float | None:
-    """Return the number as a float. Raises WireError if the engine has no such number. field: its path in
-    the IR.
+    """Return the number as a float (None = not stated). Raises WireError if the engine has no such number.
+    field: its path in the IR.
     """
     return None if value is None else float(_held(field, value, _FLOAT))
 

@@ -52,7 +52,7 @@ def render(model: Model, request: Generate | Count) -> str:
 
 def count(model: Model, request: Count) -> Counted:
     """Return the message with the number of tokens in the prompt for this conversation. Raises EngineRefused
-    as `render` does.
+    if the model's chat template rejects the conversation.
     """
     return Counted(request.id, len(model.tokenize(render(model, request))))
 

@@ -106,7 +106,7 @@ def parse(data: Buffer) -> Header:
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
     """Read the descriptions of `count` tensors. Return (number of weights in all tensors, {storage type:
-    number of weights}).
+    number of weights}). Raises WireError for a tensor with too many dimensions, and if the bytes end.
     """
     kinds: Counter[int] = Counter()
     for _ in range(count):

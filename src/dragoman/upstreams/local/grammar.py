@@ -96,7 +96,7 @@ def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
 
 def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
     """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
-    WireError as `json_grammar` does.
+    WireError for a schema that `json_grammar` refuses: it is invalid, cannot be enforced, or is too large.
 
     answer: None = only a call is allowed; otherwise the (schema, path) of a JSON answer that is allowed
     instead of a call. The schema None = any JSON object.
@@ -265,7 +265,8 @@ class _Compiler:
 
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str], needed: set[str]) -> str:
         """Return GBNF for an object with its declared properties in order. Properties that are not required
-        may be left out. needed: the rules of the required properties are added to it.
+        may be left out. needed: the rules of the required properties are added to it. Raises WireError for
+        more than `MOST_WAYS` properties that may be left out.
 
         The first property that is written has no comma before it. So there is one alternative for each
         property that may be the first; all alternatives share the rules for the properties that follow.

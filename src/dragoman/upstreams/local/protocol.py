@@ -395,7 +395,7 @@ class FrameTooLarge(DragomanError):
 
 
 def frame(message: Order | Reply) -> bytes:
-    """Return the message as one frame. Raises FrameTooLarge."""
+    """Return the message as one frame. Raises FrameTooLarge for more than `MAX_FRAME` bytes."""
     body = _ENCODER.encode(message)
     if len(body) > MAX_FRAME:
         raise FrameTooLarge(f"a message of more than {MAX_FRAME >> 20} MiB")

@@ -226,7 +226,8 @@ class LocalUpstream:
 
     async def _one(self, order: protocol.Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
         """Send a job that is answered with one message, and return this message, which has the type `kind`.
-        Raises RequestFailed. param: the path in the IR that the fault names if the client is to blame.
+        Raises RequestFailed if the job fails or exceeds a timer of the call, or if strict mode refuses the
+        reported losses. param: the path in the IR that the fault names if the client is to blame.
         """
         call.ready()
         process = self._process(order.options.engine)

@@ -86,7 +86,8 @@ class Spectra:
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
         """Return the spectrum: bands × columns of 32-bit floats. samples: 32-bit floats. padding: how many
-        zeros follow the samples. chunk_length: must be None. Raises _Cancelled.
+        zeros follow the samples. chunk_length: must be None. Raises _Cancelled as soon as `cancelled` returns
+        True.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native

@@ -259,8 +259,9 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Raises FrameTooLarge. Wait while the pipe is full because the gateway does not
-        read. End this process if the gateway has closed the pipe.
+        """Write one message. Wait while the pipe is full because the gateway does not read. End this process
+        if the gateway has closed the pipe. Raises FrameTooLarge, and writes nothing, for a message of more
+        than `protocol.MAX_FRAME` bytes.
         """
         with self._writing:
             try:

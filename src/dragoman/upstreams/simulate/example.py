@@ -287,7 +287,9 @@ class _Examples:
         return made
 
     def _item(self, array: Mapping[str, Any], schema: Any, made: list[Any], depth: int) -> Any:
-        """Return the next item of an array. made: the items before it."""
+        """Return the next item of an array. made: the items before it. Raises Contradiction if the items must
+        differ, and no new one is found.
+        """
         if not array.get("uniqueItems"):
             return self.of(schema, depth + 1)
         for _ in range(100):
@@ -317,7 +319,9 @@ class _Examples:
         return int(self._multiple(low, high, step, schema))
 
     def _multiple(self, low: float, high: float, step: Fraction | int, schema: Mapping[str, Any]) -> float:
-        """Return a multiple of `step` within the bounds of the schema."""
+        """Return a multiple of `step` within the bounds of the schema. Raises Contradiction if there is none,
+        WireError for a `step` that is not above 0.
+        """
         if step <= 0:
             raise WireError("multipleOf must be above 0", self._budget.path, "invalid_json_schema")
         if all(type(number) is int for number in (low, high, step)):
