@@ -26,7 +26,7 @@ auth:
     - {key: a-key-of-sixteen-5, name: counts, operations: [count], providers: [anthropic, deepgram]}
     - {key: a-key-of-sixteen-6, name: passes, operations: [embed, pass_through]}
     - {key: a-key-of-sixteen-7, name: far, operations: [embed], providers: [anthropic]}
-    - {key: a-key-of-sixteen-8, name: some, operations: [embed], models: [mixed, "anthropic/*", deepgram/nova-x]}
+    - {key: a-key-of-sixteen-8, name: some, operations: [embed], models: [mixed, "anthropic/*"]}
 """
 """A provider that only chats, one that does most, and one that only hears and speaks."""
 LISTS: Mapping[str, tuple[dict[str, str], str, str]] = {

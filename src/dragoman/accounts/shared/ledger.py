@@ -156,7 +156,7 @@ class SharedLedger:
         """Reserve all claims or none, without asking the store. Uses the blocks of this process if they have
         not expired and can decide. Otherwise, if the store has been away for more than `PATIENCE` seconds and
         requests are served without it, uses this process's share. Returns the reservation or the refusal;
-        None = `ask` has to decide. Raises RequestFailed as `Ledger.wait` says.
+        None = `ask` has to decide. Raises RequestFailed as `Ledger.reserve` does.
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)
@@ -173,7 +173,7 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve the claims, and ask the store if the blocks of this process are too small. See
-        `Ledger.ask`. Raises RequestFailed as `Ledger.wait` says; also if all of these are true: the store
+        `Ledger.ask`. Raises RequestFailed as `Ledger.reserve` does; also if all of these are true: the store
         gives no decision in time, the blocks of this process are not enough or have expired, and the operator
         does not want requests to be served without the store.
         """
