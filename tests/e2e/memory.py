@@ -37,7 +37,7 @@ MODELS: dict[str, Any] = {
 # Between two counts: 4 requests for every model, whole and streamed.
 ROUNDS = 4
 REQUESTS = ROUNDS * len(MODELS) * 2
-COUNTS = 36
+COUNTS = 48
 
 
 @asynccontextmanager
