@@ -216,6 +216,7 @@ def _lacking_node() -> str | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL server, one for each test process."""
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     from tests.postgres import postgres_server
 
     with postgres_server() as server:

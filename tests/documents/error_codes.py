@@ -8,7 +8,10 @@ What it cannot follow is reported, so that a new way of making a code does not h
 from __future__ import annotations
 
 import ast
+import gc
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -64,17 +67,32 @@ class Code(NamedTuple):
 @cache
 def codes() -> list[Code]:
     """Every place in the source where a fault gets a code."""
-    trees = {
-        path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text("utf-8"))
-        for path in sorted(SOURCE.rglob("*.py"))
+    texts = {
+        path.relative_to(SOURCE).as_posix(): path.read_text("utf-8") for path in sorted(SOURCE.rglob("*.py"))
     }
-    constants = {name: value for tree in trees.values() for name, value in _constants(tree)}
-    return [
-        code
-        for name, tree in trees.items()
-        if not name.startswith(_NO_ANSWERS)
-        for code in _made(tree, name, constants)
-    ]
+    with _uncollected():
+        trees = {name: ast.parse(text) for name, text in texts.items()}
+        constants = {name: value for tree in trees.values() for name, value in _constants(tree)}
+        return [
+            code
+            for name, tree in trees.items()
+            if not name.startswith(_NO_ANSWERS) and _MAKING.search(texts[name])
+            for code in _made(tree, name, constants)
+        ]
+
+
+_MAKING: Final = re.compile(rf"\b(?:{'|'.join((*_PLACES, *_IMPORTED))})\s*\(|\bcode\s*:")
+"""Matches in every text that calls one of these, or has a function of its own that takes a `code`."""
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Millions of nodes are made, and none is garbage: looking for some would take most of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:

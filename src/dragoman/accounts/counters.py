@@ -43,7 +43,7 @@ class MemoryLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve all claims or none (see `Ledger.reserve`). Never returns None, because no other process
-        uses these counters. Raises RequestFailed as `Ledger.wait` says.
+        uses these counters. Raises RequestFailed as `Ledger.reserve` does.
         """
         if now >= self._book.next:
             self._expire(now)

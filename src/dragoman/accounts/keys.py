@@ -14,7 +14,7 @@ import copy
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, Self
@@ -78,6 +78,7 @@ class ClientKeys:
         now: Callable[[], float] = SYSTEM.now,
     ) -> None:
         self._headers = (*headers, _AZURES)
+        self._holding = frozenset(name.encode() for name in (*OURS, "authorization", *self._headers))
         self._keyless = keyless or {}
         self._anyone = anyone
         self._any_host = any_host
@@ -197,6 +198,24 @@ class ClientKeys:
             return token.strip() if scheme.lower() == "bearer" else None
         return next((key for name in self._headers if (key := headers.get(name))), None)
 
+    def contradicted(
+        self, headers: Mapping[str, str], fields: Sequence[tuple[bytes, bytes]]
+    ) -> ir.Fault | None:
+        """Return the fault for a request in which a header that may hold a key comes several times, with
+        different values: nobody can tell which of them the client means. None = there is no such header.
+
+        RFC 9110, section 5.3, does not allow these headers to come several times. The same value again is
+        accepted, because it changes nothing. headers: by lower-case names. fields: the same headers as they
+        came in, with lower-case names.
+        """
+        if len(fields) == len(headers):
+            return None
+        values: dict[bytes, bytes] = {}
+        for name, value in fields:
+            if name in self._holding and values.setdefault(name, value) != value:
+                return _contradiction(name.decode())
+        return None
+
     def _is_ours(self, host: str) -> bool:
         name, is_address = _read_host(host)
         return not host or is_address or name in self._hosts or name.endswith(".localhost")
@@ -259,6 +278,11 @@ def is_loopback(host: str) -> bool:
         return False
     # A socket for IPv4 and IPv6 reports IPv4 addresses as IPv6 addresses (::ffff:127.0.0.1).
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _contradiction(header: str) -> ir.Fault:
+    message = f"The header {header} comes more than once, with different values. Send it once."
+    return ir.Fault("invalid_request", message, "repeated_header", header)
 
 
 def _expired(ends: float) -> ir.Fault:

@@ -120,15 +120,16 @@ class Ledger(Protocol):
         """Reserve the claims, without waiting. onto: an existing reservation to which the claims are added,
         for example because a stream becomes longer than was estimated; None = a new reservation. now: Unix
         seconds. Returns the reservation; or the refusal; or None if this process cannot decide alone: then
-        `ask` has to be awaited. Raises RequestFailed as `wait` says.
+        `ask` has to be awaited. Raises RequestFailed while the usage before the start of this process is not
+        known, if `wait` was told to refuse requests until then.
         """
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Do the same as `reserve`, but if this process cannot decide alone, ask for the counters that all
-        processes share, and wait for the answer. Raises RequestFailed as `wait` says, and if no answer comes
-        and the operator wants requests to be refused then.
+        processes share, and wait for the answer. Raises RequestFailed as `reserve` does, and if no answer
+        comes and the operator wants requests to be refused then.
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:

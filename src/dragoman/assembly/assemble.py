@@ -5,13 +5,14 @@ limits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.watch import Watch
 from dragoman.assembly.accounts import ALONE, Processes, accounting_of, ledger_of, shares
@@ -37,6 +38,7 @@ from dragoman.config.settings import Config
 from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.request import Operation
 from dragoman.engine.accounting import Accounting
 from dragoman.errors import ConfigError, Problem
 from dragoman.exchange import Mode
@@ -45,7 +47,7 @@ from dragoman.net.resolver import Resolver
 from dragoman.net.transport import CROWDED, Reached, Transport, untold
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
-from dragoman.routing.route import Deployment, Model
+from dragoman.routing.route import Deployment, Entry, Model
 from dragoman.seams.clock import SYSTEM, Seams, steady
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
@@ -54,11 +56,21 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.open import located, open_exchanges, open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
-from dragoman.upstreams.backend import Backend, backend_of
+from dragoman.upstreams.backend import Backend, backend_of, serves
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
+
+
+def _asked(caller: Caller) -> frozenset[Operation] | None:
+    """Return the operations that a client may ask for; None = all. A client that may use paths which are
+    passed through may name any model there (`pass_through`).
+    """
+    stated = caller.may.operations
+    if stated is None or "pass_through" in stated:
+        return None
+    return frozenset(operation for operation in get_args(Operation) if operation in stated)
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -93,6 +105,27 @@ class Assembly(msgspec.Struct, frozen=True):
     parts: Parts
     lists: ModelLists
     local: Mapping[str, LocalModel]
+
+    def entries(self, caller: Caller) -> Iterator[Entry]:
+        """Yield the entries of the model list that a client may use, in the order of their names. A model
+        that can serve none of the operations that the client may ask for is left out.
+        """
+        entries, operations = self.names.entries(caller.models, caller.may.providers, caller), _asked(caller)
+        if operations is None:
+            return entries
+        return (entry for entry in entries if self._serves(entry.id, caller, operations))
+
+    def _serves(self, model: str, caller: Caller, operations: frozenset[Operation]) -> bool:
+        """Whether one of the model's deployments that the client may use can serve one of the operations. A
+        provider is only known to lack an operation if it has no endpoint for it.
+        """
+        route, providers = self.names.table.find(model, caller), caller.may.providers
+        return route is not None and any(
+            serves(self.upstreams[one.provider], operation, one.model, one.facts)
+            for one in route.deployments
+            if providers is None or one.provider in providers
+            for operation in operations
+        )
 
     def mode(self, model: str, face: Dialect) -> Mode:
         """Return whether the first deployment of a model gets requests of the protocol `face` relayed or

@@ -539,7 +539,7 @@ class Core:
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
         """Return the entries of the model list that a client may use, in the order of their names."""
-        return self._running.names.entries(caller.models, caller.may.providers, caller)
+        return self._running.entries(caller)
 
     def alike(self, name: str) -> Iterable[str]:
         """Return the names in the model list that are equal to `name`, or differ from it only in upper and

@@ -148,7 +148,7 @@ def usd(price: int, unit: str) -> str:
 
 
 def amount(nano: int) -> str:
-    """Return an amount of nano-USD in USD, exactly and without needless zeros: `0.0035`."""
+    """Return an amount of nano-USD (>= 0) in USD, exactly and without needless zeros: `0.0035`."""
     whole, part = divmod(nano, NANO)
     return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
 

@@ -133,8 +133,11 @@ class _Declared(msgspec.Struct, frozen=True):
 def _declared(
     path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
 ) -> _Declared:
-    """Read all sources and merge them. The parameters are those of `load`. Raises ConfigError as
-    `locate.find` does, and if the file does not exist, cannot be read, is too large or is not UTF-8.
+    """Read the file (or mapping), the presets, the DRAGOMAN_… variables and the command line, and merge them.
+    The parameters are those of `load`. That no file is found is no error. Raises ConfigError if a file that
+    is named (by `path` or DRAGOMAN_CONFIG) does not exist, for a `~` whose home folder is unknown, and if the
+    file cannot be read, is too large or is not UTF-8. Other errors, such as invalid YAML, become `problems`
+    of the result.
     """
     file: Path | None = None
     if isinstance(path, Mapping):

@@ -108,7 +108,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 def usd(nano: int) -> str:
-    """Return an amount of nano-USD as an exact text in USD: "50", "0.25"."""
+    """Return an amount of nano-USD (>= 0) as an exact text in USD: "50", "0.25"."""
     whole, rest = divmod(nano, NANO)
     return f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)
 

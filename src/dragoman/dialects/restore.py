@@ -19,6 +19,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.facts import TagMode
+from dragoman.dialects.json_extent import JsonExtent
 from dragoman.dialects.prompted.answer import TextCalls
 from dragoman.dialects.prompted.reading import CallReader
 
@@ -304,13 +305,16 @@ class ValueMember:
     the JSON text of the member's value. Arguments that do not begin with this member pass unchanged.
 
     The value is passed on while it comes, so any text after the value (another member, other words) is passed
-    on, too. Only a closing brace at the very end is left out, with any white space after it.
+    on, too. Only a closing brace at the very end is left out, with any white space after it, because it ends
+    the object. If the arguments are cut off before the object has ended, a last brace belongs to the value.
     """
 
-    __slots__ = ("_begun", "_head", "_held")
+    __slots__ = ("_begun", "_extent", "_head", "_held")
 
     def __init__(self, name: str) -> None:
         self._head = _Head(f"{{{json.dumps(name)}:")
+        self._extent = JsonExtent()
+        self._extent.feed("{")
         self._begun = False
         self._held = ""
 
@@ -324,6 +328,7 @@ class ValueMember:
         if not self._begun:
             text = text.lstrip()
             self._begun = bool(text)
+        self._extent.feed(text)
         text = self._held + text
         last = text.rfind("}")
         if last < 0 or text[last + 1 :].strip():
@@ -334,10 +339,11 @@ class ValueMember:
 
     def close(self) -> str:
         """Return the rest of the client's text, after the last piece. If the arguments began with the member,
-        this is "": a brace that is still held back ends the object around the value. Otherwise it is the text
-        that is still held back, or "" if that is only white space or an opening brace.
+        this is "" if the object around the value has ended, and otherwise the brace that is still held back.
+        If they began in another way, it is the text that is still held back, or "" if that is only white
+        space or an opening brace.
         """
-        return self._head.close()
+        return self._head.close() if self._extent.ended() else self._held or self._head.close()
 
 
 class StringMember:

@@ -27,12 +27,14 @@ from dragoman.errors import RequestFailed
 from dragoman.tokens import count as counted_here
 
 PATIENCE: Final = 5.0
-"""Seconds for all attempts together. The client waits for the number before it sends its real request."""
+"""Seconds for all attempts together, until one of them has the number. The client waits for the number before
+it sends its real request.
+"""
 
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
     """Send the client the number of tokens in its prompt. Raises RequestFailed if no provider has counted and
-    the prompt cannot be decoded; RequestFailed or TimeoutError if the providers fail after headers were sent.
+    the prompt cannot be decoded.
     """
     # Only the deployments before the first one that cannot count are called. Later deployments have other
     # models, whose number is less accurate than an estimate.
@@ -40,7 +42,7 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
     if runtime.count_upstream and counting:
         once = msgspec.structs.replace(runtime, policy=msgspec.structs.replace(runtime.policy, retries=0))
         try:
-            with runtime.deadlines.within(PATIENCE):
+            with runtime.deadlines.within(PATIENCE) as delivery.patience:
                 media = Media(runtime.fetcher, asked.exchange.client or "")
                 await Flight(
                     once, way, asked, plan.among(counting).without_fallbacks(), delivery, media

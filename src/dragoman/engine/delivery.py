@@ -31,7 +31,7 @@ from dragoman.engine.report import answer_headers, usd
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.routing.route import Deployment
-from dragoman.seams.deadlines import Deadline, Unlimited
+from dragoman.seams.deadlines import UNLIMITED, Deadline, Unlimited
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
 from dragoman.wire.inert import inert_headers
@@ -79,6 +79,10 @@ class Delivery:
     """The running attempt, or the latest one; None = there was none."""
     meter: Meter | None = None
     """Accounts for the exchange; None = nothing is accounted for."""
+    patience: Deadline | Unlimited = UNLIMITED
+    """A time limit for all attempts together. It ends when an attempt is final, so that a client which reads
+    slowly does not reach it.
+    """
 
     def __init__(
         self, exchange: Exchange, inbound: Inbound, client: Client, now: Callable[[], float]
@@ -125,11 +129,13 @@ class Delivery:
 
     def _commit(self) -> Running:
         """Make the running attempt final. Sets its HTTP status if it has none, and changes its time limit:
-        the limit until the first content becomes the limit of the whole attempt. Returns the attempt.
+        the limit until the first content becomes the limit of the whole attempt. `patience` ends. Returns the
+        attempt.
         """
         running = self.running
         assert running is not None
         self.committed = True
+        self.patience.lift()
         if running.record.status is None:
             running.record.status = running.success
         if (opening := running.opening) is not None:

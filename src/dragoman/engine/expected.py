@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from dragoman.engine.accounting import Expected
 from dragoman.engine.asked import Asked
-from dragoman.engine.measures import MEASURED, billable, measures, tokens_of
+from dragoman.engine.measures import MEASURED, billable, extended, measures, tokens_of
 from dragoman.engine.meter import Meter
-from dragoman.engine.output_bound import output_bound
+from dragoman.engine.output_bound import output_bound, told
 from dragoman.engine.plan import Plan
 from dragoman.engine.spent import prompt_most
 from dragoman.errors import RequestFailed
@@ -97,14 +97,18 @@ def _inner(asked: Asked, deployments: Sequence[Deployment]) -> list[Deployment]:
 
 
 async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:
-    """Return what a request asks for in units other than the tokens of its texts; nothing if it cannot be
-    decoded. `measured` has the most input tokens and the most output tokens that one of the deployments would
-    bill for these units.
+    """Return what a request asks for in units other than the tokens of its texts, with what the configuration
+    or the request adds for one provider (`extended`); nothing if it cannot be decoded. `measured` has the
+    most input tokens and the most output tokens that one of the deployments would bill for these units.
     """
     try:
         request = asked.request if asked.light else await asked.step(asked.decoded)
     except RequestFailed:
         return _NO_MEASURES  # it can be relayed, but it cannot be decoded
+    members = asked.face.request.members if asked.codec is None else asked.codec.client.members
+    bodies = [*told(asked.wire.body, members), *(one.body for one in deployments if one.body)]
+    if bodies:
+        request = extended(request, bodies)
     units = await asked.step(partial(measures, request, most=True))
     units.pop("input", None)  # the texts of a request are counted like those of a chat
     taken = given = 0

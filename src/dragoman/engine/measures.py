@@ -12,8 +12,10 @@ Read 2026-11.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from dragoman import ir
 from dragoman.errors import WireError
@@ -85,6 +87,39 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
     if isinstance(request, ir.RerankRequest):
         return _searches(request)
     return {}
+
+
+def extended(request: Any, bodies: Iterable[Mapping[str, Any]]) -> Any:
+    """Return a request for pictures with the most pictures that it may ask for, if each of `bodies` may be
+    added to its provider's body; every other request as it is. A quality and a size in one of `bodies` count
+    if the request states none. bodies: what the configuration adds for a deployment, and what the request has
+    for one provider.
+    """
+    if not isinstance(request, ir.ImageRequest):
+        return request
+    count, most, quality, size = request.count or 1, request.count or 1, request.quality, request.size
+    for body in bodies:
+        for place in _CANDIDATES:
+            if isinstance(config := body.get(place), dict):
+                for name in ("candidateCount", "candidate_count"):
+                    most = max(most, count * _count(config.get(name)))  # each picture is a request of its own
+        most = max(most, _count(body.get("n")))
+        quality, size = quality or _word(body.get("quality")), size or _word(body.get("size"))
+    return msgspec.structs.replace(request, count=min(most, _MOST_PICTURES), quality=quality, size=size)
+
+
+_CANDIDATES: Final = ("generationConfig", "generation_config")
+"""The members of a body of Gemini's that may contain the number of answers."""
+_MOST_PICTURES: Final = 10_000
+"""The most pictures that are reserved for one request, whatever it states."""
+
+
+def _count(stated: Any) -> int:
+    return stated if type(stated) is int else 0
+
+
+def _word(stated: Any) -> str | None:
+    return stated if isinstance(stated, str) else None
 
 
 def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:

@@ -11,7 +11,7 @@ the bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman import ir
@@ -102,19 +102,20 @@ def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound
     if longest is not None and longest < bound:
         bound = longest
     most = bound * answers
-    told = _told(asked)
+    others = told(asked.wire.body, asked.face.request.members)
     for one in deployments:
-        for body in (one.body, *told):
+        for body in (one.body, *others):
             if body and (forced := _forced(body, one, bound, answers)) > most:
                 most = forced
     open_ended = stated is None and (longest is None or longest > bound)
     return OutputBound(min(most, MOST_OUTPUT), open_ended)
 
 
-def _told(asked: Asked) -> list[dict[str, Any]]:
-    """Return the objects of the body that may be for one provider (`addressed`)."""
-    members = asked.face.request.members
-    return [value for key, value in asked.wire.body.items() if key not in members and type(value) is dict]
+def told(body: Mapping[str, Any], members: Collection[str]) -> list[dict[str, Any]]:
+    """Return the objects of a body that may be for one provider (`addressed`). members: the top-level members
+    of the operation in the client's protocol.
+    """
+    return [value for key, value in body.items() if key not in members and type(value) is dict]
 
 
 def _forced(body: Mapping[str, Any], deployment: Deployment, bound: int, answers: int) -> int:

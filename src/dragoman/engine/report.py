@@ -39,7 +39,7 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
 
 
 def usd(nano: int) -> bytes:
-    """Return an amount of nano-USD as a decimal number of USD, without superfluous zeros: 1500 ->
+    """Return an amount of nano-USD (>= 0) as a decimal number of USD, without superfluous zeros: 1500 ->
     b"0.0000015".
     """
     written = b"%d.%09d" % divmod(nano, NANO)

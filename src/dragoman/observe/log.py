@@ -286,10 +286,11 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """Yield the reason of an exchange's error, for people. If the error blames the client, only its field is
-    named, because its message may repeat a part of the request. Otherwise the reason is the message of the
-    last attempt's error or, without it, the message of the gateway's own error. Yields nothing if there is no
-    such text.
+    """Yield the parts of the log line that say why an exchange failed, for people. If the error blames the
+    client, only its field is named, because its message may repeat a part of the request. Otherwise: the
+    message of the last attempt's error and, if known, the last characters of its key and the place that
+    states the key; or, if the last attempt has no error and the gateway is to blame, the message of the
+    gateway's own error. Yields nothing if there is none of these.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:

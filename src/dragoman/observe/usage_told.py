@@ -58,12 +58,12 @@ _OF_RECORDS: Final = (
 
 
 def usd(nano: int) -> str:
-    """Format an amount of nano-USD in USD, with at least two decimals and as many as it needs: `1822.40`,
-    `0.0000125`.
+    """Format an amount of nano-USD (>= 0) in USD, with at least two decimals and as many as it needs:
+    `1822.40`, `0.0000125`.
     """
-    whole, part = divmod(abs(nano), _NANO)
+    whole, part = divmod(nano, _NANO)
     decimals = f"{part:09}".rstrip("0").ljust(_CENTS, "0")
-    return f"{'-' if nano < 0 else ''}{whole}.{decimals}"
+    return f"{whole}.{decimals}"
 
 
 def spend(known: int, *, complete: bool) -> dict[str, Any]:

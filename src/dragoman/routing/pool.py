@@ -169,7 +169,10 @@ class Key:
         return until if until > now else None
 
     def resting(self, now: float) -> dict[str, float]:
-        """Return the seconds for which the key still rests or is spent, by model. now: monotonic seconds."""
+        """Return {model: seconds} for the models for which the key still rests (is not asked for a while) or
+        is spent (its limit is used up); the longer of the two if both. That the key is retired, disabled or
+        barred from a model is not part of it. now: monotonic seconds.
+        """
         ends = {**self._spent}
         for model, until in self._rests.items():
             ends[model] = max(until, ends.get(model, until))

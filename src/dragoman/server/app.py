@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -22,7 +22,7 @@ from dragoman.accounts.caller import ANYONE, Caller, Scope
 from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
-from dragoman.dialects.table import DEFAULT, DIALECTS
+from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, KeptBodies
 from dragoman.ir.fault import INTERNAL, STOPPING
@@ -43,7 +43,7 @@ from dragoman.server.connections import Connections
 from dragoman.server.copying import Copying
 from dragoman.server.endpoint import Bodies, Door, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import CROWDED, FULL, OVERLOADED, standing
+from dragoman.server.faults import CROWDED, FULL, OVERLOADED, ErrorAnswer, error_answer
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
@@ -439,7 +439,7 @@ class App:
         exchange.fault = failed.fault
         if client.begun:
             return
-        status, headers, body = _error_answer(failed.fault, endpoint, exchange)
+        status, headers, body = error_answer(failed.fault, endpoint, exchange)
         await client.answer(status, [*headers, *failed.headers], body)
 
     def refuse(
@@ -460,7 +460,7 @@ class App:
         endpoint = head.endpoint
         exchange = self._exchange(head, began)
         exchange.fault = fault
-        status, named, body = _error_answer(fault, endpoint, exchange)
+        status, named, body = error_answer(fault, endpoint, exchange)
         exchange.status = status
         exchange.close(self._seams.monotonic())
         self._gateway.observe(exchange)
@@ -476,8 +476,9 @@ class App:
     def _admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """Return the caller of a request, and store its name in `exchange`. At the Unix socket it is the
         operator; at a public endpoint ANYONE, whose name is not stored; else the owner of the client key, or
-        the caller who needs no key. Raises RequestFailed: the key is missing or invalid or may not use this
-        endpoint; the Host header names another machine; or the request has passed too many gateways.
+        the caller who needs no key. Raises RequestFailed: the key is missing, invalid, ambiguous or may not
+        use this endpoint; the Host header names another machine; or the request has passed too many
+        gateways.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self.door == "socket":
@@ -488,6 +489,8 @@ class App:
             return caller
         if endpoint is not None and endpoint.public:
             return ANYONE
+        if (doubt := keys.contradicted(headers, head.fields)) is not None:
+            raise RequestFailed(doubt)
         key = query.get("key") if endpoint is not None and endpoint.face.keys.in_query else None
         found = keys.authenticate(headers, key, head.key)
         if isinstance(found, ir.Fault) and endpoint is not None:
@@ -544,10 +547,6 @@ def _is_shed(head: Head) -> bool:
     return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
 
 
-ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
-"""The status, headers and body of an error answer."""
-
-
 def _operator(head: Head, exchange: Exchange) -> Caller:
     """Return the caller at the Unix socket, named "uid 1000" or "operator". Sets `exchange.client`."""
     exchange.client = head.peer[0] if head.peer else "operator"
@@ -564,21 +563,6 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
     body = b"".join(parts)
     parts.clear()
     return body, measured(body, max_values)
-
-
-def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """Return the error answer, in the form `endpoint.errors`, or if None in that of `exchange.face`."""
-    errors = None if endpoint is None else endpoint.errors
-    errors = errors or DIALECTS[exchange.face].errors
-    status, extra, body = errors.encode(fault, exchange.request_id)
-    if fault.blame == "client" and fault.status in _OF_HTTP:
-        status = fault.status
-    named = [(name.encode(), header_value(value)) for name, value in extra.items()]
-    return status, [*named, *standing(fault, endpoint)], body
-
-
-_OF_HTTP: Final = frozenset({408, 412, 414, 426, 431, 505})
-"""If a fault of the client states one of these statuses of HTTP itself, the answer has this status."""
 
 
 class Arrival(msgspec.Struct, frozen=True):

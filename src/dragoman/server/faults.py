@@ -1,13 +1,17 @@
-"""Errors of the server itself, and the headers that HTTP requires in the answers for some errors."""
+"""Errors of the server itself, error answers, and the headers that HTTP requires in some of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dragoman import ir
+from dragoman.dialects.table import DIALECTS
 from dragoman.net.codings import TAKEN, UNKNOWN
+from dragoman.wire.header import header_value
 
 if TYPE_CHECKING:
+    from dragoman.exchange import Exchange
     from dragoman.server.endpoint import Endpoint
 CROWDED: Final = ir.Fault(
     "unavailable",
@@ -66,3 +70,22 @@ def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, by
     if fault.code == UNKNOWN:
         return [(b"accept-encoding", ", ".join(TAKEN).encode())]
     return []
+
+
+ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
+"""The status, headers and body of an error answer."""
+
+
+def error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
+    """Return the error answer, in the form `endpoint.errors`, or if None in that of `exchange.face`."""
+    errors = None if endpoint is None else endpoint.errors
+    errors = errors or DIALECTS[exchange.face].errors
+    status, extra, body = errors.encode(fault, exchange.request_id)
+    if fault.blame == "client" and fault.status in _OF_HTTP:
+        status = fault.status
+    named = [(name.encode(), header_value(value)) for name, value in extra.items()]
+    return status, [*named, *standing(fault, endpoint)], body
+
+
+_OF_HTTP: Final = frozenset({408, 412, 414, 426, 431, 505})
+"""If a fault of the client states one of these statuses of HTTP itself, the answer has this status."""

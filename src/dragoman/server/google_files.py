@@ -137,9 +137,10 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer to the client. The provider's ids and its address of the upload are
-        replaced by those that the client can use; the content of a file is sent byte for byte. From a list,
-        files that the client may not use are removed. A complete upload and a deleted file are removed from
-        the store of owners. method: the HTTP method of the client's request.
+        replaced by those that the client can use; the content of a file is sent byte for byte. A list has
+        only the files that the client may use (`_pages`). When an upload is complete, the entry of the upload
+        (not of its file) is removed from the store of owners; when a file is deleted, the entry of the file.
+        method: the HTTP method of the client's request. Raises RequestFailed as `_address` and `_pages` do.
         """
         passage, known = call.passage, call.asked.known
         json = answer.headers.get("content-type", "").startswith("application/json")

@@ -69,10 +69,11 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """Return headers for the answer to an OPTIONS request, in addition to those of `headers`. By an
-        OPTIONS request a browser asks whether a page of this origin may send a request with certain headers.
-        headers: the names of these headers, separated by commas; the answer allows all of them. If `origin`
-        is None or may not call, the result is only `Allow`, which permits the page nothing.
+        """Return headers for the answer to an OPTIONS request, in addition to those of the method `headers`.
+        By an OPTIONS request a browser asks whether a page of this origin may send a request with certain
+        headers. headers: the names of the headers that the page wants to send, separated by commas; the
+        answer allows all of them. If `origin` is None or may not call, the result is only `Allow`, which
+        permits the page nothing.
         """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)

@@ -300,8 +300,9 @@ class _Parent:
                 self._rounds.heard(place.number, message, SYSTEM.monotonic())
 
     def _reload(self) -> None:
-        """End the present half of a running reload if its time is over. If no reload is running and
-        `config.watch` says that the configuration must be loaded again, begin one. Do nothing while the
+        """Go on with a reload. If one is running and the time of its present half (the workers prepare the
+        new configuration; then they use it) is over, end this half, as `Rounds.tick` does. If none is running
+        and `config.watch` says that the configuration must be loaded again, begin one. Do nothing while the
         gateway stops.
         """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()

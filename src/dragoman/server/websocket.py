@@ -178,7 +178,8 @@ class Sockets:
             if offered is None and live_of(endpoint) is not None:  # web pages, and clients of Azure's
                 query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
                 offered = query.get("key") or query.get("api-key")
-            caller = gateway.client_keys.authenticate(headers, offered, key)
+            keys = gateway.client_keys
+            caller = keys.contradicted(headers, scope["headers"]) or keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
             exchange.called_by(caller)

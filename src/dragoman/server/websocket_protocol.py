@@ -166,7 +166,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Tell the application that the WebSocket has ended, send the close frame, and end the connection a
-        little later (`_LINGER`). Bytes that come in until then are dropped.
+        little later (`_LINGER`). Bytes that come in until then are dropped. Called for invalid frames, and
+        also for other failures of messages. Further calls do nothing.
         """
         if self._failed:
             return

@@ -188,6 +188,16 @@ def backend_of(upstream: Upstream) -> Backend:
     return upstream if isinstance(upstream, WireUpstream) else OwnUpstream(upstream)
 
 
+def serves(upstream: Upstream, operation: Operation, model: str, facts: Facts) -> bool:
+    """Whether an operation of a model is possible at an upstream, as far as it is known without a call. A
+    prompt can be counted for each model that chats. facts: those of the model.
+    """
+    if operation not in ("chat", "count"):
+        return backend_of(upstream).able(operation, "", model) is not None
+    performs = getattr(upstream, "performs", None)
+    return facts.chat is not False and (performs is None or performs("chat", model))
+
+
 def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
     """Return every upstream as a `Backend`, by the same keys (the names of providers)."""
     return {name: backend_of(upstream) for name, upstream in upstreams.items()}

@@ -24,12 +24,13 @@ _LISTS: Final = frozenset(
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of an HTTP message, by name. Values are read as Latin-1.
+    """The headers of an HTTP message, by name. Names and values are read as Latin-1.
 
     Every name must be written in lower case by the caller, in `lines` and in a look-up; nothing is converted
-    here. lines: a (name, value) pair for each header, or a dict of them. If a name comes several times, the
-    last value counts. But if the value of this header is a list (`_LISTS`), all its values are joined by
-    commas (RFC 9110, section 5.3). raw: the headers as bytes, {name: value}.
+    here. A name with characters outside of Latin-1 is the name of no header. lines: a (name, value) pair for
+    each header, or a dict of them. If a name comes several times, the last value counts. But if the value of
+    this header is a list (`_LISTS`), all its values are joined by commas (RFC 9110, section 5.3). raw: the
+    headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)
@@ -46,14 +47,16 @@ class HeaderMap(Mapping[str, str]):
             raw[name] = b", ".join([value for other, value in lines if other == name])
 
     def __getitem__(self, name: str) -> str:
-        return self.raw[name.encode("latin-1")].decode("latin-1")
+        return self.raw[_encoded(name)].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
-        value = self.raw.get(name.encode())
+        value = self.raw.get(_encoded(name))
         return default if value is None else value.decode("latin-1")
 
     def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-        """Return the headers whose names are in `names`, as (name, value) pairs of bytes, sorted by name."""
+        """Return the headers whose names are in `names`, as (name, value) pairs of bytes, sorted by name;
+        each name once. names: in lower case.
+        """
         raw = self.raw
         return [(name, raw[name]) for name in _there(names, tuple(raw))]
 
@@ -66,13 +69,20 @@ class HeaderMap(Mapping[str, str]):
         return changed
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.encode("latin-1") in self.raw
+        return isinstance(name, str) and _encoded(name) in self.raw
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self.raw)
 
     def __len__(self) -> int:
         return len(self.raw)
+
+
+def _encoded(name: str) -> bytes:
+    """Return the bytes of a header's name. A character outside of Latin-1 becomes a question mark, which no
+    name of a header has (RFC 9110, section 5.6.2).
+    """
+    return name.encode("latin-1", "replace")
 
 
 def members(value: str) -> list[str]:

@@ -10,6 +10,7 @@ from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys, Key, is_loopback, passed_on, unnamed
 from dragoman.dialects.table import key_headers
+from dragoman.wire.headers import HeaderMap
 
 CAROL = Caller("carol", scopes=frozenset({"admin"}))
 KNOWN = [Key("key-a", Caller("ann")), Key("key-b", Caller("bob", Grants({"m"}))), Key("key-c", CAROL)]
@@ -75,6 +76,30 @@ def test_a_known_key_is_believed_where_none_is_needed() -> None:
 
 def test_an_authorization_header_counts_before_the_other() -> None:
     assert KEYS.presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key", "api-key", "x-dragoman-key", "x-bf-vk"])
+def test_two_keys_in_one_header_are_refused(header: str) -> None:
+    """RFC 9110, section 5.3. The last one would count in silence."""
+    fields = [(header.encode(), b"Bearer key-a"), (b"accept", b"*/*"), (header.encode(), b"Bearer key-b")]
+    fault = KEYS.contradicted(HeaderMap(fields), fields)
+    assert fault is not None
+    assert (fault.kind, fault.code, fault.param) == ("invalid_request", "repeated_header", header)
+    assert header in fault.message
+    assert "key-" not in fault.message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [(b"authorization", b"Bearer key-a"), (b"x-api-key", b"key-b")],
+        [(b"authorization", b"Bearer key-a"), (b"authorization", b"Bearer key-a")],
+        [(b"authorization", b"Bearer key-a"), (b"x-other", b"1"), (b"x-other", b"2")],
+    ],
+)
+def test_other_headers_may_differ(fields: list[tuple[bytes, bytes]]) -> None:
+    assert KEYS.contradicted(HeaderMap(fields), fields) is None
 
 
 @pytest.mark.parametrize("value", ["key-c", " key-c ", "Bearer key-c", "bearer  key-c"])

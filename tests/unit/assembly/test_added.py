@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.assembly.added import with_added
 from dragoman.config.added import Added
 from dragoman.config.load import Loaded, load
@@ -14,8 +16,6 @@ from dragoman.seams.clock import SYSTEM
 from dragoman.state.added import AddedEntry
 from dragoman.stores.address import PostgresUrl, database
 from tests.postgres import PostgresServer
-
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.state.store import StoreFailed

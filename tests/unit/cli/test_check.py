@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from tests.unit.assembly.test_added import keep
 from tests.unit.cli.conftest import Run
 

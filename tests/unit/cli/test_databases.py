@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.cli.databases import Found, Place, look, places
 from dragoman.config.load import load
 from dragoman.stores.standing import HEAD, Standing

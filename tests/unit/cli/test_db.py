@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from sqlalchemy import create_engine
 
 from dragoman.seams import extras

@@ -58,6 +58,28 @@ def spoken(loaded: Load, row: str) -> dict[str, Api]:
             )
             for base in ("https://api.deepseek.com", "https://api.deepseek.com/v1")
         ),
+        # Anthropic's protocol stands beside the whole folder of the chat endpoint.
+        *(
+            (
+                f"catalog: {vendor}, base_url: '{host}{folder}'",
+                {
+                    "openai_chat": f"{host}{folder}/chat/completions",
+                    "anthropic": f"{host}{beside}/v1/messages",
+                },
+            )
+            for vendor, host, folder, beside in (
+                ("zai", "https://api.z.ai", "/api/paas/v4", "/api/anthropic"),
+                ("zai", "https://api.z.ai", "/api/coding/paas/v4", "/api/anthropic"),
+                ("zhipu", "https://open.bigmodel.cn", "/api/paas/v4", "/api/anthropic"),
+                ("dashscope", "https://dashscope.aliyuncs.com", "/compatible-mode/v1", "/apps/anthropic"),
+                (
+                    "dashscope-intl",
+                    "https://dashscope-intl.aliyuncs.com",
+                    "/compatible-mode/v1",
+                    "/apps/anthropic",
+                ),
+            )
+        ),
         (
             "catalog: perplexity",
             {

@@ -99,7 +99,13 @@ def test_a_value_is_unwrapped_at_any_split(value: Any, blank: str, data: st.Data
     [
         ('{"value":[1,2]}', "[1,2]"),
         ('{"value": {"a":{}}}\n', '{"a":{}}'),
+        # cut off: the last brace is the value's
         ('{"value":[1,', "[1,"),
+        ('{"value": {"a":{"b":1}', '{"a":{"b":1}'),
+        ('{"value": {"a":{"b":1}}', '{"a":{"b":1}}'),
+        ('{"value": [{"a":"]}\\"}"} ', '[{"a":"]}\\"}"} '),
+        ('{"value": "a}', '"a}'),
+        ('{"value": "a}"}', '"a}"'),
         ("[1,2]", "[1,2]"),
         ('{"other":1}', '{"other":1}'),
         ('{"b":2,"value":1}', '{"b":2,"value":1}'),

@@ -251,6 +251,8 @@ class _Client:
         self._take(status, headers)
         self.body = body
         self._stage.note(f"answer {status} {self._whole(status, body)}")
+        if self._stage.pace:
+            await asyncio.sleep(self._stage.pace)
 
     def _whole(self, status: int, body: bytes) -> str:
         if status >= 400:

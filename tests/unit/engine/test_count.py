@@ -126,6 +126,14 @@ def test_nobody_waits_long_for_a_count() -> None:
     assert fault.blame == "upstream"
 
 
+@pytest.mark.parametrize("face", ["anthropic", "openai_responses"])  # relayed, and translated
+def test_a_client_that_reads_slowly_is_no_slow_provider(face: str) -> None:
+    stage = counted(json_reply({"input_tokens": 42}), face=face, pace=60.0)
+    assert stage.lines[-2:] == ["60 s later", "= done"]
+    assert stage.lines[1].startswith("answer 200 ")
+    assert len(stage.lines) == 4
+
+
 def test_who_stands_behind_one_that_does_not_count_is_not_asked() -> None:
     assert counted(model="m").lines == ['answer 200 {"input_tokens":9}', "= done"]
 

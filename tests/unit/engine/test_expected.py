@@ -156,6 +156,49 @@ def test_money_is_reserved_for_what_is_no_token(
     assert reserved(body, operation, rates(**prices), MONEY) == [nano]
 
 
+@pytest.mark.parametrize(
+    ("members", "body", "pictures"),
+    [
+        ({}, {}, 1),
+        ({"n": 3}, {}, 3),
+        ({"g": {"generationConfig": {"candidateCount": 8}}}, {}, 8),
+        ({"gemini": {"generationConfig": {"candidateCount": 8}}, "n": 2}, {}, 16),
+        ({"gemini": {"generation_config": {"candidate_count": 5}}}, {}, 5),
+        ({"gemini": {"generationConfig": {"candidateCount": "many"}, "n": None}}, {}, 1),
+        ({"gemini": {"generationConfig": {"candidateCount": 10**20}}}, {}, 10_000),
+        ({"n": 2}, {"generationConfig": {"candidateCount": 3}}, 6),
+        ({}, {"n": 4}, 4),
+        ({"user": "u", "n": 2}, {"n": 1}, 2),
+    ],
+)
+@pytest.mark.parametrize("model", ["g/pictures", "drawn"])
+def test_pictures_are_reserved_that_only_one_provider_is_asked_for(
+    model: str, members: dict[str, Any], body: dict[str, Any], pictures: int
+) -> None:
+    google = {"dialect": "gemini", "base_url": "https://g.example/v1beta", "keys": "key-g", "body": body}
+    accounts = Accounts(
+        {"g": google},
+        [MONEY],
+        prices={"g/pictures": rates(images=40 * USD)},
+        settings={"models": {"drawn": {"use": "g/pictures"}}},
+    )
+    accounts.stage.script("g", *[refusal(400, dialect="gemini")] * 20)
+    asked = json.dumps({"model": model, "prompt": "A cat", **members}).encode()
+    accounts.stage.plays(asked, operation="image")
+    assert [amount for _, amount in accounts.book.opens[0].settled] == [pictures * USD // 25]
+
+
+def test_a_quality_that_the_configuration_adds_is_reserved() -> None:
+    google = {"dialect": "gemini", "base_url": "https://g.example/v1beta", "keys": "key-g"}
+    prices = {"g/pictures": rates(images=40 * USD, **{"images/hd/512x512": 80 * USD})}
+    accounts = Accounts(
+        {"g": {**google, "body": {"quality": "hd", "size": "512x512"}}}, [MONEY], prices=prices
+    )
+    accounts.stage.script("g", refusal(400, dialect="gemini"))
+    accounts.stage.plays(b'{"model": "g/pictures", "prompt": "A cat"}', operation="image")
+    assert [amount for _, amount in accounts.book.opens[0].settled] == [2 * USD // 25]
+
+
 def test_of_a_picture_tokens_are_reserved_only_if_they_are_billed() -> None:
     text = -(-len(image(n=2)) // 2)
     assert reserved(image(n=2), "image", rates(output_image=40 * USD), TOKENS) == [text + 2 * 6240]

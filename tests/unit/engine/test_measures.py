@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.engine.measures import billable, measures, tokens_of
+from dragoman.engine.measures import billable, extended, measures, tokens_of
 from dragoman.providers.rates import Level, Period, Rates, completed
 from dragoman.wire.wav import Pcm, wav
 
@@ -118,3 +119,12 @@ def test_a_price_of_texts_is_none_of_pictures() -> None:
 
 def test_limits_count_tokens_of_every_kind() -> None:
     assert tokens_of({"images": 3, "input": 1, "input_image": 2, "output_image": 5}) == (3, 5)
+
+
+def test_only_requests_for_pictures_are_extended() -> None:
+    speech = ir.SpeechRequest("openai_chat", "m", "Hello", "alloy")
+    assert extended(speech, [{"n": 4}]) is speech
+    picture = ir.ImageRequest("openai_chat", "m", "A cat", count=2, quality="low")
+    assert extended(picture, [{"n": 4, "quality": "hd", "size": 5}]) == msgspec.structs.replace(
+        picture, count=4
+    )

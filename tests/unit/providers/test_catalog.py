@@ -112,7 +112,7 @@ def test_no_variable_belongs_to_two_rows() -> None:
         ("mistral-7b-instruct", []),
         ("mistral", []),
         ("palmyra-x5", ["writer"]),
-        ("glm-5.2", ["zai"]),
+        ("glm-5.2", ["zai", "zhipu"]),
         ("qwen-max", ["dashscope", "dashscope-intl", "dashscope-us"]),
         ("qwen3:latest", []),
         ("llama-3.3-70b-versatile", []),

@@ -158,6 +158,7 @@ def test_vendors_of_the_catalogue_are_in_the_table_or_unknown() -> None:
             "huggingface",
             "writer",
             "crusoe",
+            "zhipu",
             "deepgram",
             "deepinfra",
             "featherless",

@@ -58,12 +58,17 @@ class Visit:
     """One request to an application, and what was sent back."""
 
     def __init__(
-        self, app: Any, *, path: str = "/v1/chat/completions", parts: Sequence[bytes] = (CHAT,)
+        self,
+        app: Any,
+        *,
+        path: str = "/v1/chat/completions",
+        parts: Sequence[bytes] = (CHAT,),
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self._parts = list(parts)
         self.pause = 0.0
         self.sent: list[Message] = []
-        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), *headers]
         method = "POST" if "chat" in path else "GET"
         scope = {"type": "http", "method": method, "path": path, "headers": headers, "root_path": ""}
         self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
@@ -173,6 +178,35 @@ async def test_times_are_told_by_the_gateways_own_clock() -> None:
     gateway = Gateway(observers=[exchanges.append], seams=Seams(monotonic=lambda: 7.0))
     await Visit(gateway.asgi(), path="/health").task
     assert (exchanges[0].began, exchanges[0].ended) == (7.0, 7.0)
+    await gateway.close()
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/responses/resp_1"])
+@pytest.mark.parametrize("own", [False, True])
+async def test_two_keys_in_one_header_are_refused(path: str, own: bool) -> None:
+    """Also where no key is needed: the client's own credential for a provider would be chosen in silence."""
+    settings: dict[str, Any] = {"auth": {"keys": [{"key": "a-key-of-sixteen-1", "name": "ann"}]}}
+    gateway = Gateway(settings if own else {}, upstreams={"own": Own()})
+    one = (b"authorization", b"Bearer a-key-of-sixteen-1")
+    visit = Visit(gateway.asgi(), path=path, headers=[one, (b"authorization", b"Basic YTpi")])
+    await visit.task
+    assert (visit.status, visit.error["code"], visit.error["param"]) == (
+        400,
+        "repeated_header",
+        "authorization",
+    )
+    again = Visit(gateway.asgi(), path="/v1/models", headers=[one, one])
+    await again.task
+    assert again.status == 200
+    await gateway.close()
+
+
+async def test_the_refusal_of_two_keys_has_the_form_of_the_protocol() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    visit = Visit(gateway.asgi(), path="/v1/messages", headers=[(b"x-api-key", b"1"), (b"x-api-key", b"2")])
+    await visit.task
+    assert (visit.status, visit.error["type"]) == (400, "invalid_request_error")
+    assert "x-api-key" in visit.error["message"]
     await gateway.close()
 
 

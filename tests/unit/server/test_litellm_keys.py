@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.accounts.limits import NANO
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.usage import UsageLine, UsageRecord
 from tests.unit.server.admin.office import OPS, Office, started
 from tests.unit.server.admin.test_within_tenant import BOSS, EYES, OTHER, SETTINGS_OF_TENANTS
-
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 CI = "the-key-of-the-build-server"
 SETTINGS: dict[str, Any] = {

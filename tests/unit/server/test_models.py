@@ -1,6 +1,69 @@
 """The list of models, in the form of the client that asks."""
 
-from tests.unit.turns.asking import Asker
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.turns.asking import Asker, Paced
+
+KINDS = """
+providers:
+  anthropic: {keys: k-1, models: [claude-x]}
+  openai: {keys: k-2, models: [gpt-x]}
+  deepgram: {keys: k-3, models: [nova-x]}
+  local: {enabled: false}
+models:
+  mixed: {deployments: [anthropic/claude-x, openai/gpt-x]}
+auth:
+  required: true
+  keys:
+    - {key: a-key-of-sixteen-1, name: all}
+    - {key: a-key-of-sixteen-2, name: chats, operations: [chat]}
+    - {key: a-key-of-sixteen-3, name: embeds, operations: [embed]}
+    - {key: a-key-of-sixteen-4, name: hears, operations: [transcription, embed]}
+    - {key: a-key-of-sixteen-5, name: counts, operations: [count], providers: [anthropic, deepgram]}
+    - {key: a-key-of-sixteen-6, name: passes, operations: [embed, pass_through]}
+    - {key: a-key-of-sixteen-7, name: far, operations: [embed], providers: [anthropic]}
+    - {key: a-key-of-sixteen-8, name: some, operations: [embed], models: [mixed, "anthropic/*"]}
+"""
+"""A provider that only chats, one that does most, and one that only hears and speaks."""
+LISTS: Mapping[str, tuple[dict[str, str], str, str]] = {
+    "/v1/models": ({}, "data", "id"),
+    "/models": ({"anthropic_version": "2023-06-01"}, "data", "id"),
+    "/v1beta/models": ({}, "models", "name"),
+    "/api/tags": ({}, "models", "name"),
+    "/v1/model/info": ({}, "data", "model_name"),
+    "/model_group/info": ({}, "data", "model_group"),
+}
+EVERY = {"anthropic/claude-x", "openai/gpt-x", "deepgram/nova-x", "mixed"}
+
+
+def listed(body: Any, member: str, name: str) -> set[str]:
+    names = {one[name].removeprefix("models/").removesuffix(":latest") for one in body[member]}
+    return {one for one in names if not one.startswith("simulate/")}
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_a_model_is_listed_for_a_key_that_may_ask_it_for_something(path: str, tmp_path: Path) -> None:
+    headers, member, name = LISTS[path]
+    asker = Asker(Paced(), tmp_path, KINDS)
+    found = []
+    for number in range(1, 9):
+        answer = await asker.ask("GET", path, authorization=f"Bearer a-key-of-sixteen-{number}", **headers)
+        found.append(listed(answer.body, member, name))
+    assert found == [
+        EVERY,
+        EVERY - {"deepgram/nova-x"},
+        {"openai/gpt-x", "mixed"},
+        EVERY - {"anthropic/claude-x"},
+        {"anthropic/claude-x", "mixed"},
+        EVERY,
+        set(),
+        {"mixed"},
+    ]
+    await asker.gateway.close()
 
 
 async def test_models_are_listed_and_shown_alike(house: Asker) -> None:

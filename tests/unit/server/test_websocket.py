@@ -112,6 +112,17 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+async def test_a_handshake_with_two_keys_in_one_header_is_refused() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    keys = [(b"authorization", b"Bearer one"), (b"authorization", b"Bearer two")]
+    socket = Socket(gateway.asgi(), headers=keys)
+    await socket.leave()
+    assert socket.sent[0].get("status") == 400
+    error = json.loads(socket.sent[1]["body"])["error"]
+    assert (error["code"], error["param"]) == ("repeated_header", "authorization")
+    await gateway.close()
+
+
 async def test_requests_are_answered_in_their_order_each_an_exchange() -> None:
     exchanges: list[Exchange] = []
     gateway = Gateway(upstreams={"own": Own()}, observers=[exchanges.append])

@@ -40,6 +40,7 @@ def clock() -> Clock:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
     """A new database of each kind: a file that does not exist yet, or one of a server, with our tables."""
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     if request.param == "sqlite":
         yield tmp_path / "state.db"
         return
@@ -50,6 +51,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Make]:
     """Makes stores of one kind, with limits by name; those in a database share it."""
+    if request.param != "memory":
+        pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     made: list[Store] = []
     seams = Seams(clock, clock, SYSTEM.random_id, SYSTEM.uniform)
     with ExitStack() as databases:

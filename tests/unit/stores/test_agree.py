@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.store import Conversation, Item, Status, Store, StoredResponse, StoreFailed
 from dragoman.stores.address import Location

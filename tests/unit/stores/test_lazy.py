@@ -18,6 +18,7 @@ from dragoman.stores.lazy import LazyStore
 from dragoman.stores.memory import MemoryStore
 from dragoman.stores.open import open_store, writable
 
+SQL = pytest.mark.usefixtures("sql")
 UNUSED = """
 import sys
 from pathlib import Path
@@ -29,6 +30,13 @@ print(*sys.modules)
 """
 
 
+@pytest.fixture
+def sql() -> None:
+    """For tests that open a database."""
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
+
+@SQL
 async def test_the_first_use_opens_it_for_its_owner_alone(tmp_path: Path) -> None:
     home = tmp_path / "new" / "home"
     store = open_store("sqlite", home)
@@ -57,6 +65,7 @@ def test_an_unused_store_loads_no_database(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@SQL
 async def test_a_first_use_that_fails_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file where the folder should be")
     store = open_store("sqlite", tmp_path / "home")
@@ -77,6 +86,7 @@ async def test_a_first_use_that_fails_is_tried_again(tmp_path: Path) -> None:
     await store.close()
 
 
+@SQL
 async def test_a_file_that_is_no_database_fails_without_a_trace_of_its_path(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_text("not a database at all" * 100)
     store = open_store("sqlite", tmp_path)
@@ -143,6 +153,7 @@ async def test_closing_waits_for_who_opens() -> None:
     await asyncio.wait([use])
 
 
+@SQL
 @pytest.mark.parametrize(
     "where",
     [
@@ -160,6 +171,7 @@ def test_what_is_no_store_is_a_problem_of_the_configuration(where: str, tmp_path
         open_store(where, tmp_path)
 
 
+@SQL
 async def test_a_url_names_the_file(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'other.db'}", tmp_path / "home")
     assert await store.sessions.count() == 0

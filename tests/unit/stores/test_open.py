@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.errors import ConfigError
 from dragoman.stores import open as opening
 from dragoman.stores.memory import MemoryStore

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from psycopg import errors
 
 from dragoman.seams.secret import Secret

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.state.periods import DAY
 from dragoman.state.store import DataRefused, Store, StoreFailed
 from dragoman.stores.limits import Limits

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.facts import UNKNOWN
+from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Operation
 from dragoman.net.connected import CONNECTED
-from dragoman.upstreams.backend import OwnUpstream, backend_of, backends
+from dragoman.upstreams.backend import OwnUpstream, backend_of, backends, serves
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Call, Stopwatch
 
@@ -43,6 +44,21 @@ def test_it_has_the_operations_that_it_has_methods_for(own: OwnUpstream) -> None
         chat = SimulateUpstream.chat
 
     assert OwnUpstream(Chat()).able("embed", "openai_chat", "echo") is None
+    assert serves(Chat(), "chat", "echo", UNKNOWN)
+    assert serves(Chat(), "count", "echo", UNKNOWN)
+    assert not serves(Chat(), "embed", "echo", UNKNOWN)
+    assert not serves(Chat(), "chat", "echo", Facts(chat=False))
+
+
+def test_it_chats_with_the_models_of_which_it_says_so() -> None:
+    class Some(SimulateUpstream):
+        def performs(self, operation: Operation, model: str) -> bool:
+            return (operation == "chat") == (model == "words")
+
+    some = Some()
+    asked: tuple[Operation, ...] = ("chat", "count", "embed")
+    assert [serves(some, operation, "words", UNKNOWN) for operation in asked] == [True, True, False]
+    assert [serves(some, operation, "vectors", UNKNOWN) for operation in asked] == [False, False, True]
 
 
 def test_a_place_of_its_request_is_told_in_the_clients_words(own: OwnUpstream) -> None:

@@ -28,6 +28,23 @@ def test_values_are_latin_1() -> None:
     assert HEADERS["x-name"] == "größe"
 
 
+def test_names_are_latin_1_in_every_look_up() -> None:
+    """A client may send such a name; a configuration may name any text."""
+    headers = HeaderMap([("x-größe".encode("latin-1"), b"1"), ("x-größe".encode(), b"2"), (b"x-?", b"3")])
+    assert [*headers] == ["x-größe", "x-grÃ¶Ã\x9fe", "x-?"]
+    assert "x-größe" in headers
+    assert headers["x-größe"] == headers.get("x-größe") == "1"
+    assert dict(headers.items()) == {name: headers.get(name) for name in headers}
+
+
+@pytest.mark.parametrize("name", ["x-€", "x-\udcff"])
+def test_a_name_beyond_latin_1_names_no_header(name: str) -> None:
+    assert name not in HEADERS
+    assert HEADERS.get(name, "standard") == "standard"
+    with pytest.raises(KeyError):
+        HEADERS[name]
+
+
 def test_a_missing_header_is_no_member() -> None:
     assert "x-b" not in HEADERS
     assert (HEADERS.get("x-b"), HEADERS.get("x-b", "standard")) == (None, "standard")

@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
 
     async def write(self, data: bytes | memoryview) -> None:
         """Send a piece of a body, and wait until there is room for the next one. Raises the Failure that has
-        ended the connection.
+        ended the connection. If the connection ends during the wait, only the next call raises.
         """
         if self._failure is not None:
             raise self._failed()

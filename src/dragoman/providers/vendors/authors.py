@@ -34,6 +34,18 @@ _MODEL_STUDIO: Final = Vendor(
         *("qwen3-coder-plus*", "qwen3-coder-flash*", "qwq-plus*"),
     ),
     known=("qwen-max", "qwen-plus", "qwen-turbo", "qwen3-max"),
+    # https://help.aliyun.com/zh/model-studio/anthropic-api-messages,
+    # https://www.alibabacloud.com/help/doc-detail/2980295.html: only for these models
+    also={
+        "anthropic": ApiRow(
+            path="/v1/messages",
+            swaps={"/compatible-mode/v1": "/apps/anthropic"},
+            models=(
+                *("qwen-flash*", "qwen-max*", "qwen-plus*", "qwen-turbo*", "qwen3-max*", "qwen3.5-plus*"),
+                *("qwen3-coder-plus*", "qwen3-coder-flash*"),
+            ),
+        )
+    },
 )
 
 # One row for each region, because keys are bound to a region. The environment variable holds a key for the
@@ -48,9 +60,35 @@ _DASHSCOPE: Final = (
             base_url=f"https://dashscope-{region}.aliyuncs.com/compatible-mode/v1",
             keys=(),
             base_var=None,
+            also=also,
         )
-        for region, place in (("intl", "international"), ("us", "United States"))
+        for region, place, also in (
+            ("intl", "international", _MODEL_STUDIO.also),
+            ("us", "United States", {}),  # no page tells of Anthropic's protocol there
+        )
     ),
+)
+
+_ZAI: Final = Vendor(
+    name="zai",
+    title="Z.ai",
+    base_url="https://api.z.ai/api/paas/v4",
+    path="/api/paas/v4",
+    page="https://docs.z.ai/api-reference/llm/chat-completion",
+    serves=("chat", "image"),
+    keys=("ZAI_API_KEY",),
+    base_var="ZAI_BASE_URL",
+    quirks=narrow(reasoning_request="thinking"),
+    # https://docs.z.ai/devpack/quick-start.md (the base URL of the coding plan),
+    # https://docs.rs/rig-core/0.36.0/rig/providers/zai/ (Anthropic's protocol)
+    also={
+        "anthropic": ApiRow(
+            path="/v1/messages",
+            swaps={"/api/coding/paas/v4": "/api/anthropic", "/api/paas/v4": "/api/anthropic"},
+        )
+    },
+    models=("glm-*",),
+    known=("glm-4.7", "glm-5.2", "glm-5.3"),
 )
 
 AUTHORS: Final = (
@@ -262,18 +300,16 @@ AUTHORS: Final = (
         also={"openai_completions": USUAL},
         models=("palmyra-*",),
     ),
-    Vendor(
-        name="zai",
-        title="Z.ai",
-        base_url="https://api.z.ai/api/paas/v4",
-        path="/api/paas/v4",
-        page="https://docs.z.ai/api-reference/llm/chat-completion",
-        serves=("chat", "image"),
-        keys=("ZAI_API_KEY",),
-        base_var="ZAI_BASE_URL",
-        quirks=narrow(reasoning_request="thinking"),
-        models=("glm-*",),
-        known=("glm-4.7", "glm-5.2", "glm-5.3"),
+    _ZAI,
+    # The same API in China, where keys are others.
+    msgspec.structs.replace(
+        _ZAI,
+        name="zhipu",
+        title="Zhipu AI (BigModel)",
+        base_url="https://open.bigmodel.cn/api/paas/v4",
+        page="https://docs.bigmodel.cn/cn/guide/develop/http/introduction",
+        keys=("ZHIPUAI_API_KEY",),
+        base_var="ZHIPUAI_BASE_URL",
     ),
     Vendor(
         name="moonshot",

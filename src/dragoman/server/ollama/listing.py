@@ -165,8 +165,8 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """Return the embedded model that is the route's first deployment; None = the first deployment is not
-        an embedded model.
+        """Return the model that this machine runs and that is the route's first deployment; None = the first
+        deployment is no such model.
         """
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.added import AddedEntry, AddedKind, Additions
 from dragoman.stores import added_file

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from sqlalchemy import Connection
 
 from dragoman.stores.sql import batches

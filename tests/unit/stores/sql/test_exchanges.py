@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.exchanges import Search, StoredExchange
 from dragoman.state.store import StoreFailed

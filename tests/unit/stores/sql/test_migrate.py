@@ -13,6 +13,8 @@ from typing import Any
 
 import psycopg
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.state.store import StoreFailed
 from dragoman.stores.address import Location
 from dragoman.stores.sql.migrate import standing_of

@@ -13,6 +13,8 @@ from typing import Any
 
 import psycopg
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from sqlalchemy import Connection, text
 
 from dragoman.seams.clock import SYSTEM

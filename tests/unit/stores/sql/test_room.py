@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from alembic import command
 from sqlalchemy import create_engine
 

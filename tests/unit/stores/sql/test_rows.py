@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from hypothesis import given
 from hypothesis import strategies as st
 

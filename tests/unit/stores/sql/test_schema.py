@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 

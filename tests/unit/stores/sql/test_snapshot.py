@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from sqlalchemy import Connection, func, select
 
 from dragoman.seams.clock import SYSTEM

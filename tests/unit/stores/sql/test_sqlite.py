@@ -16,6 +16,8 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from sqlalchemy import Connection, event
 
 from dragoman.seams.clock import SYSTEM

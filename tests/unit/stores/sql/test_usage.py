@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.usage_report import Query
 from dragoman.stores.address import Location

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 from dragoman.state.durations import BUCKETS
 from dragoman.state.usage import UsageLine, UsageRecord

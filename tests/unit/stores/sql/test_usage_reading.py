@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.periods import DAY, HOUR
 from dragoman.state.usage_report import Query

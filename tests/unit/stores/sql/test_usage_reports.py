@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 import sqlalchemy as sa
 
 from dragoman.seams.clock import SYSTEM

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+
 import sqlalchemy as sa
 
 from dragoman.state.usage_sums import Sums
