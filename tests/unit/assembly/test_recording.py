@@ -17,7 +17,7 @@ from dragoman.assembly.redaction import Redaction
 from dragoman.exchange import AttemptRecord, Exchange, KeptBodies
 from dragoman.observe.finished import Wanted
 from dragoman.observe.metrics import Metrics
-from dragoman.state.exchanges import Search, StoredExchange
+from dragoman.state.exchanges import ALL, Search, StoredExchange
 from dragoman.state.store import StoreFailed
 
 SECRET = "a-secret-without-any-form"
@@ -44,7 +44,8 @@ class Shelf:
         self.batches.append(len(exchanges))
         return len(taken)
 
-    async def find(self, id_: str) -> bytes | None:
+    async def find(self, id_: str, within: Search = ALL) -> bytes | None:
+        self.searches.append(within)
         return next((row.trace for row in self.rows if id_ in (row.id, row.request_id)), None)
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:
