@@ -236,8 +236,8 @@ class Exchange(msgspec.Struct, eq=False):
 
     @property
     def tenant(self) -> str | None:
-        """The name of the tenant that the client's key belonged to when the exchange began; None = to none, or
-        the client is unknown.
+        """The tenant that the client's key belonged to when the exchange began; None = to none, or the client
+        is unknown.
         """
         return None if self.caller is None else self.caller.tenant
 

@@ -339,8 +339,8 @@ def encode(value: Any) -> bytes:
 
 
 def encode_shown(value: Any) -> bytes:
-    """Write a value as JSON for people. "?" replaces each half of a surrogate pair, so that a record with such
-    a text can be shown, too. Raises WireError for too deep nesting, and types that JSON does not have.
+    """Write a value as JSON for people. "?" replaces each half of a surrogate pair, so that records with such
+    texts can be shown, too. Raises WireError for too deep nesting, and types that JSON does not have.
     """
     try:
         return encode(value)
