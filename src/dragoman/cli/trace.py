@@ -35,7 +35,9 @@ _SHORT: Final = 11
 @click.option("--model", help="Only those for this model name.")
 @click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @click.option("--url", envvar="DRAGOMAN_URL", help="The gateway's URL, if the configuration is elsewhere.")
-@click.option("--key", help="A key with the scope read or admin; else DRAGOMAN_ADMIN_KEY or the configuration's.")
+@click.option(
+    "--key", help="A key with the scope read or admin; else DRAGOMAN_ADMIN_KEY or the configuration's."
+)
 @config_option
 @click.pass_obj
 def command(

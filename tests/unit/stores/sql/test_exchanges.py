@@ -217,8 +217,11 @@ async def test_half_of_a_surrogate_pair_is_kept_as_a_question_mark_and_found(sto
     texts = {"model": half, "error": half, "request_id": half, "client": half, "end": half, "tenant": half}
     assert await store.keep([one(1), one(2, called=(f"up/{half}",), **texts)]) == 2
     assert await store.find(half) == b"trace 2"
-    for name in ("model", "error", "client", "end", "tenant", "q"):
-        assert await found(store, **{name: half}) == [2], name
+    searches: list[dict[str, Any]] = [
+        {name: half} for name in ("model", "error", "client", "end", "tenant", "q")
+    ]
+    for search in searches:
+        assert await found(store, **search) == [2], search
     assert await found(store, deployment=f"up/{half}") == [2]
     assert await found(store, model="m?") == [2]
 
