@@ -234,6 +234,13 @@ class Exchange(msgspec.Struct, eq=False):
     ended: float | None = None
     end: str | None = None
 
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that the client's key belonged to when the exchange began; None = to none, or the client
+        is unknown.
+        """
+        return None if self.caller is None else self.caller.tenant
+
     def called_by(self, caller: Caller) -> None:
         """Set `caller`, and set `client` to the caller's name."""
         self.caller = caller

@@ -21,12 +21,13 @@ import msgspec
 
 from dragoman.assembly.redaction import Redaction
 from dragoman.exchange import Exchange
-from dragoman.observe.finished import Wanted, body_size, lean
+from dragoman.observe.finished import ALL, Wanted, body_size, lean
 from dragoman.observe.metrics import Metrics
 from dragoman.observe.trace import detail, summary
 from dragoman.seams.tasks import spawn
 from dragoman.state.exchanges import Exchanges, Search, StoredExchange
 from dragoman.state.store import StoreFailed
+from dragoman.wire.json import encode_shown
 
 log = logging.getLogger("dragoman.recording")
 
@@ -130,11 +131,12 @@ class Recording:
             "waiting": self.waiting,
         }
 
-    async def find(self, id_: str) -> dict[str, Any] | None:
+    async def find(self, id_: str, within: Wanted = ALL) -> dict[str, Any] | None:
         """Return the trace of the latest stored exchange with this id. id_: the exchange's id, or the
-        request's id. None = no such exchange is stored. Raises StoreFailed if the store cannot be read.
+        request's id. None = no such exchange is stored. within: exchanges that do not match this filter are
+        not found. Raises StoreFailed if the store cannot be read.
         """
-        found = await self._store.find(id_)
+        found = await self._store.find(id_, _search(within, None))
         return None if found is None else await asyncio.to_thread(_unpacked, found)
 
     async def listed(
@@ -261,8 +263,9 @@ def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> Stored
         called=tuple(dict.fromkeys(attempt["deployment"] for attempt in trace["attempts"])),
         attempts=len(exchange.attempts),
         losses=len(exchange.losses),
-        line=msgspec.json.encode(line),
-        trace=zlib.compress(msgspec.json.encode(trace), _FAST),
+        line=encode_shown(line),
+        trace=zlib.compress(encode_shown(trace), _FAST),
+        tenant=exchange.tenant,
     )
 
 
@@ -292,4 +295,5 @@ def _search(wanted: Wanted, before: tuple[float, str] | None) -> Search:
         failed="error" in wanted.has,
         q=wanted.q,
         before=before,
+        tenant=wanted.tenant,
     )

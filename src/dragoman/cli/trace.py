@@ -31,10 +31,13 @@ _SHORT: Final = 11
 @click.option("--failed", is_flag=True, help="Only requests that failed.")
 @click.option("--error", help="Only those with this error: its code, as `rate_limit_exceeded`.")
 @click.option("--client", help="Only those of this client: the name of its key.")
+@click.option("--tenant", help="Only those of this tenant's keys.")
 @click.option("--model", help="Only those for this model name.")
 @click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @click.option("--url", envvar="DRAGOMAN_URL", help="The gateway's URL, if the configuration is elsewhere.")
-@click.option("--key", help="A key with the scope admin; else DRAGOMAN_ADMIN_KEY or the configuration's.")
+@click.option(
+    "--key", help="A key with the scope read or admin; else DRAGOMAN_ADMIN_KEY or the configuration's."
+)
 @config_option
 @click.pass_obj
 def command(
@@ -44,6 +47,7 @@ def command(
     failed: bool,
     error: str | None,
     client: str | None,
+    tenant: str | None,
     model: str | None,
     last: int,
     url: str | None,
@@ -58,13 +62,13 @@ def command(
     """
     from dragoman.cli.admin_target import target
 
-    if id_ is not None and (failed or error or client or model):
+    filters = {"error": error, "client": client, "tenant": tenant, "model": model}
+    if id_ is not None and (failed or any(filters.values())):
         hint = "leave out the ID, or the other options"
         raise Failure(MISUSE, "an ID names one request already", hint=hint)
     there = target(terminal, file, url, key)
     if id_ is None:
-        has = "error" if failed else None
-        wanted = {"has": has, "error": error, "client": client, "model": model, "limit": str(last)}
+        wanted = {"has": "error" if failed else None, **filters, "limit": str(last)}
         rows = asyncio.run(_listed(there, {name: value for name, value in wanted.items() if value}))
         _show_all(terminal, rows)
         return

@@ -40,7 +40,8 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     status: `404`, or `4xx` for a class. error: the code of the error, or its kind if it has no code. end: a
     prefix of the exchange's `end` (`upstream`, `client/stream`). since, until: the earliest and the latest
     beginning of the exchange, Unix seconds. has: the exchange has all of these properties. q: a prefix of the
-    exchange's id, or a part of the request id.
+    exchange's id, or a part of the request id. tenant: the tenant that the client's key belonged to when the
+    exchange began.
     """
 
     client: str | None = None
@@ -54,10 +55,11 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     until: float | None = None
     has: tuple[Trait, ...] = ()
     q: str | None = None
+    tenant: str | None = None
 
     def matches(self, exchange: Exchange) -> bool:
         """Whether the exchange matches all fields of this filter."""
-        if self.client not in {None, exchange.client} or self.model not in {None, exchange.asked}:
+        if not self._is_named(exchange):
             return False
         if self.since is not None and exchange.created < self.since:
             return False
@@ -70,6 +72,13 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.error is not None and self.error != error_of(exchange):
             return False
         return self._was_called(exchange) and self._has_status(exchange) and self._has_traits(exchange)
+
+    def _is_named(self, exchange: Exchange) -> bool:
+        return (
+            self.tenant in {None, exchange.tenant}
+            and self.client in {None, exchange.client}
+            and self.model in {None, exchange.asked}
+        )
 
     def _was_called(self, exchange: Exchange) -> bool:
         called = [attempt.deployment for attempt in exchange.attempts]
@@ -90,6 +99,10 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
             "error": exchange.fault is not None,
         }
         return all(found[trait] for trait in self.has)
+
+
+ALL: Final = Wanted()
+"""The filter that every exchange matches."""
 
 
 class Finished:
@@ -165,16 +178,17 @@ class Finished:
         """Return all stored exchanges, in no particular order."""
         return chain(self._models, self._others)
 
-    def find(self, id_: str) -> Exchange | None:
+    def find(self, id_: str, within: Wanted = ALL) -> Exchange | None:
         """Return the stored exchange with this id, or the latest one with this request id; None = there is
-        none.
+        none. within: exchanges that do not match this filter are not found.
         """
         named: list[Exchange] = []
         for one in self.all():
+            if id_ not in (one.id, one.request_id) or not within.matches(one):
+                continue
             if one.id == id_:
                 return one
-            if one.request_id == id_:
-                named.append(one)
+            named.append(one)
         return max(named, key=place, default=None)
 
     def listed(self, wanted: Wanted, before: tuple[float, str] | None, limit: int) -> list[Exchange]:

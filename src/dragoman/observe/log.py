@@ -163,8 +163,8 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
         )
     if exchange.cost is not None and exchange.attempts:
         line.cost_usd = exchange.cost / _NANO
-    if exchange.caller is not None and exchange.caller.tenant is not None:
-        line.tenant = exchange.caller.tenant
+    if exchange.tenant is not None:
+        line.tenant = exchange.tenant
     if exchange.end_user is not None:
         line.end_user = exchange.end_user
     if exchange.refused_by is not None:

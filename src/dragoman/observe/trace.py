@@ -20,6 +20,26 @@ from dragoman.observe.timestamps import utc
 
 _NANO: Final = 1e9
 """nano-USD in one USD."""
+_TO_TENANTS: Final = frozenset(
+    {
+        *("id", "object", "request_id", "worker", "created_at", "time", "client", "tenant", "end_user"),
+        *("method", "path", "face", "operation", "model", "deployment", "mode", "stream", "tags"),
+        *("status", "end", "error", "refused_by", "phase", "losses", "changes", "tokens", "cost_usd"),
+        *("address", "forwarded_for", "user_agent", "waits", "first_content_ms", "total_ms"),
+        *("upstream_ms", "gateway_ms", "bodies", "attempts"),
+    }
+)
+"""The fields of a line and of a trace that administrators of the exchange's tenant see: what the client has
+sent and got, and what usage records show.
+"""
+_ATTEMPT_TO_TENANTS: Final = frozenset(
+    {
+        *("number", "id", "deployment", "own", "mode", "reasons", "status", "outcome", "error"),
+        *("tokens", "units", "cost_usd", "price"),
+        *("began_ms", "connected_ms", "first_byte_ms", "first_content_ms", "ended_ms"),
+    }
+)
+"""The same for an attempt."""
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
@@ -35,6 +55,7 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
         "created_at": exchange.created,
         "time": utc(exchange.created),
         "client": exchange.client,
+        "tenant": exchange.tenant,
         "method": exchange.method,
         "path": exchange.path,
         "operation": exchange.operation,
@@ -66,7 +87,6 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
         "forwarded_for": exchange.forwarded,
         "user_agent": exchange.agent,
         "tags": list(exchange.tags),
-        "tenant": None if exchange.caller is None else exchange.caller.tenant,
         "end_user": exchange.end_user,
         "refused_by": exchange.refused_by,
         "error": _error(exchange.fault),
@@ -83,6 +103,28 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
     if exchange.bodies is not None:
         told["bodies"] = _bodies(exchange.bodies)
     return told
+
+
+def for_tenant(told: dict[str, Any]) -> dict[str, Any]:
+    """Return a line or a trace as administrators of the exchange's tenant see it.
+
+    The candidates are left out: their states and reasons tell about the gateway's keys, about providers that
+    the tenant may not use, and about other clients. Of attempts, the key and its place are left out, and the
+    message of the error, which providers address to the owner of the key. If the key is the tenant's or the
+    client's own, its last characters and the message stay.
+    """
+    shown = {name: value for name, value in told.items() if name in _TO_TENANTS}
+    if isinstance(attempts := told["attempts"], list):
+        shown |= {"candidates": [], "attempts": [_attempt_for_tenant(one) for one in attempts]}
+    return shown
+
+
+def _attempt_for_tenant(attempt: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in attempt.items() if name in _ATTEMPT_TO_TENANTS}
+    own, error = attempt["own"], attempt["error"]
+    if error is not None and not own:
+        shown["error"] = {**error, "message": None}
+    return {**shown, "key": attempt["key"] if own else None, "key_source": None}
 
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
@@ -155,6 +197,7 @@ def _attempt(exchange: Exchange, attempt: AttemptRecord) -> dict[str, Any]:
         "deployment": attempt.deployment,
         "key": attempt.key_tail,
         "key_source": attempt.key_source,
+        "own": attempt.own,
         "mode": attempt.mode,
         "reasons": list(attempt.reasons),
         "status": attempt.status,

@@ -10,6 +10,8 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
+from dragoman.server.admin.registry import Registry
+from dragoman.server.admin.within_tenant import exchanges_within
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
@@ -22,11 +24,13 @@ class NativeApi:
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
         self._inbound = chat.inbound
+        self._registry = Registry(gateway)
 
     def endpoints(self) -> Iterator[Endpoint]:
         yield Endpoint("/generate", DEFAULT, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", DEFAULT, {"GET": Handler(self.anonymous_id)}, public=True)
-        yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
+        running = Handler(self.requests, for_tenants=True)
+        yield Endpoint("/admin/requests", DEFAULT, {"GET": running}, scope="admin")
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
@@ -40,11 +44,14 @@ class NativeApi:
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of the requests that run in this process, the oldest first, without the request for
-        this list. The list does not contain prompts or answers.
+        this list. The list does not contain prompts or answers. A key that belongs to a tenant gets those of
+        its tenant.
         """
         gateway = self._gateway
         now = gateway.seams.monotonic()
-        running = sorted(gateway.exchanges - {exchange}, key=attrgetter("began"))
+        within = exchanges_within(request.caller, self._registry)
+        found = [one for one in gateway.exchanges if one is not exchange and within.matches(one)]
+        running = sorted(found, key=attrgetter("began"))
         body = {
             "object": "list",
             "worker": gateway.worker,

@@ -7,7 +7,7 @@ Unix seconds. A store that fails raises StoreFailed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -21,7 +21,8 @@ class StoredExchange(msgspec.Struct, frozen=True):
     with which code ("done", "client/stream"). error: the code of the exchange's error. called: the
     deployments that its attempts called (`provider/model`). attempts, losses: how many the exchange had.
     line: the exchange's entry in a list of exchanges, as JSON. trace: the exchange's complete trace, as JSON,
-    which may be compressed. None = unknown, or there is none.
+    which may be compressed. tenant: the tenant that the client's key belonged to when the exchange began.
+    None = unknown, or there is none.
     """
 
     id: str
@@ -37,6 +38,7 @@ class StoredExchange(msgspec.Struct, frozen=True):
     losses: int
     line: bytes
     trace: bytes
+    tenant: str | None = None
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ class Search(msgspec.Struct, frozen=True):
     beginning of the exchange, both included, Unix seconds. losses: True = it has losses. failover: True = it
     has more than one attempt. failed: True = it has an error. q: a prefix of the id, or a part of the request
     id. before: `created` and `id` of the last exchange on the previous page; only exchanges after it in the
-    list match.
+    list match. tenant: the exchange must have the same value.
     """
 
     client: str | None = None
@@ -66,6 +68,11 @@ class Search(msgspec.Struct, frozen=True):
     failed: bool = False
     q: str | None = None
     before: tuple[float, str] | None = None
+    tenant: str | None = None
+
+
+ALL: Final = Search()
+"""The filter that every exchange matches."""
 
 
 class Exchanges(Protocol):
@@ -77,9 +84,10 @@ class Exchanges(Protocol):
         that were stored before. Raises StoreFailed.
         """
 
-    async def find(self, id_: str) -> bytes | None:
+    async def find(self, id_: str, within: Search = ALL) -> bytes | None:
         """Return the trace of the exchange with the id `id_`, or else of the latest exchange with this
-        request id; None = neither is stored. Raises StoreFailed.
+        request id; None = neither is stored. within: exchanges that do not match this filter are not found.
+        Raises StoreFailed.
         """
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:

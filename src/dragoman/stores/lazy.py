@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from dragoman.seams.tasks import spawn
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
-from dragoman.state.exchanges import Exchanges, Search, StoredExchange
+from dragoman.state.exchanges import ALL, Exchanges, Search, StoredExchange
 from dragoman.state.owned import OwnedObjects
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
@@ -210,8 +210,8 @@ class LazyExchanges(Lazy[Exchanges]):
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
         return await self.use(lambda store: store.keep(exchanges))
 
-    async def find(self, id_: str) -> bytes | None:
-        return await self.use(lambda store: store.find(id_))
+    async def find(self, id_: str, within: Search = ALL) -> bytes | None:
+        return await self.use(lambda store: store.find(id_, within))
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:
         return await self.use(lambda store: store.listed(search, limit))

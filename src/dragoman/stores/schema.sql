@@ -249,7 +249,7 @@ CREATE TABLE exchanges (
 	losses INTEGER NOT NULL, 
 	size BIGINT NOT NULL, 
 	line BLOB NOT NULL, 
-	trace BLOB NOT NULL, 
+	trace BLOB NOT NULL, tenant VARCHAR, 
 	PRIMARY KEY (id)
 )
 
@@ -531,12 +531,14 @@ CREATE TABLE limit_counters (
 
 CREATE INDEX limit_counters_by_end ON limit_counters (ends)
 
+CREATE INDEX exchanges_by_tenant ON exchanges (tenant, created, id) WHERE tenant IS NOT NULL
+
 CREATE TABLE schema_marks (
 	name VARCHAR NOT NULL, 
 	value VARCHAR NOT NULL, 
 	PRIMARY KEY (name)
 )
 
-INSERT INTO alembic_version VALUES ('0009')
+INSERT INTO alembic_version VALUES ('0010')
 
 INSERT INTO schema_marks VALUES ('compatible_from', '0001')

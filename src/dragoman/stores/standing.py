@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from dragoman.state.store import StoreFailed
 
-HEAD: Final = "0009"
+HEAD: Final = "0010"
 """The newest migration that this version knows. A database that has it is opened without loading Alembic."""
 
 

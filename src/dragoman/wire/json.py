@@ -338,6 +338,16 @@ def encode(value: Any) -> bytes:
         raise WireError(f"not a JSON value: {error}") from None
 
 
+def encode_shown(value: Any) -> bytes:
+    """Write a value as JSON for people. "?" replaces each half of a surrogate pair, so that records with such
+    texts can be shown, too. Raises WireError for too deep nesting, and types that JSON does not have.
+    """
+    try:
+        return encode(value)
+    except WireError:
+        return encode(reworded(value, lambda text: text.encode("utf-8", "replace").decode()))
+
+
 def encode_head(head: Mapping[str, Any]) -> bytes:
     """Write an object as JSON. head: its fields; each value is raw (`msgspec.Raw`) or decoded. Raises
     WireError for half of a surrogate pair, too deep nesting, and types that JSON does not have.

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.assembly import recording
 from dragoman.assembly.recording import Recording, stored_form
 from dragoman.assembly.redaction import Redaction
 from dragoman.exchange import AttemptRecord, Exchange, KeptBodies
 from dragoman.observe.finished import Wanted
 from dragoman.observe.metrics import Metrics
-from dragoman.state.exchanges import Search, StoredExchange
+from dragoman.state.exchanges import ALL, Search, StoredExchange
 from dragoman.state.store import StoreFailed
 
 SECRET = "a-secret-without-any-form"
@@ -44,7 +45,8 @@ class Shelf:
         self.batches.append(len(exchanges))
         return len(taken)
 
-    async def find(self, id_: str) -> bytes | None:
+    async def find(self, id_: str, within: Search = ALL) -> bytes | None:
+        self.searches.append(within)
         return next((row.trace for row in self.rows if id_ in (row.id, row.request_id)), None)
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:
@@ -332,3 +334,23 @@ async def test_wishes_are_told_to_the_store_in_its_words() -> None:
         Search(status=(404, 404), failover=True),
     ]
     await written.close()
+
+
+async def test_the_tenant_is_stored_and_filters() -> None:
+    shelf = Shelf()
+    written = Recording(shelf)
+    written.note(exchange(1, caller=Caller("ann", tenant="acme")))
+    written.note(exchange(2))
+    await until(lambda: written.stored == 2)
+    assert [row.tenant for row in shelf.rows] == ["acme", None]
+    assert [json.loads(row.line)["tenant"] for row in shelf.rows] == ["acme", None]
+    within = Wanted(tenant="acme", since=5.0)
+    await written.find("ex_1", within)
+    await written.listed(within, None, 9)
+    assert shelf.searches == [Search(tenant="acme", since=5.0)] * 2
+    await written.close()
+
+
+async def test_half_of_a_surrogate_pair_does_not_keep_an_exchange_from_being_stored() -> None:
+    row = stored_form(exchange(asked="m\ud800"), 1, Redaction())
+    assert json.loads(row.line)["model"] == json.loads(zlib.decompress(row.trace))["model"] == "m?"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dragoman.cli import admin_target
 from dragoman.cli.admin_target import Target
-from dragoman.exchange import Exchange
-from dragoman.observe.trace import detail, summary
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.observe.trace import detail, for_tenant, summary
 from tests.unit.cli.conftest import Run
 
 URL = ("--url", "http://gateway.example:8080")
@@ -33,6 +34,7 @@ class Gateway:
         self.kept = kept
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.targets: list[Target] = []
+        self.shown: Callable[[Exchange], dict[str, Any]] = detail
 
     async def __call__(self, there: Target, path: str, query: dict[str, str]) -> Any:
         self.targets.append(there)
@@ -41,7 +43,7 @@ class Gateway:
             part = query.get("q", "")
             return {"data": [summary(one) for one in self.kept if one.id.startswith(part)]}
         id_ = path.rpartition("/")[2]
-        return next((detail(one) for one in self.kept if id_ in {one.id, one.request_id}), None)
+        return next((self.shown(one) for one in self.kept if id_ in {one.id, one.request_id}), None)
 
 
 @pytest.fixture
@@ -115,3 +117,21 @@ def test_where_and_with_which_key(run: Run, gateway: Gateway, monkeypatch: pytes
         Target("http://gateway.example:8080", "mine"),
         Target("https://other.example", "operators-key"),
     ]
+
+
+def test_those_of_a_tenant(run: Run, gateway: Gateway) -> None:
+    assert run("trace", *URL, "--tenant", "acme", "--failed")[0] == 0
+    assert gateway.asked == [
+        ("/admin/exchanges", {"has": "error", "tenant": "acme", "limit": "20"}),
+    ]
+    code, _, err = run("trace", *URL, "ex_1", "--tenant", "acme")
+    assert (code, "an ID names one request already" in err) == (2, True)
+
+
+def test_what_a_tenants_administrator_gets_is_shown(run: Run, gateway: Gateway) -> None:
+    one = gateway.kept[0]
+    one.attempts = [AttemptRecord("ex_1-1", "up/m", "1111", "relay", 1.0, ended=1.25, status=200)]
+    gateway.shown = lambda one: for_tenant(detail(one))
+    code, out, _ = run("trace", *URL, one.id)
+    assert (code, "1111" in out, "candidates" in out) == (0, False, False)
+    assert "up/m" in out

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.dialects.loss import Change, Loss
 from dragoman.exchange import AttemptRecord, Exchange, KeptBodies
 from dragoman.observe.finished import Finished, Wanted, lean, place
@@ -73,6 +74,22 @@ def test_of_two_with_one_request_id_the_latest_is_meant() -> None:
     found = finished.find("mine")
     assert found is not None
     assert found.created == 3.0
+
+
+def test_of_two_with_one_request_id_a_filter_chooses() -> None:
+    acme, globex = Caller("ann", tenant="acme"), Caller("ben", tenant="globex")
+    finished = kept(
+        exchange(1, request_id="mine", caller=acme),
+        exchange(2, request_id="mine", caller=globex),
+        exchange(3, request_id="mine"),
+    )
+    found = finished.find("mine", Wanted(tenant="acme"))
+    assert found is not None
+    assert found.created == 1.0
+    assert finished.find("ex_00000002", Wanted(tenant="acme")) is None
+    assert finished.find("ex_00000001", Wanted(tenant="acme", since=2.0)) is None
+    assert numbers(finished, tenant="acme") == [1]
+    assert numbers(finished, tenant="") == []
 
 
 @pytest.mark.parametrize(

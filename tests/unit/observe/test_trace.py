@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.dialects.loss import Change, Loss
 from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange, KeptBodies, Wait
-from dragoman.observe.trace import candidates, detail, newest_first, summary
+from dragoman.observe.trace import candidates, detail, for_tenant, newest_first, summary
 from dragoman.routing.reasons import Weighed
 from dragoman.routing.route import Deployment
 
@@ -160,3 +161,40 @@ def test_bodies_are_there_only_if_they_are_kept() -> None:
 def test_lists_of_several_workers_become_one() -> None:
     pages = [[{"created_at": at, "id": str(at)} for at in page] for page in ((5, 3, 1), (4, 2))]
     assert [line["created_at"] for line in newest_first(pages, 4)] == [5, 4, 3, 2]
+
+
+def test_a_tenants_administrator_sees_what_its_client_could_see_and_no_key_of_the_gateway() -> None:
+    one = exchange()
+    one.called_by(Caller("ann", tenant="acme"))
+    one.deployments = (Deployment("one", "a"), Deployment("two", "b"), Deployment("three", "c"))
+    one.attempts.append(
+        AttemptRecord("ex_1-3", "two/b", "3333", "relay", 10.5, fault=REFUSED, ended=11.0, own=True)
+    )
+    told = for_tenant(detail(one))
+    assert (told["tenant"], told["client"], told["model"]) == ("acme", "ann", "m")
+    assert told["candidates"] == []
+    gateways, _, own = sorted(told["attempts"], key=lambda attempt: str(attempt["number"]))
+    assert (gateways["key"], gateways["key_source"], gateways["outcome"]) == (None, None, "key_permanent")
+    assert (gateways["error"]["code"], gateways["error"]["message"]) == ("invalid_api_key", None)
+    assert (own["key"], own["error"]["message"]) == ("3333", "No such key.")
+    written = json.dumps(told)
+    assert [word for word in ("1111", "2222", "ONE_KEY", "three") if word in written] == []
+    assert told["losses"] == detail(one)["losses"]
+
+
+def test_the_error_that_the_client_got_stays() -> None:
+    one = exchange()
+    one.fault = ir.Fault("upstream", "The provider 'up' refused the gateway's API key.", blame="gateway")
+    assert for_tenant(detail(one))["error"] == detail(one)["error"]
+
+
+def test_each_field_is_for_tenants_or_kept_from_them_on_purpose() -> None:
+    one = exchange()
+    one.bodies = KeptBodies(9)
+    told = detail(one)
+    assert told.keys() - for_tenant(told).keys() == set()
+    assert summary(one).keys() == for_tenant(summary(one)).keys()
+    shown = for_tenant(told)["attempts"][0]
+    assert told["attempts"][0].keys() == shown.keys()
+    unknown = {**told, "new": 1, "attempts": [{**told["attempts"][0], "new": 1}]}
+    assert "new" not in for_tenant(unknown) | for_tenant(unknown)["attempts"][0]

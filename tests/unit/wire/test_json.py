@@ -23,6 +23,7 @@ from dragoman.wire.json import (
     decode_object,
     encode,
     encode_head,
+    encode_shown,
     head_of,
     measured,
     refuse_case_variants,
@@ -451,3 +452,10 @@ def test_values_that_a_repeated_key_has_replaced_count() -> None:
     assert decode_measured(body, 128, 320_000)[0]["m"] == {"a": 1}
     with pytest.raises(WireError, match="more than 4000 values"):
         decode_measured(body, 128, 4_000)
+
+
+def test_half_of_a_surrogate_pair_is_shown_as_a_question_mark() -> None:
+    assert encode_shown({"a\ud800": ["b\udc00", "é", 1]}) == '{"a?":["b?","é",1]}'.encode()
+    assert encode_shown({"é": 1.5}) == encode({"é": 1.5})
+    with pytest.raises(WireError, match="not a JSON value"):
+        encode_shown({"a": object()})

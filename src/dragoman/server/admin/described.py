@@ -16,8 +16,12 @@ OPERATIONS: Final = (
         "/admin/exchanges",
         "list_exchanges",
         "The latest exchanges of all workers, the newest first; filters as in the page on operations.",
+        for_tenants=True,
     ),
-    Operation("GET", "/admin/exchanges/{id}", "show_exchange", "What became of one request: its trace."),
+    Operation(
+        *("GET", "/admin/exchanges/{id}", "show_exchange", "What became of one request: its trace."),
+        for_tenants=True,
+    ),
     Operation(
         "POST",
         "/admin/reload",
@@ -25,7 +29,10 @@ OPERATIONS: Final = (
         "Load the configuration again, in all workers or in none.",
         tagged=True,
     ),
-    Operation("GET", "/admin/requests", "list_requests", "The requests that run in the worker that answers."),
+    Operation(
+        *("GET", "/admin/requests", "list_requests", "The requests that run in the worker that answers."),
+        for_tenants=True,
+    ),
     Operation(
         *("GET", "/admin/sessions", "list_sessions", "The sessions of all clients, the latest used first."),
         for_tenants=True,

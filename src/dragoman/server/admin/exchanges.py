@@ -2,7 +2,9 @@
 
 Each worker has its own exchanges in memory (`observe.finished`). The worker that gets the request asks the
 others for theirs, and merges the answers. Older exchanges come from the database, if the setting
-`trace.store` puts them there. Secrets, and texts that look like keys, are masked in all texts.
+`trace.store` puts them there. Secrets, and texts that look like keys, are masked in all texts. A key that
+belongs to a tenant gets the exchanges of its tenant alone, without what is the gateway's own
+(`observe.trace.for_tenant`).
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.observe.finished import Trait, Wanted, place
-from dragoman.observe.trace import detail, newest_first, summary
+from dragoman.observe.trace import detail, for_tenant, newest_first, summary
 from dragoman.seams.secret import secrets_in
+from dragoman.server.admin.registry import Registry
+from dragoman.server.admin.within_tenant import exchanges_within
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.numbers import decimal_number
 from dragoman.state.store import StoreFailed
-from dragoman.wire.json import encode
+from dragoman.wire.json import encode_shown
 
 LIST: Final = "exchanges.list"
 ONE: Final = "exchanges.one"
@@ -38,10 +42,10 @@ _TRAITS: Final = get_args(Trait)
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a list of exchanges; a field that is None matches everything.
 
-    client, model, deployment, provider, error, end, q: as in `observe.finished.Wanted`. status: `404`, or
-    `4xx` for a class. since, until: Unix seconds, or a time of RFC 3339 with a time zone. has: one or more of
-    `losses`, `failover`, `error`, separated by commas; all of them must match. limit: the most exchanges on a
-    page. after: the id of the last exchange of the page before; None = the first page.
+    client, model, deployment, provider, error, end, q, tenant: as in `observe.finished.Wanted`. status:
+    `404`, or `4xx` for a class. since, until: Unix seconds, or a time of RFC 3339 with a time zone. has: one
+    or more of `losses`, `failover`, `error`, separated by commas; all of them must match. limit: the most
+    exchanges on a page. after: the id of the last exchange of the page before; None = the first page.
     """
 
     client: str | None = None
@@ -55,6 +59,7 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: str | None = None
     has: str | None = None
     q: str | None = None
+    tenant: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: str | None = None
 
@@ -77,7 +82,17 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             until=_moment("until", self.until),
             has=msgspec.convert(traits, tuple[Trait, ...]),
             q=self.q,
+            tenant=self.tenant,
         )
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """The question of one worker to another for the exchange with an id or a request id. within: exchanges
+    that do not match this filter are not found.
+    """
+
+    id: str
+    within: Wanted
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -96,12 +111,14 @@ class ExchangesApi:
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
+        self._registry = Registry(gateway)
         gateway.peers.receive(LIST, self._page)
         gateway.peers.receive(ONE, self._own)
 
     def endpoints(self) -> Iterator[Endpoint]:
-        yield Endpoint("/admin/exchanges", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
-        one = {"GET": Handler(self.one)}  # clients choose the ids of requests, slashes too
+        listed = Handler(self.listed, for_tenants=True)
+        yield Endpoint("/admin/exchanges", DEFAULT, {"GET": listed}, scope="admin")
+        one = {"GET": Handler(self.one, for_tenants=True)}  # clients choose the ids of requests, slashes too
         yield Endpoint("/admin/exchanges/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
@@ -111,10 +128,14 @@ class ExchangesApi:
         have to come from the store, but the store cannot be read.
         """
         query = _query(request.query)
-        page = _Page(query.wanted(), query.limit + 1, await self._after(query.after))
+        within = exchanges_within(request.caller, self._registry)
+        wanted = _both(query.wanted(), within)
+        page = _Page(wanted, query.limit + 1, await self._after(query.after, within))
         pages = [self._page(page), *await self._asked(LIST, msgspec.to_builtins(page))]
         stored, failed = await self._stored(page)
         lines = newest_first([*pages, stored], query.limit + 1)
+        if within.tenant is not None:
+            lines = [for_tenant(line) for line in lines]
         told = {
             "object": "list",
             "data": lines[: query.limit],
@@ -124,7 +145,7 @@ class ExchangesApi:
             "reporting": len(pages),
             "store": None if self._gateway.recording is None else failed or "ok",
         }
-        await client.answer(200, _UNSTORED, encode(told))
+        await client.answer(200, _UNSTORED, encode_shown(told))
 
     async def _stored(self, page: _Page) -> tuple[list[dict[str, Any]], str | None]:
         """Return the summaries of stored exchanges, and why they could not be read (None = they could, or
@@ -144,38 +165,44 @@ class ExchangesApi:
         read.
         """
         id_ = request.params["id"]
-        found = await self._found(id_)
+        within = exchanges_within(request.caller, self._registry)
+        found = await self._found(_Named(id_, within))
         if found is None:
             older = f"the last {self._gateway.finished.keep}"
             if self._gateway.recording is not None:
                 older = f"those that are stored ({self._gateway.config.trace.store_ttl:g} s)"
             text = f"There is no exchange {id_[:128]!r}, or it is older than {older}."
             raise RequestFailed(ir.Fault("not_found", text, "exchange_not_found"))
-        await client.answer(200, _UNSTORED, encode(found))
+        if within.tenant is not None:
+            found = for_tenant(found)
+        await client.answer(200, _UNSTORED, encode_shown(found))
 
-    async def _after(self, id_: str | None) -> tuple[float, str] | None:
+    async def _after(self, id_: str | None, within: Wanted) -> tuple[float, str] | None:
         """Return the place in the list, (time, id), of the exchange with which the page before ended; None if
-        `id_` is None. Raises RequestFailed: 400 if no worker and no store has the exchange, 503 if the store
-        cannot be read.
+        `id_` is None. within: as in `_Named`. Raises RequestFailed: 400 if no worker and no store has the
+        exchange, 503 if the store cannot be read.
         """
         if id_ is None:
             return None
-        if (own := self._gateway.finished.find(id_)) is not None:
+        if (own := self._gateway.finished.find(id_, within)) is not None:
             return place(own)
-        if (found := await self._found(id_)) is None:
+        if (found := await self._found(_Named(id_, within))) is None:
             raise RequestFailed(_invalid("after", f"the list has no member {id_[:64]!r}, or no longer"))
         return found["created_at"], found["id"]
 
-    async def _found(self, id_: str) -> dict[str, Any] | None:
+    async def _found(self, named: _Named) -> dict[str, Any] | None:
         """Return the trace of an exchange from this worker, another worker, or the store; None = none of them
         has it. id_: of the exchange, or its request id; if several other workers have it, the latest exchange
         is returned. Raises RequestFailed (503) if no worker has it and the store cannot be read.
         """
-        own = self._own(id_)
-        found = [own] if own is not None else [one for one in await self._asked(ONE, id_) if one is not None]
+        if (own := self._own(named)) is not None:
+            found = [own]
+        else:
+            asked = await self._asked(ONE, msgspec.to_builtins(named))
+            found = [one for one in asked if one is not None]
         if not found and (recording := self._gateway.recording) is not None:
             try:
-                stored = await recording.find(id_)
+                stored = await recording.find(named.id, named.within)
             except StoreFailed as failed:
                 raise RequestFailed(_unreadable(failed)) from failed
             found = [] if stored is None else [await asyncio.to_thread(self._redaction().value, stored)]
@@ -196,15 +223,16 @@ class ExchangesApi:
         told: list[dict[str, Any]] = self._redaction().value(lines)
         return told
 
-    def _own(self, id_: str) -> dict[str, Any] | None:
+    def _own(self, value: Any) -> dict[str, Any] | None:
         """Return the trace of a finished or running exchange of this worker; None = this worker has no such
-        exchange. id_: of the exchange, or its request id.
+        exchange. value: a `_Named`, or its JSON form from another worker.
         """
+        named = value if isinstance(value, _Named) else msgspec.convert(value, _Named)
         gateway = self._gateway
-        found = gateway.finished.find(id_)
+        found = gateway.finished.find(named.id, named.within)
         if found is None:
-            running = [one for one in gateway.exchanges if id_ in (one.id, one.request_id)]
-            found = max(running, key=place, default=None)
+            running = [one for one in gateway.exchanges if named.id in (one.id, one.request_id)]
+            found = max(filter(named.within.matches, running), key=place, default=None)
         if found is None:
             return None
         told = detail(found, gateway.worker, gateway.seams.monotonic())
@@ -222,6 +250,18 @@ def _query(stated: Mapping[str, str]) -> Query:
         what, _, at = str(error).partition(" - at `$.")
         name = at.rstrip("`") or what.partition("`")[2].partition("`")[0]
         raise RequestFailed(_invalid(name, what[:1].lower() + what[1:])) from None
+
+
+def _both(wanted: Wanted, within: Wanted) -> Wanted:
+    """Return the filter that matches what both filters match. within: the exchanges that the client may see.
+    Raises RequestFailed (400) if another tenant's are wanted.
+    """
+    if within.tenant is None:
+        return wanted
+    if wanted.tenant not in {None, within.tenant}:
+        raise RequestFailed(_invalid("tenant", "this key sees only the exchanges of its own tenant"))
+    bounds = [one.since for one in (wanted, within) if one.since is not None]
+    return msgspec.structs.replace(wanted, tenant=within.tenant, since=max(bounds, default=None))
 
 
 def _moment(name: str, stated: str | None) -> float | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
+from dragoman.observe.finished import ALL, Wanted
 from dragoman.server.admin.registry import PermissionWish, Registry, missing, unknown
 from dragoman.state.directory import Row, RowKind
 
@@ -24,6 +25,16 @@ W = TypeVar("W", bound=PermissionWish)
 def admits(caller: Caller, tenant: str | None) -> bool:
     """Whether a client may see and change what belongs to `tenant` (None = it belongs to no tenant)."""
     return caller.tenant is None or caller.tenant == tenant
+
+
+def exchanges_within(caller: Caller, registry: Registry) -> Wanted:
+    """Return the filter of the exchanges that a client may see. A tenant's exchanges are those whose client
+    belonged to it when they began. Those that began before the present tenant of this name was made are of an
+    earlier tenant.
+    """
+    if caller.tenant is None:
+        return ALL
+    return Wanted(tenant=caller.tenant, since=registry.usage_since(caller.tenant) or None)
 
 
 def tenant_of_client(gateway: Core, name: str) -> str | None:

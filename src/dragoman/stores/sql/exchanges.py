@@ -9,14 +9,15 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dragoman.seams.clock import Seams
-from dragoman.state.exchanges import Search, StoredExchange
+from dragoman.state.exchanges import ALL, Search, StoredExchange
+from dragoman.state.usage_sums import text
 from dragoman.stores.address import Location
 from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.opening import opened
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import ID, entry_size
 from dragoman.stores.sql.schema import EXCHANGES
-from dragoman.stores.sql.texts import begins, contains
+from dragoman.stores.sql.texts import begins, contains, whole
 
 _E = EXCHANGES.c
 _KEEP = upsert(EXCHANGES).on_conflict_do_nothing()
@@ -90,9 +91,11 @@ class SqlExchanges:
             await self._database.write(keep, sum(row["size"] for row in rows))
         return len(rows)
 
-    async def find(self, id_: str) -> bytes | None:
+    async def find(self, id_: str, within: Search = ALL) -> bytes | None:
+        wanted = _FIND.where(*_conditions(within))
+
         def find(connection: sa.Connection) -> bytes | None:
-            found = connection.execute(_FIND, {"id_": id_[:_LONGEST]}).scalar()
+            found = connection.execute(wanted, {"id_": _indexed(id_)}).scalar()
             return None if found is None else bytes(found)
 
         return await self._database.read(find)
@@ -120,13 +123,14 @@ class SqlExchanges:
 
 def _row(one: StoredExchange) -> dict[str, Any]:
     texts = {
-        "id": one.id,
-        "request_id": one.request_id[:_LONGEST],
-        "owner": (one.client or "")[:_LONGEST],
-        "model": one.model and one.model[:_LONGEST],
-        "ending": one.end,
-        "error": one.error and one.error[:_LONGEST],
-        "called": "|".join(["", *one.called, ""]),
+        "id": whole(one.id),
+        "request_id": _indexed(one.request_id),
+        "owner": _indexed(one.client or ""),
+        "model": one.model and _indexed(one.model),
+        "ending": one.end and whole(one.end),
+        "error": one.error and _indexed(one.error),
+        "called": whole("|".join(["", *one.called, ""])),
+        "tenant": None if one.tenant is None else _named(one.tenant),
     }
     # Most texts are in the row and in two indexes.
     indexed = 3 * sum(len(text or "") for text in texts.values())
@@ -140,6 +144,19 @@ def _row(one: StoredExchange) -> dict[str, Any]:
         "line": one.line,
         "trace": one.trace,
     }
+
+
+def _indexed(value: str) -> str:
+    """Return a text as the columns with an index have it: cut to `_LONGEST` characters, and only characters
+    that databases accept.
+    """
+    return whole(value[:_LONGEST])
+
+
+_named: Final = text
+"""Returns the name of a tenant as its column has it. Tenants must not see each other's exchanges, so a hash
+tells apart long names with the same beginning, which `_indexed` would not.
+"""
 
 
 def _portions(rows: Sequence[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
@@ -159,13 +176,18 @@ def _portions(rows: Sequence[dict[str, Any]], most: int) -> Iterator[list[dict[s
 
 def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     """Yield the SQL conditions of a search. An exchange must meet all of them."""
-    for column, value in ((_E.owner, search.client), (_E.model, search.model), (_E.error, search.error)):
+    for column, value, stored in (
+        (_E.tenant, search.tenant, _named),
+        (_E.owner, search.client, _indexed),
+        (_E.model, search.model, _indexed),
+        (_E.error, search.error, _indexed),
+    ):
         if value is not None:
-            yield column == value[:_LONGEST]
+            yield column == stored(value)
     if search.deployment is not None:
-        yield contains(_E.called, f"|{search.deployment}|")
+        yield contains(_E.called, whole(f"|{search.deployment}|"))
     if search.provider is not None:
-        yield contains(_E.called, f"|{search.provider}/")
+        yield contains(_E.called, whole(f"|{search.provider}/"))
     if search.status is not None:
         least, greatest = search.status
         if least >= _FAILED:
@@ -173,7 +195,7 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
             yield _E.status >= sa.literal_column(str(_FAILED))
         yield _E.status.between(least, greatest)
     if search.end is not None:
-        yield begins(_E.ending, search.end)
+        yield begins(_E.ending, whole(search.end))
     yield from _of_time(search)
     if search.losses:
         yield _E.losses > 0
@@ -182,7 +204,8 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     if search.failed:
         yield _E.error.is_not(None)
     if search.q is not None:
-        yield sa.or_(begins(_E.id, search.q), contains(_E.request_id, search.q))
+        part = whole(search.q)
+        yield sa.or_(begins(_E.id, part), contains(_E.request_id, part))
 
 
 def _of_time(search: Search) -> Iterator[sa.ColumnElement[bool]]:

@@ -180,6 +180,7 @@ EXCHANGES = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("line", sa.LargeBinary, nullable=False),
     sa.Column("trace", sa.LargeBinary, nullable=False),
+    sa.Column("tenant", sa.String),  # NULL: the client belonged to none, or an older version wrote the row
     sa.Index("exchanges_by_request", "request_id"),
     sa.Index("exchanges_by_time", "created", "id"),
     sa.Index("exchanges_by_owner", "owner", "created", "size"),
@@ -187,6 +188,7 @@ EXCHANGES = sa.Table(
     sa.Index("exchanges_failed", "created", "id", **_where("error IS NOT NULL")),
     sa.Index("exchanges_by_status", "status", "created", **_where("status >= 400")),
     sa.Index("exchanges_by_error", "error", "created", **_where("error IS NOT NULL")),
+    sa.Index("exchanges_by_tenant", "tenant", "created", "id", **_where("tenant IS NOT NULL")),
 )
 SCHEMA_MARKS = sa.Table(
     "schema_marks",

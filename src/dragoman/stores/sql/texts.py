@@ -29,6 +29,11 @@ class _Place(FunctionElement[int]):
     type = sa.Integer()
 
 
+def whole(value: str) -> str:
+    """Return the text with "?" in place of each half of a surrogate pair, which no database can store."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
 def contains(column: sa.ColumnElement[Any], part: str) -> sa.ColumnElement[bool]:
     """Return the SQL condition that a column contains a text. The case of letters matters."""
     return _Place(column, sa.literal(part, sa.String)) > 0

@@ -200,8 +200,8 @@ class Linked(Peers):
         return [json.loads(json.dumps(receive(json.loads(json.dumps(value)))))]
 
 
-async def test_workers_answer_for_each_other(tmp_path: Path) -> None:
-    one, two = asking(tmp_path / "one"), asking(tmp_path / "two")
+def link(one: Asker, two: Asker) -> None:
+    """Make two gateways the workers 1 and 2 of one."""
     for number, asker in enumerate((one, two), 1):
         linked = Linked()
         linked._receivers = asker.gateway.peers._receivers
@@ -209,6 +209,11 @@ async def test_workers_answer_for_each_other(tmp_path: Path) -> None:
     assert isinstance(one.gateway.peers, Linked)
     assert isinstance(two.gateway.peers, Linked)
     one.gateway.peers.other, two.gateway.peers.other = two.gateway.peers, one.gateway.peers
+
+
+async def test_workers_answer_for_each_other(tmp_path: Path) -> None:
+    one, two = asking(tmp_path / "one"), asking(tmp_path / "two")
+    link(one, two)
     asked = [await chat(asker) for asker in (one, two, one, two)]
     for asker in (one, two):
         rows = await listed(asker)
@@ -222,3 +227,125 @@ async def test_workers_answer_for_each_other(tmp_path: Path) -> None:
         assert (told["request_id"], told["worker"]) == (asked[0], 1)
     await one.close()
     await two.close()
+
+
+# Tenants -------------------------------------------------------------------------------------------------
+
+HEAD, EYES, OTHER = "head-key-0123456789", "eyes-key-0123456789", "other-key-0123456789"
+OF_TENANTS: dict[str, Any] = {
+    "tenants": {"acme": {}, "globex": {}},
+    "teams": {"lab": {"tenant": "acme"}},
+    "auth": {
+        "keys": [
+            *KEYS[1:],
+            {"name": "ann", "key": ANN, "team": "lab"},
+            {"name": "head", "key": HEAD, "tenant": "acme", "scopes": ["admin"]},
+            {"name": "eyes", "key": EYES, "tenant": "acme", "scopes": ["read"]},
+            {"name": "other", "key": OTHER, "tenant": "globex", "scopes": ["inference", "admin"]},
+        ]
+    },
+}
+
+
+def of_tenants(folder: Path, store: str) -> Asker:
+    """A gateway with tenants. Its exchanges are in memory, or only in a database."""
+    folder.mkdir(exist_ok=True)
+    trace: dict[str, Any] = {}
+    if store == "sqlite":
+        pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+        trace = {"keep": 0, "store": f"sqlite:///{folder}/exchanges.db"}
+    settings = {"stores": {"sql": "memory"}, "trace": trace, **OF_TENANTS}
+    return Asker(Paced(*["Hi.", "end"] * 9), folder, encode(settings).decode())
+
+
+async def stored(asker: Asker, number: int) -> None:
+    recording = asker.gateway.recording
+    for _ in range(1500):
+        if recording is None or recording.stored >= number:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"less than {number} requests are stored")
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_a_tenants_administrator_sees_the_requests_of_its_tenant(tmp_path: Path, store: str) -> None:
+    asker = of_tenants(tmp_path, store)
+    own = await chat(asker, ANN)
+    for key in (BEN, OTHER):
+        await chat(asker, key)
+    await stored(asker, 3)
+    rows = {row["client"]: row for row in await listed(asker, "model=own/m")}
+    assert {name: row["tenant"] for name, row in rows.items()} == {
+        "ann": "acme",
+        "ben": None,
+        "other": "globex",
+    }
+    assert [row["client"] for row in await listed(asker, "tenant=globex&model=own/m")] == ["other"]
+    for key in (HEAD, EYES):
+        answer = await as_(asker, key, f"{LIST}?model=own/m")
+        assert [row["request_id"] for row in answer.body["data"]] == [own]
+        assert (await as_(asker, key, f"{LIST}?client=other")).body["data"] == []
+        assert (await as_(asker, key, f"{LIST}?model=own/m&tenant=acme")).body["data"] != []
+        for id_ in (own, rows["ann"]["id"]):
+            assert (await as_(asker, key, f"{LIST}/{id_}")).body["request_id"] == own
+        for name in ("ben", "other"):
+            for id_ in (rows[name]["id"], rows[name]["request_id"]):
+                refused = await as_(asker, key, f"{LIST}/{id_}")
+                assert (refused.status, refused.error["code"]) == (404, "exchange_not_found")
+                refused = await as_(asker, key, f"{LIST}?after={id_}")
+                assert (refused.status, refused.error["param"]) == (400, "after")
+        refused = await as_(asker, key, f"{LIST}?tenant=globex")
+        assert (refused.status, refused.error["param"]) == (400, "tenant")
+    assert (await as_(asker, ANN, LIST)).status == 403
+    await asker.close()
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_a_foreign_request_id_hides_no_request_and_shows_none(tmp_path: Path, store: str) -> None:
+    """Clients choose request ids, and the latest one of an id is meant."""
+    asker = of_tenants(tmp_path, store)
+    body = {"model": "own/m", "messages": [{"role": "user", "content": "hello"}]}
+    for key in (ANN, OTHER):
+        await as_(asker, key, "/v1/chat/completions", body, x_request_id="same")
+    await stored(asker, 2)
+    assert (await as_(asker, HEAD, f"{LIST}/same")).body["client"] == "ann"
+    assert (await as_(asker, OTHER, f"{LIST}/same")).body["client"] == "other"
+    assert (await as_(asker, ADMIN, f"{LIST}/same")).body["client"] == "other"
+    await asker.close()
+
+
+async def test_a_running_request_is_its_tenants(tmp_path: Path) -> None:
+    asker = of_tenants(tmp_path, "memory")
+    asker.upstream.words = asyncio.Queue()
+    body = {"model": "own/m", "messages": [{"role": "user", "content": "hello"}]}
+    talk = asker.talk(
+        "POST", "/v1/chat/completions", body, authorization=f"Bearer {ANN}", x_request_id="mine"
+    )
+    await asker.upstream.begun.wait()
+    assert (await as_(asker, HEAD, f"{LIST}/mine")).body["end"] is None
+    assert (await as_(asker, OTHER, f"{LIST}/mine")).status == 404
+    for key, wanted in ((HEAD, ["mine"]), (OTHER, []), (ADMIN, ["mine"])):
+        running = (await as_(asker, key, "/admin/requests")).body["data"]
+        assert [one["request_id"] for one in running] == wanted
+    talk.leave()
+    await talk.task
+    await asker.close()
+
+
+async def test_workers_answer_a_tenant_with_what_is_its_own(tmp_path: Path) -> None:
+    one, two = [of_tenants(tmp_path / name, "memory") for name in ("one", "two")]
+    link(one, two)
+    own, foreign = await chat(two, ANN), await chat(two, OTHER)
+    assert [row["request_id"] for row in (await as_(one, HEAD, f"{LIST}?model=own/m")).body["data"]] == [own]
+    assert (await as_(one, HEAD, f"{LIST}/{own}")).body["worker"] == 2
+    assert (await as_(one, HEAD, f"{LIST}/{foreign}")).status == 404
+    await one.close()
+    await two.close()
+
+
+async def test_text_that_is_not_unicode_does_not_hide_the_list(asker: Asker) -> None:
+    await chat(asker)
+    (kept,) = asker.gateway.finished.all()
+    kept.asked = "m\ud800"
+    assert [row["model"] for row in await listed(asker)] == ["m?"]
+    assert (await as_(asker, ADMIN, f"{LIST}/{kept.id}")).body["model"] == "m?"

@@ -300,6 +300,42 @@ async def test_usage_of_an_earlier_tenant_of_the_name_is_not_seen(
     await office.gateway.close()
 
 
+async def test_requests_of_an_earlier_tenant_of_the_name_are_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    now = 1_790_000_000.0
+    office = started(tmp_path, SETTINGS_OF_TENANTS, Seams(now=lambda: now))
+    await office.gateway.start()
+
+    async def asked(boss: str) -> str:
+        """A new tenant, whose administrator has asked for a chat."""
+        nonlocal now
+        now += 60
+        await office.ask("PUT", "/admin/tenants/lab", {})
+        wish = {"name": boss, "tenant": "lab", "scopes": ["inference", "admin"]}
+        key: str = (await office.ask("POST", "/admin/keys", wish)).body["key"]
+        now += 60
+        assert await office.chat(key) == 200
+        return key
+
+    async def seen(key: str) -> list[str]:
+        answer = await office.ask("GET", "/admin/exchanges?model=simulate/echo", key=key)
+        return [one["client"] for one in answer.body["data"]]
+
+    assert await seen(await asked("boss1")) == ["boss1"]
+    await office.ask("DELETE", "/admin/tenants/lab")
+    second = await asked("boss2")
+    assert await seen(second) == ["boss2"]
+    both = (await office.ask("GET", "/admin/exchanges?model=simulate/echo")).body["data"]
+    assert [one["client"] for one in both] == ["boss2", "boss1"]
+    earlier = await office.ask("GET", f"/admin/exchanges/{both[1]['id']}", key=second)
+    assert (earlier.status, earlier.body["error"]["code"]) == (404, "exchange_not_found")
+    later = await office.ask("GET", f"/admin/exchanges?since={now + 1}", key=second)
+    assert later.body["data"] == []
+    await office.gateway.close()
+
+
 async def test_tenants_with_long_names_do_not_share_usage(office: Office) -> None:
     assert office.gateway.usage is not None
     long = [f"{'a' * 250}{end}" for end in "xy"]

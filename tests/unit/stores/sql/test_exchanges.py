@@ -125,6 +125,52 @@ async def test_each_filter(store: SqlExchanges) -> None:
         assert await found(store, **search) == wanted, search
 
 
+async def test_a_tenants_exchanges_are_found_for_this_tenant_alone(store: SqlExchanges) -> None:
+    await store.keep(
+        [
+            one(1, tenant="acme", request_id="mine"),
+            one(2, tenant="globex", request_id="mine"),
+            one(3, request_id="mine"),
+            one(4, tenant="acme", client="ben"),
+        ]
+    )
+    acme = Search(tenant="acme")
+    assert await found(store, tenant="acme") == [4, 1]
+    assert await found(store, tenant="acme", client="ben") == [4]
+    assert await found(store, tenant="acme", since=2.0) == [4]
+    assert await found(store, tenant="acme", before=(4.0, "ex_0004")) == [1]
+    assert await found(store, tenant="") == await found(store, tenant="nobody") == []
+    assert await found(store) == [4, 3, 2, 1]
+    assert await store.find("mine", acme) == b"trace 1"
+    assert await store.find("mine") == b"trace 3"
+    for foreign in ("ex_0002", "req_0003", "ex_0003"):
+        assert await store.find(foreign, acme) is None
+    assert await store.find("ex_0001", Search(tenant="acme", since=2.0)) is None
+
+
+async def test_an_exchange_that_an_older_version_has_stored_is_no_tenants(
+    place: Location, store: SqlExchanges
+) -> None:
+    await store.keep([one(1, tenant="acme")])
+    ask(
+        place,
+        "INSERT INTO exchanges (id, request_id, created, owner, called, attempts, losses, size, line, trace)"
+        " SELECT 'ex_0002', request_id, 2, owner, called, attempts, losses, size, line, trace FROM exchanges",
+    )
+    assert ask(place, "SELECT id, tenant FROM exchanges ORDER BY id") == [
+        ("ex_0001", "acme"),
+        ("ex_0002", None),
+    ]
+    assert len(await store.listed(Search(tenant="acme"), 9)) == 1
+    assert len(await store.listed(Search(), 9)) == 2
+
+
+async def test_tenants_with_long_names_do_not_share_exchanges(store: SqlExchanges) -> None:
+    first, second = (f"{'a' * 600}{end}" for end in "xy")
+    await store.keep([one(1, tenant=first), one(2, tenant=second)])
+    assert (await found(store, tenant=first), await found(store, tenant=second)) == ([1], [2])
+
+
 async def test_pages_go_on_where_the_one_before_ended_also_within_one_moment(store: SqlExchanges) -> None:
     await store.keep([one(number, created=float(number // 2)) for number in range(6)])
     assert await found(store, 2) == [5, 4]
@@ -144,6 +190,8 @@ async def test_the_usual_filters_use_indexes(tmp_path: Path) -> None:
         "error IS NOT NULL",
         "status >= 400 AND status BETWEEN 404 AND 404",
         "created <= 5",
+        "tenant = 'acme'",
+        "tenant = 'acme' AND created <= 5",
     ):
         text = (
             f"EXPLAIN QUERY PLAN SELECT line FROM exchanges WHERE {condition} ORDER BY created DESC, id DESC"
@@ -151,6 +199,9 @@ async def test_the_usual_filters_use_indexes(tmp_path: Path) -> None:
         plan = " ".join(row[3] for row in database.execute(text))
         assert "INDEX" in plan, (condition, plan)
         assert "SCAN exchanges" not in plan.replace("SCAN exchanges USING INDEX", ""), (condition, plan)
+        if condition.startswith("tenant"):
+            assert "exchanges_by_tenant" in plan
+            assert "TEMP B-TREE" not in plan
     database.close()
     await store.close()
 
@@ -161,6 +212,20 @@ async def test_texts_of_any_length_and_any_character_are_kept(store: SqlExchange
     assert await store.keep([one(1, model=long, error=f"\0{long}", request_id=long)]) == 1
     assert await found(store, model=long) == await found(store, error=f"\0{long}") == [1]
     assert await store.find(long) == b"trace 1"
+
+
+async def test_half_of_a_surrogate_pair_is_kept_as_a_question_mark_and_found(store: SqlExchanges) -> None:
+    half = "m\ud800"
+    texts = {"model": half, "error": half, "request_id": half, "client": half, "end": half, "tenant": half}
+    assert await store.keep([one(1), one(2, called=(f"up/{half}",), **texts)]) == 2
+    assert await store.find(half) == b"trace 2"
+    searches: list[dict[str, Any]] = [
+        {name: half} for name in ("model", "error", "client", "end", "tenant", "q")
+    ]
+    for search in searches:
+        assert await found(store, **search) == [2], search
+    assert await found(store, deployment=f"up/{half}") == [2]
+    assert await found(store, model="m?") == [2]
 
 
 async def test_what_is_too_old_goes(store: SqlExchanges) -> None:

@@ -8,9 +8,11 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -18,10 +20,10 @@ pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from dragoman.seams.clock import SYSTEM
-from dragoman.state.exchanges import StoredExchange
+from dragoman.state.exchanges import Search, StoredExchange
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.stores import standing
 from dragoman.stores.address import Location, PostgresUrl
@@ -180,6 +182,50 @@ async def test_the_version_before_goes_on_while_a_database_is_upgraded(
     assert await after.responses.get("t", "a0") == answer("a0")
     for store in (*stores, after):
         await store.close()
+
+
+async def test_the_version_before_stores_and_lists_exchanges_while_a_database_is_upgraded(
+    old: Location,
+) -> None:
+    """Its statements, because this version's name the new column. What it has stored, before and afterwards,
+    is no tenant's.
+    """
+    keep = text(
+        "INSERT INTO exchanges (id, request_id, created, owner, model, called, attempts, losses, size,"
+        " line, trace)"
+        " VALUES (:id, :id, 1, 'c', 'm', '|a/b|', 1, 0, 9, :body, :body) ON CONFLICT DO NOTHING"
+    )
+    listed = text("SELECT line FROM exchanges WHERE owner = 'c' ORDER BY created DESC, id DESC LIMIT 100")
+    before, upgraded, loaded = unchanged(old, "exchanges"), asyncio.Event(), asyncio.Event()
+    written = 0
+
+    async def load() -> None:
+        nonlocal written
+        left = 20
+        while left:
+            row = keep.bindparams(id=f"old{written:05}", body=b"{}")
+            await before.write(methodcaller("execute", row))
+            written += 1
+            rows = await before.read(lambda connection: connection.execute(listed).all())
+            assert len(rows) == min(written, 100)
+            if written == 20:
+                loaded.set()
+            left -= upgraded.is_set()
+
+    loading = asyncio.create_task(load())
+    await loaded.wait()
+    database = unchanged(old, patient=True)
+    await upgrade_database(database)
+    await database.close()
+    upgraded.set()
+    await loading
+    after = await SqlExchanges.open(old, 10_000_000, 9e9, SYSTEM)
+    await after.keep([msgspec.structs.replace(exchange("new"), tenant="acme")])
+    assert len(await after.listed(Search(), 1000)) == written + 1
+    assert len(await after.listed(Search(tenant="acme"), 1000)) == 1
+    assert ask(old, "SELECT sum(entries) FROM shares WHERE kind = 'exchanges'") == [(written + 1,)]
+    await before.close()
+    await after.close()
 
 
 async def test_a_database_of_a_newer_version_is_used_as_it_is(tmp_path: Path, store: SqlStore) -> None:

@@ -10,7 +10,7 @@ sa = pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 from sqlalchemy.dialects import postgresql, sqlite  # noqa: E402 (after the check)
 
 from dragoman.stores.sql.directory import _PAGE  # noqa: E402
-from dragoman.stores.sql.texts import ByCodePoints, begins, contains  # noqa: E402
+from dragoman.stores.sql.texts import ByCodePoints, begins, contains, whole  # noqa: E402
 
 POSTGRESQL: Any = postgresql
 SQLITE: Any = sqlite
@@ -41,3 +41,9 @@ def test_the_case_of_letters_matters_and_no_character_is_special() -> None:
         assert not holds(begins(value, "OWN"))
         assert not holds(begins(value, "_wn"))
         assert holds(begins(value, ""))
+
+
+def test_only_half_of_a_surrogate_pair_is_replaced() -> None:
+    assert whole("a\ud800b\udc00") == "a?b?"
+    assert whole("plain") == "plain"
+    assert whole("\0é\U0001f600") == "\0é\U0001f600"
