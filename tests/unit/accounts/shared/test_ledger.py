@@ -46,6 +46,20 @@ async def test_what_others_hold_unused_is_recalled(valkey: ValkeyServer) -> None
         settle(first, held)
 
 
+async def test_places_that_nobody_has_used_for_a_while_are_given_back(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_SWEEP", 0.2)
+    monkeypatch.setattr(ledger_module, "_IDLE", 0.1)
+    async with world(valkey) as all_of:
+        idle, other = all_of.ledger(lease=1.0), all_of.ledger(lease=1.0)
+        place = claim("places", 100, resource="concurrency")
+        settle(idle, await granted(idle, place))
+        assert idle._blocks.by_counter[place.counter].free > 20
+        await eventually(lambda: not idle._blocks.by_counter)
+        assert len(await _at_once([other], 120, place)) == 100
+
+
 async def test_a_common_request_asks_nobody(valkey: ValkeyServer) -> None:
     async with world(valkey) as all_of:
         ledger = all_of.ledger()
