@@ -48,6 +48,23 @@ async def test_what_others_hold_unused_is_recalled(valkey: ValkeyServer) -> None
         settle(first, held)
 
 
+async def test_requests_that_come_together_get_one_rest(valkey: ValkeyServer) -> None:
+    """Otherwise one process would hold most of a small limit, and others would have to wait for it."""
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        await granted(ledger, claim("before", 10))
+        assert len(await _at_once([ledger], 12, claim("a", 100))) == 12
+        assert 10 < ledger._blocks.by_counter["a/all"].free <= 99 // 4
+
+
+async def test_a_refusal_counts_what_was_not_reported_yet(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        await granted(ledger, claim("a", 10))
+        assert isinstance(ledger.reserve([claim("a", 10)], time.time()), Reservation)  # out of its block
+        assert (await refusal(ledger, claim("a", 10, 9))).standing == Standing(0, 2)
+
+
 async def test_places_that_nobody_has_used_for_a_while_are_given_back(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
