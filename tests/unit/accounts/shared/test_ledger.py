@@ -297,7 +297,7 @@ async def test_what_a_dead_process_held_is_free_at_once_when_its_journal_was_rea
             wanted = claim(f"a{lease}", 100), claim(f"p{lease}", 100, resource="concurrency")
             await granted(other, claim("b", 10))
             settle(dying, await granted(dying, *wanted))
-            await eventually(lambda dying=dying: not dying._blocks.changed)
+            await eventually(partial(_has_reported, dying))
             await all_of.crash(dying)
             if lease < 600:
                 await _over(all_of, dying)
