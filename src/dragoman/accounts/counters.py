@@ -134,7 +134,7 @@ class MemoryLedger:
         self._waits, self._refuses = why, refuse and why is not None
         self._book.next = -inf if self._refuses else min(self._ending, default=inf)
 
-    async def adopted(self, records: Sequence[UsageRecord]) -> int:
+    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
         """Charge nothing, and return 0: at the start, `seed` sets the counters to the sums of the usage
         records, which include what ended processes have used.
         """

@@ -172,10 +172,11 @@ class Ledger(Protocol):
         effect if `why` is None.
         """
 
-    async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what ended processes have used, and release what they had reserved. A ledger whose counters
-        only one process uses does nothing (`MemoryLedger.adopted`). records: from the journals of these
-        processes. A record is charged once, even if it is passed several times. Returns how many records were
+    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
+        """Charge what ended processes have used. A ledger whose counters only one process uses does nothing
+        (`MemoryLedger.adopted`). records: from the journals of these processes. A record is charged once,
+        even if it is passed several times. ended: the name of a process of which no further records follow,
+        so all that it had reserved is released; "" = further ones may follow. Returns how many records were
         charged.
         """
 

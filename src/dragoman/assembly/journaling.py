@@ -41,7 +41,7 @@ from dragoman.state.usage import UsageRecord, UsageStore
 log = logging.getLogger("dragoman.journal")
 
 Says: TypeAlias = MutableMapping[str, Callable[[], Any]]
-Adopt: TypeAlias = Callable[[Sequence[UsageRecord]], Coroutine[Any, Any, Any] | None]
+Adopt: TypeAlias = Callable[[Sequence[UsageRecord], str], Coroutine[Any, Any, Any] | None]
 
 FOLDER: Final = "journal"
 """The name of the journal's folder in Dragoman's own folder, if no other folder is stated."""
@@ -135,10 +135,11 @@ class Journaling:
         self.on_adopted: list[Adopt] = []
         """The functions to call with records of processes that were killed, after the database has got the
         records: first the records of ended exchanges that the database did not have yet, then those of the
-        exchanges that were cut (`cut` is True). The `process` of each record is the mark of its process's
-        journal. If a function returns a coroutine, the coroutine runs as a task, and the process's journal is
-        deleted only after it has ended. If this process is killed meanwhile, another process calls with the
-        same records again, so a record must be charged only once.
+        exchanges that were cut (`cut` is True), of which there may be none. The `process` of each record is
+        the mark of its process's journal. The second argument is this mark if no further records of the
+        process follow, otherwise "". If a function returns a coroutine, the coroutine runs as a task, and the
+        process's journal is deleted only after it has ended. If this process is killed meanwhile, another
+        process calls with the same records again, so a record must be charged only once.
         """
         self.stored = self.adopted = self.cut = self.rejected = 0
         self.damaged = self.torn = 0
@@ -456,13 +457,13 @@ class Journaling:
             cut = await asyncio.to_thread(chain.cut)
             if cut and not await self._keep(cut):
                 return False
+            self._cut.add(chain.mark)
+            self.cut += len(cut)
             if not chain.ended_well:
                 log.warning(
                     "a process was killed: %d requests were cut, and their usage is estimated", len(cut)
                 )
-            self._cut.add(chain.mark)
-            self.cut += len(cut)
-            self._adopt(chain.mark, cut)
+                self._adopt(chain.mark, cut, chain.mark)
             await asyncio.sleep(0)  # most charges need not wait for anything
         if any(not charge.done() for charge in self._charges.get(chain.mark, ())):
             return True
@@ -473,14 +474,14 @@ class Journaling:
         await asyncio.to_thread(chains.delete, chain)
         return True
 
-    def _adopt(self, mark: str, records: Sequence[UsageRecord]) -> None:
+    def _adopt(self, mark: str, records: Sequence[UsageRecord], ended: str = "") -> None:
         """Call the functions of `on_adopted` with records of a process that was killed, so that limits are
-        charged. mark: the mark of that process's journal.
+        charged. mark: the mark of that process's journal. ended: the same if no further records follow.
         """
         told = [msgspec.structs.replace(one, process=mark) for one in records]
-        for adopt in self.on_adopted if told else ():
+        for adopt in self.on_adopted:
             try:
-                charge = adopt(told)
+                charge = adopt(told, ended)
             except Exception:
                 log.exception("records of a process that was killed could not be charged")
             else:

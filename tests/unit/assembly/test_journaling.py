@@ -164,9 +164,15 @@ async def test_records_wait_while_the_database_is_away_and_are_stored_once_when_
 async def test_a_killed_process_is_adopted_and_limits_are_told(place: Place) -> None:
     keeper, worker = place.process(), place.process(keeps=False)
     charged: list[tuple[str, bool]] = []
-    keeper.on_adopted.append(lambda records: charged.extend((one.id, one.cut) for one in records))
+    ended: list[str] = []
 
-    def fails(_: Sequence[UsageRecord]) -> None:
+    def charges(records: Sequence[UsageRecord], over: str) -> None:
+        charged.extend((one.id, one.cut) for one in records)
+        ended.append(over)
+
+    keeper.on_adopted.append(charges)
+
+    def fails(_: Sequence[UsageRecord], _over: str) -> None:
         raise RuntimeError
 
     keeper.on_adopted.insert(0, fails)
@@ -177,6 +183,7 @@ async def test_a_killed_process_is_adopted_and_limits_are_told(place: Place) -> 
     kill(worker)
     assert await keeper.drain()
     assert charged == [("last", False), ("running", True)]
+    assert ended == ["", _mark(worker)]
     cut = place.database.rows["running"]
     assert (cut.cut, cut.end, cut.units, cut.settled) == (True, "gateway/killed", {"input": 7}, (("k", 3),))
     assert (keeper.stored, keeper.adopted, keeper.cut) == (3, 1, 1)
@@ -193,7 +200,7 @@ async def test_a_chain_stays_until_limits_are_charged_and_they_are_charged_again
     charged: list[tuple[str, str]] = []
     reached = asyncio.Event()
 
-    async def charge(records: Sequence[UsageRecord]) -> None:
+    async def charge(records: Sequence[UsageRecord], _: str) -> None:
         await reached.wait()
         charged.extend((one.id, one.process) for one in records)
 
@@ -290,9 +297,22 @@ async def test_a_chain_stays_until_the_database_has_its_cut_exchanges(place: Pla
     assert list(place.database.rows) == ["running"]
 
 
+async def test_a_killed_process_without_running_requests_is_over_too(place: Place) -> None:
+    """Else the places and the rests of limits that it held would stay taken."""
+    keeper, worker = place.process(), place.process(keeps=False)
+    told: list[tuple[list[str], str]] = []
+    keeper.on_adopted.append(lambda records, over: told.append(([one.id for one in records], over)))
+    worker.journal.opened(record("a"))
+    worker.journal.closed(record("a"))
+    await keeper.drain()
+    kill(worker)
+    assert await keeper.drain()
+    assert told == [([], _mark(worker))]
+
+
 async def test_a_process_that_ends_in_good_order_charges_nobody(place: Place) -> None:
     keeper, worker = place.process(), place.process(keeps=False)
-    keeper.on_adopted.append(lambda records: pytest.fail(str(records)))
+    keeper.on_adopted.append(lambda records, _: pytest.fail(str(records)))
     worker.journal.opened(record("a"))
     worker.journal.closed(record("a"))
     await worker.close()

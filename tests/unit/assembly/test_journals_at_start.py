@@ -74,7 +74,7 @@ async def test_a_start_deletes_the_chains_of_killed_processes_when_limits_are_ch
     kill(first)
     second = place.process(keeps=False)
 
-    async def charge(_records: Sequence[UsageRecord]) -> None:
+    async def charge(_records: Sequence[UsageRecord], _ended: str) -> None:
         await asyncio.sleep(0.01)
 
     second.on_adopted.append(charge)

@@ -227,8 +227,9 @@ class Blocks:
         """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
         counters whose windows never end (`concurrency`, lifetime), if this process has used nothing and has
         nothing granted. The seeds of windows that are over are dropped, too; those of lifetime limits stay,
-        because nothing else says what was used before. Blocks with unreported use or running reservations
-        stay. asked: blocks for which a request has asked the store; they stay, too. now: Unix
+        because nothing else says what was used before. Blocks with running reservations stay, and those of
+        which something is not reported: the store must learn what they have given back. asked: blocks for
+        which a request has asked the store; they stay, too. now: Unix
         seconds. Returns the names of the counters, for the store.
         """
         over = [
@@ -236,6 +237,7 @@ class Blocks:
             for block in self.by_counter.values()
             if block.reserved == 0
             and block not in asked
+            and block not in self.changed
             and block.told == block.used
             and (block.ends + _SLACK < now or (block.ends == inf and not block.used and not block.granted))
         ]

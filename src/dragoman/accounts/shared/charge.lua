@@ -21,7 +21,5 @@ for _, one in ipairs(charges) do
 end
 -- What a process still held is given back now: its journal can only be read because it has ended. But not before all
 -- that it has used is charged, or others would get what its last exchanges had reserved and used.
-for _, process in ipairs(ended) do
-  if call('ZSCORE', P .. 'members', process) then bury(process) end
-end
+for _, process in ipairs(ended) do release(process) end
 return charged

@@ -4,7 +4,7 @@
 -- ARGV[1]: the prefix of all keys. ARGV[2]: the request in MessagePack, see `messages.Request`.
 -- Returns a `messages.Reply` in MessagePack.
 local me, epoch, seq, lease = q[1], q[2], q[3], q[4]
-local BURIED = 600000   -- so many milliseconds after its burial, what a process has used is added to `b`
+local BURIED = 600000   -- so many milliseconds after its burial, what a process has used and held is added to `b`
 local OBEYED = 50       -- milliseconds in which a recall that all have obeyed need not be repeated
 local SILENT = 500      -- a process that has not obeyed a recall for so many milliseconds is not waited for
 local CONTESTED = 1000
@@ -18,17 +18,23 @@ local function set(key, field, sum, value)
   end
 end
 
--- Forget a process for good: what it has used becomes part of `b`.
+-- Forget a process for good: what it has used becomes part of `b`, and so does what it still holds, because its
+-- journal has not told in all the time how much of that was used. If it tells later, this is counted already.
 local function forget(who)
+  local untold = false
   for _, name in ipairs(call('SMEMBERS', P .. 'o:' .. who)) do
     local key = P .. 'c:' .. name
     if call('EXISTS', key) == 1 then
-      local used = take_from(key, 'u:', 't', who)
+      local held = take_from(key, 'h:', 'g', who)
+      local used = take_from(key, 'u:', 't', who) + held
+      take_from(key, 'r:', 'v', who)
+      untold = untold or held ~= 0
       if used ~= 0 then call('HINCRBY', key, 'b', text(used)) end
     end
   end
   call('DEL', P .. 'o:' .. who)
   call('ZREM', P .. 'buried', who)
+  if untold then call('DEL', P .. 'p:' .. who) end
 end
 
 if call('GET', P .. 'epoch') ~= epoch or not call('ZSCORE', P .. 'members', me) then
@@ -104,7 +110,7 @@ local function worth_waiting(key, name, waited)
   for field, value in pairs(fields) do
     if string.sub(field, 1, 2) == 'h:' and tonumber(value) > 0 then
       local who = string.sub(field, 3)
-      if who ~= me then
+      if who ~= me and call('ZSCORE', P .. 'members', who) then  -- others cannot give back anything
         held = true
         local obeyed = number(fields['k:' .. who])
         if obeyed < recall then silent = true end
@@ -125,6 +131,7 @@ local function worth_waiting(key, name, waited)
   return recall
 end
 
+local rested = {}  -- counters of which a rest was granted in this message
 -- outcome: 1 = granted, 0 = refused, 2 = ask again soon, 3 = the store waits for other processes
 local function asked(claims)
   if waits then return {3, -1, {0, 0, 0}, {}} end
@@ -139,13 +146,14 @@ local function asked(claims)
       local recall = amount <= most - used and worth_waiting(key, name, waited) or 0
       return {recall > 0 and 2 or 0, i - 1, {used, promised, before}, {}, recall}
     end
-    if number(call('HGET', key, 'x')) <= now then
+    if not rested[key] and number(call('HGET', key, 'x')) <= now then
       local extra = math.floor((left - amount) / (4 * processes))
       if extra >= amount then standings[i][4] = extra end
     end
   end
   for i, claim in ipairs(claims) do
     local amount, extra, key = claim[3], standings[i][4], keys[i]
+    if extra > 0 then rested[key] = true end
     call('SADD', P .. 'o:' .. me, claim[1])
     call('HINCRBY', key, 'h:' .. me, text(amount + extra))
     call('HINCRBY', key, 'g', text(amount + extra))
@@ -159,7 +167,7 @@ end
 local asks = {}
 for i, claims in ipairs(q[8]) do asks[i] = asked(claims) end
 if #recalled > 0 then call('PUBLISH', P .. 'recall', cmsgpack.pack(recalled)) end
-if q[10] == 1 then bury(me) end
+if q[10] == 1 then release(me) end
 local others = {}
 if q[11] == 1 then others = call('ZRANGE', P .. 'members', 0, -1) end
 return cmsgpack.pack({true, waits, processes, reports, asks, others})

@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple
 
 from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.shared.adoption import Adoption
 from dragoman.accounts.shared.blocks import Block, Blocks, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Charge, Charges, Join, Known, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Join, Known, Outcome, Request
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -127,7 +128,7 @@ class SharedLedger:
         self._wake = Event()
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
-        self._charging = asyncio.Lock()
+        self._adoption = Adoption(reach)
         self._closing = False
         self._waits: str | None = None
         self._refuses = False
@@ -258,7 +259,8 @@ class SharedLedger:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
                 return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
             block.learn(answer.why, block.told)
-            return refused(claim, Standing(answer.why.used, answer.why.reserved), now)
+            unsaid = block.reserved - block.stated
+            return refused(claim, Standing(answer.why.used, answer.why.reserved + unsaid), now)
         _release(asked)
         return self._blocks.take(claims, blocks, now, onto)
 
@@ -319,37 +321,9 @@ class SharedLedger:
             if (counter := read(name)) is not None and counter.ends > now
         }
 
-    async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what ended processes have used, and release what they had reserved. Waits until the store
-        answers, or this ledger closes. Returns how many records were charged.
-
-        records: from the journals of these processes, with the names of the processes; the records of cut
-        exchanges come last. A record is charged once, even if it is passed several times. A record is not
-        charged if the store does not know its process, or if the process had reported the use itself. The
-        store finds the latter by the time of the process's latest reported settlement; so the process must
-        have called `settle` with the time that the record has as `ended`. What the processes had reserved is
-        released after its records of cut exchanges are charged; if it has none, at the end of the lease.
-        """
-        charges = [
-            Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
-        ]
-        ended = sorted({one.process for one in records if one.cut})  # those records come last
-        charged, pause = 0, _PAUSES[0]
-        async with self._charging:  # in the order of the calls
-            while charges and not self._closing:
-                try:
-                    link = await self._reach()
-                    try:
-                        while charges:
-                            last = len(charges) <= _ASKS
-                            charged += await link.charge(Charges(charges[:_ASKS], ended if last else []))
-                            del charges[:_ASKS]
-                    finally:
-                        await link.close()
-                except LinkFailed:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _PAUSES[1])
-        return charged
+    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
+        """Charge what an ended process has used, and release what it held. See `Adoption.charge`."""
+        return await self._adoption.charge(records, ended)
 
     def state(self) -> dict[str, Any]:
         asked = self._living is not None
@@ -370,6 +344,7 @@ class SharedLedger:
 
     async def close(self) -> None:
         self._closing = True
+        self._adoption.close()
         self._wake.set()
         living, self._living = self._living, None
         if living is not None:

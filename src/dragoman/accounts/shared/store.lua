@@ -3,7 +3,7 @@
 -- Keys, each with the prefix:
 --   epoch     the id of the state that all processes have agreed on; it is missing after the store was emptied
 --   members   a sorted set: process -> the end of its lease, in milliseconds of the server's clock
---   buried    a sorted set: process without a lease -> when its lease had ended
+--   buried    a sorted set: process without a lease -> when it was found without one
 --   expected  after a loss: the processes that have not yet put back what they know
 --   until     after a loss: exists as long as the store waits for them
 --   p:ID      of a process: seq (its latest request), upto (the time of the latest settlement that it reported)
@@ -29,20 +29,43 @@ local function take_from(key, field, sum, who)
   return before
 end
 
--- Give back what a process holds, which has ended or is silent. What it has used stays.
+-- Whether a counter is of `concurrency`: what its name says, see state/counters.py.
+local function counts_places(name) return string.find(name, '^[^|]*|concurrency|') ~= nil end
+
+-- Begin to treat a process as gone, whose lease is over: it has ended, or is silent. Its places are free: nobody
+-- knows better. Of other counters it may have used all that it held, and nobody has charged that yet: so it all counts
+-- as reserved, until the process comes back and says less, its journal has told what was used (`release`), or it is
+-- forgotten (exchange.lua).
 local function bury(who)
   for _, name in ipairs(call('SMEMBERS', P .. 'o:' .. who)) do
     local key = P .. 'c:' .. name
-    if call('EXISTS', key) == 1 then
+    if call('EXISTS', key) == 0 then
+      call('SREM', P .. 'o:' .. who, name)
+    elseif counts_places(name) then
       take_from(key, 'h:', 'g', who)
       take_from(key, 'r:', 'v', who)
-      call('HDEL', key, 'k:' .. who)
     else
-      call('SREM', P .. 'o:' .. who, name)
+      local held = number(call('HGET', key, 'h:' .. who))
+      take_from(key, 'r:', 'v', who)
+      if held ~= 0 then
+        call('HSET', key, 'r:' .. who, text(held))
+        call('HINCRBY', key, 'v', text(held))
+      end
     end
+    call('HDEL', key, 'k:' .. who)
   end
   call('ZREM', P .. 'members', who)
   call('SREM', P .. 'expected', who)
   call('ZADD', P .. 'buried', now, who)
   call('PEXPIRE', P .. 'p:' .. who, 86400000)
+end
+
+-- Give back all that a process holds, which leaves or has ended. What it has used stays.
+local function release(who)
+  if call('ZSCORE', P .. 'members', who) then bury(who) end
+  for _, name in ipairs(call('SMEMBERS', P .. 'o:' .. who)) do
+    local key = P .. 'c:' .. name
+    take_from(key, 'h:', 'g', who)
+    take_from(key, 'r:', 'v', who)
+  end
 end

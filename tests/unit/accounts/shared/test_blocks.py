@@ -88,6 +88,7 @@ def test_windows_that_are_over_are_forgotten_when_all_is_told() -> None:
     blocks.settle(held, {"a/all": 1})
     assert blocks.drop_over(late) == []
     block.told = 1
+    del blocks.changed[block]  # as a report does
     assert blocks.drop_over(block.ends) == []
     assert blocks.drop_over(late) == ["a/all"]
     assert blocks.by_counter == {}
@@ -99,6 +100,17 @@ def test_an_idle_share_is_kept_while_a_request_waits_for_it() -> None:
     block.ends = inf
     assert blocks.drop_over(0.0, {block}) == []
     assert blocks.by_counter == {"a/all": block}
+    assert blocks.drop_over(0.0) == ["a/all"]
+
+
+def test_a_share_that_is_given_back_is_kept_until_the_store_knows_it() -> None:
+    """Otherwise the store would take it for held for ever: nobody would report this counter any more."""
+    blocks, block = _blocks(10, 5)
+    block.ends = inf
+    block.give_back()
+    blocks.changed[block] = None
+    assert blocks.drop_over(0.0) == []
+    del blocks.changed[block]  # as a report does
     assert blocks.drop_over(0.0) == ["a/all"]
 
 

@@ -41,6 +41,7 @@ def wanted(name: str, amount: int) -> Claim:
     return claim(name, MOST[name], amount if name == "tokens" else 1, resource=RESOURCES[name])
 
 
+PLACE = wanted("places", 1).counter
 STEP = st.one_of(
     st.tuples(
         st.just("ask"),
@@ -120,12 +121,9 @@ class Model:
     async def crash(self, number: int) -> None:
         ledger = self.processes[number]
         await self.world.crash(ledger)
-        for block in ledger._blocks.by_counter.values():
-            self.used[block.limit.name] -= block.used - block.told  # there is no journal that knew it
         for one, held in self.held:
-            if one is ledger:
-                for one_claim in held.claims.values():
-                    self.reserved[one_claim.limit.name] -= one_claim.amount
+            if one is ledger:  # what else it had reserved, its running requests may have used
+                self.reserved["places"] -= held.claims[PLACE].amount if PLACE in held.claims else 0
         self.held = [(one, held) for one, held in self.held if one is not ledger]
         self.processes[number] = self.world.ledger(serve_without=False)
         self.crashed = True
@@ -238,7 +236,7 @@ async def agree(model: Model) -> None:
     until = time.monotonic() + PATIENCE
     while True:  # after a loss, they put back what they know one after another
         told = await started[0].standings()
-        found = {name: tuple(told.get(f"{name}/all", (0, 0))) for name in MOST}
+        found = {name: tuple(told.get(wanted(name, 1).counter, (0, 0))) for name in MOST}
         if found == expected:
             return
         assert time.monotonic() < until, (found, expected)

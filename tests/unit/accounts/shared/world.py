@@ -34,7 +34,8 @@ def claim(
 ) -> Claim:
     window = None if resource == "concurrency" else window
     ends = inf if window in {None, "lifetime"} else 4e9
-    return Claim(Limit(name, resource, most, window, hard=hard), f"{name}/all", ends, amount)
+    counter = f"{name}|concurrency|1lifetime||all|0" if resource == "concurrency" else f"{name}/all"
+    return Claim(Limit(name, resource, most, window, hard=hard), counter, ends, amount)
 
 
 class World:
