@@ -40,6 +40,7 @@ class Provider:
         self.closed: list[tuple[int, str]] = []
         self.answers: Callable[[ServerConnection, Any], Any] | None = None
         self.greets = True
+        self.unnamed = False
         self.url = ""
 
     @property
@@ -64,9 +65,23 @@ class Provider:
         """A session of OpenAI's, Azure's or xAI's."""
         assert connection.request is not None
         query = parse_qs(urlsplit(connection.request.path).query)
+        if query.get("intent") == ["transcription"] and self.unnamed:
+            await self._transcribe(connection, query)
+            return
         (model,) = query.get("model") or query["deployment"]
         if self.greets:
             await tell(connection, {"type": "session.created", "session": {"model": model, "id": "sess_1"}})
+        await self._hear(connection, _openai)
+
+    async def _transcribe(self, connection: ServerConnection, query: dict[str, list[str]]) -> None:
+        """A session that only transcribes, as OpenAI and Azure have it: openai/openai-python#2652."""
+        if "model" in query or "deployment" in query:
+            text = "You must not provide a model parameter for transcription sessions."
+            error = {"type": "invalid_request_error", "code": "invalid_model", "message": text, "param": None}
+            await tell(connection, {"type": "error", "error": error})
+            await connection.close(4000, "invalid_request_error.invalid_model")
+            return
+        await tell(connection, {"type": "session.created", "session": {"type": "transcription"}})
         await self._hear(connection, _openai)
 
     async def gemini(self, connection: ServerConnection) -> None:

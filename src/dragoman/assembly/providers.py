@@ -16,6 +16,7 @@ from dragoman.assembly.signing import FixedCredential, SigningCredential, signed
 from dragoman.capacity.space import Space
 from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.dialects.live import TRANSCRIBING
 from dragoman.dialects.service import Service
 from dragoman.dialects.table import DIALECTS, SERVICES
 from dragoman.net.client import ClientName
@@ -102,7 +103,7 @@ def _spoken(
         base_url=_base_url(api),
         list_base=api.base_url,
         bases=api.bases,
-        live_url=_live_url(api),
+        live_urls=_live_urls(api),
         query=api.query,
         accounts=accounts_of(provider, api, changing),
         quirks=api.quirks,
@@ -248,12 +249,18 @@ def passage_of(
     )
 
 
-def _live_url(api: Api) -> str | None:
-    """Return the URL at which the provider's realtime sessions are opened. None = its protocol has no such
-    sessions, or the base URL is not known.
+def _live_urls(api: Api) -> dict[str, str]:
+    """Return the URLs at which the provider's realtime sessions are opened, as `WireUpstream` takes them. {}
+    = its protocol has no such sessions, or the base URL is not known.
     """
     base, live = api.base_url or _base_url(api), DIALECTS[api.dialect].live
-    return None if base is None or live is None else live.address(base, api.query)
+    if base is None or live is None or (url := live.address(base, api.query)) is None:
+        return {}
+    if live.transcribing is None:
+        return {"": url}
+    if api.quirks.transcribes_unnamed:
+        return {"": url, TRANSCRIBING: live.transcribing(base, api.query)}
+    return {"": url, TRANSCRIBING: f"{url}&intent={TRANSCRIBING}"}
 
 
 def _base_url(api: Api) -> str | None:

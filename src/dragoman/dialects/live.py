@@ -17,6 +17,10 @@ Message: TypeAlias = str | bytes
 """A WebSocket message: text, or binary."""
 
 
+TRANSCRIBING = "transcription"
+"""The `intent` in a handshake's query of sessions that only transcribe."""
+
+
 class Used(msgspec.Struct, frozen=True):
     """An amount that a provider states as billed. usage: tokens; None = no tokens are stated. units: other
     amounts, by their names in `ir.units`. model: the provider's name of the model that did this work, if it
@@ -50,11 +54,15 @@ class Heard(msgspec.Struct, frozen=True):
 class Names(msgspec.Struct, frozen=True):
     """The names of one session's model. upstream: the provider's name. shown: the name in messages to the
     client; None = the provider's name. allowed: the names by which the client may call the model.
+    transcribes: True = the session only transcribes, and this is the model that does it. unnamed: True = the
+    URL of such a session does not name the model to the provider, so a message must.
     """
 
     upstream: str
     shown: str | None
     allowed: frozenset[str]
+    transcribes: bool = False
+    unnamed: bool = False
 
 
 class Talk(Protocol):
@@ -73,11 +81,6 @@ class Talk(Protocol):
         Raises WireError for a malformed message.
         """
 
-    def error(self, fault: ir.Fault) -> str | None:
-        """Return the message that tells the client about this fault; None = the protocol has no such message,
-        so the reason is sent in the close frame.
-        """
-
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The realtime sessions of a protocol.
@@ -88,7 +91,12 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     message if that message names the model, otherwise None. model: reads the model's name out of a client's
     first message, and raises WireError if it names none; None = the query of the handshake names the model.
     closed: returns the fault for the code and the reason with which a provider closed a session that had not
-    begun. fatal: True = a message that `Talk.said` refuses ends the session.
+    begun. error: returns the message that tells a client about a fault; None = the protocol has no such
+    message, so the reason is sent in the close frame. fatal: True = a message that `Talk.said` refuses ends
+    the session. transcribing: as `address`, without a placeholder, for sessions that only transcribe at
+    providers with the quirk `transcribes_unnamed`; None = the protocol has no sessions that only transcribe.
+    transcriber: as `model`, for the first message of a session that only transcribes, if the query of the
+    handshake names no model.
     """
 
     paths: tuple[str, ...]
@@ -96,7 +104,10 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     talk: Callable[[Names, Message | None], Talk]
     model: Callable[[Message], str] | None = None
     closed: Callable[[int, str], ir.Fault]
+    error: Callable[[ir.Fault], str | None] = lambda _: None
     fatal: bool = False
+    transcribing: Callable[[str, str], str] | None = None
+    transcriber: Callable[[Message], str] | None = None
 
 
 def closing(code: int, reason: str) -> ir.Fault:

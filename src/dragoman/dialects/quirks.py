@@ -134,6 +134,11 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     idempotency_keys: bool = False
     """Whether the provider honours the header `Idempotency-Key`, so that a client's key is passed on to it.
     The default is not the specification: no protocol has the header, and few providers have it."""
+    # --- Realtime sessions ----------------------------------------------------------------------
+    transcribes_unnamed: bool = False
+    """Whether a session that only transcribes is refused if its URL names a model: its settings name the
+    model. "You must not provide a model parameter for transcription sessions": openai/openai-python#2652;
+    Azure: openai/openai-node#1974."""
     # --- Counting tokens ------------------------------------------------------------------------
     counts: bool = False
     """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. The default is
@@ -299,6 +304,7 @@ _FOREIGN = (
         "idempotency_keys",
         "pictures",
         "ranking",
+        "transcribes_unnamed",
         "widens",
     ),
     *("server_call_parts", "signatures", "vertex_operations"),

@@ -64,12 +64,14 @@ class Bounds(msgspec.Struct, frozen=True):
 
 class SessionClient(Client, Protocol):
     """The client of a session. first: its first message, if this message names the model; otherwise None.
-    search: a string to append to the provider's URL ("&intent=…"); "" = nothing. headers: the headers that
-    are sent to the provider. bounds: the limits of the session.
+    search: a string to append to the provider's URL ("&intent=…"); "" = nothing. transcribes: whether the
+    client has asked for a session that only transcribes. headers: the headers that are sent to the provider.
+    bounds: the limits of the session.
     """
 
     first: Message | None
     search: str
+    transcribes: bool
     headers: Mapping[str, str]
     bounds: Bounds
 
@@ -145,7 +147,7 @@ async def converse(attempt: Attempt) -> None:
     replies = Replies(attempt)
     attempt.record.units = {}  # the replies have what the session uses
     await replies.probe()
-    head, transport = await upstream.dial(call, client.headers, client.search)
+    head, transport = await upstream.dial(call, client.headers, client.search, transcribes=client.transcribes)
     call.watch.start()
     try:
         socket = await transport.websocket(head, call.timers, client.bounds.largest)
@@ -229,7 +231,9 @@ class _Session:
         call, shown, route = attempt.call, attempt.shown, attempt.plan.route
         names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
         allowed = frozenset(name for name in names if name)
-        self._talk: Talk = live.talk(Names(call.model, shown, allowed), client.first)
+        only = client.transcribes
+        unnamed = only and over_http(attempt.backend).quirks.transcribes_unnamed
+        self._talk: Talk = live.talk(Names(call.model, shown, allowed, only, unnamed), client.first)
         self._loop = asyncio.get_running_loop()
         self._latest = self._loop.time()
         """When the latest message came from the client or from the provider (seconds of the loop's clock)."""
@@ -248,10 +252,15 @@ class _Session:
 
     async def open(self) -> Heard:
         """Send the messages that the provider needs before its first message, and return this first message.
-        Raises RequestFailed if the provider refuses the session.
+        Raises RequestFailed if the provider refuses the session, or if the client's first message must not be
+        sent to it.
         """
         socket = self._socket
-        for message in self._talk.opening():
+        try:
+            opening = self._talk.opening()
+        except WireError as error:  # the client's first message
+            raise RequestFailed(blamed(error)) from error
+        for message in opening:
             await socket.send(message)
         first = await socket.receive()
         if first is None:
@@ -295,7 +304,7 @@ class _Session:
         """Return the message that tells the client about a failure; b"" = the client learns it from the
         provider's close code, or the protocol has no such message.
         """
-        told = None if self._told else self._talk.error(fault)
+        told = None if self._told else self._live.error(fault)
         return b"" if told is None else told.encode()
 
     def _closed(self, code: int, reason: str) -> None:
@@ -360,7 +369,7 @@ class _Session:
                     message = self._talk.said(message)
                 except WireError as error:
                     fault = blamed(error).known_as(self._attempt.exchange.request_id)
-                    told = None if self._live.fatal else self._talk.error(fault)
+                    told = None if self._live.fatal else self._live.error(fault)
                     if told is None:
                         self._stop(fault)
                         return

@@ -18,7 +18,7 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.live import Live, Message
+from dragoman.dialects.live import TRANSCRIBING, Live, Message
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.asked import Inbound
 from dragoman.engine.client import Headers
@@ -139,7 +139,7 @@ async def serve_session(
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
     bounds = Bounds(settings.max_time or None, settings.idle or None, settings.max_message)
-    client = RealtimeClient(exchange, handshake, receive, send, bounds)
+    client = RealtimeClient(exchange, handshake, receive, send, bounds, error=live.error)
     face = handshake.endpoint.face
     gateway.exchanges.add(exchange)
     try:
@@ -187,23 +187,30 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> st
     """Return the model that the client names.
 
     If the protocol has no `Live.model`: the field `model` of the query, else `deployment`, else None. The
-    query's `intent` is stored in `client.search`. Raises RequestFailed for an unknown field of the query.
+    query's `intent` decides `client.transcribes`; an unknown one is stored in `client.search`. Raises
+    RequestFailed for an unknown field of the query.
 
-    Otherwise: the model that the first message names. This function accepts the WebSocket and waits for the
-    message. Raises RequestFailed if the message is invalid, if it does not come within `_FIRST` seconds, or
-    if the client closes the WebSocket before.
+    If it has, and for a session that only transcribes whose query names no model: the model that the first
+    message names. This function accepts the WebSocket and waits for the message. Raises RequestFailed if the
+    message is invalid, if it does not come within `_FIRST` seconds, or if the client closes the WebSocket
+    before.
     """
+    named_by = live.model
     if live.model is None:
         query = dict(parse_qsl(handshake.search, keep_blank_values=True))
         model = query.pop("model", None) or query.pop("deployment", None)
         query.pop("deployment", None)
         if intent := query.pop("intent", ""):
-            client.search = f"&intent={quote(intent, safe='')}"
+            client.transcribes = intent == TRANSCRIBING and live.transcribing is not None
+            client.search = "" if client.transcribes else f"&intent={quote(intent, safe='')}"
         for name in query:
             if name not in _IGNORED:
                 text = f"Unknown parameter in the query of a realtime session: {name[:64]!r}."
                 raise RequestFailed(ir.Fault("invalid_request", text, "unknown_parameter", name[:64]))
-        return model
+        if model or not client.transcribes:
+            return model
+        named_by = live.transcriber
+    assert named_by is not None
     await client.accept(())
     try:
         async with asyncio.timeout(_FIRST):
@@ -215,21 +222,31 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> st
         raise RequestFailed(ir.Fault("cancelled", "The client has closed the session."))
     try:
         client.first = first
-        return live.model(first)
+        return named_by(first)
     except WireError as error:
         fault = ir.Fault("invalid_request", error.message, error.code, error.path or None)
         raise RequestFailed(fault) from None
 
 
 class RealtimeClient:
-    """The client of a session. Implements `engine.converse.SessionClient`."""
+    """The client of a session. Implements `engine.converse.SessionClient`. error: `Live.error` of the
+    client's protocol.
+    """
 
     def __init__(
-        self, exchange: Exchange, handshake: Handshake, receive: Receive, send: Send, bounds: Bounds
+        self,
+        exchange: Exchange,
+        handshake: Handshake,
+        receive: Receive,
+        send: Send,
+        bounds: Bounds,
+        *,
+        error: Callable[[ir.Fault], str | None],
     ) -> None:
         self.bounds = bounds
         self.first: Message | None = None
         self.search = ""
+        self.transcribes = False
         self.headers = _passed(handshake)
         self.begun = False
         self.left: tuple[int, str] | None = None
@@ -238,6 +255,7 @@ class RealtimeClient:
         self._link = handshake.link
         self._receive = receive
         self._send = send
+        self._error = error
         self._accepted = self._ended = self._taken = self._vanished = False
         self._closes: tuple[int, str] | None = None
 
@@ -256,12 +274,14 @@ class RealtimeClient:
             await self._send({"type": "websocket.accept", "subprotocol": chosen, "headers": list(headers)})
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Refuse the session: with this HTTP answer, or, if the WebSocket was accepted before, by closing it
-        as `end` does.
+        """Refuse the session: with this HTTP answer, or, if the WebSocket was accepted before, with the
+        protocol's message about the exchange's fault, if there is one, and by closing it as `end` does.
         """
         self._exchange.status = status
         if self._accepted:
-            await self.end()
+            fault = self._exchange.fault
+            told = None if fault is None else self._error(fault.known_as(self._exchange.request_id))
+            await self.end(b"" if told is None else told.encode())
             return
         self._ended = True
         stated = [(name.lower(), header_value(value.decode("latin-1"))) for name, value in headers]

@@ -24,6 +24,7 @@ from dragoman.dialects.dialect import Abilities, Dialect
 from dragoman.dialects.emulate import can_force
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
+from dragoman.dialects.live import TRANSCRIBING
 from dragoman.dialects.operation import AnyProviderSide, Outgoing
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.reply import Framing
@@ -81,14 +82,15 @@ class WireUpstream:
     chat_url: the URL of chat. stream_url: the URL of streamed chat, None = `chat_url`. base_url: the
     beginning of the URLs of the model list and the other operations, None = the provider has none. bases:
     {operation: the base URL used instead of `base_url`}. list_base: the base URL of the model list, unless
-    `bases` has one for `models`; None = `base_url`. live_url: the URL of realtime sessions, with its query;
-    None = there are none. query: added to the end of every other URL ("?api-version=2024-10-21"). models:
-    patterns of the models that can chat in this dialect (`!` before a pattern excludes models), None = all.
-    further: the provider's upstreams in other dialects, best first. yields: names of headers for which the
-    value in the request is used instead of the account's. service: the vendor's own API for operations beside
-    chat, None = it has none. host: the first protocol of the cloud that hosts this one, in which the cloud
-    itself reports its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names
-    that do not show the model. listing: the form of the model list, None = the dialect's.
+    `bases` has one for `models`; None = `base_url`. live_urls: {"": the URL of realtime sessions with its
+    query, TRANSCRIBING: the same for those that only transcribe, if there are such}; {} = there are none.
+    query: added to the end of every other URL ("?api-version=2024-10-21"). models: patterns of the models
+    that can chat in this dialect (`!` before a pattern excludes models), None = all. further: the provider's
+    upstreams in other dialects, best first. yields: names of headers for which the value in the request is
+    used instead of the account's. service: the vendor's own API for operations beside chat, None = it has
+    none. host: the first protocol of the cloud that hosts this one, in which the cloud itself reports its
+    failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do not show
+    the model. listing: the form of the model list, None = the dialect's.
     """
 
     success: Final = 200
@@ -104,7 +106,7 @@ class WireUpstream:
         base_url: str | None = None,
         list_base: str | None = None,
         bases: Mapping[str, str] = {},
-        live_url: str | None = None,
+        live_urls: Mapping[str, str] = {},
         query: str = "",
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
@@ -152,8 +154,8 @@ class WireUpstream:
                 continue
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path + query) for path in codec.paths}
-        if live_url is not None:
-            self._operations["realtime"] = {"": Address(live_url)}
+        if live_urls:
+            self._operations["realtime"] = {path: Address(url) for path, url in live_urls.items()}
         self._heads: dict[tuple[Any, ...], Head] = {}
         """{(address, model, account, headers that the call adds): the prepared head}."""
         self._use(tuple(accounts))
@@ -363,13 +365,17 @@ class WireUpstream:
         call.watch.start()
         return await self._transport.send(head, body, call.timers, added)
 
-    async def dial(self, call: Call, headers: Mapping[str, str], search: str) -> tuple[Head, Transport]:
+    async def dial(
+        self, call: Call, headers: Mapping[str, str], search: str, *, transcribes: bool
+    ) -> tuple[Head, Transport]:
         """Return the handshake request of a realtime session (unsent), and its transport. headers: as for
-        `send`. search: appended to the URL ("&intent=…"). Raises RequestFailed without a valid credential.
+        `send`. search: appended to the URL ("&intent=…"). transcribes: whether the session only transcribes.
+        Raises RequestFailed without a valid credential.
         """
         if (renewal := self.accounts[call.account].renewal) is not None:
             await renewal.credential.current()
-        head, added = self._with(self._head(self._operations["realtime"][""], call), call, headers)
+        address = self._operations["realtime"][TRANSCRIBING if transcribes else ""]
+        head, added = self._with(self._head(address, call), call, headers)
         url = URL(f"{head.url}{search}", encoded=True)
         return Head("GET", url, CIMultiDict({**head.headers, **added})), self._transport
 

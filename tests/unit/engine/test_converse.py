@@ -69,6 +69,7 @@ class Client:
         self.told: list[Any] = []
         self.left: tuple[int, str] | None = None
         self.first = None
+        self.search, self.transcribes = "", False
         self.closed: tuple[int, str] | None = None
         self.bounds = Bounds(**bounds)
         self.now: Caller | ir.Fault = Caller("ann")

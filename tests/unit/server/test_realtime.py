@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.openai.realtime import error_event
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.converse import Bounds
 from dragoman.exchange import Exchange
@@ -35,7 +36,9 @@ class Sides:
         handshake = Handshake(
             endpoint, dict(headers), "", subprotocols, chosen, lambda: ir.Fault("permission", "no"), self.link
         )
-        self.client = RealtimeClient(self.exchange, handshake, self.receive, self.send, Bounds())
+        self.client = RealtimeClient(
+            self.exchange, handshake, self.receive, self.send, Bounds(), error=error_event
+        )
 
     async def receive(self) -> Any:
         return self.events.pop(0)
@@ -96,7 +99,7 @@ async def test_faults_have_close_codes(fault: ir.Fault, code: int) -> None:
     await sides.client.accept(())
     sides.exchange.fault = fault
     await sides.client.answer(500, (), b"{}")
-    assert sides.kinds == ["accept", "close"]
+    assert sides.kinds == ["accept", "send", "close"]
     assert (sides.sent[1]["code"], sides.sent[1]["reason"]) == (code, fault.message)
 
 

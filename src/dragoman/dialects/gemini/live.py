@@ -79,10 +79,6 @@ class LiveTalk:
         ended = bool(content.get("turnComplete") or content.get("turn_complete") or used)
         return Heard(message, begins=begins, ends=ended, used=used)
 
-    def error(self, fault: ir.Fault) -> None:
-        """Return None, because the protocol has no message for errors."""
-        return
-
 
 class _Said(msgspec.Struct, gc=False):
     """A client's message, of which only the member `setup` is read. setup: its value as JSON; empty = the

@@ -36,6 +36,8 @@ _READ: Final = re.compile(
 )
 """Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
 with sound are searched quickly."""
+_TRANSCRIPTIONS: Final = (("audio", "input", "transcription"), ("input_audio_transcription",))
+"""The places of the transcription in a session's settings; the second is that of the beta version."""
 _OF_REPLY: Final = re.compile(r'"response_id"\s*:\s*"([^"\\]{1,128})"')
 """Matches the member with the id of the response that an event is a part of. Text within a string has a
 backslash before each quotation mark, so that it does not match.
@@ -63,24 +65,37 @@ _read_said: Final = msgspec.json.Decoder(_Said).decode
 
 class RealtimeTalk:
     """One realtime session between a client and a provider (`live.Talk`). names: the names of the session's
-    model. first: ignored, because the handshake names the model in this protocol.
+    model. first: the message of the client that has named this model (`transcriber`); None = the query of the
+    handshake has named it.
+
+    In a session that only transcribes, the model's name stands in the settings of the transcription.
     """
 
     def __init__(self, names: Names, first: Message | None = None) -> None:
         self._names = names
+        self._first = first
         self._transcriber: str | None = None
         """The provider's name of the model that transcribes the client's speech; None = none does."""
 
     def opening(self) -> Sequence[Message]:
-        """Return the first messages for the provider: none, because the provider begins with
-        `session.created`.
+        """Return the first messages for the provider: the client's first message, if it was read to know the
+        model. Otherwise, if the URL for the provider does not name the model, the settings that name it.
+        Otherwise none, because the provider begins with `session.created`.
         """
+        if self._first is not None:
+            return (self.said(self._first),)
+        if self._names.unnamed:
+            heard = {"input": {"transcription": {"model": self._names.upstream}}}
+            settings = {"type": "transcription", "audio": heard}
+            return (encode({"type": "session.update", "session": settings}).decode(),)
         return ()
 
     def said(self, message: Message) -> Message:
         """Return a client's event in the form for the provider. If the event names a model as `model`,
-        `session.model` or `response.model`, this name becomes the provider's name. An event with one of these
-        members has each member only once afterwards: of repeated members the last one.
+        `session.model` or `response.model`, this name becomes the provider's name; in a session that only
+        transcribes, also the name in the settings of the transcription, which is added if they have none. An
+        event with one of these members has each member only once afterwards: of repeated members the last
+        one.
 
         Raises WireError for a binary message, for a message that is not a JSON object, and for a model that
         is not one of the session's names (`names.allowed`): the client's rights and limits were checked only
@@ -102,6 +117,9 @@ class RealtimeTalk:
             if bytes(head.get(name, b""))[:1] == b"{":  # otherwise the provider says what is wrong with it
                 settings = decode_head(bytes(head[name]))
                 self._rename(settings, f"{name}.model")
+                if self._names.transcribes and name == "session":
+                    for path in _TRANSCRIPTIONS:
+                        self._rename_within(settings, path, "session")
                 head[name] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
@@ -120,6 +138,22 @@ class RealtimeTalk:
             text = f"Invalid '{path}': the model of a running session cannot be changed."
             raise WireError(text, path, "model_not_changeable")
         members["model"] = msgspec.Raw(encode(self._names.upstream))
+
+    def _rename_within(self, members: dict[str, msgspec.Raw], path: Sequence[str], place: str) -> None:
+        """Replace or add the model in the object at `path` within `members`, if there is such an object.
+        place: the place of `members` in the event.
+        """
+        name, *rest = path
+        value = bytes(members.get(name, b""))
+        if value[:1] != b"{":  # otherwise the provider says what is wrong with it
+            return
+        inner = decode_head(value)
+        if rest:
+            self._rename_within(inner, rest, f"{place}.{name}")
+        else:
+            self._rename(inner, f"{place}.{name}.model")
+            inner["model"] = msgspec.Raw(encode(self._names.upstream))
+        members[name] = msgspec.Raw(encode_head(inner))
 
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
@@ -150,11 +184,16 @@ class RealtimeTalk:
 
     def _shown(self, message: str, session: Mapping[str, Any]) -> Message:
         shown = self._names.shown
-        if shown is None or "model" not in session:
+        transcribes = self._names.transcribes and _transcriber(session) == self._names.upstream
+        if shown is None or not ("model" in session or transcribes):
             return message
         head = decode_head(message.encode())
         settings = decode_head(bytes(head["session"]))
-        settings["model"] = msgspec.Raw(encode(shown))
+        if "model" in session:
+            settings["model"] = msgspec.Raw(encode(shown))
+        if transcribes:
+            for path in _TRANSCRIPTIONS:
+                _show_within(settings, path, shown)
         head["session"] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
@@ -172,14 +211,6 @@ class RealtimeTalk:
                 return ()
             return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=model),)
         return tuple(Used(one, model=model) for one in _readable(usage))
-
-    def error(self, fault: ir.Fault) -> str:
-        """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
-        Python client.
-        """
-        error = {**error_member(fault), "event_id": None}
-        event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"
-        return encode({"type": "error", "event_id": event_id, "error": error}).decode()
 
 
 _LONGEST: Final = 86_400
@@ -232,6 +263,21 @@ def _reply(event: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
+def _show_within(members: dict[str, msgspec.Raw], path: Sequence[str], shown: str) -> None:
+    """Replace the model in the object at `path` within `members`, if there is such an object and it names a
+    model.
+    """
+    name, *rest = path
+    if bytes(members.get(name, b""))[:1] != b"{":
+        return
+    inner = decode_head(bytes(members[name]))
+    if rest:
+        _show_within(inner, rest, shown)
+    elif "model" in inner:
+        inner["model"] = msgspec.Raw(encode(shown))
+    members[name] = msgspec.Raw(encode_head(inner))
+
+
 def _states_transcription(session: Mapping[str, Any]) -> bool:
     """Whether `session` says which model transcribes, or that none does. Some servers send only the settings
     that were changed.
@@ -243,15 +289,16 @@ def _states_transcription(session: Mapping[str, Any]) -> bool:
 
 def _transcriber(session: Mapping[str, Any]) -> str | None:
     """Return the name of the model that transcribes the client's speech; None = `session` names none. The
-    name is in `audio.input.transcription.model` or, in the beta version, in
-    `input_audio_transcription.model`.
+    name is in the first of `_TRANSCRIPTIONS` that has one.
     """
-    value: Any = session
-    for name in ("audio", "input", "transcription"):
-        value = value.get(name) if isinstance(value, dict) else None
-    value = value or session.get("input_audio_transcription")
-    model = value.get("model") if isinstance(value, dict) else None
-    return model if isinstance(model, str) and model else None
+    for path in _TRANSCRIPTIONS:
+        value: Any = session
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        model = value.get("model") if isinstance(value, dict) else None
+        if isinstance(model, str) and model:
+            return model
+    return None
 
 
 def _fault(event: Mapping[str, Any]) -> ir.Fault:
@@ -260,6 +307,39 @@ def _fault(event: Mapping[str, Any]) -> ir.Fault:
     said = (error.get("code"), error.get("type"))
     status = next((_STATUSES[word] for word in said if isinstance(word, str) and word in _STATUSES), 400)
     return decode_error(status, {}, encode({"error": error}))
+
+
+def transcribing(base: str, query: str) -> str:
+    """Return the URL of a provider's sessions that only transcribe. It does not name the model. base, query:
+    as for `address`.
+    """
+    intent = "intent=transcription"
+    return f"{base}/realtime{query}&{intent}" if query else f"{base}/realtime?{intent}"
+
+
+def transcriber(message: Message) -> str:
+    """Return the model that a client's first event in a session that only transcribes names in the settings
+    of the transcription. Raises WireError if it names none.
+    """
+    event = None if isinstance(message, bytes) else decode_object(message.encode())
+    session = None if event is None else event.get("session")
+    named = _transcriber(session) if isinstance(session, dict) else None
+    if named is None:
+        text = (
+            "The first event of a session that only transcribes must be a 'session.update' that names the"
+            " model, unless the query of the URL does."
+        )
+        raise WireError(text, "session.audio.input.transcription.model", "missing_required_parameter")
+    return named
+
+
+def error_event(fault: ir.Fault) -> str:
+    """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
+    Python client.
+    """
+    error = {**error_member(fault), "event_id": None}
+    event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"
+    return encode({"type": "error", "event_id": event_id, "error": error}).decode()
 
 
 def address(base: str, query: str) -> str:
@@ -274,4 +354,12 @@ def address(base: str, query: str) -> str:
     return f"{base}/realtime?model={{model}}{query.replace('?', '&', 1)}"
 
 
-LIVE: Final = Live(paths=("/v1/realtime", "/realtime"), address=address, talk=RealtimeTalk, closed=closing)
+LIVE: Final = Live(
+    paths=("/v1/realtime", "/realtime"),
+    address=address,
+    talk=RealtimeTalk,
+    closed=closing,
+    error=error_event,
+    transcribing=transcribing,
+    transcriber=transcriber,
+)

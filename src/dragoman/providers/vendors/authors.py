@@ -100,11 +100,19 @@ AUTHORS: Final = (
         serves=("chat", "embed", "image", "speech", "transcription", "moderation", "realtime"),
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
-        quirks=Quirks(call_signatures=False, widens=frozenset(), idempotency_keys=True),
+        quirks=Quirks(
+            call_signatures=False, widens=frozenset(), idempotency_keys=True, transcribes_unnamed=True
+        ),
         also={
             # The reason for `strange_items` is in `dialects.replay`.
             "openai_responses": ApiRow(
-                quirks=Quirks(strange_items=False, counts=True, widens=frozenset(), idempotency_keys=True)
+                quirks=Quirks(
+                    strange_items=False,
+                    counts=True,
+                    widens=frozenset(),
+                    idempotency_keys=True,
+                    transcribes_unnamed=True,
+                )
             ),
             "openai_completions": ApiRow(
                 quirks=Quirks(widens=frozenset(), idempotency_keys=True),
@@ -152,8 +160,11 @@ AUTHORS: Final = (
             # versions before 2024-09-01-preview.
             until={"2024-09-01": {"max_tokens_field": "max_tokens", "stream_options": False}},
         ),
-        quirks=Quirks(call_signatures=False),
-        also={"openai_responses": ApiRow(quirks=Quirks(strange_items=False)), "openai_completions": USUAL},
+        quirks=Quirks(call_signatures=False, transcribes_unnamed=True),
+        also={
+            "openai_responses": ApiRow(quirks=Quirks(strange_items=False, transcribes_unnamed=True)),
+            "openai_completions": USUAL,
+        },
     ),
     Vendor(
         name="anthropic",

@@ -10,7 +10,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.live import Names, Used
-from dragoman.dialects.openai.realtime import LIVE, RealtimeTalk, address, usage_of
+from dragoman.dialects.openai.realtime import LIVE, RealtimeTalk, address, transcriber, transcribing, usage_of
 from dragoman.errors import WireError
 
 
@@ -230,7 +230,7 @@ def test_binary_and_other_messages_pass() -> None:
 
 
 def test_the_gateway_tells_failures_as_the_server_does() -> None:
-    told = talk().error(ir.Fault("rate_limit", "slow", error_id="req_1"))
+    told = LIVE.error(ir.Fault("rate_limit", "slow", error_id="req_1"))
     assert json.loads(told) == {
         "type": "error",
         "event_id": "event_1",
@@ -264,3 +264,88 @@ def test_the_gateway_tells_failures_as_the_server_does() -> None:
 def test_addresses(base: str, query: str, expected: str) -> None:
     assert address(base, query) == expected
     assert LIVE.model is None
+
+
+def listening(*, unnamed: bool = True, first: str | None = None) -> RealtimeTalk:
+    return RealtimeTalk(
+        Names("whisper", "ears", frozenset({"ears"}), transcribes=True, unnamed=unnamed), first
+    )
+
+
+HEARING = {"audio": {"input": {"transcription": {"model": "ears"}}}}
+BETA = {"input_audio_transcription": {"model": "ears"}}
+
+
+@pytest.mark.parametrize("settings", [HEARING, BETA])
+def test_the_model_that_transcribes_is_named_as_each_side_does(settings: dict[str, Any]) -> None:
+    said = listening().said(event(type="session.update", session=settings))
+    assert isinstance(said, str)
+    assert said.replace(" ", "") == event(type="session.update", session=settings).replace(
+        '"ears"', '"whisper"'
+    ).replace(" ", "")
+    told = listening().heard(event(type="session.updated", session=json.loads(said)["session"]))
+    assert isinstance(told.message, str)
+    assert json.loads(told.message)["session"] == settings
+    assert told.transcriber == "whisper"
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"audio": {"input": {"transcription": {"model": "dearer"}}}}, "audio.input.transcription"),
+        ({"input_audio_transcription": {"model": "dearer"}}, "input_audio_transcription"),
+        ({"audio": {"input": {"transcription": {"model": 3}}}}, "audio.input.transcription"),
+    ],
+)
+def test_another_model_may_not_transcribe(settings: dict[str, Any], path: str) -> None:
+    with pytest.raises(WireError) as caught:
+        listening().said(event(type="session.update", session=settings))
+    assert (caught.value.path, caught.value.code) == (f"session.{path}.model", "model_not_changeable")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"audio": None}, {"audio": {"input": 3}}, {"audio": {"input": {"transcription": None}}}]
+)
+def test_settings_of_another_form_are_the_providers_to_judge(settings: dict[str, Any]) -> None:
+    said = listening().said(event(type="session.update", session=settings))
+    assert isinstance(said, str)
+    assert json.loads(said)["session"] == settings
+
+
+def test_a_session_of_another_kind_may_name_any_transcriber() -> None:
+    message = event(type="session.update", session={"input_audio_transcription": {"model": "whisper-1"}})
+    said = talk().said(message)
+    assert isinstance(said, str)
+    assert json.loads(said) == json.loads(message)
+
+
+def test_a_provider_that_is_not_told_the_model_by_the_url_is_told_it_first() -> None:
+    (message,) = listening().opening()
+    assert isinstance(message, str)
+    assert json.loads(message) == {
+        "type": "session.update",
+        "session": {"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper"}}}},
+    }
+    assert listening(unnamed=False).opening() == ()
+    (first,) = listening(first=event(type="session.update", session=BETA)).opening()
+    assert isinstance(first, str)
+    assert json.loads(first)["session"] == {"input_audio_transcription": {"model": "whisper"}}
+
+
+@pytest.mark.parametrize("settings", [HEARING, BETA])
+def test_the_first_event_names_the_model_that_transcribes(settings: dict[str, Any]) -> None:
+    assert transcriber(event(type="session.update", session=settings)) == "ears"
+
+
+@pytest.mark.parametrize("message", [b"sound", event(type="session.update"), event(session={"audio": 1})])
+def test_a_first_event_without_a_model_is_refused(message: Any) -> None:
+    with pytest.raises(WireError) as caught:
+        transcriber(message)
+    assert caught.value.code == "missing_required_parameter"
+
+
+def test_the_address_of_sessions_that_only_transcribe_names_no_model() -> None:
+    assert transcribing("wss://a/v1", "") == "wss://a/v1/realtime?intent=transcription"
+    assert transcribing("wss://a/openai", "?api-version=1") == (
+        "wss://a/openai/realtime?api-version=1&intent=transcription"
+    )
