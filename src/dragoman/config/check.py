@@ -576,24 +576,23 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Report a problem unless a provider exists, is enabled and offers a model. every: accept `*` too."""
+        """Report a problem unless a provider exists, is enabled and offers a model. every: True = the model
+        may also be `*`, if the provider has no list of models.
+        """
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
         elif not self.is_enabled(provider):
             self.problem(path, f"the provider {provider} is disabled (`enabled: false`)")
         elif model == "*" and not every:
-            self.problem(
-                path,
-                f"`{provider}/*` is a pattern, not a model",
-                "only the alias `*` may have a pattern as its target",
-            )
+            hint = "only the alias `*` may have a pattern as its target"
+            self.problem(path, f"`{provider}/*` is a pattern, not a model", hint)
         elif provider in self.accounts and not self.accounts[provider].takes(model):
-            self.problem(
-                path,
-                f"the provider {provider} does not offer the model {model}",
-                f"add it to providers.{provider}.models",
-            )
+            problem, hint = f"does not offer the model {model}", f"add it to providers.{provider}.models"
+            if model == "*":  # the table finds the models of the list before it comes to the alias `*`
+                problem = "takes only the models that it lists, and these need no alias `*`"
+                hint = f"remove the alias, or providers.{provider}.models"
+            self.problem(path, f"the provider {provider} {problem}", hint)
 
     def is_enabled(self, provider: str) -> bool:
         providers = self.config.providers

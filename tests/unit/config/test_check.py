@@ -16,6 +16,7 @@ Mistakes: TypeAlias = Callable[..., list[str]]
 OPENAI = "providers: {openai: {keys: k}}\n"
 
 
+NO_PATTERN = "is a pattern, not a model (only the alias `*` may have a pattern as its target)"
 SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config key` prints a strong key)"
 
 
@@ -81,10 +82,7 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ("models: {'a*b*': simulate/a}", "models.a*b*: a pattern has one `*` and other text"),
         (
             "models: {'a*': 'simulate/*', b: 'simulate/*'}",
-            (
-                "models.b.use: `simulate/*` is a pattern, not a model "
-                "(only the alias `*` may have a pattern as its target)"
-            ),
+            f"models.b.use: `simulate/*` {NO_PATTERN}",
         ),
         ("models: {'a*': 'nowhere/*'}", "models.a*.use: there is no provider nowhere"),
         (
@@ -139,17 +137,11 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         (
             "providers: {openai: {keys: k}}\naliases: {any: openai/*}",
-            (
-                "aliases.any.route: `openai/*` is a pattern, not a model (only the alias `*` may "
-                "have a pattern as its target)"
-            ),
+            f"aliases.any.route: `openai/*` {NO_PATTERN}",
         ),
         (
             "models: {any: openai/*}\n" + OPENAI,
-            (
-                "models.any.use: `openai/*` is a pattern, not a model (only the alias `*` may have a "
-                "pattern as its target)"
-            ),
+            f"models.any.use: `openai/*` {NO_PATTERN}",
         ),
         # Providers that are switched off, or limited.
         (
@@ -169,6 +161,13 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             (
                 "models.m.use: the provider openai does not offer the model c (add it to "
                 "providers.openai.models)"
+            ),
+        ),
+        (
+            "providers: {openai: {keys: k, models: [a, b]}}\naliases: {'*': openai/*}",
+            (
+                "aliases.*.route: the provider openai takes only the models that it lists, and these need no "
+                "alias `*` (remove the alias, or providers.openai.models)"
             ),
         ),
         (
