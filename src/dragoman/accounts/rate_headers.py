@@ -50,7 +50,7 @@ class _Group:
 
     def add(self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float) -> None:
         """Add the headers to the list `onto`. The reset header is left out if the limit's window never ends.
-        standing: `Ledger.standing`. now: Unix seconds.
+        standing, now: as in `RateHeaders.add`.
         """
         tightest, least = self._rows[0], inf
         for row in self._rows:
@@ -98,8 +98,8 @@ class RateHeaders:
     def add(
         self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float
     ) -> list[tuple[bytes, bytes]]:
-        """Add the headers to the list `onto`, and return this list. standing: `Ledger.standing`. now: Unix
-        seconds.
+        """Add the headers to the list `onto`, and return this list. standing: returns (used, reserved) for
+        the name of a counter, as `Ledger.standing` does. now: Unix seconds.
         """
         for group in self._groups:
             group.add(onto, standing, now)

@@ -150,7 +150,8 @@ class Assembly(msgspec.Struct, frozen=True):
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
         """Return (the first deployment of a model, the deployment's upstream in the protocol that it would
-        use for a request of the protocol `face` without optional fields).
+        use for a request of the protocol `face` without optional fields). Raises RequestFailed for an unknown
+        model.
         """
         route = self.names.table.resolve(model)
         first = route.deployments[0]

@@ -470,7 +470,7 @@ class Core:
                 closing.push_async_callback(self._background.close)
 
     def _halt(self) -> None:
-        """Stop what a start has begun besides the parts: checks, fetches, and messages between processes."""
+        """Stop the checks of providers, the fetches of lists of models, and messages between processes."""
         self.telling.end()
         self.discovering.close()
         if self._checks is not None:

@@ -1,4 +1,9 @@
-"""The client key that a gateway creates if it needs one and none is configured."""
+"""The client key that `dragoman serve` creates if a gateway needs one and none is configured.
+
+A gateway needs a client key if the configuration requires one: `auth.required` says so, or other machines can
+reach the gateway's address (`assembly.keys.needs_key`). The key is kept in a file in Dragoman's folder, and
+read again at the next start. If the file cannot be written, the key is valid until the process ends.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +47,7 @@ def kept_or_made(home: Path) -> ClientKey:
     except FileExistsError:
         return ClientKey(_read(file), file, made=False)
     except OSError:
-        return ClientKey(key, None, made=True)  # the key is valid until the process ends
+        return ClientKey(key, None, made=True)
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
         opened.write(key + "\n")
     return ClientKey(key, file, made=True)

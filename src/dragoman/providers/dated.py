@@ -38,9 +38,12 @@ class Spelled(NamedTuple):
 
 
 def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spelled:
-    """Return the URL of the API, separated from its version. What people copy together with it is removed:
-    from the end of the URL `dated.path` with a version, deployment or endpoint below it, and an endpoint
-    below `dated.flat`.
+    """Return the URL of the API, separated from its version. What people copy together with it is removed
+    from its end: `dated.path`, also with `/v1`, `/deployments` or `/responses` and all that follows; but
+    after `dated.flat` only the endpoint.
+
+        https://NAME/openai/deployments/x/chat/completions?api-version=DATE  https://NAME, DATE
+        https://NAME/models/chat/completions?api-version=DATE                https://NAME/models, DATE
 
     spelled: the URL. version: the configured version, which is used instead of one in the URL; None = none is
     configured. A URL with other query parameters than the version is returned unchanged, because it will be

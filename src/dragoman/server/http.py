@@ -43,8 +43,7 @@ _BRIEFLY = 2.0
 """A connection that waits for a body may be closed to make room if no piece came for so many seconds."""
 _LINGER = 2.0
 """Seconds for which the connection of a refused request stays open: closing it at once would reset it, and
-the client might never see the answer.
-"""
+the client might never see the answer."""
 _LATE = 10.0
 """If a request was answered before its body ended, the rest must come in within so many seconds."""
 
@@ -473,11 +472,13 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def _begin_held(self) -> None:
-        """Begin the next request if it waits for the client to read, and the client has read enough."""
+        """Begin the next request if it waits for the client to read earlier answers, and the client has read
+        enough of them. If the client has not, its time to read (`Peer`) is counted from now on.
+        """
         if self._held_since is None or self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size() > _UNREAD:
-            self.peer.paused = True  # the client's time to read runs from now on
+            self.peer.paused = True
             return
         self._held_since = None
         self.peer.resumed()

@@ -316,7 +316,8 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         self, candidate: _Candidate, detail: dict[str, Any], form: str, events: list[ir.Event]
     ) -> str:
         """Append the events for an entry of `reasoning_details` (`detail`) to `events`. Returns the entry's
-        text or summary. form: of the entry's block.
+        text or summary. form: the `form` of the entry's Thinking block: "details", or "details_content" if
+        `reasoning_content` repeats the text.
         """
         block = decode_detail(detail, form)
         if isinstance(block, ir.Native):

@@ -5,7 +5,8 @@
     number, boolean  the JSON literal; a text that is not one stays a text
     string           the text as it stands, without one line break after the opening tag and one before the
                      closing tag
-    CDATA            the text in it, unchanged
+    CDATA            an element that contains only CDATA: the text in it, unchanged; if the schema states
+                     types, and string is not one of them, the JSON value that the text states, if any
 
 An object or an array may also be JSON text. Pure.
 """

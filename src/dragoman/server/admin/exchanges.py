@@ -64,8 +64,8 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: str | None = None
 
     def wanted(self) -> Wanted:
-        """Return the filter that this query asks for. Raises RequestFailed (400), which names the wrong
-        field.
+        """Return the filter that this query asks for. Raises RequestFailed (400) for a wrong `has`, `since`
+        or `until`, and names the field; the other fields were checked when the query was decoded.
         """
         traits = [] if self.has is None else self.has.split(",")
         if unknown := [one for one in traits if one not in _TRAITS]:
@@ -123,8 +123,11 @@ class ExchangesApi:
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the exchanges that match the query, the latest first: a JSON object whose field
-        `data` has the summaries. If stored exchanges cannot be read, they are missing, and the field `store`
-        says why. Raises RequestFailed: 400 for a wrong query, 503 if the exchange that `after` names would
+        `data` has the summaries. A client that belongs to a tenant gets only the exchanges of its tenant. If
+        stored exchanges cannot be read, they are missing, and the field `store` says why.
+
+        Raises RequestFailed: 400 for an unknown field or a wrong value, for another tenant than the client's
+        own, and if there is no exchange `after` that the client may see; 503 if the exchange `after` would
         have to come from the store, but the store cannot be read.
         """
         query = _query(request.query)

@@ -153,8 +153,9 @@ class Registry:
 
     async def earlier_tenants(self, key: str) -> set[str | None]:
         """Return the names of the tenants whose keys have had this name, as far as usage and stored data tell
-        it; None in the set = a key without a tenant, or stored data of which no usage tells the tenant. Empty
-        = nobody has used the name. Raises RequestFailed (501 without a database, 503 if it fails).
+        it. None in the set = a key without a tenant; a key of an earlier tenant that had the name of a
+        present one; or stored data and aliases of a key without any usage, so that nothing tells its tenant.
+        Empty = nobody has used the name. Raises RequestFailed (501 without a database, 503 if it fails).
 
         Keys of the database are not looked for: their rows stay, and so does their name. But the name of a
         key that was taken out of a configuration file has no row.
