@@ -363,6 +363,27 @@ async def test_close_codes_pass_in_both_directions(serve: Serve, openai: Provide
     assert (await closed(exchanges, 2)).end == "upstream/stream/session_broken"
 
 
+async def test_a_client_may_leave_while_the_provider_speaks(serve: Serve, openai: Provider) -> None:
+    async def speak(connection: Any, event: Any) -> None:
+        await tell(connection, {"type": "response.created", "response": {"id": "resp_1"}})
+        while not openai.closed:  # until the gateway closes the session
+            sound = {"response_id": "resp_1", "delta": "AAAA" * 400}
+            await tell(connection, {"type": "response.output_audio.delta", **sound})
+            await asyncio.sleep(0)
+
+    openai.answers = speak
+    exchanges: list[Exchange] = []
+    base = await serve(config(openai), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?model=up/x"), max_queue=None) as session:
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.output_audio.delta")
+        await session.close(4001, "bye")
+    exchange = await closed(exchanges)
+    assert (exchange.end, exchange.fault) == ("done", None)
+    assert exchange.usage is not None
+    assert exchange.usage.estimated  # the reply that broke off
+
+
 async def test_a_client_that_vanishes_is_no_fault_of_the_gateway(serve: Serve, openai: Provider) -> None:
     exchanges: list[Exchange] = []
     base = await serve(config(openai), observers=[exchanges.append])
