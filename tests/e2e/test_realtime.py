@@ -313,6 +313,51 @@ async def test_other_servers_get_the_intent_and_the_model(serve: Serve, openai: 
     assert openai.said[0]["session"] == transcribing("whisper")
 
 
+async def test_a_dated_version_of_azure_is_told_the_model_in_its_own_form(
+    serve: Serve, openai: Provider
+) -> None:
+    openai.unnamed = True
+    row = {"base_url": openai.url, "keys": ["up-key"], "api_version": "2025-04-01-preview"}
+    models = {"ears": {"deployments": ["azure/my-ears"]}}
+    base = await serve(json.dumps({"providers": {"azure": row}, "models": models}))
+    query = "api-version=2025-04-01-preview&intent=transcription&deployment=ears"
+    async with connect(at(base, f"/openai/realtime?{query}")) as session:
+        assert (await heard(session))["type"] == "transcription_session.created"
+        updated = await heard(session)
+    assert updated["type"] == "transcription_session.updated"
+    assert updated["session"] == {"input_audio_transcription": {"model": "ears"}}
+    assert openai.query == {"api-version": ["2025-04-01-preview"], "intent": ["transcription"]}
+    named = {"input_audio_transcription": {"model": "my-ears"}}
+    assert openai.said == [{"type": "transcription_session.update", "session": named}]
+
+
+async def test_a_session_that_transcribes_is_charged_to_its_model(serve: Serve, openai: Provider) -> None:
+    async def answer(connection: Any, event: Any) -> None:
+        if event["type"] == "session.update":
+            await tell(
+                connection, {"type": "session.updated", "session": transcribing("gpt-of-the-provider")}
+            )
+        else:
+            usage = {"type": "tokens", "input_tokens": 30, "output_tokens": 2, "total_tokens": 32}
+            kind = "conversation.item.input_audio_transcription.completed"
+            await tell(connection, {"type": kind, "transcript": "Hello", "usage": usage})
+
+    openai.answers = answer
+    exchanges: list[Exchange] = []
+    limits = {"budget": {"money": "$5/day", "unknown_price": "refuse"}}
+    prices = {"up/whisper": {"input": 2, "output": 10}}
+    more = {"models": {"ears": {"deployments": ["up/whisper"]}}, "prices": prices, "limits": limits}
+    base = await serve(config(openai, **more), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?intent=transcription")) as session:
+        await session.send(json.dumps({"type": "session.update", "session": transcribing("ears")}))
+        updated = await until(session, "session.updated")
+        assert updated["session"] == transcribing("ears")
+        await session.send('{"type": "input_audio_buffer.commit"}')
+        await until(session, "conversation.item.input_audio_transcription.completed")
+    exchange = await closed(exchanges)
+    assert (exchange.end, exchange.cost) == ("done", 30 * 2_000 + 2 * 10_000)
+
+
 async def test_another_key_and_another_deployment_are_tried(
     serve: Serve, openai: Provider, stack: AsyncExitStack
 ) -> None:
@@ -573,6 +618,31 @@ async def test_a_key_that_is_revoked_ends_its_session(openai: Provider, stack: A
         error = await heard(session)
         assert error["error"]["code"] == "invalid_api_key"
         assert (await ended(session))[0] == 1008
+
+
+async def test_a_key_that_is_revoked_ends_a_session_that_transcribes(
+    openai: Provider, stack: AsyncExitStack
+) -> None:
+    async def answer(connection: Any, event: Any) -> None:
+        kind = "conversation.item.input_audio_transcription.completed"
+        await tell(connection, {"type": kind, "transcript": "Hello you"})  # without usage
+
+    openai.answers = answer
+    exchanges: list[Exchange] = []
+    settings = json.loads(config(openai, auth={"keys": [{"name": "a", "key": "sk-aaaaaaaa"}]}))
+    gateway = Gateway(load(settings, {}), observers=[exchanges.append])
+    base = await stack.enter_async_context(serving(gateway))
+    headers, query = {"Authorization": "Bearer sk-aaaaaaaa"}, "intent=transcription&model=up/x"
+    async with connect(at(base, f"/v1/realtime?{query}"), additional_headers=headers) as session:
+        await heard(session)
+        gateway.client_keys._callers.clear()
+        await session.send('{"type": "input_audio_buffer.commit"}')
+        assert (await heard(session))["transcript"] == "Hello you"
+        assert (await heard(session))["error"]["code"] == "invalid_api_key"
+        assert (await ended(session))[0] == 1008
+    exchange = await closed(exchanges)
+    assert exchange.usage is not None
+    assert (exchange.usage.output, exchange.usage.estimated) == (3, True)
 
 
 async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai: Provider) -> None:
