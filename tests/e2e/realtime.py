@@ -81,7 +81,8 @@ class Provider:
             await tell(connection, {"type": "error", "error": error})
             await connection.close(4000, "invalid_request_error.invalid_model")
             return
-        await tell(connection, {"type": "session.created", "session": {"type": "transcription"}})
+        kind = "transcription_session.created" if "api-version" in query else "session.created"
+        await tell(connection, {"type": kind, "session": {"type": "transcription"}})
         await self._hear(connection, _openai)
 
     async def gemini(self, connection: ServerConnection) -> None:
@@ -114,6 +115,8 @@ async def _openai(connection: ServerConnection, event: Any) -> None:
     kind = event["type"]
     if kind == "session.update":
         await tell(connection, {"type": "session.updated", "session": event["session"]})
+    elif kind == "transcription_session.update":
+        await tell(connection, {"type": "transcription_session.updated", "session": event["session"]})
     elif kind == "conversation.item.create":
         await tell(connection, {"type": "conversation.item.done", "item": {"id": "item_1", **event["item"]}})
     elif kind == "response.create":

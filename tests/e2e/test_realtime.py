@@ -7,7 +7,7 @@ import contextlib
 import json
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
@@ -226,93 +226,6 @@ async def test_a_web_page_sends_its_key_as_a_subprotocol(serve: Serve, openai: P
     assert "sk-page-123456" not in str(request.headers)
 
 
-def transcribing(model: str) -> dict[str, Any]:
-    """The settings of a session that only transcribes."""
-    return {"type": "transcription", "audio": {"input": {"transcription": {"model": model}}}}
-
-
-def at_openai(provider: Provider, **more: Any) -> str:
-    """A configuration whose provider is OpenAI itself, and whose model `ears` transcribes."""
-    provider.unnamed = True
-    row = {"base_url": f"{provider.url}/v1", "keys": list(provider.keys)}
-    models = {"ears": {"deployments": ["openai/gpt-realtime-whisper"]}}
-    return json.dumps({"providers": {"openai": row}, "models": models, **more})
-
-
-async def test_the_official_client_transcribes_with_the_model_of_its_settings(
-    serve: Serve, openai: Provider
-) -> None:
-    exchanges: list[Exchange] = []
-    base = await serve(at_openai(openai), observers=[exchanges.append])
-    async with (
-        AsyncOpenAI(base_url=f"{base}/v1", api_key="any", websocket_base_url=at(base, "/v1")) as client,
-        client.realtime.connect(extra_query={"intent": "transcription"}) as session,
-    ):
-        await session.session.update(session=cast(Any, transcribing("ears")))
-        assert (await session.recv()).type == "session.created"
-        updated = cast(Any, await session.recv())
-        assert updated.session.audio.input.transcription.model == "ears"
-        await session.input_audio_buffer.commit()
-        completed = await session.recv()
-        assert completed.type == "conversation.item.input_audio_transcription.completed"
-    exchange = await closed(exchanges)
-    assert openai.query == {"intent": ["transcription"]}
-    assert openai.said[0]["session"] == transcribing("gpt-realtime-whisper")
-    assert (exchange.asked, exchange.end, exchange.status) == ("ears", "done", 101)
-    assert exchange.cost == 850_000  # nano-USD: 3 seconds at USD 0.017 a minute
-
-
-async def test_a_session_that_transcribes_gets_the_model_of_its_url(serve: Serve, openai: Provider) -> None:
-    base = await serve(at_openai(openai))
-    async with connect(at(base, "/v1/realtime?intent=transcription&model=ears")) as session:
-        assert (await heard(session))["type"] == "session.created"
-        updated = await until(session, "session.updated")
-        assert updated["session"] == transcribing("ears")
-        other = {"audio": {"input": {"transcription": {"language": "de"}}}}
-        await session.send(json.dumps({"type": "session.update", "session": other}))
-        await until(session, "session.updated")
-        await session.send(json.dumps({"type": "session.update", "session": transcribing("openai/other")}))
-        error = (await until(session, "error"))["error"]
-    assert openai.query == {"intent": ["transcription"]}
-    assert openai.said[1]["session"]["audio"]["input"]["transcription"] == {
-        "language": "de",
-        "model": "gpt-realtime-whisper",
-    }
-    assert (error["code"], error["param"]) == (
-        "model_not_changeable",
-        "session.audio.input.transcription.model",
-    )
-    assert len(openai.said) == 2
-
-
-async def test_a_session_that_transcribes_must_name_a_model_that_is_granted(
-    serve: Serve, openai: Provider
-) -> None:
-    keys = [{"name": "ann", "key": "sk-ann-123456", "models": ["ears"]}]
-    base = await serve(at_openai(openai, auth={"keys": keys}))
-    url, key = at(base, "/v1/realtime?intent=transcription"), {"Authorization": "Bearer sk-ann-123456"}
-    for settings, code, closing in (
-        (transcribing("openai/dearer"), "model_not_granted", 1008),
-        ({"type": "transcription"}, "missing_required_parameter", 1007),
-    ):
-        async with connect(url, additional_headers=key) as session:
-            await session.send(json.dumps({"type": "session.update", "session": settings}))
-            error = await heard(session)
-            assert (error["type"], error["error"]["code"]) == ("error", code)
-            assert (await ended(session))[0] == closing
-    assert openai.handshakes == []
-
-
-async def test_other_servers_get_the_intent_and_the_model(serve: Serve, openai: Provider) -> None:
-    base = await serve(config(openai, models={"ears": {"deployments": ["up/whisper"]}}))
-    async with connect(at(base, "/v1/realtime?intent=transcription")) as session:
-        await session.send(json.dumps({"type": "session.update", "session": transcribing("ears")}))
-        assert (await heard(session))["type"] == "session.created"
-        await until(session, "session.updated")
-    assert openai.query == {"intent": ["transcription"], "model": ["whisper"]}
-    assert openai.said[0]["session"] == transcribing("whisper")
-
-
 async def test_another_key_and_another_deployment_are_tried(
     serve: Serve, openai: Provider, stack: AsyncExitStack
 ) -> None:
@@ -361,6 +274,27 @@ async def test_close_codes_pass_in_both_directions(serve: Serve, openai: Provide
         await session.send('{"type": "response.create"}')
         assert await ended(session) == (4000, "session over")
     assert (await closed(exchanges, 2)).end == "upstream/stream/session_broken"
+
+
+async def test_a_client_may_leave_while_the_provider_speaks(serve: Serve, openai: Provider) -> None:
+    async def speak(connection: Any, event: Any) -> None:
+        await tell(connection, {"type": "response.created", "response": {"id": "resp_1"}})
+        while not openai.closed:  # until the gateway closes the session
+            sound = {"response_id": "resp_1", "delta": "AAAA" * 400}
+            await tell(connection, {"type": "response.output_audio.delta", **sound})
+            await asyncio.sleep(0)
+
+    openai.answers = speak
+    exchanges: list[Exchange] = []
+    base = await serve(config(openai), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?model=up/x"), max_queue=None) as session:
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.output_audio.delta")
+        await session.close(4001, "bye")
+    exchange = await closed(exchanges)
+    assert (exchange.end, exchange.fault) == ("done", None)
+    assert exchange.usage is not None
+    assert exchange.usage.estimated  # the reply that broke off
 
 
 async def test_a_client_that_vanishes_is_no_fault_of_the_gateway(serve: Serve, openai: Provider) -> None:

@@ -39,7 +39,7 @@ class Heard(msgspec.Struct, frozen=True):
     states as billed. fault: the error that the message tells; None = the message is not an error. reply: the
     provider's id of the reply that the message is a part of; None = the message names no reply. transcriber:
     the provider's name of the model that transcribes the client's speech from now on; None = the message
-    does not name one.
+    does not name one. answers: messages that the provider must get before any other one of the client.
     """
 
     message: Message
@@ -49,6 +49,7 @@ class Heard(msgspec.Struct, frozen=True):
     fault: ir.Fault | None = None
     reply: str | None = None
     transcriber: str | None = None
+    answers: tuple[Message, ...] = ()
 
 
 class Names(msgspec.Struct, frozen=True):

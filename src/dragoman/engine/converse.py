@@ -251,7 +251,8 @@ class _Session:
         """
 
     async def open(self) -> Heard:
-        """Send the messages that the provider needs before its first message, and return this first message.
+        """Send the messages that the provider needs before its first message, receive this first message,
+        send the answers that it needs, and return it.
         Raises RequestFailed if the provider refuses the session, or if the client's first message must not be
         sent to it.
         """
@@ -268,6 +269,7 @@ class _Session:
         heard = self._talk.heard(first)
         if heard.fault is not None:
             raise RequestFailed(heard.fault)
+        await self._answer(heard)
         return heard
 
     async def run(self, first: Heard) -> None:
@@ -286,7 +288,9 @@ class _Session:
             await self._tell(first)
             while (message := await socket.receive()) is not None:
                 self._latest = self._loop.time()
-                await self._tell(talk.heard(message))
+                heard = talk.heard(message)
+                await self._answer(heard)
+                await self._tell(heard)
         finally:
             listener.cancel()
             for timer in timers.values():
@@ -336,6 +340,11 @@ class _Session:
             await self._replies.probe_again()
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
+
+    async def _answer(self, heard: Heard) -> None:
+        """Send the provider the messages that the gateway itself answers a message with."""
+        for message in heard.answers:
+            await self._socket.send(message)
 
     def _discreet(self, message: Message) -> Message:
         """Return a provider's error event without the secrets of the provider's account."""

@@ -9,6 +9,7 @@ that. An error that ends the session after the WebSocket was accepted is a close
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -339,12 +340,12 @@ class RealtimeClient:
 
     async def say(self, message: Message) -> None:
         """Send a message: bytes as a binary message, str as a text message. This waits while the client reads
-        slowly.
+        slowly. If the client has closed the WebSocket or has disconnected, the message is dropped:
+        `receive` tells how the client has left.
         """
-        if isinstance(message, bytes):
-            await self._send({"type": "websocket.send", "bytes": message})
-        else:
-            await self._send({"type": "websocket.send", "text": message})
+        member = "bytes" if isinstance(message, bytes) else "text"
+        with contextlib.suppress(OSError):  # ASGI raises it since version 2.4 after the client's close frame
+            await self._send({"type": "websocket.send", member: message})
 
     def closes(self, code: int, reason: str) -> None:
         """Set the close code and the reason that `end` uses."""

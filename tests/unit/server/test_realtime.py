@@ -139,6 +139,19 @@ async def test_messages_are_freed_when_the_next_is_wanted() -> None:
     assert sides.sent == []
 
 
+async def test_what_is_said_after_the_client_has_left_is_dropped() -> None:
+    async def refuse(message: Any) -> None:
+        raise OSError
+
+    sides = Sides({"type": "websocket.disconnect", "code": 4001, "reason": "bye"})
+    sides.client._send = refuse
+    for message in ("text", b"binary"):
+        await sides.client.say(message)
+    assert (sides.link.lost, sides.client.gone) == (False, False)
+    assert await sides.client.receive() is None
+    assert sides.client.left == (4001, "bye")
+
+
 async def test_a_connection_without_a_close_frame_is_lost() -> None:
     sides = Sides()
     sides.link.drop()

@@ -19,6 +19,7 @@ from dragoman import ir
 from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
 from dragoman.dialects.openai.errors import decode_error, error_member
 from dragoman.errors import WireError
+from dragoman.tokens.vocabulary import by_bytes
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 
 _CREATED: Final = "response.created"
@@ -30,6 +31,8 @@ _SESSION: Final = frozenset(
         *("transcription_session.created", "transcription_session.updated"),
     }
 )
+_BETA: Final = frozenset({"transcription_session.created", "transcription_session.updated"})
+"""Events that only the beta version has. Azure's dated versions are of this version, too."""
 _READ: Final = re.compile(
     r'"(?:response\.(?:created|done)|(?:transcription_)?session\.(?:created|updated)'
     r'|conversation\.item\.input_audio_transcription\.completed|error)"'
@@ -76,19 +79,14 @@ class RealtimeTalk:
         self._first = first
         self._transcriber: str | None = None
         """The provider's name of the model that transcribes the client's speech; None = none does."""
+        self._unnamed = names.unnamed and first is None
+        """Whether a message must still name the model to the provider."""
 
     def opening(self) -> Sequence[Message]:
         """Return the first messages for the provider: the client's first message, if it was read to know the
-        model. Otherwise, if the URL for the provider does not name the model, the settings that name it.
-        Otherwise none, because the provider begins with `session.created`.
+        model. Otherwise none, because the provider begins with `session.created`.
         """
-        if self._first is not None:
-            return (self.said(self._first),)
-        if self._names.unnamed:
-            heard = {"input": {"transcription": {"model": self._names.upstream}}}
-            settings = {"type": "transcription", "audio": heard}
-            return (encode({"type": "session.update", "session": settings}).decode(),)
-        return ()
+        return () if self._first is None else (self.said(self._first),)
 
     def said(self, message: Message) -> Message:
         """Return a client's event in the form for the provider. If the event names a model as `model`,
@@ -159,7 +157,11 @@ class RealtimeTalk:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
         name becomes the name that the client knows. The result also says whether a response begins or ends,
         which response it is, what was used, and whether the event is an error. The model that transcribes the
-        client's speech, which the settings name, is saved.
+        client's speech, which the settings name, is saved. In a session that only transcribes this is always
+        the session's model, also if the provider states another name, such as that of a dated version.
+
+        If neither the URL nor the client has named the model to the provider, the answer to the first event
+        with settings names it, in the form of the version that the event shows.
         """
         if isinstance(message, bytes):
             return Heard(message)
@@ -173,18 +175,19 @@ class RealtimeTalk:
         if kind == _DONE:
             return Heard(message, ends=True, used=_of_response(event), reply=_reply(event))
         if kind == _TRANSCRIBED:
-            return Heard(message, used=self._of_transcript(event.get("usage")))
+            return Heard(message, used=self._of_transcript(event))
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
-            if _states_transcription(session):
+            if not self._names.transcribes and _states_transcription(session):
                 self._transcriber = _transcriber(session)
-            return Heard(self._shown(message, session), transcriber=self._transcriber)
+            shown = self._shown(message, session)
+            return Heard(shown, transcriber=self._transcriber, answers=self._naming(kind))
         if kind == "error":
             return Heard(message, fault=_fault(event))
         return Heard(message)
 
     def _shown(self, message: str, session: Mapping[str, Any]) -> Message:
         shown = self._names.shown
-        transcribes = self._names.transcribes and _transcriber(session) == self._names.upstream
+        transcribes = self._names.transcribes and _transcriber(session) is not None
         if shown is None or not ("model" in session or transcribes):
             return message
         head = decode_head(message.encode())
@@ -197,14 +200,29 @@ class RealtimeTalk:
         head["session"] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
-    def _of_transcript(self, usage: Any) -> tuple[Used, ...]:
-        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
-        by the model that the session names for transcription, otherwise by the session's model. () = the
-        usage is unreadable. usage: the event's `usage`.
+    def _naming(self, kind: str) -> tuple[Message, ...]:
+        """Return the settings that name the model to the provider, if nothing has named it yet. kind: the
+        type of the provider's event with the settings, which shows the version of the API.
         """
-        if not isinstance(usage, dict):
+        if not self._unnamed:
             return ()
-        model = self._transcriber or self._names.upstream
+        self._unnamed = False
+        named = {"model": self._names.upstream}
+        if kind in _BETA:
+            return (_update("transcription_session.update", {"input_audio_transcription": named}),)
+        settings = {"type": "transcription", "audio": {"input": {"transcription": named}}}
+        return (_update("session.update", settings),)
+
+    def _of_transcript(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
+        """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
+        by the model that the session names for transcription, otherwise by the session's model. If the event
+        states no usage, and the session only transcribes, the tokens of the whole text are estimated. () =
+        the usage is unreadable. event: the provider's event.
+        """
+        usage = event.get("usage")
+        if not isinstance(usage, dict):
+            return _estimated(event) if self._names.transcribes else ()
+        model = None if self._names.transcribes else self._transcriber or self._names.upstream
         if usage.get("type") == "duration":
             seconds = usage.get("seconds")
             if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
@@ -237,6 +255,18 @@ def _detail(detail: dict[str, Any], prefix: str, counts: Any) -> None:
         for kind in ("text", "audio", "image"):
             if amount := _count(counts.get(f"{kind}_tokens")):
                 detail[f"{prefix}_{kind}"] = amount
+
+
+def _estimated(event: Mapping[str, Any]) -> tuple[Used, ...]:
+    """Return the estimated tokens of a transcript; () = more of the same text follows (xAI)."""
+    if event.get("status") == "in_progress":
+        return ()
+    text = event.get("transcript")
+    return (Used(ir.Usage(output=by_bytes(text) if isinstance(text, str) else 0, estimated=True)),)
+
+
+def _update(kind: str, settings: Mapping[str, Any]) -> Message:
+    return encode({"type": kind, "session": settings}).decode()
 
 
 def _count(value: Any) -> int | None:

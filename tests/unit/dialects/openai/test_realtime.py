@@ -286,7 +286,6 @@ def test_the_model_that_transcribes_is_named_as_each_side_does(settings: dict[st
     told = listening().heard(event(type="session.updated", session=json.loads(said)["session"]))
     assert isinstance(told.message, str)
     assert json.loads(told.message)["session"] == settings
-    assert told.transcriber == "whisper"
 
 
 @pytest.mark.parametrize(
@@ -319,17 +318,62 @@ def test_a_session_of_another_kind_may_name_any_transcriber() -> None:
     assert json.loads(said) == json.loads(message)
 
 
-def test_a_provider_that_is_not_told_the_model_by_the_url_is_told_it_first() -> None:
-    (message,) = listening().opening()
-    assert isinstance(message, str)
-    assert json.loads(message) == {
-        "type": "session.update",
-        "session": {"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper"}}}},
-    }
+def test_the_client_knows_the_model_by_one_name_whatever_its_provider_calls_it() -> None:
+    one = listening()
+    dated = {"audio": {"input": {"transcription": {"model": "whisper-2026-09-01"}}}}
+    told = one.heard(event(type="session.updated", session=dated))
+    assert isinstance(told.message, str)
+    assert json.loads(told.message)["session"] == HEARING
+    assert told.transcriber is None  # its price is that of the session's model
+    (used,) = one.heard(transcribed(usage={"type": "duration", "seconds": 2})).used
+    assert used == Used(units={"input_audio_ms": 2000})
+
+
+def transcribed(**members: Any) -> str:
+    return event(type="conversation.item.input_audio_transcription.completed", **members)
+
+
+@pytest.mark.parametrize("usage", [None, "none"])
+def test_a_transcript_without_usage_is_estimated(usage: Any) -> None:
+    (used,) = listening().heard(transcribed(transcript="Grüße an alle", usage=usage)).used
+    assert used == Used(ir.Usage(output=4, estimated=True))
+    assert listening().heard(transcribed(transcript="Grü", status="in_progress")).used == ()
+    assert (
+        listening().heard(transcribed(transcript="Hi", usage={"type": "duration", "seconds": 0})).used == ()
+    )
+    assert talk().heard(transcribed(transcript="Hi")).used == ()
+
+
+HEARD_GA = {"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper"}}}}
+HEARD_BETA = {"input_audio_transcription": {"model": "whisper"}}
+
+
+@pytest.mark.parametrize(
+    ("greeting", "kind", "settings"),
+    [
+        ("session.created", "session.update", HEARD_GA),
+        ("transcription_session.created", "transcription_session.update", HEARD_BETA),
+    ],
+)
+def test_a_provider_that_nothing_has_told_the_model_is_told_it_in_its_version(
+    greeting: str, kind: str, settings: dict[str, Any]
+) -> None:
+    one = listening()
+    assert one.opening() == ()
+    (answer,) = one.heard(event(type=greeting, session={})).answers
+    assert isinstance(answer, str)
+    assert json.loads(answer) == {"type": kind, "session": settings}
+    assert one.heard(event(type=greeting, session={})).answers == ()
+
+
+def test_the_first_event_of_the_client_may_name_the_model() -> None:
     assert listening(unnamed=False).opening() == ()
-    (first,) = listening(first=event(type="session.update", session=BETA)).opening()
+    assert listening(unnamed=False).heard(event(type="session.created", session={})).answers == ()
+    one = listening(first=event(type="session.update", session=BETA))
+    (first,) = one.opening()
     assert isinstance(first, str)
-    assert json.loads(first)["session"] == {"input_audio_transcription": {"model": "whisper"}}
+    assert json.loads(first)["session"] == HEARD_BETA
+    assert one.heard(event(type="session.created", session={})).answers == ()
 
 
 @pytest.mark.parametrize("settings", [HEARING, BETA])
