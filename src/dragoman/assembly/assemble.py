@@ -64,13 +64,15 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def _asked(caller: Caller) -> frozenset[Operation] | None:
-    """Return the operations that a client may ask for; None = all. A client that may use paths which are
-    passed through may name any model there (`pass_through`).
+    """Return the operations that a client may ask a model for; None = all. A client that may use paths which
+    are passed through may name any model there (`pass_through`). A client that may do nothing but list models
+    sees all of them.
     """
     stated = caller.may.operations
     if stated is None or "pass_through" in stated:
         return None
-    return frozenset(operation for operation in get_args(Operation) if operation in stated)
+    asked = frozenset(operation for operation in get_args(Operation) if operation in stated)
+    return None if asked == {"models"} else asked
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -116,13 +118,15 @@ class Assembly(msgspec.Struct, frozen=True):
         return (entry for entry in entries if self._serves(entry.id, caller, operations))
 
     def _serves(self, model: str, caller: Caller, operations: frozenset[Operation]) -> bool:
-        """Whether one of the model's deployments that the client may use can serve one of the operations. A
-        provider is only known to lack an operation if it has no endpoint for it.
+        """Whether a deployment of the model, or of a route that a request turns to if the model lacks what is
+        asked for, can serve one of the operations and may be used by the client. A provider is only known to
+        lack an operation if it has no endpoint for it.
         """
         route, providers = self.names.table.find(model, caller), caller.may.providers
         return route is not None and any(
             serves(self.upstreams[one.provider], operation, one.model, one.facts)
-            for one in route.deployments
+            for each in (route, *route.fallbacks.any)
+            for one in each.deployments
             if providers is None or one.provider in providers
             for operation in operations
         )

@@ -66,6 +66,42 @@ async def test_a_model_is_listed_for_a_key_that_may_ask_it_for_something(path: s
     await asker.gateway.close()
 
 
+TURNING = """
+providers:
+  anthropic: {keys: k-1, models: [claude-x]}
+  openai: {keys: k-2, models: [gpt-x], base_url: "http://127.0.0.1:9/v1"}
+  local: {enabled: false}
+models:
+  turns: {use: anthropic/claude-x, fallbacks: [openai/gpt-x]}
+  turns-late: {use: anthropic/claude-x, fallbacks: {context: [openai/gpt-x]}}
+auth:
+  required: true
+  keys:
+    - {key: a-key-of-sixteen-1, name: embeds, operations: [embed]}
+    - {key: a-key-of-sixteen-2, name: far, operations: [embed], providers: [anthropic]}
+    - {key: a-key-of-sixteen-3, name: lists, operations: [models]}
+    - {key: a-key-of-sixteen-4, name: both, operations: [models, embed]}
+    - {key: a-key-of-sixteen-5, name: nothing, operations: [embed], tenant: chats}
+tenants: {chats: {operations: [chat]}}
+"""
+
+
+async def test_a_model_that_turns_to_another_one_is_listed_for_what_that_one_can(tmp_path: Path) -> None:
+    asker = Asker(Paced(), tmp_path, TURNING)
+    found, every = [], {"anthropic/claude-x", "openai/gpt-x", "turns", "turns-late"}
+    for number in range(1, 6):
+        answer = await asker.ask("GET", "/v1/models", authorization=f"Bearer a-key-of-sixteen-{number}")
+        found.append(listed(answer.body, "data", "id"))
+    assert found == [{"openai/gpt-x", "turns"}, set(), every, {"openai/gpt-x", "turns"}, set()]
+    wish = {"model": "turns", "input": "hi"}
+    told = await asker.ask("POST", "/v1/embeddings", wish, authorization="Bearer a-key-of-sixteen-1")
+    assert (told.status, told.error["code"]) == (503, "connect_failed")  # it was asked
+    wish = {"model": "turns-late", "input": "hi"}
+    told = await asker.ask("POST", "/v1/embeddings", wish, authorization="Bearer a-key-of-sixteen-1")
+    assert (told.status, told.error["code"]) == (400, "unsupported_value")
+    await asker.gateway.close()
+
+
 async def test_models_are_listed_and_shown_alike(house: Asker) -> None:
     listed = {one["id"]: one for one in (await house.ask("GET", "/v1/models")).body["data"]}
     shown = (await house.ask("GET", "/v1/models/mine")).body
