@@ -94,13 +94,6 @@ def test_the_answer_s_own_client_gets_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_null_is_no_citation(name: str) -> None:
-    body, report = written(name, answer(name, [None, ANSWERS[name][1]]))
-    assert body == written(name, answer(name, [ANSWERS[name][1]]))[0]
-    assert not report.losses
-
-
-@pytest.mark.parametrize("name", ANSWERS)
 def test_a_stream_has_them_too(name: str) -> None:
     report = Report(name, "response")
     encoder = DIALECTS[name].stream.encoder(Reply(ir.Request(name, "m"), report, "answer-1", 1))

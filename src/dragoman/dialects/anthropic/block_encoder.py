@@ -17,7 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, restore
 from dragoman.dialects.arguments import parse_arguments
-from dragoman.dialects.leftovers import ODD, lose_about, stated_oddly
+from dragoman.dialects.leftovers import lose_about, stated_oddly
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
@@ -133,14 +133,14 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; None = it is not written, which is reported as a loss, unless it was null in this
-    dialect. where: the citation's IR path.
+    """Encode a citation; None = it is not written, which is reported as a loss. where: the citation's IR
+    path.
 
     A citation that came in this dialect is written. A citation of another dialect is written only in an
     answer and only if it has a URL: it becomes a `web_search_result_location`.
     """
-    if scope.own and citation.form == ODD:
-        return stated_oddly(citation, NAME)
+    if scope.own and (odd := stated_oddly(citation, NAME)) is not None:
+        return odd
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
         out = dict(place)

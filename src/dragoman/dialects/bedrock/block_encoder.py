@@ -18,7 +18,7 @@ from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.bedrock.block_decoder import SERVER_CALL
 from dragoman.dialects.bedrock.terms import API, CACHING, FORMATS, NAME, OTHER_TYPES, Family, restore
 from dragoman.dialects.counterparts import no_form
-from dragoman.dialects.leftovers import ODD, lose_about, shown, stated_oddly
+from dragoman.dialects.leftovers import lose_about, shown, stated_oddly
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
@@ -172,14 +172,13 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; None = it is reported as lost, unless it was null in this dialect. A citation of
-    another dialect is written only in a response, and only if it has a URL or a title. where: the citation's
-    IR path.
+    """Encode a citation; None = it is reported as lost. A citation of another dialect is written only in a
+    response, and only if it has a URL or a title. where: the citation's IR path.
     """
     if scope.own and citation.source is not None:
         return dict(citation.source)
-    if scope.own and citation.form == ODD:
-        return stated_oddly(citation, NAME)
+    if scope.own and (odd := stated_oddly(citation, NAME)) is not None:
+        return odd
     if not scope.answer or (citation.url is None and citation.title is None):
         scope.report.lose(where, f"{API} accepts only its own citations", "hint")
         return None

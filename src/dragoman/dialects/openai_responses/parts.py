@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
-from dragoman.dialects.leftovers import ODD, odd_citation, stated_oddly
+from dragoman.dialects.leftovers import odd_citation, stated_oddly
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, sound_tokens
@@ -298,8 +298,8 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
     """Encode a citation of `text` as an annotation. A citation that came in this dialect is written as it
-    came; None = it was null. Any other citation becomes a `url_citation`; if it has no URL, None is returned
-    and a loss is reported. where: the citation's IR path.
+    came. Any other citation becomes a `url_citation`; if it has no URL, None is returned and a loss is
+    reported. where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -307,8 +307,8 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         stated = {member: value for member, value in told.items() if value is not None}
         restore(stated, citation.extra, draft.report, where)
         return {"type": "url_citation", **stated}
-    if draft.own and citation.form == ODD:
-        return stated_oddly(citation, NAME)
+    if draft.own and (odd := stated_oddly(citation, NAME)) is not None:
+        return odd
     if citation.kind != "url" and (own := (citation.extra or {}).get(NAME)) is not None:
         return dict(own)
     if citation.url is None:
