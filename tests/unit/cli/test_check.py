@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
-from tests.unit.assembly.test_added import keep
 from tests.unit.cli.conftest import Run
 
 GOOD = """\
@@ -217,6 +214,8 @@ def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
 
 def test_a_key_may_use_what_operators_have_added(run: Run, folder: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+    from tests.unit.assembly.test_added import keep  # it needs the extra
+
     keys = "auth: {keys: [{name: t, key: a-key-of-sixteen-characters, models: [fast]}]}\n"
     (folder / "dragoman.yaml").write_text("providers: {simulate: {enabled: true}}\n" + keys)
     assert "there is no model or alias `fast`" in run("check").err

@@ -16,7 +16,6 @@ from dragoman.stores.open import open_store
 from tests.unit.cli.conftest import Run
 from tests.unit.turns.asking import Talk
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 THEIRS = "sk-the-key-of-a-client"
 
 
@@ -34,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_clients_keep_their_keys(run: Run, folder: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     arguments = ["import", "litellm", "--database", str(folder / "dump.json")]
     arguments += ["--config", str(folder / "dragoman.yaml")]
     first = run(*arguments)
@@ -58,6 +58,7 @@ def test_clients_keep_their_keys(run: Run, folder: Path) -> None:
 
 
 def test_what_the_gateway_has_counts(run: Run, folder: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     """Groups of its configuration are granted by their names. A tenant that is made gets no key of a provider
     that an earlier tenant of its name has left.
     """

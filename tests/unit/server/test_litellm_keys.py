@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 from dragoman.accounts.limits import NANO
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.usage import UsageLine, UsageRecord

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
 from dragoman.errors import ConfigError
 from dragoman.stores import open as opening
 from dragoman.stores.memory import MemoryStore
 from dragoman.stores.open import kind_of, located, open_exchanges, open_store, writable
-from tests.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer  # which needs the extra
+
+SQL = pytest.mark.skipif(find_spec("sqlalchemy") is None, reason="needs the extra `sql`")
 
 
 @pytest.mark.parametrize("where", [None, "memory"])
@@ -20,12 +24,14 @@ async def test_without_a_database_the_store_is_in_memory(where: str | None, tmp_
     assert isinstance(open_store(where, tmp_path), MemoryStore)
 
 
+@SQL
 def test_a_database_is_in_our_folder_or_where_its_url_says(tmp_path: Path) -> None:
     assert located("sqlite", tmp_path) == tmp_path / "state.db"
     assert located("sqlite:////var/lib/a.db", tmp_path) == Path("/var/lib/a.db")
     assert located("sqlite:///~/a.db", tmp_path) == Path.home() / "a.db"
 
 
+@SQL
 async def test_a_database_is_made_by_its_first_use(tmp_path: Path) -> None:
     store = open_store("sqlite", tmp_path / "home")
     assert not (tmp_path / "home").exists()
@@ -34,6 +40,7 @@ async def test_a_database_is_made_by_its_first_use(tmp_path: Path) -> None:
     await store.close()
 
 
+@SQL
 def test_a_wrong_value_and_a_missing_extra_say_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +65,7 @@ def test_a_folder_that_is_not_there_yet_is_as_writable_as_its_parent(tmp_path: P
     assert not writable(tmp_path / "file" / "a")
 
 
+@SQL
 async def test_a_server_is_reached_by_the_first_use_alone(tmp_path: Path, postgres: PostgresServer) -> None:
     with postgres.database(None) as url:
         place = located(url, tmp_path)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dragoman.gateway import Gateway
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.server.app import App
@@ -44,7 +46,11 @@ SETTINGS: dict[str, Any] = {
 
 
 def started(folder: Path, settings: dict[str, Any], seams: Seams = SYSTEM) -> Office:
-    """A gateway with these settings, which are written to a file in `folder`. Nothing is started yet."""
+    """A gateway with these settings, which are written to a file in `folder`. Nothing is started yet. Skips
+    the test if the settings need a database and none can be opened here.
+    """
+    if settings["stores"]["sql"] != "memory":
+        pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     file = folder / "dragoman.yaml"
     file.write_text(json.dumps(settings))
     return Office(file, seams)

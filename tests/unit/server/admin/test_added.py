@@ -16,8 +16,6 @@ from dragoman.server.app import App
 from dragoman.state.added import AddedEntry
 from tests.unit.turns.asking import Answer, Talk
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 
 class Office:
     """A gateway with a database."""
@@ -33,6 +31,7 @@ class Office:
 
 @pytest.fixture
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
     file = tmp_path / "dragoman.yaml"
     settings = {"providers": {"simulate": {"enabled": True}}, "stores": {"sql": "sqlite"}}

@@ -10,8 +10,6 @@ import pytest
 
 from tests.unit.server.admin.office import SETTINGS, Office, started
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 
 @pytest.fixture
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:

@@ -15,8 +15,6 @@ from dragoman.state.store import StoreFailed
 from tests.unit.server.admin.office import CHAT, OPS, SETTINGS, Office, started
 from tests.unit.turns.asking import Talk
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 
 @pytest.fixture
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:

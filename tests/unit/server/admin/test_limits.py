@@ -17,7 +17,6 @@ from dragoman.server.admin.limits import OPERATIONS, source_of
 from dragoman.server.app import App
 from tests.unit.turns.asking import Answer, Talk
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 NOW = 1_795_446_278.5
 """2026-11-23, 15:04:38.5 UTC."""
 FILE = {
@@ -51,6 +50,7 @@ class Office:
 
 @pytest.fixture
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
     monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
     file = tmp_path / "dragoman.yaml"
     file.write_text(json.dumps(FILE, indent=1))

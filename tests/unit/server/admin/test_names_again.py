@@ -11,8 +11,6 @@ import pytest
 
 from tests.unit.server.admin.office import CHAT, SETTINGS, Office, started
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 KINDS = {"tenants": "tenant", "teams": "team", "users": "user"}
 LIMITED: dict[str, Any] = {
     **SETTINGS,

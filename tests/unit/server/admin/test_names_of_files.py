@@ -11,8 +11,6 @@ import pytest
 from tests.unit.server.admin.office import OPS, Office, started
 from tests.unit.server.admin.test_within_tenant import BOSS, OTHER, SETTINGS_OF_TENANTS
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 CI = "the-key-that-ci-had-once"
 
 

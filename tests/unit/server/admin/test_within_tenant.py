@@ -18,8 +18,6 @@ from dragoman.server.admin.operation import Operation
 from tests.unit.server.admin.office import CHAT, OPS, SETTINGS, Office, started
 from tests.unit.server.admin.test_usage import YEAR, record
 
-pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
-
 BOSS, EYES, OTHER = "the-key-of-acme-s-boss", "the-key-of-acme-s-reader", "the-key-of-globex-s-boss"
 SETTINGS_OF_TENANTS: dict[str, Any] = {
     **SETTINGS,
