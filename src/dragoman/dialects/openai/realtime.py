@@ -10,7 +10,8 @@ the usage beside the response and not in it (recorded sessions).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -117,7 +118,8 @@ class RealtimeTalk:
                 self._rename(settings, f"{name}.model")
                 if self._names.transcribes and name == "session":
                     for path in _TRANSCRIPTIONS:
-                        self._rename_within(settings, path, "session")
+                        place = ".".join(("session", *path))
+                        _edit_at(settings, path, partial(self._set_transcriber, place))
                 head[name] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
@@ -137,21 +139,12 @@ class RealtimeTalk:
             raise WireError(text, path, "model_not_changeable")
         members["model"] = msgspec.Raw(encode(self._names.upstream))
 
-    def _rename_within(self, members: dict[str, msgspec.Raw], path: Sequence[str], place: str) -> None:
-        """Replace or add the model in the object at `path` within `members`, if there is such an object.
-        place: the place of `members` in the event.
+    def _set_transcriber(self, place: str, members: dict[str, msgspec.Raw]) -> None:
+        """Write the provider's name of the session's model into the settings of a transcription (`members`),
+        in place of the client's name, if they state one. place: the place of these settings in the event.
         """
-        name, *rest = path
-        value = bytes(members.get(name, b""))
-        if value[:1] != b"{":  # otherwise the provider says what is wrong with it
-            return
-        inner = decode_head(value)
-        if rest:
-            self._rename_within(inner, rest, f"{place}.{name}")
-        else:
-            self._rename(inner, f"{place}.{name}.model")
-            inner["model"] = msgspec.Raw(encode(self._names.upstream))
-        members[name] = msgspec.Raw(encode_head(inner))
+        self._rename(members, f"{place}.model")
+        members["model"] = msgspec.Raw(encode(self._names.upstream))
 
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
@@ -196,7 +189,7 @@ class RealtimeTalk:
             settings["model"] = msgspec.Raw(encode(shown))
         if transcribes:
             for path in _TRANSCRIPTIONS:
-                _show_within(settings, path, shown)
+                _edit_at(settings, path, partial(_show, shown))
         head["session"] = msgspec.Raw(encode_head(settings))
         return encode_head(head).decode()
 
@@ -293,19 +286,28 @@ def _reply(event: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _show_within(members: dict[str, msgspec.Raw], path: Sequence[str], shown: str) -> None:
-    """Replace the model in the object at `path` within `members`, if there is such an object and it names a
-    model.
+def _edit_at(
+    members: dict[str, msgspec.Raw], path: Sequence[str], edit: Callable[[dict[str, msgspec.Raw]], None]
+) -> None:
+    """Call `edit` with the members of the object at `path` within `members`, and write back what it leaves.
+    Does nothing if there is no object: then the provider says what is wrong.
     """
     name, *rest = path
-    if bytes(members.get(name, b""))[:1] != b"{":
+    value = bytes(members.get(name, b""))
+    if value[:1] != b"{":
         return
-    inner = decode_head(bytes(members[name]))
+    inner = decode_head(value)
     if rest:
-        _show_within(inner, rest, shown)
-    elif "model" in inner:
-        inner["model"] = msgspec.Raw(encode(shown))
+        _edit_at(inner, rest, edit)
+    else:
+        edit(inner)
     members[name] = msgspec.Raw(encode_head(inner))
+
+
+def _show(shown: str, members: dict[str, msgspec.Raw]) -> None:
+    """Replace the model in the settings of the transcription (`members`), if they name one."""
+    if "model" in members:
+        members["model"] = msgspec.Raw(encode(shown))
 
 
 def _states_transcription(session: Mapping[str, Any]) -> bool:
