@@ -153,10 +153,10 @@ async def converse(attempt: Attempt) -> None:
         socket = await transport.websocket(head, call.timers, client.bounds.largest)
     except Refused as refused:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
-    hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
-    session = _Session(attempt, client, live, socket, replies, hide=hide)
     fault: ir.Fault | None = INTERNAL
-    try:
+    try:  # from here on, whatever fails, the provider's socket is closed
+        hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
+        session = _Session(attempt, client, live, socket, replies, hide=hide)
         await _relayed(attempt, session, upstream.name)
         fault = None
     except RequestFailed as failed:
