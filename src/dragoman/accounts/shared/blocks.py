@@ -38,7 +38,8 @@ class Block:
     known when the counter was in use already, so the store may have made the counter without it. recall: the
     number of the latest recall (the store's request to give back what is not needed), 0 = there was none.
     contested: until this time (monotonic seconds), this process gives back at each report what its requests
-    have not reserved. touched: when something was last reserved (Unix seconds).
+    have not reserved. heard: when the store was last asked for these amounts (monotonic seconds). touched:
+    when something was last reserved (Unix seconds).
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Block:
         "counter",
         "ends",
         "granted",
+        "heard",
         "late",
         "limit",
         "others",
@@ -68,7 +70,7 @@ class Block:
         self.others = self.seed = seed
         self.late = False
         self.recall = 0
-        self.contested = self.touched = -inf
+        self.contested = self.heard = self.touched = -inf
 
     @property
     def free(self) -> int:
@@ -79,12 +81,15 @@ class Block:
         """Return the amounts that all processes have used and reserved, as far as this process knows."""
         return Standing(self.others + self.used, self.promised + self.reserved)
 
-    def learn(self, known: Known, told: int) -> None:
+    def learn(self, known: Known, told: int, instant: float) -> None:
         """Use the store's answer about the counter. told: how much of this process's `used` the store knew
-        when it answered.
+        when it answered. instant: when the store was asked, in monotonic seconds.
         """
         self.told = max(self.told, told)
-        self.others = max(self.others, known.used - self.told)
+        others = known.used - self.told
+        # What was used never becomes less, but the seed may be more than what the store has.
+        self.others = others if self.heard == -inf else max(self.others, others)
+        self.heard = instant
         self.base = max(self.base, known.base)
         self.promised = max(0, known.reserved - self.stated)
 

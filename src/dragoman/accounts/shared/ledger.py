@@ -21,7 +21,7 @@ from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.adoption import Adoption
 from dragoman.accounts.shared.blocks import Block, Blocks, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Join, Known, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Join, Outcome, Request
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -42,6 +42,10 @@ _BEATS: Final = 5
 """The least number of exchanges with the store during one lease."""
 _REPORT: Final = 0.1
 """Seconds between a settlement and its report to the store."""
+_NEWS: Final = 1.0
+"""Seconds after which a process asks again what others have used of a counter that a request reserves. The
+answer comes while the request runs, so the headers about limits tell the client what is left now.
+"""
 _SWEEP: Final = 5.0
 _IDLE: Final = 2.0
 """Seconds after which an unused block is given back, at the next sweep."""
@@ -165,10 +169,21 @@ class SharedLedger:
         if instant < self._sure:
             found = self._blocks.try_reserve(claims, now, onto)
             if found is not None:
+                self._refresh(claims, instant)
                 return found
         if self._open and self._since is not None and instant - self._since > PATIENCE:
             return self._blocks.by_share(claims, now, onto, processes=self._processes)
         return None
+
+    def _refresh(self, claims: Sequence[Claim], instant: float) -> None:
+        """Report the blocks of these claims now, if the store has told nothing of their counters for `_NEWS`
+        seconds. Its answer tells what other processes have used. instant: now, in monotonic seconds.
+        """
+        for claim in claims:
+            block = self._blocks.by_counter[claim.counter]
+            if block.heard < instant - _NEWS:
+                self._blocks.changed[block] = None
+                self._wake.set()
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
@@ -212,7 +227,7 @@ class SharedLedger:
         """
         if again is not None and again.outcome is Outcome.AGAIN:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
-            return refused(claim, Standing(again.why.used, again.why.reserved), now)
+            return refused(claim, self._blocks.of(claim).standing(), now)
         if not self._open:
             raise RequestFailed(UNKNOWN)
         return self._blocks.by_share(claims, now, onto, processes=self._processes)
@@ -249,7 +264,7 @@ class SharedLedger:
             return answer
         if answer.outcome is not Outcome.GRANTED:
             claim, block = asked[answer.refusing]
-            if spare := _is_spare(claim, block, answer.why):
+            if spare := _is_spare(claim, block):
                 found = self._blocks.try_reserve(claims, now, onto)
                 if isinstance(found, Reservation):
                     return found
@@ -258,9 +273,7 @@ class SharedLedger:
             if spare or answer.outcome is Outcome.AGAIN:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
                 return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
-            block.learn(answer.why, block.told)
-            unsaid = block.reserved - block.stated
-            return refused(claim, Standing(answer.why.used, answer.why.reserved + unsaid), now)
+            return refused(claim, block.standing(), now)
         _release(asked)
         return self._blocks.take(claims, blocks, now, onto)
 
@@ -564,9 +577,9 @@ class SharedLedger:
         self._processes = max(self._least, reply.processes)
         self._peers, self._recovering = reply.peers, reply.recovering
         for (block, used), known in zip(told, reply.reports, strict=True):
-            block.learn(known, used)
+            block.learn(known, used, instant)
         for question, answer in zip(questions, reply.asks, strict=True):
-            self._answered(question, answer)
+            self._answered(question, answer, instant)
 
     def _taken(self) -> list[_Question]:
         """Take the questions for the next message to the store from the queue, at most `_ASKS`. Questions
@@ -579,15 +592,19 @@ class SharedLedger:
                 taken.append(question)
         return taken
 
-    def _answered(self, question: _Question, answer: Answer) -> None:
-        instant = self._seams.monotonic()
-        if answer.outcome is Outcome.AGAIN:
-            question.blocks[answer.refusing].contested = instant + _CONTESTED
+    def _answered(self, question: _Question, answer: Answer, asked: float) -> None:
+        """Use the store's answer to a question. asked: when it was asked, in monotonic seconds."""
+        if answer.refusing >= 0:
+            # Now, because the next report changes what the store has counted of this process.
+            refusing = question.blocks[answer.refusing]
+            refusing.learn(answer.why, refusing.told, asked)
+            if answer.outcome is Outcome.AGAIN:
+                refusing.contested = self._seams.monotonic() + _CONTESTED
         if answer.outcome is Outcome.GRANTED:
             for claim, block, known in zip(question.claims, question.blocks, answer.granted, strict=True):
                 block.granted += claim.amount + known.extra
                 block.stated += claim.amount
-                block.learn(known, block.told)
+                block.learn(known, block.told, asked)
                 if question.answer.done():
                     self._blocks.changed[block] = None
                 else:
@@ -611,12 +628,11 @@ def _granted(answer: Answer | None) -> bool:
     return answer is not None and answer.outcome is Outcome.GRANTED
 
 
-def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
+def _is_spare(claim: Claim, block: Block) -> bool:
     """Whether a claim that the store has refused may fit after this process has given back what is free in
-    the block: something is free there, and the used and reserved amounts leave room for the claim. known: the
-    amounts of the claim's counter, as the store stated them.
+    the block: something is free there, and the used and reserved amounts leave room for the claim.
     """
-    return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
+    return block.free > 0 and sum(block.standing()) + claim.amount <= claim.limit.most
 
 
 def _release(pairs: Iterable[tuple[Claim, Block]]) -> None:

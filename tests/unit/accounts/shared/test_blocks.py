@@ -46,7 +46,7 @@ def test_what_is_settled_above_the_reservation_is_told() -> None:
 
 def test_a_counter_that_others_have_used_up_is_refused() -> None:
     blocks, block = _blocks(10, 0)
-    block.learn(Known(9, 1, 0), 0)
+    block.learn(Known(9, 1, 0), 0, 0.0)
     found = blocks.try_reserve([claim("a", 10, 2)], 0.0, None)
     assert isinstance(found, Refused)
     assert (found.standing, found.again) == (Standing(9, 1), 4e9)
@@ -57,7 +57,7 @@ def test_a_share_is_equal_and_less_than_others_leave() -> None:
     _, block = _blocks(100, 0)
     assert block.share(4) == 25
     assert block.share(3) == 34
-    block.learn(Known(90, 0, 0), 0)
+    block.learn(Known(90, 0, 0), 0, 0.0)
     assert block.share(4) == 10
     block.granted = 30  # the store has granted it: nobody else uses it
     assert block.share(4) == 30
@@ -66,7 +66,7 @@ def test_a_share_is_equal_and_less_than_others_leave() -> None:
 def test_what_is_restated_has_what_others_used() -> None:
     _, block = _blocks(100, 20)
     block.used = block.told = 5
-    block.learn(Known(45, 10, 12), 5)
+    block.learn(Known(45, 10, 12), 5, 0.0)
     report = block.report(0.0, restate=True)
     assert (report.used, report.held, report.base, report.seed) == (5, 15, 12, 45)
     assert block.standing() == Standing(45, 10)

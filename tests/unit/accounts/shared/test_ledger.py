@@ -57,14 +57,6 @@ async def test_requests_that_come_together_get_one_rest(valkey: ValkeyServer) ->
         assert 10 < ledger._blocks.by_counter["a/all"].free <= 99 // 4
 
 
-async def test_a_refusal_counts_what_was_not_reported_yet(valkey: ValkeyServer) -> None:
-    async with world(valkey) as all_of:
-        ledger = all_of.ledger()
-        await granted(ledger, claim("a", 10))
-        assert isinstance(ledger.reserve([claim("a", 10, 2)], time.time()), Reservation)  # all of its block
-        assert (await refusal(ledger, claim("a", 10, 8))).standing == Standing(0, 3)
-
-
 async def test_places_that_nobody_has_used_for_a_while_are_given_back(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,7 +133,6 @@ class SharedLaws(LedgerLaws):
     """The laws of every ledger, held by one process whose counters are in a real server."""
 
     server: ValkeyServer
-    reserves_in_blocks = True
     slack = inf  # the server forgets counters by its own clock
 
     def make(self) -> Ledger:
