@@ -77,6 +77,14 @@ class MemoryLedger:
         """Do the same as `reserve`, which never needs to ask another process."""
         return self.reserve(claims, now, onto)
 
+    def lapsed(self, reservation: Reservation, now: float) -> bool:
+        """Return False: nobody else uses the counters."""
+        return False
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        """Return no claims, because no place can lapse."""
+        return []
+
     def far(self, claims: Iterable[Claim]) -> bool:
         """Whether at most half of each limit would be used or reserved if these claims were reserved."""
         counts = self._counts

@@ -31,20 +31,22 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger and `split` change `claims`. Whoever has a reservation must call `Ledger.settle` with it.
+    a ledger and `split` change `claims`. term: a ledger over a shared store writes here in which of its terms
+    (`Blocks.term`) the reservation was made. Whoever has a reservation must call `Ledger.settle` with it.
     """
 
-    __slots__ = ("claims",)
+    __slots__ = ("claims", "term")
 
-    def __init__(self, claims: dict[str, Claim]) -> None:
+    def __init__(self, claims: dict[str, Claim], term: int = 0) -> None:
         self.claims = claims
+        self.term = term
 
     def split(self, counters: Collection[str]) -> Reservation:
         """Move the claims on these counters into a new reservation, which has to be settled by itself, and
         return it. Counters on which nothing is reserved are ignored.
         """
         claims = self.claims
-        return Reservation({name: claims.pop(name) for name in counters if name in claims})
+        return Reservation({name: claims.pop(name) for name in counters if name in claims}, self.term)
 
 
 class Refused(NamedTuple):
@@ -130,6 +132,17 @@ class Ledger(Protocol):
         """Do the same as `reserve`, but if this process cannot decide alone, ask for the counters that all
         processes share, and wait for the answer. Raises RequestFailed as `reserve` does, and if no answer
         comes and the operator wants requests to be refused then.
+        """
+
+    def lapsed(self, reservation: Reservation, now: float) -> bool:
+        """Whether other processes may have got the places (`concurrency`) of this reservation, because this
+        process was silent for too long: it was stopped, for example. Then `withdraw` has to be called before
+        a provider is called. now: Unix seconds.
+        """
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        """Give back the places (`concurrency`) of a reservation at hard limits. Returns their claims, which
+        have to be reserved again, onto this reservation. The other claims stay reserved.
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:

@@ -59,27 +59,9 @@ class Meter:
     """
 
     __slots__ = (
-        "_accounting",
-        "_deployment",
-        "_exchange",
-        "_held",
-        "_looked_at",
-        "_of_attempts",
-        "_opened",
-        "_operation",
-        "_own",
-        "_reservation",
-        "_seams",
-        "_unpaid",
-        "alone",
-        "applied",
-        "closed",
-        "expected",
-        "named",
-        "open_ended",
-        "routed",
-        "turned",
-        "turning",
+        *("_accounting", "_deployment", "_exchange", "_held", "_looked_at", "_of_attempts", "_opened"),
+        *("_operation", "_own", "_reservation", "_seams", "_unpaid"),
+        *("alone", "applied", "closed", "expected", "named", "open_ended", "routed", "turned", "turning"),
     )
 
     def __init__(
@@ -372,6 +354,23 @@ class Meter:
         self._unpaid, self.expected = NOTHING_USED, expected
         if self._opened:
             self._open()
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether other processes may have got the exchange's places (`Ledger.lapsed`)."""
+        held, ledger = self._reservation, self._accounting.ledger
+        return held is not None and ledger is not None and ledger.lapsed(held, self._seams.now())
+
+    async def renew(self) -> None:
+        """Reserve the places of the exchange again if they have lapsed. Raises EndedByLimit if a limit
+        refuses them, or if that cannot be checked.
+        """
+        held, ledger = self._reservation, self._accounting.ledger
+        if self.lapsed and held is not None and ledger is not None:
+            try:
+                await self._reserve(ledger.withdraw(held), self._seams.now())
+            except RequestFailed as refused:
+                raise EndedByLimit(refused.fault) from None
 
     async def turn(self, route: Route) -> None:
         """Reserve the exchange at those limits of this fallback that it does not have yet, before an attempt

@@ -16,6 +16,8 @@ from dragoman.accounts.ledger import Refused, Reservation, again
 from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.shared.messages import Known, Report, Wanted
 
+_PLACES: Final = "concurrency"
+
 _SLACK: Final = 120.0
 """Seconds for which a counter is kept after its window is over: for late settlements, and for processes whose
 clocks are slow.
@@ -151,6 +153,10 @@ class Blocks:
         self.seeds: dict[str, int] = {}
         self.changed: dict[Block, None] = {}
         """The blocks that have to be reported to the store."""
+        self.term = 0
+        """Counts how often the lease of this process has lapsed. Places that were reserved in an earlier term
+        may be reserved by other processes, too.
+        """
 
     def of(self, claim: Claim) -> Block:
         """Return the block for the counter of a claim. If there is none, make one without any granted amount.
@@ -205,7 +211,7 @@ class Blocks:
         reservation to which the claims are added; None = a new one. now: Unix seconds. Returns the
         reservation.
         """
-        reservation = Reservation({}) if onto is None else onto
+        reservation = Reservation({}, self.term) if onto is None else onto
         held = reservation.claims
         for claim, block in zip(claims, blocks, strict=True):
             block.reserved += claim.amount
@@ -226,7 +232,32 @@ class Blocks:
             block = self.of(claim)
             block.reserved -= claim.amount
             block.used += used.get(counter, 0)
+            if reservation.term != self.term and claim.limit.resource == _PLACES:
+                block.granted -= claim.amount  # another process may have this place
             self.changed[block] = None
+
+    def lapse(self) -> None:
+        """Begin a new term, because the store has treated this process as gone: it has given the places of
+        the process to whoever asked. Give back what is free in all blocks.
+        """
+        self.term += 1
+        for block in self.by_counter.values():
+            block.give_back()
+            self.changed[block] = None
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        """Give back the places of a reservation at hard limits, and return their claims (see
+        `Ledger.withdraw`). What is reserved onto the reservation later is of the present term.
+        """
+        claims = places(reservation)
+        for claim in claims:
+            block = self.of(claim)
+            block.reserved -= claim.amount
+            block.granted -= claim.amount
+            self.changed[block] = None
+            del reservation.claims[claim.counter]
+        reservation.term = self.term
+        return claims
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
         """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
@@ -252,6 +283,13 @@ class Blocks:
             if block.ends != inf:
                 self.seeds.pop(block.counter, None)
         return [block.counter for block in over]
+
+
+def places(reservation: Reservation) -> list[Claim]:
+    """Return the claims of a reservation on hard limits of `concurrency`."""
+    return [
+        claim for claim in reservation.claims.values() if claim.limit.resource == _PLACES and claim.limit.hard
+    ]
 
 
 def refused(claim: Claim, standing: Standing, now: float) -> Refused:

@@ -14,14 +14,15 @@ from asyncio import CancelledError, Event, Future, TimerHandle
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.adoption import Adoption
-from dragoman.accounts.shared.blocks import Block, Blocks, refused
+from dragoman.accounts.shared.blocks import Block, Blocks, places, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
 from dragoman.accounts.shared.messages import Answer, Join, Outcome, Request
+from dragoman.accounts.shared.questions import Question, is_spare, release, taken
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -66,18 +67,6 @@ _RETRIES: Final = (0.002, 0.03)
 """Seconds between two questions of one request: at first, and at most."""
 
 
-class _Question(NamedTuple):
-    """A question of one request to the store. claims: the claims that the store has to grant. blocks: of
-    these claims, in the same order. waited: {name of the counter: number of the recall for which the request
-    has waited}. answer: gets the store's answer; None if the connection was lost before the answer came.
-    """
-
-    claims: Sequence[Claim]
-    blocks: Sequence[Block]
-    waited: Mapping[str, int]
-    answer: Future[Answer | None]
-
-
 class _Forgotten(Exception):
     """The store has not used a message: the store has lost its data, or no longer knows this process."""
 
@@ -113,13 +102,16 @@ class SharedLedger:
         self._open = serve_without
         self._lease = lease
         self._blocks = Blocks()
-        self._questions: deque[_Question] = deque()
+        self._questions: deque[Question] = deque()
         self._epoch = ""
         self._number = 0
         self._peers: list[str] = []
         self._least = self._processes = processes
         self._settled = self._upto = 0.0
-        self._sure = -inf
+        self._sure = self._sure_until = -inf
+        """Until when the blocks of this process are surely its own: in monotonic seconds, and in Unix
+        seconds. Both have to be in the future. A machine that is suspended stops the monotonic clock.
+        """
         self._joined = False
         self._recovering = False
         self._since: float | None = None
@@ -166,7 +158,7 @@ class SharedLedger:
         if self._refuses:
             raise RequestFailed(UNKNOWN)
         instant = self._seams.monotonic()
-        if instant < self._sure:
+        if self._is_sure(instant, now):
             found = self._blocks.try_reserve(claims, now, onto)
             if found is not None:
                 self._refresh(claims, instant)
@@ -174,6 +166,23 @@ class SharedLedger:
         if self._open and self._since is not None and instant - self._since > PATIENCE:
             return self._blocks.by_share(claims, now, onto, processes=self._processes)
         return None
+
+    def _is_sure(self, instant: float, now: float) -> bool:
+        """Whether the lease of this process surely lasts, so that its blocks are its own. instant: monotonic
+        seconds. now: Unix seconds.
+        """
+        return instant < self._sure and now < self._sure_until
+
+    def lapsed(self, reservation: Reservation, now: float) -> bool:
+        """Whether other processes may have got places of this reservation (see `Ledger.lapsed`). False while
+        requests are served without the store, because then nobody can tell.
+        """
+        if reservation.term == self._blocks.term and self._is_sure(self._seams.monotonic(), now):
+            return False
+        return not (self._open and self._since is not None) and bool(places(reservation))
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        return self._blocks.withdraw(reservation)
 
     def _refresh(self, claims: Sequence[Claim], instant: float) -> None:
         """Report the blocks of these claims now, if the store has told nothing of their counters for `_NEWS`
@@ -235,36 +244,38 @@ class SharedLedger:
     async def _question(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, waited: Mapping[str, int]
     ) -> Reservation | Refused | Answer | None:
-        """Ask the store for the claims that do not fit into the blocks of this process. Returns the
-        reservation or the refusal; an Answer if the store has not decided yet; None if the connection was
-        lost, or if all claims fit into the blocks meanwhile. waited: see `_Question`. now: Unix seconds.
+        """Ask the store for the claims that do not fit into the blocks of this process, or for all of them if
+        the lease may be over. Returns the reservation or the refusal; an Answer if the store has not decided
+        yet; None if the connection was lost, or if no claim has to be asked for. waited: see `Question`. now:
+        Unix seconds.
         """
         blocks = [self._blocks.of(claim) for claim in claims]
         pairs = list(zip(claims, blocks, strict=True))
-        asked = [pair for pair in pairs if pair[0].limit.hard and pair[0].amount > pair[1].free]
+        sure = self._is_sure(self._seams.monotonic(), now)
+        asked = [one for one in pairs if one[0].limit.hard and not (sure and one[0].amount <= one[1].free)]
         if not asked:
+            self._wake.set()
             return None
         own = [pair for pair in pairs if pair not in asked]
         for claim, block in own:
             block.reserved += claim.amount
         future: Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self._questions.append(
-            _Question([one[0] for one in asked], [one[1] for one in asked], waited, future)
-        )
+        question = Question([one[0] for one in asked], [one[1] for one in asked], waited, future)
+        self._questions.append(question)
         self._wake.set()
         try:
             answer = await future
         except CancelledError:
-            if future.done() and not future.cancelled() and _granted(future.result()):
-                _release(asked)
+            if question.granted:
+                release(asked)
             raise
         finally:
-            _release(own)
+            release(own)
         if answer is None or answer.outcome is Outcome.RECOVERING:
             return answer
         if answer.outcome is not Outcome.GRANTED:
             claim, block = asked[answer.refusing]
-            if spare := _is_spare(claim, block):
+            if spare := is_spare(claim, block):
                 found = self._blocks.try_reserve(claims, now, onto)
                 if isinstance(found, Reservation):
                     return found
@@ -274,7 +285,7 @@ class SharedLedger:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
                 return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
             return refused(claim, block.standing(), now)
-        _release(asked)
+        release(asked)
         return self._blocks.take(claims, blocks, now, onto)
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -408,7 +419,7 @@ class SharedLedger:
             )
             log.warning("the store of limits (%s) is lost: %s; %s", self._address, error, doing)
         while self._questions:
-            _answer(self._questions.popleft(), None)
+            self._questions.popleft().tell(None)
 
     async def _stay(self, link: Link) -> None:
         """Exchange messages with the store until the ledger closes. Raises LinkFailed."""
@@ -461,7 +472,8 @@ class SharedLedger:
 
     async def _join(self, link: Link) -> None:
         """Register this process with the store, and report all blocks again. If the store has forgotten this
-        process, register it under a new name. Raises LinkFailed.
+        process, what it had used is counted already, and the process begins anew. If its lease was over, it
+        gives back what its requests have not reserved. Raises LinkFailed.
         """
         self._joined = False
         while True:
@@ -473,13 +485,15 @@ class SharedLedger:
             )
             if not joined.forgotten:
                 break
-            self._name = f"{self._name.partition('~')[0]}~{self._seams.random_id()[:8]}"
             for block in self._blocks.by_counter.values():
                 block.granted -= block.told
                 block.used -= block.told
                 block.others += block.told
                 block.told = 0
             self._epoch = ""
+        late = self._seams.monotonic() - self._sure >= (1 - _SURE) * self._lease
+        if joined.lapsed or (late and joined.epoch != self._epoch):
+            self._blocks.lapse()
         self._epoch = joined.epoch
         blocks = list(self._blocks.by_counter.values())
         try:
@@ -548,7 +562,7 @@ class SharedLedger:
                 block.contested = -inf
         if not changed:
             self._upto = self._settled
-        questions = self._taken() if restate is None else []
+        questions = taken(self._questions, _ASKS) if restate is None else []
         told = [(block, block.used) for block in blocks]
         self._number += 1
         request = Request(
@@ -559,7 +573,7 @@ class SharedLedger:
             self._upto,
             int(restated),
             [block.report(now, restate=restate is not None) for block in blocks],
-            [_wanted(one, now) for one in questions],
+            [one.wanted(now) for one in questions],
             list(over),
             int(leaving),
             1,
@@ -571,9 +585,9 @@ class SharedLedger:
         except BaseException:
             changed.update(dict.fromkeys(blocks))
             for question in questions:
-                _answer(question, None)
+                question.tell(None)
             raise
-        self._sure = instant + _SURE * self._lease
+        self._sure, self._sure_until = instant + _SURE * self._lease, now + _SURE * self._lease
         self._processes = max(self._least, reply.processes)
         self._peers, self._recovering = reply.peers, reply.recovering
         for (block, used), known in zip(told, reply.reports, strict=True):
@@ -581,18 +595,7 @@ class SharedLedger:
         for question, answer in zip(questions, reply.asks, strict=True):
             self._answered(question, answer, instant)
 
-    def _taken(self) -> list[_Question]:
-        """Take the questions for the next message to the store from the queue, at most `_ASKS`. Questions
-        whose requests have ended meanwhile are dropped.
-        """
-        taken: list[_Question] = []
-        while self._questions and len(taken) < _ASKS:
-            question = self._questions.popleft()
-            if not question.answer.done():
-                taken.append(question)
-        return taken
-
-    def _answered(self, question: _Question, answer: Answer, asked: float) -> None:
+    def _answered(self, question: Question, answer: Answer, asked: float) -> None:
         """Use the store's answer to a question. asked: when it was asked, in monotonic seconds."""
         if answer.refusing >= 0:
             # Now, because the next report changes what the store has counted of this process.
@@ -609,32 +612,4 @@ class SharedLedger:
                     self._blocks.changed[block] = None
                 else:
                     block.reserved += claim.amount
-        _answer(question, answer)
-
-
-def _wanted(question: _Question, now: float) -> list[Any]:
-    return [
-        block.wanted(claim, now, question.waited.get(claim.counter, 0))
-        for claim, block in zip(question.claims, question.blocks, strict=True)
-    ]
-
-
-def _answer(question: _Question, answer: Answer | None) -> None:
-    if not question.answer.done():
-        question.answer.set_result(answer)
-
-
-def _granted(answer: Answer | None) -> bool:
-    return answer is not None and answer.outcome is Outcome.GRANTED
-
-
-def _is_spare(claim: Claim, block: Block) -> bool:
-    """Whether a claim that the store has refused may fit after this process has given back what is free in
-    the block: something is free there, and the used and reserved amounts leave room for the claim.
-    """
-    return block.free > 0 and sum(block.standing()) + claim.amount <= claim.limit.most
-
-
-def _release(pairs: Iterable[tuple[Claim, Block]]) -> None:
-    for claim, block in pairs:
-        block.reserved -= claim.amount
+        question.tell(answer)
