@@ -14,7 +14,7 @@ from typing import Final
 
 from dragoman.accounts.ledger import Refused, Reservation, again
 from dragoman.accounts.limits import Claim, Limit, Standing
-from dragoman.accounts.shared.messages import Known, Report, Wanted
+from dragoman.accounts.shared.messages import Known, Report, Unreported, Wanted
 
 _PLACES: Final = "concurrency"
 
@@ -99,7 +99,7 @@ class Block:
         """Return for how many milliseconds from now the store has to keep the counter; -1 = for ever. now:
         Unix seconds.
         """
-        return -1 if self.ends == inf else int(1000 * max(_SLACK, self.ends - now + _SLACK))
+        return lasts(max(self.ends, now), now)
 
     def give_back(self) -> None:
         """Reduce `granted` to what is used and reserved, so that nothing is free. The store learns it from
@@ -123,7 +123,7 @@ class Block:
             self.recall,
             self.base if restate else 0,
             self.others + self.used if restate else self.seed,
-            int(self.late),
+            int(self.late or restate),
         )
 
     def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
@@ -131,6 +131,10 @@ class Block:
         number of the recall for which the request has waited, 0 = none.
         """
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
+
+    def unreported(self) -> Unreported:
+        """Return what the process that adopts this one needs of this block."""
+        return Unreported(self.counter, self.ends, self.used, max(self.base, self.seed))
 
     def share(self, processes: int) -> int:
         """Return the amount that may still be reserved while the store does not answer: what is free in the
@@ -157,6 +161,12 @@ class Blocks:
         """Counts how often the lease of this process has lapsed. Places that were reserved in an earlier term
         may be reserved by other processes, too.
         """
+
+    @property
+    def owe(self) -> bool:
+        """Whether this process has something to report or to give back."""
+        every = self.by_counter.values()
+        return bool(self.changed) or any(one.granted > one.used or one.used != one.told for one in every)
 
     def of(self, claim: Claim) -> Block:
         """Return the block for the counter of a claim. If there is none, make one without any granted amount.
@@ -283,6 +293,13 @@ class Blocks:
             if block.ends != inf:
                 self.seeds.pop(block.counter, None)
         return [block.counter for block in over]
+
+
+def lasts(ends: float, now: float) -> int:
+    """Return for how many milliseconds the store has to keep a counter whose window is over at `ends`; 0 = no
+    longer, -1 = for ever. ends, now: Unix seconds.
+    """
+    return -1 if ends == inf else max(0, int(1000 * (ends - now + _SLACK)))
 
 
 def places(reservation: Reservation) -> list[Claim]:

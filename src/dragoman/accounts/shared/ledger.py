@@ -12,16 +12,18 @@ import asyncio
 import logging
 from asyncio import CancelledError, Event, Future, TimerHandle
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final
+
+import msgspec
 
 from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.adoption import Adoption
 from dragoman.accounts.shared.blocks import Block, Blocks, places, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Join, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Join, LastReport, Outcome, Request
 from dragoman.accounts.shared.questions import Question, is_spare, release, taken
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
@@ -63,6 +65,10 @@ _GRACE: Final = 400
 """Milliseconds for which the store waits for other processes to join, if the server has just started."""
 _PAUSES: Final = (0.02, 0.25)
 """Seconds between two attempts to connect: at first, and at most."""
+_PARTING: Final = LEASE
+"""Seconds for which a process that closes tries to leave the store, if nobody else can do so for it. Then its
+lease is over, too.
+"""
 _RETRIES: Final = (0.002, 0.03)
 """Seconds between two questions of one request: at first, and at most."""
 
@@ -124,8 +130,8 @@ class SharedLedger:
         self._wake = Event()
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
-        self._adoption = Adoption(reach)
-        self._closing = False
+        self._adoption = Adoption(reach, seams.now)
+        self._closing = self._left = False
         self._waits: str | None = None
         self._refuses = False
 
@@ -220,7 +226,7 @@ class SharedLedger:
             if found is not None:
                 return found
             lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
-            if lost or (again is not None and waited > _UNDECIDED):
+            if lost or self._closing or (again is not None and waited > _UNDECIDED):
                 return self._unanswered(claims, now, onto, again=again)
             # Only the pauses count as waiting: a busy event loop is not the store's fault.
             await asyncio.sleep(pause)
@@ -345,9 +351,22 @@ class SharedLedger:
             if (counter := read(name)) is not None and counter.ends > now
         }
 
-    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
-        """Charge what an ended process has used, and release what it held. See `Adoption.charge`."""
-        return await self._adoption.charge(records, ended)
+    async def adopted(
+        self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
+    ) -> int | None:
+        """Charge what an ended process has used, and release what it held. See `Adoption.adopt`."""
+        return await self._adoption.adopt(process, report, records)
+
+    def unreported(self) -> bytes:
+        """Return what whoever adopts this process has to report for it (see `Ledger.unreported`): what it has
+        used while the store is lost; when this process leaves, also that it still holds something.
+        """
+        if self._since is None and not self._closing:
+            return b""
+        told = [one.unreported() for one in self._blocks.by_counter.values() if one.used != one.told]
+        if not told and not (self._closing and self._epoch and not self._left):
+            return b""
+        return msgspec.msgpack.encode(LastReport(self._epoch, self._number, self._settled, told))
 
     def state(self) -> dict[str, Any]:
         asked = self._living is not None
@@ -366,27 +385,36 @@ class SharedLedger:
             "held": sum(1 for block in self._blocks.by_counter.values() if block.granted > block.used),
         }
 
-    async def close(self) -> None:
+    async def leave(self, patience: float) -> None:
+        """Report what was used, and give back what this process has of the counters (see `Ledger.leave`). A
+        store that is lost is tried until `patience` is over.
+        """
         self._closing = True
-        self._adoption.close()
         self._wake.set()
         living, self._living = self._living, None
         if living is not None:
-            done, _ = await asyncio.wait({living}, timeout=1.0)
-            if not done:
-                living.cancel()
-                await asyncio.wait({living})
+            idle = self._since is not None and not self._blocks.owe
+            await asyncio.wait({living}, timeout=0.0 if idle else patience)
+            living.cancel()
+            await asyncio.wait({living})
+            if not (self._left or idle):
+                why = self._error or "it does not answer"
+                log.warning("the last use of limits could not be reported to their store: %s", why)
         if self._timer is not None:
             self._timer.cancel()
+
+    async def close(self) -> None:
+        await self.leave(_PARTING)
+        self._adoption.close()
 
     def _begin(self) -> None:
         if self._living is None and not self._closing:
             self._living = spawn(self._live(), "keeping shared limits")
 
     async def _live(self) -> None:
-        """Stay connected to the store until `close`."""
+        """Stay connected to the store until this process has left it."""
         pause, most = _PAUSES
-        while not self._closing:
+        while not self._left:
             try:
                 link = await self._reach()
             except LinkFailed as error:
@@ -405,7 +433,7 @@ class SharedLedger:
                 finally:
                     self._joined = False
                     await link.close()
-            if not self._closing:
+            if not self._left:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, most)
 
@@ -422,7 +450,7 @@ class SharedLedger:
             self._questions.popleft().tell(None)
 
     async def _stay(self, link: Link) -> None:
-        """Exchange messages with the store until the ledger closes. Raises LinkFailed."""
+        """Exchange messages with the store until this process leaves it. Raises LinkFailed."""
         broken: list[LinkFailed] = []
         await link.listen()
         hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
@@ -508,9 +536,7 @@ class SharedLedger:
         self._since = self._lost_at = None
 
     async def _leave(self, link: Link) -> None:
-        """Report what was used, and give back what this process has of the counters. A failure is only
-        logged.
-        """
+        """Report what was used, and give back what this process has of the counters. Raises LinkFailed."""
         changed = self._blocks.changed
         changed.update(dict.fromkeys(self._blocks.by_counter.values()))
         for block in changed:
@@ -519,8 +545,9 @@ class SharedLedger:
             while len(changed) > _REPORTS:
                 await self._exchange(link)
             await self._exchange(link, leaving=True)
-        except (_Forgotten, LinkFailed) as error:
-            log.warning("the last use of limits could not be reported to their store: %s", error)
+        except _Forgotten:
+            raise LinkFailed("it has lost its state") from None
+        self._left = True
 
     def _sweep(self) -> list[str]:
         """Give back the free part of each block on which nothing was reserved for `_IDLE` seconds. Drop

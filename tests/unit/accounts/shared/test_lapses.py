@@ -17,6 +17,7 @@ from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 from tests.unit.accounts.shared.world import (
     World,
+    adopt,
     claim,
     eventually,
     go_on,
@@ -76,6 +77,7 @@ async def test_a_request_that_waited_asks_for_its_place_again(valkey: ValkeyServ
         assert set(waiting[0].claims) == {tokens.counter}
         for one in held[:3]:
             settle(other, one)
+        await eventually(lambda: not other._blocks.changed)
         found = await stopped.ask(stopped.withdraw(waiting[1]), time.time(), waiting[1])
         assert found is waiting[1]
         assert not stopped.lapsed(found, time.time())
@@ -177,7 +179,7 @@ async def test_a_process_that_was_forgotten_keeps_its_name(valkey: ValkeyServer)
         await eventually(lambda: not stopped._blocks.changed)
         await all_of.crash(stopped)
         before = (await other.standings())["a/all"]
-        assert await other.adopted([], "process 0") == 0
+        assert await adopt(other, "process 0") == 0
         after = (await other.standings())["a/all"]
         assert before.used == after.used
         assert after.reserved == 0 < before.reserved

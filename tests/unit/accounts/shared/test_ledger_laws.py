@@ -27,7 +27,17 @@ from dragoman.seams.clock import SYSTEM
 from dragoman.state.counters import Resource
 from tests.unit.accounts.ledger_laws import LIMITS, LedgerLaws
 from tests.unit.accounts.ledger_laws import claim as law_claim
-from tests.unit.accounts.shared.world import World, claim, eventually, go_on, settle, stop, world
+from tests.unit.accounts.shared.world import (
+    World,
+    adopt,
+    claim,
+    cut_off,
+    eventually,
+    go_on,
+    settle,
+    stop,
+    world,
+)
 from tests.valkey_server import PATIENCE, ValkeyServer
 
 MOST = {"requests": 12, "tokens": 100, "places": 3}
@@ -54,6 +64,7 @@ STEP = st.one_of(
     st.tuples(st.just("crash"), st.integers(0, 3), st.just(0), st.just(0)),
     st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 4), st.just(0)),
     st.tuples(st.just("renew"), st.integers(0, 30), st.just(0), st.just(0)),
+    st.tuples(st.just("leave"), st.integers(0, 3), st.integers(0, 60), st.just(0)),
     st.tuples(st.just("wait"), st.integers(0, 200), st.just(0), st.just(0)),
     st.tuples(st.just("flush"), st.just(0), st.just(0), st.just(0)),
 )
@@ -70,6 +81,8 @@ class Model:
         self.lapsed: list[Reservation] = []
         """What was reserved by processes that were stopped for too long: their places may be used twice."""
         self.crashed = False
+        self.left = False
+        """Whether a process has left: what it had used, nobody else can put back for sure."""
 
     def note(self, ledger: SharedLedger, found: Reservation) -> None:
         self.held.append((ledger, found))
@@ -168,6 +181,22 @@ class Model:
             assert self.reserved["places"] + len(places) > MOST["places"], "refused without reason"
         self.never_over()
 
+    async def leave(self, number: int, tokens: int) -> None:
+        """A process loses the store, its requests end, and then so does it. Another one reports for it."""
+        ledger = self.processes[number]
+        if not ledger._joined or ledger._recovering:
+            return
+        cut_off(ledger)
+        await eventually(lambda: ledger._since is not None)
+        while left := [place for place, (one, _) in enumerate(self.held) if one is ledger]:
+            self.settle(left[0], tokens)
+        await ledger.leave(0.0)
+        other = self.processes[(number + 1) % 4]
+        await adopt(other, ledger._name, report=ledger.unreported())
+        self.world.ledgers.remove(ledger)
+        self.processes[number] = self.world.ledger(serve_without=False)
+        self.left = True
+
 
 class SharedLaws(LedgerLaws):
     """The laws of every ledger, held by one process whose counters are in a real server."""
@@ -220,6 +249,7 @@ def test_the_laws_of_every_ledger(valkey: ValkeyServer) -> None:
 @example([("ask", 2, {"requests"}, 1), ("together", 9, "requests", 1)])  # two of them out of a block
 @example([("ask", 0, {"places"}, 1), ("stop", 0, 3, 0), ("settle", 0, 0, 0), ("ask", 0, {"places"}, 1)])
 @example([("ask", 0, {"places"}, 1), ("stop", 0, 2, 0), ("renew", 0, 0, 0), ("ask", 0, {"places"}, 1)])
+@example([("ask", 0, {"places", "tokens"}, 9), ("leave", 0, 8, 0), ("together", 9, "places", 1)])
 def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[Any]) -> None:
     async def run() -> None:
         async with world(valkey) as all_of:
@@ -237,11 +267,13 @@ def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[An
                     await model.stop(number, what)
                 elif kind == "renew":
                     await model.renew(number)
+                elif kind == "leave":
+                    await model.leave(number, what)
                 elif kind == "wait":
                     await asyncio.sleep(number / 1000)
-                elif kind == "flush" and not model.crashed:
+                elif kind == "flush" and not (model.crashed or model.left):
                     await flush(model)
-                    if any(step[0] in {"crash", "stop"} for step in steps):  # one failure at a time
+                    if any(step[0] in {"crash", "stop", "leave"} for step in steps):  # one failure at a time
                         await back(model)
             await agree(model)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import resources
@@ -16,9 +16,10 @@ from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import Claim, Limit
 from dragoman.accounts.shared.address import parsed
 from dragoman.accounts.shared.ledger import SharedLedger
-from dragoman.accounts.shared.link import connect
+from dragoman.accounts.shared.link import LinkFailed, connect
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.counters import Resource, Window
+from dragoman.state.usage import UsageRecord
 from tests.valkey_server import PATIENCE, ValkeyServer
 
 _numbers = itertools.count(1)
@@ -129,6 +130,29 @@ def go_on(all_of: World, ledger: SharedLedger) -> None:
     """Let a stopped process go on."""
     all_of.stopped.pop(ledger).set()
     ledger._begin()
+
+
+def cut_off(ledger: SharedLedger) -> None:
+    """Let a process lose the store for good. The others keep it."""
+
+    async def lost(*_: Any, **__: Any) -> Any:
+        raise LinkFailed("it is cut off")
+
+    ledger._reach = lost
+    ledger._exchange = lost  # type: ignore[method-assign]
+    ledger._wake.set()
+
+
+async def adopt(
+    ledger: SharedLedger, process: str, *portions: Sequence[UsageRecord], report: bytes = b""
+) -> int | None:
+    """Let this ledger adopt a process that has ended. portions: of the records of its journal."""
+
+    async def records() -> AsyncIterator[Sequence[UsageRecord]]:
+        for portion in portions:
+            yield portion
+
+    return await ledger.adopted(process, report, records())
 
 
 def settle(ledger: SharedLedger, held: Reservation, *, now: float | None = None, **used: int) -> None:
