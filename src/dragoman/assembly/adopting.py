@@ -18,12 +18,12 @@ from dragoman.state.usage import UsageRecord
 
 log = logging.getLogger("dragoman.journal")
 
-_PARTING: Final = 1.0, 5.0
-"""Seconds for which a process that closes tries to reach the store of shared limits: if its journal outlives
-it, so that another process can report for it; and if not. The latter is the length of its lease in the store.
+_PARTING: Final = 5.0
+"""Seconds for which a process that closes tries to reach the store of shared limits: then its lease is over.
 """
-_RATE: Final = 200_000
-"""The most bytes a second that are written to the journal of what the ledger could not report."""
+_RATE: Final = 20_000
+"""The most bytes a second that are written to the journal of what the ledger could not report: 72 MB an hour.
+"""
 
 
 class Counting(Protocol):
@@ -88,7 +88,7 @@ class Adopting:
         """End the tasks. The next process that reads the journals starts them again."""
         for charge in self._charges.values():
             charge.cancel()
-        await self.wait(_PARTING[1])
+        await self.wait(_PARTING)
 
     def note(self, journal: FileJournal | MemoryJournal) -> None:
         """Write to this process's journal what its ledger cannot report, so that it is not lost if the
@@ -105,8 +105,7 @@ class Adopting:
         the journal.
         """
         if self.ledger is not None:
-            with_heir, alone = _PARTING
-            await self.ledger.leave(with_heir if journal.outlives else alone)
+            await self.ledger.leave(_PARTING)
             journal.unreported(self.ledger.unreported())
 
 

@@ -144,6 +144,25 @@ async def test_what_a_server_held_is_given_back_when_it_starts_again(
         await home.use_all(other)
 
 
+async def test_a_server_without_a_disk_waits_for_the_store(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """For some seconds: nobody could report for it."""
+    async with house(environment, tmp_path, sql="memory") as home:
+        ending, other = await home.serve("ending"), await home.serve("other")
+        for _ in range(5):
+            assert await home.ask(other) == await home.ask(ending) == 200
+        home.valkey.pause()
+        assert set(await asyncio.gather(*(home.ask(ending) for _ in range(5)))) == {200}
+        stopping = asyncio.create_task(asyncio.to_thread(ending.stop))
+        await asyncio.sleep(2)
+        assert not stopping.done()
+        home.valkey.go_on()
+        assert (await stopping)[0] == 0
+        await home.until_all_is_told(other)
+        await home.use_all(other)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_what_a_worker_held_is_given_back_when_the_store_is_back(
     environment: dict[str, str], tmp_path: Path, how: int
