@@ -113,7 +113,8 @@ def _text(value: _Wire) -> ir.Block:
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
     """Decode the `cache_control` of `value`: a block, a tool or a request. None = `cache_control` is missing
-    or is not an object. Members of `cache_control` without a field in ir.CacheMark become leftovers.
+    or is not an object. Members of `cache_control` without a field in ir.CacheMark become leftovers. If `ttl`
+    is neither a string nor null, all members become leftovers.
     """
     mark = value.get("cache_control")
     if type(mark) is not dict:
@@ -140,7 +141,8 @@ def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir
 
 def decode_citation(value: Any) -> ir.Citation:
     """Decode one citation. Members without a field in ir.Citation go into its `source`. If the citation's
-    form is unknown, all members go into `source`. A value that is not an object becomes an `odd_citation`.
+    form is unknown, all members go into `source`. A value that is not an object becomes a citation of the
+    kind "odd", which only keeps this value (`odd_citation`).
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)

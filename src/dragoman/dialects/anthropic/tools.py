@@ -81,12 +81,13 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
-    "any" and names the permitted tools, all other tools are left out. For a client of another dialect,
+    """Write `tools` and `tool_choice` into the body; losses and changes are reported. If the choice has the
+    mode "auto" or "any" and names the permitted tools, all other tools are left out. A wish about parallel
+    calls becomes the member `disable_parallel_tool_use` of `tool_choice`. For a client of another dialect,
     nothing is written if no tool can be written.
 
-    If the choice forces a tool call and the model is known to refuse this, a text in the body's `system` asks
-    for the call. Raises WireError for a free-text tool.
+    If the choice forces a tool call and the model is known to refuse this, the choice becomes "auto", and a
+    text in the body's `system` asks for the call. Raises WireError for a free-text tool.
     """
     own = request.dialect == NAME
     choice = request.tool_choice

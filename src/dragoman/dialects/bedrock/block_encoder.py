@@ -54,10 +54,11 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
-    """Encode blocks that come with their IR paths. Blocks that `encode_block` leaves out are not in the
-    result. The cache point of a mark follows its block; for content of another dialect, a mark on a block
-    inside a tool result or a document gives a cache point behind the whole result or document, which gets at
-    most one.
+    """Encode blocks, which come as (block, its IR path). Blocks that `encode_block` leaves out are not in the
+    result. Raises WireError for the first block that `encode_block` refuses.
+
+    The cache point of a mark follows its block. For content of another dialect, a mark on a block inside a
+    tool result or a document gives a cache point behind the whole result or document, which gets at most one.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -128,10 +129,12 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
-    the block was empty. where: the block's IR path.
+    the block was empty or a blank refusal. where: the block's IR path.
 
-    In a request, raises WireError for a medium without content or of an unsupported type, for a medium that
-    has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
+    In a request, raises WireError for a medium without content or of an unsupported type, for audio and video
+    of another dialect without a media type, for a medium that has only a URL outside of S3 or the file id of
+    another provider, and for a call of a free-text tool. In a response, a medium that cannot be written is
+    left out, or its transcript is written in its place; both are reported as losses.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
         members = {shown(key): value for key, value in (block.extra or {}).get(NAME, {}).items()}
@@ -350,8 +353,9 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 
 def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
     """Return the `format` of a medium; None = it came in this dialect and states none. If no media type is
-    stated, it is found from the data of an image, or assumed for a document. Raises WireError for a type that
-    the API does not have, and if no type can be found. where: the medium's IR path.
+    stated, that of an image is recognised by its data (otherwise PNG), and a document is assumed to be PDF,
+    or plain text if it has no `data`; this is reported as a change. Raises WireError for a type that the API
+    does not have, and for audio and video without a type. where: the medium's IR path.
     """
     mime = block.mime
     if mime is None:
