@@ -300,8 +300,8 @@ def _result(value: _Wire) -> ir.Block:
 
 def _provider_result(value: _Wire) -> ir.Block:
     """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes an
-    ir.Json block. The result is marked as an error if it states `is_error`, or if the type of this object
-    ends in `_error`.
+    ir.Json block. The result is an error if the type of this object ends in `_error`; otherwise its
+    `is_error` says whether it is one.
     """
     content = value.get("content")
     error = value.get("is_error")

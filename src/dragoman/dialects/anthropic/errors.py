@@ -62,8 +62,8 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
-    decides the kind of the fault.
+    """Return the fault of an error response. Credentials are removed from its texts. Never raises: for a body
+    of unknown form, the HTTP status decides the kind of the fault.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -71,7 +71,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. value: the body or the event, decoded or as JSON bytes. Never raises.
+    own. Credentials are removed from its texts. value: the body or the event, decoded or as JSON bytes. Never
+    raises.
     """
     return _fault(read_body(value), None, None)
 

@@ -32,7 +32,10 @@ _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
 def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
-    """Decode `thinking` (an object or None) and `output_config.effort`; None = both are None."""
+    """Decode `thinking` (an object or None) and `output_config.effort`; None = both are None. A type of
+    thinking that the IR does not know is kept as the mode. An unknown `display` and unknown members of
+    `thinking` become leftovers.
+    """
     if thinking is None:
         return None if effort is None else ir.Reasoning(effort=effort)
     kind = thinking.get("type")

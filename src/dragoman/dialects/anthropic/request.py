@@ -57,8 +57,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Raises WireError for a list entry of the wrong type and for
-    an unknown role.
+    """Decode a request that has passed `check`. For any other request, raises WireError if a message, a tool
+    or a block is not an object, or if a role is unknown.
     """
     body = wire.body
     get = body.get

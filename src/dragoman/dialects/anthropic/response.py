@@ -70,8 +70,8 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
 
 
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
-    """Return the stop that `value` states; None = it states no stop reason. value: a Message, or the delta of
-    a `message_delta`.
+    """Return the stop that `value` states; None = it states no stop reason. An unknown word gives the reason
+    "other", with the word as `raw`. value: a Message, or the delta of a `message_delta`.
     """
     word = value.get("stop_reason")
     if not word:
@@ -112,9 +112,10 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
     two are null. A reason that this protocol cannot express becomes `end_turn` and is reported as lost;
     details of another dialect are reported as lost.
 
-    own: True = the answer comes from this dialect, so a word for the reason that the IR does not know is
-    written unchanged. called: True = the answer has calls of tools that the client runs; if the answer comes
-    from another dialect, `tool_use` is then written in place of `end_turn`, which is reported as a change.
+    own: True = the answer comes from this dialect, so the provider's own word for the reason (`stop.raw`), if
+    there is one, is written unchanged. called: True = the answer has calls of tools that the client runs; if
+    the answer comes from another dialect, `tool_use` is then written in place of `end_turn`, which is
+    reported as a change.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:

@@ -41,7 +41,9 @@ read in 2026-11."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
-    """Decode the `tools` of a request. Raises WireError for an entry that is not an object."""
+    """Decode the `tools` of a request. A tool without a `type`, or of the type "custom", becomes ir.Function;
+    any other becomes ir.ProviderTool. Raises WireError for an entry that is not an object.
+    """
     tools: list[ir.Tool] = []
     for index, value in enumerate(values):
         if type(value) is not dict:

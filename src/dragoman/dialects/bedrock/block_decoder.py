@@ -72,8 +72,9 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 def decode_block(value: _Wire) -> ir.Block:
     """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged.
-    Raises WireError if a list of blocks inside of it has an entry that is not an object; the path is the
-    place in that list (`content[0]`), and does not name this block.
+    Raises WireError if a list of blocks inside of it has an entry that is not an object, or if there is a
+    string in place of this list; the path is the place in the list (`content[0]`), and does not name this
+    block.
     """
     text = value.get("text")
     if type(text) is str and len(value) == 1:

@@ -1,7 +1,8 @@
 """Encodes content blocks, IR to wire, of requests, responses and streams.
 
-A seal is an opaque signature of reasoning. A request gets only the seals whose origin is this dialect. A
-response gets the seals of other dialects, too, with a tag that names their origin.
+A seal is an opaque signature of reasoning. Thinking in a request gets only a seal whose origin is this
+dialect. Thinking in a response gets the seals of other dialects, too, with a tag that names their origin. A
+seal on any other block is left out and reported as lost.
 """
 
 from __future__ import annotations
@@ -175,8 +176,9 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; None = it is reported as lost. A citation of another dialect is written only in a
-    response, and only if it has a URL or a title. where: the citation's IR path.
+    """Encode a citation; None = it is reported as lost. A citation that came in this dialect is written as it
+    came, unless it was null. A citation of another dialect is written only in a response, and only if it has
+    a URL or a title. where: the citation's IR path.
     """
     if scope.own and citation.source is not None:
         return dict(citation.source)
