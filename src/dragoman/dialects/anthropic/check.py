@@ -125,7 +125,8 @@ def check(wire: WireRequest) -> None:
 
 def explained(text: str) -> WireError:
     """Return the WireError for the text of a msgspec.ValidationError. Its path is that of the wrong or
-    missing member. For a number out of range, it has the API's wording.
+    missing member; for an unknown member it is that of the object, "" = the body. For a number out of range,
+    the error has the API's wording.
     """
     what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:

@@ -58,7 +58,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def check(request: WireRequest) -> None:
     """Raise WireError for the first mistake in a request, also for an unknown member. Its path is the JSON
-    path of the mistake, without `$.`.
+    path of the mistake, without `$.`; "" for an unknown member of the body.
     """
     try:
         prompt = msgspec.convert(request.body, _Request).prompt

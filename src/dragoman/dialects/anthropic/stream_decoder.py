@@ -81,9 +81,9 @@ class _Open(msgspec.Struct):
     index: its number among the answer's blocks. block: the block as it was opened. kind: its class. plain,
     event: the wire's delta and the IR event from `_PLAIN` that continue the block's text; None = the block
     has no text that deltas continue. whole: the arguments that the start of a call states ("" = none), which
-    are used if no deltas follow; None = the block is no call, or deltas have followed. grown: the members that deltas added to
-    a Native block; None = no delta added any. kept: counts the values that the decoder keeps of this stream,
-    and raises WireError above a limit.
+    are used if no deltas follow; None = the block is no call, or deltas have followed. grown: the members
+    that deltas added to a Native block; None = no delta added any. kept: counts the values that the decoder
+    keeps of this stream, and raises WireError above a limit.
     """
 
     index: int
