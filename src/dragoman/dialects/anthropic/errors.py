@@ -62,8 +62,8 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
-    decides the kind of the fault.
+    """Return the fault of an error response. Credentials are removed from its texts. Never raises: for a body
+    of unknown form, the HTTP status decides the kind of the fault.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -71,7 +71,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. value: the body or the event, decoded or as JSON bytes. Never raises.
+    own. Credentials are removed from its texts. value: the body or the event, decoded or as JSON bytes. Never
+    raises.
     """
     return _fault(read_body(value), None, None)
 
@@ -136,8 +137,9 @@ def _detail(body: Body) -> str:
 
 
 def _plain(body: Body) -> str:
-    """Return the error's message without the words that `_message` of another Dragoman gateway has added to
-    it.
+    """Return the error's message without the words that another Dragoman gateway has added to it
+    (`_message`): the suffix " (prompt is too long)", and "PARAM: " in front, where PARAM is the body's
+    `param`.
     """
     message = body.message.removesuffix(_SUFFIX)
     return message if body.param is None else message.removeprefix(f"{body.param}: ")
@@ -183,9 +185,11 @@ _SUFFIX = f" ({_TOO_LONG[0]})"
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error for a client. request_id: written into the header
-    `request-id` and into the body; None = the header is not written, and the body's id is chosen as in
-    `error_body`.
+    """Return (status, headers, body) of an error for a client. The headers say whether and when to retry.
+
+    request_id: the id of the request, which is written into the header `request-id` and into the body. None =
+    the header is not written, and the body has the fault's `error_id` or, without one, the id that the
+    provider has stated.
     """
     status, _ = _status(fault)
     headers = retry_headers(fault)
@@ -217,10 +221,10 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Return (status, `error.type`) for a client. Both follow from the fault's kind (`_FACE`), with one
-    exception.
+    """Return (status, `error.type`) for a client. Both follow from the fault's kind, with one exception:
+    `_FACE` has them; for a kind that it lacks, they are `STATUS[kind]` and "api_error".
 
-    The exception is a fault whose own type is the type of its kind in `_FACE`, or stands for its kind in
+    The exception is a fault whose own type is this type of its kind, or stands for its kind in
     `_OTHER_TYPES`. Such a fault keeps its own type, and also its own status, if this is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))

@@ -57,8 +57,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Raises WireError for a list entry of the wrong type and for
-    an unknown role.
+    """Decode a request that has passed `check`. For any other request, raises WireError if a message, a tool
+    or a block is not an object, or if a role is unknown.
     """
     body = wire.body
     get = body.get
@@ -181,7 +181,8 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for Anthropic or a compatible server, and report losses.
+    """Encode a request for Anthropic, a compatible server or a cloud that hosts Claude. Losses and changes
+    are reported to `target.report`.
 
     Raises WireError for several candidates, for free-text tools, for blocks that `encode_block` refuses, and
     for requested media in the answer.
@@ -224,7 +225,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _own_headers(forms: Mapping[str, str], target: Target) -> dict[str, str]:
     """Return the headers `anthropic-version` and `anthropic-beta` that the client stated, without the betas
-    that the server does not know. forms: `ir.Request.forms`, which holds the values of these headers.
+    that the server does not know, which are reported as lost. forms: `ir.Request.forms`, which holds the
+    values of these headers.
     """
     headers = {VERSION_HEADER: forms[VERSION_HEADER]} if VERSION_HEADER in forms else {}
     if betas := understood(forms.get(BETA_HEADER, ""), target.quirks, target.report):

@@ -41,7 +41,9 @@ read in 2026-11."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
-    """Decode the `tools` of a request. Raises WireError for an entry that is not an object."""
+    """Decode the `tools` of a request. A tool without a `type`, or of the type "custom", becomes ir.Function;
+    any other becomes ir.ProviderTool. Raises WireError for an entry that is not an object.
+    """
     tools: list[ir.Tool] = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -81,12 +83,13 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
-    "any" and names the permitted tools, all other tools are left out. For a client of another dialect,
+    """Write `tools` and `tool_choice` into the body; losses and changes are reported. If the choice has the
+    mode "auto" or "any" and names the permitted tools, all other tools are left out. A wish about parallel
+    calls becomes the member `disable_parallel_tool_use` of `tool_choice`. For a client of another dialect,
     nothing is written if no tool can be written.
 
-    If the choice forces a tool call and the model is known to refuse this, a text in the body's `system` asks
-    for the call. Raises WireError for a free-text tool.
+    If the choice forces a tool call and the model is known to refuse this, the choice becomes "auto", and a
+    text in the body's `system` asks for the call. Raises WireError for a free-text tool.
     """
     own = request.dialect == NAME
     choice = request.tool_choice

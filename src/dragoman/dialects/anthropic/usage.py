@@ -169,9 +169,11 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode a `usage` object, and report losses. usage: None = the provider stated none; the two counts that
-    the API requires are then 0, which is reported as a change. own: True = the answer comes from this
-    dialect, so counts of the provider's tools that it did not state are not added.
+    """Encode a `usage` object. Losses and changes are reported. usage: None = the provider stated none; the
+    two counts that the API requires are then 0, which is reported as a change.
+
+    own: True = the answer comes from this dialect. False = if the usage counts uses of the provider's tools,
+    the counts that Anthropic's clients take for granted (`_REQUIRED`) are added as 0 where they are missing.
     """
     if usage is None:
         report.change(

@@ -40,8 +40,9 @@ SERVER_CALL: Final = "server_tool_use"
 
 def decode_blocks(values: Iterable[Any], where: str) -> tuple[ir.Block, ...]:
     """Decode a list of blocks. A usual cache point becomes the cache mark of the block before it, if this
-    block can have a mark and has none. where: the path of the list. Raises WireError, with the path
-    `where[index]`, for an entry that is not an object.
+    block can have a mark and has none; otherwise it becomes a block of its own. where: the path of the list.
+    Raises WireError for an entry that is not an object (path: `where[index]`), also in a list inside of a
+    block (`decode_block`).
     """
     blocks: list[ir.Block] = []
     for index, value in enumerate(values):
@@ -70,7 +71,11 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged."""
+    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged.
+    Raises WireError if a list of blocks inside of it has an entry that is not an object, or if there is a
+    string in place of this list; the path is the place in the list (`content[0]`), and does not name this
+    block.
+    """
     text = value.get("text")
     if type(text) is str and len(value) == 1:
         return ir.Text(text)
@@ -106,7 +111,6 @@ def _text(value: Any) -> ir.Block:
 
 
 def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
-    """Return the decoder for media blocks of this kind ("image", "document", "video" or "audio")."""
     types = FORMATS[kind]
 
     def decode(value: _Wire) -> ir.Block:
@@ -132,8 +136,9 @@ def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
 
 
 def _source(source: _Wire) -> dict[str, Any]:
-    """Return the fields of ir.Media for the `source` of a medium. Raises ValueError if the source does not
-    have exactly one member, or one of an unknown form.
+    """Return the fields of ir.Media for the `source` of a medium. Raises ValueError or TypeError if the
+    source does not have exactly one member, or one of an unknown form; `read_block` handles these errors.
+    Raises WireError for a list of blocks with an entry that is not an object.
     """
     ((kind, content),) = source.items()
     if kind == "bytes":
@@ -254,7 +259,7 @@ _PLACES: Final = {
 def decode_citation(value: Any) -> ir.Citation:
     """Decode one citation. `Citation.source` holds the whole wire object. If a member has a type that no
     field of the IR can hold, the citation has only this `source`, and its kind is `document`. A value that is
-    not an object becomes an `odd_citation`.
+    not an object becomes a citation of the kind "odd", which only keeps this value (`odd_citation`).
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)
