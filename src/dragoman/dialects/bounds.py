@@ -23,8 +23,8 @@ MOST_LEFTOVERS: Final = 1000
 MOST_CITATIONS: Final = 10_000
 """The most citations of one candidate in Gemini's streams, which are kept until it ends."""
 MOST_OPEN: Final = 1000
-"""The most blocks, or output items, that are open at the same time in streams of Anthropic, Responses and Bedrock.
-"""
+"""The most blocks, or output items, that are open at the same time in a stream of Anthropic, of Bedrock or of
+Responses."""
 MOST_KEPT: Final = 200_000
 """The most JSON values, inside arrays and objects, that a decoder keeps in memory of one stream. An empty
 object takes three bytes in a stream and 72 in memory.

@@ -130,7 +130,8 @@ def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
     """Check one function tool: its name (required), its description, `strict`, and the JSON schema in
-    `parameters`, which must be of the type "object". OpenAI's rules for strict schemas are not applied here.
+    `parameters`, whose `type` must be "object" if it is stated. OpenAI's rules for strict schemas are not
+    applied here.
 
     path: the path of the list of tools. index: the tool's index in the list. member: ".function" if the
     function stands in this member of the tool, "" if the tool itself is the function.

@@ -66,7 +66,7 @@ def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where:
 
 def short_id(call_id: str) -> str:
     """Return the call's id, unchanged if it has at most 40 characters. A longer id is replaced by `call_` and
-    a hash of it (37 characters); equal ids give equal results.
+    a hash of the id, together 37 characters; equal ids give equal results.
     """
     if len(call_id) <= _MAX_ID:
         return call_id
