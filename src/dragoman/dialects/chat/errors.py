@@ -30,7 +30,11 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
     Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in Groq's `x_groq`,
     which tells why a stream stopped early; an `error` in the first choice. If `choices` is absent or null,
-    also MiniMax's `base_resp` with an error code and, without a member `usage`, a message beside it.
+    there are two more forms: MiniMax's `base_resp` with an error code, and a body that has a message
+    (`message` or `detail`, for example) and no `usage`.
+
+    Raises AttributeError, KeyError or TypeError if `choices` is not empty and its first entry is not an
+    object.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -46,8 +50,8 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """Return MiniMax's `base_resp` (the argument) as an error body; None if it has no status code, or the
-    code 0: success.
+    """Return MiniMax's `base_resp` (`status`) as an error body; None if it is not an object, or if its
+    `status_code` is missing or 0, which means success.
     """
     number = status.get("status_code") if type(status) is dict else None
     if not number:
