@@ -22,13 +22,14 @@ _FORM = tuple(field for field in ir.Output.__struct_fields__ if field not in _BE
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
     """Return the request with the configured defaults in the fields of `ir.Request` and `ir.Sampling` that
     are None, and with the defaults that have no field in the IR as members of `extra`. A value that the
-    client stated is never replaced. A group of settings other than `sampling` and `output` counts as one
-    field. In `output`, the form of the answer (`response_format`) counts as one field: it is not stated if it
-    is text without any leftovers.
+    client stated is never replaced. A group of settings other than `sampling` and `output` (`reasoning`, for
+    example) counts as one field. In `output`, the form of the answer (`response_format`) counts as one field;
+    the client has stated it unless `kind` is "text", and `form` and `extra` are empty.
 
-    defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. system_prompt:
-    becomes the request's system text, unless the client sent system text itself (`opens_with_system`); None =
-    no default.
+    defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. For a client of
+    another protocol than chat, reasoning, a form of the answer and a service tier that come from here are
+    marked by `MADE`. system_prompt: becomes the request's system text, unless the client sent system text
+    itself (`opens_with_system`); None = no default.
     """
     changes: dict[str, Any] = {}
     if defaults:
@@ -52,9 +53,9 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
 
 
 def _made(given: ir.Request) -> ir.Request:
-    """Return the defaults for a client of another protocol than chat: their reasoning, and the form of the
-    answer, get the form `MADE`, because their values are chat's: an encoder of the client's own protocol must
-    not write them as if the client had stated them (`thinkingLevel: MAX`).
+    """Return the defaults (`given`) for a client of another protocol than chat: `reasoning`, and an `output`
+    that is not text, get the form `MADE`. Their values are chat's, so an encoder of the client's own protocol
+    must not write them as if the client had stated them (`thinkingLevel: MAX`).
     """
     changes: dict[str, Any] = {}
     if given.reasoning is not None:
@@ -73,7 +74,7 @@ def opens_with_system(request: ir.Request) -> bool:
 
 def _output(stated: ir.Output, given: ir.Output) -> ir.Output:
     """Return the client's settings of the answer (`stated`), with the defaults (`given`) in place of the
-    settings that the client left out.
+    settings that the client left out; `with_defaults` says when the form of the answer is left out.
     """
     fields = _absent(stated, given, _BESIDE)
     if stated.kind == "text" and stated.form is None and not stated.extra:
