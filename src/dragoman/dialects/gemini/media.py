@@ -54,8 +54,9 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """Return a part with the medium's data or, if it has none, its address; None = it has neither. Raises
-    WireError for an address that cannot be sent to Google (`_address`). where: the block's IR path.
+    """Return a part with the medium's data or, if it has none, its address; None = it has neither. If the
+    block comes from another dialect, raises WireError for a file id that is not Google's and, in a request,
+    for a URL that the provider cannot read (`_address`). where: the block's IR path.
     """
     if block.data is not None:
         data = block.data
