@@ -60,8 +60,9 @@ class Able(Protocol):
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that the target itself has. `Feature` says what happens if one is missing; most are
-        emulated. "schema" is emulated also if the model (`Facts`) or the vendor (`Quirks`) lacks it.
+        """The features that the target itself has. A missing one is emulated, except "single_call", whose
+        loss is reported. "schema" and "forced_tool" are emulated also if the model (`Facts`) or the vendor
+        (`Quirks`) lacks them.
         """
 
     @property

@@ -208,9 +208,9 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 
 class EstimateUsage:
-    """A step that adds an estimated usage to one response whose upstream states none, and an estimate of the
-    prompt's tokens to a usage without them. The step gets either the whole response (`whole`) or each of its
-    events in order (`feed`).
+    """Adds an estimated usage to one response whose upstream states none, and an estimate of the prompt's
+    tokens to a usage without them. It is one of the steps between the decoder and the encoder, and gets
+    either the whole response (`whole`) or each of its events in order (`feed`).
 
     request: the request as the upstream received it. model: the upstream's name for the model.
     """

@@ -31,8 +31,9 @@ _NAMES: Final = {
 
 
 class LiveTalk:
-    """One session. names: the names of the session's model. first: the client's first message, never None.
-    The caller has checked with `model` that this message is a `setup` that names a model.
+    """One session. names: of the session's model; the provider gets `names.upstream`. first: the client's
+    first message, never None. The caller has checked with `model` that this message is a `setup` that names a
+    model.
     """
 
     def __init__(self, names: Names, first: Message | None) -> None:

@@ -110,9 +110,9 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write `detail`, the resolution of a medium, into `out`, the medium's part. A resolution that the API
-    lacks is reported as lost, and so is any resolution if `out` is a text. "auto" is never reported. where:
-    the block's IR path.
+    """Write `detail`, the resolution of a medium ("low", "high"), as `mediaResolution` into `out`, the
+    medium's part. A resolution that the API lacks is reported as lost, and so is any resolution if `out` is a
+    text. "auto" is never written, and never reported. where: the block's IR path.
     """
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:
