@@ -2,8 +2,8 @@
 tokens. An estimate is marked as such (`ir.Usage.estimated`).
 
 Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The counts
-that an upstream stated stay as they are, unless they are impossible, or the stream broke off before its final
-counts came (`cost_so_far`).
+that an upstream stated stay as they are, unless they are impossible, or are only those of the stream's
+beginning.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def is_unstated(usage: ir.Usage | None) -> bool:
 
 
 def lacks_prompt(usage: ir.Usage) -> bool:
-    """Whether a usage states no tokens of the prompt: neither new nor cached ones."""
+    """Whether a usage states no tokens of the prompt: `input`, `cache_read` and `cache_write` are None."""
     return usage.input is usage.cache_read is usage.cache_write is None
 
 
@@ -75,7 +75,7 @@ def whole_cost(
     share: float,
     stated: ir.Usage | None = None,
 ) -> ir.Usage:
-    """Return the usage of a complete stream.
+    """Return the usage of a complete stream. It is marked as estimated if a part of it is estimated.
 
     If the stream stated a usage (`is_unstated` is False), this usage is returned, with an estimate of the
     prompt's tokens if it lacks them. Otherwise input, output and reasoning are estimated. The other counts of
@@ -91,7 +91,9 @@ def whole_cost(
         return _with_prompt(stated, request, model)
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
-        if not isinstance(event, ir.End):
+        if not isinstance(
+            event, (ir.Start, ir.Tally, ir.End)
+        ):  # after a stated usage, it would count no more
             counter.feed(event)
     return _estimated(stated, _prompt(request, model), *counter.tokens(share))
 
@@ -99,7 +101,7 @@ def whole_cost(
 def cost_so_far(
     request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
-    """Return the usage of a stream that broke off.
+    """Return the usage of a stream that broke off. It is marked as estimated if tokens in it are estimated.
 
     If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
     prompt's tokens if it lacks them. Otherwise the output is estimated, and the input too if the stream did
@@ -107,9 +109,11 @@ def cost_so_far(
     more than the stated ones. Of a usage with an impossible count, only the amounts in `detail` that do not
     count tokens stay.
 
-    request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
-    first Tally in `events` states the usage, if there is one. Output counts that are the same as in the
-    stream's Start event are not final (Anthropic sends such counts).
+    request: the request, or its size in bytes. model: the upstream's name for the model. events: the events
+    of the stream's beginning. share: the length of the stream so far divided by the length of this beginning;
+    the counted output is multiplied by it. stated: the latest usage in the stream; None = the first Tally in
+    `events` states the usage, if there is one. Output counts that are the same as in the stream's Start event
+    are not final (Anthropic sends such counts).
     """
     begun = _answered(None)
     counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
@@ -136,7 +140,10 @@ def cost_so_far(
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
     """Return the estimated number of output tokens, thinking included, of a running stream; or the number
     that its Tallies have stated so far, if it is more. The counts of a Start say nothing about the length:
-    Anthropic states the first token there. model, events, share: as in `whole_cost`.
+    Anthropic states the first token there.
+
+    model: the upstream's name for the model. events: the events of the stream's beginning. share: the length
+    of the stream so far divided by the length of this beginning; the counted tokens are multiplied by it.
     """
     counter, stated = EstimateUsage(ir.Request("", model), model), 0
     for event in events:
@@ -201,9 +208,9 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 
 class EstimateUsage:
-    """A step that adds an estimated usage to one response whose upstream states none, and an estimate of the
-    prompt's tokens to a usage without them. The step gets either the whole response (`whole`) or each of its
-    events in order (`feed`).
+    """Adds an estimated usage to one response whose upstream states none, and an estimate of the prompt's
+    tokens to a usage without them. It is one of the steps between the decoder and the encoder, and gets
+    either the whole response (`whole`) or each of its events in order (`feed`).
 
     request: the request as the upstream received it. model: the upstream's name for the model.
     """
@@ -218,7 +225,8 @@ class EstimateUsage:
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
-        """The kinds of events to feed; empty once the stream has stated a usage with the prompt's tokens."""
+        """The classes of events to feed; `feed` returns all others unchanged. Empty once the stream has
+        stated a usage with the prompt's tokens."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events that take the place of this event: for most events, the event itself.
@@ -293,8 +301,9 @@ class EstimateUsage:
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the response with an estimated usage if it states none, or a usage with impossible counts.
-        If its usage lacks only the prompt's tokens, these are estimated. Otherwise it is returned unchanged.
+        """Return the response with an estimated usage if `is_unstated` is True for its usage; stated counts
+        other than input, output and reasoning stay. If its usage lacks only the prompt's tokens, these are
+        estimated. Otherwise the response is returned unchanged.
         """
         if response.usage is not None and not is_unstated(response.usage):
             if not lacks_prompt(response.usage):

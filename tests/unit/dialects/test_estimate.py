@@ -219,6 +219,14 @@ def test_uses_of_tools_stay_beside_impossible_counts() -> None:
         assert told.output in range(70, 110)
 
 
+def test_the_output_is_estimated_if_an_impossible_count_follows_a_possible_one() -> None:
+    """As in a Messages stream, whose first event states the prompt's tokens."""
+    begun = ir.Usage(input=9, output=1)
+    events: list[ir.Event] = [ir.Start("there", usage=begun), ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS)]
+    usage = whole_cost(ASKED, "gpt-4o", [*events, ir.Tally(begun), *events[2:]], 1.0, IMPOSSIBLE)
+    assert usage.output in range(140, 220)
+
+
 @pytest.mark.parametrize(("began", "output"), [(500, 500), (1, 85)])
 def test_the_output_of_a_start_stays_if_it_is_more_than_the_estimated_one(began: int, output: int) -> None:
     step = EstimateUsage(ASKED, "gpt-4o")

@@ -217,8 +217,8 @@ _TEXT: Final = frozenset({"text"})
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, always as a batch, and report losses. Raises WireError for an input of token ids
-    that cannot be converted to text.
+    """Encode the request, always as a batch. Losses and changes are reported to `target.report`. Raises
+    WireError for an input of token ids that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
@@ -318,7 +318,8 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode the vectors in the form of the client's request: one vector, a batch, or the answer of
-    `:predict`. An estimated usage is left out.
+    `:predict`. An estimated usage is left out. If the client requested a number of dimensions and the vectors
+    have another one, a loss is reported to `reply.report`.
     """
     lose_length(response, reply)
     if reply.request.form == predict.FORM:

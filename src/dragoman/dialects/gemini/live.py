@@ -31,8 +31,9 @@ _NAMES: Final = {
 
 
 class LiveTalk:
-    """One session. names: the names of the session's model. first: the client's first message, never None.
-    The caller has checked with `model` that this message is a `setup` that names a model.
+    """One session. names: of the session's model; the provider gets `names.upstream`. first: the client's
+    first message, never None. The caller has checked with `model` that this message is a `setup` that names a
+    model.
     """
 
     def __init__(self, names: Names, first: Message | None) -> None:
@@ -63,9 +64,9 @@ class LiveTalk:
 
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states, and whether it is a part of
-        a reply (`begins`) or ends one (`ends`: it has `turnComplete`, or states usage). Only a message with
-        `usageMetadata` or `turnComplete` is decoded; WireError is raised if such a message is not a JSON
-        object.
+        a reply (`begins`) or ends one (`ends`: its `turnComplete` is true, or it states usage). Only a
+        message in which `usageMetadata` or `turnComplete` occurs is decoded; WireError is raised if such a
+        message is not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None

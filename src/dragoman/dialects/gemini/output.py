@@ -90,8 +90,8 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the answer's format, modalities and voice into `config` (`generationConfig`), and report losses.
-    For a request without `output`, nothing is written.
+    """Write the answer's format, modalities and voice into `config` (`generationConfig`). Losses and changes
+    are reported to `target.report`. For a request without `output`, nothing is written.
 
     If the request has functions and the model is known to refuse a format together with functions, a text in
     the body's `systemInstruction` asks for the format instead. A format that a client of this dialect stated
@@ -175,8 +175,9 @@ def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, ow
 
 
 def known_voice(voice: str, report: Report, where: str) -> str:
-    """Return the name of one of Google's voices: `voice`, with a capital letter if it lacks one. If Google
-    has no such voice, the result is `VOICE`, and a loss is reported at the IR path `where`.
+    """Return the name of one of Google's voices: `voice`, with the first letter as a capital and all other
+    letters small ("KORE" becomes "Kore"). If Google has no such voice, the result is `VOICE`, and a loss is
+    reported at the IR path `where`.
     """
     if voice in VOICES:
         return voice
