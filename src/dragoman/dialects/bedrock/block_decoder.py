@@ -41,8 +41,7 @@ SERVER_CALL: Final = "server_tool_use"
 def decode_blocks(values: Iterable[Any], where: str) -> tuple[ir.Block, ...]:
     """Decode a list of blocks. A usual cache point becomes the cache mark of the block before it, if this
     block can have a mark and has none; otherwise it becomes a block of its own. where: the path of the list.
-    Raises WireError for an entry that is not an object (path: `where[index]`), also in a list inside of a
-    block (`decode_block`).
+    Raises WireError for an entry that is not an object (path: `where[index]`).
     """
     blocks: list[ir.Block] = []
     for index, value in enumerate(values):
@@ -71,10 +70,8 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged.
-    Raises WireError if a list of blocks inside of it has an entry that is not an object, or if there is a
-    string in place of this list; the path is the place in the list (`content[0]`), and does not name this
-    block.
+    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged; so
+    does a block with a list of blocks inside if this is no list, or has an entry that is not an object.
     """
     text = value.get("text")
     if type(text) is str and len(value) == 1:
@@ -146,10 +143,19 @@ def _source(source: _Wire) -> dict[str, Any]:
     if kind == "text":
         return {"text": _string(content)}
     if kind == "content":
-        return {"blocks": decode_blocks(content, "content")}
+        return {"blocks": _inner(content)}
     if kind == "s3Location" and content.keys() == {"uri"}:
         return {"file": _string(content["uri"]), "form": "s3"}
     raise ValueError
+
+
+def _inner(values: Any) -> tuple[ir.Block, ...]:
+    """Decode the list of blocks inside of a block. Raises TypeError, which `read_block` handles, if it is not
+    a list of objects.
+    """
+    if type(values) is not list or any(type(value) is not dict for value in values):
+        raise TypeError
+    return decode_blocks(values, "content")
 
 
 def _search_result(value: _Wire) -> ir.Block:
@@ -158,7 +164,7 @@ def _search_result(value: _Wire) -> ir.Block:
         raise ValueError
     return ir.Media(
         "document",
-        blocks=decode_blocks(value["content"], "content"),
+        blocks=_inner(value["content"]),
         name=value["title"],
         context=value["source"],
         citable=None if wish is None else wish["enabled"],
@@ -186,7 +192,7 @@ def _result(value: _Wire) -> ir.Block:
     provided = kind is not None and kind != "tool_result"
     return ir.ToolResult(
         _string(value["toolUseId"]),
-        decode_blocks(value["content"], "content"),
+        _inner(value["content"]),
         error=None if status is None else _STATUS[status],
         kind=_string(kind) if provided else "function",
         by="provider" if provided else "client",

@@ -36,13 +36,15 @@ _STOP: Final = frozenset({"stopReason", "p"})
 _START: Final = frozenset({"role", "p"})
 _METADATA: Final = frozenset({"usage", "serviceTier", "p"})
 _NONE: Final[dict[str, Any]] = {}
+_GROWS: Final = frozenset({ir.ToolResult, ir.Native})
+"""The blocks whose end decodes also the deltas of unknown kinds."""
 
 
 class _Open(msgspec.Struct):
     """A block that is open. index: its number in the IR. kind: its class in the IR. value: the `start` of its
     `contentBlockStart`; {} = it had none. signature: the signature so far. withheld: the redacted reasoning
-    so far, in base64. grown: the deltas of unknown kinds and the content of a result so far. When a result or
-    an ir.Native ends, they are decoded; for other blocks they are not used.
+    so far, in base64. grown: of a result or an ir.Native, the deltas of unknown kinds and the content of the
+    result so far, which are decoded when the block ends; other blocks have none.
     """
 
     index: int
@@ -201,10 +203,13 @@ class BedrockDecoder:
             state = self._open[number]
         for kind, content in delta.items():
             take = _DELTAS.get(kind)
-            if take is None:
+            if take is not None:
+                events += take(self, state, content)
+            elif state.kind in _GROWS:
                 self._grow(state, {kind: content})
             else:
-                events += take(self, state, content)
+                strange = {"contentBlockDelta": {"contentBlockIndex": number, "delta": {kind: content}}}
+                events.append(ir.Raw(NAME, strange, state.index))
         return events
 
     def _grow(self, state: _Open, piece: Any) -> None:

@@ -59,11 +59,12 @@ class Candidate:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Set the finish reason to `word`; null changes nothing. A value that is neither a string nor null
-        goes into `extra`. Raises WireError if the unknown members become too many.
+        """Set the finish reason to `word`. null changes nothing; "" does not replace an earlier reason,
+        because some servers state "" in every chunk without a reason. A value that is neither a string nor
+        null goes into `extra`. Raises WireError if the unknown members become too many.
         """
         if type(word) is str:
-            self.word = word
+            self.word = word or self.word or ""
         else:
             self.keep(_ODD_END, word)
 
