@@ -18,7 +18,7 @@ Message: TypeAlias = str | bytes
 
 
 TRANSCRIBING = "transcription"
-"""The `intent` in a handshake's query of sessions that only transcribe."""
+"""The value of `intent` in the query of a handshake that opens a session which only transcribes."""
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -34,12 +34,14 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A provider's message as it was read. message: the message for the client. begins: True = the model
-    begins or continues a reply. ends: True = the running reply is over. used: the amounts that the message
-    states as billed. fault: the error that the message tells; None = the message is not an error. reply: the
-    provider's id of the reply that the message is a part of; None = the message names no reply. transcriber:
-    the provider's name of the model that transcribes the client's speech from now on; None = the message
-    does not name one. answers: messages that the provider must get before any other one of the client.
+    """A provider's message as it was read. message: the message for the client. begins: True = the message
+    begins a reply or, in Gemini's protocol, begins or continues one. ends: True = the reply is over. used:
+    the amounts that the message states as billed. fault: the error that the message tells; None = the message
+    is not an error. reply: the provider's id of the reply that the message is a part of; None = the message
+    names no reply. transcriber: in a message with the session's settings, the provider's name of the model
+    that transcribes the client's speech beside the session's model; None = there is no such model, or the
+    message has no settings. answers: messages that the gateway sends to the provider before the client gets
+    this message.
     """
 
     message: Message
@@ -70,7 +72,9 @@ class Talk(Protocol):
     """One session with one provider: reads and edits the messages in both directions."""
 
     def opening(self) -> Sequence[Message]:
-        """Return the messages that must be sent to the provider before it sends its first message."""
+        """Return the messages that must be sent to the provider before it sends its first message. Raises
+        WireError if the client's first message, which is one of them, must not be sent to the provider.
+        """
 
     def said(self, message: Message) -> Message:
         """Return a client's message in the form for the provider. Raises WireError if the message must not be
@@ -86,18 +90,20 @@ class Talk(Protocol):
 class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The realtime sessions of a protocol.
 
-    paths: the gateway's paths at which clients open sessions. address: makes the URL of a provider's
-    sessions, with the placeholder `{model}`, from (the provider's base URL, the query of all its URLs); None
-    = the provider has no such sessions. talk: begins a session; its second argument is the client's first
-    message if that message names the model, otherwise None. model: reads the model's name out of a client's
-    first message, and raises WireError if it names none; None = the query of the handshake names the model.
-    closed: returns the fault for the code and the reason with which a provider closed a session that had not
-    begun. error: returns the message that tells a client about a fault; None = the protocol has no such
-    message, so the reason is sent in the close frame. fatal: True = a message that `Talk.said` refuses ends
-    the session. transcribing: as `address`, without a placeholder, for sessions that only transcribe at
-    providers with the quirk `transcribes_unnamed`; None = the protocol has no sessions that only transcribe.
-    transcriber: as `model`, for the first message of a session that only transcribes, if the query of the
-    handshake names no model.
+    paths: the gateway's paths at which clients open sessions. address: makes the URL of a provider's sessions
+    from (the provider's base URL; the query of all its URLs with its `?`, or ""); `{model}` in the URL stands
+    for the model's name, if the URL names it. It returns None if the provider has no such sessions. talk:
+    begins a session; its second argument is the client's first message if that message names the model,
+    otherwise None. model: reads the model's name out of a client's first message, and raises WireError if it
+    names none; None = the query of the handshake names the model. closed: returns the fault for the code and
+    the reason with which a provider closed a session that had not begun. error: returns the message that
+    tells a client about a fault; it returns None if the protocol has no such message, and then the reason is
+    sent in the close frame. fatal: True = a message that `Talk.said` refuses ends the session.
+
+    transcribing: makes the URL, which does not name the model, of sessions that only transcribe; used for
+    providers that refuse a URL with a model there (the quirk `transcribes_unnamed`). None = the protocol has
+    no sessions that only transcribe. transcriber: as `model`, for the first message of a session that only
+    transcribes, if the query of the handshake names no model.
     """
 
     paths: tuple[str, ...]
@@ -112,8 +118,9 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def closing(code: int, reason: str) -> ir.Fault:
-    """Return the fault for a provider that closes a session before it sends its first message. code, reason:
-    as in the provider's close frame.
+    """Return the fault for a provider that closes a session before it sends its first message. Its kind is
+    "overloaded" for the code 1013, "invalid_request" (the client is to blame) for the codes in `_REFUSALS`,
+    and "upstream" for all others. code, reason: as in the provider's close frame; the reason may be "".
 
     The codes are those of RFC 6455, section 7.4.1, and of https://www.iana.org/assignments/websocket.
     """
