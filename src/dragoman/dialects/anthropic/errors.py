@@ -236,9 +236,9 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _message(fault: Fault) -> str:
-    """Return the fault's message without credentials (`redact`). `PARAM: ` is put in front, where PARAM is the
-    fault's `param`, unless the message begins with that name. The message for "context_length" gets the API's
-    words for a long prompt at its end, unless it has them.
+    """Return the fault's message without credentials (`redact`). `PARAM: ` is put in front, where PARAM is
+    the fault's `param`, unless the message begins with that name. The message for "context_length" gets the
+    API's words for a long prompt at its end, unless it has them.
     """
     text = redact(fault.message)
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
