@@ -71,8 +71,7 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def take(self, members: Mapping[str, Any]) -> None:
-        """Add complete members of the arguments: name -> value. Each replaces an earlier member of this name.
-        """
+        """Add complete members of the arguments: name -> value. Each replaces an earlier one of its name."""
         self._settle()
         self._arguments.update(members)
 

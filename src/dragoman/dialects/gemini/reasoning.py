@@ -26,8 +26,8 @@ DYNAMIC: Final = -1
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """Decode a `thinkingConfig` that has passed the checks; None = the object states nothing. A level that
-    the IR does not know becomes a leftover. The budget -1 becomes the mode "adaptive".
+    """Decode a `thinkingConfig` that has passed the checks; None = the object states nothing. A level other
+    than minimal, low, medium, high and xhigh becomes a leftover. The budget -1 becomes the mode "adaptive".
     """
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
@@ -50,7 +50,7 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
     """Write `thinkingConfig` into `config` (`generationConfig`), and report losses and changes. Nothing is
-    written if the request states no reasoning, or if the model cannot obey it, which is a loss.
+    written if the request states no reasoning, or if the model can do no such reasoning.
 
     The reasoning is written as the client stated it if the client speaks this dialect, unless the client
     stated a level and the model is known to accept no levels. Otherwise, and if the reasoning comes from the
