@@ -48,14 +48,15 @@ def by_content(model: str | None) -> bool:
 _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 
 
-def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
+def parts_of(item: ir.Input, index: int, model: str | None, report: Report, to: str) -> list[dict[str, str]]:
     """Return an input as parts: one `{"text": …}` for each of its texts. Raises WireError for token ids that
     cannot be converted to text. index: the input's position in the request. model: the requested model's
     name, which decides the vocabulary of token ids; None = unknown, so that token ids are refused. report:
     gets the change if token ids are converted, and a loss if incomplete characters at the ends are left out.
+    to: the JSON path of the input's first text in the encoded body, for this report.
     """
     if isinstance(item, ir.Tokens):
-        item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
+        item = text_of(item, index, model, report, to)
     texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
     return [{"text": text} for text in texts]
 
@@ -63,15 +64,19 @@ def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> l
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """Encode the request for the endpoint of its model (`by_content`), and report losses. All leftovers are
     lost. For :embedContent, only the first input is written, so the caller gives a request with one input
-    (`split`). For :predict, the texts of one input are joined by line breaks. Raises WireError for an input
-    of token ids that cannot be converted to text.
+    (`split`). For :predict, the texts of one input are joined by line breaks, which is reported as a change.
+    Raises WireError for an input of token ids that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
+    predicts = not by_content(model)
     if request.user is not None:
         target.report.lose("user", "Vertex AI has no end user id for embeddings", "hint")
-    inputs = [
-        parts_of(item, index, request.model, target.report) for index, item in enumerate(request.inputs)
-    ]
+    inputs: list[list[dict[str, str]]] = []
+    for index, item in enumerate(request.inputs):
+        to = f"instances[{index}].content" if predicts else "content.parts[0].text"
+        inputs.append(parts_of(item, index, request.model, target.report, to))
+        if predicts and len(inputs[-1]) > 1:
+            target.report.change(f"inputs[{index}]", to, "its text parts are joined by line breaks")
     task = None if request.task is None else request.task.upper()
     options: dict[str, Any] = {}
     if request.dimensions is not None:
@@ -81,7 +86,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     for dialect, members in (request.extra or {}).items():
         lose_members(members, target.report, "", dialect)
     params = {} if model is None else {"model": model}
-    if by_content(model):
+    if not predicts:
         stated = {"taskType": task, "title": request.title, **options}
         config = {key: value for key, value in stated.items() if value is not None}
         body: dict[str, Any] = {"content": {"role": "user", "parts": inputs[0]}}
