@@ -236,8 +236,8 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
     """Return the text of the part for a block inside a tool result or a document; a JSON block gives its
-    JSON. None = the block is left out, or its part has no text, which is reported as a loss. Raises WireError
-    as `encode_part` does. where: the block's IR path.
+    JSON. None = the block is left out, or its part has no text, which is reported as a loss. In a request,
+    raises WireError for media that cannot be sent. where: the block's IR path.
     """
     part = encode_part(block, draft, where)
     if part is None:
