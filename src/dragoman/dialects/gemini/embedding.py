@@ -233,14 +233,11 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     if request.truncate is False:
         target.report.lose("truncate", "this provider truncates an input that is too long", "quality")
     beside = _write_leftovers(options, request, target.report)
-    requests = [
-        {
-            "model": full_name(model),
-            "content": {"parts": parts_of(item, index, request.model, target.report)},
-            **options,
-        }
-        for index, item in enumerate(request.inputs)
-    ]
+    requests = []
+    for index, item in enumerate(request.inputs):
+        to = f"requests[{index}].content.parts[0].text"
+        parts = parts_of(item, index, request.model, target.report, to)
+        requests.append({"model": full_name(model), "content": {"parts": parts}, **options})
     params = {} if model is None else {"model": model}
     return WireRequest("embed", {"requests": requests, **beside}, path=BATCH_PATH, params=params)
 

@@ -64,8 +64,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Also raises WireError for a content, a part, a system
-    instruction or an entry of `tools` that is not an object, and for an unknown role.
+    """Decode a request that has passed `check`. Without `check`, some mistakes still raise WireError: a
+    content, a part, a system instruction or an entry of `tools` that is not an object, and an unknown role.
     """
     body = spelled(wire.body)
     get = body.get
@@ -86,8 +86,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode the members that are not in `_USUAL`, and put their values into `fields`, the arguments for
-    ir.Request. Returns the leftovers: members that have no IR field.
+    """Decode all members except those in `_USUAL`, and put their values into `fields`, the keyword arguments
+    for ir.Request. Returns the leftovers: the members that have no IR field, also those of `generationConfig`
+    and `toolConfig`. body: with keys in camelCase.
     """
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
@@ -125,7 +126,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the values on which the form of the answer depends: the model, and
-    whether the answer streams.
+    whether the answer streams. Both are in the path; the body is not read.
     """
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
@@ -182,11 +183,11 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for a Gemini model, and report losses.
+    """Encode a request for a Gemini model, and report losses and changes to `target.report`.
 
-    Raises WireError for media that the provider cannot read, for free-text tools and their calls, for too
-    many candidates in a request of another dialect, and for schemas that are nested too deeply or take too
-    many steps to reduce.
+    A request of another dialect raises WireError for media that the provider cannot read, for free-text tools
+    and their calls, for more than `_ANSWERS` (8) candidates, and for schemas that are nested too deeply or
+    take too many steps to reduce.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -276,9 +277,9 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this.
-    Removed without a report are a count of one candidate, `responseLogprobs` that is false, and `logprobs`
-    that is 0. Raises WireError for too many candidates.
+    """Change or remove the values in `config` (`generationConfig`) that the API or the model refuses, and
+    report this. Removed without a report are a `candidateCount` of 1, `responseLogprobs` that is false, and
+    `logprobs` that is 0, because they are the defaults. Raises WireError for more than `_ANSWERS` candidates.
     """
     report = target.report
     if target.facts.sampling is False:

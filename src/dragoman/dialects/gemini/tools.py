@@ -58,10 +58,11 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools` (`values`), a list or a single entry. Each function declaration becomes one tool of the
-    IR, and so does each other member of an entry, which is one of the provider's own tools.
+    """Decode the value of `tools` (`values`), a list or a single entry. Each function declaration becomes an
+    ir.Function. Each other member of an entry is one of the provider's own tools, and becomes an
+    ir.ProviderTool.
 
-    Raises WireError for an entry that is not an object.
+    Raises WireError for an entry that is not an object. `check` must have accepted the declarations.
     """
     tools: list[ir.Tool] = []
     for index, value in enumerate(listed(values)):
@@ -103,9 +104,9 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """Decode `functionCallingConfig`. The mode ANY with one name becomes "tool". A mode that the IR does not
-    have becomes "auto", and the stated mode becomes a leftover. Without a mode, the result is "auto" with the
-    form "bare".
+    """Decode the object `functionCallingConfig` (`value`). The mode ANY with one allowed name becomes "tool".
+    A mode that the IR does not have (VALIDATED) becomes "auto", and the stated mode becomes a leftover.
+    Without a mode, the result is "auto" with the form "bare".
     """
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
@@ -155,8 +156,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 
 
 def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
-    """Report what becomes of a tool choice in a body without functions: "none" is a change, a forced call a
-    loss.
+    """Report what becomes of a tool choice in a body without functions: "none" is a change, "auto" is
+    nothing, and any other choice is a loss.
     """
     restore({}, choice.extra, report, "tool_choice")
     if choice.mode == "none":
@@ -275,7 +276,8 @@ def _functions(request: ir.Request) -> frozenset[str]:
 def _calling(
     choice: ir.ToolChoice, target: Target, *, own: bool, functions: frozenset[str]
 ) -> dict[str, Any]:
-    """Return the `functionCallingConfig` for a tool choice, and report changes and losses.
+    """Return the `functionCallingConfig` for a tool choice, and report changes and losses. For a model that
+    cannot be forced to call, a forced call becomes VALIDATED or AUTO, which is a loss.
 
     If the client speaks another dialect (own = False), an allowed name stays only if it is in `functions`,
     the names of the request's functions. If the choice has names and none of them stays, the mode is NONE: no
