@@ -97,9 +97,9 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     """Write the reasoning settings into `body`, and report what is lost.
 
     form: the members that the client used, joined by "+"; "" = the client speaks another dialect. The
-    vendor's member is `Quirks.reasoning_request`. If the vendor's member is `reasoning_effort`, or if the
-    client used the vendor's member, the settings are written into all members that the client used. In all
-    other cases they are written into the vendor's member; if the vendor has none, they are lost.
+    vendor's member is `Quirks.reasoning_request`. The settings are written into all members that the client
+    used, if it used any and the vendor's member is `reasoning_effort` or one of them. In all other cases they
+    are written into the vendor's member, with its values; if the vendor has none, they are lost.
     """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
