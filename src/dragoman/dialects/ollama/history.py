@@ -1,8 +1,8 @@
 """Decodes and encodes the messages of a request.
 
-Ollama's messages have the roles system, user, assistant and tool, in any order. The content of a message is one
-text; images and audio are in the member `images`. In the IR, a message with the role "tool" is an ir.Message
-with the role "user" and one ir.ToolResult.
+Ollama's messages have the roles system, user, assistant and tool, in any order. The content of a message is
+one text; images and audio are in the member `images`. In the IR, a message with the role "tool" is an
+ir.Message with the role "user" and one ir.ToolResult.
 """
 
 from __future__ import annotations

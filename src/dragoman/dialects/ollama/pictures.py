@@ -1,10 +1,10 @@
-"""Writes the images in a model's answer as Markdown in the answer's text. Reads such Markdown again when a client
-sends the answer back in its history.
+"""Writes the images in a model's answer as Markdown in the answer's text. Reads such Markdown again when a
+client sends the answer back in its history.
 
 Clients of this protocol accept no images in an answer: the official client for Python fails at `images`. So
 an image in another dialect's answer becomes Markdown with a data URL or, if the image has no data, with the
-image's URL. When a client sends a data URL in Markdown back, it becomes an image block of the assistant again;
-Markdown with another URL stays text.
+image's URL. When a client sends a data URL in Markdown back, it becomes an image block of the assistant
+again; Markdown with another URL stays text.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 

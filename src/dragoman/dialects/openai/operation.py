@@ -37,7 +37,8 @@ def integer_of(value: Any) -> int | None:
 
 def input_of(usage: Any) -> int | None:
     """Return the number of input tokens in `usage`: the first number in `prompt_tokens`, `input_tokens` and
-    `total_tokens`, in this order. None if there is none. The operations that use this have no output tokens.
+    `total_tokens`, in this order; a float is cut to an integer. None if there is none, or if `usage` is not
+    an object. The operations that use this have no output tokens.
     """
     if not isinstance(usage, Mapping):
         return None
@@ -46,15 +47,16 @@ def input_of(usage: Any) -> int | None:
 
 
 def usage_of(usage: Any) -> ir.Usage | None:
-    """Return the input tokens in `usage` (see `input_of`) as an ir.Usage; None if there are none."""
+    """Return the number of input tokens in `usage` (`input_of`) as an ir.Usage; None if it states none."""
     tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 
 
 class ListRelay(WholeAnswerRelay):
     """Relays requests to `path`, and the responses. member: the name of the list that every valid response
-    has. If the argument `model` of `response` is not None, it replaces the model that a response states; a
-    response without a model gets none.
+    has. `response` raises RequestFailed for a response with an error in place of this list, and WireError for
+    any other response without this list. If its argument `model` is not None, it replaces the model that a
+    response states; a response without a model gets none.
     """
 
     def __init__(self, path: str, member: str) -> None:
