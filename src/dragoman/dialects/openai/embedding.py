@@ -18,7 +18,7 @@ from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.chat.check import check_texts
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai.operation import model_of, refuse_failure
+from dragoman.dialects.openai.operation import model_of, read_usage, refuse_failure, usage_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.operation import (
     ClientSide,
@@ -52,20 +52,14 @@ class _Vector(msgspec.Struct):
     index: int | None = None
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    total_tokens: int | None = None
-
-
 class _Answer(msgspec.Struct):
     data: list[_Vector]
     model: str | None = None
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
     id: str | None = None
 
 
 _read: Final = msgspec.json.Decoder(_Answer).decode
-_read_usage: Final = msgspec.json.Decoder(_Usage | None).decode
 
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -202,7 +196,8 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
-    and for a response that does not have one vector for each input of `request`.
+    and for a response that does not have one vector for each input of `request`. Unreadable usage is
+    ignored.
     """
     try:
         answer = _read(answered.data)
@@ -216,18 +211,10 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     response = ir.EmbedResponse(
         tuple(from_base64(one) if isinstance(one, str) else from_floats(one) for one in written),
         model=answer.model,
-        usage=_usage(answer.usage),
+        usage=usage_of(read_usage(answer.usage)),
         id=answer.id,
     )
     return one_each(response, request)
-
-
-def _usage(usage: _Usage | None) -> ir.Usage | None:
-    if usage is None:
-        return None
-    # Voyage states only the total.
-    tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
-    return None if tokens is None else ir.Usage(input=tokens)
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
@@ -277,10 +264,7 @@ class EmbeddingRelay(WholeAnswerRelay):
         wished = wire.body.get("encoding_format")
         if wished is not None and (wished == "base64") is (_IN_LISTS.search(data, 0, _HEAD) is not None):
             return None
-        try:
-            usage = _usage(_read_usage(head.get("usage", b"null")))
-        except msgspec.MsgspecError:
-            usage = None  # unreadable usage is ignored
+        usage = usage_of(read_usage(head.get("usage", b"null")))
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

@@ -13,15 +13,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.forms import edited, files, refuse_files
 from dragoman.dialects.openai import pictures
 from dragoman.dialects.openai.drawn import decode_response, decode_usage, encode_response, encode_stream
 from dragoman.dialects.openai.errors import fault_of
-from dragoman.dialects.openai.operation import model_of, refuse_failure
+from dragoman.dialects.openai.operation import model_of, read_usage, refuse_failure
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
 from dragoman.dialects.picturing import joined, wanted
@@ -337,8 +335,7 @@ class ImageRelay:
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    usage = head.get("usage")
-    return None if usage is None else decode_usage(msgspec.json.decode(usage))
+    return decode_usage(read_usage(head.get("usage", b"null")))
 
 
 IMAGE: Final = OperationCodec(
