@@ -41,8 +41,9 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. A known member whose value is "" counts as absent, except
-    `model`. Raises WireError for a message of unknown form.
+    """Decode a request that has passed `check`. A member in `MAPS` whose value is "" counts as absent, except
+    `model`. Other members and options without an IR field become leftovers in `extra`. Raises WireError for a
+    message of unknown form.
     """
     body = wire.body
     get = body.get
@@ -69,7 +70,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the values on which the form of the response depends: the model,
-    `stream` (False only if the request says so), and whether thinking is wanted (`think`).
+    `stream` (False only if the request has `"stream": false`), and in `forms` whether the client demands
+    thinking (`think` is true or a level).
     """
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
@@ -85,10 +87,12 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode the request for an upstream of this dialect, and report changes and losses.
+    """Encode the request for an upstream of this dialect, and report changes and losses to `target.report`.
+    The model is `target.model`; if that is None, the request's.
 
-    Raises WireError, with an IR path, for values that cannot be replaced: a medium without data, a video, a
-    document without text, a free-text tool or call, output other than text, several candidates.
+    Raises WireError, with an IR path, for values that cannot be replaced: a free-text tool or call, output
+    other than text, several candidates, and media of the user, the system or a tool's result that are a
+    video, an image or audio without data, or a document without text.
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -130,10 +134,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """Return a copy of the output's schema. If the schema has no title, the output's name becomes its title;
-    if it has no description, the output's description becomes its description. This is reported as a change.
-    If the schema already has another title or description, that one stays, and the output's is reported as
-    lost.
+    """Return a copy of the output's schema, with the output's name as its title and the output's description
+    as its description; each is reported as a change. If the schema already has another title or description,
+    that one stays, and the output's is reported as lost.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)

@@ -84,8 +84,9 @@ class RealtimeTalk:
         """Whether a message must still name the model to the provider."""
 
     def opening(self) -> Sequence[Message]:
-        """Return the first messages for the provider: the client's first message, if it was read to know the
-        model. Otherwise none, because the provider begins with `session.created`.
+        """Return the first messages for the provider: the client's first message in the form for the provider
+        (`said`, which may raise WireError), if it was read to know the model. Otherwise none, because the
+        provider begins with `session.created`.
         """
         return () if self._first is None else (self.said(self._first),)
 
@@ -93,12 +94,12 @@ class RealtimeTalk:
         """Return a client's event in the form for the provider. If the event names a model as `model`,
         `session.model` or `response.model`, this name becomes the provider's name; in a session that only
         transcribes, also the name in the settings of the transcription, which is added if they have none. An
-        event with one of these members has each member only once afterwards: of repeated members the last
-        one.
+        event with `model`, `session` or `response` has each member only once afterwards: of repeated members
+        the last one. Any other event is returned unchanged.
 
-        Raises WireError for a binary message, for a message that is not a JSON object, and for a model that
-        is not one of the session's names (`names.allowed`): the client's rights and limits were checked only
-        for these.
+        Raises WireError for a binary message, for a message that is not a JSON object or whose `type` is not
+        a text, and for a model that is not one of the session's names (`names.allowed`): the client's rights
+        and limits were checked only for these.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
@@ -124,8 +125,9 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _rename(self, members: dict[str, msgspec.Raw], path: str) -> None:
-        """Replace the member `model`, if there is one and it is not null, by the provider's name of the
-        session's model. path: the place of this member in the event.
+        """Replace the member `model` of `members`, if there is one and it is not null, by the provider's name
+        of the session's model. Raises WireError if it is not a name that the client may use for this model.
+        path: the JSON path of this member in the event.
         """
         model = bytes(members.get("model", b"null"))
         if model == b"null":
@@ -141,7 +143,8 @@ class RealtimeTalk:
 
     def _set_transcriber(self, place: str, members: dict[str, msgspec.Raw]) -> None:
         """Write the provider's name of the session's model into the settings of a transcription (`members`),
-        in place of the client's name, if they state one. place: the place of these settings in the event.
+        in place of the client's name, if they state one. place: the JSON path of these settings in the event.
+        Raises WireError as `_rename`.
         """
         self._rename(members, f"{place}.model")
         members["model"] = msgspec.Raw(encode(self._names.upstream))
@@ -149,12 +152,16 @@ class RealtimeTalk:
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
         name becomes the name that the client knows. The result also says whether a response begins or ends,
-        which response it is, what was used, and whether the event is an error. The model that transcribes the
-        client's speech, which the settings name, is saved. In a session that only transcribes this is always
-        the session's model, also if the provider states another name, such as that of a dated version.
+        which response it is, what was used, and whether the event is an error.
 
-        If neither the URL nor the client has named the model to the provider, the answer to the first event
-        with settings names it, in the form of the version that the event shows.
+        An event with the session's settings names the model that transcribes the client's speech, which later
+        transcripts are charged to. In a session that only transcribes, they are always charged to the
+        session's model, also if the provider states another name, such as that of a dated version. If neither
+        the URL nor the client has named the model to the provider, the first event with settings is answered
+        (`Heard.answers`) by an event that names it, in the form of the API's version that the event shows.
+
+        A binary message, and an event of a type that is not read here, is passed on unchanged. Raises
+        WireError if an event that is read is not a JSON object.
         """
         if isinstance(message, bytes):
             return Heard(message)
@@ -194,8 +201,9 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _naming(self, kind: str) -> tuple[Message, ...]:
-        """Return the settings that name the model to the provider, if nothing has named it yet. kind: the
-        type of the provider's event with the settings, which shows the version of the API.
+        """Return the event that names the model to the provider; () = something has named it already, for
+        example an earlier call. kind: the type of the provider's event with the session's settings, which
+        shows the version of the API.
         """
         if not self._unnamed:
             return ()
@@ -208,9 +216,9 @@ class RealtimeTalk:
 
     def _of_transcript(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
         """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
-        by the model that the session names for transcription, otherwise by the session's model. If the event
-        states no usage, and the session only transcribes, the tokens of the whole text are estimated. () =
-        the usage is unreadable. event: the provider's event.
+        by the model that the settings name for transcription, otherwise by the session's model. If the event
+        states no usage, and the session only transcribes, the tokens of the text are estimated. () = no usage
+        is stated and none is estimated, or it is unreadable. event: the provider's event.
         """
         usage = event.get("usage")
         if not isinstance(usage, dict):
@@ -229,7 +237,9 @@ _LONGEST: Final = 86_400
 
 def usage_of(usage: Mapping[str, Any]) -> ir.Usage:
     """Return the token counts in the `usage` of an event. Its `input_tokens` includes the cached tokens; the
-    result counts the cached tokens apart, in `cache_read`.
+    result counts the cached tokens apart, in `cache_read`. `detail` has the counts of text, audio and images
+    as they are stated, in `input_…` with the cached tokens. A count that is not an integer >= 0 counts as not
+    stated.
     """
     taken, given = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     inputs = usage.get("input_token_details")
@@ -251,7 +261,9 @@ def _detail(detail: dict[str, Any], prefix: str, counts: Any) -> None:
 
 
 def _estimated(event: Mapping[str, Any]) -> tuple[Used, ...]:
-    """Return the estimated tokens of a transcript; () = more of the same text follows (xAI)."""
+    """Return the estimated output tokens of a transcript; () = the event has only the beginning of a text
+    that a later event repeats in full (xAI).
+    """
     if event.get("status") == "in_progress":
         return ()
     text = event.get("transcript")
@@ -342,8 +354,9 @@ def _fault(event: Mapping[str, Any]) -> ir.Fault:
 
 
 def transcribing(base: str, query: str) -> str:
-    """Return the URL of a provider's sessions that only transcribe. It does not name the model. base, query:
-    as for `address`.
+    """Return the URL of a provider's sessions that only transcribe; it does not name the model. base: the
+    provider's base URL. query: the query that all URLs of the provider have ("?api-version=…"); "" = they
+    have none.
     """
     intent = "intent=transcription"
     return f"{base}/realtime{query}&{intent}" if query else f"{base}/realtime?{intent}"
@@ -351,7 +364,7 @@ def transcribing(base: str, query: str) -> str:
 
 def transcriber(message: Message) -> str:
     """Return the model that a client's first event in a session that only transcribes names in the settings
-    of the transcription. Raises WireError if it names none.
+    of the transcription. Raises WireError if it names none, or if the message is not a JSON object.
     """
     event = None if isinstance(message, bytes) else decode_object(message.encode())
     session = None if event is None else event.get("session")
@@ -366,8 +379,8 @@ def transcriber(message: Message) -> str:
 
 
 def error_event(fault: ir.Fault) -> str:
-    """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
-    Python client.
+    """Return an `error` event for the client, as JSON text. Its form is `types.realtime.RealtimeErrorEvent`
+    of OpenAI's Python client.
     """
     error = {**error_member(fault), "event_id": None}
     event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"
