@@ -232,8 +232,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
         """Return the chunk with an entry of `reasoning_details` that holds `block`; None = the open block
-        (`out.block`) itself. If the form of the open block is "details", the chunk has the text also as
-        `reasoning`.
+        (`out.block`) itself. If the provider repeats the text of such entries in a member of its own
+        (`MIRRORS`: `reasoning` or `reasoning_content`, by the form of the open block), the chunk repeats it
+        there, too.
         """
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
@@ -384,7 +385,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _counts(self) -> dict[str, Any]:
         """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them.
-        Counts that the client's protocol lacks are reported as lost in both cases.
+        Known counts that the client's protocol lacks are reported as lost, also if the client did not ask.
         """
         if self._usage is None:
             return {}
