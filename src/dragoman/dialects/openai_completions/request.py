@@ -59,7 +59,9 @@ _MOST_ANSWERS: Final = 16
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Return the decoded request. wire: a request that `check` has accepted."""
+    """Return the decoded request; without `max_tokens` its `max_output` is 16, OpenAI's default. wire: a
+    request that `check` has accepted.
+    """
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -86,7 +88,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Return an IR request with only the model and those fields that decide the form of the response."""
+    """Return an IR request with only the fields that decide the form of the response: the model, `stream` and
+    `stream_usage`. wire: a request that `check` has accepted.
+    """
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
@@ -94,7 +98,7 @@ def brief(wire: WireRequest) -> ir.Request:
 
 def portable(wire: WireRequest) -> None:
     """Raise WireError for a prompt that cannot be translated into one request of another protocol: several
-    prompts in one list, or token ids.
+    prompts in one list, or token ids. Several prompts can be split before (`parts`).
     """
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
@@ -105,8 +109,8 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """Split a request with several prompts into requests with one prompt and one answer each, for a provider
-    of another protocol. The requests have the order of the choices in the response. The result is empty if
-    the request has only one prompt, or prompts of token ids.
+    of another protocol. The requests have the order of the choices in the response: for each prompt, `n`
+    times the same request. The result is empty if the request has only one prompt, or prompts of token ids.
 
     Raises WireError if this makes more than `_MOST_ANSWERS` requests.
     """
@@ -167,7 +171,9 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
     """Return the text of the prompt that one choice of the response continues. candidate: the index of this
-    choice. "" for a prompt of token ids, and if the index belongs to no prompt.
+    choice, which matters only if the request has several prompts. "" for a prompt of token ids, and if the
+    index belongs to none of several prompts. For a request of another dialect, it is the text of the first
+    message.
     """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
@@ -178,8 +184,8 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
     """Return the prompt that the gateway must put before a choice of another dialect's answer. "" if the
-    client did not ask for this (`echo`). The caller has checked that the answer came in another dialect.
-    candidate: the index of the choice.
+    client did not ask for this (`echo`), or uses another dialect. The caller has checked that the answer came
+    in another dialect. candidate: the index of the choice.
     """
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
@@ -189,10 +195,13 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Return the request for an upstream of this dialect.
+    """Return the request for an upstream of this dialect. Losses and changes are reported to `target.report`.
+    A request of another dialect that states no limit gets a large `max_tokens` (`_free_tokens`), because
+    otherwise the answer would end after 16 tokens.
 
     Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
-    assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium.
+    assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium. A
+    Native of another dialect is reported as lost.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -326,9 +335,9 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
-    """Write the wanted form of the answer (`wish`), any JSON object or a schema, as chat's `response_format`.
-    Returns `wish` without the settings that were written; it is unchanged, and nothing is written, if it
-    wants plain text.
+    """Write the wanted form of the answer (`wish`), any JSON object or a schema, as chat's `response_format`
+    into the body. Returns a copy of `wish` without the settings that were written. If it wants plain text,
+    nothing is written, and `wish` itself is returned.
     """
     if wish.kind == "json":
         body["response_format"] = {"type": "json_object"}

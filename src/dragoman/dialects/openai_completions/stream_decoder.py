@@ -23,7 +23,9 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 class CompletionsDecoder(ChunkDecoder[Candidate]):
-    """Decodes the frames of one provider's stream into events."""
+    """Decodes the frames (the data of the events) of one provider's stream into events. quirks: the vendor's,
+    for the counts.
+    """
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()

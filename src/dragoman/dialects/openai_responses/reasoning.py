@@ -14,7 +14,9 @@ _REASONING: Final = frozenset({"effort", "summary"})
 
 
 def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
-    """Decode the member `reasoning` of a request."""
+    """Decode the member `reasoning` of a request: the effort and the summary as they are stated; other
+    members become leftovers.
+    """
     return ir.Reasoning(
         effort=value.get("effort"), summary=value.get("summary"), extra=leftovers(value, _REASONING)
     )

@@ -124,7 +124,8 @@ def portable(wire: WireRequest) -> None:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Decode only the fields that decide the form of the answer: the model, `stream`, and the names of
-    reasoning events. A stream always states its usage.
+    reasoning events (`Request.forms`). A stream always states its usage. wire: a request that `check` has
+    accepted.
     """
     stream = wire.body.get("stream") is True
     return ir.Request(
@@ -155,7 +156,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request. It asks the provider to store nothing, unless a client of this dialect wrote `store:
-    true`. A member that the vendor refuses is removed from the body.
+    true`. A member that the vendor refuses is removed from the body, and is reported as lost unless the
+    gateway itself has added it. Other losses and changes are reported, too (`target.report`).
 
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
     can hold.
