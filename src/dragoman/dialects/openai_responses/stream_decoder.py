@@ -3,9 +3,9 @@
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed | response.cancelled
 
-Servers that leave out events are read, too. Any event of a known type, except `error` and `keepalive`, begins
-the answer. A delta of a text, a refusal or reasoning begins its block; a delta of a call's arguments needs the
-start of the call. `Places` numbers the items of a server that does not number them.
+Servers that leave out events are read, too. Any event of a known type, except `error` and `keepalive`,
+begins the answer. A delta of a text, a refusal or reasoning begins its block; a delta of a call's arguments
+needs the start of the call. `Places` numbers the items of a server that does not number them.
 
 `output_item.done` holds the final item, and the item's blocks end with the values in it. Items without deltas
 (calls of OpenAI's own tools) are decoded from this event alone; the earlier events about their progress pass

@@ -33,9 +33,9 @@ _ALLOWED: Final = frozenset({"type", "mode", "tools"})
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
     """Decode `tools`, which must have passed the checks of the request. Functions and free-text tools
-    (`custom`) become `ir.Function`. A namespace that has a name, and as tools only such tools (`is_group`), is
-    taken apart: each of its tools becomes an `ir.Function` with the same `ir.Namespace`. Any other tool, and
-    any other namespace, becomes one `ir.ProviderTool`.
+    (`custom`) become `ir.Function`. A namespace that has a name and only such tools (`is_group`) is taken
+    apart: each of its tools becomes an `ir.Function` with the same `ir.Namespace`. Any other tool, and any
+    other namespace, becomes one `ir.ProviderTool`.
     """
     decoded: list[ir.Tool] = []
     for tool in tools:

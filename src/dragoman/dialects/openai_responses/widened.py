@@ -1,4 +1,4 @@
-"""Removes or replaces, in a copy of a request, values that OpenAI may refuse but other servers accept, so that
+"""Removes or replaces, in a copy of a request, values that OpenAI may refuse but other servers accept. So
 `check` can check the rest of the request. The server gets the request itself.
 """
 
