@@ -30,9 +30,9 @@ class TextCalls:
     at the beginning of each candidate is marked; None = the texts contain no reasoning.
 
     When a text ends, its last events wait for the next event about a block of the same candidate, for the
-    candidate's stop reason, or for the end of the stream; after an Error they do not come. If the stop reason
-    says that the answer was cut off (`_CUT`), and the text ends inside a call, no calls are read from the
-    text of this call, because this text may be the content of a file.
+    candidate's stop reason, or for the end of the stream. If the stop reason says that the answer was cut off
+    (`_CUT`), or an error ends it, and the text ends inside a call, no calls are read from the text of this
+    call, because this text may be the content of a file.
     """
 
     __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")
@@ -61,7 +61,16 @@ class TextCalls:
         if isinstance(event, ir.End):
             ended = [one for candidate in tuple(self._ending) for one in self._ended(candidate)]
             return [*ended, event]
+        if isinstance(event, ir.Error):
+            return [*self._broken_off(), event]
         return [event]
+
+    def _broken_off(self) -> Sequence[ir.Event]:
+        """Return what was held back of all texts, because an error ends the answer."""
+        held = [one for candidate in tuple(self._ending) for one in self._ended(candidate, cut=True)]
+        for text in self._texts.values():
+            held += text.broken_off()
+        return held
 
     def _finish(self, event: ir.Finish) -> Sequence[ir.Event]:
         stop = event.stop
@@ -199,8 +208,7 @@ class _Text:
         final = event.block
         if isinstance(final, ir.Text) and not self._fed:
             events += self._read(final.text)
-        if self._reader is not None:
-            events += self._pieces(self._reader.close(cut=cut))
+        events += self._held_back(cut=cut)
         if self.said is None and not self._divided:
             events += self._speak()
         if self._open is not None:
@@ -209,6 +217,18 @@ class _Text:
             events.append(ir.Close(self._open, block, self._candidate))
             self._open = None
         return events
+
+    def broken_off(self) -> list[ir.Event]:
+        """Return the events for the text that was held back, when an error ends the answer. [] = none was, or
+        `close` has returned them.
+        """
+        return self._held_back(cut=True)
+
+    def _held_back(self, *, cut: bool) -> list[ir.Event]:
+        if self._reader is None:
+            return []
+        pieces, self._reader = self._reader.close(cut=cut), None
+        return self._pieces(pieces)
 
     def _read(self, text: str) -> list[ir.Event]:
         if not text:
