@@ -46,7 +46,9 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request in xAI's form, and report losses. Raises WireError for a translation."""
+    """Encode the request in xAI's form, and report losses. Raises WireError if the request asks for a
+    translation.
+    """
     report = target.report
     if request.translate:
         raise WireError("xAI transcribes audio but does not translate it.", "translate", "unsupported_value")
@@ -66,7 +68,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response of status 200. Segments are made from the words, if the response has words. Raises
+    RequestFailed if the body is an error, WireError for an invalid body.
+    """
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:
