@@ -1,8 +1,9 @@
-"""Transcription by xAI: POST /stt, a form whose last field is the file; the answer is JSON.
+"""Transcription by xAI: POST /stt, a form with the URL of the audio, or with the file as its last field; the
+answer is JSON.
 
 Specification: https://docs.x.ai/developers/model-capabilities/audio/speech-to-text, read 2026-11, and
-recorded requests of August 2026. The answer always has the times of all words, and with `diarize` their
-speakers. There is no translation, no prompt and no temperature.
+recorded requests of August 2026. Recorded answers have the times of all words, and with `diarize` their
+speakers. The API has no translation, no prompt and no temperature.
 """
 
 from __future__ import annotations
