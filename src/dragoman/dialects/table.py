@@ -75,5 +75,5 @@ def key_headers() -> tuple[str, ...]:
 
 
 READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: CURSOR.reading}
-"""Name of a dialect that clients speak -> a function that gets a body which the dialect's `check` refuses, and
-returns the dialect as which the body may be read instead; None = the body has no such other form."""
+"""Name of a client's dialect -> a function that gets a body which the dialect's `check` refuses, and returns
+the dialect as which the body may be read instead; None = the body has no such other form."""
