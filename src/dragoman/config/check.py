@@ -21,6 +21,7 @@ from dragoman.accounts.keys import is_loopback
 from dragoman.accounts.shared.address import HINT as VALKEY_HINT
 from dragoman.accounts.shared.address import parsed
 from dragoman.config import resolve
+from dragoman.config.added import BUILT_IN
 from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_accounts import account_misfits, permissions_of
 from dragoman.config.check_apis import unspoken
@@ -63,9 +64,6 @@ from dragoman.seams.clock import SYSTEM
 from dragoman.stores.address import HINT as DATABASE_HINT
 from dragoman.stores.address import database
 
-BUILT_IN: Final = ("local", "simulate")
-"""The providers that exist without being configured."""
-
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _STAR: Final = "for every name that nothing else knows use the alias `*`"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
@@ -79,7 +77,7 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 
 
 class Doubt(NamedTuple):
-    """A model name or pattern in a list of models (of a key, a group, …) that fits no configured model.
+    """A model name or pattern in a list of models (of a key, a group, …) that fits nothing configured.
 
     It is not an error yet: an upstream that the program registers, or an embedded model, may have the name.
     problem: the error to report if neither has the name.
@@ -97,8 +95,9 @@ def check(
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
     """Return (accounts, problems, warnings, doubts). accounts: the enabled providers, by name, without those
-    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and so
-    on). problems: errors. warnings: things that are unusual but allowed. doubts: see `Doubt`.
+    with a mistake in address, protocols, quirks, `passthrough`, `check`, `discovery` or `concurrency`; other
+    mistakes, for example in keys, leave an account in. problems: errors. warnings: things that are unusual
+    but allowed. doubts: see `Doubt`.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -146,7 +145,7 @@ class _Checker:
         self.misfits("", general_misfits(self.config))
         self.misfits("", forwarding_misfits(self.config, self.accounts))
         self.misfits("", unseen(self.config))
-        self.misfits("", limit_misfits(self.config, self.unread))
+        self.misfits("", limit_misfits(self.config, self.unread, self.providers))
         for path, models in stated_models(self.config):
             self.grants(models, path)
         self.circles()
@@ -380,7 +379,7 @@ class _Checker:
             self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
-        """Check the names, repetitions, context windows and prices of the fallbacks of `owner`."""
+        """Check names, repetitions, windows and prices of the fallbacks of `owner`, a model or alias."""
         self.misfits(path, repeated(fallbacks))
         model = self.config.models.get(self.meant(owner))
         if model is not None:
@@ -445,8 +444,9 @@ class _Checker:
                 self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """Report a problem if no account in `uses` (`provider/model`) speaks the protocol `api`. No check if
-        `api` is None, `uses` is empty, or a provider is neither built in nor in `accounts`.
+        """Report a problem if no provider in `uses` (`provider/model`) speaks the protocol `api`; built-in
+        providers speak none. Nothing is checked if `api` is None, if `uses` is empty, or if a provider in it
+        is neither built in nor in `accounts`.
         """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
@@ -475,8 +475,9 @@ class _Checker:
 
     def target(self, target: str, path: str, *, every: bool = False) -> None:
         """Check the target of an alias, a fallback or a default: it must be an alias, a model, a name that a
-        model's pattern matches, a `provider/model` that `upstream` accepts, or a name that `is_owned`
-        accepts. Any other target is a problem at `path`. every: as in `upstream`.
+        model's pattern matches, a `provider/model` whose provider is enabled and offers the model, or a name
+        without a slash that `is_owned` accepts. Any other target is a problem at `path`. every: True = it may
+        also be `provider/*`, if the provider has no list of models.
         """
         if target in self.aliases or target in self.models or met_by(target, self.models):
             return
@@ -494,7 +495,7 @@ class _Checker:
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
         """Check a list of model names and patterns, unless the alias `*` exists. An entry that fits no model
         becomes a doubt; but a pattern `provider/…*` is a problem if the provider is disabled, or if its list
-        `models` has no name that fits. Entries `group:NAME` are not checked.
+        `models` has no name that fits. Entries `group:NAME` are not checked. entries: None = no list.
         """
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
@@ -556,8 +557,8 @@ class _Checker:
 
     def uses(self, target: str) -> list[str]:
         """Return the deployments (`provider/model`) for a name, after aliases: those of the model with this
-        name or a matching pattern; else the name itself if its first part is a provider; else one for each
-        account that owns the name. For a circle of aliases the result has no meaning; there is no error.
+        name or a matching pattern; else the name itself if its first part is a provider; else one at each
+        account whose vendor has models of such names. For a circle of aliases the result has no meaning.
         """
         target = self.meant(target)
         if target not in self.config.models:
@@ -569,8 +570,8 @@ class _Checker:
         return [f"{name}/{target}" for name, account in self.accounts.items() if account.owns(target)]
 
     def is_owned(self, model: str) -> bool:
-        """Whether an account `owns` the model. model: a name without `provider/`. True also if any enabled
-        provider has an error and so no account, because the name may belong to that provider.
+        """Whether the vendor of an account has models of such names. True also if any enabled provider has an
+        error and so no account, because the name may be that provider's. model: a name without `provider/`.
         """
         enabled = {name for name in self.providers - {*BUILT_IN, *self.own} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
