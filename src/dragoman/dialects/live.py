@@ -35,16 +35,18 @@ class Used(msgspec.Struct, frozen=True):
 
 class Heard(msgspec.Struct, frozen=True):
     """A provider's message as it was read. message: the message for the client. begins: True = the model
-    begins or continues a reply. ends: True = the running reply is over. used: the amounts that the message
-    states as billed. fault: the error that the message tells; None = the message is not an error. reply: the
-    provider's id of the reply that the message is a part of; None = the message names no reply. transcriber:
-    the provider's name of the model that transcribes the client's speech from now on; None = the message
-    does not name one. answers: messages that the provider must get before any other one of the client.
+    begins or continues a reply. ends: True = the running reply is over. owed: True = the running reply is
+    over, but a later message may state its usage. used: the amounts that the message states as billed. fault:
+    the error that the message tells; None = the message is not an error. reply: the provider's id of the
+    reply that the message is a part of; None = the message names no reply. transcriber: the provider's name
+    of the model that transcribes the client's speech from now on; None = the message does not name one.
+    answers: messages that the provider must get before any other one of the client.
     """
 
     message: Message
     begins: bool = False
     ends: bool = False
+    owed: bool = False
     used: tuple[Used, ...] = ()
     fault: ir.Fault | None = None
     reply: str | None = None

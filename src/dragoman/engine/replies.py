@@ -144,6 +144,8 @@ class Replies:
         self._expected = _USUAL
         self._running: dict[str | None, _Reply] = {}
         """The running replies by the provider's ids, oldest first. None = a reply without an id."""
+        self._owed: _Reply | None = None
+        """The reply that is over, and whose usage the provider may still state; None = there is none."""
         self._number = 0
         self.usage: ir.Usage | None = None
         self.cost: int | None = 0
@@ -205,6 +207,7 @@ class Replies:
         """
         if name in self._running:
             return
+        self._give_up()
         if len(self._running) >= _MOST_AT_ONCE:
             self._end(next(iter(self._running)))
         reply = self._made(self._attempt.deployment.name)
@@ -221,24 +224,30 @@ class Replies:
 
     async def heard(self, heard: Heard) -> None:
         """Add the usage that a message of the provider states to the running reply that the message is a part
-        of. Usage of another model, and any usage if no such reply is running, becomes a reply of its own. If
-        the message ends the reply, account for it; if not, and the reply becomes longer than was expected,
-        reserve more. Raises EndedByLimit if a hard limit or a failing journal refuses that.
+        of; if none is running, to the reply whose usage was owed. Usage of another model, and any usage if
+        there is no such reply, becomes a reply of its own. If the message ends the reply, account for it,
+        unless its usage is owed; if not, and the reply becomes longer than was expected, reserve more. Raises
+        EndedByLimit if a hard limit or a failing journal refuses that.
         """
         name, message = self._part_of(heard), heard.message
         reply = self._running.get(name)
         if reply is not None:
             self._grow(reply, message)
+        whose = self._owed if reply is None else reply
         for used in heard.used:
-            if used.model is not None or reply is None:
+            if used.model is not None or whose is None:
                 await self._beside(used, used.model or self._attempt.deployment.model)
                 continue
-            reply.record.usage = added(reply.record.usage, used.usage)
-            reply.record.units = _sum(reply.record.units or {}, used.units) or None
+            whose.record.usage = added(whose.record.usage, used.usage)
+            whose.record.units = _sum(whose.record.units or {}, used.units) or None
         if reply is None:
+            if whose is not None and any(used.model is None for used in heard.used):
+                self._give_up()
             return
         if heard.ends:
             self._end(name)
+        elif heard.owed:
+            self._owed = self._running.pop(name)
         elif (growth := reply.growth) is not None and reply.said > growth.at:
             await growth.look(reply.said)
 
@@ -246,8 +255,15 @@ class Replies:
         """Account for the replies that are still running, because the session ends: with an estimate, unless
         their usage was stated.
         """
+        self._give_up()
         for name in [*self._running]:
             self._end(name)
+
+    def _give_up(self) -> None:
+        """Account for the reply whose usage was owed: with an estimate, unless its usage was stated."""
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            self._finish(owed)
 
     def _part_of(self, heard: Heard) -> str | None:
         """Return the key in `_running` of the reply that a message is a part of: the reply that the message
@@ -266,7 +282,9 @@ class Replies:
             reply.words += 1
 
     def _end(self, name: str | None) -> None:
-        reply = self._running.pop(name)
+        self._finish(self._running.pop(name))
+
+    def _finish(self, reply: _Reply) -> None:
         reply.growth, record = None, reply.record  # `growth` refers back to the reply
         if record.usage is not None and not record.usage.plausible():
             record.usage = None

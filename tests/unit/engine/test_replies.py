@@ -146,6 +146,35 @@ async def test_a_reply_ends_also_if_only_one_event_has_its_id(begun: str | None,
     assert [units for _, _, units, _ in house.units()] == [{"input": 10, "output": 5}]
 
 
+async def test_usage_that_comes_after_the_end_of_its_reply_counts_once() -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(Heard("word"))
+    await house.replies.heard(Heard("{}", owed=True))
+    assert (house.replies.running, house.units()) == (False, [])
+    await house.replies.heard(Heard("{}", used=(stated(7, 3, model="whisper"),)))
+    assert [name for name, *_ in house.units()] == ["ex_1.2"]
+    await house.replies.heard(done(stated(10, 5)))
+    assert house.units()[1:] == [("ex_1.1", "one/gpt", {"input": 10, "output": 5}, 60_000)]
+    assert list(house.standing().values()) == [(25, 0)]
+    await house.replies.heard(done(stated(1, 1)))  # of a reply that nobody has begun
+    assert [name for name, *_ in house.units()] == ["ex_1.2", "ex_1.1", "ex_1.3"]
+
+
+@pytest.mark.parametrize("next_one", [True, False])
+async def test_a_reply_whose_usage_never_comes_is_estimated(next_one: bool) -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(Heard("word"))
+    await house.replies.heard(Heard("{}", owed=True))
+    if next_one:
+        await house.replies.begin()
+    else:
+        house.replies.close()
+    assert [(name, units) for name, _, units, _ in house.units()] == [("ex_1.1", {"output": 2})]
+    house.replies.close()
+
+
 @pytest.mark.parametrize("subject", ["key", "deployment"])
 async def test_a_limit_may_refuse_a_transcriber_without_a_price(subject: Any) -> None:
     limit = Limit("budget", "money", 10**12, "day", subject, unknown_price="refuse")

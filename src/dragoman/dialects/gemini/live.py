@@ -63,9 +63,9 @@ class LiveTalk:
 
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states, and whether it is a part of
-        a reply (`begins`) or ends one (`ends`: it has `turnComplete`, or states usage). Only a message with
-        `usageMetadata` or `turnComplete` is decoded; WireError is raised if such a message is not a JSON
-        object.
+        a reply (`begins`) or ends one: with usage (`ends`), or with a `turnComplete` whose usage may come in
+        a message of its own (`owed`). Only a message with `usageMetadata` or `turnComplete` is decoded;
+        WireError is raised if such a message is not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None
@@ -76,8 +76,8 @@ class LiveTalk:
         content = content if isinstance(content, dict) else {}
         usage = value.get("usageMetadata") or value.get("usage_metadata")
         used = (Used(usage_of(usage)),) if isinstance(usage, dict) else ()
-        ended = bool(content.get("turnComplete") or content.get("turn_complete") or used)
-        return Heard(message, begins=begins, ends=ended, used=used)
+        complete = bool(content.get("turnComplete") or content.get("turn_complete"))
+        return Heard(message, begins=begins, ends=bool(used), owed=complete and not used, used=used)
 
 
 class _Said(msgspec.Struct, gc=False):

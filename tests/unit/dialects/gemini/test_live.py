@@ -72,9 +72,11 @@ def test_a_turn_begins_and_ends_with_its_usage() -> None:
     assert used.usage is not None
     assert (used.usage.input, used.usage.output) == (24, 26)
     interrupted = one.heard('{"serverContent": {"turnComplete": true}}')
-    assert (interrupted.ends, interrupted.used) == (True, ())
+    assert (interrupted.ends, interrupted.owed, interrupted.used) == (False, True, ())
+    alone = one.heard(json.dumps({"usageMetadata": usage}))
+    assert (alone.ends, alone.owed, alone.used) == (True, False, ended.used)
     text = one.heard(b'{"serverContent": {"x": "\\"turnComplete\\""}}')
-    assert not text.ends
+    assert (text.ends, text.owed) == (False, False)
 
 
 def test_usage_has_the_live_names() -> None:
