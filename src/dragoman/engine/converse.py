@@ -29,9 +29,9 @@ from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.net.failures import Failure, Refused
 from dragoman.seams.tasks import spawn
+from dragoman.upstreams.account import Redaction
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.form import unreadable
-from dragoman.wire.json import decode_object, encode, reworded
 
 if TYPE_CHECKING:
     from dragoman.net.websocket import Socket
@@ -155,8 +155,8 @@ async def converse(attempt: Attempt) -> None:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
     fault: ir.Fault | None = INTERNAL
     try:  # from here on, whatever fails, the provider's socket is closed
-        hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
-        session = _Session(attempt, client, live, socket, replies, hide=hide)
+        redaction = upstream.accounts[call.account].redaction((call.headers or {}).values())
+        session = _Session(attempt, client, live, socket, replies, redaction=redaction)
         await _relayed(attempt, session, upstream.name)
         fault = None
     except RequestFailed as failed:
@@ -208,8 +208,8 @@ def _total(attempt: Attempt, replies: Replies, fault: ir.Fault | None) -> None:
 
 
 class _Session:
-    """One open session. hide: replaces the secrets of the provider's account in a text, because providers
-    repeat keys in errors and in reasons for closing.
+    """One open session. redaction: hides the secrets of the provider's account in messages and in reasons for
+    closing, because providers repeat them there.
     """
 
     def __init__(
@@ -220,14 +220,14 @@ class _Session:
         socket: Socket,
         replies: Replies,
         *,
-        hide: Callable[[str], str],
+        redaction: Redaction,
     ) -> None:
         self._attempt = attempt
         self._client = client
         self._live = live
         self._socket = socket
         self._replies = replies
-        self._hide = hide
+        self._redaction = redaction
         call, shown, route = attempt.call, attempt.shown, attempt.plan.route
         names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
         allowed = frozenset(name for name in names if name)
@@ -302,7 +302,7 @@ class _Session:
                 client.closes(_GOING_AWAY, self._over.message)
             raise EndedByLimit(self._over)
         if client.left is None:
-            self._closed(socket.code, self._hide(socket.reason))
+            self._closed(socket.code, self._redaction.text(socket.reason))
 
     def last_words(self, fault: ir.Fault) -> bytes:
         """Return the message that tells the client about a failure; b"" = the client learns it from the
@@ -334,7 +334,7 @@ class _Session:
         if heard.transcriber is not None:
             self._replies.admit(heard.transcriber)
         await self._replies.heard(heard)
-        await self._client.say(heard.message if heard.fault is None else self._discreet(heard.message))
+        await self._client.say(self._redaction.message(heard.message))
         if heard.used and not (heard.ends or self._replies.running):
             self._admit()  # a session that only transcribes begins no reply
             await self._replies.probe_again()
@@ -345,12 +345,6 @@ class _Session:
         """Send the provider the messages that the gateway itself answers a message with."""
         for message in heard.answers:
             await self._socket.send(message)
-
-    def _discreet(self, message: Message) -> Message:
-        """Return a provider's error event without the secrets of the provider's account."""
-        event = decode_object(message.encode() if isinstance(message, str) else message)
-        told = reworded(event, self._hide)
-        return message if told == event else encode(told).decode()
 
     def _admit(self) -> None:
         """Raise EndedByLimit if the client may not have another reply, because its key or one of its

@@ -26,6 +26,7 @@ from dragoman.ir.fault import STOPPING
 from dragoman.net.failures import Truncated
 from dragoman.routing.route import Deployment
 from dragoman.seams.clock import SYSTEM
+from dragoman.upstreams.account import Redaction
 
 FACE = DIALECTS["openai_chat"]
 SECRET = "sk-of/the-provider"
@@ -118,12 +119,9 @@ class Talked:
         )
         assert FACE.live is not None
         client, upstream = self.client, self.upstream
-        replies, hide = Replies(attempt), self.hide
-        self.session = _Session(attempt, client, FACE.live, upstream, replies, hide=hide)  # type: ignore[arg-type]
+        replies, redaction = Replies(attempt), Redaction([SECRET])
+        self.session = _Session(attempt, client, FACE.live, upstream, replies, redaction=redaction)  # type: ignore[arg-type]
         upstream.inbox.put_nowait(CREATED)
-
-    def hide(self, text: str) -> str:
-        return text.replace(SECRET, "[redacted]")
 
     async def run(self) -> None:
         async with asyncio.timeout(60):
@@ -175,15 +173,17 @@ async def test_a_provider_may_fail(code: int, closed: Any, words: bool) -> None:
     assert not told or json.loads(told)["error"]["code"] == "session_broken"
 
 
-async def test_no_error_and_no_close_frame_shows_the_providers_key() -> None:
+async def test_no_message_and_no_close_frame_shows_the_providers_key() -> None:
     talked = Talked()
+    talked.upstream.tell(type="session.updated", session={"instructions": f"use {SECRET}"})
     told = json.dumps({"type": "error", "error": {"message": f"wrong: {SECRET}"}})
     talked.upstream.inbox.put_nowait(told.replace("/", "\\/"))
     talked.upstream.tell(type="error", error={"message": "plain"})
     talked.upstream.end(4000, f"wrong: {SECRET}")
     with pytest.raises(RequestFailed) as caught:
         await talked.run()
-    errors = [event["error"]["message"] for event in talked.client.told[1:]]
+    assert talked.client.told[1]["session"] == {"instructions": "use [redacted]"}
+    errors = [event["error"]["message"] for event in talked.client.told[2:]]
     assert errors == ["wrong: [redacted]", "plain"]
     assert talked.client.closed == (4000, "wrong: [redacted]")
     assert SECRET not in caught.value.fault.message
