@@ -89,14 +89,18 @@ async def test_a_session_that_transcribes_must_name_a_model_that_is_granted(
     keys = [{"name": "ann", "key": "sk-ann-123456", "models": ["ears"]}]
     base = await serve(at_openai(openai, auth={"keys": keys}))
     url, key = at(base, "/v1/realtime?intent=transcription"), {"Authorization": "Bearer sk-ann-123456"}
-    for settings, code, closing in (
-        (transcribing("openai/dearer"), "model_not_granted", 1008),
-        ({"type": "transcription"}, "missing_required_parameter", 1007),
+    place = "session.audio.input.transcription.model"
+    for settings, code, param, closing in (
+        (transcribing("openai/dearer"), "model_not_granted", "model", 1008),
+        ({"type": "transcription"}, "missing_required_parameter", place, 1007),
+        ({**transcribing("ears"), "type": "realtime"}, "invalid_value", "session.type", 1007),
+        ({**transcribing("ears"), "model": "dearer"}, "invalid_value", "session.model", 1007),
     ):
         async with connect(url, additional_headers=key) as session:
             await session.send(json.dumps({"type": "session.update", "session": settings}))
             error = await heard(session)
-            assert (error["type"], error["error"]["code"]) == ("error", code)
+            told = error["error"]["code"], error["error"]["param"]
+            assert (error["type"], told) == ("error", (code, param))
             assert (await ended(session))[0] == closing
     assert openai.handshakes == []
 

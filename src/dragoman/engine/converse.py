@@ -7,7 +7,7 @@ that the session is open. Each direction waits while the other side reads slowly
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import msgspec
@@ -146,6 +146,11 @@ async def converse(attempt: Attempt) -> None:
     assert live is not None
     replies = Replies(attempt)
     attempt.record.units = {}  # the replies have what the session uses
+    talk = live.talk(_names(attempt, client), client.first)
+    try:
+        opening = talk.opening()
+    except WireError as error:  # the client's first message
+        raise RequestFailed(blamed(error)) from error
     await replies.probe()
     head, transport = await upstream.dial(call, client.headers, client.search, transcribes=client.transcribes)
     call.watch.start()
@@ -156,8 +161,8 @@ async def converse(attempt: Attempt) -> None:
     fault: ir.Fault | None = INTERNAL
     try:  # from here on, whatever fails, the provider's socket is closed
         redaction = upstream.accounts[call.account].redaction((call.headers or {}).values())
-        session = _Session(attempt, client, live, socket, replies, redaction=redaction)
-        await _relayed(attempt, session, upstream.name)
+        session = _Session(attempt, client, talk, socket, replies, redaction=redaction)
+        await _relayed(attempt, session, opening, upstream.name)
         fault = None
     except RequestFailed as failed:
         fault = failed.fault
@@ -172,13 +177,24 @@ async def converse(attempt: Attempt) -> None:
     await delivery.end()
 
 
-async def _relayed(attempt: Attempt, session: _Session, provider: str) -> None:
-    """Wait for the provider's first message, tell the client that the session is open, and relay messages
-    until it ends. provider: the provider's name. Raises RequestFailed as `converse` does.
+def _names(attempt: Attempt, client: SessionClient) -> Names:
+    """Return the names of the session's model at the attempt's deployment."""
+    call, shown, route = attempt.call, attempt.shown, attempt.plan.route
+    names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
+    allowed = frozenset(name for name in names if name)
+    only = client.transcribes
+    unnamed = only and over_http(attempt.backend).quirks.transcribes_unnamed
+    return Names(call.model, shown, allowed, only, unnamed)
+
+
+async def _relayed(attempt: Attempt, session: _Session, opening: Sequence[Message], provider: str) -> None:
+    """Send the provider the messages in `opening`, wait for its first message, tell the client that the
+    session is open, and relay messages until it ends. provider: the provider's name. Raises RequestFailed as
+    `converse` does.
     """
     call, delivery = attempt.call, attempt.delivery
     try:
-        first = await session.open()
+        first = await session.open(opening)
         attempt.record.status = _SWITCHED
         call.watch.headed()
         delivery.failing = session.last_words
@@ -216,7 +232,7 @@ class _Session:
         self,
         attempt: Attempt,
         client: SessionClient,
-        live: Live,
+        talk: Talk,
         socket: Socket,
         replies: Replies,
         *,
@@ -224,16 +240,12 @@ class _Session:
     ) -> None:
         self._attempt = attempt
         self._client = client
-        self._live = live
+        assert attempt.asked.face.live is not None
+        self._live: Live = attempt.asked.face.live
+        self._talk = talk
         self._socket = socket
         self._replies = replies
         self._redaction = redaction
-        call, shown, route = attempt.call, attempt.shown, attempt.plan.route
-        names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
-        allowed = frozenset(name for name in names if name)
-        only = client.transcribes
-        unnamed = only and over_http(attempt.backend).quirks.transcribes_unnamed
-        self._talk: Talk = live.talk(Names(call.model, shown, allowed, only, unnamed), client.first)
         self._loop = asyncio.get_running_loop()
         self._latest = self._loop.time()
         """When the latest message came from the client or from the provider (seconds of the loop's clock)."""
@@ -250,17 +262,12 @@ class _Session:
         needed.
         """
 
-    async def open(self) -> Heard:
-        """Send the messages that the provider needs before its first message, receive this first message,
-        send the answers that it needs, and return it.
-        Raises RequestFailed if the provider refuses the session, or if the client's first message must not be
-        sent to it.
+    async def open(self, opening: Sequence[Message]) -> Heard:
+        """Send the messages in `opening`, which the provider needs before its first message, receive this
+        first message, send the answers that it needs, and return it. Raises RequestFailed if the provider
+        refuses the session.
         """
         socket = self._socket
-        try:
-            opening = self._talk.opening()
-        except WireError as error:  # the client's first message
-            raise RequestFailed(blamed(error)) from error
         for message in opening:
             await socket.send(message)
         first = await socket.receive()

@@ -17,7 +17,7 @@ from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import HeavySteps, Steps
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
-from dragoman.engine.converse import Bounds, _Session, _stated, opened
+from dragoman.engine.converse import Bounds, _names, _Session, _stated, opened
 from dragoman.engine.meter import EndedByLimit
 from dragoman.engine.replies import Replies
 from dragoman.errors import RequestFailed
@@ -116,16 +116,18 @@ class Talked:
             delivery=SimpleNamespace(now=lambda: 1.0, meter=None),
             runtime=SimpleNamespace(seams=SYSTEM),
             plan=SimpleNamespace(route=SimpleNamespace(model="voice")),
+            asked=SimpleNamespace(face=FACE),
         )
         assert FACE.live is not None
+        talk = FACE.live.talk(_names(attempt, self.client), None)  # type: ignore[arg-type]
         client, upstream = self.client, self.upstream
         replies, redaction = Replies(attempt), Redaction([SECRET])
-        self.session = _Session(attempt, client, FACE.live, upstream, replies, redaction=redaction)  # type: ignore[arg-type]
+        self.session = _Session(attempt, client, talk, upstream, replies, redaction=redaction)  # type: ignore[arg-type]
         upstream.inbox.put_nowait(CREATED)
 
     async def run(self) -> None:
         async with asyncio.timeout(60):
-            await self.session.run(await self.session.open())
+            await self.session.run(await self.session.open(()))
 
 
 def test_a_session_is_asked_for_by_its_model() -> None:

@@ -23,6 +23,13 @@ METHOD: Final = "GenerativeService.BidiGenerateContent"
 VERSIONS: Final = ("v1beta", "v1alpha")
 _READ: Final = re.compile(rb'"(?:usageMetadata|usage_metadata|turnComplete|turn_complete)"')
 _REPLIES: Final = re.compile(rb'"(?:modelTurn|model_turn|toolCall|tool_call|outputTranscription)"')
+_OTHERS: Final = frozenset(
+    {
+        *("clientContent", "realtimeInput", "toolResponse"),
+        *("client_content", "realtime_input", "tool_response"),
+    }
+)
+"""The members that make a client's message one of another type than `setup`: a message has one of them."""
 _NAMES: Final = {
     "responseTokenCount": "candidatesTokenCount",
     "responseTokensDetails": "candidatesTokensDetails",
@@ -120,9 +127,12 @@ def _is_told(usage: dict[str, Any]) -> bool:
 
 def model(message: Message) -> str:
     """Return the model's name in the client's first message, without `models/`. Raises WireError if the
-    message is not a `setup` with a model.
+    message is not a `setup` with a model, or is also a message of another type.
     """
-    setup = decode_object(_bytes(message)).get("setup")
+    first = decode_object(_bytes(message))
+    if (other := next((name for name in first if name in _OTHERS), None)) is not None:
+        raise WireError(f"The first message must be a 'setup', without {other!r}.", other, "invalid_value")
+    setup = first.get("setup")
     named = setup.get("model") if isinstance(setup, dict) else None
     if not isinstance(named, str) or not named.removeprefix("models/"):
         raise WireError("The first message must be a 'setup' with a 'model'.", "setup.model", "invalid_value")

@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
+from dragoman.dialects.live import TRANSCRIBING, Heard, Live, Message, Names, Used, closing
 from dragoman.dialects.openai.errors import decode_error, error_member
 from dragoman.errors import WireError
 from dragoman.tokens.vocabulary import by_bytes
@@ -40,6 +41,12 @@ _READ: Final = re.compile(
 )
 """Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
 with sound are searched quickly."""
+_UPDATES: Final = frozenset({"session.update", "transcription_session.update"})
+"""The client's events with the settings of a session; the second is that of the beta version."""
+_FIRST_EVENT: Final = (
+    "The first event of a session that only transcribes must be a 'session.update' that names the model,"
+    " unless the query of the URL does."
+)
 _TRANSCRIPTIONS: Final = (("audio", "input", "transcription"), ("input_audio_transcription",))
 """The places of the transcription in a session's settings; the second is that of the beta version."""
 _OF_REPLY: Final = re.compile(r'"response_id"\s*:\s*"([^"\\]{1,128})"')
@@ -96,9 +103,9 @@ class RealtimeTalk:
         event with one of these members has each member only once afterwards: of repeated members the last
         one.
 
-        Raises WireError for a binary message, for a message that is not a JSON object, and for a model that
-        is not one of the session's names (`names.allowed`): the client's rights and limits were checked only
-        for these.
+        Raises WireError for a binary message, for a message that is not a JSON object, for a model that is
+        not one of the session's names (`names.allowed`), because the client's rights and limits were checked
+        only for these, and for settings of another type in a session that only transcribes.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
@@ -117,6 +124,7 @@ class RealtimeTalk:
                 settings = decode_head(bytes(head[name]))
                 self._rename(settings, f"{name}.model")
                 if self._names.transcribes and name == "session":
+                    _hold_to_transcription(_value(settings.get("type")))
                     for path in _TRANSCRIPTIONS:
                         place = ".".join(("session", *path))
                         _edit_at(settings, path, partial(self._set_transcriber, place))
@@ -127,13 +135,9 @@ class RealtimeTalk:
         """Replace the member `model`, if there is one and it is not null, by the provider's name of the
         session's model. path: the place of this member in the event.
         """
-        model = bytes(members.get("model", b"null"))
-        if model == b"null":
+        if bytes(members.get("model", b"null")) == b"null":
             return
-        try:
-            name = msgspec.json.decode(model)
-        except msgspec.DecodeError:
-            name = None  # a number that JSON may have, but that is too large for a float
+        name = _value(members["model"])
         if not isinstance(name, str) or name not in self._names.allowed:
             text = f"Invalid '{path}': the model of a running session cannot be changed."
             raise WireError(text, path, "model_not_changeable")
@@ -262,6 +266,16 @@ def _update(kind: str, settings: Mapping[str, Any]) -> Message:
     return encode({"type": kind, "session": settings}).decode()
 
 
+def _value(raw: msgspec.Raw | None) -> Any:
+    """Return the decoded value of a member; None = there is no such member. A number that is too large for a
+    float becomes infinity.
+    """
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return inf
+
+
 def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
@@ -324,13 +338,26 @@ def _transcriber(session: Mapping[str, Any]) -> str | None:
     name is in the first of `_TRANSCRIPTIONS` that has one.
     """
     for path in _TRANSCRIPTIONS:
-        value: Any = session
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        model = value.get("model") if isinstance(value, dict) else None
+        model = _at(session, (*path, "model"))
         if isinstance(model, str) and model:
             return model
     return None
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    """Return the value at `path` within a decoded JSON value; None = there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _hold_to_transcription(kind: Any) -> None:
+    """Raise WireError if the settings of a session that only transcribes say that it is of another type.
+    kind: their member `type`; None = they have none.
+    """
+    if kind is not None and kind != TRANSCRIBING:
+        text = f"Invalid 'session.type': this session only transcribes, so its type is {TRANSCRIBING!r}."
+        raise WireError(text, "session.type", "invalid_value")
 
 
 def _fault(event: Mapping[str, Any]) -> ir.Fault:
@@ -351,17 +378,24 @@ def transcribing(base: str, query: str) -> str:
 
 def transcriber(message: Message) -> str:
     """Return the model that a client's first event in a session that only transcribes names in the settings
-    of the transcription. Raises WireError if it names none.
+    of the transcription. Raises WireError if the event is not one with the settings of such a session, if it
+    names no model there, or if it names another one elsewhere.
     """
-    event = None if isinstance(message, bytes) else decode_object(message.encode())
-    session = None if event is None else event.get("session")
-    named = _transcriber(session) if isinstance(session, dict) else None
-    if named is None:
-        text = (
-            "The first event of a session that only transcribes must be a 'session.update' that names the"
-            " model, unless the query of the URL does."
-        )
-        raise WireError(text, "session.audio.input.transcription.model", "missing_required_parameter")
+    event = {} if isinstance(message, bytes) else decode_object(message.encode())
+    kind, session = event.get("type"), event.get("session")
+    if kind is not None and not (isinstance(kind, str) and kind in _UPDATES):
+        raise WireError(_FIRST_EVENT, "type", "invalid_value")
+    session = session if isinstance(session, dict) else {}
+    _hold_to_transcription(session.get("type"))
+    named = _transcriber(session)
+    if kind is None or named is None:
+        place = "type" if kind is None else "session.audio.input.transcription.model"
+        raise WireError(_FIRST_EVENT, place, "missing_required_parameter")
+    for path in (("model",), ("session", "model"), *(("session", *one, "model") for one in _TRANSCRIPTIONS)):
+        if (other := _at(event, path)) is not None and other != named:
+            place = ".".join(path)
+            text = f"Invalid '{place}': the event names the model {named[:64]!r}, too, and a session has one."
+            raise WireError(text, place, "invalid_value")
     return named
 
 

@@ -44,6 +44,13 @@ def test_another_first_message_is_refused(first: str | bytes) -> None:
         model(first)
 
 
+@pytest.mark.parametrize("other", ["clientContent", "realtime_input"])
+def test_a_first_message_of_two_types_is_refused(other: str) -> None:
+    with pytest.raises(WireError) as caught:
+        model(json.dumps({**json.loads(SETUP), other: {}}))
+    assert (caught.value.path, caught.value.code) == (other, "invalid_value")
+
+
 @pytest.mark.parametrize(
     "message", ['{"s\\u0065tup": {"model": "models/dearer"}}', "[", b"\xff", '{"a":' * 100_000]
 )

@@ -381,11 +381,52 @@ def test_the_first_event_names_the_model_that_transcribes(settings: dict[str, An
     assert transcriber(event(type="session.update", session=settings)) == "ears"
 
 
-@pytest.mark.parametrize("message", [b"sound", event(type="session.update"), event(session={"audio": 1})])
-def test_a_first_event_without_a_model_is_refused(message: Any) -> None:
+@pytest.mark.parametrize(
+    ("message", "path", "code"),
+    [
+        (b"sound", "type", "missing_required_parameter"),
+        (event(session=HEARING), "type", "missing_required_parameter"),
+        (event(type=["session.update"], session=HEARING), "type", "invalid_value"),
+        (event(type="response.create", session=HEARING), "type", "invalid_value"),
+        (
+            event(type="session.update", session={"audio": 1}),
+            "session.audio.input.transcription.model",
+            "missing_required_parameter",
+        ),
+        (
+            event(type="session.update", session={"type": "realtime", **HEARING}),
+            "session.type",
+            "invalid_value",
+        ),
+        (event(type="session.update", session={"type": {}, **HEARING}), "session.type", "invalid_value"),
+        (event(type="session.update", session=HEARING, model="dearer"), "model", "invalid_value"),
+        (event(type="session.update", session={**HEARING, "model": []}), "session.model", "invalid_value"),
+        (
+            event(
+                type="session.update", session={**HEARING, "input_audio_transcription": {"model": "dearer"}}
+            ),
+            "session.input_audio_transcription.model",
+            "invalid_value",
+        ),
+    ],
+)
+def test_a_first_event_that_does_not_fit_is_refused(message: Any, path: str, code: str) -> None:
     with pytest.raises(WireError) as caught:
         transcriber(message)
-    assert caught.value.code == "missing_required_parameter"
+    assert (caught.value.path, caught.value.code) == (path, code)
+
+
+def test_settings_cannot_make_another_session_of_one_that_only_transcribes() -> None:
+    for kind in ("realtime", ["transcription"]):
+        with pytest.raises(WireError) as caught:
+            listening().said(event(type="session.update", session={"type": kind}))
+        assert (caught.value.path, caught.value.code) == ("session.type", "invalid_value")
+    for told in ("transcription", None):
+        said = listening().said(event(type="session.update", session={"type": told}))
+        assert isinstance(said, str)
+        assert json.loads(said)["session"] == {"type": told}
+    other = event(type="session.update", session={"type": "transcription"})
+    assert json.loads(str(talk().said(other))) == json.loads(other)  # the provider judges it
 
 
 def test_the_address_of_sessions_that_only_transcribe_names_no_model() -> None:
