@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import AsyncExitStack
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import pytest
 from openai import AsyncOpenAI
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
@@ -16,7 +18,7 @@ from dragoman.gateway import Gateway
 from dragoman.testing.serving import serving
 from tests.e2e.conftest import Serve
 from tests.e2e.realtime import Provider, providing, tell
-from tests.e2e.test_realtime import at, closed, config, ended, heard, until
+from tests.e2e.test_realtime import at, closed, config, ended, heard, refused, until
 
 
 @pytest.fixture
@@ -103,6 +105,27 @@ async def test_a_session_that_transcribes_must_name_a_model_that_is_granted(
             assert (error["type"], told) == ("error", (code, param))
             assert (await ended(session))[0] == closing
     assert openai.handshakes == []
+
+
+async def test_a_client_that_has_said_nothing_yet_counts_for_concurrency(
+    serve: Serve, openai: Provider
+) -> None:
+    keys = [{"name": "ann", "key": "sk-ann-123456", "limits": {"concurrency": 1}}]
+    base = await serve(at_openai(openai, auth={"keys": keys}))
+    url, key = at(base, "/v1/realtime?intent=transcription"), {"Authorization": "Bearer sk-ann-123456"}
+    async with connect(url, additional_headers=key) as session:
+        status, error = await refused(url, **key)
+        assert (status, error["code"]) == (429, "rate_limit_exceeded")
+        await session.send(json.dumps({"type": "session.update", "session": transcribing("ears")}))
+        assert (await heard(session))["type"] == "session.created"
+        assert (await refused(url, **key))[0] == 429
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                async with connect(url, additional_headers=key):
+                    break
+            except InvalidStatus:
+                await asyncio.sleep(0.01)
 
 
 async def test_other_servers_get_the_intent_and_the_model(serve: Serve, openai: Provider) -> None:
