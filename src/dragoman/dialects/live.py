@@ -7,7 +7,7 @@ replace model names and to find the usage.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -25,12 +25,26 @@ class Used(msgspec.Struct, frozen=True):
     """An amount that a provider states as billed. usage: tokens; None = no tokens are stated. units: other
     amounts, by their names in `ir.units`. model: the provider's name of the model that did this work, if it
     is not the session's model, such as the model that transcribes the client's speech; None = the session's
-    model.
+    model. transcript: True = the work is a transcript of the sound that the client has sent; if its usage is
+    estimated, this is only the text, because the provider has not stated how much sound it was.
     """
 
     usage: ir.Usage | None = None
     units: Mapping[str, int] = {}
     model: str | None = None
+    transcript: bool = False
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A client's message as it was read. message: the message for the provider. sound: milliseconds of sound
+    in the message that a model transcribes. by: the provider's name of this model, as `Used.model`. commits:
+    True = the message ends the client's sound, so that all of it is transcribed.
+    """
+
+    message: Message
+    sound: float = 0.0
+    by: str | None = None
+    commits: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -40,7 +54,9 @@ class Heard(msgspec.Struct, frozen=True):
     the error that the message tells; None = the message is not an error. reply: the provider's id of the
     reply that the message is a part of; None = the message names no reply. transcriber: the provider's name
     of the model that transcribes the client's speech from now on; None = the message does not name one.
-    answers: messages that the provider must get before any other one of the client.
+    speech: "heard" = the provider hears the client speak, or tells a part of a transcript that is not
+    finished; "failed" = a transcript has failed; None = neither. answers: messages that the provider must get
+    before any other one of the client.
     """
 
     message: Message
@@ -51,6 +67,7 @@ class Heard(msgspec.Struct, frozen=True):
     fault: ir.Fault | None = None
     reply: str | None = None
     transcriber: str | None = None
+    speech: Literal["heard", "failed"] | None = None
     answers: tuple[Message, ...] = ()
 
 
@@ -74,9 +91,9 @@ class Talk(Protocol):
     def opening(self) -> Sequence[Message]:
         """Return the messages that must be sent to the provider before it sends its first message."""
 
-    def said(self, message: Message) -> Message:
-        """Return a client's message in the form for the provider. Raises WireError if the message must not be
-        sent to the provider.
+    def said(self, message: Message) -> Spoken:
+        """Read a client's message, and return it in the form for the provider with the sound in it. Raises
+        WireError if the message must not be sent to the provider.
         """
 
     def heard(self, message: Message) -> Heard:

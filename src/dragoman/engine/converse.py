@@ -144,7 +144,7 @@ async def converse(attempt: Attempt) -> None:
     upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
     client, live = cast(SessionClient, delivery.client), attempt.asked.face.live
     assert live is not None
-    replies = Replies(attempt)
+    replies = Replies(attempt, transcribes=client.transcribes)
     attempt.record.units = {}  # the replies have what the session uses
     talk = live.talk(_names(attempt, client), client.first)
     try:
@@ -219,8 +219,8 @@ def _total(attempt: Attempt, replies: Replies, fault: ir.Fault | None) -> None:
     exchange.fault = fault
     if meter is not None:
         meter.close(gone=attempt.delivery.client.gone)
-        exchange.cost, exchange.priced = replies.cost, replies.priced
-    exchange.usage = replies.usage
+        exchange.cost, exchange.priced = replies.books.cost, replies.books.priced
+    exchange.usage = replies.books.usage
 
 
 class _Session:
@@ -344,7 +344,7 @@ class _Session:
         await self._client.say(self._redaction.message(heard.message))
         if heard.used and not (heard.ends or self._replies.running):
             self._admit()  # a session that only transcribes begins no reply
-            await self._replies.probe_again()
+            await self._replies.probe(again=True)
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
 
@@ -369,14 +369,15 @@ class _Session:
 
     async def _listen(self) -> None:
         """Send the client's messages to the provider until one side closes the session. A message that must
-        not be sent is answered with an error; in some protocols it ends the session.
+        not be sent is answered with an error; in some protocols it ends the session. So does sound that a
+        limit refuses.
         """
         client, socket = self._client, self._socket
         try:
             while (message := await client.receive()) is not None:
                 self._latest = self._loop.time()
                 try:
-                    message = self._talk.said(message)
+                    spoken = self._talk.said(message)
                 except WireError as error:
                     fault = blamed(error).known_as(self._attempt.exchange.request_id)
                     told = None if self._live.fatal else self._live.error(fault)
@@ -385,10 +386,14 @@ class _Session:
                         return
                     await client.say(told)
                     continue
-                await socket.send(message)
+                if spoken.sound or spoken.commits:
+                    await self._replies.listen(spoken, self._admit)
+                await socket.send(spoken.message)
             await socket.close(*_stated(*(client.left or (_NORMAL, ""))))
         except (Failure, OSError):
             await socket.close()  # one side has gone
+        except EndedByLimit as ended:
+            self._stop(ended.fault)
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._crash = error
             await socket.close()

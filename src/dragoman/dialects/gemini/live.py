@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.gemini.usage import decode_usage
-from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
+from dragoman.dialects.live import Heard, Live, Message, Names, Spoken, Used, closing
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 
@@ -55,10 +55,10 @@ class LiveTalk:
         """Return the client's `setup` with the provider's name of the model, as the only message."""
         return (self._setup,)
 
-    def said(self, message: Message) -> Message:
-        """Return the client's message unchanged. Raises WireError for a message that is not a JSON object.
-        Also raises WireError for a second `setup`, because it may name a model for which the client's rights
-        and limits were not checked.
+    def said(self, message: Message) -> Spoken:
+        """Return the client's message unchanged, without the length of its sound, which is paid with the
+        turns. Raises WireError for a message that is not a JSON object. Also raises WireError for a second
+        `setup`, because it may name a model for which the client's rights and limits were not checked.
         """
         try:
             said = _read_said(message)
@@ -66,7 +66,7 @@ class LiveTalk:
             raise WireError(f"A message must be a JSON object: {error}", "", "invalid_message") from None
         if bytes(said.setup):
             raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")
-        return message
+        return Spoken(message)
 
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states, and whether it is a part of

@@ -18,8 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.live import TRANSCRIBING, Heard, Live, Message, Names, Used, closing
+from dragoman.dialects.live import TRANSCRIBING, Heard, Live, Message, Names, Spoken, Used, closing
 from dragoman.dialects.openai.errors import decode_error, error_member
+from dragoman.dialects.openai.input_sound import InputSound
 from dragoman.errors import WireError
 from dragoman.tokens.vocabulary import by_bytes
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -37,10 +38,21 @@ _BETA: Final = frozenset({"transcription_session.created", "transcription_sessio
 """Events that only the beta version has. Azure's dated versions are of this version, too."""
 _READ: Final = re.compile(
     r'"(?:response\.(?:created|done)|(?:transcription_)?session\.(?:created|updated)'
-    r'|conversation\.item\.input_audio_transcription\.completed|error)"'
+    r'|conversation\.item\.input_audio_transcription\.(?:completed|failed)|error)"'
 )
 """Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
 with sound are searched quickly."""
+_PARTIAL: Final = "in_progress"
+"""The `status` of a transcript of which more follows."""
+_FAILED: Final = "conversation.item.input_audio_transcription.failed"
+_SPEECH: Final = re.compile(
+    r'"(?:input_audio_buffer\.(?:speech_started|committed)'
+    r'|conversation\.item\.input_audio_transcription\.(?:delta|updated|segment))"'
+)
+"""Matches the types of the events which show that a transcript has begun. They need not be decoded."""
+_MOST_OF_SPEECH: Final = 16_384
+"""The most characters of an event that is searched for `_SPEECH`. Longer ones have sound."""
+_COMMIT: Final = "input_audio_buffer.commit"
 _UPDATES: Final = frozenset({"session.update", "transcription_session.update"})
 """The client's events with the settings of a session; the second is that of the beta version."""
 _FIRST_EVENT: Final = (
@@ -69,6 +81,7 @@ class _Said(msgspec.Struct, gc=False):
     model: msgspec.Raw = msgspec.Raw(b"")
     session: msgspec.Raw = msgspec.Raw(b"")
     response: msgspec.Raw = msgspec.Raw(b"")
+    audio: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_said: Final = msgspec.json.Decoder(_Said).decode
@@ -86,22 +99,28 @@ class RealtimeTalk:
         self._names = names
         self._first = first
         self._transcriber: str | None = None
-        """The provider's name of the model that transcribes the client's speech; None = none does."""
+        """The model that transcribes the client's speech, as the provider states it; None = none does."""
+        self._wanted: str | None = None
+        """The model that the client has asked for since, which may transcribe before the provider says so."""
         self._unnamed = names.unnamed and first is None
         """Whether a message must still name the model to the provider."""
+        self._sound = InputSound()
 
     def opening(self) -> Sequence[Message]:
         """Return the first messages for the provider: the client's first message, if it was read to know the
         model. Otherwise none, because the provider begins with `session.created`.
         """
-        return () if self._first is None else (self.said(self._first),)
+        return () if self._first is None else (self.said(self._first).message,)
 
-    def said(self, message: Message) -> Message:
+    def said(self, message: Message) -> Spoken:
         """Return a client's event in the form for the provider. If the event names a model as `model`,
         `session.model` or `response.model`, this name becomes the provider's name; in a session that only
         transcribes, also the name in the settings of the transcription, which is added if they have none. An
         event with one of these members has each member only once afterwards: of repeated members the last
         one.
+
+        The result also says how much sound is in the event, if a model transcribes it. The type of the event
+        does not matter for this, because parsers may differ on a type that stands in the event twice.
 
         Raises WireError for a binary message, for a message that is not a JSON object, for a model that is
         not one of the session's names (`names.allowed`), because the client's rights and limits were checked
@@ -116,20 +135,41 @@ class RealtimeTalk:
                 f"A realtime event must be a JSON object: {error}", "", "invalid_message"
             ) from None
         if not (bytes(said.session) or bytes(said.response) or bytes(said.model)):
-            return message
+            return self._spoken(said, message)
         head = decode_head(message.encode())
         self._rename(head, "model")
         for name in ("session", "response"):
             if bytes(head.get(name, b""))[:1] == b"{":  # otherwise the provider says what is wrong with it
                 settings = decode_head(bytes(head[name]))
                 self._rename(settings, f"{name}.model")
-                if self._names.transcribes and name == "session":
-                    _hold_to_transcription(_value(settings.get("type")))
-                    for path in _TRANSCRIPTIONS:
-                        place = ".".join(("session", *path))
-                        _edit_at(settings, path, partial(self._set_transcriber, place))
+                if name == "session":
+                    self._set(settings)
                 head[name] = msgspec.Raw(encode_head(settings))
-        return encode_head(head).decode()
+        return self._spoken(said, encode_head(head).decode())
+
+    def _spoken(self, said: _Said, message: str) -> Spoken:
+        """Return an event for the provider (`message`) with the sound in it. said: the client's event."""
+        if (by := self._by) is None:
+            return Spoken(message)
+        sound = self._sound.milliseconds(said.audio, len(message)) if bytes(said.audio) else 0.0
+        return Spoken(message, sound, None if self._names.transcribes else by, said.type == _COMMIT)
+
+    @property
+    def _by(self) -> str | None:
+        """The provider's name of the model that transcribes what the client says; None = none does."""
+        return self._names.upstream if self._names.transcribes else self._transcriber or self._wanted
+
+    def _set(self, settings: dict[str, msgspec.Raw]) -> None:
+        """Read, and in a session that only transcribes edit, the settings that the client sends."""
+        if self._names.transcribes:
+            _hold_to_transcription(_value(settings.get("type")))
+            for path in _TRANSCRIPTIONS:
+                place = ".".join(("session", *path))
+                _edit_at(settings, path, partial(self._set_transcriber, place))
+        stated = _value(msgspec.Raw(encode_head(settings)))
+        self._sound.said(stated)
+        if isinstance(stated, dict) and _states_transcription(stated):
+            self._wanted = _transcriber(stated)
 
     def _rename(self, members: dict[str, msgspec.Raw], path: str) -> None:
         """Replace the member `model`, if there is one and it is not null, by the provider's name of the
@@ -163,6 +203,8 @@ class RealtimeTalk:
         if isinstance(message, bytes):
             return Heard(message)
         if _READ.search(message) is None:
+            if len(message) <= _MOST_OF_SPEECH and _SPEECH.search(message) is not None:
+                return Heard(message, speech="heard")
             part = _OF_REPLY.search(message)
             return Heard(message, reply=None if part is None else part[1])
         event = decode_object(message.encode())
@@ -172,8 +214,13 @@ class RealtimeTalk:
         if kind == _DONE:
             return Heard(message, ends=True, used=_of_response(event), reply=_reply(event))
         if kind == _TRANSCRIBED:
-            return Heard(message, used=self._of_transcript(event))
+            used = self._of_transcript(event)
+            return Heard(message, used=used, speech=None if used else "heard")
+        if kind == _FAILED:
+            return Heard(message, speech="failed")
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
+            self._sound.heard(session)
+            self._wanted = None
             if not self._names.transcribes and _states_transcription(session):
                 self._transcriber = _transcriber(session)
             shown = self._shown(message, session)
@@ -213,19 +260,20 @@ class RealtimeTalk:
     def _of_transcript(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
         """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
         by the model that the session names for transcription, otherwise by the session's model. If the event
-        states no usage, and the session only transcribes, the tokens of the whole text are estimated. () =
-        the usage is unreadable. event: the provider's event.
+        states neither, the tokens of the text are estimated. () = more of the same transcript follows (xAI).
+        event: the provider's event.
         """
-        usage = event.get("usage")
-        if not isinstance(usage, dict):
-            return _estimated(event) if self._names.transcribes else ()
-        model = None if self._names.transcribes else self._transcriber or self._names.upstream
-        if usage.get("type") == "duration":
-            seconds = usage.get("seconds")
-            if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
-                return ()
-            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=model),)
-        return tuple(Used(one, model=model) for one in _readable(usage))
+        usage, model = event.get("usage"), None if self._names.transcribes else self._transcriber
+        if model is None and not self._names.transcribes:
+            model = self._names.upstream
+        stated = _of_sound(usage) if isinstance(usage, dict) else None
+        if stated is None and event.get("status") == _PARTIAL:
+            return ()
+        if stated is None:
+            text = event.get("transcript")
+            words = ir.Usage(output=by_bytes(text) if isinstance(text, str) else 0, estimated=True)
+            stated = Used(words)
+        return (msgspec.structs.replace(stated, model=model, transcript=True),)
 
 
 _LONGEST: Final = 86_400
@@ -254,12 +302,16 @@ def _detail(detail: dict[str, Any], prefix: str, counts: Any) -> None:
                 detail[f"{prefix}_{kind}"] = amount
 
 
-def _estimated(event: Mapping[str, Any]) -> tuple[Used, ...]:
-    """Return the estimated tokens of a transcript; () = more of the same text follows (xAI)."""
-    if event.get("status") == "in_progress":
-        return ()
-    text = event.get("transcript")
-    return (Used(ir.Usage(output=by_bytes(text) if isinstance(text, str) else 0, estimated=True)),)
+def _of_sound(usage: Mapping[str, Any]) -> Used | None:
+    """Return the tokens or the milliseconds that the `usage` of a transcript states; None = it states none
+    that is possible.
+    """
+    if usage.get("type") != "duration":
+        return next((Used(one) for one in _readable(usage)), None)
+    seconds = usage.get("seconds")
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _LONGEST:
+        return None
+    return Used(units={"input_audio_ms": round(seconds * 1000)} if seconds else {})
 
 
 def _update(kind: str, settings: Mapping[str, Any]) -> Message:

@@ -63,7 +63,7 @@ def test_a_second_setup_and_no_json_are_refused(message: str | bytes) -> None:
     "message", ['{"client_content": {"turns": []}}', b'{"realtimeInput":{"text":"setup"}}']
 )
 def test_other_messages_stay_as_they_are(message: str | bytes) -> None:
-    assert talk().said(message) is message
+    assert talk().said(message).message is message
 
 
 def test_a_turn_begins_and_ends_with_its_usage() -> None:
