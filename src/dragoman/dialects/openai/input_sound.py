@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 _PCM: Final = re.compile(r"(?:audio/)?(?:pcm|pcm16|l16)(?:_(\d{4,5})hz)?", re.IGNORECASE)
 """Matches formats of 16-bit samples. The group is the rate in Hz, if the format's name states it."""
 _USUAL_RATE: Final = 24_000
@@ -31,39 +29,37 @@ stand in the event twice.
 
 
 class InputSound:
-    """Measures the sound that the client of one session sends. What the provider states as the format counts.
-    Until it has stated it, or after the client has stated another one, the slower of both formats counts, so
-    that sound does not seem too short.
+    """Measures the sound that the client of one session sends. The format is the one that the provider has
+    stated last; if it has stated none, the one of the client's settings. After the client has stated another
+    one, the slower of both counts until the provider states it, so that sound does not seem too short.
     """
 
     def __init__(self) -> None:
         self._stated: float | None = None
         """Bytes of a millisecond in the format that the provider states; None = it has stated none."""
-        self._said: float | None = None
-        """The same for the format that the client has stated since; None = it has stated none."""
+        self._rate = _USUAL
+        """The bytes of a millisecond that count."""
 
     def said(self, settings: Any) -> None:
         """Note the format in settings that the client sends, if they have one."""
-        self._said = bytes_of(settings) or self._said
+        if (said := bytes_of(settings)) is not None:
+            self._rate = said if self._stated is None else min(said, self._stated)
 
     def heard(self, settings: Any) -> None:
         """Note the format in settings that the provider states, if they have one."""
         if (stated := bytes_of(settings)) is not None:
-            self._stated, self._said = stated, None
+            self._rate = self._stated = stated
 
-    def milliseconds(self, sound: msgspec.Raw, event: int) -> float:
+    def milliseconds(self, sound: bytes, event: int) -> float:
         """Return the length of the sound in one event. sound: the JSON value with the sound in base64. event:
         the characters of the whole event.
         """
-        value = bytes(sound)
-        if value[:1] != b'"':
+        if sound[:1] != b'"':
             return 0.0
-        size = len(value) - 2
-        if b"\\" in value:
-            size -= value.count(b"\\/")  # the most usual escape; others are left, and seem to be sound
-        size = max(size, event - _OVERHEAD)
-        known = [one for one in (self._stated, self._said) if one is not None]
-        return size * 3 / 4 / min(known, default=_USUAL)
+        size = len(sound) - 2
+        if b"\\" in sound:
+            size -= sound.count(b"\\/")  # the most usual escape; others are left, and seem to be sound
+        return max(size, event - _OVERHEAD) * 3 / 4 / self._rate
 
 
 def bytes_of(settings: Any) -> float | None:

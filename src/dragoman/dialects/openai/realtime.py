@@ -151,7 +151,8 @@ class RealtimeTalk:
         """Return an event for the provider (`message`) with the sound in it. said: the client's event."""
         if (by := self._by) is None:
             return Spoken(message)
-        sound = self._sound.milliseconds(said.audio, len(message)) if bytes(said.audio) else 0.0
+        audio = bytes(said.audio)
+        sound = self._sound.milliseconds(audio, len(message)) if audio else 0.0
         return Spoken(message, sound, None if self._names.transcribes else by, said.type == _COMMIT)
 
     @property
