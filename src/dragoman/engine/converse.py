@@ -28,6 +28,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.net.failures import Failure, Refused
+from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.account import Redaction
 from dragoman.upstreams.backend import over_http
@@ -52,11 +53,12 @@ _MOST_REASON: Final = 123
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The limits of a session. longest: the most seconds that it may last, None = no limit. idle: the most
-    seconds without a message from either side, None = no limit. largest: the most bytes of one message from
-    the provider.
+    """The limits of a session. opening: the most seconds until the provider's first message. longest: the
+    most seconds that the session may last. idle: the most seconds without a message from either side. For all
+    of these, None = no limit. largest: the most bytes of one message from the provider.
     """
 
+    opening: float | None = None
     longest: float | None = None
     idle: float | None = None
     largest: int = 16 * 1024 * 1024
@@ -141,8 +143,8 @@ async def converse(attempt: Attempt) -> None:
     EndedByLimit (a RequestFailed) if a limit of the gateway refuses a reply, or if the gateway ends the
     session.
     """
-    upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
-    client, live = cast(SessionClient, delivery.client), attempt.asked.face.live
+    delivery, live = attempt.delivery, attempt.asked.face.live
+    client = cast(SessionClient, delivery.client)
     assert live is not None
     replies = Replies(attempt, transcribes=client.transcribes)
     attempt.record.units = {}  # the replies have what the session uses
@@ -152,6 +154,29 @@ async def converse(attempt: Attempt) -> None:
     except WireError as error:  # the client's first message
         raise RequestFailed(blamed(error)) from error
     await replies.probe()
+    limit = attempt.runtime.deadlines.within(client.bounds.opening)
+    try:
+        with limit:
+            await _held(attempt, talk, opening, replies, limit)
+    except TimeoutError:
+        if not limit.expired:
+            raise
+        raise RequestFailed(_unopened(attempt.deployment.name, client.bounds.opening or 0)) from None
+    await delivery.end()
+
+
+async def _held(
+    attempt: Attempt,
+    talk: Talk,
+    opening: Sequence[Message],
+    replies: Replies,
+    limit: Deadline | Unlimited,
+) -> None:
+    """Open the session, relay messages until it ends, and account for it. talk, opening, replies: of the
+    session. limit: for opening it. Raises RequestFailed as `converse` does.
+    """
+    upstream, call = over_http(attempt.backend), attempt.call
+    client = cast(SessionClient, attempt.delivery.client)
     head, transport = await upstream.dial(call, client.headers, client.search, transcribes=client.transcribes)
     call.watch.start()
     try:
@@ -162,7 +187,7 @@ async def converse(attempt: Attempt) -> None:
     try:  # from here on, whatever fails, the provider's socket is closed
         redaction = upstream.accounts[call.account].redaction((call.headers or {}).values())
         session = _Session(attempt, client, talk, socket, replies, redaction=redaction)
-        await _relayed(attempt, session, opening, upstream.name)
+        await _relayed(attempt, session, opening, limit)
         fault = None
     except RequestFailed as failed:
         fault = failed.fault
@@ -174,7 +199,6 @@ async def converse(attempt: Attempt) -> None:
         spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
         replies.close()
         _total(attempt, replies, fault)
-    await delivery.end()
 
 
 def _names(attempt: Attempt, client: SessionClient) -> Names:
@@ -187,14 +211,17 @@ def _names(attempt: Attempt, client: SessionClient) -> Names:
     return Names(call.model, shown, allowed, only, unnamed)
 
 
-async def _relayed(attempt: Attempt, session: _Session, opening: Sequence[Message], provider: str) -> None:
+async def _relayed(
+    attempt: Attempt, session: _Session, opening: Sequence[Message], limit: Deadline | Unlimited
+) -> None:
     """Send the provider the messages in `opening`, wait for its first message, tell the client that the
-    session is open, and relay messages until it ends. provider: the provider's name. Raises RequestFailed as
-    `converse` does.
+    session is open, and relay messages until it ends. limit: removed when the session is open. Raises
+    RequestFailed as `converse` does.
     """
-    call, delivery = attempt.call, attempt.delivery
+    call, delivery, provider = attempt.call, attempt.delivery, attempt.deployment.provider
     try:
         first = await session.open(opening)
+        limit.lift()
         attempt.record.status = _SWITCHED
         call.watch.headed()
         delivery.failing = session.last_words
@@ -432,6 +459,11 @@ def _broken(name: str, code: int = _ABNORMAL, reason: str = "") -> ir.Fault:
     how = "broke off" if code == _ABNORMAL else f"was closed with code {code}"
     text = f"The realtime session at {name!r} {how}{f': {reason}' if reason else '.'}"
     return ir.Fault("upstream", text, "session_broken", blame="upstream")
+
+
+def _unopened(name: str, seconds: float) -> ir.Fault:
+    text = f"{name} did not open the realtime session within {seconds:g} s."
+    return ir.Fault("timeout", text, "session_not_opened", blame="upstream")
 
 
 def _lasted(seconds: float) -> ir.Fault:

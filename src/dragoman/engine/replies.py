@@ -183,8 +183,9 @@ class Replies:
         """Charge work that belongs to no running reply, as a reply with its own record. used: the work.
         model: the name of the model that did it, at the session's provider.
         """
-        if used.usage is None and not used.units:
-            return
+        counted = used.usage is not None and (used.usage.output or not used.usage.estimated)
+        if not (counted or used.units):
+            return  # a transcript without sound, text and usage
         reply = self.books.made(f"{self._attempt.deployment.provider}/{model}")
         reply.record.usage, reply.record.units = used.usage, dict(used.units)
         try:

@@ -141,7 +141,8 @@ async def serve_session(
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
-    bounds = Bounds(settings.max_time or None, settings.idle or None, settings.max_message)
+    seconds = settings.opening or None, settings.max_time or None, settings.idle or None
+    bounds = Bounds(*seconds, settings.max_message)
     client = RealtimeClient(exchange, handshake, receive, send, bounds, error=live.error)
     face = handshake.endpoint.face
     gateway.exchanges.add(exchange)

@@ -269,6 +269,7 @@ async def test_a_transcript_without_sound_is_charged_by_its_text() -> None:
     assert house.book.opens == []
     await house.wrote(text=4)
     await house.wrote(units={})
+    await house.wrote(text=0)
     assert house.records() == [("ex_1.1", {"output": 4}, 40_000, True)]
 
 

@@ -202,7 +202,7 @@ class RealtimeTalk:
         with settings names it, in the form of the version that the event shows.
         """
         if isinstance(message, bytes):
-            return Heard(message)
+            return self._of_binary(message)
         if _READ.search(message) is None:
             if len(message) <= _MOST_OF_SPEECH and _SPEECH.search(message) is not None:
                 return Heard(message, speech="heard")
@@ -229,6 +229,18 @@ class RealtimeTalk:
         if kind == "error":
             return Heard(message, fault=_fault(event))
         return Heard(message)
+
+    def _of_binary(self, message: bytes) -> Heard:
+        """Read a binary message like a text, if it is one: clients read both alike. Other ones are sound."""
+        try:
+            text = message.decode() if message[:1] == b"{" else None
+        except UnicodeDecodeError:
+            text = None
+        if text is None:
+            return Heard(message)
+        heard = self.heard(text)
+        told = message if heard.message == text else str(heard.message).encode()
+        return msgspec.structs.replace(heard, message=told)
 
     def _shown(self, message: str, session: Mapping[str, Any]) -> Message:
         shown = self._names.shown

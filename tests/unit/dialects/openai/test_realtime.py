@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.live import Names, Spoken, Used
+from dragoman.dialects.live import Heard, Names, Spoken, Used
 from dragoman.dialects.openai.realtime import LIVE, RealtimeTalk, address, transcriber, transcribing, usage_of
 from dragoman.errors import WireError
 
@@ -237,8 +237,23 @@ def test_errors_have_kinds(error: Any, kind: str) -> None:
     assert (fault.kind, fault.message) == (kind, "no")
 
 
-def test_binary_and_other_messages_pass() -> None:
-    assert talk().heard(b"\x00").message == b"\x00"
+def test_binary_messages_are_read_if_they_are_text() -> None:
+    usage = {"input_tokens": 16, "output_tokens": 24}
+    done = event(type="response.done", response={"id": "r", "usage": usage})
+    heard = talk().heard(done.encode())
+    assert heard == msgspec.structs.replace(talk().heard(done), message=done.encode())
+    created = event(type="session.created", session={"model": "gpt-realtime"})
+    told = talk().heard(created.encode()).message
+    assert isinstance(told, bytes)
+    assert json.loads(told)["session"] == {"model": "voice"}
+
+
+@pytest.mark.parametrize("sound", [b"\x00", b"", b"{\xff", b"\xff"])
+def test_sound_in_binary_messages_passes(sound: bytes) -> None:
+    assert talk().heard(sound) == Heard(sound)
+
+
+def test_other_messages_pass() -> None:
     message = event(type="ping", text='"response.done"')
     heard = talk().heard(message)
     assert (heard.message, heard.ends, heard.begins, heard.used) == (message, False, False, ())
