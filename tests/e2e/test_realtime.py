@@ -181,13 +181,14 @@ async def test_a_session_of_gemini_is_refused_by_a_close_code(serve: Serve, stac
         ({"setup": {"model": "models/nothing"}}, 1008, "The model 'nothing' does not exist"),
         ({"setup": {}}, 1007, "The first message must be a 'setup' with a 'model'."),
         ({"setup": {"model": "models/up/other"}}, 1007, "models/x is not found"),
+        ({"setup": {"model": "models/up/gemini-key"}}, 1011, "refused the gateway's API key"),
     ):
         async with connect(at(base, GEMINI)) as session:
             await session.send(json.dumps(setup))
             ending = await ended(session)
         assert ending[0] == code, ending
         assert words in ending[1]
-    assert len(provider.said) == 1
+    assert len(provider.said) == 2
 
 
 async def test_handshakes_are_refused_over_http(serve: Serve, openai: Provider) -> None:

@@ -82,7 +82,8 @@ class LiveTalk:
         content = value.get("serverContent") or value.get("server_content")
         content = content if isinstance(content, dict) else {}
         usage = value.get("usageMetadata") or value.get("usage_metadata")
-        used = (Used(usage_of(usage)),) if isinstance(usage, dict) else ()
+        counts = usage_of(usage) if isinstance(usage, dict) else None
+        used = (Used(counts),) if counts is not None and counts.stated else ()
         complete = bool(content.get("turnComplete") or content.get("turn_complete"))
         return Heard(message, begins=begins, ends=bool(used), owed=complete and not used, used=used)
 
@@ -130,12 +131,12 @@ def model(message: Message) -> str:
     message is not a `setup` with a model, or is also a message of another type.
     """
     first = decode_object(_bytes(message))
-    if (other := next((name for name in first if name in _OTHERS), None)) is not None:
-        raise WireError(f"The first message must be a 'setup', without {other!r}.", other, "invalid_value")
     setup = first.get("setup")
     named = setup.get("model") if isinstance(setup, dict) else None
     if not isinstance(named, str) or not named.removeprefix("models/"):
         raise WireError("The first message must be a 'setup' with a 'model'.", "setup.model", "invalid_value")
+    if (other := next((name for name in first if name in _OTHERS), None)) is not None:
+        raise WireError(f"The first message must be a 'setup' without {other!r}.", other, "invalid_value")
     return named.removeprefix("models/")
 
 
@@ -151,12 +152,12 @@ def address(base: str, query: str) -> str | None:
 
 def closed(code: int, reason: str) -> ir.Fault:
     """Return the fault for the code and reason with which the provider closed a session that had not begun.
-    Code 1007 with "API key" in the reason is a wrong or expired key ("API key expired. Please renew the API
-    key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
+    Code 1007 with "API key" in the reason is a wrong or expired key of the gateway's ("API key expired. Please
+    renew the API key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():
-        return msgspec.structs.replace(fault, kind="authentication", code=None)
+        return msgspec.structs.replace(fault, kind="authentication", code=None, blame="upstream")
     return fault
 
 

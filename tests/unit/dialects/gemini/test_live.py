@@ -80,6 +80,10 @@ def test_a_turn_begins_and_ends_with_its_usage() -> None:
     assert (used.usage.input, used.usage.output) == (24, 26)
     interrupted = one.heard('{"serverContent": {"turnComplete": true}}')
     assert (interrupted.ends, interrupted.owed, interrupted.used) == (False, True, ())
+    odd = one.heard(
+        json.dumps({"serverContent": {"turnComplete": True}, "usageMetadata": {"promptTokenCount": "x"}})
+    )
+    assert (odd.ends, odd.owed, odd.used) == (False, True, ())
     alone = one.heard(json.dumps({"usageMetadata": usage}))
     assert (alone.ends, alone.owed, alone.used) == (True, False, ended.used)
     text = one.heard(b'{"serverContent": {"x": "\\"turnComplete\\""}}')
@@ -107,7 +111,8 @@ def test_usage_has_the_live_names() -> None:
 
 
 def test_a_wrong_key_is_told_by_words() -> None:
-    assert closed(1007, "API key expired. Please renew the API key.").kind == "authentication"
+    fault = closed(1007, "API key expired. Please renew the API key.")
+    assert (fault.kind, fault.blame) == ("authentication", "upstream")
     assert closed(1007, "Unknown name").kind == "invalid_request"
     assert closed(1011, "API key").kind == "upstream"
 
