@@ -152,8 +152,8 @@ def address(base: str, query: str) -> str | None:
 
 def closed(code: int, reason: str) -> ir.Fault:
     """Return the fault for the code and reason with which the provider closed a session that had not begun.
-    Code 1007 with "API key" in the reason is a wrong or expired key of the gateway's ("API key expired. Please
-    renew the API key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
+    Code 1007 with "API key" in the reason is a wrong or expired key of the gateway's ("API key expired.
+    Please renew the API key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():
