@@ -56,10 +56,10 @@ class Sent:
         return self.length if self.whole or self.heard else min(self.total, _LEAD)
 
     def speech(self) -> None:
-        """Note that the provider hears the client speak."""
+        """Note that the provider hears the client speak. This says nothing before any sound counts."""
         if not (self.heard or self.whole):
             self._silent = max(0.0, self.total - _LEAD)
-        self.heard = True
+        self.heard = self.total > 0
 
     def commit(self) -> None:
         """Note that the client wants all of it to be transcribed."""

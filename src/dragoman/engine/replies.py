@@ -176,7 +176,8 @@ class Replies:
         usage = record.usage
         if usage is not None:
             taken, given = max(usage.input_total, 1), max(usage.output_total, 1)
-            self._expected = USUAL._replace(input=taken, output=given)
+            units = record.units or USUAL.units
+            self._expected = USUAL._replace(input=taken, output=given, units=units)
         self.books.account(reply)
 
     async def _beside(self, used: Used, model: str) -> None:

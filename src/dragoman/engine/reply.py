@@ -26,9 +26,9 @@ from dragoman.routing.route import Deployment, Route
 
 log = logging.getLogger("dragoman.engine.reply")
 
-USUAL: Final = Expected(512, 512, kinds=EVERYTHING)
-"""The tokens that are reserved for the first reply of a session. For a later reply, as many are reserved as
-the reply before has used.
+USUAL: Final = Expected(512, 512, units={"input_audio_ms": 10_000}, kinds=EVERYTHING)
+"""The amounts that are reserved for the first reply of a session: tokens, and milliseconds for models that
+bill time. For a later reply, as much is reserved as the reply before has used.
 """
 _BYTES_PER_TOKEN: Final = 1280
 """The bytes of one token's sound in base64: 20 ms of 24,000 samples of 16 bits in a second. A recorded

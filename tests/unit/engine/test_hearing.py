@@ -321,6 +321,7 @@ async def test_a_transcript_that_comes_while_more_is_reserved_frees_all(monkeypa
 
 def test_sound_counts_from_where_speech_was_heard() -> None:
     one = Sent(whole=False)
+    one.speech()  # nobody transcribes yet
     one.total = 3000
     assert (one.sure, one.length) == (3000, 3000)
     one.total = 30_000

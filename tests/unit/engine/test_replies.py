@@ -18,6 +18,7 @@ from dragoman.engine.accounting import Accounting
 from dragoman.engine.meter import EndedByLimit, metered
 from dragoman.engine.replies import Replies
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.rates import Level, Period, Rates
 from dragoman.routing.route import Deployment
 from dragoman.seams.clock import Seams
 from tests.unit.engine.accounts import PRICES, Book
@@ -173,6 +174,19 @@ async def test_a_reply_whose_usage_never_comes_is_estimated(next_one: bool) -> N
         house.replies.close()
     assert [(name, units) for name, _, units, _ in house.units()] == [("ex_1.1", {"output": 2})]
     house.replies.close()
+
+
+async def test_a_model_that_bills_time_is_reserved_and_charged_by_it(monkeypatch: Any) -> None:
+    rates = Rates((Period((Level(-1, {"input_audio_ms": 3_600_000_000}),)),), "a test")  # 1,000 for 1 ms
+    monkeypatch.setitem(PRICES, "one/gpt", rates)
+    house = House(Limit("budget", "money", 30_000_000, "day"))
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(0, 10_000_000)]
+    await house.replies.heard(done(stated(10, 5, units={"input_audio_ms": 16_000})))
+    assert list(house.standing().values()) == [(16_000_000, 0)]
+    assert house.replies.books.cost == 16_000_000
+    with pytest.raises(EndedByLimit):  # as much as before
+        await house.replies.begin()
 
 
 @pytest.mark.parametrize("subject", ["key", "deployment"])

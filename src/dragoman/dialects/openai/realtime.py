@@ -105,6 +105,8 @@ class RealtimeTalk:
         self._unnamed = names.unnamed and first is None
         """Whether a message must still name the model to the provider."""
         self._sound = InputSound()
+        self._billed = 0.0
+        """The seconds of sound that xAI has stated as billed so far."""
 
     def opening(self) -> Sequence[Message]:
         """Return the first messages for the provider: the client's first message, if it was read to know the
@@ -213,7 +215,7 @@ class RealtimeTalk:
         if kind == _CREATED:
             return Heard(message, begins=True, reply=_reply(event))
         if kind == _DONE:
-            return Heard(message, ends=True, used=_of_response(event), reply=_reply(event))
+            return Heard(message, ends=True, used=self._of_response(event), reply=_reply(event))
         if kind == _TRANSCRIBED:
             used = self._of_transcript(event)
             return Heard(message, used=used, speech=None if used else "heard")
@@ -221,9 +223,8 @@ class RealtimeTalk:
             return Heard(message, speech="failed")
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
             self._sound.heard(session)
-            self._wanted = None
             if not self._names.transcribes and _states_transcription(session):
-                self._transcriber = _transcriber(session)
+                self._transcriber, self._wanted = _transcriber(session), None
             shown = self._shown(message, session)
             return Heard(shown, transcriber=self._transcriber, answers=self._naming(kind))
         if kind == "error":
@@ -269,6 +270,28 @@ class RealtimeTalk:
             return (_update("transcription_session.update", {"input_audio_transcription": named}),)
         settings = {"type": "transcription", "audio": {"input": {"transcription": named}}}
         return (_update("session.update", settings),)
+
+    def _of_response(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
+        """Return the tokens, and the milliseconds of sound, that the end of a response states as used; () =
+        it states none.
+
+        xAI bills time and states it as `billable_audio_seconds`, which is not documented (2026-11). In
+        sessions that others have recorded it is the sum of all responses so far, so only the growth counts;
+        a smaller number than before can be no such sum, and counts as a whole.
+        """
+        response = event.get("response")
+        stated = response.get("usage") if isinstance(response, dict) else None
+        usage = stated or event.get("usage")
+        if not isinstance(usage, dict):
+            return ()
+        units: dict[str, int] = {}
+        seconds = usage.get("billable_audio_seconds")
+        if isinstance(seconds, (int, float)) and 0 < seconds <= _LONGEST:
+            before, self._billed = self._billed, seconds
+            if grown := seconds if seconds < before else seconds - before:
+                units["input_audio_ms"] = round(grown * 1000)
+        tokens = next(iter(_readable(usage)), None)
+        return (Used(tokens, units),) if units or tokens is not None else ()
 
     def _of_transcript(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
         """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
@@ -343,13 +366,6 @@ def _value(raw: msgspec.Raw | None) -> Any:
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
-
-
-def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
-    response = event.get("response")
-    stated = response.get("usage") if isinstance(response, dict) else None
-    usage = stated or event.get("usage")
-    return tuple(Used(one) for one in _readable(usage)) if isinstance(usage, dict) else ()
 
 
 def _readable(usage: Mapping[str, Any]) -> tuple[ir.Usage, ...]:

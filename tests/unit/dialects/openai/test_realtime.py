@@ -153,6 +153,23 @@ def test_usage_beside_the_response_counts_too() -> None:
     assert talk().heard(message).used == (Used(ir.Usage(1, None, output=2)),)
 
 
+def test_the_time_that_xai_bills_counts_as_it_grows() -> None:
+    one = talk()
+
+    def billed(seconds: Any) -> Any:
+        usage = {"input_tokens": 1, "output_tokens": 2, "billable_audio_seconds": seconds}
+        (used,) = one.heard(event(type="response.done", response={"usage": {}}, usage=usage)).used
+        assert used.usage == ir.Usage(1, None, output=2)
+        return used.units.get("input_audio_ms")
+
+    # 1 and 4 are of a recorded session
+    assert [billed(seconds) for seconds in (1, 4, 4, 4.5, 2, 5)] == [1000, 3000, None, 500, 2000, 3000]
+    assert [billed(seconds) for seconds in (0, -1, "3", 1e99, None)] == [None] * 5
+    alone = {"billable_audio_seconds": 6}
+    (used,) = one.heard(event(type="response.done", response={"usage": alone})).used
+    assert used == Used(units={"input_audio_ms": 1000})
+
+
 def test_usage_has_kinds_and_cached_tokens() -> None:
     usage = usage_of(
         {
@@ -425,6 +442,8 @@ def test_a_model_that_the_client_asks_for_counts_before_the_provider_confirms_it
     wish = {"audio": {"input": {"transcription": {"model": "whisper"}, "format": {"type": "audio/pcmu"}}}}
     one.said(event(type="session.update", session=wish))
     assert one.said(appended()) == Spoken(appended(), 6000.0, "whisper")
+    one.heard(event(type="session.updated", session={"voice": "marin"}))  # only what was changed
+    assert one.said(appended()).by == "whisper"
     one.heard(event(type="session.updated", session={"audio": {"input": {"transcription": None}}}))
     assert one.said(appended()).sound == 0.0
 
