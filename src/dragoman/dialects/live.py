@@ -7,7 +7,7 @@ replace model names and to find the usage.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -25,32 +25,49 @@ class Used(msgspec.Struct, frozen=True):
     """An amount that a provider states as billed. usage: tokens; None = no tokens are stated. units: other
     amounts, by their names in `ir.units`. model: the provider's name of the model that did this work, if it
     is not the session's model, such as the model that transcribes the client's speech; None = the session's
-    model.
+    model. transcript: True = the work is a transcript of the sound that the client has sent; if its usage is
+    estimated, this is only the text, because the provider has not stated how much sound it was.
     """
 
     usage: ir.Usage | None = None
     units: Mapping[str, int] = {}
     model: str | None = None
+    transcript: bool = False
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A client's message as it was read. message: the message for the provider. sound: milliseconds of sound
+    in the message that a model transcribes. by: the provider's name of this model, as `Used.model`. commits:
+    True = the message ends the client's sound, so that all of it is transcribed.
+    """
+
+    message: Message
+    sound: float = 0.0
+    by: str | None = None
+    commits: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A provider's message as it was read. message: the message for the client. begins: True = the message
-    begins a reply or, in Gemini's protocol, begins or continues one. ends: True = the reply is over. used:
-    the amounts that the message states as billed. fault: the error that the message tells; None = the message
-    is not an error. reply: the provider's id of the reply that the message is a part of; None = the message
-    names no reply. transcriber: in a message with the session's settings, the provider's name of the model
-    that transcribes the client's speech beside the session's model; None = there is no such model, or the
-    message has no settings. answers: messages that the gateway sends to the provider before the client gets
-    this message.
+    """A provider's message as it was read. message: the message for the client. begins: True = the model
+    begins or continues a reply. ends: True = the running reply is over. owed: True = the running reply is
+    over, but a later message may state its usage. used: the amounts that the message states as billed. fault:
+    the error that the message tells; None = the message is not an error. reply: the provider's id of the
+    reply that the message is a part of; None = the message names no reply. transcriber: the provider's name
+    of the model that transcribes the client's speech from now on; None = the message does not name one.
+    speech: "heard" = the provider hears the client speak, or tells a part of a transcript that is not
+    finished; "failed" = a transcript has failed; None = neither. answers: messages that the provider must get
+    before any other one of the client.
     """
 
     message: Message
     begins: bool = False
     ends: bool = False
+    owed: bool = False
     used: tuple[Used, ...] = ()
     fault: ir.Fault | None = None
     reply: str | None = None
     transcriber: str | None = None
+    speech: Literal["heard", "failed"] | None = None
     answers: tuple[Message, ...] = ()
 
 
@@ -76,9 +93,9 @@ class Talk(Protocol):
         WireError if the client's first message, which is one of them, must not be sent to the provider.
         """
 
-    def said(self, message: Message) -> Message:
-        """Return a client's message in the form for the provider. Raises WireError if the message must not be
-        sent to the provider.
+    def said(self, message: Message) -> Spoken:
+        """Read a client's message, and return it in the form for the provider with the sound in it. Raises
+        WireError if the message must not be sent to the provider.
         """
 
     def heard(self, message: Message) -> Heard:

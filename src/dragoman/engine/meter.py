@@ -247,16 +247,15 @@ class Meter:
         await self._reserve(claims, now)
         self.expected = expected
 
-    async def extend(self, output: int, deployment: str) -> None:
-        """Reserve `output` more tokens and their cost, because this deployment's answer becomes longer than
-        expected. Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard
-        limit or a failing journal refuses it.
+    async def extend(self, further: Expected, deployment: str) -> None:
+        """Reserve more tokens and their cost, because this deployment's answer becomes longer than expected.
+        Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard limit or a
+        failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
             return
-        further, now = Expected(0, output, kinds=before.kinds), self._seams.now()
-        further = further._replace(cost=self._most(further, deployment))
+        further, now = further._replace(cost=self._most(further, deployment)), self._seams.now()
         try:
             await self._reserve(self._claims(further, now), now)
             await self._extend_attempts(deployment, further, now)
@@ -271,7 +270,7 @@ class Meter:
         for record, reservation in self._of_attempts.values():
             if applied is not None and record.deployment == deployment and record.ended is None:
                 claims = [
-                    *applied.of_tokens(0, further.output, now),
+                    *applied.of_tokens(further.taken, further.given, now),
                     *applied.of_money(further.cost, now),
                 ]
                 await self._claim(claims, now, reservation)
