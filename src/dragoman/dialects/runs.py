@@ -38,8 +38,9 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return cls(opening, closing, len(opening), -len(closing), opening.count(b"\n"))
 
     def only(self, read: bytes) -> bytes | None:
-        """Return the bytes in the place of the text, if `read` is exactly one such event; None = it is not.
-        The returned bytes are not checked: they may be any bytes without a line feed or carriage return.
+        """Return the bytes in the place of the text, if `read` is exactly one event of this kind; None = it
+        is not. The returned bytes are not checked: they may be any bytes without a line feed or carriage
+        return.
         """
         text = read[self.start : self.end]
         if _LF in text or _CR in text or not (read.startswith(self.opening) and read.endswith(self.closing)):

@@ -29,8 +29,9 @@ def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """Return the seal in a text that a client sent back. dialect: the client's protocol; it is the origin of
-    a text without a tag. A text with a broken tag counts as a text without a tag.
+    """Return the seal in a text that a client sent back, without the tag. dialect: the client's protocol; it
+    is the origin of a text without a tag. A text with a broken tag counts as a text without a tag. Whether
+    the tag says "withheld" is not in the result (`is_withheld`).
     """
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")
