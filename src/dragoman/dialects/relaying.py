@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 
 UNREADABLE: Final = (
@@ -54,7 +55,7 @@ class BodyRelay(ABC):
         try:
             value: Any = decode_head(body).get(self.place[0])
             return stated_at(_decode(value), self.place[1:]) if value is not None else None
-        except UNREADABLE:
+        except (WireError, *UNREADABLE):
             return None
 
     @abstractmethod

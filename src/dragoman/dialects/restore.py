@@ -30,7 +30,8 @@ Named: TypeAlias = tuple[str | None, str]
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """The emulations in one request that must be undone in its response.
+    """The emulations in one request that must be undone in its response. A tool's name is a pair (namespace,
+    name), except in `answer`.
 
     answer: the name of the tool whose arguments are the client's answer; None = there is no such tool.
     member: the JSON member of these arguments that holds the answer; None = the whole arguments are the

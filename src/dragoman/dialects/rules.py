@@ -102,7 +102,7 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 def complaint(text: str) -> tuple[str, str]:
     """Split the text of a msgspec.ValidationError into (the message, the JSON path of the value without `$`
-    and a dot after it: `a[0]`). The path is "" if the text states none, because the whole body is meant.
+    and a dot after it: `a[0]`). The path is "" if the text states none, because the whole value is meant.
     """
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")

@@ -49,8 +49,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
     def first(self, read: bytes) -> tuple[list[bytes], int]:
         """Return (the bytes in the places of the texts, the total size of the events), for the events of this
-        kind with which `read` begins. ([], 0) = `read` does not begin with such an event, or contains a
-        carriage return.
+        kind with which `read` begins. The bytes of the texts are not checked, as in `only`. ([], 0) = `read`
+        does not begin with such an event, or contains a carriage return.
         """
         if _CR in read or not read.startswith(self.opening):
             return [], 0

@@ -22,8 +22,9 @@ _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """Return a seal as a text that is tagged with the seal's origin. The caller has checked that the origin
-    is not the client's protocol. withheld: True = the provider sent no words of the thinking.
+    """Return a seal as a text that is tagged with the seal's origin: `dgm1.<origin>.<payload>`. In the
+    origin, `%`, `.` and `!` are percent-encoded. The caller has checked that the origin is not the client's
+    protocol. withheld: True = the provider sent no words of the thinking; then "!" follows the origin.
     """
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 

@@ -238,7 +238,9 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """Make a result for a call that has none. Its text is `Rules.absent`."""
+        """Make a result for a call that has none. Its text is `Rules.absent`. With the order "turns", it is
+        marked as an error.
+        """
         rules = self.rules
         return ir.ToolResult(
             call.id,

@@ -48,8 +48,8 @@ class Rules(Value, frozen=True, kw_only=True):
     - mint: the pattern of the id for a call that has none; None = the call needs none. The pattern may have
       {index} of the first message and {position} of the call in the turn ("messages"), {known} = how many ids
       there are so far (for "unique" ids), {minted} = how many ids were made, including this one.
-    - ids: "unique" = no two calls may share an id; "shared" = one result answers all calls with the same id;
-      "any" = calls with the same id have a result each.
+    - ids: "unique" = no two calls may share an id; "shared" = one result answers all calls before it with its
+      id; "any" = calls with the same id have a result each.
     - renamed: an id was changed (only reported for "unique").
 
     Results:
