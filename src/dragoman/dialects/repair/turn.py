@@ -48,7 +48,7 @@ class Piece(msgspec.Struct):
     apart: bool = False
 
     def place(self, at: int) -> str:
-        """Return the IR path of the block with index `at` in `blocks`; "" = the repair has added the block."""
+        """Return the IR path of the block with index `at` in `blocks`; "" = the repair has added it."""
         if self.places is not None:
             return self.places[at]
         return f"messages[{self.index}].blocks[{at}]" if self.index >= 0 else f"system[{at}]"
