@@ -126,8 +126,9 @@ class RealtimeTalk:
         does not matter for this, because parsers may differ on a type that stands in the event twice.
 
         Raises WireError for a binary message, for a message that is not a JSON object or whose `type` is not
-        a text, for a model that is not one of the session's names (`names.allowed`), because the client's rights and limits were checked
-        only for these, and for settings of another type in a session that only transcribes.
+        a text, for a model that is not one of the session's names (`names.allowed`), because the client's
+        rights and limits were checked only for these, and for settings of another type in a session that only
+        transcribes.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
