@@ -403,7 +403,7 @@ def encode_annotations(
     for index, citation in enumerate(citations):
         if draft.own and citation.form == "citations":
             continue
-        if (note := _annotation(citation, start, end, own=draft.own)) is not None:
+        if (note := _annotation(citation, start, end, own=draft.own)) is not msgspec.UNSET:
             notes.append(note)
             if citation.source is not None:
                 place, why = (
@@ -421,15 +421,15 @@ def encode_annotations(
 
 
 def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> Any:
-    """Return one annotation; None = a citation of another dialect has no URL."""
-    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not None:
+    """Return one annotation; UNSET = a citation of another dialect has no URL."""
+    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
         return note
     if citation.url is None and not own:
-        return None
+        return msgspec.UNSET
     cited: dict[str, Any] = {}
     if citation.start is not None or not own:
         cited["start_index"] = start + (citation.start or 0)
