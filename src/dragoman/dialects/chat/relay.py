@@ -206,7 +206,8 @@ class ChatStreamRelay:
             self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
         if not usage:
             return True
-        self.usage = self._words.usage(usage)
+        if isinstance(usage, dict):
+            self.usage = self._words.usage(usage)
         return bool(choices) or self._asked
 
     def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
