@@ -11,7 +11,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import lose_visibility
-from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.efforts import effort_of, lose_effort
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
@@ -157,6 +157,7 @@ def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) ->
             report.lose("reasoning", "the model does not support reasoning", "hint")
         return
     if off:
+        lose_effort(wish, report)
         body["think"] = False
         report.change("reasoning", "think", "no reasoning is written as `false`")
     elif wish.mode == "on" and wish.effort is None and wish.budget is None:

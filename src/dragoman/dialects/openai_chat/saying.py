@@ -346,6 +346,7 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     else:
         out["type"] = "custom"
         out["custom"] = {"name": block.name, "input": block.arguments}
+    _lose_mark(block, draft, where)
     if block.sealed is not None:
         if block.sealed.origin == SEALS and (draft.answer or (draft.own and draft.quirks.call_signatures)):
             out["extra_content"] = seal_members(block.sealed)
@@ -359,11 +360,17 @@ def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any
     """Return a call as the value of `function_call`. The call's id and seal are not written; the seal is
     reported. where: the call's IR path.
     """
+    _lose_mark(block, draft, where)
     if block.sealed is not None:
         draft.leave_seal(where)
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
+
+
+def _lose_mark(block: ir.ToolCall, draft: Draft, where: str) -> None:
+    if block.cache is not None:
+        draft.report.lose(where + ".cache", "a tool call cannot be a cache breakpoint here", "hint")
 
 
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
