@@ -25,15 +25,16 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """Return the effort word to send; None = no effort is sent. The effort that `wish` states comes first;
-    without one, the word that stands for its mode "off", its budget or its mode "on" (in this order) is taken
-    (`_implied`).
+    """Return the effort word to send; None = no effort is sent. The mode "off" comes first: it gives "none".
+    Then comes the effort that `wish` states; without one, the word that stands for its budget or its mode
+    "on" (in this order) is taken (`_implied`).
 
     If the model is known not to support this word (`facts.efforts`), the nearest supported word is returned;
     an unknown word counts as "medium". This is never "none", unless the model supports no other word. report:
     gets each deviation from the wish. member: the body's member that will hold the effort, for the report.
     """
-    effort = wish.effort or _implied(wish, report, member)
+    lose_effort(wish, report)
+    effort = (wish.effort if wish.mode != "off" else None) or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
         report.lose("reasoning.budget", "the reasoning effort is sent instead", "hint")
     efforts = facts.efforts
@@ -45,6 +46,14 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
         "reasoning.effort", f"the model does not support the effort {effort}: {nearest} is used", "quality"
     )
     return nearest
+
+
+def lose_effort(wish: ir.Reasoning, report: Report) -> None:
+    """Report the effort of a wish as lost if the wish also disables reasoning. In Anthropic's protocol a
+    request may do both: the effort is then that of the answer itself.
+    """
+    if wish.effort not in {None, "none"} and wish.mode == "off":
+        report.lose("reasoning.effort", "the request disables reasoning", "hint")
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final, Literal
 
+import msgspec
+
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
@@ -106,10 +108,12 @@ def odd_citation(value: Any, dialect: str) -> Citation:
 
 
 def stated_oddly(citation: Citation, dialect: str) -> Any:
-    """Return the value from which `odd_citation` made the citation for this dialect. None = the citation was
-    made in another way, or the value was null.
+    """Return the value from which `odd_citation` made the citation for this dialect; UNSET = it is another
+    citation. The value can be None, because a list of citations can contain null.
     """
-    return (citation.extra or {}).get(dialect, {}).get(ODD) if citation.form == ODD else None
+    if citation.form != ODD:
+        return msgspec.UNSET
+    return (citation.extra or {}).get(dialect, {}).get(ODD, msgspec.UNSET)
 
 
 def named(member: str) -> str:

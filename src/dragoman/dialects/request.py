@@ -69,8 +69,11 @@ class WireRequest(msgspec.Struct):
 
 MADE: Final = "made"
 """The `form` of an output or of reasoning settings that the gateway, not the client, has put into a request.
-It is not the form of any dialect, so encoders write them like those of another dialect. For a service tier it
-is the value of `Request.forms["tier"]`."""
+It is not the form of any dialect, so encoders write them like those of another dialect. For every other field
+it is the value in `Request.forms` under the field's name: `tier`, `sampling.temperature`."""
+LEFT_OUT: Final = "default"
+"""The value in `Request.forms`, under a field's name, for a field that the client left out: its value is the
+default that the client's protocol states."""
 
 
 def is_default(wish: ir.Reasoning | None) -> bool:
@@ -81,12 +84,12 @@ def is_default(wish: ir.Reasoning | None) -> bool:
     return wish is not None and wish.form == MADE
 
 
-def states_tier(request: ir.Request, dialect: str) -> bool:
-    """Whether the request's service tier is in the words of `dialect`. False = the client speaks another
-    dialect, or the tier is a default of the configuration for a client that does not speak chat: such a tier
-    is in OpenAI's words. A request without a tier counts as one whose client stated it.
+def states(request: ir.Request, dialect: str, field: str) -> bool:
+    """Whether the value of a request's field is in the words of this dialect: its client stated it, or nobody
+    did. False = the client speaks another dialect, or the value is a default of the configuration, in chat's
+    words. field: for example `tier`, `sampling.temperature`.
     """
-    return request.dialect == dialect and (request.forms or {}).get("tier") != MADE
+    return request.dialect == dialect and (request.forms or {}).get(field) != MADE
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ from dragoman.server.faults import CROWDED, FULL, OVERLOADED, ErrorAnswer, error
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
-from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send, is_overdue
 from dragoman.server.origins import Origins
 from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.upstreams import hops
@@ -216,10 +216,10 @@ class App:
             except Exception:
                 log.exception("exchange %s failed", exchange.id)
                 await self._fail(RequestFailed(INTERNAL), head.endpoint, exchange, client)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as stopped:
             if not link.lost:
                 await self._fail(RequestFailed(STOPPING), head.endpoint, exchange, client)
-                if not gateway.closed:
+                if not (gateway.closed or is_overdue(stopped)):
                     raise
         except ClientGone:
             link.lost = True

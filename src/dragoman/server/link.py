@@ -24,6 +24,15 @@ OSError if the client has disconnected.
 """
 
 EXTENSION = "dragoman.link"
+OVERDUE = "Task cancelled, timeout graceful shutdown exceeded"
+"""uvicorn's message of a cancellation, when a handler still runs after the time that a stop may take."""
+
+
+def is_overdue(error: asyncio.CancelledError) -> bool:
+    """Whether the server has cancelled a handler because the time that its stop may take is over. A handler
+    that has told its client so does not raise this error: uvicorn would log it with a stack trace.
+    """
+    return error.args == (OVERDUE,)
 
 
 class Link:

@@ -15,6 +15,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.efforts import lose_effort
 from dragoman.dialects.request import Target, is_default
 
 _MODES = {"enabled": "on", "disabled": "off"}
@@ -174,6 +175,7 @@ class _Fitting:
                 self.report.lose("reasoning", "the model does not support reasoning", "quality")
             return None, None
         if off:
+            lose_effort(wish, self.report)
             return self._off()
         if forced:
             self.report.lose("reasoning", "a forced tool call cannot be combined with thinking", "quality")

@@ -71,7 +71,7 @@ _EVENT = b"event: content_block_delta\ndata: "
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
-_START = Typed(NAME, id=str, model=str)
+_START = Typed(NAME, id=str, model=str, usage=dict)
 """Checks the types of `id` and `model` in the message of `message_start`."""
 
 

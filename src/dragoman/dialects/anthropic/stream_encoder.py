@@ -328,7 +328,7 @@ class AnthropicEncoder(EventEncoder):
         where = f"candidates[0].blocks[{event.index}].citations[{number}]"
         state.cited += 1
         citation = encode_citation(event.citation, self._scope, where)
-        if citation is None:
+        if citation is msgspec.UNSET:
             return b""
         start = b"" if state.started else self._begin_text(state, state.block, None)
         return start + self._citation(state, citation)

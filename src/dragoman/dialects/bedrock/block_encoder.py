@@ -169,24 +169,24 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
     written = [
         encode_citation(one, scope, f"{where}.citations[{at}]") for at, one in enumerate(block.citations)
     ]
-    citations = [one for one in written if one is not None]
+    citations = [one for one in written if one is not msgspec.UNSET]
     if citations or (scope.own and block.form == "citations"):
         return {"citationsContent": {"content": [{"text": text}], "citations": citations}}
     return {"text": text}
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; None = it is reported as lost. A citation that came in this dialect is written as it
-    came, unless it was null. A citation of another dialect is written only in a response, and only if it has
-    a URL or a title. where: the citation's IR path.
+    """Encode a citation; UNSET = it is reported as lost. A citation that came in this dialect is written as
+    it came. A citation of another dialect is written only in a response, and only if it has a URL or a title.
+    where: the citation's IR path.
     """
     if scope.own and citation.source is not None:
         return dict(citation.source)
-    if scope.own and (odd := stated_oddly(citation, NAME)) is not None:
+    if scope.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if not scope.answer or (citation.url is None and citation.title is None):
         scope.report.lose(where, f"{API} accepts only its own citations", "hint")
-        return None
+        return msgspec.UNSET
     out: _Wire = {}
     if citation.title is not None:
         out["title"] = citation.title

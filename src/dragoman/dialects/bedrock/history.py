@@ -212,7 +212,7 @@ class _Writer:
             if (wire := encode_block(block, self._scope, where)) is not None:
                 out.append(wire)
             mark = getattr(block, "cache", None)
-            if mark is not None and not piece.tagged:
+            if mark is not None:
                 out += encode_mark(mark, self._scope, where, after=bool(out))
 
     def _heading(self, message: ir.Message, where: str, content: list[_Wire], before: int) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bedrock.terms import API, Family, restore
-from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
+from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of, lose_effort
 from dragoman.dialects.request import Target
 
 MIN_BUDGET: Final = 1024
@@ -46,6 +46,7 @@ def encode_reasoning(
     restore({}, wish.extra, target.report, "reasoning")
     off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
     asked = wish.mode is not None or wish.effort is not None or wish.budget is not None
+    lose_effort(wish, target.report)
     if family == "claude":
         _claude(request, wish, target, fields, forced=forced, off=off, asked=asked)
     elif asked:
@@ -121,9 +122,12 @@ def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dic
         effort = wish.effort or "medium"
         budget = EFFORT_BUDGETS.get(effort, MIN_BUDGET)
         report.change("reasoning", place, f"the effort {effort} is written as a budget of {budget} tokens")
-    elif budget < MIN_BUDGET:
-        report.change("reasoning.budget", place, f"raised to {MIN_BUDGET}, the minimum")
-        budget = MIN_BUDGET
+    else:
+        if wish.effort is not None:
+            report.lose("reasoning.effort", "the thinking budget is sent instead", "hint")
+        if budget < MIN_BUDGET:
+            report.change("reasoning.budget", place, f"raised to {MIN_BUDGET}, the minimum")
+            budget = MIN_BUDGET
     limit = request.max_output
     if limit is not None and limit <= MIN_BUDGET:
         report.lose("reasoning", f"the limit of {limit} tokens is too small for thinking", "quality")

@@ -36,7 +36,7 @@ from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import placed_at
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import Target, WireRequest, states_tier
+from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
@@ -329,7 +329,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.metadata:
         _encode_metadata(request.metadata, body, report, own=own)
     if request.tier is not None:
-        stated = request.tier if states_tier(request, NAME) else None
+        stated = request.tier if states(request, NAME, "tier") else None
         if (word := TIER_WORDS.get(request.tier, stated)) is not None:
             body["serviceTier"] = {"type": word}
             if word != request.tier:

@@ -249,7 +249,7 @@ class BedrockEncoder(EventEncoder):
     def _cited(self, index: int, state: _Block, citation: ir.Citation) -> bytes:
         wire = encode_citation(citation, self._scope, f"{self._where(index)}.citations[{state.cited}]")
         state.cited += 1
-        return b"" if wire is None else self._delta(index, {"citation": wire})
+        return b"" if wire is msgspec.UNSET else self._delta(index, {"citation": wire})
 
     def _close(self, event_: ir.Close) -> bytes:
         index = event_.index

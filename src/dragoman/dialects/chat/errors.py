@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman.dialects.failure import only_tells
+from dragoman.dialects.typed import an_object
 
 _MINIMAX: Final = {
     1001: "timeout",
@@ -33,16 +34,15 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     there are two more forms: MiniMax's `base_resp` with an error code, and a body that has a message
     (`message` or `detail`, for example) and no `usage`.
 
-    Raises AttributeError, KeyError or TypeError if `choices` is not empty and its first entry is not an
-    object.
+    Raises WireError if the first choice is not an object.
     """
     if body.get("error") or body.get("object") == "error":
         return body
     if type(groq := body.get("x_groq")) is dict and groq.get("error"):
         return {"error": groq["error"]}
     choices = body.get("choices")
-    if choices:
-        error = choices[0].get("error")
+    if choices and type(choices) is list:
+        error = an_object(choices[0], "choices[0]").get("error")
         return {"error": error} if error else None
     if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
         return failed

@@ -6,7 +6,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.efforts import effort_of, lose_effort
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
@@ -21,6 +21,7 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
             draft.report.lose("reasoning", "the model does not support reasoning", "hint")
+        lose_effort(reasoning, draft.report)
         return
     if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
         body["reasoning_effort"] = effort

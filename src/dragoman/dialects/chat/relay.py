@@ -16,7 +16,7 @@ from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.chat.stream_decoder import error_body
 from dragoman.dialects.chat.template import Template
-from dragoman.dialects.chat.usage import vendor_usage
+from dragoman.dialects.chat.usage import is_blank, vendor_usage
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import BodyRelay, stated_at
@@ -210,7 +210,8 @@ class ChatStreamRelay:
             self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
         if not usage:
             return True
-        self.usage = self._words.usage(usage)
+        if isinstance(usage, dict) and (self.usage is None or not is_blank(usage)):
+            self.usage = self._words.usage(usage)
         return bool(choices) or self._asked
 
     def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.chat.template import Template
+from dragoman.dialects.chat.usage import is_blank
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.leftovers import named
 from dragoman.errors import WireError
@@ -131,6 +132,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a stream event has an unknown format: {error}") from error
         return events
+
+    def _is_news(self, usage: Any) -> bool:
+        """Whether a chunk's usage replaces the latest one (`_usage`): it is another object, which counts some
+        tokens if the latest one does.
+        """
+        if type(usage) is not dict or not usage or usage == self._usage:
+            return False
+        return self._usage is None or not is_blank(usage)
 
     def close(self) -> list[ir.Event]:
         """Return the last events, when the frames have ended; [] = `[DONE]` or an error came before. An

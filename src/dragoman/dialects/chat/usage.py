@@ -24,6 +24,13 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
     return usage if isinstance(usage, dict) else None
 
 
+def is_blank(usage: Mapping[str, Any]) -> bool:
+    """Whether a usage object counts no tokens. Such an object at the end of a stream does not replace an
+    earlier one that counts some: counts only grow.
+    """
+    return not (usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"))
+
+
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
     """Return the leftovers of a usage object: the members of `wire` that `written` lacks or has with another
     value. Null members are left out. If both have an object under the same name, the members of this object

@@ -27,7 +27,7 @@ from dragoman.dialects.cohere.terms import (
     restore,
 )
 from dragoman.dialects.cohere.tools import STRICT, decode_choice, decode_tools, encode_tools
-from dragoman.dialects.efforts import EFFORT_BUDGETS
+from dragoman.dialects.efforts import EFFORT_BUDGETS, lose_effort
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.request import MADE, Target, WireRequest
@@ -256,6 +256,7 @@ def _thinking(wish: ir.Reasoning, draft: Draft) -> dict[str, Any]:
     """
     report, budget, effort = draft.report, wish.budget, wish.effort
     if wish.mode == "off" or effort == "none" or budget == 0:
+        lose_effort(wish, report)
         report.change("reasoning", "thinking.type", "thinking is disabled")
         return {"type": "disabled"}
     if budget is not None and budget > 0:

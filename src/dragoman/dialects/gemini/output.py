@@ -16,7 +16,7 @@ from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import ADAPTED, clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import MADE, Target
+from dragoman.dialects.request import MADE, Target, states
 from dragoman.dialects.schema import describe
 
 KEYS: Final = frozenset(
@@ -109,9 +109,10 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
         else:
             _form(output, target, config)
     if output.modalities is not None:
-        config["responseModalities"] = _modalities(output, target, own=own)
+        stated = states(request, NAME, "output.modalities")
+        config["responseModalities"] = _modalities(output, target, own=stated)
     if output.audio is not None:
-        _speech(output.audio, target, config, own=own)
+        _speech(output.audio, target, config, own=states(request, NAME, "output.audio"))
     if output.verbosity is not None:
         target.report.lose("output.verbosity", "the Gemini API has no verbosity", "quality")
     restore(config, output.extra, target.report, "output")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.efforts import lose_effort
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
 from dragoman.dialects.request import MADE, Target
 
@@ -110,6 +111,7 @@ class _Fitting:
                 self.report.lose("reasoning", "the model does not support reasoning", "quality")
             return {}
         if off:
+            lose_effort(wish, self.report)
             out = self._off()
         elif self.levels:
             out = self._level()

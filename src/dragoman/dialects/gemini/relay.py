@@ -18,7 +18,7 @@ from dragoman.dialects.gemini.errors import broken, error_body, fault_of
 from dragoman.dialects.gemini.searches import QUERIES, Searches, with_searches
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.terms import camel
-from dragoman.dialects.gemini.usage import decode_usage, encode_usage
+from dragoman.dialects.gemini.usage import carried, decode_usage, encode_usage
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
@@ -234,10 +234,18 @@ class GeminiStreamRelay:
             return frame[:at] + self._renamed
         return _encode({**_decode_head(frame), "modelVersion": msgspec.Raw(self._name)})
 
+    def _note(self, usage: msgspec.Raw, candidates: list[_Answer]) -> None:
+        """Record the usage of a chunk that has these candidates."""
+        before, self._usage = self._usage, usage
+        if before and (not candidates or any(one.finish_reason is not None for one in candidates)):
+            stated = _readable(usage)
+            if (whole := carried(_readable(before), stated)) is not stated:
+                self._usage = msgspec.Raw(_encode(whole))
+
     def _see(self, chunk: _Chunk) -> None:
-        if not _is_nothing(chunk.usage_metadata):
-            self._usage = chunk.usage_metadata
         candidates = chunk.candidates or []
+        if not _is_nothing(chunk.usage_metadata):
+            self._note(chunk.usage_metadata, candidates)
         if len(candidates) == 1:  # as in nearly all chunks
             only = candidates[0]
             if only.finish_reason is None and (only.index or 0) in self._answered:

@@ -19,7 +19,7 @@ from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.request import Target, WireRequest, states_tier
+from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.errors import WireError
 
 PATH = "/models/{model}:generateContent"
@@ -206,16 +206,16 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.tools is not None or request.tool_choice is not None or request.parallel is False:
         encode_tools(request, target, body)
     if request.sampling is not _NO_SAMPLING:
-        _encode_sampling(request.sampling, target, config, own=own)
+        _encode_sampling(request, target, config)
     if request.max_output is not None:
-        _limit(request.max_output, target, config, own=own)
+        _limit(request.max_output, target, config, own=states(request, NAME, "max_output"))
     if request.reasoning is not None:
         encode_reasoning(request, target, config)
     if request.output is not None:
         encode_output(request, target, body, config)
-    if not own and _draws(request, target):
+    if not states(request, NAME, "tools") and _draws(request, target):
         config.setdefault("responseModalities", ["TEXT", "IMAGE"])
-    _encode_rare(request, target, body, config, own=own)
+    _encode_rare(request, target, body, config)
     if config:
         body["generationConfig"] = config
     path = STREAM_PATH if request.stream else PATH
@@ -263,23 +263,33 @@ _ANSWERS = 8
 """The most candidates of one request."""
 
 
-def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
+def _encode_sampling(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
+    """Write the settings of the sampling into `config` (`generationConfig`). Those that a client of this
+    dialect stated are not adapted to what the API accepts.
+    """
+    sampling = request.sampling
     stated = zip(_SAMPLING, _sampling_values(sampling), strict=True)
-    config.update({key: value for key, value in stated if value is not None})
+    made = {key: value for key, value in stated if value is not None}
     if sampling.stop is not None:
-        config["stopSequences"] = list(sampling.stop)
+        made["stopSequences"] = list(sampling.stop)
     FIELDS.lose(sampling, target.report, "sampling")
-    if not own and config.get("topK", 0) < 0:
-        del config["topK"]
+    if request.dialect == NAME:
+        own = [key for key in made if states(request, NAME, f"sampling.{_SAMPLING[key]}")]
+        config.update({key: made.pop(key) for key in own})
+    if made.get("topK", 0) < 0:
+        del made["topK"]
         target.report.change("sampling.top_k", "", NO_LIMIT)
-    if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
-        _fit_sampling(target, config)
+    if target.facts.sampling is False or not made.keys() <= _DRAWN:
+        _fit_sampling(target, made)
+    config.update(made)
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the values in `config` (`generationConfig`) that the API or the model refuses, and
-    report this. Removed without a report are a `candidateCount` of 1, `responseLogprobs` that is false, and
-    `logprobs` that is 0, because they are the defaults. Raises WireError for more than `_ANSWERS` candidates.
+    """Change or remove the values in `config` that the API refuses, and report this. config: members of
+    `generationConfig`.
+
+    Removed without a report are a count of one candidate, `responseLogprobs` that is false, and `logprobs`
+    that is 0. Raises WireError for too many candidates.
     """
     report = target.report
     if target.facts.sampling is False:
@@ -319,16 +329,14 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
         del config["stopSequences"]
 
 
-def _encode_rare(
-    request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
-) -> None:
+def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
     report = target.report
     if request.tier is not None:
-        _encode_tier(request.tier, target, body, own=states_tier(request, NAME))
+        _encode_tier(request.tier, target, body, own=states(request, NAME, "tier"))
     if request.cache is not None:
         FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")
-    if own and request.store is not None:
+    if request.store is not None and states(request, NAME, "store"):
         body["store"] = request.store
     FIELDS.lose(request, report, written=body)
     if request.extra is not None:

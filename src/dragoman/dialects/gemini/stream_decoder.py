@@ -33,7 +33,7 @@ from dragoman.dialects.gemini.stops import (
     weightier,
 )
 from dragoman.dialects.gemini.terms import NAME, leftovers, stated
-from dragoman.dialects.gemini.usage import decode_tier, decode_usage
+from dragoman.dialects.gemini.usage import carried, decode_tier, decode_usage
 from dragoman.dialects.gemini.words import Repeated, Words, decode_words, repeated
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import an_object
@@ -309,13 +309,17 @@ class GeminiDecoder:
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
 
-    def _tally(self) -> _Events:
+    def _stated(self) -> Any:
+        """Return the latest `usageMetadata`, decoded; None = there is none, or it cannot be decoded."""
         usage = self._usage
-        if usage is None:
-            return []
         try:
-            value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+            return _decode(usage) if isinstance(usage, msgspec.Raw) else usage
         except _NO_JSON:  # raw JSON may hold bytes that are not UTF-8
+            return None
+
+    def _tally(self) -> _Events:
+        value = self._stated()
+        if value is None:
             return []
         if type(value) is not dict:
             return [ir.More({NAME: {"usageMetadata": value}})]
@@ -373,7 +377,8 @@ class GeminiDecoder:
         elif extra is not None:
             events.append(ir.More(extra))
         if (usage := value.get("usageMetadata")) and type(usage) is dict:
-            self._usage = usage
+            ends = not candidates or any(one.get("finishReason") is not None for one in candidates)
+            self._usage = carried(self._stated(), usage) if ends else usage
         if candidates:  # the prompt was answered after all
             events += self._feedback()
             self._searches.note(candidates)

@@ -16,7 +16,7 @@ from dragoman.dialects.gemini.schema import ADAPTED, clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import Target
+from dragoman.dialects.request import Target, states
 from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
@@ -129,8 +129,9 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     """Write `tools` and `toolConfig` into the body, and report losses. Raises WireError for a free-text tool,
     and for a schema that is nested too deeply or takes too many steps to reduce.
     """
-    own, report = request.dialect == NAME, target.report
-    if not request.tools and not own:
+    own, report = states(request, NAME, "tools"), target.report
+    chosen = states(request, NAME, "tool_choice")
+    if not request.tools and not (own and chosen):
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
             report.lose("tool_choice", "the request has no tools", "hint")
         elif request.tool_choice is not None:
@@ -141,8 +142,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     tools, strict = _written(request, target, own=own)
     if tools or (own and request.tools is not None):
         body["tools"] = tools
-    if own or any(_DECLARES in tool for tool in tools):
-        config = _tool_config(request, target, strict, own=own)
+    if (own and chosen) or any(_DECLARES in tool for tool in tools):
+        config = _tool_config(request, target, strict, own=own, chosen=chosen)
         if not own and len(tools) > 1 and target.quirks.server_call_parts:
             config[SERVER_CALLS] = True
             why = "required to combine functions with the provider's own tools"
@@ -257,13 +258,18 @@ def _provided(
     return {key: {}}
 
 
-def _tool_config(request: ir.Request, target: Target, strict: list[int], *, own: bool) -> dict[str, Any]:
+def _tool_config(
+    request: ir.Request, target: Target, strict: list[int], *, own: bool, chosen: bool
+) -> dict[str, Any]:
+    """Return the `toolConfig`; {} = there is none. own: True = a client of this dialect stated the tools.
+    chosen: True = it stated the choice.
+    """
     choice = request.tool_choice
     calling: dict[str, Any] | None = None
     if choice is not None and choice.mode == "native":
         target.report.lose("tool_choice", "the Gemini API has no tool of the chosen kind", "meaning")
     elif choice is not None:
-        calling = _calling(choice, target, own=own, functions=_functions(request))
+        calling = _calling(choice, target, own=chosen, functions=_functions(request))
     if strict and not own:
         calling = _validated(strict, target, calling)
     return {} if calling is None else {"functionCallingConfig": calling}

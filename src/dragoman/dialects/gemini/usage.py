@@ -29,6 +29,7 @@ _MEMBERS = {
 }
 """Name in `Usage.detail` -> (the wire's list of counts, the modality of the count in this list)."""
 _TOOLS = "toolUsePromptTokenCount"
+_ANSWER = "candidatesTokenCount"
 _COUNT = frozenset({"modality", "tokenCount"})
 _COUNTS = (
     *("promptTokenCount", "cachedContentTokenCount", _TOOLS),
@@ -78,6 +79,16 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
         extra={NAME: rest} if rest else None,
         form=form,
     )
+
+
+def carried(before: Any, usage: Any) -> Any:
+    """Return the usage of a chunk that ends an answer, with the answer's tokens of an earlier chunk's usage
+    (`before`) if it does not state them: the last chunk may leave them out, if it has no text. Usages that
+    are not objects are not looked at.
+    """
+    if type(before) is not dict or type(usage) is not dict or _ANSWER in usage or _ANSWER not in before:
+        return usage
+    return {**usage, _ANSWER: before[_ANSWER]}
 
 
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -31,7 +31,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
-from dragoman.dialects.request import MADE, Target, WireRequest, states_tier
+from dragoman.dialects.request import MADE, Target, WireRequest, states
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
@@ -165,7 +165,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _predicted(request.prediction, draft)}
     if request.tier is not None:
-        _encode_tier(body, request.tier, draft, own=states_tier(request, NAME))
+        _encode_tier(body, request.tier, draft, own=states(request, NAME, "tier"))
 
 
 def _encode_sampling(

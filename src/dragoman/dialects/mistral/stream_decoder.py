@@ -72,7 +72,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
+        if (usage := chunk.get("usage")) and self._is_news(usage):
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage)))
             if (tier := tier_of(usage)) is not None and tier != self._tier:

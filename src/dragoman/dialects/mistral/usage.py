@@ -32,7 +32,9 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
     whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    details = get("prompt_tokens_details") or _NONE
+    details = get("prompt_tokens_details")
+    if type(details) is not dict:
+        details = _NONE
     cached, apart = details.get("cached_tokens"), get("num_cached_tokens")
     audio, seconds = details.get("audio_tokens"), get("prompt_audio_seconds")
     words: list[str] = []

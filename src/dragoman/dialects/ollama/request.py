@@ -11,7 +11,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import lose_visibility
-from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.efforts import effort_of, lose_effort
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
@@ -20,7 +20,7 @@ from dragoman.dialects.ollama.options import PLACES, decode_options, encode_opti
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
-from dragoman.dialects.request import MADE, Target, WireRequest
+from dragoman.dialects.request import MADE, Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
@@ -102,8 +102,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_tools(body, request, draft)
     FIELDS.lose(request.sampling, target.report, "sampling")
     body["options"] = encode_options(request, target.facts.max_output, target.report)
-    if not draft.own and target.facts.sampling is False:
-        leave_out_sampling(body["options"], SAMPLING, draft)
+    if target.facts.sampling is False:
+        made = [member for member in SAMPLING if not states(request, NAME, f"sampling.{member}")]
+        leave_out_sampling(body["options"], made, draft)
     for member in _TOKENS:
         if (value := getattr(request.sampling, member)) is not None:
             body[member] = value
@@ -124,7 +125,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
     report = draft.report
     if output.kind == "schema" and output.schema is not None:
-        body["format"] = output.schema if draft.own else _titled(output, draft)
+        body["format"] = output.schema if draft.own and output.form != MADE else _titled(output, draft)
     elif output.kind != "text":
         body["format"] = "json"
     FIELDS.lose(output, report, "output")
@@ -159,6 +160,7 @@ def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) ->
             report.lose("reasoning", "the model does not support reasoning", "hint")
         return
     if off:
+        lose_effort(wish, report)
         body["think"] = False
         report.change("reasoning", "think", "no reasoning is written as `false`")
     elif wish.mode == "on" and wish.effort is None and wish.budget is None:

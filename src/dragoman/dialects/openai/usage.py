@@ -182,8 +182,8 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    inputs = get("prompt_tokens_details") or _NONE
-    outputs = get("completion_tokens_details") or _NONE
+    inputs = _object(get("prompt_tokens_details"))
+    outputs = _object(get("completion_tokens_details"))
     words: list[str] = []
     cached = _cached(wire, inputs, words)
     written = inputs.get("cache_write_tokens")
@@ -226,6 +226,10 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         stated = {key: value for key, value in stated.items() if key != "total_tokens"}
     rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
     return msgspec.structs.replace(usage, extra={NAME: rest}) if rest else usage
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else _NONE
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:

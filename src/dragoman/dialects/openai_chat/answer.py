@@ -349,10 +349,9 @@ def decode_image(image: Any, position: int) -> ir.Block:
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
     """Return a message's annotations as citations. For an annotation that is not a `url_citation` with an
     object of this name, the citation has only the type; the annotation's other members are in `extra`. An
-    annotation that is not an object becomes a citation that only keeps this value (`odd_citation`); null is
-    left out.
+    annotation that is not an object becomes an `odd_citation`.
     """
-    return tuple([_decode_annotation(note) for note in notes if note is not None])
+    return tuple([_decode_annotation(note) for note in notes])
 
 
 def _decode_annotation(note: Any) -> ir.Citation:

@@ -347,6 +347,7 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     else:
         out["type"] = "custom"
         out["custom"] = {"name": block.name, "input": block.arguments}
+    _lose_mark(block, draft, where)
     if block.sealed is not None:
         if block.sealed.origin == SEALS and (draft.answer or (draft.own and draft.quirks.call_signatures)):
             out["extra_content"] = seal_members(block.sealed)
@@ -360,11 +361,17 @@ def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any
     """Return a call as the value of `function_call`. The call's id and seal are not written; the seal is
     reported. where: the call's IR path.
     """
+    _lose_mark(block, draft, where)
     if block.sealed is not None:
         draft.leave_seal(where)
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
+
+
+def _lose_mark(block: ir.ToolCall, draft: Draft, where: str) -> None:
+    if block.cache is not None:
+        draft.report.lose(where + ".cache", "a tool call cannot be a cache breakpoint here", "hint")
 
 
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
@@ -405,7 +412,7 @@ def encode_annotations(
     for index, citation in enumerate(citations):
         if draft.own and citation.form == "citations":
             continue
-        if (note := _annotation(citation, start, end, own=draft.own)) is not None:
+        if (note := _annotation(citation, start, end, own=draft.own)) is not msgspec.UNSET:
             notes.append(note)
             if citation.source is not None:
                 place, why = (
@@ -423,15 +430,15 @@ def encode_annotations(
 
 
 def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> Any:
-    """Return one annotation; None = a citation of another dialect has no URL."""
-    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not None:
+    """Return one annotation; UNSET = a citation of another dialect has no URL."""
+    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
         return note
     if citation.url is None and not own:
-        return None
+        return msgspec.UNSET
     cited: dict[str, Any] = {}
     if citation.start is not None or not own:
         cited["start_index"] = start + (citation.start or 0)

@@ -128,7 +128,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         same counts as the latest chunk that stated some.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
-        if not usage or usage == self._usage or type(usage) is not dict:
+        if usage is None or not self._is_news(usage):
             return []
         self._usage = usage
         return [ir.Tally(decode_usage(usage, self._quirks))]

@@ -32,7 +32,7 @@ from dragoman.dialects.openai_completions.terms import (
     leftovers,
     restore,
 )
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import LEFT_OUT, Target, WireRequest, states
 from dragoman.errors import WireError
 
 _SCALARS: Final = frozenset({*SCALARS, *EXTENSIONS})
@@ -71,7 +71,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
         forms["echo"] = "true" if echo else "false"
     if (limit := get("max_tokens")) is None:
         limit = _MAX_TOKENS
-        forms["max_output"] = "default"
+        forms["max_output"] = LEFT_OUT
     options = get("stream_options") or {}
     return ir.Request(
         NAME,
@@ -212,14 +212,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.max_output is None:
         body["max_tokens"] = _free_tokens(body["prompt"], target.facts)
         draft.report.add("max_tokens", f"without it a response ends after {_MAX_TOKENS} tokens")
-    elif forms.get("max_output") != "default":
+    elif forms.get("max_output") != LEFT_OUT:
         body["max_tokens"] = request.max_output
-    _encode_sampling(body, request.sampling, forms, draft)
+    _encode_sampling(body, request, forms, draft)
     if request.user is not None:
         body["user"] = request.user
     _encode_stream(body, request, forms, draft)
-    if not draft.own:
-        _lose_foreign(body, request, draft)
+    _lose_foreign(body, request, draft)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
@@ -300,21 +299,25 @@ def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
 
 
 def _encode_sampling(
-    body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
+    body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    sampling = request.sampling
     for member in SCALARS:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
     for member in EXTENSIONS:
         value = getattr(sampling, member)
-        if value is not None and (draft.own or member in draft.quirks.extensions):
+        if value is None:
+            continue
+        if member in draft.quirks.extensions or states(request, NAME, f"sampling.{member}"):
             body[member] = value
     FIELDS.lose(sampling, draft.report, "sampling", written=body)
     if sampling.stop is not None:
         body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
     if sampling.logprobs or sampling.top_logprobs:
         asked = sampling.top_logprobs or 0
-        body["logprobs"] = asked if draft.own else min(asked, _MAX_LOGPROBS)
+        stated = states(request, NAME, "sampling.top_logprobs")
+        body["logprobs"] = asked if stated else min(asked, _MAX_LOGPROBS)
         if asked != body["logprobs"]:
             draft.report.change("sampling.top_logprobs", "logprobs", f"limited to {_MAX_LOGPROBS}")
             draft.report.lose(
@@ -358,8 +361,10 @@ def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    if request.tools:
-        raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
+    if request.tools and draft.own:  # they are from the configuration
+        draft.report.lose("tools", _NO_CALLS)
+    elif request.tools:
+        raise WireError(_NO_CALLS, "tools", _UNSUPPORTED)
     FIELDS.lose(request, draft.report)
     if request.tool_choice is not None:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
@@ -377,6 +382,7 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
         restore({}, cache.extra, draft.report, "cache")
 
 
+_NO_CALLS: Final = "the Completions API has no tool calls"
 FIELDS: Final = Fields(
     NAME,
     handled={

@@ -49,7 +49,7 @@ class CompletionsDecoder(ChunkDecoder[Candidate]):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
+        if (usage := chunk.get("usage")) and self._is_news(usage):
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage, self._quirks)))
         return events

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.leftovers import odd_citation, stated_oddly
@@ -283,7 +285,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
             wire
             for index, citation in enumerate(block.citations)
             if (wire := encode_citation(citation, block.text, draft, f"{where}.citations[{index}]"))
-            is not None
+            is not msgspec.UNSET
         ]
         if block.logprobs is not None or draft.answer:
             out["logprobs"] = encode_logprobs(block.logprobs, draft, f"{where}.logprobs")
@@ -300,7 +302,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
     """Encode a citation of `text` as an annotation. A citation that came in this dialect is written as it
     came. Any other citation becomes a `url_citation`, for the whole text if it states no place in the text.
-    If it has no URL, None is returned and a loss is reported. where: the citation's IR path.
+    If it has no URL, UNSET is returned and a loss is reported. where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -308,13 +310,13 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         stated = {member: value for member, value in told.items() if value is not None}
         restore(stated, citation.extra, draft.report, where)
         return {"type": "url_citation", **stated}
-    if draft.own and (odd := stated_oddly(citation, NAME)) is not None:
+    if draft.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if citation.kind != "url" and (own := (citation.extra or {}).get(NAME)) is not None:
         return dict(own)
     if citation.url is None:
         draft.report.lose(where, "a source without a URL cannot be cited", "quality")
-        return None
+        return msgspec.UNSET
     out: _Wire = {
         "type": "url_citation",
         "url": citation.url,

@@ -282,7 +282,8 @@ class ResponsesStreamRelay:
         if "response" not in head:
             return frame
         response = decode_head(bytes(head["response"]))
-        self.usage = _usage(response) or self.usage
+        if kind not in _SILENT:  # before, the counts are not final
+            self.usage = _usage(response)
         if "service_tier" in response:
             self.tier = stated_at(_decode(response["service_tier"]), ()) or self.tier
         if kind == "response.failed" or _failed(response):

@@ -454,7 +454,7 @@ class ResponsesEncoder(EventEncoder):
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
         annotation = encode_citation(citation, part["text"], self._draft, where)
-        if annotation is None:
+        if annotation is msgspec.UNSET:
             return b""
         part["annotations"].append(annotation)
         members = {"annotation_index": len(part["annotations"]) - 1, "annotation": annotation}

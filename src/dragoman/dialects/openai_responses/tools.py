@@ -12,6 +12,7 @@ from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai_responses.builtins import offered
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+from dragoman.dialects.request import states
 
 _GROUP: Final = frozenset({"type", "name", "description", "tools"})
 _FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
@@ -27,6 +28,8 @@ _WORDS: Final = {"auto": "auto", "none": "none", "any": "required"}
 _NAMED: Final = frozenset({"type", "name"})
 _SPACED: Final = _NAMED | {"namespace"}
 _ALLOWED: Final = frozenset({"type", "mode", "tools"})
+_CALLING: Final = ("tools", "tool_choice", "parallel")
+"""The fields of a request that `encode_tools` writes."""
 
 # --- Decoding ----------------------------------------------------------------------------------
 
@@ -159,18 +162,22 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body, as far as the request states
-    them. For clients of other dialects, all three are written only if at least one tool can be written. A
-    choice that cannot be written is reported as lost; "auto" or "none" without tools, and
-    `parallel_tool_calls` without tools, are reported as changes.
+    them. For clients of other dialects, all three are written only if at least one tool can be written. Tools
+    and choices from the configuration are written like those of other dialects. A choice that cannot be
+    written is reported as lost; "auto" or "none" without tools, and `parallel_tool_calls` without tools, are
+    reported as changes.
     """
+    foreign = Draft(draft.report, draft.quirks, draft.facts)
     if request.tools is not None:
-        tools = _encode_all(request.tools, draft)
-        if tools or draft.own:
+        stated = draft if states(request, NAME, "tools") else foreign
+        tools = _encode_all(request.tools, stated)
+        if tools or stated.own:
             body["tools"] = tools
-    may_call = draft.own or "tools" in body
+    may_call = "tools" in body or all(states(request, NAME, field) for field in _CALLING)
     if request.tool_choice is not None:
         if may_call:
-            _encode_choice(body, request.tool_choice, request.tools or (), draft)
+            stated = draft if states(request, NAME, "tool_choice") else foreign
+            _encode_choice(body, request.tool_choice, request.tools or (), stated)
         elif request.tool_choice.mode not in {"auto", "none"}:
             draft.report.lose("tool_choice", "the request has no tools", "meaning")
         else:

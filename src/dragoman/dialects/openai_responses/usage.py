@@ -49,14 +49,14 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Remove the counts named in `keys` from the object `name` in `rest`, and return them. Counts that are
-    not integers stay in `rest`. If the sum of the counts exceeds the total (`whole`), nothing is removed and
-    {} is returned. whole: None = not stated, so the sum is not compared.
+    """Take the counts named in `keys` out of the object `name` in `rest`, and return them. Values that are
+    not integers >= 0 stay in `rest`. If the sum of the counts exceeds the total (`whole`), nothing is taken
+    and {} is returned. whole: None = not stated.
     """
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
-    parts = {key: details[key] for key in keys if type(details.get(key)) is int}
+    parts = {key: count for key in keys if type(count := details.get(key)) is int and count >= 0}
     if whole is not None and sum(parts.values()) > whole:
         return {}
     del rest[name]
