@@ -44,10 +44,10 @@ class LeftOut(NamedTuple):
 
 
 def usable(settings: dict[str, Any]) -> tuple[dict[str, Any], list[LeftOut]]:
-    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). A model
-    name that fits nothing counts as refused, too. The given settings may be changed. A variable counts as set
-    to a value that fits its place, and the file of a credential as there, because the configuration may be
-    for another machine. A problem that is at none of the settings stays.
+    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). A name in
+    a list of models (of a group) that fits no model counts as refused, too. The given settings may be
+    changed. A variable counts as set to a value that fits its place, and the file of a credential as there,
+    because the configuration may be for another machine. A problem that is at none of the settings stays.
     """
     left: list[LeftOut] = []
     names = _names(settings)

@@ -46,13 +46,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
     Dragoman's own folder. leads: the secrets that the file would send to hosts of its choice, whether the
-    user has approved them or not (`trust.leads`). doubts: model names and patterns that fit no model of the
-    configuration (`check.Doubt`); `assembly.names.refuse_unknown` decides about them. again: a function that
-    loads the configuration once more from the same places, without the entries that operators have added; it
-    raises ConfigError for a configuration with errors, and if the file is no longer found; None = it cannot
-    be loaded again. adding: a function that loads the configuration together with entries that operators have
-    added; its arguments are the location of their database and the entries; None = entries cannot be added.
-    added: what became of the added entries; None = no database was read.
+    user has approved them or not (`trust.leads`). doubts: names and patterns in lists of models (of a key, of
+    a group, …) that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown`
+    decides about them. again: a function that loads the configuration once more from the same places, without
+    the entries that operators have added; it raises ConfigError for a configuration with errors, and if the
+    file is no longer found; None = it cannot be loaded again. adding: a function that loads the configuration
+    together with entries that operators have added; its arguments are the location of their database and the
+    entries; None = entries cannot be added. added: what became of the added entries; None = no database was
+    read.
     """
 
     config: Config
@@ -90,8 +91,8 @@ def load(
 
     Raises ConfigError with all problems: those of the file in the order of its lines, then the others. If the
     file was only found in `cwd`, each lead (`trust.Lead`: a secret that the file would send to a host) that
-    the user has not approved is such a problem. If the file cannot be read, this is the only problem. A name
-    that fits no model is a problem only beside others; without others it is in `Loaded.doubts`.
+    the user has not approved is such a problem. If the file cannot be read, this is the only problem.
+    `Loaded.doubts` are not problems, but are reported beside others.
     """
     own = frozenset(own)
 
