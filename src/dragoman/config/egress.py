@@ -9,8 +9,9 @@ from dragoman.config.section import Section, about
 
 
 class Egress(Section, frozen=True):
-    """Limits on the files that the gateway fetches because a request names their URLs, and the private hosts
-    from which it may fetch them. Public hosts are always allowed.
+    """Limits on the files that the gateway fetches because a request names their URLs.
+
+    They can come from every public host, and from the private hosts in `allow`.
     """
 
     allow: tuple[str, ...] = ()

@@ -28,11 +28,10 @@ class UnitPrices(Section, frozen=True):
 
 
 class LongPrompts(Section, frozen=True):
-    """Prices for requests with long prompts, which replace the prices of the same units, usual ones and those
-    in service tiers.
+    """Prices for requests with long prompts, which replace the usual prices of the same units.
 
-    They apply to all tokens of such a request. What a section does not state is as in the section with the
-    next smaller `above`.
+    They also replace those of service tiers, and apply to all tokens of such a request. What a section does
+    not state is as in the section with the next smaller `above`.
     """
 
     rest: ClassVar[str | None] = "units"
@@ -48,9 +47,10 @@ class LongPrompts(Section, frozen=True):
 
 
 class Price(Section, frozen=True):
-    """The price of a deployment. A unit that is not listed has the price of a listed one where providers'
-    pages agree (`reasoning` that of `output`, `cache_read` that of `input`). The price of every other unit is
-    unknown, not zero.
+    """The price of a deployment.
+
+    A unit that is not listed has the price of a listed one where providers' pages agree (`reasoning` that of
+    `output`, `cache_read` that of `input`). The price of every other unit is unknown, not zero.
     """
 
     rest: ClassVar[str | None] = "units"
