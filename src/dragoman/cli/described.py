@@ -127,7 +127,7 @@ def _order(model: Model) -> str:
 
 
 def _conditions(when: When) -> str:
-    """Return the conditions that are stated, as a configuration writes them ("stream: true, tags: [a, b]")."""
+    """Return the stated conditions, as a configuration writes them ("stream: true, tags: [a, b]")."""
     stated = {name: getattr(when, name) for name in settings_of(When)}
     shown = {name: value for name, value in stated.items() if value not in (None, (), {})}
     return ", ".join(f"{name}: {_shown(value)}" for name, value in shown.items())

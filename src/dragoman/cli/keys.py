@@ -182,8 +182,8 @@ def rotate(
 ) -> None:
     """Create a new key with the same name. Everything that the old key has stored belongs to the new one.
 
-    The old key is refused within a second, or with --keep after that time. Only the new key is printed to
-    stdout.
+    The old key is refused within a second; with --keep, it stays valid for that time. Only the new key is
+    printed to stdout; with --json, also its settings.
     """
     asked = asked_of(terminal, file, url, key)
     known = ask(asked, _PATH, name)
