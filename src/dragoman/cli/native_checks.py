@@ -1,7 +1,8 @@
 """The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-The gateway's own dialects encode the requests and decode the answers. What a check returns and raises is
-stated in `dragoman.cli.checks`.
+The gateway's own dialects encode the requests and decode the answers. A check returns a text about the
+answers. It raises LeftOut if it is skipped, KeyRefused if the server refuses the API key (status 401), and
+CheckFailed if an answer is wrong.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 async def missing_question(probe: NativeProbe) -> str:
     """Check that a request without the field of the question (such as `messages`) gets the status 400 and an
-    error that names the field. Skipped if the protocol does not require this field.
+    error that names the field. Skipped if the protocol allows requests without this field.
     """
     stated = probe.dialect.probe
     if stated is None or not (member := stated.question):

@@ -31,9 +31,10 @@ config_option = click.option(
 def loaded(
     terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
-    """Load the configuration, print its warnings, and return it. file: the file to read, None = find it, as
-    the help of `--config` says. overrides: settings that replace those of the file, by their paths
-    ({"server.port": 9000}). Raises Failure with the first problem of the configuration.
+    """Load the configuration, print its warnings, and return it. file: the file to read, None = the one of
+    DRAGOMAN_CONFIG, else ./dragoman.yaml, else dragoman.yaml in Dragoman's folder. overrides: settings that
+    replace those of the file, by their paths ({"server.port": 9000}). Raises Failure with the first problem
+    of the configuration.
     """
     from dragoman.config.load import load
 

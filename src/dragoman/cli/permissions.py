@@ -43,9 +43,10 @@ def permission_options(function: F) -> F:
 
 def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
     """Return the settings that the command line states, as the administration API expects them. Settings that
-    it does not state are missing. The value `all` of a list becomes None, which means no restriction (for
-    tags: []); the limit `none` becomes None. options: the values of the options that `permission_options`
-    adds; others are ignored. Raises Failure for a limit or metadata without `=`.
+    it does not state are missing. If the only value of a list is `all`, it becomes None, which means no
+    restriction (for tags: []); if the only limit is `none`, the limits become None. options: the values of
+    the options that `permission_options` adds; others are ignored. Raises Failure for a limit or metadata
+    without `=`.
     """
     found: dict[str, Any] = {}
     for _, setting, _ in _LISTS:
