@@ -110,6 +110,7 @@ class _LeadFinder(NamedTuple):
         yield from self.described_identity(account, node, path, target)
         if target == origin and urlsplit(origin).hostname in _LOOPBACK:
             return
+        chosen = target == origin and self.is_from_environment(base)
         if isinstance(base, Scalar) and any(map(_SECRET.search, base.variables)):
             target = f"{_HIDDEN}{path}"  # the address itself would show the secret
         choosing = (
@@ -121,16 +122,16 @@ class _LeadFinder(NamedTuple):
         for place, scalar in _scalars(node, path):
             in_keys = place.startswith(f"{path}.keys")
             always = in_keys or place.startswith(f"{path}.headers")  # every value in them is a secret
-            if scalar is base and self.is_from_environment(base):
+            if scalar is base and chosen:
                 continue
             for variable in scalar.variables:
                 if (always or _SECRET.search(variable)) and not self.is_allowed(
-                    variable, scalar, target, account, base, in_keys=in_keys
+                    variable, scalar, target, account, in_keys=in_keys, chosen=chosen
                 ):
                     yield Lead(variable, target, place, source or scalar.source)
             if always and place.endswith(".file") and (file := self.file_outside(scalar)) is not None:
                 belongs = in_keys and target == _origin_of(account.vendor, account.region)
-                if not belongs and not self.is_from_environment(base):
+                if not belongs and not chosen:
                     yield Lead(str(file), target, place, source or scalar.source)
 
     def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
@@ -153,25 +154,27 @@ class _LeadFinder(NamedTuple):
         scalar: Scalar,
         target: str,
         account: Provider,
-        base: Node | None,
         *,
         in_keys: bool,
+        chosen: bool,
     ) -> bool:
         """Whether a variable may be sent to the target, for one of three reasons.
 
-        1. The target is the vendor to whose keys the variable belongs. 2. The variable is in `keys`
-        (`in_keys`), no vendor has a key of this name, and the target is the account's vendor. 3. The
-        environment chose the base URL, and the file does not put a variable of another vendor there.
+        1. The target is the host of the vendor to whose keys the variable belongs. 2. The variable is in the
+        setting `keys`, no vendor has a key of this name, and the target is the host of the account's vendor.
+        3. The environment chose the base URL (`chosen`). But this is no reason if the file itself puts the
+        key of another vendor there.
 
-        scalar: the value that contains the variable. target: as in `Lead`. base: the provider's `base_url` in
-        the configuration, None = not stated.
+        scalar: the value that contains the variable. target: as in `Lead`. in_keys: the value is in `keys`.
+        chosen: the environment states the base URL, and the file does not weaken the proof of the host's
+        identity (`weak_proof`).
         """
         region = account.region
         homes = {_origin_of(vendor, region) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor, region)):
             return True
         own = account.vendor is not None and variable in _keys(account.vendor)
-        return self.is_from_environment(base) and (not self.is_from_file(scalar) or not homes or own)
+        return chosen and (not self.is_from_file(scalar) or not homes or own)
 
     def weak_proof(self, node: Table, origin: str) -> str:
         """Return the word to add to the target if the file weakens the proof of the host's identity,
