@@ -111,8 +111,10 @@ _WORDS: Final[dict[Any, str]] = {
 
 
 class Row(NamedTuple):
-    """One setting on the page. path: `NAME` stands for a name that the operator chooses, `[]` for each
-    element of a list. variable: the environment variable that sets it, "" = there is none.
+    """One setting on the page; its texts are Markdown. path: `NAME` stands for a name that the operator
+    chooses, `[]` for each element of a list. type: the possible values in words; "settings" = a group of
+    settings. default: "" = the setting is a group. unit: the unit of a plain number, "" = none is stated.
+    text: the meaning and the bounds. variable: the environment variable that sets it, "" = there is none.
     """
 
     path: str
@@ -215,8 +217,8 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the page, or print the schema. arguments: `["--write"]`, `["--check"]` or `[]`. Returns
-    the exit code.
+    """Write the page (arguments: `["--write"]`), check it (`["--check"]`), or print the schema (`[]`).
+    Returns the exit code: 0; 1 if the page that was checked is missing or out of date; 2 for other arguments.
     """
     if arguments == ["--write"]:
         PAGE.parent.mkdir(exist_ok=True)
