@@ -3,9 +3,11 @@ the user's approvals, and warns about a file that other users of the machine can
 
 A file that was only found in the working directory (for example of a cloned repository: CVE-2026-21852) may
 send a secret of the environment, or of a file outside its folder, only to the secret's vendor, to this
-machine, and to a base URL that the environment states. A secret together with any other host is called a
-lead, and needs the user's approval. The user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or
-by `dragoman config trust`, which stores pairs of a secret and a host.
+machine, and to a base URL that the environment states. If the file weakens the proof of such a host's
+identity, none of them counts: if it turns off the check of certificates, names a CA of its own, or sends
+plain HTTP through a proxy. A secret together with any other host is called a lead, and needs the user's
+approval. The user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or by `dragoman config
+trust`, which stores pairs of a secret and a host.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ class Lead(NamedTuple):
     secret: the name of a variable, the path of a secret file, or a word for an identity of this machine in a
     cloud (`the-aws-identity`). target: the origin of the host, followed by a word if the host's identity is
     not proved; or a word for "any provider", or for the host of a `base_url` that contains the secret. path:
-    the setting that uses the secret. source: the place of the setting that chooses the host; if the file does
-    not choose the host, the place of the setting that uses the secret.
+    the setting that uses the secret. source: the place of the setting by which the file chooses the host, or
+    weakens the proof of its identity; if there is none, the place of the setting that uses the secret.
     """
 
     secret: str
@@ -72,7 +74,8 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Yield each secret from outside the file that would go to a host which only the file chooses; and each
+    """Yield each secret from outside the file that would go to a host which only the file chooses, or whose
+    proof of identity the file weakens (`verify_tls: false`, `ca_file`, or `proxy` for plain HTTP); and each
     variable with a secret's name that the file uses in `models` or `aliases`, because it may go to any
     provider. Leads that the user has approved earlier are yielded too.
 
@@ -201,7 +204,7 @@ class _LeadFinder(NamedTuple):
 
     def file_outside(self, scalar: Scalar) -> Path | None:
         """Return the resolved path of the secret file that `scalar` names; None if the file is in the
-        configuration file's folder, or the path is invalid.
+        configuration file's folder or below it, or if the path is invalid.
         """
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
@@ -252,7 +255,7 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 def permission_warnings(file: Path) -> Iterator[Problem]:
     """Yield a warning if every user of this machine may change a file; and one if the file belongs to a user
     who is neither root nor the user of this process. The second warning is left out if this process runs as
-    root. There is no warning on Windows, or for a file that does not exist.
+    root. There is no warning on Windows, or for a file that does not exist or cannot be examined.
     """
     try:
         about = file.stat()
