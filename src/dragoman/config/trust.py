@@ -3,11 +3,11 @@ the user's approvals, and warns about a file that other users of the machine can
 
 A file that was only found in the working directory (for example of a cloned repository: CVE-2026-21852) may
 send a secret of the environment, or of a file outside its folder, only to the secret's vendor, to this
-machine, and to a base URL that the environment states. If the file weakens the proof of such a host's
-identity, none of them counts: if it turns off the check of certificates, names a CA of its own, or sends
-plain HTTP through a proxy. A secret together with any other host is called a lead, and needs the user's
-approval. The user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or by `dragoman config
-trust`, which stores pairs of a secret and a host.
+machine, and to a base URL that the environment states. This does not hold if the file weakens the proof of
+the host's identity: if it turns off the check of certificates, names a CA of its own, or sends plain HTTP
+through a proxy. Any other pair of a secret and a host is called a lead, and needs the user's approval. The
+user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores
+pairs of a secret and a host.
 """
 
 from __future__ import annotations
