@@ -113,10 +113,9 @@ class Check(Section, frozen=True):
 
 
 class Concurrency(Section, frozen=True):
-    """How many requests to one provider or for one model run at once, how far apart they start, and how many
-    may wait in a queue.
+    """How many requests run at once, how far apart they start, and how many may wait in a queue.
 
-    A stream counts as running until its end.
+    It is stated for all requests to one provider, or for all requests for one model. A stream counts as running until its end.
     """
 
     shorthand: ClassVar[str | None] = "limit"
