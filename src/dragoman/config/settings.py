@@ -115,7 +115,8 @@ class Check(Section, frozen=True):
 class Concurrency(Section, frozen=True):
     """How many requests run at once, how far apart they start, and how many may wait in a queue.
 
-    It is stated for all requests to one provider, or for all requests for one model. A stream counts as running until its end.
+    It is stated for all requests to one provider, or for all requests for one model. A stream counts as
+    running until its end.
     """
 
     shorthand: ClassVar[str | None] = "limit"
