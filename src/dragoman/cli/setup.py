@@ -29,7 +29,7 @@ _KEPT: Final = ".before-dragoman"
 
 class _Written(NamedTuple):
     """The result of writing one file. path: the file; the target, if it is a symbolic link. changed: False =
-    the file has had this text already. kept: the backup copy of the old text, None = none was needed.
+    the file has this text already. kept: the backup copy of the old text, None = none was needed.
     """
 
     path: Path
@@ -197,8 +197,8 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
     """Return the gateway; if it has no model, with a model of its list: the first that may chat, else the
     first. Prints warnings about environment variables that disturb the client, about a gateway that does not
-    answer, and about a chosen model that the gateway does not list (unless its name has a `/`: the list lacks
-    many such names).
+    answer, and about a chosen model that the gateway does not list (names with a `/` are not
+    checked).
 
     Raises Failure if the gateway refuses the key, has no model to choose, or does not answer with a list of
     models although it must: to choose a model, or because `needed` is True.

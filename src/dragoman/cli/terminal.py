@@ -216,7 +216,8 @@ class Terminal:
 
 def clean(text: str, *, lines: bool = False) -> str:
     """Return a text from outside as one line without unprintable characters: line ends and tabs become one
-    blank each, other unprintable characters are removed. lines: True = `\\n` stays.
+    blank each, the line end at the end of the text and other unprintable characters are removed. lines: True
+    = line feeds stay.
     """
     if text.isprintable():
         return text

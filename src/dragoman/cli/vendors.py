@@ -16,8 +16,8 @@ from dragoman.providers.vendor import Vendor
 
 
 def operations(vendor: Vendor) -> list[str]:
-    """Return the names, for people, of the operations for which the vendor has endpoints that the gateway can
-    ask, chat included.
+    """Return the operations (chat among them) for which the vendor has endpoints that the gateway can ask, by
+    their names for people.
     """
     counts = vendor.quirks.counts or any(row.quirks.counts for row in vendor.also.values())
     served = {*vendor.serves, "count"} if counts else {*vendor.serves}
