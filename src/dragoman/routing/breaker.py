@@ -33,8 +33,8 @@ _MOST: Final = 1_024
 class Limits(msgspec.Struct, frozen=True):
     """When a breaker opens, and for how long.
 
-    failures: after so many failures of its deployment in a row it opens; 0 = never. pause: seconds of the first pause; each
-    further pause is twice as long as the one before, up to pause_max seconds.
+    failures: after so many failures of its deployment in a row it opens; 0 = never. pause: seconds of the
+    first pause; each further pause is twice as long as the one before, up to pause_max seconds.
     """
 
     failures: int = 3
