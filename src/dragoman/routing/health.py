@@ -83,11 +83,10 @@ class Health:
 
     pools: the keys of each provider. An upstream made in code has no pool, and only one account. breakers:
     the deployments that have failed, and the providers that did not answer a check. disabled: the providers
-    that an operator has disabled. calm: True = nothing is known against any key or deployment,
-    no key and no configured provider is disabled, and no pool's keys take turns. Then a request whose route
-    has neither a policy nor a hedge may ask the first key of its first deployment without a call of `order`,
-    and a good answer need not be recorded. memory: what policies remember. hedging: what hedged requests
-    remember.
+    that an operator has disabled. calm: True = nothing is known against any key or deployment, no key and no
+    configured provider is disabled, and no pool's keys take turns. Then a request whose route has neither a
+    policy nor a hedge may ask the first key of its first deployment without a call of `order`, and a good
+    answer need not be recorded. memory: what policies remember. hedging: what hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -187,9 +186,10 @@ class Health:
         return news
 
     def enable(self, provider: str, key: str | None = None, *, enabled: bool = True) -> None:
-        """Enable a provider, or one of the operator's keys for it; with `enabled=False` disable it for
-        further attempts. Running attempts go on. key: the key's id; None = the provider itself. The id of an
-        unknown key changes nothing; an unknown provider is recorded, and is disabled when it is configured.
+        """Enable a provider, or one of the operator's keys for it; with `enabled=False` disable it. This
+        counts when `order` is called; a request that has its candidates already may still call them. key: the
+        key's id; None = the provider itself. The id of an unknown key changes nothing; an unknown provider is
+        recorded, and is disabled when it is configured.
         """
         if key is not None:
             pool = self.pools.get(provider)
@@ -367,8 +367,8 @@ class Health:
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
         """Record that an attempt has failed. Returns the events that are new to the operator: a key was
-        refused, no key can be asked, or a breaker has opened; [] = none of these. A failure that is the
-        caller's fault (`Outcome.CALLER`) counts as an answer. now: monotonic seconds.
+        refused, no key can be asked, or a pause of the breaker begins; [] = none of these. A failure that is
+        the caller's fault (`Outcome.CALLER`) counts as an answer. now: monotonic seconds.
         """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
