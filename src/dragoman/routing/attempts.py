@@ -172,10 +172,10 @@ class Attempts(Generic[C]):
     After a failure that is not the caller's fault, the next candidate starts at once: first the rest of
     `candidates`, then those of each fallback (`Extend`), then `doubtful`. When all have failed, the round
     waits for a retry (`Policy`): of the candidate that failed last, or of a resting one whose time comes
-    earlier. There is no retry, not even of a resting candidate, if the last failure was one of these: a key
-    that was refused, has used up its quota or may not use the model; a deployment that cannot serve the
-    request; a wait in vain for a connection (which has used up the request's time). After a wait in vain, all
-    candidates of the same connection pool are dropped.
+    earlier. These failures allow no retry of their candidate: a key that was refused, has used up its quota
+    or may not use the model; a deployment that cannot serve the request; a wait in vain for a connection
+    (which has used up the request's time). After a wait in vain, all candidates of the same connection pool
+    are dropped. If a limit has refused the last candidate, only a resting one is waited for.
 
     A failure that is the caller's fault ends the round, with two exceptions: a prompt that is too long and
     content that the provider refuses go on with the list of fallbacks for it, if there is one, and with no
@@ -258,7 +258,9 @@ class Attempts(Generic[C]):
         """The late attempt that runs beside `_running`; None = only one attempt runs."""
         self._waiting: C | None = None
         self._last: tuple[C, ir.Fault] | None = None
-        """The candidate that failed last, and its fault."""
+        """The candidate that failed last, and its fault. A failure that allows a retry stays here if another
+        candidate fails later without allowing one; but the refusal of a limit takes its place.
+        """
         self._committed = False
         self._nobody = NOBODY
         """The fault if no candidate is left that could be called."""
@@ -399,12 +401,16 @@ class Attempts(Generic[C]):
         are dropped.
         """
         outcome = classify(fault)
-        self._last = failed, fault
+        last = self._last
+        if outcome not in _FINAL or last is None or last[0] == failed or classify(last[1]) in _FINAL:
+            self._last = failed, fault
         self._resting = [rest for rest in self._resting if rest[1] != failed]
         if fault.retry_after is not None and outcome not in _FINAL:
             self._resting.append((now + fault.retry_after, failed))
         if outcome is Outcome.CROWDED and (pool := self._pool(failed)) is not None:
             self._crowded.add(pool)
+            if self._last is not None and self._is_crowded(self._last[0]):
+                self._last = failed, fault
             self._left = [candidate for candidate in self._left if not self._is_crowded(candidate)]
             self._doubtful = [candidate for candidate in self._doubtful if not self._is_crowded(candidate)]
             self._resting = [rest for rest in self._resting if not self._is_crowded(rest[1])]
@@ -439,11 +445,12 @@ class Attempts(Generic[C]):
             return [self._give_up(fault)]
         self._started -= 1  # no candidate was called
         self._note(refused, fault, now)
+        self._last = refused, fault  # it concerns the client, who must be told of it
         return self._next(now)
 
     def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
-        """After all candidates have failed: wait for a retry, or give up."""
-        if classify(fault) in _FINAL:
+        """After all candidates have failed: wait for a retry, or give up. failed, fault: see `_last`."""
+        if classify(fault) in _FINAL and not self._resting:
             return [self._give_up(fault)]
         at, candidate = self._soonest(failed, fault, now)
         if self._retries >= self._policy.retries or at - now > self._policy.patience or self._is_late(at):
@@ -455,11 +462,11 @@ class Attempts(Generic[C]):
         return [WakeAt(at)]
 
     def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """Return (time in monotonic seconds, candidate) of the next retry: `failed` after its wait, or a
-        resting candidate whose time comes earlier.
+        """Return (time in monotonic seconds, candidate) of the next retry: `failed` after its wait, if its
+        failure allows a retry, or a resting candidate whose time comes earlier.
         """
         choices = list(self._resting)
-        if fault.retry_after is None:
+        if fault.retry_after is None and classify(fault) not in _FINAL:
             full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)
             choices.append((now + full * (1.0 - self._policy.jitter * self._random()), failed))
         at, candidate = min(choices, key=lambda choice: choice[0])
