@@ -68,7 +68,7 @@ class Quota(msgspec.Struct, frozen=True):
     @property
     def share(self) -> float | None:
         """The fraction of the limit that is left, 0 to 1; None = unknown. If nothing is left, it is 0, also
-        if the limit is not stated. A limit of 0 counts as unknown: a provider may state it for an account
+        if the limit is not stated. But a limit of 0 counts as unknown: a provider may state it for an account
         that has no limit of this kind.
         """
         if self.remaining is None or self.limit == 0:

@@ -142,15 +142,15 @@ class Reserved(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for a model. target: a model or another alias. Of these settings, an alias passes on the
-    target's if its own is None (`opening`: (), `api`: also ""): system_prompt: a system message that is put
-    before the client's messages. strict: which requests are refused instead of changed. check_output: whether
-    answers are checked against the JSON schema in the request. api: the protocol to use if the provider has
-    it. fallbacks: the names of other models. opening: messages that are put before the client's messages.
-    reserved: which clients may use this name.
+    """Another name for a model. target: a model or another alias. defaults: request fields of the chat
+    dialect, merged over the target's. window: an upper limit, in tokens, for the context windows of the
+    target's deployments; None = no limit.
 
-    defaults: request fields of the chat dialect, merged over the target's. window: an upper limit, in tokens,
-    for the context windows of the target's deployments; None = no limit.
+    If one of the other fields has its default, the target's value applies. system_prompt: a system message
+    that is put before the client's messages. strict: which requests are refused instead of changed
+    (`Strict`). check_output: whether answers are checked against the JSON schema in the request. api: the
+    protocol to use if the provider has it. fallbacks: the names of other models. opening: messages that are
+    put before the client's messages. reserved: which clients may use this name.
     """
 
     name: str
