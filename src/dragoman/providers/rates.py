@@ -355,7 +355,7 @@ def _dearest(level: Level, kinds: frozenset[str]) -> _Bound:
 
 
 def _above(levels: Levels, tokens: int) -> Level:
-    """Return the level for a prompt with this number of tokens."""
+    """Return the last level whose `above` is less than `tokens`."""
     return levels[max(bisect_left(levels, tokens, key=_start) - 1, 0)]
 
 
