@@ -100,9 +100,9 @@ class BillLine(NamedTuple):
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """The cost of an answer, in nano-USD. cost: None = at least one price is unknown. priced: the sum of the
-    lines whose cost is known. price: where the prices are from, a text for people; it says so if the price is
-    a guess or the price of a service tier is unknown.
+    """The cost of an answer, in nano-USD. cost: None = at least one price, or that of the service tier, is
+    unknown. priced: the sum of the lines whose cost is known. price: where the prices are from, a text for
+    people; it says so if the price is a guess or the price of a service tier is unknown.
     """
 
     cost: int | None

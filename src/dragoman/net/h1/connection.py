@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             await asyncio.shield(self._may_write)
 
     def take(self) -> bytes | None:
-        """Return the bytes of the body, as they were sent, that have arrived since the last call; b"" = the
+        """Return the bytes of the body that have arrived since the last call, not decompressed; b"" = the
         body has ended, None = await `arrival` first. Never raises.
         """
         reader = self.reader

@@ -106,10 +106,10 @@ def trusting_the_system() -> Sessions:
 
 class Dialer:
     """Opens connections to one provider. tls: the context for https; None = `trusting_the_system`. lookup:
-    finds the addresses of a name, which are then used for `_KEPT` seconds; None = the system's look-up.
-    permits: returns whether a connection to (host, IP address) is allowed; None = all are. If one address of
-    a host is not allowed, no connection to the host is opened. Connections use exactly the addresses that
-    were checked.
+    finds the addresses of a name; None = the system's look-up. The addresses are used again for `_KEPT`
+    seconds, but not after a failure to connect. permits: returns whether a connection to (host, IP address)
+    is allowed; None = all are. If at least one address of a host is not allowed, no connection to the host is
+    opened. Connections use exactly the addresses that were checked.
     """
 
     def __init__(
