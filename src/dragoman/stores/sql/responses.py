@@ -55,8 +55,8 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
-    """Return the SQL condition that a response has a lease and its status is not final; see
-    `StoredResponse.lease`. table: RESPONSES or an alias of it.
+    """Return the SQL condition that a response has a lease and its status is not final. Such a response does
+    not expire, and is not removed to make room. table: RESPONSES or an alias of it.
     """
     return sa.and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
@@ -70,7 +70,7 @@ _IS = sa.and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
     """Return a SELECT of the responses in `source`: one row for each item, or one row for a response without
-    items.
+    items. The columns are those of `_WHOLE`. source: RESPONSES, or a join that contains it.
     """
     return sa.select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
@@ -78,7 +78,7 @@ def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
 def _chain() -> Any:
     """Return a recursive SQL query for a response and the responses that it continues, up to `deepest_` steps
     back: the columns `id`, `previous` and `depth`, which is the number of steps back (0 = the response
-    itself).
+    itself). The chain ends before a response that is missing, has expired or belongs to another client.
     """
     start = sa.select(_R.id, _R.previous, sa.literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
@@ -321,8 +321,8 @@ def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, A
 
 
 def _folded(result: sa.Result[Any]) -> list[StoredResponse]:
-    """Return the responses in the rows of a SELECT by `_whole`. The rows of one response must be adjacent, in
-    the order of its items.
+    """Return the responses in the rows of a SELECT that `_whole` has made, in the order of the rows. The rows
+    of one response must be adjacent, in the order of its items.
     """
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()

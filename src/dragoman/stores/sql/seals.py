@@ -1,5 +1,6 @@
-"""The vault of seals in a database; implements `state.seals.Vault`. All processes share one secret, so each
-process finds the entries that other processes have stored.
+"""The vault of seals in a database; implements `state.seals.Vault`. Seals are the parts of answers that
+clients cannot send back, such as signatures. All processes share one secret, so each process finds the
+entries that other processes have stored.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _
 
 
 class SqlVault(Part):
-    """Stores seals in a database. room: limits the bytes of all seals. now: returns Unix seconds. secret: the
-    vault's secret.
+    """Stores seals in a database. room: limits the bytes of all seals. limits: the limits of the store, of
+    which `seals_size` and `seals_ttl` are used. now: returns Unix seconds. secret: the vault's secret, from
+    which the keys of entries are made.
 
     `holds` is always True, because another process may store a seal at any moment.
     """
@@ -60,7 +62,7 @@ class SqlVault(Part):
         self.secret = secret
 
     async def open(self) -> None:
-        """Do nothing: the store is already open."""
+        """Do nothing: the store is already open, and `secret` is known."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         named = sorted(set(keys))
