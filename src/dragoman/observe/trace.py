@@ -43,10 +43,10 @@ _ATTEMPT_TO_TENANTS: Final = frozenset(
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
-    """Return one finished exchange as an entry of a list (a JSON object). `attempts` and `losses` are
-    numbers; `detail` replaces them by lists. `created_at` is not rounded: together with the id it is the
-    position of the exchange in the list, also for other workers. worker: the number of the process that
-    served the exchange.
+    """Return one exchange as an entry of a list (a JSON object). `attempts` and `losses` are numbers;
+    `detail` replaces them by lists. `created_at` is not rounded: together with the id it is the position of
+    the exchange in the list, also for other workers. worker: the number of the process that served the
+    exchange.
     """
     return {
         "id": exchange.id,
