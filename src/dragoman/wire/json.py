@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from gc import get_referents, is_tracked
-from itertools import accumulate, compress
+from itertools import accumulate
 from math import isinf
 from typing import Any, Final, NamedTuple
 
@@ -109,9 +109,6 @@ _NOT_COUNTED_OR_QUOTES = bytes(set(range(256)) - set(b'"[{,'))
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 """Brackets as signed bytes: +1 for an opening bracket, -1 for a closing one."""
 
-_HOLDS = frozenset((dict, list)).__contains__
-"""Whether values of a Python type contain others, in decoded JSON."""
-
 _decode_any = msgspec.json.Decoder().decode
 _decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -135,7 +132,8 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
     else than one JSON object, for too many levels of nesting or digits, and with the code
     `request_too_large` for more than `max_values` values.
 
-    In so small a body, both numbers are found faster from the decoded object than from the text.
+    In so small a body, both numbers are found faster from the decoded object than from the text. An empty
+    object or array counts once there, and in `measured` twice.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -150,13 +148,13 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
         if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
             _check_depth(body, max_depth)
         count = count_values(body, max_values)
+        if count > max_values:
+            raise _too_many(max_values)
     else:
         count, levels = held
-        if levels > max_depth:
-            raise _too_deep(max_depth)
+        if levels >= max_depth:
+            _check_depth(body, max_depth)
         refuse_many_values(body, max_values)  # also counts values that a repeated key has replaced
-    if count > max_values:
-        raise _too_many(max_values)
     return (value, *_measured(size, count))
 
 
@@ -178,21 +176,23 @@ def _object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
-    """Return (values, levels) of a decoded object: the number of values, counted as in `refuse_many_values`,
-    and its levels of nesting. Returns None if there are more than `most` values.
+    """Return (values, levels) of a decoded object: how many values it contains, and its levels of nesting.
+    There may be one level more, if the innermost objects and arrays are empty. Returns None if there are more
+    than `most` values.
 
-    `get_referents` lists what arrays and objects contain, so one call reads a complete level.
+    `get_referents` lists what all given objects and arrays contain, and ignores other values, so one call
+    reads a complete level.
     """
-    level: list[Any] = [value]
+    if max(map(len, filter(is_tracked, value.values())), default=0) > most:
+        return None  # as of a long row of tokens, which would be listed below
     count = levels = 0
-    while level:
-        sizes = list(map(len, level))
-        count += sum(sizes) + sizes.count(0)
+    members = get_referents(value)
+    while members:
+        count += len(members)
         if count > most:
             return None
-        members = get_referents(*level)
-        level = list(compress(members, map(_HOLDS, map(type, members))))
         levels += 1
+        members = get_referents(*members)
     return count, levels
 
 
@@ -411,12 +411,11 @@ def _has_levels(value: Any, levels: int) -> bool:
     """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain.
     True may be wrong: the value may have exactly `levels` levels.
 
-    `get_referents` lists what each array and object contains. The garbage collector may not track an
-    innermost object, so this function looks for one level less.
+    `get_referents` lists what all given objects and arrays contain, and ignores other values.
     """
     level = [value]
-    for _ in range(levels - 1):
-        level = list(filter(is_tracked, get_referents(*level)))
+    for _ in range(levels):
+        level = get_referents(*level)
         if not level:
             return False
     return True
