@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from gc import get_referents, is_tracked
 from itertools import accumulate
 from math import isinf
@@ -87,6 +87,8 @@ _FEW: Final = 16
 """Bytes. In a body with at least this many bytes for each value, the values are counted faster after decoding
 than in the text.
 """
+_MOST_MEMBERS: Final = 256
+"""Members of an object. More are not counted one by one, which would take longer than to decode them."""
 _DENSE = 2
 """Bytes for each value in the densest body: a digit and a comma."""
 _PIECE = 256 * 1024
@@ -126,24 +128,47 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     return value
 
 
-def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
-    """Decode a JSON object of less than `FIRST_MEASURED` bytes. Returns (object, extra, weight), the last two
-    as in `Measured`, but 0 and the size for less than `_NOT_MEASURED` bytes. Raises WireError for anything
+def decode_counted(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
+    """Return (a decoded object, how many members it has, as in `Decoded`). Raises WireError as
+    `decode_object` does.
+    """
+    body = body.removeprefix(_BOM)
+    value, members = _counted_object(body, max_depth)
+    if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
+        _check_depth(body, max_depth)
+    return value, members
+
+
+class Decoded(NamedTuple):
+    """A decoded JSON object. members: how many members it has, where a repeated member counts each time; 0 =
+    not counted, or more than `_MOST_MEMBERS`. extra, weight: as in `Measured`.
+    """
+
+    value: dict[str, Any]
+    members: int
+    extra: int
+    weight: int
+
+
+def decode_measured(body: bytes, max_depth: int, max_values: int) -> Decoded:
+    """Decode a JSON object of less than `FIRST_MEASURED` bytes. If it has less than `_NOT_MEASURED` bytes,
+    its members are not counted, its weight is its size, and its `extra` is 0. Raises WireError for anything
     else than one JSON object, for too many levels of nesting or digits, and with the code
     `request_too_large` for more than `max_values` values.
 
-    In so small a body, both numbers are found faster from the decoded object than from the text. An empty
+    In so small a body, extra and weight are found faster from the decoded object than from the text. An empty
     object or array counts once there, and in `measured` twice.
     """
     body = body.removeprefix(_BOM)
-    value = _object(body, max_depth)
     size = len(body)
     if size < _NOT_MEASURED:
+        value = _object(body, max_depth)
         if size > max_values:
             refuse_many_values(body, max_values)
         if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
             _check_depth(body, max_depth)
-        return value, 0, size
+        return Decoded(value, 0, 0, size)
+    value, members = _counted_object(body, max_depth)
     if (held := _held(value, size // _FEW)) is None:
         if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
             _check_depth(body, max_depth)
@@ -155,10 +180,46 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
         if levels >= max_depth:
             _check_depth(body, max_depth)
         refuse_many_values(body, max_values)  # also counts values that a repeated key has replaced
-    return (value, *_measured(size, count))
+    return Decoded(value, members, *_measured(size, count))
 
 
-def _object(body: bytes, max_depth: int) -> dict[str, Any]:
+class _AllValues(type):
+    def __instancecheck__(cls, value: object) -> bool:
+        return True
+
+
+class _Value(metaclass=_AllValues):
+    """The type of a member's value, for msgspec, which does not know this type and calls the hook with each
+    value.
+    """
+
+
+_MEMBERS = dict[str, _Value]
+
+
+class _ManyMembers(Exception):
+    pass
+
+
+def _counted_object(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
+    """Return (what `_object` returns, how many members it has, as in `Decoded`). Raises as `_object` does."""
+    members = 0
+
+    def hook(_: type, value: Any) -> Any:
+        nonlocal members
+        members += 1
+        if members > _MOST_MEMBERS:
+            raise _ManyMembers
+        return value
+
+    try:
+        value = _object(body, max_depth, partial(msgspec.json.decode, type=_MEMBERS, dec_hook=hook))
+    except _ManyMembers:
+        return _object(body, max_depth), 0
+    return value, members
+
+
+def _object(body: bytes, max_depth: int, decode: Callable[[bytes], Any] = _decode_any) -> dict[str, Any]:
     """Decode an object without checking its depth. max_depth: the limit that an error names if msgspec finds
     the nesting too deep. Raises WireError for anything else than one JSON object, and for too many values
     (`_MOST_VALUES`) or digits.
@@ -167,7 +228,7 @@ def _object(body: bytes, max_depth: int) -> dict[str, Any]:
         refuse_flood(body)
         _refuse_many_digits(body)
     try:
-        value = _decode_any(body)
+        value = decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _explained(body, error, max_depth) from None
     if type(value) is not dict:
