@@ -68,6 +68,11 @@ def lacks_prompt(usage: ir.Usage) -> bool:
     return usage.input is usage.cache_read is usage.cache_write is None
 
 
+def is_incomplete(usage: ir.Usage | None) -> bool:
+    """Whether the usage has to be estimated: all of it, or the tokens of the prompt. True for None."""
+    return usage is None or is_unstated(usage) or lacks_prompt(usage)
+
+
 def whole_cost(
     request: ir.Request | int,
     model: str,
@@ -296,9 +301,9 @@ class EstimateUsage:
         """Return the response with an estimated usage if it states none, or a usage with impossible counts.
         If its usage lacks only the prompt's tokens, these are estimated. Otherwise it is returned unchanged.
         """
+        if not is_incomplete(response.usage):
+            return response
         if response.usage is not None and not is_unstated(response.usage):
-            if not lacks_prompt(response.usage):
-                return response
             return msgspec.structs.replace(response, usage=self._completed(response.usage))
         self._stated_beside = response.usage
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])

@@ -300,9 +300,10 @@ class Asked(msgspec.Struct, frozen=True):
             raise RequestFailed(blamed(error)) from error
         return request
 
-    def decoded(self) -> Any:
-        """Return `request`. This is a method, so that `step` can run it."""
-        return self.request
+    async def decoded(self) -> Any:
+        """Return `request`. If it was not decoded yet, it is decoded in a step. Raises as `request` does."""
+        request = self.said.request
+        return await self.step(self._decode) if request is None else request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step that reads the whole request, and return its result. The step runs at once if `weight`

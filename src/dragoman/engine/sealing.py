@@ -129,13 +129,21 @@ class Sealing:
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
+        if self._request is None:
+            return
+        try:
+            self._questions, self._digest = ask(self._request, self.marks, search=self.vault.holds)
+        finally:
+            self._request = None  # only now: another attempt may be waiting for these results
+
+    async def _identified(self) -> None:
+        """Read the request in a step, unless it was read before. The vault must be open."""
+        if self._request is not None:
+            await self._run(self._ask)
 
     async def asked(self) -> bytes:
         """Return the digest of the conversation before the answer. The vault must be open."""
-        await self._run(self._ask)
+        await self._identified()
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
@@ -222,7 +230,7 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        await self._run(self._ask)
+        await self._identified()
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 

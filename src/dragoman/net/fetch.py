@@ -371,15 +371,18 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
     return isinstance(block, ir.Media) and bool(block.url) and not (keep is not None and keep(block))
 
 
+_HOLDING = frozenset({ir.Media, ir.ToolResult})
+"""The types of blocks that are media, or may contain some (`_inner`)."""
+
+
 def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
     """Return the media in the messages of a request that `Fetcher.inline` downloads, each with its place in
     the IR. keep: returns whether a medium keeps its URL; None = all media are downloaded.
     """
     named: list[tuple[ir.Media, str]] = []
     for index, message in enumerate(request.messages):
-        blocks = message.blocks
-        if len(blocks) != 1 or type(blocks[0]) is not ir.Text:  # most messages are one text
-            named += _named(blocks, f"messages[{index}].blocks", keep)
+        if not _HOLDING.isdisjoint(map(type, message.blocks)):
+            named += _named(message.blocks, f"messages[{index}].blocks", keep)
     return named
 
 
@@ -388,13 +391,12 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
     the results of the client's tools. keep: as for `Fetcher.inline`. where: the place of `blocks` in the IR.
     """
     for index, block in enumerate(blocks):
-        if isinstance(block, ir.Text):
-            continue  # a fast path for the most frequent block
         if isinstance(block, ir.Media) and _wanted(block, keep):
             yield block, f"{where}[{index}]"
         else:
             field, inner = _inner(block)
-            yield from _named(inner, f"{where}[{index}].{field}", keep)
+            if not _HOLDING.isdisjoint(map(type, inner)):
+                yield from _named(inner, f"{where}[{index}].{field}", keep)
 
 
 def _replaced(
