@@ -106,6 +106,8 @@ class Sealing:
 
     small = False
     """Whether the request may stay in memory until a stream has ended."""
+    _has_some = False
+    """Whether the vault may have entries of this tenant; False also before it was asked."""
     _questions: Sequence[Question] = ()
     _digest = b""
     _found: Mapping[bytes, bytes] | None = None
@@ -132,7 +134,7 @@ class Sealing:
         if self._request is None:
             return
         try:
-            self._questions, self._digest = ask(self._request, self.marks, search=self.vault.holds)
+            self._questions, self._digest = ask(self._request, self.marks, search=self._has_some)
         finally:
             self._request = None  # only now: another attempt may be waiting for these results
 
@@ -181,11 +183,16 @@ class Sealing:
             )
 
     def _searches(self, request: ir.Request) -> bool:
-        """Whether the request must be read before the answer comes. This is so if the request may lack stored
-        seals. It is also so for the stream of a large request: the request is freed before its answer is
-        complete, so its conversation must be identified now.
+        """Whether something must be done before the answer comes: because the request may lack stored seals,
+        or because its conversation must be identified now.
         """
-        return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
+        return self._is_freed(request) or (self.vault.holds and _has_answers(request))
+
+    def _is_freed(self, request: ir.Request) -> bool:
+        """Whether the request is freed before its answer is complete, because it is large and asks for a
+        stream. Then its conversation must be identified before.
+        """
+        return bool(request.stream) and not self.small
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """Return the request with the vault's seals for this scope, and its losses; None = the vault has no
@@ -230,7 +237,9 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        await self._identified()
+        self._has_some = self.vault.holds and await self.vault.has(self.marks.owner)
+        if self._has_some or (self._request is not None and self._is_freed(self._request)):
+            await self._identified()
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
