@@ -371,17 +371,13 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
     return isinstance(block, ir.Media) and bool(block.url) and not (keep is not None and keep(block))
 
 
-_HOLDING = frozenset({ir.Media, ir.ToolResult})
-"""The types of blocks that are media, or may contain some (`_inner`)."""
-
-
 def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
     """Return the media in the messages of a request that `Fetcher.inline` downloads, each with its place in
     the IR. keep: returns whether a medium keeps its URL; None = all media are downloaded.
     """
     named: list[tuple[ir.Media, str]] = []
-    for index, message in enumerate(request.messages):
-        if not _HOLDING.isdisjoint(map(type, message.blocks)):
+    if ir.Media in ir.kinds(request):
+        for index, message in enumerate(request.messages):
             named += _named(message.blocks, f"messages[{index}].blocks", keep)
     return named
 
@@ -395,8 +391,7 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
             yield block, f"{where}[{index}]"
         else:
             field, inner = _inner(block)
-            if not _HOLDING.isdisjoint(map(type, inner)):
-                yield from _named(inner, f"{where}[{index}].{field}", keep)
+            yield from _named(inner, f"{where}[{index}].{field}", keep)
 
 
 def _replaced(
