@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from dragoman.errors import WireError
@@ -116,9 +117,19 @@ def _look(value: Any, places: _Places, path: str, found: list[Named]) -> None:
             if member in value:
                 inner = places[_EACH] if _EACH in places else places[member]
                 _look(value[member], inner, f"{path}.{member}", found)
-    elif isinstance(value, list) and _EACH in places:
+    elif isinstance(value, list) and _EACH in places and not _lacks(value, places[_EACH]):
         for index, one in enumerate(value):
             _look(one, places[_EACH], f"{path}[{index}]", found)
+
+
+def _lacks(items: list[Any], places: _Places) -> bool:
+    """Whether no item has a member in `places`, as the tools of most requests. True is certain."""
+    if _ITSELF in places or _EACH in places:
+        return False
+    try:
+        return places.keys().isdisjoint(chain.from_iterable(items))
+    except TypeError:  # an item is a number, or has a member that cannot be a key
+        return False
 
 
 def _name(model: Any, place: str) -> Named:

@@ -50,13 +50,18 @@ class Joined(msgspec.Struct, frozen=True):
         return inside
 
 
+def may_be_joined(request: ir.Request) -> bool:
+    """Whether `joined` looks at the messages of this request. False = it returns the request as it is."""
+    return request.dialect in CHUNKED
+
+
 def joined(request: ir.Request) -> Joined:
     """Return the request with adjacent messages of the assistant joined to one message, and with the chunks
     of one thought or one text joined to one block (`_goes_on`). Chunks of a thought are joined also inside of
     one message. A message that states anything beside its role and blocks is not joined with another message.
     Only requests in a dialect in `CHUNKED` (Gemini's) are changed. The given request stays as it is.
     """
-    if request.dialect not in CHUNKED:
+    if not may_be_joined(request):
         return Joined(request)
     messages: list[ir.Message] = []
     starts: list[int] = []

@@ -34,7 +34,7 @@ def in_words(request: ir.Request) -> ir.Request:
     in the system text, in these messages or in a result of a client's tool in them. Not checked: messages of
     the assistant, requests for plain completions, and messages that are one item of the Responses API.
     """
-    if request.dialect == _PROMPTS:
+    if request.dialect == _PROMPTS or ir.Native not in ir.kinds(request):
         return request
     _look(request.system, request.dialect, "system")
     worded = False

@@ -59,7 +59,7 @@ class Continued(Flight, eq=False):
         if asked.beyond is not None:
             return  # what only some servers understand has to reach them as it is
         try:
-            request = asked.request if asked.light else await asked.step(asked.decoded)
+            request = asked.request if asked.light else await asked.decoded()
         except RequestFailed:
             return  # it can be relayed, but nobody here knows what it asks for
         if is_continuable(request):

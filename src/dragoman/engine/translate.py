@@ -48,7 +48,7 @@ async def translate(attempt: Attempt) -> None:
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
     if not asked.light:
-        await asked.step(asked.decoded)
+        await asked.decoded()
     wording = await worded(attempt)
     exchange.phase = "connect"
     keeper = None
@@ -93,8 +93,8 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
     wording.call.watch.stop()
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error, response.usage)
-    # If the provider stated no usage, this also counts the request, which may be longer than the answer.
-    weight = max(asked.weight, size)
+    # A missing usage is estimated from the request, too, which may be longer than the answer.
+    weight = max(asked.weight, size) if is_incomplete(response.usage) else size
     if weight < MEDIUM:
         response = whole(steps, response)
     else:
@@ -129,7 +129,6 @@ class _Stream:
         delivery.failing = lambda fault: encoder.feed(ir.Error(fault))
         self._hears = asked.turn is not None and asked.turn.hears
         self._gathered = Gathered() if self._hears or keeper is not None else None
-        self._counts = bool(steps) and not asked.light  # the end may count a large request
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
 
     def resume(self, attempt: Attempt, wording: Wording, steps: Sequence[Step]) -> None:
@@ -140,7 +139,6 @@ class _Stream:
         self._wording = wording
         self._steps = steps
         self._keeper = None
-        self._counts = not attempt.asked.light
         self._heard = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
@@ -228,7 +226,7 @@ class _Stream:
         turn gets the answer, if the turn `hears`.
         """
         attempt = self._attempt
-        if self._counts and arrived and type(arrived[-1]) is ir.End:
+        if self._counts(arrived):
             batch = await attempt.asked.step(through, self._steps, arrived)
         else:
             batch = through(self._steps, arrived)
@@ -244,6 +242,14 @@ class _Stream:
             if self._hears and batch and isinstance(batch[-1], ir.End):
                 await attempt.delivery.heard(gathered.response(), self._reply)
         return batch
+
+    def _counts(self, arrived: Sequence[ir.Event]) -> bool:
+        """Whether the steps may have to count the tokens of a large request, because the answer ends with
+        these events and no usage was stated before.
+        """
+        if self._attempt.asked.light or not arrived or type(arrived[-1]) is not ir.End:
+            return False
+        return EstimateUsage in map(type, self._steps)
 
     def _said(self) -> int:
         """Return the estimated number of output tokens so far."""

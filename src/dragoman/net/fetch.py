@@ -382,10 +382,9 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
     the IR. keep: returns whether a medium keeps its URL; None = all media are downloaded.
     """
     named: list[tuple[ir.Media, str]] = []
-    for index, message in enumerate(request.messages):
-        blocks = message.blocks
-        if len(blocks) != 1 or type(blocks[0]) is not ir.Text:  # most messages are one text
-            named += _named(blocks, f"messages[{index}].blocks", keep)
+    if ir.Media in ir.kinds(request):
+        for index, message in enumerate(request.messages):
+            named += _named(message.blocks, f"messages[{index}].blocks", keep)
     return named
 
 
@@ -395,8 +394,6 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
     are downloaded. where: the place of `blocks` in the IR.
     """
     for index, block in enumerate(blocks):
-        if isinstance(block, ir.Text):
-            continue  # a fast path for the most frequent block
         if isinstance(block, ir.Media) and _wanted(block, keep):
             yield block, f"{where}[{index}]"
         else:

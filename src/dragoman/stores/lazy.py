@@ -279,6 +279,10 @@ class LazyVault:
         if self._store.store is None:
             await self._store.use(lambda store: _vault(store).open())
 
+    async def has(self, owner: bytes) -> bool:
+        found: bool = await self._store.use(lambda store: _vault(store).has(owner))
+        return found
+
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         await self._store.use(lambda store: _vault(store).keep(keys, entry, owner=owner))
 

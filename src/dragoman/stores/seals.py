@@ -49,6 +49,9 @@ class MemoryVault:
     def holds(self) -> bool:
         return bool(self._held)
 
+    async def has(self, owner: bytes) -> bool:
+        return self.holds
+
     @property
     def size(self) -> int:
         """The approximate memory of all entries, in bytes."""

@@ -28,7 +28,7 @@ from dragoman.wire.sse import ErrorFrame, data
 _DONE: Final = b"[DONE]"
 _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
 """Matches the beginning of an array that is empty or whose first value is an object."""
-_IN_CHOICE: Final = re.compile(rb'"error"')
+_IN_CHOICE: Final = b'"error"'
 """Occurs in choices of which one may state an error; inside texts, quotes are escaped."""
 _HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
@@ -100,7 +100,7 @@ class ChatRelay(BodyRelay):
             if not _decode(choices) and (failed := failure(_decode(body))) is not None:
                 raise RequestFailed(self._words.fault(failed), usage)
             raise WireError("expected an array of objects", "choices")
-        if _IN_CHOICE.search(choices) and (failed := failure(_decode(body))) is not None:
+        if _IN_CHOICE in bytes(choices) and (failed := failure(_decode(body))) is not None:
             raise RequestFailed(self._words.fault(failed), usage)
         if reply.model is not None and "model" in head:
             body = encode_head({**head, "model": reply.model})

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dragoman.state.store import PAGE_SIZE, UNSETTLED, Item, Lease, StoredResponse
 from dragoman.stores.limits import check_read, later
 from dragoman.stores.sql.database import Part
+from dragoman.stores.sql.inserting import insert
 from dragoman.stores.sql.rows import (
     BIT_BY_BIT,
     BODY,
@@ -169,9 +170,8 @@ class SqlResponses(Part):
 
         def save(connection: sa.Connection) -> None:
             self._room.make(connection, response.tenant, size)
-            connection.execute(_SAVE, row)
-            if rows:
-                connection.execute(_ADD_ITEMS, rows)
+            insert(connection, _SAVE, [row])
+            insert(connection, _ADD_ITEMS, rows)
 
         await self._database.write(save, size)
 
@@ -205,11 +205,9 @@ class SqlResponses(Part):
             old = connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
             if gone := items_size([Item(*item) for item in old]):
                 connection.execute(_SHRINK, {"id_": response.id, "more_": gone})
-            if response.output:
-                rows = item_rows("response", response.id, response.tenant, response.output, inputs)
-                connection.execute(_ADD_ITEMS, rows)
-            if events:
-                connection.execute(_ADD_EVENTS, _numbered(response.id, first, events))
+            rows = item_rows("response", response.id, response.tenant, response.output, inputs)
+            insert(connection, _ADD_ITEMS, rows)
+            insert(connection, _ADD_EVENTS, _numbered(response.id, first, events))
             return True
 
         return await self._database.write(settle, more)
@@ -280,7 +278,7 @@ class SqlResponses(Part):
             if owner is not None:
                 self._room.make(connection, owner, more, id_)
                 connection.execute(_GROW, grown)
-                connection.execute(_ADD_EVENTS, rows)
+                insert(connection, _ADD_EVENTS, rows)
 
         await self._database.write(append, more)
 

@@ -9,21 +9,34 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
-from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, exists, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    LargeBinary,
+    String,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, Part, upsert
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import NOW, UNTIL, chunks, entry_size
-from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
+from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS, SHARES
 
-_S, _K = SEALS.c, SEAL_KEYS.c
+_S, _K, _H = SEALS.c, SEAL_KEYS.c, SHARES.c
 _NAME = "seals"
 _KEY = 200
 """The approximate bytes of one key of an entry, without the key's content, which is stored twice: in a row
 and in an index.
 """
+_MOST_OWNERS = 10_000
+"""The most owners that are remembered to have entries, so that the database is not asked for each request."""
 _PRECISION = 1 / 16
 """Finding an entry extends its life only if at least 1/16 of its time has passed. Otherwise every find would
 write to the database. An entry may therefore expire up to 1/16 of its time too early.
@@ -35,6 +48,9 @@ _FIND = (
     select(_K.key, _S.number, _S.entry, _S.until)
     .join(SEALS, _S.number == _K.seal)
     .where(_K.key.in_(_KEYS), _S.until > NOW)
+)
+_SHARE = select(_H.entries).where(
+    _H.kind == bindparam("kind_"), _H.owner.in_(bindparam("keys_", type_=String, expanding=True))
 )
 _LED = select(_K.seal).where(_K.key.in_(_KEYS))
 _LAST = update(SEALS).where(_S.number.in_(_NUMBERS)).values(until=UNTIL)
@@ -60,9 +76,22 @@ class SqlVault(Part):
     ) -> None:
         super().__init__(database, room, limits, now)
         self.secret = secret
+        self._owners: set[bytes] = set()
+        """Owners that had an entry once. All of their entries may have been removed since."""
 
     async def open(self) -> None:
         """Do nothing: the store is already open, and `secret` is known."""
+
+    async def has(self, owner: bytes) -> bool:
+        if owner in self._owners:
+            return True
+        rows = await self._database.look_up(_SHARE, [_shown(owner)], {"kind_": SEALS.name})
+        if not any(entries for (entries,) in rows):
+            return False
+        if len(self._owners) >= _MOST_OWNERS:
+            self._owners.clear()
+        self._owners.add(owner)
+        return True
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         named = sorted(set(keys))
@@ -79,7 +108,7 @@ class SqlVault(Part):
             if replaces:
                 _forget(connection, named)
             if size <= self._limits.seals_size:
-                self._room.make(connection, owner.hex().upper(), size)
+                self._room.make(connection, _shown(owner), size)
                 (seal,) = cast("tuple[int]", connection.execute(_KEEP, row).inserted_primary_key)
                 connection.execute(_LEAD, [{"key": key, "seal": seal} for key in named])
 
@@ -100,6 +129,11 @@ class SqlVault(Part):
             with suppress(StoreFailed):  # the entries were found even if their life cannot be extended
                 await self._database.write(last)
         return {key: entry for key, _, entry, _ in rows}
+
+
+def _shown(owner: bytes) -> str:
+    """Return the name of an owner in the table `shares`."""
+    return owner.hex().upper()
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
