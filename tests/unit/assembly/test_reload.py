@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from dragoman import ir
 from dragoman.assembly import core
 from dragoman.assembly import reload as reloading
 from dragoman.assembly.assemble import Assembly, assemble
@@ -88,14 +89,14 @@ async def test_what_does_not_change_goes_on(start: Start) -> None:
     house = await start()
     gateway, upstream = house.gateway, house.upstream
     store, keys, local = gateway._running.store, gateway.admitting, gateway.local
-    upstream._lessons["m"] = "a lesson"
+    assert upstream.learns("m", ir.Fault("not_found", "no such path", status=404))
     await house.reload(f"{UP}strict: true")
     assert house.upstream is upstream
     assert (gateway._running.store, gateway.admitting) == (store, keys)
     assert gateway.local is None or gateway.local._processes is local._processes
     await house.reload(f"{UP.replace('a-key-of-ours-1', 'a-key-of-ours-2')}strict: true")
     assert house.upstream is not upstream
-    assert house.upstream._transport is upstream._transport
+    assert house.upstream._sender.transport is upstream._sender.transport
     assert house.upstream._lessons is upstream._lessons
     assert [account.tail for account in house.upstream.accounts] == ["rs-2"]
     assert [account.tail for account in upstream.accounts] == ["rs-1"], "running requests have the old one"
@@ -207,10 +208,10 @@ async def test_what_only_running_exchanges_use_is_closed_after_them(
 
     monkeypatch.setattr(Transport, "close", close)
     house = await start()
-    transport, running = house.upstream._transport, cast(Any, object())
+    transport, running = house.upstream._sender.transport, cast(Any, object())
     house.gateway.exchanges.add(running)
     await house.reload(UP.replace("keys:", "pool: {size: 3}, keys:"))
-    assert house.upstream._transport is not transport
+    assert house.upstream._sender.transport is not transport
     await asyncio.sleep(0.05)
     assert closed == []
     house.gateway.exchanges.add(later := cast(Any, object()))
@@ -227,7 +228,7 @@ async def test_what_only_running_exchanges_use_is_closed_after_them(
 
 def is_closed(upstream: Any) -> bool:
     """Whether an upstream has closed its client, ours or aiohttp's."""
-    client = upstream._transport._client
+    client = upstream._sender.transport._client
     session = getattr(client, "_session", None)
     closed: bool = client._closed if session is None else session.closed
     return closed
@@ -261,7 +262,10 @@ async def test_a_hundred_reloads_leave_nothing_behind(
     request.addfinalizer(gc.enable)
     for number in range(100):
         gone += [weakref.ref(house.upstream), weakref.ref(house.gateway.engine.table)]
-        gone += [weakref.ref(house.upstream._transport), weakref.ref(house.gateway.engine.runtime.health)]
+        gone += [
+            weakref.ref(house.upstream._sender.transport),
+            weakref.ref(house.gateway.engine.runtime.health),
+        ]
         size = f"pool: {{size: {number + 1}}}, keys:"
         outcome = await house.reload(f"{up.replace('keys:', size)}models: {{m{number}: up/x}}")
         assert outcome.changed
