@@ -259,7 +259,7 @@ class Flight(msgspec.Struct, eq=False):
         if (meter := delivery.meter) is not None:
             meter.began(record, self._held)
             self._held = None
-            if meter.turning:
+            if meter.turned:
                 meter.called(attempt.plan.route)
         if exchange.attempts:
             self.media.forget(self.asked, needed=bool(record.reasons))
