@@ -76,7 +76,7 @@ class App:
         served = gateway.config.server
         if door != "public":  # so that operators come in while the clients' port is full
             served = msgspec.structs.replace(served, max_connections=_OPERATORS)
-        self.connections = Connections(served, gateway.bounds.reached, self._bodies)
+        self.connections = Connections(served, gateway.observers.bounds.reached, self._bodies)
         """The connections of our own HTTP server (`server.http`); empty under another ASGI server."""
         self._settings = gateway.config.server
         self._most = self._settings.max_requests
@@ -85,10 +85,10 @@ class App:
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether this gateway uses the clock by which `server.http` notes when a request came in."""
-        self._finished = gateway.finished
+        self._finished = gateway.observers.finished
         self._paths = PathTable(gateway, door, self.admin)
-        if gateway.metrics is not None:
-            gateway.metrics.serve(self._paths.templates)
+        if gateway.observers.metrics is not None:
+            gateway.observers.metrics.serve(self._paths.templates)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
         """For `_keyless`: admits pages of this machine and of apps, and requests without the header Origin.
@@ -430,7 +430,7 @@ class App:
 
     def _pace(self) -> Pace:
         patience = float(self._settings.body_timeout) or None
-        return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
+        return Pace(self._gateway.running.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
         self, failed: RequestFailed, endpoint: Endpoint | None, exchange: Exchange, client: HttpClient

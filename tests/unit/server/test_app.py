@@ -214,7 +214,7 @@ async def test_a_repeated_head_is_looked_at_again_when_the_keys_are_others() -> 
     settings = {"auth": {"keys": [{"key": "a-key-of-sixteen-1", "name": "ann"}]}}
     exchanges: list[Exchange] = []
     gateway = Gateway(settings, upstreams={"own": Own()}, observers=[exchanges.append])
-    gateway._own["own"].may.set()  # type: ignore[attr-defined]
+    gateway.own_models.upstreams["own"].may.set()  # type: ignore[attr-defined]
     app = App(gateway)
     fields = [
         *((b"host", b"localhost"), (b"content-type", b"application/json")),
@@ -235,7 +235,7 @@ async def test_a_repeated_head_is_looked_at_again_when_the_keys_are_others() -> 
     assert [await ask(), head.again is not None, await ask()] == [200, True, 200]
     assert {exchange.client for exchange in exchanges} == {"ann"}
     gateway.admitting = others = ClientKeys(required=True)
-    gateway._assembly = msgspec.structs.replace(gateway._running, client_keys=others)
+    gateway._assembly = msgspec.structs.replace(gateway.running, client_keys=others)
     assert await ask() == 401
     await gateway.close()
     assert await ask() == 503
