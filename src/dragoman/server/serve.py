@@ -28,9 +28,9 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
-from dragoman.server.http import uvicorn_options
 from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive
 from dragoman.server.parent import Parent
+from dragoman.server.uvicorn_options import uvicorn_options
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
