@@ -25,9 +25,10 @@ from uvicorn.server import ServerState
 from dragoman import ir
 from dragoman.seams.clock import SYSTEM
 from dragoman.server import refusals
-from dragoman.server.app import App, Arrival
+from dragoman.server.app import App
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.cycle import Cycle
+from dragoman.server.head import Arrival
 from dragoman.server.repeated import Repeatable, repeatable
 from dragoman.server.request_parser import RequestParser
 from dragoman.wire.headers import members
