@@ -17,6 +17,7 @@ from dragoman.accounts.grants import GROUP, WILDCARD
 from dragoman.accounts.keys import is_loopback
 from dragoman.accounts.shared.address import HINT as VALKEY_HINT
 from dragoman.accounts.shared.address import parsed
+from dragoman.config.added import BUILT_IN
 from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_accounts import account_misfits, permissions_of
 from dragoman.config.check_attempts import general_misfits
@@ -34,7 +35,7 @@ from dragoman.config.check_defaults import unfit, unfit_defaults
 from dragoman.config.check_forwarding import forwarding_misfits
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
-from dragoman.config.check_names import BUILT_IN, Names
+from dragoman.config.check_names import Names
 from dragoman.config.check_observing import unchecked, unseen
 from dragoman.config.check_prices import price_misfits, unfit_prices
 from dragoman.config.check_provider import checked
@@ -58,7 +59,7 @@ _SHORTEST_KEY: Final = 16
 
 
 class Doubt(NamedTuple):
-    """A model name or pattern in a list of models (of a key, a group, …) that fits no configured model.
+    """A model name or pattern in a list of models (of a key, a group, …) that fits nothing configured.
 
     It is not an error yet: an upstream that the program registers, or an embedded model, may have the name.
     problem: the error to report if neither has the name.
@@ -76,8 +77,9 @@ def check(
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
     """Return (accounts, problems, warnings, doubts). accounts: the enabled providers, by name, without those
-    that cannot be called as configured (mistakes in address, protocols, quirks, checks, concurrency and so
-    on). problems: errors. warnings: things that are unusual but allowed. doubts: see `Doubt`.
+    with a mistake in address, protocols, quirks, `passthrough`, `check`, `discovery` or `concurrency`; other
+    mistakes, for example in keys, leave an account in. problems: errors. warnings: things that are unusual
+    but allowed. doubts: see `Doubt`.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -125,7 +127,7 @@ class _Checker:
         self.misfits("", general_misfits(self.config))
         self.misfits("", forwarding_misfits(self.config, self.accounts))
         self.misfits("", unseen(self.config))
-        self.misfits("", limit_misfits(self.config, self.unread))
+        self.misfits("", limit_misfits(self.config, self.unread, self.names.providers))
         for path, models in stated_models(self.config):
             self.grants(models, path)
         self.circles()
@@ -227,7 +229,7 @@ class _Checker:
             self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
-        """Check the names, repetitions, context windows and prices of the fallbacks of `owner`."""
+        """Check names, repetitions, windows and prices of the fallbacks of `owner`, a model or alias."""
         self.misfits(path, repeated(fallbacks))
         model = self.config.models.get(self.names.meant(owner))
         if model is not None:
@@ -284,8 +286,9 @@ class _Checker:
                 self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """Report a problem if no account in `uses` (`provider/model`) speaks the protocol `api`. No check if
-        `api` is None, `uses` is empty, or a provider is neither built in nor in `accounts`.
+        """Report a problem if no provider in `uses` (`provider/model`) speaks the protocol `api`; built-in
+        providers speak none. Nothing is checked if `api` is None, if `uses` is empty, or if a provider in it
+        is neither built in nor in `accounts`.
         """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
@@ -307,7 +310,7 @@ class _Checker:
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
         """Check a list of model names and patterns: what fits no model is a problem or a doubt. Entries
-        `group:NAME` are not checked: see `account_misfits`.
+        `group:NAME` are not checked: see `account_misfits`. entries: None = no list.
         """
         for index, entry in enumerate(entries or ()):
             place = f"{path}[{index}]"

@@ -122,9 +122,10 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
 
 
 def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
-    """Yield a warning for each fallback for long prompts (`context`) whose window is not larger than the
-    model's. `_window` finds both; nothing is yielded if one of them is None. Each `place` is relative to
-    `fallbacks`. find: returns the configured model for a name, None = there is none.
+    """Yield a warning for each fallback for long prompts (`context`) whose context window is not larger than
+    the model's. The window of a model is the largest of its deployments (`_window`); if one of the two is not
+    known, nothing is yielded. Each `place` is relative to `fallbacks`. find: returns the configured model for
+    a name, None = there is none.
     """
     if (own := _window(model)) is None:
         return

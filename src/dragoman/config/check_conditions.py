@@ -60,8 +60,8 @@ def _of(deployment: Deployment, model: Model, clients: Collection[str]) -> Itera
 
 
 def _names(when: When, clients: Collection[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in `clients`, `tags` and `operations`: a client that does not exist, a tag that is
-    both required and excluded, and conditions that no request of the listed operations can meet.
+    """Yield the mistakes in `clients`, `tags` and `operations`: a client that does not exist, a tag in `tags`
+    that `without_tags` excludes, and conditions that no request of the listed operations can meet.
     """
     for name in when.clients:
         matched = Grants([name])

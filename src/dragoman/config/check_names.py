@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from dragoman.accounts.grants import WILDCARD, Grants
+from dragoman.config.added import BUILT_IN
 from dragoman.config.decode import suggest
 from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
@@ -14,9 +15,6 @@ from dragoman.config.values import may_meet
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.patterns import met_by
 from dragoman.providers.provider import Provider
-
-BUILT_IN: Final = ("local", "simulate")
-"""The providers that exist without being configured."""
 
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
@@ -64,8 +62,8 @@ class Names:
 
     def uses(self, target: str) -> list[str]:
         """Return the deployments (`provider/model`) for a name, after aliases: those of the model with this
-        name or a matching pattern; else the name itself if its first part is a provider; else one for each
-        account that owns the name. For a circle of aliases the result has no meaning; there is no error.
+        name or a matching pattern; else the name itself if its first part is a provider; else one at each
+        account whose vendor has models of such names. For a circle of aliases the result has no meaning.
         """
         target, models = self.meant(target), self._config.models
         if target not in models:
@@ -90,8 +88,8 @@ class Names:
         return provider in self.providers and self._is_enabled(provider)
 
     def _is_owned(self, model: str) -> bool:
-        """Whether an account `owns` the model. model: a name without `provider/`. True also if any enabled
-        provider has an error and so no account, because the name may belong to that provider.
+        """Whether the vendor of an account has models of such names. True also if any enabled provider has an
+        error and so no account, because the name may be that provider's. model: a name without `provider/`.
         """
         enabled = {name for name in self.providers - {*BUILT_IN, *self._own} if self._is_enabled(name)}
         return enabled != self._accounts.keys() or any(one.owns(model) for one in self._accounts.values())
@@ -107,8 +105,9 @@ class Names:
 
     def target(self, target: str, *, every: bool = False) -> Iterator[Misfit]:
         """Check the target of an alias, a fallback or a default: it must be an alias, a model, a name that a
-        model's pattern matches, a `provider/model` that `upstream` accepts, or a name that an account owns.
-        every: as in `upstream`.
+        model's pattern matches, a `provider/model` whose provider is enabled and offers the model, or a name
+        without a slash that `_is_owned` accepts. Yields a mistake for any other target. every: True = it may
+        also be `provider/*`, if the provider has no list of models.
         """
         if target in self.aliases or target in self.models or met_by(target, self.models):
             return

@@ -37,8 +37,9 @@ def checked(
     name: str, settings: Settings, config: Config, sources: Mapping[str, Source], unread: frozenset[str]
 ) -> tuple[Provider | None, list[Misfit]]:
     """Return (account, mistakes) of a provider. Each `place` is relative to the provider. The account is None
-    if the provider is disabled, or cannot be called as configured (mistakes in address, protocols, quirks,
-    checks, concurrency and so on). sources, unread: as for `check.check`.
+    if the provider is disabled, or has a mistake in address, protocols, quirks, `passthrough`, `check`,
+    `discovery` or `concurrency`; other mistakes, for example in keys, leave it in. sources, unread: as for
+    `check.check`.
     """
     found = [*_values(name, settings)]
     deciding = [*_quirks(settings.quirks, "quirks"), *_passthrough(name, settings)]

@@ -18,8 +18,9 @@ class SchemaForm(
     gc=False,
     rename={"defs": "$defs", "ref": "$ref", "not_": "not", "if_": "if", "else_": "else"},
 ):
-    """A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in
-    it. A schema without a mistake may still be refused by this type.
+    """A JSON Schema that is an object. If `msgspec.convert` accepts a schema as this type, `schema.mistake`
+    finds no mistake in it. A schema without a mistake may still be refused by this type. Unknown keywords are
+    accepted.
 
     The common keywords are the first fields, because msgspec looks for each member from the previously found
     field on.

@@ -182,15 +182,14 @@ class Meter:
             await self._reserved.expect(expected)
         self.expected = expected
 
-    async def extend(self, output: int, deployment: str) -> None:
-        """Reserve `output` more tokens and their cost, because this deployment's answer becomes longer than
-        expected. Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard
-        limit or a failing journal refuses it.
+    async def extend(self, further: Expected, deployment: str) -> None:
+        """Reserve more tokens and their cost, because this deployment's answer becomes longer than expected.
+        Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard limit or a
+        failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
             return
-        further = Expected(0, output, kinds=before.kinds)
         further = further._replace(cost=self._most(further, deployment))
         try:
             if self._reserved is not None:

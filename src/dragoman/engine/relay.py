@@ -20,8 +20,7 @@ from dragoman.dialects.estimate import (
     EstimateUsage,
     Overheard,
     cost_so_far,
-    is_unstated,
-    lacks_prompt,
+    is_incomplete,
     said_so_far,
     whole_cost,
 )
@@ -163,7 +162,7 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
     args = (attempt, upstream, raw, reply)
     weight = len(raw) // _UNREAD
     data, usage = _edited(*args) if weight < MEDIUM else await asked.steps.run(weight, _edited, *args)
-    if _is_incomplete(usage):  # then the request's tokens are counted, too
+    if is_incomplete(usage):  # then the request's tokens are counted, too
         size = max(asked.weight, len(raw))
         data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
     delivery.counted(usage)
@@ -278,7 +277,7 @@ class _Passage:
         finally:
             attempt.delivery.counted(relay.usage)
             attempt.record.tier = getattr(relay, "tier", None)  # of a `StatesTier`
-        if attempt.delivery.meter is not None and _is_incomplete(relay.usage):
+        if attempt.delivery.meter is not None and is_incomplete(relay.usage):
             # Its client need not be told a usage, but it is accounted for.
             estimate, asked, stated = self._estimate, attempt.asked, relay.usage
             usage = estimate(stated) if asked.light else await asked.step(estimate, stated)
@@ -447,11 +446,6 @@ def _passed(
 
 
 # --- The estimated usage of a stream that states none --------------------------------------------------
-
-
-def _is_incomplete(usage: ir.Usage | None) -> bool:
-    """Whether the usage has to be estimated: all of it, or the tokens of the prompt. True for None."""
-    return usage is None or is_unstated(usage) or lacks_prompt(usage)
 
 
 def _overheard(

@@ -185,6 +185,12 @@ class Reservations:
         self._whole = found
         return True
 
+    def free(self) -> None:
+        """Free what is reserved for the exchange, without a charge. More may be reserved afterwards."""
+        whole, self._whole = self._growing(), None
+        if whole is not None:
+            self.release(whole)
+
     async def turn(self, route: Route, expected: Expected | None) -> bool:
         """Reserve the exchange at those limits of this fallback that it does not have yet. What is reserved
         for other fallbacks that were not called is freed first. Returns whether anything has changed. The
@@ -286,7 +292,7 @@ class Reservations:
         applied = self._accounting.limits.of_attempt(deployment)
         for record, reservation in self._of_attempts.values():
             if applied is not None and record.deployment == deployment and record.ended is None:
-                claims = applied.of_usage(0, further.output, further.cost, now)
+                claims = applied.of_usage(further.taken, further.given, further.cost, now)
                 await self._claim(claims, now, reservation)
 
     def holds(self, record: AttemptRecord) -> bool:

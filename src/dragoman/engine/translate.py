@@ -8,12 +8,20 @@ client's encoder. One task does both directions, so a client that reads slowly a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, said_so_far
+from dragoman.dialects.estimate import (
+    EstimateUsage,
+    Overheard,
+    cost_so_far,
+    is_incomplete,
+    said_so_far,
+    whole_cost,
+)
 from dragoman.dialects.loss import Report
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
@@ -149,7 +157,7 @@ class _Stream:
         )
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:
-            delivery.cost_so_far = self._so_far
+            delivery.cost_so_far = partial(self._cost, cost_so_far)
             coming = Announced(batches, delivery.resumed) if attempt.record.continues else batches
             async for arrived in coming:
                 if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
@@ -185,6 +193,10 @@ class _Stream:
         ended = bool(batch) and type(batch[-1]) is ir.End and fault is None
         data = await self._send(data, opening, speaks=speaks, ended=ended)
         if ended and delivery.committed:
+            if delivery.meter is not None and is_incomplete(self._stated()):
+                # Its client need not be told a usage, but it is accounted for.
+                asked, cost = self._attempt.asked, partial(self._cost, whole_cost)
+                delivery.counted(cost() if asked.light else await asked.step(cost))
             delivery.lost(self._reply.report)
             await delivery.end(await self._ends.last(data))  # bytes after the end are ignored
             return True
@@ -238,11 +250,19 @@ class _Stream:
         events = (event for batch in self._heard.parts for event in batch)
         return said_so_far(self._attempt.deployment.model, events, self._heard.share)
 
-    def _so_far(self) -> ir.Usage:
+    def _stated(self) -> ir.Usage | None:
+        """Return the latest usage that the attempt's stream has stated; None = it has stated none."""
+        joint = self._attempt.joint
+        return self._attempt.exchange.usage if joint is None else joint.stated
+
+    def _cost(self, estimated: Callable[..., ir.Usage]) -> ir.Usage:
+        """Return the usage of the answer. estimated: `whole_cost` for a complete stream, `cost_so_far` for
+        one that breaks off; it estimates what the stream has not stated.
+        """
         attempt, heard, joint = self._attempt, self._heard, self._attempt.joint
         events = (event for batch in heard.parts for event in batch)
-        stated = attempt.exchange.usage if joint is None else joint.stated
-        cost = cost_so_far(self._wording.request, attempt.deployment.model, events, heard.share, stated)
+        model = attempt.deployment.model
+        cost = estimated(self._wording.request, model, events, heard.share, self._stated())
         if joint is None:
             return cost
         joint.stated = cost

@@ -159,10 +159,13 @@ def report_csv(answer: Mapping[str, Any]) -> str:
     return _csv([titles, *rows])
 
 
-def record_told(record: UsageRecord) -> dict[str, Any]:
+def record_told(record: UsageRecord, *, for_tenant: bool = False) -> dict[str, Any]:
     """Return a usage record as a JSON object. Times are Unix seconds, durations are seconds (in reports they
     are microseconds). cost_complete: false = the cost is not fully known; then
     cost_usd is the known part of it, or null if no part is known. The same holds for each of `lines`.
+
+    for_tenant: True = an administrator of the record's tenant reads it: `key` of a line is "" unless the
+    tenant or its client has brought the key, because the others are the gateway's own.
     """
     found: dict[str, Any] = {
         name: getattr(record, name) for name in _OF_RECORDS if name not in {"cost_usd", "cost_complete"}
@@ -171,10 +174,8 @@ def record_told(record: UsageRecord) -> dict[str, Any]:
     found |= _spent(record)
     found["lines"] = [
         {
-            **{
-                name: getattr(line, name)
-                for name in ("deployment", "provider", "units", "outcome", "key", "own")
-            },
+            **{name: getattr(line, name) for name in ("deployment", "provider", "units", "outcome", "own")},
+            "key": line.key if line.own or not for_tenant else "",
             "estimated": line.estimated,
             "price": line.price,
             **_spent(line),

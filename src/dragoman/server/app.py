@@ -36,7 +36,7 @@ from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, OVERLOADED, ErrorAnswer, error_answer
 from dragoman.server.head import Again, Arrival, Head, query_of
 from dragoman.server.identity import described
-from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send, is_overdue
 from dragoman.server.origins import Origins
 from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.wire.header import header_value
@@ -197,10 +197,10 @@ class App:
             except Exception:
                 log.exception("exchange %s failed", exchange.id)
                 await self._fail(RequestFailed(INTERNAL), head.endpoint, exchange, client)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as stopped:
             if not link.lost:
                 await self._fail(RequestFailed(STOPPING), head.endpoint, exchange, client)
-                if not gateway.closed:
+                if not (gateway.closed or is_overdue(stopped)):
                     raise
         except ClientGone:
             link.lost = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -28,11 +29,16 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
+from dragoman.server.link import OVERDUE
 from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive
 from dragoman.server.parent import Parent
 from dragoman.server.uvicorn_options import uvicorn_options
 
+log = logging.getLogger("dragoman.server")
+
 _BACKLOG = 2048
+_SPARE: Final = 10
+"""Seconds after the drain time. uvicorn itself ends the wait then, if `_wait_tasks_to_complete` does not."""
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 """The signal SIGHUP; None on Windows, which does not have it."""
 _LONGEST_PAUSE: Final = 60.0
@@ -120,6 +126,22 @@ class _Server(uvicorn.Server):
         ended = await super().on_tick(counter)
         self._doors.tick(self.server_state.default_headers)
         return ended
+
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait until all requests have ended, at most for the drain time (`server.drain`). Then cut those
+        that still run. uvicorn calls this when it stops.
+        """
+        longest = max(1.0, float(self._gateway.config.server.drain))
+        try:
+            async with asyncio.timeout(longest):
+                await super()._wait_tasks_to_complete()
+        except TimeoutError:
+            running = len(self._gateway.requests)
+            log.warning(
+                "the drain time (server.drain) of %g s is over; requests that are cut: %d", longest, running
+            )
+            for task in list(self.server_state.tasks):
+                task.cancel(OVERDUE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -238,7 +260,7 @@ def serve(
         loop="auto",
         log_level="warning",
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
+        timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)) + _SPARE,
     )
     server = _Server(
         config,

@@ -59,7 +59,7 @@ async def test_a_reservation_grows_with_the_answer_and_is_settled_as_one() -> No
     assert found.applies("m")
     await found.admit()
     await found.expect(Expected(10, 100, 7))
-    await found.extend(50, "one/gpt")
+    await found.extend(Expected(0, 50), "one/gpt")
     assert found.expected == Expected(10, 150, 7 + 50 * 10_000)
     assert list(standing(ledger).values()) == [(0, 160), (0, 7 + 500_000)]
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=9, output=2))]
@@ -77,7 +77,7 @@ async def test_a_journal_that_fails_ends_a_longer_answer_and_blames_no_deploymen
     found.began(exchange.attempts[0])
     book.failing = True
     with pytest.raises(EndedByLimit) as ended:
-        await found.extend(50, "one/gpt")
+        await found.extend(Expected(0, 50), "one/gpt")
     assert ended.value.fault.kind == "unavailable"
     assert not await found.affords_twice("one/gpt")
 

@@ -133,6 +133,18 @@ async def test_a_stop_before_the_answer_is_a_503() -> None:
     await gateway.close()
 
 
+async def test_a_stop_that_takes_too_long_ends_a_request_without_an_error() -> None:
+    """Uvicorn would log an error of the application, with its stack trace."""
+    own = Own()
+    gateway = Gateway(upstreams={"own": own})
+    visit = Visit(gateway.asgi())
+    await own.called.wait()
+    visit.task.cancel("Task cancelled, timeout graceful shutdown exceeded")
+    await visit.task
+    assert (visit.status, visit.error["code"]) == (503, "gateway_stopping")
+    await gateway.close()
+
+
 async def test_a_stop_within_a_stream_is_told_in_it() -> None:
     exchanges: list[Exchange] = []
     own = Own(first=3)

@@ -256,6 +256,16 @@ async def test_closing_the_gateway_tells_what_runs_and_goes() -> None:
     assert late.sent[0]["status"] == 503
 
 
+async def test_a_stop_that_takes_too_long_is_not_passed_on() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    socket = Socket(gateway.asgi())
+    await settled()
+    socket.task.cancel("Task cancelled, timeout graceful shutdown exceeded")
+    await socket.task
+    assert socket.closed == 1001
+    await gateway.close()
+
+
 async def test_a_stop_by_the_server_is_passed_on() -> None:
     gateway = Gateway(upstreams={"own": Own()})
     socket = Socket(gateway.asgi())

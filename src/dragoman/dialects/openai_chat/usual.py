@@ -1,9 +1,10 @@
 """Recognises correct requests in one step. Most requests are correct, and need no search for the first
 mistake.
 
-The types here are narrower than the rules of `check`. A request that `is_usual` accepts is correct. A request
-that it does not accept may be correct, too: `check` decides. Each member for which `check` has a rule needs a
-field here. A field of the type None accepts only null: with any other value, `check` decides.
+The types here are narrower than the rules of the module `check`, which searches for the first mistake. A
+request that `is_usual` accepts is correct. A request that it does not accept may be correct, too: `check`
+decides. Each member for which `check` has a rule needs a field here. A field of the type None accepts only
+null: with any other value, `check` decides.
 """
 
 from __future__ import annotations
@@ -208,8 +209,8 @@ class Usual(msgspec.Struct, gc=False, kw_only=True):
 
 
 def is_usual(body: dict[str, Any]) -> bool:
-    """Whether the body is certainly correct. False = this is not known, and `check` must look for
-    mistakes.
+    """Whether the body, a decoded request, is certainly correct. False = this is not known, and `check` must
+    look for mistakes.
     """
     try:
         request = msgspec.convert(body, Usual)
@@ -238,7 +239,7 @@ def _functions(tools: list[Any]) -> Sequence[_Function]:
 
 
 def _is_good(form: _Named, wire: dict[str, Any]) -> bool:
-    """Whether a response schema has a name of allowed characters (or none) and, if it is strict, follows
+    """Whether a response schema has no name or a name of allowed characters and, if it is strict, follows
     OpenAI's rules for strict schemas. form: the typed value. wire: the same object as decoded JSON.
     """
     if form.name is not None and _NAMES.fullmatch(form.name) is None:

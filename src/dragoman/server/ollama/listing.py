@@ -26,7 +26,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
-from dragoman.server.listed import in_turns
+from dragoman.server.listed import entry_of, in_turns
 from dragoman.server.ollama.bodies import members, needed
 from dragoman.server.ollama.definition import PARAMETERS
 from dragoman.server.ollama.naming import find_granted, tagged
@@ -133,7 +133,7 @@ class Listing:
                 path = model.options.path
                 named = (f"local/{name}" for name, own in local.models.items() if own.options.path == path)
                 name = next(named, None)
-                if name is None or not request.caller.may_use(name):
+                if name is None or entry_of(self._gateway, name, request.caller) is None:
                     continue
                 left = _EVER if model.expires is None else model.expires
                 file = await asyncio.to_thread(_file, name.removeprefix("local/"), path)
