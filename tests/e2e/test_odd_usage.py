@@ -153,7 +153,7 @@ async def ask(session: aiohttp.ClientSession, base: str, face: str, *, streamed:
 
 async def latest(gateway: Gateway) -> UsageRecord:
     """The latest usage record."""
-    running = gateway._running
+    running = gateway.running
     assert running.journaling is not None
     await running.journaling.drain()
     usage = running.store.usage

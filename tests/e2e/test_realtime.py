@@ -404,7 +404,7 @@ async def test_each_reply_has_a_usage_record(openai: Provider, stack: AsyncExitS
         await session.send('{"type": "response.create"}')
         await until(session, "response.done")
     exchange = await closed(exchanges)
-    assembly = gateway._running
+    assembly = gateway.running
     assert assembly.journaling is not None
     await assembly.journaling.drain()
     assert assembly.store.usage is not None
@@ -449,7 +449,7 @@ async def test_the_usage_record_of_a_session_says_how_it_failed(
         await session.send('{"type": "response.create"}')
         await ended(session)
     exchange = await closed(exchanges)
-    assembly = gateway._running
+    assembly = gateway.running
     assert assembly.journaling is not None
     await assembly.journaling.drain()
     assert assembly.store.usage is not None

@@ -223,7 +223,7 @@ async def test_sound_is_charged_if_the_provider_states_no_usage(
         await until(session, "session.updated")
         await say(session, 1)
     exchange = await closed(exchanges)
-    assembly = gateway._running
+    assembly = gateway.running
     assert assembly.journaling is not None
     await assembly.journaling.drain()
     assert assembly.store.usage is not None

@@ -177,6 +177,12 @@ class Assembly(msgspec.Struct, frozen=True):
         backend = backend_of(self.upstreams[first.provider])
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
+    @property
+    def own_machine(self) -> LocalUpstream | None:
+        """The upstream for models on this machine; None = it is disabled, or replaced by one made in code."""
+        upstream = self.upstreams.get("local")
+        return upstream if isinstance(upstream, LocalUpstream) else None
+
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
         """Let the counters of all limits begin with earlier usage. Counters for which this was done before
         are left as they are. Returns True if this is done, or if nothing is accounted for. Returns False if

@@ -209,6 +209,7 @@ def _answer(
     this process counts alone. embedded: the Valkey beside the workers, in which all of them count for limits;
     None = there is none. Raises KeyboardInterrupt if the process is stopped before requests are answered.
     """
+    from dragoman.assembly.providers import descriptions
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -232,9 +233,9 @@ def _answer(
     def ready() -> None:
         nonlocal answered
         answered = True
-        offers = (gateway.describe(), sum(1 for _ in gateway.entries()), gateway.example_model())
-        keys = gateway.client_keys
-        announce(_Offer(*offers, keys.counts, keys.required))
+        providers = descriptions(gateway.running.upstreams, gateway.loaded.providers)
+        models, keys = sum(1 for _ in gateway.entries()), gateway.client_keys
+        announce(_Offer(providers, models, gateway.example_model(), keys.counts, keys.required))
 
     def draining(running: int, delay: float) -> None:
         if not terminal.for_people:

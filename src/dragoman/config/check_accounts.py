@@ -9,8 +9,8 @@ import msgspec
 
 from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.config.accounts import HASH, ClientKey, Permissions
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import setting_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Provider as Settings
 from dragoman.providers.provider import Provider
 

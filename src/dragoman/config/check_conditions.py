@@ -7,10 +7,10 @@ from typing import Final
 
 from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS
 from dragoman.accounts.grants import WILDCARD, Grants
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.check_headers import HEADER
 from dragoman.config.conditions import When
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.auth import credential_headers
 

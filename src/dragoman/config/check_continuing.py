@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.resolve import vendor_of
 from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.models import facts_for

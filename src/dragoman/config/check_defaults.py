@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Alias
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.request import WireRequest

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.config.settings import Provider as Settings
 from dragoman.dialects.table import DIALECTS

@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.limits import OF_ATTEMPTS, Subject
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.limits import Bounds, LimitEntry
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.errors import has_part, setting_path
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Alias, Config, Model
 from dragoman.errors import setting_path
 from dragoman.seams.extras import command as added_by

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.price_jumps import Jump, jumps_of
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
 from dragoman.config.pricing import HIGHEST, OWN, UNITS, Pricing, is_unit, prices_in

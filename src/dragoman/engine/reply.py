@@ -14,7 +14,6 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.claims import Applied
 from dragoman.accounts.limits import Claim
-from dragoman.accounts.told import unpriced
 from dragoman.engine.accounting import Expected
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.growth import Growth
@@ -51,8 +50,8 @@ class ReplyMeter(Meter):
         """
         meter = cls(session._accounting, exchange, session._seams, session._operation, own=session._own)
         meter._apply(*session.named)
-        if (further := meter._further(route)) is not None:
-            meter._join(further)
+        if (reserved := meter._reserving()) is not None and (further := reserved.further(route)) is not None:
+            reserved.join(further)
         meter.open_ended = True
         return meter
 
@@ -60,18 +59,15 @@ class ReplyMeter(Meter):
         """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
         the reply. Raises RequestFailed if a limit refuses it.
         """
-        name, most = deployment.name, self.at_most(expected, (deployment,))
-        if self.applied is not None and self.applied.measures:
-            await self.expect(most)
-        if not self.bounded(name) or (applied := self._accounting.limits.of_attempt(name)) is None:
+        most, reserved = self.at_most(expected, (deployment,)), self._reserving()
+        if reserved is None:
             return
-        now = self._seams.now()
-        claims = [
-            *applied.of_tokens(expected.taken, expected.given, now),
-            *applied.of_money(self._most(expected, name), now),
-        ]
+        if reserved.applied is not None and reserved.applied.measures:
+            await self.expect(most)
+        applied, now = self._accounting.limits.of_attempt(deployment.name), self._seams.now()
+        claims = [] if applied is None else applied.of_usage(most.taken, most.given, most.cost, now)
         if claims:
-            self._of_attempts[record.id] = record, await self._claim(claims, now, None)
+            await reserved.hold(record, claims, now)
             self.expected = most
 
     async def hold_reply(self, record: AttemptRecord) -> None:
@@ -79,14 +75,15 @@ class ReplyMeter(Meter):
         work is charged at the end, also beyond a limit. record: of the work. If the counters cannot be
         reached, this is logged, and limits do not count the work.
         """
-        now, of_attempt = self._seams.now(), self._accounting.limits.of_attempt
+        now, reserved = self._seams.now(), self._reserving()
+        if reserved is None:
+            return
         try:
-            if self.applied is not None and (claims := _soft(self.applied, now)):
-                self._reservation = await self._claim(claims, now, self._whole())
-            if not self.bounded(record.deployment) or (applied := of_attempt(record.deployment)) is None:
-                return
-            if claims := _soft(applied, now):
-                self._of_attempts[record.id] = record, await self._claim(claims, now, None)
+            if reserved.applied is not None:
+                await reserved.add(_soft(reserved.applied, now), now)
+            applied = self._accounting.limits.of_attempt(record.deployment)
+            if applied is not None:
+                await reserved.hold(record, _soft(applied, now), now)
         except RequestFailed as failed:
             log.warning(
                 "the work of %s is not counted by limits: %s", record.deployment, failed.fault.message
@@ -96,12 +93,11 @@ class ReplyMeter(Meter):
         """Raise RequestFailed if the price of a deployment is not known and a limit refuses that
         (`unknown_price: refuse`).
         """
-        of_deployment = self._accounting.limits.of_attempt(deployment) if self.bounded(deployment) else None
-        for applied in (self.applied, of_deployment):
-            limit = None if applied is None else applied.refusing
-            if limit is not None and self._most(USUAL, deployment) is None:
-                self._exchange.refused_by = limit.name
-                raise RequestFailed(unpriced(limit))
+        if (reserved := self._reserving()) is None:
+            return
+        for applied in (reserved.applied, self._accounting.limits.of_attempt(deployment)):
+            if applied is not None and self._most(USUAL, deployment) is None:
+                reserved.refuse_unpriced(applied)
 
 
 class Reply(msgspec.Struct, eq=False):
@@ -225,7 +221,7 @@ class Books:
 
 def _soft(applied: Applied, now: float) -> Sequence[Claim]:
     """Return claims of the amount 0 on the limits of tokens and of money. No limit refuses them."""
-    claims = [*applied.of_tokens(0, 0, now), *applied.of_money(0, now)]
+    claims = applied.of_usage(0, 0, 0, now)
     return [one._replace(limit=msgspec.structs.replace(one.limit, hard=False)) for one in claims]
 
 

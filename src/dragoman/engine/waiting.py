@@ -25,23 +25,23 @@ class _WaitingMeter(Meter):
         if a limit refuses it.
         """
         self.alone = True
-        if not self._apply(("",), "") or self.applied is None:
+        reserved = self._reserved if self._apply(("",), "") else None
+        if reserved is None or reserved.applied is None:
             return
         now = self._seams.now()
         claims = [
             one
-            for one in self.applied.of_requests(now)
+            for one in reserved.applied.of_requests(now)
             if one.limit.resource == "concurrency"
             and one.limit.models is None
             and one.limit.subject not in _KNOWN_LATER
         ]
-        await self._reserve(claims, now)
+        await reserved.add(claims, now)
 
     def leave(self) -> None:
         """Give the places back."""
-        held, self._reservation = self._reservation, None
-        if held is not None:
-            self.release(held)
+        if self._reserved is not None:
+            self._reserved.free()
 
 
 class Waiting:

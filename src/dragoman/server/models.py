@@ -83,7 +83,7 @@ class ModelsApi:
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
+        found = {name: self._gateway.running.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
                 "features": one.features,
@@ -98,9 +98,9 @@ class ModelsApi:
         }
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
-        gateway = self._gateway
-        modes: dict[str, Mode] = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
-        return _listed(entry, modes, gateway.performance.of(entry.deployment))
+        running, speeds = self._gateway.running, self._gateway.observers.performance
+        modes: dict[str, Mode] = {name: running.mode(entry.id, face) for name, face in self._faces.items()}
+        return _listed(entry, modes, speeds.of(entry.deployment))
 
 
 def _no_model(name: str) -> ir.Fault:

@@ -29,10 +29,10 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
-from dragoman.server.http import uvicorn_options
 from dragoman.server.link import OVERDUE
 from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive
 from dragoman.server.parent import Parent
+from dragoman.server.uvicorn_options import uvicorn_options
 
 log = logging.getLogger("dragoman.server")
 
@@ -150,9 +150,9 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
             return  # Ctrl-C reaches the parent as well, and the parent decides
-        self.force_exit |= self._gateway.draining  # the second signal, of whichever kind
-        delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
-        self._gateway.stopping(delay)
+        self.force_exit |= self._gateway.draining.begun  # the second signal, of whichever kind
+        delay = self._delay() if sig == signal.SIGTERM else 0.0
+        self._gateway.draining.begin(delay)
         self._captured_signals.append(sig)  # uvicorn raises these again at its end
         if self._loop is None:
             self.should_exit = True
@@ -191,6 +191,10 @@ class _Server(uvicorn.Server):
     def _close(self) -> None:
         self.should_exit = True
 
+    def _delay(self) -> float:
+        """Return the seconds for which the port stays open after a SIGTERM."""
+        return self._gateway.draining.delay(self._gateway.config.server.drain_delay)
+
     def _obey(self, orders: socket.socket) -> None:
         """Read the orders and messages that the parent has sent, and carry them out. If the parent has ended,
         do the same as for the order CLOSE.
@@ -209,8 +213,8 @@ class _Server(uvicorn.Server):
         if stops:
             if self._parent is not None:
                 self._parent.give_up()
-            delay = self._gateway.drain_delay if DRAIN in stops else 0.0
-            self._gateway.stopping(delay)
+            delay = self._delay() if DRAIN in stops else 0.0
+            self._gateway.draining.begin(delay)
             self.force_exit |= END in stops
             self._leave(delay)
 

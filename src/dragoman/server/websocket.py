@@ -169,7 +169,7 @@ class Sockets:
         note_client(exchange, scope.get("client"), headers)
         try:
             exchange.phase = "auth"
-            if gateway.draining:
+            if gateway.draining.begun:
                 raise RequestFailed(STOPPING)
             await gateway.start()
             # web pages put the key there: they can set no headers

@@ -178,18 +178,6 @@ async def test_a_refusal_reserves_nothing_and_names_its_limit() -> None:
     assert standing(ledger) == {}
 
 
-async def test_a_split_reservation_is_settled_by_itself() -> None:
-    found, ledger, _ = meter(Limit("r", "requests", 9, "day"), Limit("o", "requests", 9, "day", "global"))
-    found.applies("m")
-    await found.admit()
-    reservation = found._reservation
-    assert reservation is not None
-    (first, second) = reservation.claims
-    part = reservation.split({first, "another"})
-    found.release(part)
-    assert standing(ledger) == {first: (0, 0), second: (0, 1)}
-
-
 def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:
     found, _, exchange = meter()
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]

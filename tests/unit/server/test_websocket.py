@@ -304,7 +304,7 @@ async def test_what_could_not_be_continued_is_forgotten(failing: dict[str, Any])
 
 async def test_a_draining_gateway_opens_no_socket() -> None:
     gateway = Gateway()
-    gateway.stopping()
+    gateway.draining.begin()
     socket = Socket(gateway.asgi())
     await socket.task
     assert socket.sent[0]["status"] == 503

@@ -65,6 +65,28 @@ def test_an_account_that_replaces_another_hides_its_secrets_too() -> None:
     assert after.headers == {"x-api-key": "sk-later-secret"}
 
 
+def test_what_a_provider_repeats_of_a_credential_is_told_to_nobody() -> None:
+    account = Account({}, secrets=("sk-0123456789", "eu"))
+    told = ir.Fault("invalid_request", "sk-0123456789 in eu", "sk-0123456789", "sk-0123456789", "a more-456")
+    said = account.discreet(told, ["more-456"])
+    assert (said.message, said.code, said.param) == ("[redacted] in eu", "[redacted]", "[redacted]")
+    assert said.type == "a [redacted]"
+    assert account.discreet(ir.Fault("upstream", "no code")).code is None
+    extra = {"anthropic": {"sk-0123456789": [{"seen": "more-456 in eu"}, 7, None]}}
+    said = account.discreet(ir.Fault("upstream", "m", extra=extra), ["more-456"])
+    assert said.extra == {"anthropic": {"[redacted]": [{"seen": "[redacted] in eu"}, 7, None]}}
+
+
+def test_an_error_that_repeats_a_replaced_key_is_still_not_told() -> None:
+    """A call that was sent with it may fail after its replacement."""
+    account = Account({"authorization": "Bearer first-secret"}, "cret", ("first-secret",))
+    for number in range(100):
+        account = Account({}, None, (f"later-secret-{number}",)).succeeding(account)
+    told = account.discreet(ir.Fault("upstream", "later-secret-99 and later-secret-90 are wrong"))
+    assert told.message == "[redacted] and [redacted] are wrong"
+    assert len(account.secrets) == 64
+
+
 def test_whose_a_credential_is() -> None:
     assert Account({}).whose == "gateway"
     assert Account({}, own=True).whose == "tenant"

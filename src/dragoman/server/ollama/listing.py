@@ -125,7 +125,7 @@ class Listing:
         """Send the list of the embedded models that are in memory and that the client may use, the latest
         expiry first.
         """
-        local = self._gateway.local
+        local = self._gateway.running.own_machine
         running: list[tuple[float, dict[str, Any]]] = []
         if local is not None:
             report = await local.loaded()
@@ -168,7 +168,7 @@ class Listing:
         """Return the model that this machine runs and that is the route's first deployment; None = the first
         deployment is no such model.
         """
-        local, first = self._gateway.local, route.deployments[0]
+        local, first = self._gateway.running.own_machine, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 

@@ -63,7 +63,7 @@ def find(gateway: Core, caller: Caller, stated: str) -> Route:
 
 def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
     table = gateway.engine.table
-    listed = [*gateway.alike(bare), *gateway.alike(bare + _LATEST)]
+    listed = [*gateway.running.names.alike(bare), *gateway.running.names.alike(bare + _LATEST)]
     listed.sort(key=lambda name: name != bare)
     return next((route for name in listed if (route := table.find(name, caller)) is not None), None)
 
