@@ -129,7 +129,7 @@ class House:
 
     @property
     def counts(self) -> dict[str, int]:
-        return dict(self.gateway.bounds.counts)
+        return dict(self.gateway.observers.bounds.counts)
 
 
 @pytest.fixture

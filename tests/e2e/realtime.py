@@ -92,6 +92,9 @@ class Provider:
         if not setup["setup"]["model"].startswith("models/gemini"):
             await connection.close(1008, "models/x is not found")
             return
+        if setup["setup"]["model"] == "models/gemini-key":
+            await connection.close(1007, "API key not valid. Please pass a valid API key.")
+            return
         await connection.send(json.dumps({"setupComplete": {}}).encode())
         await self._hear(connection, _gemini)
 

@@ -68,6 +68,17 @@ async def test_an_answer_that_states_nothing_is_estimated(tmp_path: Path, usage:
         assert found.cost == found.units["input"] * 1_000 + found.units["output"] * 10_000
 
 
+async def test_a_translated_stream_that_states_nothing_is_estimated(tmp_path: Path) -> None:
+    """Also if its client did not ask for usage, and gets none."""
+    async with house(Silent(), Stub(), tmp_path, dialect="mistral") as home:
+        async with home.ask(stream=True) as response:
+            assert "usage" not in await response.text()
+        (found,) = await home.records()
+        assert found.estimated
+        assert found.units["input"] in range(5, 20)
+        assert found.units["output"] in range(24, 34)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_part_that_is_not_stated_is_estimated(tmp_path: Path, stream: bool) -> None:
     async with house(Silent(NEGATIVE), Stub(), tmp_path) as home:

@@ -72,7 +72,7 @@ class House:
 
     async def records(self) -> list[UsageRecord]:
         """All stored records, the first one first."""
-        assembly = self.gateway._running
+        assembly = self.gateway.running
         assert assembly.journaling is not None
         await assembly.journaling.drain()
         usage = assembly.store.usage

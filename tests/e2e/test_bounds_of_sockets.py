@@ -59,6 +59,15 @@ async def test_silent_sockets_make_room_for_others(house: Any, monkeypatch: pyte
         await asyncio.wait_for(sockets[0].wait_closed(), 60)
 
 
+async def test_sockets_of_sessions_that_have_not_begun_make_room_at_once(house: Any) -> None:
+    site = await house(max_connections=2)
+    url = site.base.replace("http", "ws") + "/v1/realtime?intent=transcription"
+    async with connect(url) as first, connect(url):
+        await site.healthy()
+        await asyncio.wait_for(first.wait_closed(), 60)
+        assert first.close_code == 1013
+
+
 async def test_messages_ahead_wait_in_the_network(house: Any) -> None:
     """One read may hold thousands of small messages: they wait as the bytes that they are."""
     site = await house()

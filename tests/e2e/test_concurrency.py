@@ -138,7 +138,7 @@ async def test_beyond_the_queue_is_429(provide: Provide) -> None:
         refused = next(body for status, body in told if status == 429)
         assert refused["error"]["code"] == "queue_full"
         assert "models.m" in refused["error"]["message"]
-        assert house.gateway.bounds.counts == {"queue_full": 2}
+        assert house.gateway.observers.bounds.counts == {"queue_full": 2}
 
 
 async def test_who_waits_for_too_long_is_told_so(provide: Provide) -> None:

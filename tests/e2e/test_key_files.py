@@ -92,7 +92,7 @@ async def test_a_key_that_is_refused_is_read_again_and_nobody_notices(provide: P
         assert keys_seen(provider).count(NEW) == 20
         (key,) = gateway.providers_health.pools["up"].keys
         assert (key.tail, key.retired, key.running) == ("2222", None, 0)
-        (account,) = gateway._running.providers["up"].accounts
+        (account,) = gateway.running.providers["up"].accounts
         assert account.tail == "2222"
         async with aiohttp.ClientSession() as session, session.get(f"{base}/v1/files") as files:
             assert files.status == 200

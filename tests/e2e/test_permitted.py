@@ -112,7 +112,7 @@ async def test_a_model_that_is_not_granted_is_forbidden(
 async def test_only_granted_providers_are_called(app: Served, name: str) -> None:
     answer = await ask(app, name, CHAT, "either")
     assert answer.status == 503  # nobody listens there: what counts is who was asked
-    (exchange,) = app.gateway.finished.all()
+    (exchange,) = app.gateway.observers.finished.all()
     assert {attempt.deployment for attempt in exchange.attempts} == {"far/m"}
 
 

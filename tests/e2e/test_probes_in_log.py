@@ -36,7 +36,7 @@ async def test_only_probes_that_fail_are_logged() -> None:
             assert await status(session, f"{base}/ai{path}") == 200
         assert await status(session, f"{base}/ai/v1/models") == 401
         assert await status(session, f"{base}/ai/health/nothing") == 401
-        gateway.stopping()
+        gateway.draining.begin()
         for path in SAYS_DRAINING:
             assert await status(session, f"{base}/ai{path}") == 503
     lines: list[dict[str, Any]] = [json.loads(line) for line in stream.getvalue().splitlines()]

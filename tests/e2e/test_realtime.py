@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +181,14 @@ async def test_a_session_of_gemini_is_refused_by_a_close_code(serve: Serve, stac
         ({"setup": {"model": "models/nothing"}}, 1008, "The model 'nothing' does not exist"),
         ({"setup": {}}, 1007, "The first message must be a 'setup' with a 'model'."),
         ({"setup": {"model": "models/up/other"}}, 1007, "models/x is not found"),
+        ({"setup": {"model": "models/up/gemini-key"}}, 1011, "refused the gateway's API key"),
     ):
         async with connect(at(base, GEMINI)) as session:
             await session.send(json.dumps(setup))
             ending = await ended(session)
         assert ending[0] == code, ending
         assert words in ending[1]
-    assert len(provider.said) == 1
+    assert len(provider.said) == 2
 
 
 async def test_handshakes_are_refused_over_http(serve: Serve, openai: Provider) -> None:
@@ -402,7 +404,7 @@ async def test_each_reply_has_a_usage_record(openai: Provider, stack: AsyncExitS
         await session.send('{"type": "response.create"}')
         await until(session, "response.done")
     exchange = await closed(exchanges)
-    assembly = gateway._running
+    assembly = gateway.running
     assert assembly.journaling is not None
     await assembly.journaling.drain()
     assert assembly.store.usage is not None
@@ -447,7 +449,7 @@ async def test_the_usage_record_of_a_session_says_how_it_failed(
         await session.send('{"type": "response.create"}')
         await ended(session)
     exchange = await closed(exchanges)
-    assembly = gateway._running
+    assembly = gateway.running
     assert assembly.journaling is not None
     await assembly.journaling.drain()
     assert assembly.store.usage is not None
@@ -494,6 +496,48 @@ async def test_a_session_ends_after_its_time_and_in_silence(serve: Serve, openai
         async with connect(at(base, "/v1/realtime?model=up/x")) as session:
             assert (await until(session, "error"))["error"]["code"] == code
             assert (await ended(session))[0] == (1001 if setting == "max_time" else 1008)
+
+
+@asynccontextmanager
+async def mute() -> AsyncIterator[str]:
+    """The URL of a server that accepts connections and says nothing."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read(-1)  # until the other side closes
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_provider_that_does_not_open_a_session_is_replaced(
+    serve: Serve, openai: Provider, stack: AsyncExitStack, answers: bool
+) -> None:
+    silent = await stack.enter_async_context(providing(Provider()))
+    silent.greets = False
+    if not answers:
+        silent.url = await stack.enter_async_context(mute())
+    rows = {
+        name: {"dialect": "openai_chat", "base_url": f"{one.url}/v1", "keys": ["up-key"]}
+        for name, one in (("one", silent), ("two", openai))
+    }
+    models = {"voice": {"deployments": ["one/x", "two/x"]}}
+    more: Any = {"models": models, "realtime": {"opening": "200ms"}}
+    exchanges: list[Exchange] = []
+    base = await serve(json.dumps({"providers": rows, **more}), observers=[exchanges.append])
+    async with connect(at(base, "/v1/realtime?model=voice")) as session:
+        assert (await heard(session))["type"] == "session.created"
+        await asyncio.sleep(0.4)  # the limit is for opening it
+        await session.send('{"type": "response.create"}')
+        await until(session, "response.done")
+    exchange = await closed(exchanges)
+    assert (exchange.end, exchange.answered) == ("done", "two/x")
+    assert exchange.attempts[0].fault is not None
+    assert exchange.attempts[0].fault.code == "session_not_opened"
+    status, error = await refused(at(base, "/v1/realtime?model=one/x"))
+    assert (status, error["code"]) == (504, "session_not_opened")
 
 
 async def test_what_the_gateway_has_not(serve: Serve, openai: Provider) -> None:

@@ -139,3 +139,20 @@ async def test_the_tier_of_the_answer_is_billed(
         (found,) = await home.records()
         assert (found.units, found.estimated) == ({"input": 10, "output": 5}, False)
         assert found.cost == 7 * 15_000
+
+
+async def test_another_provider_answers_after_a_malformed_answer(tmp_path: Path) -> None:
+    body = {"model": "m", "service_tier": "priority", **FACES["openai_chat"][1]}
+    async with house(Malformed(), Stub(), tmp_path, prices=PRICES) as home:
+        headers = {"authorization": f"Bearer {KEYS['alice']}"}
+        async with home.session.post(
+            home.base + FACES["openai_chat"][0], json=body, headers=headers
+        ) as response:
+            assert response.status == 200, await response.text()
+
+
+class Malformed(Stub):
+    """A provider whose answer breaks off inside its JSON."""
+
+    def __call__(self, seen: Seen) -> Answer:
+        return Whole(b'{"service_tier": "priority", "choices": [')

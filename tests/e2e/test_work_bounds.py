@@ -189,7 +189,7 @@ async def turning() -> AsyncIterator[list[float]]:
 @pytest.mark.parametrize("name", REFUSED)
 async def test_too_much_is_refused_at_its_place(stage: Stage, name: str) -> None:
     path, body, param, code = REFUSED[name]
-    before = stage.gateway.bounds.counts.get(COMPLEX, 0)
+    before = stage.gateway.observers.bounds.counts.get(COMPLEX, 0)
     async with turning() as longest, stage.session.post(stage.base + path, json=body) as answer:
         assert answer.status == 400
         error = (await answer.json())["error"]
@@ -197,7 +197,7 @@ async def test_too_much_is_refused_at_its_place(stage: Stage, name: str) -> None
     if path.startswith("/v1/"):
         assert error["code"] == code
         assert error["param"].startswith(param)
-    assert stage.gateway.bounds.counts.get(COMPLEX, 0) == before + (code == COMPLEX)
+    assert stage.gateway.observers.bounds.counts.get(COMPLEX, 0) == before + (code == COMPLEX)
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -238,15 +238,15 @@ class Applied:
             claims += one.of_money(nano, now)
         return claims
 
+    def of_usage(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
+        """Return the results of `of_tokens` and `of_money` together. nano, now: as for `of_money`."""
+        return [*self.of_tokens(input_tokens, output_tokens, now), *self.of_money(nano, now)]
+
     def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
-        """Return all claims of one request: the results of `of_requests`, `of_tokens` and `of_money`
-        together. nano, now: as for `of_money`.
+        """Return all claims of one request: the results of `of_requests` and `of_usage` together. nano, now:
+        as for `of_money`.
         """
-        return [
-            *self.of_requests(now),
-            *self.of_tokens(input_tokens, output_tokens, now),
-            *self.of_money(nano, now),
-        ]
+        return [*self.of_requests(now), *self.of_usage(input_tokens, output_tokens, nano, now)]
 
     def standing_claims(self, now: float) -> Sequence[Claim]:
         """Return a claim with the amount 0 for each limit, also for those that `join` has added, to look at

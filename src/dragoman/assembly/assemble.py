@@ -47,7 +47,7 @@ from dragoman.net.resolver import Resolver
 from dragoman.net.transport import CROWDED, Reached, Transport, untold
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
-from dragoman.routing.route import Deployment, Entry, Model
+from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams, steady
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
@@ -112,18 +112,32 @@ class Assembly(msgspec.Struct, frozen=True):
         """Yield the entries of the model list that a client may use, in the order of their names. A model
         that can serve none of the operations that the client may ask for is left out.
         """
-        entries, operations = self.names.entries(caller.models, caller.may.providers, caller), _asked(caller)
-        if operations is None:
+        entries = self.names.entries(caller.models, caller.may.providers, caller)
+        if _asked(caller) is None:
             return entries
-        return (entry for entry in entries if self._serves(entry.id, caller, operations))
+        return (entry for entry in entries if self._shows(entry.id, caller))
 
-    def _serves(self, model: str, caller: Caller, operations: frozenset[Operation]) -> bool:
-        """Whether a deployment of the model, or of a route that a request turns to if the model lacks what is
-        asked for, can serve one of the operations and may be used by the client. A provider is only known to
-        lack an operation if it has no endpoint for it.
+    def entry(self, model: str, caller: Caller) -> Entry | None:
+        """Return the entry of one model; None = the client's list does not have the model, because the client
+        may not use it, or because it can serve none of the operations that the client may ask for. Raises
+        RequestFailed (404) for an unknown model.
         """
-        route, providers = self.names.table.find(model, caller), caller.may.providers
-        return route is not None and any(
+        if not caller.may_use(model):
+            return None
+        entry = self.names.table.entry(model, caller)
+        return entry if self._shows(model, caller) else None
+
+    def _shows(self, model: str, caller: Caller) -> bool:
+        route = self.names.table.find(model, caller)
+        return route is not None and self.serves(route, caller)
+
+    def serves(self, route: Route, caller: Caller) -> bool:
+        """Whether a deployment of the model, or of a route that a request turns to if the model lacks what is
+        asked for, may be used by the client and can serve one of the operations that the client may ask for.
+        A provider is only known to lack an operation if it has no endpoint for it.
+        """
+        operations, providers = _asked(caller), caller.may.providers
+        return operations is None or any(
             serves(self.upstreams[one.provider], operation, one.model, one.facts)
             for each in (route, *route.fallbacks.any)
             for one in each.deployments
@@ -162,6 +176,12 @@ class Assembly(msgspec.Struct, frozen=True):
         plain = ir.Request(face.name, first.model)
         backend = backend_of(self.upstreams[first.provider])
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
+
+    @property
+    def own_machine(self) -> LocalUpstream | None:
+        """The upstream for models on this machine; None = it is disabled, or replaced by one made in code."""
+        upstream = self.upstreams.get("local")
+        return upstream if isinstance(upstream, LocalUpstream) else None
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
         """Let the counters of all limits begin with earlier usage. Counters for which this was done before

@@ -33,13 +33,13 @@ from dragoman.assembly.draining import Draining
 from dragoman.assembly.health import adopt
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import teller
-from dragoman.assembly.metrics import know, outcome_of
-from dragoman.assembly.names import Names, limits_of, made_under, naming
+from dragoman.assembly.names import Names, limits_of, naming
+from dragoman.assembly.observers import Observer, Observers
 from dragoman.assembly.own_keys import OwnAccounts
+from dragoman.assembly.own_models import OwnModels
 from dragoman.assembly.parts import Part
-from dragoman.assembly.providers import described
-from dragoman.assembly.recording import Recording
 from dragoman.assembly.reload import Outcome, Reloads
+from dragoman.assembly.runtime import runtime_of
 from dragoman.assembly.sharing import share
 from dragoman.assembly.starting import Starting
 from dragoman.assembly.telling import Telling
@@ -49,44 +49,29 @@ from dragoman.capacity.heavy import HeavySteps
 from dragoman.capacity.places import PlacesFile, SharedPlaces
 from dragoman.config.load import Loaded, load
 from dragoman.config.settings import Config
-from dragoman.dialects.compatibility import Compatibility
-from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine.checks import Checks
 from dragoman.engine.engine import Engine
-from dragoman.engine.runtime import Runtime, uncounted
-from dragoman.engine.sealing import Kept
 from dragoman.errors import RequestFailed
-from dragoman.exchange import Exchange, Mode
+from dragoman.exchange import Exchange
 from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
-from dragoman.observe.bounds import Bounds
-from dragoman.observe.finished import Finished
-from dragoman.observe.metrics import Metrics
-from dragoman.observe.performance import Performance
 from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.routing.policy import rotations
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.routing.route import Entry, Model, Route
+from dragoman.routing.route import Entry, Route
 from dragoman.seams.clock import SYSTEM, Seams
-from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
-from dragoman.seams.secret import secrets_in
 from dragoman.seams.tasks import spawn
 from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
-from dragoman.upstreams.backend import backends
-from dragoman.upstreams.local.upstream import LocalUpstream
-from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import WireUpstream
 
 log = logging.getLogger("dragoman.gateway")
-Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
 """Seconds for which `close` waits until the requests that it has cancelled have ended."""
@@ -121,7 +106,8 @@ class Core:
         self._loaded, self.config = config, config.config
         located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams
-        self._draining = Draining(seams.monotonic)
+        self.draining = Draining(seams.monotonic)
+        """Whether and when a stop was requested. Then running requests may finish."""
         self.worker = self.workers = 1
         """worker: the number of this worker process, from 1. workers: how many worker processes there are."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
@@ -142,12 +128,9 @@ class Core:
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
         """The running exchanges: HTTP requests, WebSocket messages, background answers."""
-        self._own = dict(upstreams or {})
-        self._models: list[Model] = []
-        self.made: dict[str, Route] = {}
-        """{model name that was created while the gateway runs (`make`): its route}."""
-        self._hooks = Hooks(hooks)
-        self._observers = list(observers)
+        self.own_models = OwnModels(upstreams or {})
+        """What the program and its clients have added to the configuration: providers and model names."""
+        self.hooks = Hooks(hooks)
         self.began = seams.monotonic()
         self._starting = Starting(self._start)
         self._assembly: Assembly | None = None
@@ -162,17 +145,9 @@ class Core:
         self.discovering = Discovering(self)
         """Has the providers' lists of models fetched, and uses them."""
         self._sharing: asyncio.Task[None] | None = None
-        self.performance = Performance()
-        self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
-        """Counts for `/metrics`; None = nothing is counted."""
-        self.bounds = Bounds(seams) if self.metrics is None else Bounds(seams, self.metrics.reached)
-        """Counts and logs how often limits on size and time were reached."""
-        trace = self.config.trace
-        self.finished = Finished(trace.keep, trace.max_size, trace.body)
-        """The latest finished exchanges, for traces."""
+        self.observers = Observers(self.config, seams, observers)
+        """Count, keep and store finished exchanges."""
         self.usage: UsageArchive | None = None
-        self.recording: Recording | None = None
-        """Stores finished exchanges; None = they are not stored."""
         self.keeping: Keeping
         """Stores and reads responses, conversations and stored chat completions; set by `start`."""
         self.remembering: Remembering
@@ -224,10 +199,7 @@ class Core:
         """
         if self._engine is not None or self._starting.running:
             raise RuntimeError("register models before the gateway has started")
-        if not isinstance(provider, str):
-            self._own[provider.name] = provider
-            provider = provider.name
-        self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
+        self.own_models.register(name, provider, rewrite, facts=facts, preferred_api=preferred_api)
 
     def share_places(self, file: PlacesFile) -> None:
         """Count the requests that run at once together with the other workers. Call it before `start`."""
@@ -257,7 +229,7 @@ class Core:
                 await self._build()
             except BaseException:
                 self._halt()
-                self.recording = self.usage = self.admitting = None
+                self.observers.recording = self.usage = self.admitting = None
                 async with AsyncExitStack() as closing:
                     closing.push_async_callback(self._close_parts)
                     if self._background is not None:
@@ -273,17 +245,10 @@ class Core:
         adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
         self._sharing = await share(self.providers_health, self.peers, self.seams)
         self.providers_health.memory.start = self.worker - 1
+        self.observers.share(self.board, self.worker, self.began)
         self._attend(assembly)
-        self.gates.adopt(limits_of(self.config))
-        self.alerts.adopt(targets_of(self.config))
         self.peers.receive("alert", self.alerts.note)
-        self.telling.know(assembly.upstreams)
-        if self.metrics is not None:
-            if self.board is not None:
-                self.metrics.share(self.board.cells, self.worker)
-            self.metrics.cells.began(self.began)
-            know(self.metrics, assembly.names, assembly.upstreams)
-        self._engine = Engine(self._runtime(assembly))
+        self._engine = Engine(runtime_of(self, assembly))
         turns = turns_of(self, assembly.store, self._engine.handle)
         self.keeping, self.remembering, self._background = turns
         self.telling.begin()
@@ -297,11 +262,11 @@ class Core:
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         workers = 1 if self.peers.alone else loaded.config.server.workers
-        together, reached = Processes(workers, self.embedded), self.bounds.reached
-        own, models = self._own, self._models
+        together, reached = Processes(workers, self.embedded), self.observers.bounds.reached
+        own, models = self.own_models.upstreams, self.own_models.models
         return await assemble(loaded, own, models, self.seams, reached, before=before, processes=together)
 
-    def _alert(self, event: Event) -> None:
+    def alert(self, event: Event) -> None:
         """Have the keeper send an alert about an event."""
         self.peers.hand("alert", alert_of(event, self.seams.now()))
 
@@ -309,13 +274,16 @@ class Core:
         """Connect an assembly's parts with the rest of the gateway. Stop the running checks of providers, and
         start new ones if this process is the keeper.
         """
+        self.gates.adopt(limits_of(self.config))
+        self.alerts.adopt(targets_of(self.config))
+        self.telling.know(assembly.upstreams)
+        self.observers.know(assembly.names, assembly.upstreams)
         if assembly.following is not None:
             assembly.following.directory.declare(declared_of(self.config))
-        self.recording, self.usage = assembly.recording, assembly.store.usage
-        if self.recording is not None:
-            self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
+        self.usage = assembly.store.usage
+        self.observers.record(assembly.recording, self.config, self.worker)
         if assembly.journaling is not None:
-            assembly.journaling.begin(self.telling.sections, keeps=self.peers.keeps, alert=self._alert)
+            assembly.journaling.begin(self.telling.sections, keeps=self.peers.keeps, alert=self.alert)
         if assembly.accounting is not None:
             hand = partial(self.peers.hand, "alert") if self.config.alerts else None
             assembly.accounting.watch.tell = teller(self.seams.now, hand)
@@ -328,33 +296,7 @@ class Core:
             self._checks.stop()
             self._checks = None
         if self.peers.keeps:
-            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
-
-    def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
-        """Return what new requests are served with. kept: `kept` of the earlier runtime; None = a new one."""
-        self.own_keys.use(self._loaded)
-        return Runtime(
-            table=assembly.names.table,
-            backends=backends(assembly.upstreams),
-            deadlines=assembly.deadlines,
-            fetcher=assembly.fetcher,
-            hooks=self._hooks,
-            policy=assembly.policy,
-            seams=self.seams,
-            always_usage=self.config.stream_usage == "always",
-            count_upstream=self.config.count_upstream,
-            vault=assembly.store.seals,
-            kept=Kept() if kept is None else kept,
-            store=assembly.store,
-            heavy=self.heavy,
-            health=self.providers_health.view(),
-            gates=self.gates,
-            told=self._alert if self.config.alerts else None,
-            sent=uncounted if self.metrics is None else self.metrics.sent,
-            accounting=assembly.accounting,
-            lent=self.lent.use(self._loaded),
-            passing=frozenset(name for name, one in assembly.passages.items() if one.resources),
-        )
+            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self.alert)
 
     async def reload(self) -> Outcome:
         """Load the configuration again from where it came from, and use it for all requests that begin
@@ -376,8 +318,7 @@ class Core:
         if assembly is None and self._assembly is not None:
             return []
         left = [] if assembly is None else self._replace(assembly, before)
-        trace = self.config.trace
-        self.finished.resize(trace.keep, trace.max_size, trace.body)
+        self.observers.use(self.config)
         for renewed in self.renewed:
             renewed()
         return left
@@ -388,17 +329,12 @@ class Core:
         """
         if self._assembly is None:  # closed meanwhile
             return assembly.parts.new()
-        self.made = made_under(self.made, before, self.config, assembly.upstreams)
-        names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
+        self.own_models.renew(before, self.config, assembly.upstreams)
+        names = self.own_models.joined(assembly.names)
         self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
         adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
-        self.gates.adopt(limits_of(self.config))
-        self.alerts.adopt(targets_of(self.config))
         self._attend(assembly)
-        self.telling.know(assembly.upstreams)
-        if self.metrics is not None:
-            know(self.metrics, names, assembly.upstreams)
-        self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
+        self.engine.become(runtime_of(self, assembly, self.engine.runtime.kept))
         if self.admitting is not None:
             self.admitting = assembly.client_keys
         return assembly.parts.left()
@@ -416,29 +352,11 @@ class Core:
             if self.admitting is not None:  # else the start restores them, when the keeper may not run yet
                 spawn(self._assembly.restored(self.config), "restoring limits")
 
-    @property
-    def draining(self) -> bool:
-        """Whether a stop was requested: running requests may finish, and the readiness check fails."""
-        return self._draining.begun
-
-    def stopping(self, delay: float = 0.0) -> None:
-        """Begin to drain, if not begun. delay: seconds until the port closes and the drain time starts."""
-        self._draining.begin(delay)
-
-    def probed(self) -> None:
-        """Record that a readiness check was made now."""
-        self._draining.probed()
-
-    @property
-    def drain_delay(self) -> float:
-        """The seconds for which the port stays open after a SIGTERM: see `Draining.delay`."""
-        return self._draining.delay(self.config.server.drain_delay)
-
     async def drain(self) -> None:
         """Begin to drain. Wait until background answers end, at most for the drain time (`server.drain`)."""
-        self.stopping()
+        self.draining.begin()
         if self._background is not None:
-            await self._background.drain(self._draining.left(self.config.server.drain))
+            await self._background.drain(self.draining.left(self.config.server.drain))
 
     def hurry(self) -> None:
         """Stop the running background answers at once. A complete answer is not stopped."""
@@ -452,7 +370,7 @@ class Core:
         """
         self.closed = True
         self.admitting = None
-        self.stopping()
+        self.draining.begin()
         await self._starting.stop()
         self._halt()
         running = self.requests - {asyncio.current_task()}
@@ -501,51 +419,30 @@ class Core:
         return self._background
 
     @property
-    def deadlines(self) -> Deadlines:
-        """The timers of this event loop. Raises RuntimeError before `start`, RequestFailed after `close`."""
-        return self._running.deadlines
+    def running(self) -> Assembly:
+        """The running parts. Raises RuntimeError before `start`, RequestFailed after `close`."""
+        if self._assembly is None:
+            raise self._resting()
+        return self._assembly
 
     @property
     def client_keys(self) -> ClientKeys:
-        """The keys with which clients may call this gateway. Raises as `deadlines`."""
-        return self._running.client_keys
+        """The keys with which clients may call this gateway. Raises as `running`."""
+        return self.running.client_keys
 
     @property
     def following(self) -> Following | None:
-        """Keeps the database's client keys in memory; None = no database for keys. Raises as `deadlines`."""
-        return self._running.following
+        """Keeps the database's client keys in memory; None = no database for keys. Raises as `running`."""
+        return self.running.following
 
     @property
     def loaded(self) -> Loaded:
         """The configuration in use, with the place of each written setting."""
         return self._loaded
 
-    @property
-    def upstreams(self) -> Mapping[str, Upstream]:
-        """All upstreams by the provider's name, those made in code included. Raises as `deadlines`."""
-        return self._running.upstreams
-
-    @property
-    def providers(self) -> Mapping[str, WireUpstream]:
-        """The upstreams of configured providers that no upstream made in code replaces, by name."""
-        return self._running.providers
-
-    @property
-    def passages(self) -> Mapping[str, Passage]:
-        """{name of a provider: what passes on requests for its resources or paths}. A provider whose settings
-        do not allow such requests is missing.
-        """
-        return self._running.passages
-
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
         """Return the entries of the model list that a client may use, in the order of their names."""
-        return self._running.entries(caller)
-
-    def alike(self, name: str) -> Iterable[str]:
-        """Return the names in the model list that are equal to `name`, or differ from it only in upper and
-        lower case.
-        """
-        return self._running.names.alike(name)
+        return self.running.entries(caller)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or give a name that `make` has created another route. The name
@@ -553,29 +450,25 @@ class Core:
         not created it. Clients whose keys permit the name may use it. Only this process knows the name, until
         the process ends.
         """
-        if route is None:
-            del self.made[name]
-        else:
-            self.made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
-        self._rename(self._running.names)
+        self.own_models.make(name, route, self.seams.now())
+        self._rename(self.running.names)
 
     def relist(self) -> None:
         """Make the table of model names again, because a provider's own list of models has changed."""
-        running = self._running
+        running, own = self.running, self.own_models
         facts = running.lists.facts()
-        self._rename(naming(self._loaded, self._own, self._models, running.local, facts))
-        if self.metrics is not None:
-            know(self.metrics, self._running.names, running.upstreams)
+        self._rename(naming(self._loaded, own.upstreams, own.models, running.local, facts))
+        self.observers.know(self.running.names, running.upstreams)
 
     def _rename(self, names: Names) -> None:
-        names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
-        self._assembly = msgspec.structs.replace(self._running, names=names)
+        names = self.own_models.joined(names)
+        self._assembly = msgspec.structs.replace(self.running, names=names)
         self.engine.rename(names.table)
 
     def rotations(self) -> list[Rotated]:
         """Return each rotating model's state: which deployment is first now, and which one is next."""
         memory, wall = self.providers_health.memory, self.seams.now()
-        return rotations(self._running.names.table.configured(), memory, wall)
+        return rotations(self.running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
         """Return the name of a model to try: the default model; without one, see `Names.example`. None =
@@ -583,45 +476,11 @@ class Core:
         """
         if self.config.default_model is not None:
             return self.config.default_model
-        return self._running.names.example({*self.config.models, *self.config.aliases})
-
-    @property
-    def local(self) -> LocalUpstream | None:
-        """The upstream for models on this machine; None = it is disabled, or replaced by one made in code."""
-        upstream = self._running.upstreams.get("local")
-        return upstream if isinstance(upstream, LocalUpstream) else None
-
-    @property
-    def origin(self) -> str:
-        """The path of the configuration file, for people; without a file, a text that says so."""
-        return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
-
-    def mode(self, model: str, face: Dialect) -> Mode:
-        """Return whether the first deployment of a model gets requests of the protocol `face` relayed or
-        translated: see `Assembly.mode`.
-        """
-        return self._running.mode(model, face)
-
-    def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """Return what clients of the protocol `face` can use of the first deployment of a model: see
-        `Assembly.compatibility`.
-        """
-        return self._running.compatibility(model, face)
-
-    def describe(self) -> list[str]:
-        """Return a text for each upstream: its name, and its keys or its identity (see `described`)."""
-        providers = self._loaded.providers
-        return [described(one, providers.get(name)) for name, one in self._running.upstreams.items()]
+        return self.running.names.example({*self.config.models, *self.config.aliases})
 
     @property
     def assembly(self) -> Assembly | None:
         """The running parts; None = the gateway has not started, or is closed."""
-        return self._assembly
-
-    @property
-    def _running(self) -> Assembly:
-        if self._assembly is None:
-            raise self._resting()
         return self._assembly
 
     def _resting(self) -> Exception:
@@ -631,19 +490,7 @@ class Core:
         """Count an exchange as finished, and call the observers with it. Their exceptions are logged."""
         self.exchanges.discard(exchange)
         self.telling.figures.note(exchange, self.seams.now())
-        self.performance.note(exchange)
-        if self.metrics is not None:
-            self.metrics.note(exchange)
-        self.finished.note(exchange)
-        if self.recording is not None:
-            self.recording.note(exchange)
-        if exchange.fault is not None or len(exchange.attempts) > 1:
-            self.bounds(exchange)
-        for observer in self._observers:
-            try:
-                observer(exchange)
-            except Exception:
-                log.exception("an observer failed on exchange %s", exchange.id)
+        self.observers.note(exchange)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """Return the health of this gateway: see `Telling.health`."""

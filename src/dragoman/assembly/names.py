@@ -37,7 +37,7 @@ from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import Fallbacks
 from dragoman.routing.hedging import Hedge
-from dragoman.routing.route import Alias, Demands, Entry, Model, Reserved, Route, Timers
+from dragoman.routing.route import Alias, Demands, Entry, Model, Reserved, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.routing.spread import Price, Rotation, Spread
 from dragoman.routing.table import Table
@@ -459,28 +459,3 @@ def timers_of(timeouts: Timeouts) -> Timers:
     settings state as 0.
     """
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))
-
-
-def made_under(
-    made: Mapping[str, Route], before: Config, after: Config, providers: Container[str]
-) -> dict[str, Route]:
-    """Return the routes of names that were created at run time, changed for a new configuration. Headers that
-    a model has in both configurations get their new values. Deployments of providers that are not in
-    `providers` are removed. A name without any deployment left is removed, too, and the log says so.
-
-    made: {name: route}. before, after: the old and the new configuration. providers: the names of the new
-    upstreams.
-    """
-    fresh = {
-        name: {header: value for header, value in headers_of(other).items() if header in headers_of(model)}
-        for name, model in before.models.items()
-        if (other := after.models.get(name)) is not None and other.headers
-    }
-    stay: dict[str, Route] = {}
-    for name, route in made.items():
-        left = tuple(one for one in route.deployments if one.provider in providers)
-        if left:
-            stay[name] = msgspec.structs.replace(route, deployments=left).with_headers(fresh)
-        else:
-            log.warning("the model %s, created while the gateway runs, is gone with its provider", name)
-    return stay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
 from typing import Any, Final
@@ -49,6 +49,11 @@ def described(upstream: Upstream, provider: Provider | None) -> str:
     vendor = provider.vendor if provider is not None else None
     needed = vendor is not None and bool(vendor.keys)
     return upstream.name + (f" {keys or 'no'} key{'s' * (keys > 1)}" if keys or needed else "")
+
+
+def descriptions(upstreams: Mapping[str, Upstream], providers: Mapping[str, Provider]) -> list[str]:
+    """Return a text about each upstream (see `described`). providers: the configured ones, by name."""
+    return [described(one, providers.get(name)) for name, one in upstreams.items()]
 
 
 def wire_upstream(

@@ -11,18 +11,18 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from dragoman.assembly.assemble import Assembly
+from dragoman.assembly.draining import Draining
 from dragoman.assembly.journaling import Journaling
 from dragoman.assembly.metrics import of_gateway, of_process
-from dragoman.assembly.recording import Recording
+from dragoman.assembly.observers import Observers
 from dragoman.assembly.reload import Reloads
 from dragoman.assembly.store_health import store_health
 from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.exchange import Exchange
 from dragoman.observe.board import Board
-from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, status, together
-from dragoman.observe.metrics import Metrics, Sample
+from dragoman.observe.metrics import Sample
 from dragoman.routing.health import Health
 from dragoman.seams.clock import Seams
 from dragoman.seams.peers import Peers
@@ -42,21 +42,18 @@ class Inside(Protocol):
     workers: int
     began: float
     board: Board | None
-    bounds: Bounds
+    draining: Draining
     connections: Callable[[], Mapping[str, int]] | None
     exchanges: set[Exchange]
     gates: Gates
     heavy: HeavySteps
-    metrics: Metrics | None
+    observers: Observers
     peers: Peers
     providers_health: Health
-    recording: Recording | None
     reloads: Reloads
 
     @property
     def assembly(self) -> Assembly | None: ...
-    @property
-    def draining(self) -> bool: ...
 
 
 class Telling:
@@ -105,7 +102,7 @@ class Telling:
         )
         figures = together([own, *told])
         state: dict[str, Any] = {
-            "status": "draining" if inside.draining else status(figures.providers, _PROVES_NOTHING),
+            "status": "draining" if inside.draining.begun else status(figures.providers, _PROVES_NOTHING),
             "version": __version__,
             "uptime": round(inside.seams.monotonic() - inside.began, 3),
             "requests": figures.requests(),
@@ -120,7 +117,8 @@ class Telling:
             state["reporting"] = 1 + len(told)
             state["keeper"] = msgspec.structs.asdict(inside.peers.keeper())
             state["bounds"] = figures.bounds
-            state["exchanges"] = None if inside.recording is None else inside.recording.state()
+            recording = inside.observers.recording
+            state["exchanges"] = None if recording is None else recording.state()
             state["config"] = inside.reloads.state()
             state |= {name: says() for name, says in self.sections.items()}
             if figures.connections is not None:
@@ -135,7 +133,7 @@ class Telling:
         inside = self._inside
         figures = self.figures
         figures.running = len(inside.exchanges - {asking})
-        figures.bounds = inside.bounds.counts
+        figures.bounds = inside.observers.bounds.counts
         figures.connections = None if inside.connections is None else inside.connections()
         return figures
 
@@ -160,12 +158,12 @@ class Telling:
         metrics. asking: an exchange that does not count as running; None = all count.
         """
         inside = self._inside
-        if inside.metrics is not None:
+        if inside.observers.metrics is not None:
             connections = {} if inside.connections is None else inside.connections()
             waiting = {**inside.gates.waiting, "large_bodies": inside.heavy.waiting}
             samples = of_process(inside.worker, inside.exchanges - {asking}, connections, waiting)
             journal = () if (journaling := self._journaling) is None else journaling.own_samples()
-            inside.metrics.publish([*samples, *journal], inside.seams.monotonic())
+            inside.observers.metrics.publish([*samples, *journal], inside.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:
         """Return the metrics of all workers, in the text format of Prometheus. Call it only if the gateway's
@@ -173,13 +171,13 @@ class Telling:
         running.
         """
         inside = self._inside
-        assert inside.metrics is not None
+        assert inside.observers.metrics is not None
         if inside.assembly is not None:
             await self._asked_store(inside.assembly)
         self._publish(asking)
         now = inside.seams.monotonic()
         stated = of_gateway(
-            inside.metrics,
+            inside.observers.metrics,
             inside.providers_health,
             workers=inside.workers,
             sessions=self._sessions or 0,
@@ -187,7 +185,7 @@ class Telling:
         )
         journal = () if (journaling := self._journaling) is None else journaling.samples()
         further = [sample for says in self.samples.values() for sample in says()]
-        return inside.metrics.page([*stated, *further, *journal], now)
+        return inside.observers.metrics.page([*stated, *further, *journal], now)
 
     @property
     def _journaling(self) -> Journaling | None:

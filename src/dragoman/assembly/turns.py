@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from dragoman.assembly.observers import Observers
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.settings import Config
 from dragoman.exchange import Exchange
-from dragoman.observe.bounds import Bounds
 from dragoman.seams.clock import Seams
 from dragoman.state.store import Store
 from dragoman.turns.background import Background, Run
@@ -22,9 +22,9 @@ class Inside(Protocol):
 
     config: Config
     seams: Seams
-    bounds: Bounds
     heavy: HeavySteps
     exchanges: set[Exchange]
+    observers: Observers
 
     def observe(self, exchange: Exchange) -> None: ...
 
@@ -44,7 +44,7 @@ def turns_of(inside: Inside, store: Store, run: Run) -> Turns:
     """Return the turns of a gateway. store: has what is stored. run: serves the request of a background
     answer.
     """
-    responses, reached = inside.config.responses, inside.bounds.reached
+    responses, reached = inside.config.responses, inside.observers.bounds.reached
     keeping = Keeping(
         store,
         responses,

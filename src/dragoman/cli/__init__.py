@@ -81,7 +81,9 @@ click.version_option(__version__, prog_name="dragoman", message="%(prog)s %(vers
 
 
 def main() -> NoReturn:
-    """Run the command line of this process, then end the process with one of the exit codes in `terminal`."""
+    """Run the command line of this process, then end the process with one of the exit codes in `terminal`. A
+    stream that the parent process has closed is replaced by the null device before.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the parent process closed this stream
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
@@ -89,8 +91,9 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line on the streams of this process, and return the exit code. Errors are printed,
-    except Ctrl-C and a closed pipe.
+    """Run one command line on the streams of this process, and return the exit code (those of `terminal`).
+    Errors are printed, except Ctrl-C and a closed pipe. After a closed pipe, the stdout of this process is
+    the null device. arguments: without the name of the program.
     """
     terminal = Terminal(sys.stdout, sys.stderr)
     try:
@@ -121,8 +124,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _misuse(error: click.ClickException) -> Failure:
-    """Return the failure for an error that click found in the arguments. Its hint has similar names, if there
-    are any, and --help.
+    """Return the failure for an error that click found in the arguments. Its hint names the command's --help,
+    and up to two similar options or commands, if click knows any.
     """
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path if context else 'dragoman'} --help"
@@ -136,8 +139,8 @@ def _misuse(error: click.ClickException) -> Failure:
 
 
 def _unexpected(terminal: Terminal, error: Exception) -> Failure:
-    """Return the failure for a bug in Dragoman. With `--verbose` the traceback is printed, or is put into the
-    JSON.
+    """Return the failure for a bug in Dragoman. With `--verbose`, the traceback is put into the failure's
+    JSON form; without `--json`, it is printed here.
     """
     told = "".join(traceback.format_exception(error))
     if terminal.verbose and not terminal.as_json:

@@ -29,7 +29,7 @@ like the value of a variable.
 
 class Stated(NamedTuple):
     """The entry to add, as the command line states it. settings: texts `NAME=VALUE`, or a single value
-    without a name. file: a YAML file with the entry, `-` = stdin, None = no file.
+    without a name (`openai/gpt-5`). file: a YAML file with the entry, `-` = stdin, None = no file.
     """
 
     settings: Sequence[str]
@@ -37,8 +37,9 @@ class Stated(NamedTuple):
 
 
 def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) -> None:
-    """Add the commands `add` and `remove` to a group. kind: the kind of entries. noun: the kind for people
-    ("a model"). examples: command lines for the help of `add`.
+    """Add the commands `add` and `remove` to a group. kind: the kind of entries ("models"), which is also
+    the group's name. noun: one such entry, for people ("a model"). examples: command lines for the help of
+    `add`.
     """
 
     @group.command("add", help=f"Add {noun} to a running gateway. {_ADD}", examples=examples)
@@ -78,8 +79,9 @@ def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) 
 
 
 def removing(group: Group, kind: AddedKind, does: str, example: str = "NAME") -> None:
-    """Add the command `remove` to a group. kind: the kind of entries. does: the help text of the command.
-    example: the name of an entry, for the command line that the help shows.
+    """Add the command `remove` to a group. kind: the kind of entries ("models"), which is also the group's
+    name. does: the help text of the command. example: the name of an entry, for the command line that the
+    help shows.
     """
 
     @group.command("remove", help=does, examples=(f"dragoman {kind} remove {example}",))
@@ -104,9 +106,10 @@ _ADD = (
 
 
 def entry_of(stated: Stated) -> Any:
-    """Return the entry to add, as JSON: the content of the file, the single text, or an object of the
-    settings ({} = the command line states nothing). Raises Failure if the entry is stated in two ways, or if
-    it cannot be read.
+    """Return the entry to add, as a JSON value: the content of the file; or the single text; or an object
+    made of the texts `NAME=VALUE` ({} = there are none). A dot in a name puts the value into an inner object.
+    A value that begins like JSON (`_JSON`) is decoded. Raises Failure if there are a file and settings, or if
+    the file or a text cannot be read.
     """
     if stated.file is not None:
         if stated.settings:

@@ -36,11 +36,12 @@ class Target(NamedTuple):
 
 def target(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Target:
     """Return the gateway to ask and the key to send. With `url` it is the gateway there, else the gateway
-    that the configuration describes (`file`; None = find the file).
+    that the configuration describes (`file`; None = find the file). The configuration's warnings are printed.
 
-    The key is `key`; else that of an environment variable; else, without `url`, a key of the configuration
-    with the scope `admin`, or the client key that `dragoman serve` has created; else none. Raises Failure for
-    an invalid URL, for a configuration with the port 0, and for an invalid configuration.
+    The key is `key`; else the first one in the environment variables of `_KEYS`; else, without `url`, a key
+    of the configuration with the scope `admin`, or the client key that `dragoman serve` has created, if no
+    keys are configured; else none. Raises Failure for an invalid URL, for a configuration that is invalid or
+    has the port 0, and for a file with a created key that cannot be read.
     """
     key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
     if url is not None:
@@ -63,9 +64,9 @@ def _first(name: str) -> str | None:
 
 
 def _configured(found: Loaded) -> str | None:
-    """Return a valid key with the scope `admin` that the configuration states in full (not by its hash), and
-    that belongs to no tenant. If no keys are configured at all, return the client key that `dragoman serve`
-    has created. None = there is neither.
+    """Return a key with the scope `admin` that the configuration states in full (not by its hash), that has
+    not expired, and that belongs to no tenant. If no keys are configured at all, return the client key that
+    `dragoman serve` has created. None = there is neither.
     """
     if not found.config.auth.keys:
         return kept(found.home)
@@ -79,8 +80,9 @@ def _configured(found: Loaded) -> str | None:
 
 
 async def ask(there: Target, path: str, query: dict[str, str]) -> Any:
-    """Return the JSON object at a path; None = the gateway does not know the exchange that is asked for.
-    Raises Failure if no gateway answers, if the answer is another error, or if it is not a JSON object.
+    """Return the JSON object at a path of the gateway; None = it does not know the exchange (the recorded
+    request) that is asked for. query: the parameters of the URL. Raises Failure if no gateway answers within
+    20 s, if the answer is too large or another error, or if it is not a JSON object.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     limit = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=5)

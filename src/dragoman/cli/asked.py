@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 class Asked(NamedTuple):
-    """The gateway that a command asks. found: this machine's configuration, None = a URL was given instead.
-    way: how to reach the gateway, None = no gateway runs on this machine.
+    """The gateway that a command asks. found: the configuration that was loaded, None = a URL was given
+    instead. way: how to reach the gateway, None = no gateway with this configuration runs on this machine.
     """
 
     found: Loaded | None
@@ -30,7 +30,9 @@ class Asked(NamedTuple):
 
 
 def gateway_options(function: F) -> F:
-    """Add the options that name the gateway to a command: `--config`, `--url` and `--key`."""
+    """Add three options to a command, which say what gateway to ask: `--config`, `--url` and `--key`. The
+    last two may also come from DRAGOMAN_URL and DRAGOMAN_API_KEY.
+    """
     url = click.option(
         "--url", envvar="DRAGOMAN_URL", help="The gateway's URL, instead of one that runs here."
     )
@@ -40,8 +42,8 @@ def gateway_options(function: F) -> F:
 
 def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Asked:
     """Return the gateway that the options name: the one at `url`; without a URL, the one that runs here with
-    the configuration `file` (None = find the file). key: the key for `url`. Raises Failure for an invalid URL
-    or configuration.
+    the configuration `file` (None = find the file), whose warnings are printed. key: the key for the gateway
+    at `url`; it is not used without a URL. Raises Failure for an invalid URL or configuration.
     """
     from dragoman.cli.operator import way
 
@@ -50,10 +52,11 @@ def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | 
 
 
 def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
-    """Send a request, and return the gateway's answer as JSON; None = no gateway runs on this machine, or it
-    did not answer in time. path: a path (which may have a query), then the names of further segments. body:
-    the JSON value to send, None = no body. Raises Failure if the gateway at a given URL does not answer, or
-    if any gateway answers with an error.
+    """Send a request, and return the JSON object that the gateway answers; None = no gateway runs on this
+    machine, or its answer did not come in time or is too large. path: a path, then names, which are added as
+    further segments and percent-encoded; only a path without names may have a query. body: the JSON value to
+    send, None = no body. Raises Failure if the gateway at a given URL does not answer, or if the answer is an
+    error (NothingThere for 404) or not a gateway's.
     """
     from dragoman.cli.operator import call
 
@@ -63,8 +66,10 @@ def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None
 def tagged(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> Told | None:
-    """Send a request as `from_gateway` does, and return the answer with its ETag; None as there. tag: the
-    request is refused unless the object to change still has this ETag; None = no condition.
+    """Send a request, and return the answer with its ETag; None = no gateway runs on this machine, or its
+    answer did not come in time or is too large. The arguments and the errors are those of `from_gateway`.
+    tag: the gateway refuses the request (Failure) unless the object to change still has this ETag; None = no
+    condition.
     """
     from dragoman.cli.operator import told
 
@@ -91,7 +96,9 @@ def _asked(asked: Asked, ask: Callable[[Way], Coroutine[Any, Any, T]]) -> T | No
 
 
 def nobody() -> Failure:
-    """Return the failure of a command that needs a running gateway, if none runs."""
+    """Return (not raise) the failure for a command that needs a gateway, because none runs on this
+    machine.
+    """
     from dragoman.cli.operator import unreachable
 
     return unreachable(None, "")

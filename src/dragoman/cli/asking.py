@@ -24,8 +24,8 @@ _LONGEST_NAME: Final = 512
 
 
 class NotThere(Exception):
-    """No complete answer came in time, the answer is too large, or the server at the URL does not answer with
-    a model list. The text says why.
+    """The server cannot be reached, does not answer completely in time, or answers too much; or it was asked
+    for the list of models, and its answer is no such list. The text says why.
     """
 
 
@@ -40,8 +40,9 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """Return the gateway's model names, except unprintable or very long ones. Raises PermissionError for the
-    status 401 or 403, and NotThere if no gateway answers or the answer is not a model list.
+    """Return the names of the gateway's models, without names that are unprintable or longer than 512
+    characters. Raises PermissionError for the status 401 or 403, and NotThere if there is no complete answer,
+    or if it is not a model list.
     """
     answer = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if answer.status in {401, 403}:
@@ -54,9 +55,10 @@ async def models(gateway: Gateway) -> list[str]:
 
 
 async def ask(dialect: str, gateway: Gateway) -> str:
-    """Send a test question in the protocol `dialect`, and return the text of the answer ("…" if it has none).
+    """Send a test question to the model `gateway.model`, in the protocol `dialect`, and return the text of
+    the answer ("…" if it has none). dialect: a name in `DIALECTS` of a protocol that clients can speak.
 
-    Raises NotThere if no gateway answers, and Refused if its answer is an error or cannot be parsed.
+    Raises NotThere if there is no complete answer, and Refused if the answer is an error or cannot be parsed.
     """
     spoken = DIALECTS[dialect]
     question = {

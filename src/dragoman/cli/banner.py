@@ -34,13 +34,15 @@ class Ready(NamedTuple):
 
     host, port: the address on which it listens. base: the URL for clients, base path included. providers: a
     short description of each provider. models: the number of model names. model: one model for the examples,
-    None = there is none. file: the configuration file, None = no file. access: who may call the gateway.
-    made: the client key if it was created at this start, else None. kept: the file with a created client key,
-    None = there is no such file. store: the place of the database, None = memory. seconds: the time since the
-    command began. workers: the number of worker processes. connections: the limit of client connections in
-    each worker, None = not shown. descriptors: how many files and sockets a process may open, None = unknown.
-    nearby: a description of each model server on this machine that is not used. clients: by client's name,
-    the number of its keys. admin: the URL of the separate port for operators, None = there is none.
+    None = there is none. file: the configuration file, None = no file. access: who may call the gateway:
+    "key" = only clients with a key; "open here" = every client on this machine; "open to all" = everybody who
+    reaches the address. made: the client key if it was created at this start, else None. kept: the file with
+    a client key that this start or an earlier one created, None = there is no such file. store: the place of
+    the database, None = memory. seconds: the time since the command began. workers: the number of worker
+    processes. connections: the limit of client connections in each worker, None = not shown. descriptors: how
+    many files and sockets a process may open, None = unknown. nearby: a description of each model server on
+    this machine that is not used. clients: by client's name, the number of its keys. admin: the URL of the
+    separate port for operators, None = there is none.
     """
 
     host: str
@@ -64,8 +66,10 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Example commands by a short name (`curl`, `python`, `list`); if no model is known, only `list`.
-        They contain the key if it was created at this start; another key that is needed is written as KEY.
+        """Shell commands to try the gateway, by a short name: `curl`, `python` (runs a program with OpenAI's
+        client) and `list` (lists the models). If `model` is None, there is only `list`. If the gateway needs
+        a key, they contain it if it was created at this start, otherwise the word KEY. If it needs none,
+        `curl` and `list` send none, and the program states "any", because OpenAI's client requires a key.
         """
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
@@ -87,7 +91,7 @@ class Ready(NamedTuple):
 
 def address(host: str, port: int, path: str = "") -> str:
     """Return the URL at which clients on this machine reach the server. host: the address on which it
-    listens. path: the path of the URL.
+    listens; if that means every address (0.0.0.0, ::), the URL has 127.0.0.1. path: the path of the URL.
     """
     if host in _EVERY:
         host = "127.0.0.1"
@@ -95,7 +99,9 @@ def address(host: str, port: int, path: str = "") -> str:
 
 
 def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
-    """Yield the lines of the banner for a terminal."""
+    """Yield the lines of the banner for a terminal, without line ends. channel: where they will be printed;
+    it decides the colours, the signs, and how many providers stand in one line.
+    """
 
     def row(name: str, text: str) -> str:
         return f"  {channel.styled(f'{name:<{_NAMES}}', 'off')} {text}"
@@ -129,7 +135,9 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
 
 
 def for_programs(ready: Ready) -> dict[str, Any]:
-    """Return the banner as one JSON event for programs. It contains a key that was created at this start."""
+    """Return the banner for programs, as a JSON object. A client key that was created at this start is its
+    member `client_key`; the example commands contain the word KEY instead.
+    """
     event: dict[str, Any] = {
         "event": "ready",
         "version": __version__,

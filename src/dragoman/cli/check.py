@@ -124,7 +124,7 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
 def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
     """Return whether the file is LiteLLM's configuration; if it is, print its conversion. convert: whether
     `--convert` was given; without it, a file of LiteLLM raises Failure with notes about its settings. False
-    also if the file cannot be read.
+    also if the file cannot be read or is not valid YAML.
     """
     from dragoman.config.litellm import convert as converted
     from dragoman.config.litellm import in_yaml, is_litellms, lines

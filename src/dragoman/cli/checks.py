@@ -1,8 +1,10 @@
 """The checks of `dragoman test` for any server with OpenAI's Chat Completions API, and the code that runs the
 checks of every protocol.
 
-A check takes a `Probe`, sends requests, and returns a text about the answers. It raises LeftOut if it is
-skipped, KeyRefused for the status 401, and CheckFailed, or one of `_ODD`, if an answer is wrong.
+A check takes a `Probe` (the server under test), sends requests, and returns a text about the answers. It
+raises LeftOut if it is skipped, KeyRefused if the server refuses the API key (status 401), and CheckFailed if
+an answer is wrong. An answer of an unexpected form may also raise one of `_ODD`, which `outcomes` treats like
+CheckFailed.
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ _ODD: Final = (
 
 
 class LeftOut(Exception):
-    """The check is skipped: the server lacks the feature, no model is known, or the key may not use the
-    feature.
+    """The check is skipped, because the server or its protocol lacks the feature, no model is known, or the
+    key may not use the feature. The text says why.
     """
 
 
@@ -69,8 +71,8 @@ class KeyRefused(Exception):
 
 
 class Outcome(NamedTuple):
-    """The result of one check. passed: None = skipped. ms: its duration in milliseconds. said: a text about
-    the answers.
+    """The result of one check. name: the check's name. passed: True = passed, False = failed, None = skipped.
+    ms: its duration in milliseconds. said: a text about the answers, or why the check failed or was skipped.
     """
 
     name: str
@@ -80,12 +82,12 @@ class Outcome(NamedTuple):
 
 
 class _Unreachable(Exception):
-    """No connection to the server is possible."""
+    """No connection to the server is possible. The text says why."""
 
 
 class Answer(NamedTuple):
-    """One answer of the server. body: the decoded JSON, None = the body is not JSON. headers: names match in
-    any case.
+    """One answer of the server. body: the decoded JSON; None = the body is null or not JSON. headers: names
+    match in any case.
     """
 
     status: int
@@ -98,8 +100,8 @@ class Answer(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The text for an error answer: `error.message` of the body, or else `error`, cut if it is long; if
-        the body has neither, the status ("status 404").
+        """The text for an error answer, as one line: `error.message` of the body, or `error` itself if it is
+        not an object, cut after 512 characters. If there is no such text, the status ("status 404").
         """
         error = self.body.get("error") if isinstance(self.body, dict) else None
         told = error.get("message") if isinstance(error, dict) else error
@@ -122,9 +124,11 @@ Choose: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Choice | None]
 class Probe:
     """A server under test, and the client that sends requests to it.
 
-    base: the server's base URL, including the API version. model: the model to ask, None = it will be chosen
-    from the model list. show: called with each part of a streamed text. choose: chooses the model from the
-    entries of the model list. checks: the checks for this protocol, by name.
+    session: sends the requests, with the API key and the time limit. base: the URL to which the paths of the
+    protocol are appended; it includes the API version (`https://gateway.example/v1`). model: the model to
+    ask; None = `chosen` will choose it. show: called with each part of a streamed text, then with a line end.
+    choose: returns the model to ask, out of the entries of the model list; None = no entry fits. checks: the
+    checks for this protocol, by name, in the order in which they run.
     """
 
     def __init__(
@@ -154,10 +158,9 @@ class Probe:
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """If `model` is None, choose it from the entries of the server's model list. Returns a text for the
-        outcome.
-
-        Raises CheckFailed if the list is empty.
+        """If `model` is None, set it to the model that `choose` takes from the list. Return a text that says
+        how many models are listed and which one is asked. listed: the entries of the server's model list;
+        each has an `id`. Raises CheckFailed if the list is empty.
         """
         require(bool(listed), "no model is listed")
         if self.model is None and (one := self._choose(listed)) is not None:
@@ -165,23 +168,25 @@ class Probe:
         return f"{len(listed)} models; asking {self.model}"
 
     async def call(self, method: str, url: str, **options: Any) -> Answer:
-        """Send one request and return its answer. Redirects are not followed, because a redirected POST
-        becomes a GET.
+        """Send one request, and return its answer, whatever its status is. Redirects are not followed,
+        because a redirected POST can become a GET. options: those of aiohttp's `request`. Raises
+        aiohttp.ClientError or TimeoutError if the answer does not arrive completely, and TooLarge if it has
+        more than `LARGEST` bytes.
         """
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
             return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
-        """Send one chat request. `fields` replace or add fields of its body. Raises LeftOut if no model is
-        known.
+        """Send one chat request, and return its answer, whatever its status is. `fields` replace or add
+        fields of its body. Raises LeftOut if no model is known, and the errors of `call`.
         """
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
-        """Send one streamed chat request, and yield the text of each `data:` line, `[DONE]` included.
-        `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401), TooLarge
-        (more than `LARGEST` bytes), and CheckFailed for any other status than 200, or if the answer is not a
-        stream.
+        """Send one streamed chat request, and yield the text behind `data:` of each such line, `[DONE]`
+        included. `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401),
+        TooLarge (more than `LARGEST` bytes), and CheckFailed for any other status than 200, or if the content
+        type is not `text/event-stream`.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
@@ -208,7 +213,8 @@ Check: TypeAlias = Callable[[Any], Awaitable[str]]
 
 async def health(probe: Probe) -> str:
     """Check that `/health` answers with the status 200. Providers that are down are named, but do not fail
-    the check. Skipped if the server has no `/health`.
+    the check. Skipped if the server has no `/health`: the status is 404, or the body is not a JSON object
+    with `status`.
     """
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
@@ -228,8 +234,8 @@ def _down(providers: Any) -> Iterator[str]:
 
 
 async def model_list(probe: Probe) -> str:
-    """Check that the model list has OpenAI's form. Without `--model`, later checks use a model of this
-    list.
+    """Check that the model list has OpenAI's form (`object` is "list", and each entry of `data` has an `id`)
+    and is not empty. Without `--model`, it also chooses the model for the later checks from this list.
     """
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
@@ -278,7 +284,9 @@ async def several_turns(probe: Probe) -> str:
 
 
 async def stream(probe: Probe) -> str:
-    """Check that a stream has the role, exactly one finish reason, and exactly one [DONE] at its end."""
+    """Check that a stream has the role "assistant", exactly one finish reason, exactly one [DONE] at its end,
+    and no error. Shows the text with `probe.show`.
+    """
     began = SYSTEM.monotonic()
     first: float | None = None
     finishes: list[str] = []
@@ -306,7 +314,9 @@ async def stream(probe: Probe) -> str:
 
 
 async def stream_usage(probe: Probe) -> str:
-    """Check that a stream has token usage if the request asks for it, and none otherwise."""
+    """Check that a stream has token usage if the request asks for it, in a last chunk without choices, and
+    none otherwise.
+    """
     options = {"include_usage": True}
     asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
     last = json.loads(asked[-1])
@@ -320,8 +330,8 @@ async def stream_usage(probe: Probe) -> str:
 
 
 async def unknown_model(probe: Probe) -> str:
-    """Check that a request with an unknown model gets the status 404 and OpenAI's error code. Skipped for the
-    status 403: the key is limited to some models.
+    """Check that a request with an unknown model gets the status 404 and OpenAI's error code
+    ("model_not_found"). Skipped for the status 403, because the key is limited to some models.
     """
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
@@ -343,7 +353,7 @@ async def missing_messages(probe: Probe) -> str:
 
 
 async def value_out_of_range(probe: Probe) -> str:
-    """Check that a value out of its range gets the status 400 and an error that names the parameter."""
+    """Check that the temperature 9 gets the status 400 and an error whose `param` is "temperature"."""
     answer = await probe.chat(temperature=9)
     answer.expect(400)
     param = answer.body["error"].get("param")
@@ -369,7 +379,9 @@ async def unknown_path(probe: Probe) -> str:
 
 
 async def preflight(probe: Probe) -> str:
-    """Check that the preflight request (CORS) of a web page on this machine is allowed."""
+    """Check that the preflight request (CORS) of a web page on this machine is allowed: it gets the status
+    200 or 204, and the header `access-control-allow-origin`.
+    """
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")
@@ -401,8 +413,9 @@ others.
 
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
-    """Run the checks and yield their outcomes. Stops after the first check that cannot connect. Raises
-    KeyRefused.
+    """Run the checks one after another, and yield the outcome of each. A check that cannot connect has
+    failed, and the checks after it do not run. Raises KeyRefused, and runs no further check, if the server
+    refuses the API key.
     """
     for name, check in probe.checks.items():
         began = SYSTEM.monotonic()
@@ -442,7 +455,7 @@ def _said(answer: Answer) -> str:
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
     """Return the complete body of a response, decompressed. Raises TooLarge if it has more than `LARGEST`
-    bytes.
+    bytes, and aiohttp.ClientError or TimeoutError if it does not arrive completely.
     """
     data = bytearray()
     async for part in response.content.iter_any():

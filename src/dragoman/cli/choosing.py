@@ -21,7 +21,9 @@ _OTHER_WORK: Final = re.compile(
 
 
 class Choice(NamedTuple):
-    """The model to ask. why: the reason for the choice, in words. free: True = its answers cost nothing."""
+    """The model to ask. why: the reason for the choice, in words. free: True = its answers cost nothing,
+    because it runs on the gateway's machine; False = they may cost something.
+    """
 
     model: str
     why: str
@@ -32,13 +34,14 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
     """Choose a model by the first of these rules that finds one; None = none does.
 
       1. the configuration's `default_model`
-      2. a model or alias of the configuration that may chat, by its name and those of its deployments
+      2. the first model, then the first alias, of the configuration that can chat according to its name and
+         the names of its deployments; patterns and models of `default_models` do not count
       3. the first free model of the list
       4. the first model of the list
 
     Rules 1 and 2 need a name that the list has, unless the list is empty. Rules 3 and 4 consider only the
     models that can chat according to their names, if there are any. listed: the entries of the server's model
-    list. found: the gateway's configuration, None = unknown.
+    list; each has an `id`. found: the gateway's configuration, None = unknown; then only rules 3 and 4 apply.
     """
     owners = {str(row["id"]): row.get("owned_by") for row in listed}
     for name, why in _named(found) if found is not None else ():
@@ -76,8 +79,10 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """Whether a model certainly runs on the gateway's machine, without a key. owner: the model's `owned_by`
-    in the list; used only if the configuration is unknown.
+    """Whether a model certainly runs on the gateway's machine, without a key: all its deployments are of
+    `local` or `simulate`, or of providers without keys whose address is this machine. If the configuration is
+    unknown (`found` is None): whether `owner`, the model's `owned_by` in the list, or the prefix of its name
+    is `local` or `simulate`.
     """
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))

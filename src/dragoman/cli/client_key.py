@@ -1,12 +1,14 @@
 """The client key that `dragoman serve` creates if a gateway needs one and none is configured.
 
-A gateway needs a client key if the configuration requires one: `auth.required` says so, or other machines can
-reach the gateway's address (`assembly.keys.needs_key`). The key is kept in a file in Dragoman's folder, and
-read again at the next start. If the file cannot be written, the key is valid until the process ends.
+A gateway needs a client key if `auth.required` is true, or if that is not set and other machines can reach
+the gateway's address; never if `auth.open` is set (`assembly.keys.needs_key`). The key is kept in a file in
+Dragoman's folder, and read again at the next start. If the file cannot be written, the key is valid until the
+process ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -22,7 +24,7 @@ _KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 class ClientKey(NamedTuple):
     """A client key. file: the file that contains it, None = no file could be written. made: True = the key is
-    new.
+    new, False = it was read from the file.
     """
 
     key: str
@@ -36,8 +38,9 @@ def fresh() -> str:
 
 
 def kept_or_made(home: Path) -> ClientKey:
-    """Return the client key in the file in `home`. If there is no file, create a key, and write it to the
-    file if possible. Raises Failure if the file cannot be read or does not contain a key.
+    """Return the client key in the file `FILE` in the folder `home`. If there is no such file, create a key,
+    and write it to the file if possible; a missing folder is created. Raises Failure if there is a file that
+    cannot be read or does not contain a key.
     """
     file = home / FILE
     key = fresh()
@@ -48,14 +51,19 @@ def kept_or_made(home: Path) -> ClientKey:
         return ClientKey(_read(file), file, made=False)
     except OSError:
         return ClientKey(key, None, made=True)
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-        opened.write(key + "\n")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+            opened.write(key + "\n")
+    except OSError:  # the disk is full; an empty file would be refused at the next start
+        with contextlib.suppress(OSError):
+            file.unlink()
+        return ClientKey(key, None, made=True)
     return ClientKey(key, file, made=True)
 
 
 def kept(home: Path) -> str | None:
-    """Return the client key in the file in `home`; None = there is no file. Raises Failure if the file cannot
-    be read or does not contain a key.
+    """Return the client key in the file `FILE` in the folder `home`; None = there is no such file. Raises
+    Failure if the file cannot be read or does not contain a key.
     """
     file = home / FILE
     return _read(file) if file.exists() else None

@@ -1,8 +1,8 @@
 """How each client is set up for a gateway, as data: environment variables, and settings in the client's
 files.
 
-Each row links to the client's documentation. Codex, opencode and aider read the key from an environment
-variable; for the other clients with files it is written into a file.
+Each row links to the client's documentation. Codex, opencode and aider read the gateway's key from an
+environment variable; for the other clients with files, the key is written into a file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ OPEN_KEY: Final = "any"
 
 
 class Gateway(NamedTuple):
-    """The gateway for which a client is set up. base: its URL, without `/v1`. model: None = not known. key:
-    the client's key, OPEN_KEY = no key is needed.
+    """The gateway for which a client is set up. base: its URL, without `/v1`. model: the model for the
+    client, None = not known. key: the gateway's client key, OPEN_KEY = no key is needed.
     """
 
     base: str
@@ -52,8 +52,8 @@ class Places(NamedTuple):
     environ: Mapping[str, str]
 
     def folder(self, variable: str, usual: str) -> Path:
-        """Return the folder that an environment variable names; else the folder `usual` below the home
-        folder.
+        """Return the folder that an environment variable names; if the variable is not set or empty, the
+        folder `usual` below the home folder.
         """
         named = self.environ.get(variable)
         return Path(named) if named else self.home / usual
@@ -68,7 +68,8 @@ class Client(NamedTuple):
 
     title: its name for people. dialect: its protocol. docs: the page that describes its settings. variables:
     returns the environment variables that it needs. files: returns the changes of its files. run: the command
-    that starts it, None = there is none. clashes: variables that would make it call another server.
+    that starts it, None = there is none. clashes: environment variables of a user that could make it call
+    another server or send another key.
     """
 
     title: str

@@ -1,7 +1,8 @@
-"""Base classes of all commands: examples at the top of the help, three shared options, suggested names.
+"""Base classes of all commands: their help begins with examples, they have three shared options, and for an
+unknown subcommand they suggest similar names.
 
-`--json`, `-v` and `-q` may stand before or after a subcommand. Each of them sets an attribute of the one
-`Terminal` of the run.
+`--json`, `-v` and `-q` may stand before or after a subcommand. Each of them sets an attribute (`as_json`,
+`verbose`, `quiet`) of the one `Terminal` of the run.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _SHARED = (
 
 
 class UnknownCommand(click.UsageError):
-    """There is no command with this name. near: the most similar names."""
+    """There is no command with this name. near: the most similar names, which the error's hint suggests."""
 
     def __init__(self, name: str, near: Sequence[str], context: click.Context) -> None:
         super().__init__(f"unknown command {name!r}", context)
@@ -30,7 +31,9 @@ class UnknownCommand(click.UsageError):
 
 
 class Command(click.Command):
-    """A command with the shared options. examples: command lines that its help shows first."""
+    """A command with the shared options (`--json`, `-v`, `-q`). examples: command lines that its help shows
+    first.
+    """
 
     def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,8 +63,9 @@ class Group(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return (name, command, remaining arguments) of the subcommand that `args` begins with. Raises
-        UnknownCommand if there is no such subcommand, or another error of click if an option comes first.
+        """Return (name, command, remaining arguments) of the subcommand that `args` begins with. `args` is
+        not empty. Raises UnknownCommand if there is no such subcommand, or another UsageError of click if
+        `args` begins with an option.
         """
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
@@ -70,7 +74,7 @@ class Group(Command, click.Group):
 
 
 def terminal_of(ctx: click.Context) -> Terminal:
-    """Return the terminal of the run to which a context belongs."""
+    """Return the terminal (the output) of the run of `dragoman` to which a context of click belongs."""
     terminal = ctx.find_object(Terminal)
     assert terminal is not None, "`dragoman.cli.run` makes it"
     return terminal

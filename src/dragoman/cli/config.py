@@ -41,8 +41,10 @@ def schema(terminal: Terminal) -> None:
 @click.option("--changed", is_flag=True, help="Only what is stated somewhere, as without it.")
 @click.pass_obj
 def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bool) -> None:
-    """Show the settings that a file or the environment states, and where each is stated; secrets are
-    masked.
+    """Show the settings that are stated, in a file, in the environment or by an added entry, and where each
+    is stated. Secrets are masked.
+
+    With --all, show every setting, also those that have their default.
     """
     from dragoman.config.show import Shown, shown
     from dragoman.config.show import changed as stated
@@ -70,8 +72,8 @@ def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bo
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def trust(terminal: Terminal, file: Path | None) -> None:
-    """Approve that FILE sends keys of the environment to the hosts that it names. Without FILE: the file
-    found here.
+    """Approve that FILE sends keys of the environment to the hosts that it names. Without FILE: the file that
+    `dragoman serve` would read here.
 
     A file that is only found in the working directory may use such keys for their own vendors without
     approval. Each approved pair of a key and a host is printed and stored, so that a later change of the file

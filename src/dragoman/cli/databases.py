@@ -24,8 +24,9 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """A database that the configuration names. setting: the setting that names it. where: its file or server.
-    use: `state`, or `exchanges` for the stored traces.
+    """A database that the configuration names. setting: the setting that names it (`stores.sql` or
+    `trace.store`). where: the path of a SQLite file, or the URL of a PostgreSQL database; its `str` contains
+    no password. use: `state`, or `exchanges` for the stored traces.
     """
 
     setting: str
@@ -34,10 +35,11 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The state of a database. kind: `sqlite` or `postgresql`. version: that of SQLite or PostgreSQL.
-    latency: the milliseconds of one query. standing: the revision of its schema. pending: the migrations that
-    this version of Dragoman would run. problem: why this version cannot use it, None = it can.
-    upgrades_itself: True = the next start runs the migrations, False = `dragoman db upgrade` must run them.
+    """The state of a database. kind: `sqlite` or `postgresql`. version: that of SQLite or PostgreSQL, None =
+    unknown. latency: the milliseconds of one query. standing: which schema the database has. pending: the
+    migrations that the database lacks, the oldest first; all migrations if it is empty. problem: why this
+    version of Dragoman cannot use the database, None = it can. upgrades_itself: how an older schema is
+    upgraded. True = the next start runs the migrations, False = `dragoman db upgrade` must run them.
     """
 
     place: Place
@@ -51,7 +53,7 @@ class Found(NamedTuple):
 
     @property
     def state(self) -> str:
-        """The state of its schema, in a few words."""
+        """The state of its schema, in a few words ("up to date", "to be upgraded")."""
         if self.standing.revision is None:
             return "empty: the first start creates its tables"
         if self.standing.is_older:
@@ -61,7 +63,7 @@ class Found(NamedTuple):
         return "newer than this version, which can use it" if self.standing.is_newer else "up to date"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the state as a JSON object."""
+        """Return the state as a JSON object, as `dragoman db status --json` prints it."""
         from dragoman.stores.standing import HEAD
 
         return {
@@ -80,8 +82,8 @@ class Found(NamedTuple):
 
 def places(found: Loaded) -> list[Place]:
     """Return the databases that the configuration names, each once; without `stores.sql`, the default SQLite
-    file instead. SQLite files that do not exist yet are left out. Raises Failure if the configuration names
-    an invalid database.
+    file instead. SQLite files that do not exist yet are left out. Raises Failure if a setting does not name a
+    valid database, or if the extra for a database is not installed (also for the default file).
     """
     from dragoman.stores.open import located, located_exchanges
 
@@ -100,7 +102,9 @@ def places(found: Loaded) -> list[Place]:
 
 
 def look(place: Place) -> Found:
-    """Return the state of a database. Raises Failure if it does not answer."""
+    """Return the state of a database, without changing it. Raises Failure if it cannot be reached or a query
+    fails.
+    """
     from dragoman.stores.sql.migrate import migrations, standing_of
     from dragoman.stores.standing import SchemaRefused
 
@@ -132,8 +136,10 @@ def look(place: Place) -> Found:
 
 
 def asked(place: Place, ask: Callable[[Database], Coroutine[Any, Any, T]], *, patient: bool = False) -> T:
-    """Run `ask` with the database at this place, and return its result. patient: True = statements may take
-    as long as an upgrade does. Raises Failure if the database does not answer.
+    """Run the coroutine function `ask` with the database at this place, in an event loop of its own, and
+    return its result. The schema is neither checked nor upgraded before; the database is closed after.
+    patient: True = a statement in PostgreSQL may take an hour, for an upgrade. Raises Failure if the database
+    cannot be reached or a statement fails.
     """
     from dragoman.state.store import StoreFailed
     from dragoman.stores.sql.opening import unchanged

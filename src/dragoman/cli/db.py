@@ -23,8 +23,8 @@ command = Group(
 @config_option
 @click.pass_obj
 def status(terminal: Terminal, file: Path | None) -> None:
-    """Show the schema of each database, and what an upgrade would do; 1 if this version cannot use one of
-    them.
+    """Show the schema of each database, and what an upgrade would do. The exit code is 1 if this version
+    cannot use one of them.
 
     The databases are those of `stores.sql` and `trace.store`. Nothing is changed.
     """
@@ -59,9 +59,11 @@ def status(terminal: Terminal, file: Path | None) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def upgrade(terminal: Terminal, file: Path | None, *, yes: bool) -> None:
-    """Upgrade the schema to this version, or create it. Gateways of the version before can go on meanwhile.
+    """Upgrade the schema of each database to this version, or create it in an empty one. Gateways of the
+    version before can go on meanwhile.
 
-    A SQLite file is copied first. The tables of a server are changed in one transaction.
+    The SQLite file of `stores.sql` is copied before its upgrade. A PostgreSQL database is changed in one
+    transaction.
     """
     done = []
     for place in places(loaded(terminal, file)):

@@ -27,8 +27,9 @@ weights.
 
 
 class Described(NamedTuple):
-    """One provider, model or alias. stands_for: its address or its deployments. how: the effects of its other
-    settings, in words.
+    """One row about a provider, a model or an alias. kind: which of these words it is. stands_for: the
+    address of a provider, the deployments of a model, or the name that an alias leads to. how: the effects of
+    its other settings, in words; "" = none.
     """
 
     kind: str
@@ -38,8 +39,8 @@ class Described(NamedTuple):
 
 
 def described(config: Config, accounts: Mapping[str, Account]) -> list[Described]:
-    """Return a row for each enabled provider, each model and each alias, in the order of the configuration.
-    accounts: the enabled providers.
+    """Return a row for each enabled provider (also one that only the environment names), each model and each
+    alias, in the order of the configuration. accounts: the enabled providers, by name.
     """
     rows = [
         Described("provider", name, without_keys(account.base_url), _joined(_of_provider(settings)))
@@ -97,7 +98,9 @@ def _of_model(model: Model) -> Iterator[str]:
 
 
 def _hedged(hedge: Hedge) -> str:
-    """Return words about when a second deployment is asked beside the first one, and how often at most."""
+    """Return words about the hedge: when a second deployment is asked beside the first one, and for which
+    share of the requests at most.
+    """
     late = (
         "if it is later than 95 of 100 answers"
         if hedge.after == "p95"
@@ -124,7 +127,7 @@ def _order(model: Model) -> str:
 
 
 def _conditions(when: When) -> str:
-    """Return the stated conditions as a configuration writes them."""
+    """Return the stated conditions, as a configuration writes them ("stream: true, tags: [a, b]")."""
     stated = {name: getattr(when, name) for name in settings_of(When)}
     shown = {name: value for name, value in stated.items() if value not in (None, (), {})}
     return ", ".join(f"{name}: {_shown(value)}" for name, value in shown.items())

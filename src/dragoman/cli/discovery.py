@@ -35,8 +35,8 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 class Server(NamedTuple):
-    """A server that was found. vendor: the name of its catalogue row. url: its origin. models: its model
-    names.
+    """A model server that was found. vendor: the name of its row in `providers.catalog` ("ollama"). url: its
+    origin ("http://127.0.0.1:11434"). models: its model names, at most `_MOST`.
     """
 
     vendor: str
@@ -45,7 +45,9 @@ class Server(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The server in words for people: its product, URL and number of models."""
+        """The server in words for people: its product, URL and number of models ("Ollama at http://… (2
+        models)").
+        """
         many = f"{len(self.models)} model{'s' * (len(self.models) != 1)}"
         return f"{CATALOG[self.vendor].title} at {self.url} ({many})"
 
@@ -54,10 +56,11 @@ Read: TypeAlias = Callable[[Any], tuple[Any, ...] | None]
 
 
 class Place(NamedTuple):
-    """The default address of a vendor's server.
+    """The default address of a vendor's server on this machine.
 
-    path: the path to request. read: returns the model names in the decoded JSON of the response, or None if
-    another server has answered. It may raise LookupError or TypeError for an unexpected response.
+    vendor: the name of its row in `providers.catalog`. path: the path to request. read: returns the model
+    names in the decoded JSON of the response, or None if another server has answered. It may raise
+    LookupError or TypeError for an unexpected response.
     """
 
     vendor: str
@@ -110,8 +113,8 @@ PLACES: Final = (
 async def find(
     places: Iterable[Place] = PLACES, *, but: Collection[int] = (), patience: float = PATIENCE
 ) -> tuple[Server, ...]:
-    """Return the servers that answer as expected within `patience` seconds. but: ports that are not
-    called.
+    """Return the servers at `places` that answer as expected within `patience` seconds, in the order of
+    `places`. A server that answers like Dragoman is left out. but: ports that are not called.
     """
     import aiohttp
 
@@ -148,8 +151,8 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
 
 
 class Search:
-    """A search for model servers on this machine in a separate thread, which starts at once. but: ports that
-    are not called.
+    """A search for model servers at the default places (`PLACES`), in a separate thread. The thread starts
+    when the object is created. but: ports that are not called.
     """
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
@@ -167,11 +170,12 @@ class Search:
 
 
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
-    """Return the settings that make a gateway use these servers, in the form of `overrides` for `load`.
+    """Return the settings that make a gateway use these servers, as `overrides` for `load`: {"providers": …,
+    "models": …}; {} = there is nothing to add. found: the servers. loaded: the configuration without them.
 
-    Each server becomes a provider, unless a configured provider has its name or address. Each of its models
-    gets its own name as a model name, unless that name already has a meaning: any program on this machine
-    could claim such a name.
+    Each server becomes a provider, unless a configured provider has its name or address. Each model of such a
+    server can be asked by its own name, without the provider's name before it, unless that name already has a
+    meaning: any program on this machine could claim such a name.
     """
     config = loaded.config
     named = config.providers.named

@@ -24,8 +24,8 @@ _PLATFORM = sys.platform
 
 
 def socket_path(found: Loaded, port: int) -> Path:
-    """Return the path of the Unix socket of a gateway with this configuration. port: the port on which it
-    listens.
+    """Return the path of the Unix socket of a gateway with this configuration: `server.admin_socket`, or if
+    that is not stated, `run/PORT.sock` in Dragoman's folder. port: the port on which the gateway listens.
     """
     stated = found.config.server.admin_socket
     return Path(stated) if stated is not None else found.home / _FOLDER / f"{port}.sock"
@@ -35,8 +35,8 @@ def running(found: Loaded) -> Path | None:
     """Return the file of the Unix socket by which the gateway with this configuration is reached: the file at
     `socket_path` for the configured port, if it exists. Otherwise, unless the configuration states a path:
     the only socket in Dragoman's folder; of several, the only one on which a process listens, because the
-    gateway may listen on another port. None = there is no such file. A single file is returned even if no
-    process listens on it: a killed gateway leaves its socket.
+    gateway may listen on another port. None = there is no such file, or processes listen on several. A single
+    file is returned even if no process listens on it: a killed gateway leaves its socket.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:
@@ -51,8 +51,9 @@ def running(found: Loaded) -> Path | None:
 
 @contextlib.contextmanager
 def opened(found: Loaded, port: int) -> Iterator[list[Opened]]:
-    """Open the operators' doors of the gateway that listens on `port`, and remove them at the end of the
-    `with` block.
+    """Open the operators' doors of the gateway whose clients' port is `port`: the separate port if
+    `server.admin_port` is set, and the Unix socket except on Windows. Gives the open doors to the `with`
+    block, and removes them at its end.
 
     Raises Failure if a door that the configuration states cannot be opened. If the Unix socket at its default
     path cannot be opened, the gateway runs without it.

@@ -20,9 +20,10 @@ _NOT_LISTED: Final = frozenset({"name", "state", "object", "warnings"})
 
 
 def ask(asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None) -> Any:
-    """Send a request, and return the body of the gateway's answer. path: as for `from_gateway`; its first
-    segment is the path of a list. tag: the request is refused unless the object to change still has this
-    ETag; None = no condition. Raises Failure.
+    """Send a request, and return the body of the gateway's answer, which is decoded JSON. path: the path of a
+    list ("/admin/keys"), then the names of further segments. body: the JSON value to send, None = no body.
+    tag: the request is refused unless the object to change still has this ETag; None = no condition. Raises
+    Failure if no gateway answers, or if it answers with an error.
     """
     return seen(asked, *path, method=method, body=body, tag=tag)[0]
 
@@ -30,9 +31,9 @@ def ask(asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: st
 def seen(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> tuple[Any, str | None]:
-    """Send a request, and return (the body of the gateway's answer, its ETag, None = it has none). The
-    arguments are those of `ask`. Raises Failure. If the list does not have the name in `path`, the hint of
-    the failure is the command that shows the list.
+    """Send a request, and return (the body of the gateway's answer, its ETag; None = it has none). The
+    arguments and the errors are those of `ask`. If the list does not have the name in `path` (404), raises
+    NothingThere, a Failure whose hint is the command that shows the list.
     """
     from dragoman.cli.operator import NothingThere
 
@@ -48,8 +49,8 @@ def seen(
 
 
 def every(asked: Asked, path: str) -> Iterator[dict[str, Any]]:
-    """Yield all entries of a list, which the gateway sends in pages. Raises Failure. path: the list's
-    path.
+    """Yield all entries of a list, which the gateway sends in pages. path: the list's path ("/admin/keys").
+    Raises Failure if no gateway answers, or if it answers with an error.
     """
     more, after = True, ""
     while more:
@@ -62,16 +63,17 @@ def every(asked: Asked, path: str) -> Iterator[dict[str, Any]]:
 
 
 def belongs(entry: Mapping[str, Any]) -> str | None:
-    """Return the tenant, team and user that an entry belongs to, as text for people; None = it belongs to
-    none.
+    """Return the tenant, team and user that an entry belongs to, as text for people ("team web, user ann");
+    None = it belongs to none of them.
     """
     found = [f"{kind} {clean(entry[kind])}" for kind in _HOLDERS if entry.get(kind) is not None]
     return ", ".join(found) or None
 
 
 def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
-    """Print an entry: the line `first`, then each member except `name`, `state` and `object`, and except
-    those that are null, false, 0, [] or {}; then its warnings. With `--json`, print only the entry as JSON.
+    """Print an entry: the line `first`, then a line for each member, then its warnings (`warn`). Left out are
+    `name`, `state` and `object`, and members whose value is null, false, 0, [] or {}. With `--json`, print
+    only the entry as JSON.
     """
     if terminal.as_json:
         terminal.result(entry)
@@ -84,7 +86,9 @@ def tell(terminal: Terminal, entry: Mapping[str, Any], first: str) -> None:
 
 
 def warn(terminal: Terminal, entry: Mapping[str, Any]) -> None:
-    """Print the warnings about an entry, each with its hint. With `--json`, print nothing."""
+    """Print the entry's `warnings` to stderr, each with its hint if it has one. With `--json` or `--quiet`,
+    print nothing.
+    """
     for one in entry.get("warnings", ()):
         terminal.note("warn", clean(one["message"]) + (f" ({clean(one['hint'])})" if "hint" in one else ""))
 

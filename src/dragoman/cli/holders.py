@@ -24,8 +24,8 @@ _SETTABLE = (
 
 
 def group_of(kind: str, noun: str) -> Group:
-    """Return the commands `list`, `show`, `set` and `remove` for tenants, teams or users. kind: the plural
-    ("teams"). noun: the singular.
+    """Return the group of the commands `list`, `show`, `set` and `remove` for tenants, teams or users. kind:
+    the plural ("teams"), which is also the group's name. noun: the singular ("team").
     """
     group = Group(
         kind,
@@ -122,8 +122,8 @@ def _add_set(group: Group, kind: str, noun: str) -> None:
 
 
 def _tenant_option(kind: str) -> Callable[[F], F]:
-    """Return the decorator that adds the option `--tenant`. It adds nothing for tenants, because a tenant
-    does not belong to another tenant.
+    """Return the decorator that adds the option `--tenant` to a command. For the kind "tenants" it adds
+    nothing, because a tenant does not belong to another tenant.
     """
     if kind == "tenants":
         return lambda function: function

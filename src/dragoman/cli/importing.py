@@ -73,8 +73,9 @@ def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, fi
 
 
 def _configuration(terminal: Terminal, file: Path) -> Any:
-    """Print LiteLLM's configuration in our form (not with `--json`), and notes about it. Returns our form as
-    JSON. Raises Failure if the file cannot be read or is not LiteLLM's.
+    """Print LiteLLM's configuration in our form as YAML (not with `--json`), and notes about the settings
+    that a person should look at. Returns our form as a JSON value. Raises Failure if the file cannot be read
+    or is not LiteLLM's.
     """
     from dragoman.config.litellm import convert, in_yaml, is_litellms, lines
     from dragoman.config.load import as_written
@@ -129,8 +130,11 @@ def _in_words(counts: dict[str, int]) -> str:
 
 
 async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) -> tuple[Conversion, int]:
-    """Write the rows of LiteLLM's tables that this gateway does not have yet. Returns (what was written, the
-    number of LiteLLM's keys that were here before).
+    """Convert the rows of LiteLLM's tables that this gateway does not have yet, and write them. Returns (what
+    was converted and written, the number of LiteLLM's keys that were here before).
+
+    If another process changes the database meanwhile, the work begins anew. Keys that an earlier try has
+    written then count as here before. Raises StoreFailed if the database fails, or after `_TRIES` tries.
     """
     from dragoman.config.litellm_keys import converted, digest_of
     from dragoman.seams.clock import SYSTEM
@@ -158,7 +162,8 @@ async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) ->
 
 def _here(rows: Sequence[Row], config: Config) -> Here:
     """Return the keys, tenants, teams and users that the database and the configuration of this gateway
-    already have, and its names of models and groups. rows: the rows of the database.
+    already have, and its names of models, aliases and groups of models. rows: all rows of the database; those
+    of removed entries are left out.
     """
     from dragoman.config.litellm_keys import Here
     from dragoman.config.litellm_permits import Names
@@ -180,8 +185,9 @@ def _here(rows: Sequence[Row], config: Config) -> Here:
 
 
 async def _forget_own_keys(directory: DirectoryStore, tenants: Collection[str]) -> bool:
-    """Remove the provider keys that earlier tenants of these names have left. Returns whether there were any.
-    `server.admin.holders` does the same for a new tenant.
+    """Remove the provider keys that earlier, removed tenants of these names have left, so that the new
+    tenants do not get them. Returns whether there were any. tenants: the names of the tenants that will be
+    written. `server.admin.holders` does the same for a new tenant.
     """
     left = [own for own in await directory.own_keys() if own.tenant in tenants]
     for own in left:
@@ -190,9 +196,9 @@ async def _forget_own_keys(directory: DirectoryStore, tenants: Collection[str]) 
 
 
 async def _all_written(directory: DirectoryStore, wanted: list[Imported], latest: int, now: float) -> bool:
-    """Write rows in several transactions. Returns False if another process has made a change in between; rows
-    that are written stay, and the next try finds them. latest: the version of the latest change in the
-    database. now: Unix seconds.
+    """Write rows, `_AT_ONCE` in each transaction. Returns False if another process has made a change in
+    between; rows that are written stay, and the next try finds them. latest: the number of the latest change
+    in the database; each row gets the next number as its version. now: Unix seconds.
     """
     for start in range(0, len(wanted), _AT_ONCE):
         rows = [

@@ -34,7 +34,9 @@ command = Group(
 
 
 def _key_options(function: Any) -> Any:
-    """Add the options for the settings of a key to a command."""
+    """Add `--user`, `--team`, `--tenant`, `--expires`, `--scope` and the options of `permission_options` to a
+    command. It takes them as keyword arguments, and gives these to `_stated`.
+    """
     for option, text in (
         ("user", "The user that it belongs to, by name; `none` = nobody."),
         ("team", "The team that it belongs to, by name; `none` = none."),
@@ -68,7 +70,7 @@ def create(
     **options: Any,
 ) -> None:
     """Create a key. Only the key is printed to stdout, and it is never shown again. With --hash nothing is
-    printed there.
+    printed there. With --json, the key and all its settings are printed.
     """
     body = {"name": name, **_stated(options)}
     if hash_ is not None:
@@ -87,7 +89,9 @@ def create(
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """List all keys, by name."""
+    """List all keys, in the order of their names, also those of the configuration. With a key that belongs to
+    a tenant, only the keys of this tenant are listed.
+    """
     found = list(every(asked_of(terminal, file, url, key), _PATH))
     if terminal.as_json:
         terminal.result({"data": found})
@@ -138,7 +142,10 @@ def update(
     key: str | None,
     **options: Any,
 ) -> None:
-    """Change settings of a key. Settings that are not stated stay, and so does the key itself."""
+    """Change settings of a key. Settings that are not stated stay, and so does the key itself.
+
+    Stated models, limits, metadata and the like replace all old ones of the same kind.
+    """
     changes = _stated(options)
     if disabled is not None:
         changes["disabled"] = disabled
@@ -173,7 +180,11 @@ def rotate(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Create a new key with the same name. Everything that the old key has stored belongs to the new one."""
+    """Create a new key with the same name. Everything that the old key has stored belongs to the new one.
+
+    The old key is refused within a second; with --keep, it stays valid for that time. Only the new key is
+    printed to stdout; with --json, also its settings.
+    """
     asked = asked_of(terminal, file, url, key)
     known = ask(asked, _PATH, name)
     if keep in {"0", "0s"}:
@@ -256,8 +267,8 @@ def _moment(stated: str) -> str | None:
 
 
 def _confirm(terminal: Terminal, known: dict[str, Any], doing: str, *, yes: bool) -> None:
-    """Ask whether a key shall stop working, as `confirm` does. known: the key's entry. doing: "rotating" or
-    "revoking".
+    """Ask whether a key shall stop working; if the answer is no, the command ends (`confirm`). known: the
+    key's entry, as the gateway sends it. doing: "rotating" or "revoking". yes: True = do not ask.
     """
     name = clean(known["name"])
     used = f"last used {known['last_used']}" if known["last_used"] else "never used, as far as is known"

@@ -29,7 +29,9 @@ command = Group(
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """List all limits, the fullest first: what is used, and what running requests have reserved."""
+    """List all limits, the fullest first: what is used, and what running requests have reserved. A limit that
+    counts for each key (or user, …) has one row for each of them that has used it.
+    """
     rows = _rows(asked_of(terminal, file, url, key))
     if terminal.as_json:
         terminal.result({"data": rows})
@@ -77,7 +79,7 @@ def set_(
 ) -> None:
     """Add a limit, or replace the one with this name that was added before. SETTING: as below `limits.NAME`
     in the configuration file. The limit applies at once in all workers, and after a restart. Counters are not
-    reset.
+    reset. If more is used already than the limit allows, the command asks first.
     """
     entry, asked = entry_of(Stated(settings, None)), asked_of(terminal, file, url, key)
     above = [row for row in _rows(asked) if row["name"] == name and _below(row, entry)]
@@ -116,8 +118,9 @@ def _quoted(text: str) -> str:
 
 
 def _below(row: Mapping[str, Any], entry: Any) -> bool:
-    """Whether the new limit allows less than what is already used and reserved. row: the counter of what is
-    used. entry: the new limit's settings; values that cannot be read are skipped.
+    """Whether the new limit allows less than what is already used and reserved. False if it has no value for
+    the counter's resource and window. row: the counter, as the gateway sends it. entry: the new limit's
+    settings; values that cannot be read are skipped.
     """
     from dragoman.accounts.limits import NANO
     from dragoman.config.quotas import Budget, Quota
@@ -140,8 +143,9 @@ def _below(row: Mapping[str, Any], entry: Any) -> bool:
 
 
 def _confirm(terminal: Terminal, name: str, above: list[dict[str, Any]]) -> None:
-    """Ask whether a limit may be set below what is used, as `confirm` does. name: the limit's name. above:
-    the rows of its counters that have used more than the new limit allows.
+    """Ask whether a limit may be set below what is used; if the answer is no, the command ends (`confirm`).
+    name: the limit's name. above: the rows of its counters that have used more than the new limit allows; the
+    question names the first, which is the fullest.
     """
     one = above[0]
     whose = f" by {one['scope']} {clean(one['whose'])}" if one["whose"] else ""

@@ -37,8 +37,9 @@ https://www.prisma.io/docs/orm/overview/databases/postgresql
 
 
 def tables_of(source: str) -> Theirs:
-    """Return the tables in a database (`postgresql://…`) or in a file. Raises Failure if they cannot be
-    read.
+    """Return the tables in a database or in a file. source: the URL of LiteLLM's database (`postgresql://…`),
+    or the path of a dump (`.csv`, else JSON). Raises Failure if they cannot be read, or if there is no table
+    of keys.
     """
     if "://" in source:
         return _from_database(source)
@@ -46,8 +47,9 @@ def tables_of(source: str) -> Theirs:
 
 
 def _from_file(file: Path) -> Theirs:
-    """Return the tables in a file. A JSON file has the rows of the table of keys as a list, or the tables by
-    name; a CSV file has the table of keys.
+    """Return the tables in a file. A CSV file (`.csv`) has the table of keys. A JSON file has the rows of the
+    table of keys as a list, or an object with the tables by LiteLLM's names (`TABLES`). Raises Failure for
+    any other content.
     """
     try:
         text = file.read_bytes()
@@ -68,8 +70,10 @@ def _from_file(file: Path) -> Theirs:
 
 
 def _rows(file: Path, table: str, stated: Any) -> list[dict[str, Any]]:
-    """Return the rows of a table in a JSON file; [] = the file does not have the table. Raises Failure for a
-    value that is not a list of rows, or for a row with an id or a list in another form than LiteLLM's.
+    """Return the rows of a table in a JSON file; [] = the file does not have the table. table: LiteLLM's name
+    of the table. stated: its value in the file; None = it is missing or null. Raises Failure for a value that
+    is not a list of objects, or for a row with an id (`_IDS`) or a list (`_LISTS`) in another form than
+    LiteLLM's.
     """
     if not isinstance(stated, list | None):
         raise Failure(CONFIGURATION, f"{file}: {table} is not a list of rows")

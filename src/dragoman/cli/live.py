@@ -1,5 +1,5 @@
-"""Tests every key of every provider (`assembly.probing`), for `dragoman check --live`, and for `dragoman
-providers test` if no gateway runs.
+"""Tests every key of every provider (or of one provider) with the cheapest request that needs a key, for
+`dragoman check --live`, and for `dragoman providers test` if no gateway runs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def asks(found: Loaded) -> Iterator[str]:
-    """Yield a line for each provider, which says that `ask` will request its list of models with each of its
-    keys.
+    """Yield a line of text for each provider. It says that `ask` will request the provider's list of models,
+    and with how many keys.
     """
     for name, provider in found.providers.items():
         keys = len(provider.credentials)
@@ -26,11 +26,12 @@ def asks(found: Loaded) -> Iterator[str]:
 
 
 async def ask(found: Loaded, say: Callable[[str], None], *, only: str | None = None) -> list[Row]:
-    """Test every key of every provider. Returns one row for each key, and one row for a provider without
-    keys.
+    """Test every key of every provider. Returns one row with the result for each key, and one row for a
+    provider without keys.
 
-    say: called with a line before a provider gets requests other than for its list of models, because these
-    may cost something. only: the name of the only provider to test, None = all.
+    say: called with a line of text before a provider gets requests other than for its list of models, because
+    these may cost something. only: the name of the only provider to test, None = all. Raises KeyError if no
+    enabled provider has this name.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:

@@ -1,9 +1,9 @@
 """Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
 
-A record may have `event`, which replaces "log", and `fields`, further fields of its JSON line (`extra` of the
-logging call). The Python warnings of this process, and errors that Python would print itself (in a
-destructor, or at the end of a thread), become records too, so that the process does not wait for the reader
-of stderr.
+A JSON line has `event`, which is "log" unless the record has an attribute `event`, and the further fields in
+the record's attribute `fields`; both come from `extra` of the logging call. The Python warnings of this
+process, and errors that Python would print itself (in a destructor, or at the end of a thread), become
+records too, so that the process does not wait for the reader of stderr.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ stay.
 
 
 class Narrator(logging.Handler):
-    """Writes log records to the terminal."""
+    """Writes log records to stderr: as lines for people if stderr is a terminal and `--json` is not set, else
+    as JSON lines.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record. A record about a cancelled task is dropped. In lines for people, a traceback is
-        written only with `--verbose`.
+        """Write one record. A record whose exception is CancelledError is dropped. In lines for people, a
+        traceback is written only with `--verbose`. If the record's text cannot be made, because the logging
+        call was wrong, a line about this is written instead.
         """
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
@@ -73,7 +76,7 @@ def _for_programs(record: logging.LogRecord, error: BaseException | None) -> str
 
 
 def _told(error: BaseException) -> str:
-    """Return the traceback of an error as text, cut in the middle if it is long."""
+    """Return the traceback of an error as text. A long one is cut in the middle (`_TRACEBACK_CHARACTERS`)."""
     told = "".join(traceback.format_exception(error))
     if len(told) <= _TRACEBACK_CHARACTERS:
         return told
@@ -82,10 +85,11 @@ def _told(error: BaseException) -> str:
 
 
 def narrate(terminal: Terminal) -> None:
-    """Send the log records of this process to `terminal`: warnings and errors, and with `--verbose` also
-    INFO.
+    """Send the log records of this process to `terminal`, and to no other handler: warnings and errors, and
+    with `--verbose` also INFO.
 
-    After this call, writing to stderr through `terminal` does not wait for the reader: see `observe.lines`.
+    Sets `terminal.lines`: from now on, messages to stderr are written in the background, so that the process
+    does not wait for the reader of stderr.
     """
     terminal.lines = Lines(terminal.err.stream.buffer, people=terminal.for_people)
     logging.basicConfig(

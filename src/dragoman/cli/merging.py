@@ -1,7 +1,8 @@
 """Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
 TOML and YAML are edited line by line, so that comments stay, and the new text is parsed. If it does not have
-the expected content, `Unmergeable` is raised, so that the file is not damaged.
+the expected content, `Unmergeable` is raised, so that the file is not damaged. In all functions, `text` is
+the old text of the file; "" = there is no file yet.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ _DASH: Final = re.compile(r"( *)- ")
 
 
 class Unmergeable(Exception):
-    """The file cannot be changed safely. The text says why."""
+    """The file cannot be changed safely. The text says why, and calls the file "it"."""
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """Return the text of a JSON object (or "") with `settings` merged into it: objects member by member; any
-    other value replaces the old one. The result is indented anew. Raises Unmergeable for other text.
+    """Return the text of a JSON object with `settings` merged into it: objects member by member; any other
+    value replaces the old one. The result is indented anew. A blank text counts as {}. Raises Unmergeable if
+    the text is anything else than a JSON object, also if it has comments.
     """
     try:
         there = json.loads(text) if text.strip() else {}
@@ -37,10 +39,14 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
-    """Return the text of a TOML file with settings put into it. Raises Unmergeable if that is not possible.
+    """Return the text of a TOML file with settings put into it. Raises Unmergeable if the text is not valid
+    TOML, or if it sets the same things in a form that cannot be edited line by line: for example if the old
+    table has tables inside it, or is written as an inline table.
 
-    first: settings that are put at the beginning and replace old ones. table, settings: the name
-    (`outer.inner`) and the content of a table, which replaces the table with that name.
+    first: settings that are put before all others; old ones of the same names on the top level are removed.
+    table: the name of a table inside another one, with exactly one dot (`outer.inner`); any other name raises
+    Unmergeable. settings: the content of the table, which is put at the end of the text. An old table of this
+    name is removed with its comments.
     """
     there = _toml(text)
     lines = text.splitlines()
@@ -64,8 +70,10 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
 
 
 def yaml_with(text: str, settings: Mapping[str, str]) -> str:
-    """Return the text of a YAML file with settings put on its top level. Raises Unmergeable if that is not
-    possible.
+    """Return the text of a YAML file with settings put on its top level. The line of an old setting of the
+    same name is replaced, with its comment; other settings are put at the end. Raises Unmergeable if the text
+    is not a YAML mapping, or if it cannot be edited line by line, for example because an old value has
+    several lines.
     """
     there = _yaml(text)
     lines = text.splitlines()
@@ -82,11 +90,12 @@ def yaml_with(text: str, settings: Mapping[str, str]) -> str:
 def yaml_with_item(
     text: str, key: str, item: Mapping[str, Any], *, name: str, opening: Mapping[str, str]
 ) -> str:
-    """Return the text of a YAML file with an item put first into its list `key`. Raises Unmergeable if that
-    is not possible.
+    """Return the text of a YAML file with `item` put first into the list `key` of its top level. If there is
+    no such list, it is put at the end. Raises Unmergeable if the text is not a YAML mapping, if `key` is not
+    a list in it, or if it cannot be edited line by line (for example a list of items in brackets).
 
-    name: the field that identifies items; an old item with the same value is removed. opening: settings that
-    are put first if the file was empty.
+    name: the field that identifies items; an old item with the same value in it is removed. opening: settings
+    that are put before the list if the file had no settings.
     """
     there = _yaml(text)
     items = there.get(key) or []
@@ -109,8 +118,8 @@ def yaml_with_item(
 
 
 def dotenv_with(text: str, settings: Mapping[str, str]) -> str:
-    """Return the text of a file of `NAME=value` lines with `settings` put at its end. Older lines with the
-    same names are removed.
+    """Return the text of a file of `NAME=value` lines with `settings` put at its end, without quotes around
+    the values. Older lines with the same names are removed, also those that begin with `export`.
     """
     lines = [line for line in text.splitlines() if not _assigns(line.removeprefix("export "), settings)]
     return "\n".join([*lines, *(f"{key}={value}" for key, value in settings.items())]) + "\n"
@@ -176,9 +185,9 @@ def _item_lines(item: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
-    """Return the lines without one item of a list. indent: the blanks before the items of the list. first:
-    the first line of the item, behind `- `. The item ends before the next line with the same or a smaller
-    indentation.
+    """Return the lines of a YAML list without the items whose first line is `first`. indent: the blanks
+    before the items of the list. first: the first line of the item to remove, behind `- `. An item ends
+    before the next line with the same or a smaller indentation.
     """
     kept = []
     inside = False

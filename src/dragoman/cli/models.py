@@ -50,8 +50,8 @@ changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-m
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
     """List every model name that clients can use, with the provider that answers it first.
 
-    The providers' own lists are used as `dragoman serve` has fetched them last; `dragoman models refresh`
-    fetches them now.
+    The providers' own lists are used as they were fetched last, by `dragoman serve` or `dragoman models
+    refresh`.
     """
     from dragoman.assembly.model_lists import ModelLists, addresses_of
     from dragoman.assembly.names import naming
@@ -89,7 +89,7 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
 def refresh(
     terminal: Terminal, providers: tuple[str, ...], *, file: Path | None, url: str | None, key: str | None
 ) -> None:
-    """Fetch the providers' own lists of models now: 1 if one fails.
+    """Fetch the providers' own lists of models now. The exit code is 1 if one of them fails.
 
     The gateway that runs here (or at --url) fetches them. If none runs here, this command fetches them, and
     stores them for the next `dragoman serve`. PROVIDER: only the lists of these; without one, all lists.
@@ -113,8 +113,10 @@ def refresh(
 
 
 def _fetched_here(asked: Asked, providers: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Fetch the lists of these providers (of all if there are none) in this process and store them. Returns a
-    row for each list, as `refreshed` does. Raises Failure for a provider whose list is not fetched.
+    """Fetch the lists of these providers (of all if `providers` is empty) in this process, and store them.
+    Returns a row for each list: {"provider": its name, "models": the number of its known models, "error": why
+    the list did not arrive; None = it did}. Raises Failure if `providers` has a name of no provider whose
+    list is fetched.
     """
     from dragoman.cli.refreshing import refreshed, unlisted
 
@@ -167,10 +169,10 @@ def _list_embedded(terminal: Terminal) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def install(terminal: Terminal, names: tuple[str, ...], *, yes: bool) -> None:
-    """Install embedded weights, verified by hash.
+    """Install embedded weights, verified by their SHA-256.
 
     NAME: as `dragoman models list --embedded` has it; smollm2:135m if none is given. Weights that are already
-    there and complete are only verified.
+    there and complete are only verified; damaged ones are installed again.
     """
     for row in [_row(name) for name in names or (_SMALLEST,)]:
         _install(terminal, row, yes=yes)
@@ -202,7 +204,10 @@ def _install(terminal: Terminal, row: Weights, *, yes: bool) -> None:
 @click.argument("name", default=_SMALLEST)
 @click.pass_obj
 def verify(terminal: Terminal, name: str) -> None:
-    """Check installed weights against their sha256. NAME: as `dragoman models list --embedded` has it."""
+    """Check installed weights against their SHA-256. The exit code is 1 if they are missing or damaged.
+
+    NAME: as `dragoman models list --embedded` has it; smollm2:135m if none is given.
+    """
     row = _row(name)
     try:
         path = _verified(terminal, row)
@@ -213,8 +218,8 @@ def verify(terminal: Terminal, name: str) -> None:
 
 
 def _verified(terminal: Terminal, row: Weights) -> Path:
-    """Verify installed weights, and return their file. Raises DragomanError if they are missing or
-    damaged.
+    """Verify the installed weights of `row`, with a progress display, and return their file. Raises
+    DragomanError if they are missing or damaged.
     """
     from dragoman.upstreams.local import weights as local
 
@@ -226,7 +231,9 @@ def _verified(terminal: Terminal, row: Weights) -> Path:
 
 
 def _genuine(terminal: Terminal, row: Weights) -> Path | None:
-    """Return the file of the installed weights; None, after a warning, if they are damaged or missing."""
+    """Return the file of the installed weights of `row`. If they are damaged or missing, print a warning, and
+    return None.
+    """
     try:
         return _verified(terminal, row)
     except DragomanError as error:

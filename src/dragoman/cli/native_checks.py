@@ -1,6 +1,8 @@
 """The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-The gateway's own dialects encode the requests and decode the answers.
+The gateway's own dialects encode the requests and decode the answers. A check returns a text about the
+answers. It raises LeftOut if it is skipped, KeyRefused if the server refuses the API key (status 401), and
+CheckFailed if an answer is wrong.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ from dragoman.upstreams.form import SPLITTERS
 
 
 class NativeProbe(Probe):
-    """A server under test with another protocol than Chat Completions. there: its protocol and base URL. The
-    other arguments: as for `Probe`.
+    """A server under test with another protocol than Chat Completions. session: sends the requests. there:
+    the server's protocol and base URL. model: the model to ask; None = `choose` will choose it from the model
+    list. show: called with each part of a streamed text, then with a line end.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class NativeProbe(Probe):
 
     @property
     def chat_url(self) -> str:
-        """The URL of the chat endpoint for an answer that is not streamed."""
+        """The URL of the chat endpoint for an answer that is not streamed. If no model is known, the URL has
+        "no-model" where the protocol has the model in its URL.
+        """
         return self.base + self.dialect.paths.chat.format_map({"model": self.model or "no-model"})
 
     def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
-        """Return (URL, body) of a chat request in the server's protocol. Raises LeftOut if no model is known.
-        messages, fields: in the form of Chat Completions.
+        """Return (URL, body) of a chat request in the server's protocol. messages, fields: the messages and
+        the other fields of the request, in the form of Chat Completions. Raises LeftOut if no model is known.
         """
         if self.model is None:
             raise LeftOut("no model to ask; --model names one")
@@ -72,9 +77,9 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a chat request, and decode the answer. messages, fields: in the form of Chat Completions.
-        Raises LeftOut (no model), KeyRefused (401), and CheckFailed for other errors and for an answer that
-        cannot be decoded.
+        """Send a chat request, and return the decoded answer. messages, fields: in the form of Chat
+        Completions. Raises LeftOut (no model), KeyRefused (401), CheckFailed for any other status than 200
+        and for an answer that cannot be decoded, and the errors of `call`.
         """
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
@@ -85,8 +90,9 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """Send a streamed request, and yield its decoded events. Raises TooLarge, LeftOut (no model),
-        KeyRefused (401), and CheckFailed for other errors and for a stream that cannot be decoded.
+        """Send a streamed request, and yield the decoded events of the answer; an error within the stream is
+        one of them (`ir.Error`). Raises LeftOut (no model), KeyRefused (401), TooLarge (more than `LARGEST`
+        bytes), and CheckFailed for any other status than 200 and for a stream that cannot be decoded.
         """
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
@@ -112,8 +118,9 @@ class NativeProbe(Probe):
 
 
 async def model_list(probe: NativeProbe) -> str:
-    """Check that the server has a model list. Without `--model`, later checks use a model of this list.
-    Skipped for the status 404 if the protocol has no list of its own form.
+    """Check that the server has a model list, and that it is not empty. Without `--model`, it also chooses
+    the model for the later checks from this list. Skipped for the status 404 if the protocol does not define
+    a list of its own.
     """
     form = probe.dialect.models
     answer = await probe.call("GET", probe.base + form.path)
@@ -130,7 +137,9 @@ async def whole_answer(probe: NativeProbe) -> str:
 
 
 async def usage(probe: NativeProbe) -> str:
-    """Check that the answer counts input and output tokens, each above 0."""
+    """Check that the answer counts input tokens (with those of the cache) and output tokens (with reasoning),
+    each above 0.
+    """
     counts = (await probe.ask()).usage
     prompt = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
     output = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
@@ -144,7 +153,9 @@ async def several_turns(probe: NativeProbe) -> str:
 
 
 async def stream(probe: NativeProbe) -> str:
-    """Check that a stream can be decoded and has exactly one finish event."""
+    """Check that a stream can be decoded, has exactly one finish event, and has no error. Shows the text with
+    `probe.show`.
+    """
     began = SYSTEM.monotonic()
     first: float | None = None
     length = finishes = 0
@@ -162,8 +173,8 @@ async def stream(probe: NativeProbe) -> str:
 
 
 async def unknown_model(probe: NativeProbe) -> str:
-    """Check that a request with an unknown model gets the status 404 and an error in JSON. Skipped for the
-    status 403: the key is limited to some models.
+    """Check that a request with an unknown model gets the status 404 and a JSON object with `error`. Skipped
+    for the status 403, because the key is limited to some models.
     """
     known, probe.model = probe.model, "no-such-model-here"
     try:
@@ -179,8 +190,8 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 
 async def missing_question(probe: NativeProbe) -> str:
-    """Check that a request without its required field gets the status 400 and an error that names the field.
-    Skipped if the protocol has no required field.
+    """Check that a request without the field of the question (such as `messages`) gets the status 400 and an
+    error that names the field. Skipped if the protocol allows requests without this field.
     """
     stated = probe.dialect.probe
     if stated is None or not (member := stated.question):
@@ -208,6 +219,6 @@ NATIVE_CHECKS: Final[Mapping[str, Check]] = {
 
 
 def text_of(answer: ir.Response) -> str:
-    """Return the text of all candidates of an answer; "" if they have none."""
+    """Return the text of all candidates of an answer, joined without separators; "" if they have none."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
     return "".join(block.text for block in blocks if isinstance(block, ir.Text))

@@ -23,8 +23,8 @@ _PATIENCE = 90.0
 
 
 class Way(NamedTuple):
-    """How to reach a gateway. socket: its Unix socket; None = by its URL `base`. key: the key to send, None =
-    no key.
+    """How to reach a gateway. socket: its Unix socket; None = by its URL. base: the URL; if there is a
+    socket, only a placeholder. key: the key to send, None = no key.
     """
 
     socket: Path | None
@@ -38,17 +38,20 @@ class Way(NamedTuple):
 
 
 class NothingThere(Failure):
-    """The gateway answered with 404: it does not know the name."""
+    """The server answered with 404: it does not know the name in the path, or the path."""
 
 
 class NotRunning(Exception):
-    """No gateway answers at this address, or its answer is too large. The text says why."""
+    """No complete answer came from this address: nothing listens there, the connection failed, the time limit
+    has passed, or the answer is too large. The text says why.
+    """
 
 
 def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
-    """Return how to reach the gateway at `url`. Without a URL, how to reach the gateway with this
-    configuration on this machine; None = none runs here. key: for a gateway at a URL. Raises Failure for an
-    invalid URL.
+    """Return how to reach the gateway at `url`. If `url` is None, how to reach the gateway that runs on this
+    machine with the configuration `found`, by its Unix socket; None = there is no such socket. A socket is no
+    proof that a gateway runs: a killed one leaves it. key: the key to send to `url`; a Unix socket needs
+    none. Raises Failure for an invalid URL.
     """
     if url is not None:
         try:
@@ -68,14 +71,18 @@ class Told(NamedTuple):
 
 
 async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
-    """Send a request, and return the decoded answer. Raises the errors of `told`."""
+    """Send a request, and return the answer's body, a JSON object. body: the JSON value to send, None = no
+    body. Raises NotRunning if no complete answer comes, and Failure for an error (NothingThere for 404); see
+    `told`.
+    """
     return (await told(there, method, path, body)).body
 
 
 async def told(there: Way, method: str, path: str, body: Any = None, tag: str | None = None) -> Told:
-    """Send a request, and return the answer. tag: the request is refused unless the object to change still
-    has this ETag; None = no condition. Raises NotRunning if no gateway answers in time or its answer is too
-    large, and Failure (NothingThere for 404) if the answer is an error or not an answer of a gateway.
+    """Send a request, and return the answer. path: appended to the gateway's URL. body: the JSON value to
+    send, None = no body. tag: the request is refused unless the object to change still has this ETag; None =
+    no condition. Raises NotRunning if no complete answer comes within 90 s or it is too large, and Failure
+    (NothingThere for 404) if the answer is an error or not an answer of a gateway.
     """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     if tag is not None:
@@ -125,8 +132,8 @@ def named(path: str, *names: str) -> str:
 
 
 def unreachable(there: Way | None, why: str) -> Failure:
-    """Return the failure of a command that needs a running gateway. there: the gateway that did not answer,
-    None = none runs here. why: the reason, in words.
+    """Return (not raise) the failure of a command that needs a running gateway. there: the gateway that did
+    not answer, None = none runs here. why: the reason why `there` did not answer, in words.
     """
     if there is None:
         text = "no gateway runs here that could be asked"

@@ -31,8 +31,10 @@ config_option = click.option(
 def loaded(
     terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
-    """Load the configuration and print its warnings. file: None = find the file. overrides: settings by their
-    paths. Raises Failure with the first problem.
+    """Load the configuration, print its warnings, and return it. file: the file to read, None = the one of
+    DRAGOMAN_CONFIG, else ./dragoman.yaml, else dragoman.yaml in Dragoman's folder. overrides: settings that
+    replace those of the file, by their paths ({"server.port": 9000}). Raises Failure with the first problem
+    of the configuration.
     """
     from dragoman.config.load import load
 
@@ -45,9 +47,10 @@ def loaded(
 
 
 def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
-    """Return the configuration together with the entries that operators have added: what `dragoman serve`
-    would use at its start. Without the extra for databases there are no such entries, and `found` is
-    returned. Prints the warnings about added entries. Raises Failure with the first problem.
+    """Return the configuration together with the entries that operators have added, which are in the
+    database: what `dragoman serve` would use at its start. Without the extra for databases there are no such
+    entries, and `found` is returned. Prints the warnings about added entries, and a warning if the database
+    cannot be read. Raises Failure with the first problem.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import installed, located
@@ -64,8 +67,10 @@ def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """Return the failure for the first problem of a configuration. Its hint: if there are several problems,
-    the command that lists all of them; if there is only one, the hint of that problem, else `advice`.
+    """Return (not raise) the failure for the first problem of a configuration; its JSON form has all of them.
+    Its hint: if there are several problems, the command that lists all of them; if there is only one, the
+    hint of that problem, or if that has none, the one of `advice`. file: the configuration file, for that
+    command; None = the command finds the file.
     """
     first, *others = error.problems
     if others:
@@ -87,21 +92,23 @@ def require_known(kind: str, name: str, names: Collection[str]) -> None:
 
 
 def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
-    """Print the warnings about a configuration."""
+    """Print warnings about a configuration to stderr; with `--json` or `--quiet`, print nothing."""
     for warning in warnings:
         terminal.note("warn", f"{clean(str(warning))}")
 
 
 def advice(error: ConfigError) -> str | None:
     """Return a hint that names the command which lists all settings; None if each problem about a setting
-    already has a hint.
+    already has a hint of its own.
     """
     unhelped = any(one.path and not one.hint for one in error.problems)
     return "dragoman config schema lists every setting" if unhelped else None
 
 
 def problems(error: ConfigError) -> dict[str, Any]:
-    """Return all problems and warnings of an error, for its JSON form."""
+    """Return all problems and warnings of an error, for its JSON form: {"problems": [an object for each],
+    "warnings": [a text for each]}.
+    """
     return {
         "problems": [problem._asdict() for problem in error.problems],
         "warnings": [str(warning) for warning in error.warnings],

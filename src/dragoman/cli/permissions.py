@@ -24,7 +24,7 @@ _LISTS: Final = (
 
 def permission_options(function: F) -> F:
     """Add the options for models, protocols, operations, providers, regions, tags, limits and metadata to a
-    command. The command takes them as keyword arguments, and gives these to `stated`.
+    command, and return the command. The command takes them as keyword arguments, and gives these to `stated`.
     """
     for option, setting, text in reversed(_LISTS):
         told = f"{text} Repeat it for several; `{_ALL}` removes the restriction."
@@ -43,8 +43,10 @@ def permission_options(function: F) -> F:
 
 def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
     """Return the settings that the command line states, as the administration API expects them. Settings that
-    it does not state are missing. options: the values of the options that `permission_options` adds. Raises
-    Failure for an unreadable value.
+    it does not state are missing. If the only value of a list is `all`, it becomes None, which means no
+    restriction (for tags: []); if the only limit is `none`, the limits become None. options: the values of
+    the options that `permission_options` adds; others are ignored. Raises Failure for a limit or metadata
+    without `=`.
     """
     found: dict[str, Any] = {}
     for _, setting, _ in _LISTS:
@@ -59,8 +61,8 @@ def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
 
 
 def _limits(stated: Sequence[str]) -> dict[str, Any]:
-    """Return the limits as one section: {resource: [amount, …]}, and {"concurrency": number}. Raises Failure
-    for a text without `=`.
+    """Return the limits as one section: {"money": ["50 USD/month", …], "concurrency": 4}. stated: texts
+    `resource=amount`; amounts of the same resource are collected. Raises Failure for a text without `=`.
     """
     found: dict[str, Any] = {}
     for one in stated:

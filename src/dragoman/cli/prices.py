@@ -36,7 +36,9 @@ command = Group(
 
 
 def _local_option(function: F) -> F:
-    """Add the option `--local` to a command, with which the running gateway is not asked."""
+    """Add the option `--local` to a command. With it, the command does not ask the running gateway, but reads
+    the configuration.
+    """
     return click.option("--local", is_flag=True, help="Read the configuration here; ask no gateway.")(
         function
     )
@@ -47,8 +49,8 @@ def _local_option(function: F) -> F:
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, *, local: bool, file: Path | None, url: str | None, key: str | None) -> None:
-    """List what the deployments of the running gateway cost, and the source of each price; if no gateway
-    runs, those of the configuration here.
+    """List what the deployments of the running gateway cost, and the source of each price. If no gateway
+    runs, or with --local, list those of the configuration here.
     """
     from dragoman.assembly.prices import uses_of
 
@@ -76,7 +78,7 @@ def show(
     terminal: Terminal, model: str, *, local: bool, file: Path | None, url: str | None, key: str | None
 ) -> None:
     """Show everything about the price of MODEL (`provider/model`) in the running gateway: all units, tiers
-    and dates. If no gateway runs, the configuration here is used.
+    and dates. If no gateway runs, or with --local, the configuration here is used.
     """
     if "/" not in model:
         raise Failure(MISUSE, f"expected provider/model, found {clean(model)!r}", hint="openai/gpt-5")
@@ -146,8 +148,8 @@ def set_(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Set the price of NAME (`provider/model`, or a pattern) in a running gateway; it stays after a
-    restart.
+    """Set the price of NAME (`provider/model`, or a pattern) in a running gateway. It replaces a price that
+    was set before, and stays after a restart.
     """
     entry = entry_of(Stated(settings, source))
     if yes and isinstance(entry, dict):
@@ -176,9 +178,10 @@ removing(
 @config_option
 @click.pass_obj
 def check(terminal: Terminal, prices: Path, only: tuple[str, ...], file: Path | None) -> None:
-    """Check a file of prices: ours, or LiteLLM's model_prices_and_context_window.json.
+    """Check a file of prices: ours, or LiteLLM's model_prices_and_context_window.json. The exit code is 1 if
+    a price has a problem.
 
-    With --json it prints the prices in the form of `prices` in a configuration.
+    With --json it prints the prices, in the form of `prices` in a configuration, and the problems.
     """
     entries = _read(prices, only)
     problems = _problems(loaded(terminal, file), entries)
@@ -210,7 +213,9 @@ def import_(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Set all prices of a file, one by one, in a running gateway. The file is ours, or LiteLLM's."""
+    """Set all prices of a file, one by one, in a running gateway. The file is ours, or LiteLLM's. If some of
+    the prices are refused, the others are set, and the exit code is 1.
+    """
     entries = _read(prices, only)
     asked = asked_of(terminal, file, url, key)
     refused: dict[str, str] = {}
@@ -234,8 +239,9 @@ def import_(
 
 
 def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Return the entries of a file of prices whose names match one of the patterns (all if there are no
-    patterns). Raises Failure if the file is not valid or no name matches.
+    """Return the entries of a file of prices, by `provider/model`, in the form of the setting `prices`. only:
+    patterns with `*`; only the entries whose names match one of them are returned; () = all. Raises Failure
+    if the file is not valid or no entry is left.
     """
     from dragoman.config.foreign_prices import entries_of
     from dragoman.config.load import as_written
@@ -257,7 +263,7 @@ def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
     """Return the problems (not the warnings) that these entries would have in a configuration with the
-    providers of `found`.
+    providers of `found`, as texts ("setting: message"). entries: as in the setting `prices`.
     """
     from dragoman.config.load import load
     from dragoman.errors import ConfigError
@@ -274,8 +280,8 @@ def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _listed(asked: Asked) -> list[dict[str, Any]] | None:
-    """Return the prices of the gateway, from all pages; None = no gateway runs here. Raises Failure as
-    `from_gateway` does.
+    """Return the prices of the gateway, from all pages; None = no gateway runs here. Raises Failure if the
+    gateway at a given URL does not answer, or if a gateway answers with an error.
     """
     rows: list[dict[str, Any]] = []
     while True:
@@ -291,8 +297,9 @@ def _listed(asked: Asked) -> list[dict[str, Any]] | None:
 def _read_here(
     terminal: Terminal, file: Path | None, uses: Callable[[Loaded], Iterable[str]]
 ) -> list[dict[str, Any]]:
-    """Return the prices of the configuration here, together with those that operators have added, in the form
-    of the gateway's answers. uses: returns the deployments (`provider/model`) whose prices are wanted.
+    """Return the prices of the configuration here, together with those that operators have added: an object
+    for each deployment, as the gateway would send it. uses: returns the deployments (`provider/model`) whose
+    prices are wanted. Raises Failure if the configuration has a problem.
     """
     import msgspec
 
@@ -309,8 +316,8 @@ def _read_here(
 
 
 def _usual(price: dict[str, Any]) -> tuple[str, str]:
-    """Return the prices of input and output that apply now to short prompts in the usual tier, as texts; "—"
-    = unknown.
+    """Return the prices of input and of output that apply now to short prompts in the usual tier, in USD per
+    million tokens, as texts; "—" = unknown. price: one deployment, as the gateway sends it.
     """
     now: list[dict[str, Any]] = next((one["units"] for one in price["prices"] if one["current"]), [])
     prices = {one["unit"]: str(one["usd"]) for one in now if one["above"] is None}

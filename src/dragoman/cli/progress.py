@@ -19,7 +19,9 @@ _SILENCE: Final = 10.0
 
 
 class Progress:
-    """Prints the steps of one job. A step with another text than the one before begins a new phase."""
+    """Prints the steps of one job on stderr, unless `--json` or `--quiet` is set. A step with another text
+    than the step before begins a new phase. now: returns monotonic seconds.
+    """
 
     def __init__(self, terminal: Terminal, now: Callable[[], float] = SYSTEM.monotonic) -> None:
         self._terminal = terminal
@@ -32,6 +34,8 @@ class Progress:
     def __call__(self, step: Step) -> None:
         """Print a step if it begins a phase, completes it (done == total), or comes at least 0.1 s after the
         last printed step (`_SILENCE` seconds if stderr cannot update a line). Other steps are not printed.
+        The line has the step's text; if the step has `done` and `total`, also both in MB, the average rate
+        since the phase began, and the seconds left.
         """
         now, text = self._now(), clean(step.text)
         begins = text != self._phase

@@ -19,8 +19,8 @@ _ABSENT: Final = frozenset({404, 405, 501})
 
 
 class Spoken(NamedTuple):
-    """A protocol of a server. dialect: its name in `dragoman.dialects`. base: the base URL to which its paths
-    are appended.
+    """A protocol that a server speaks. dialect: the protocol's name, a key of `DIALECTS` (`openai_chat`).
+    base: the server's base URL, to which the paths of the protocol are appended.
     """
 
     dialect: str
@@ -28,11 +28,13 @@ class Spoken(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The protocol's name for people."""
+        """The protocol's name inside a sentence for people: "OpenAI's Responses"."""
         return _probe(self.dialect).called
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """Return the headers of each request. key: the API key, None = send no key."""
+        """Return the headers that every request needs: those that the protocol requires, and the header with
+        the key. key: the API key, None = send no key.
+        """
         spoken = DIALECTS[self.dialect]
         headers = dict(spoken.headers.required)
         if key is not None:
@@ -51,8 +53,9 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """Return the protocol to which the endpoint at the end of a URL belongs; None = the URL does not end with
-    a known chat endpoint. Raises ValueError for a URL with such an endpoint that is otherwise invalid.
+    """Return the protocol to which the endpoint at the end of a URL belongs, and the base URL before it; None
+    = the path does not end with the chat endpoint of a protocol that `dragoman test` can test. A query is
+    ignored. Raises ValueError for a URL with such an endpoint that is otherwise invalid.
     """
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
@@ -65,8 +68,10 @@ def stated(url: str) -> Spoken | None:
 
 
 async def spoken(base: str, key: str | None) -> Spoken:
-    """Return the first protocol that a server speaks; Chat Completions if none is found or the server is not
-    reached. The requests that try the protocols cost nothing.
+    """Try the protocols of `DIALECTS` in their order, each at `base` and at the protocol's usual path on this
+    server, and return the first one that the server speaks. Return Chat Completions at `base` if the server
+    speaks none of them, or as soon as one request gets no complete answer (no connection, not in time, too
+    large). The requests cost nothing. base: the server's base URL. key: the API key, None = send no key.
     """
     timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -87,8 +92,9 @@ def _candidates(base: str) -> Iterator[Spoken]:
 
 
 async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | None) -> bool:
-    """Whether the server has the path by which a protocol is recognised: the status is not 404, 405 or 501.
-    If a GET gets 200, the body must also be JSON with the expected member.
+    """Whether the server has the path by which a protocol is recognised (`Probe.path`, else the chat
+    endpoint): the status is not 404, 405 or 501. If the status is 200 and the protocol has a `Probe.member`,
+    the body must also be JSON with this member. Raises aiohttp.ClientError, TimeoutError and TooLarge.
     """
     probe = _probe(there.dialect)
     method, path = ("GET", probe.path) if probe.path else ("POST", DIALECTS[there.dialect].paths.chat)

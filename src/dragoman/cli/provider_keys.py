@@ -1,5 +1,5 @@
-"""`dragoman provider-keys`: keeps, lists, removes and re-encrypts keys of providers that tenants have
-brought.
+"""`dragoman provider-keys`: keeps, lists, removes and re-encrypts the keys that tenants have brought for
+providers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ command = Group(
 def set_(
     terminal: Terminal, tenant: str, provider: str, *, file: Path | None, url: str | None, key: str | None
 ) -> None:
-    """Keep the key on stdin, encrypted. The tenant's requests, and no others, call the provider with it."""
+    """Keep a tenant's own key for a provider, encrypted. Only the tenant's requests call the provider with
+    it.
+
+    The key is asked for at a terminal; otherwise it is the first line of stdin.
+    """
     secret = _secret(terminal, tenant, provider)
     asked = asked_of(terminal, file, url, key)
     kept = ask(asked, _TENANTS, tenant, "provider-keys", provider, method="PUT", body={"key": secret})
@@ -50,7 +54,7 @@ def set_(
 @gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """List all keys that tenants have brought, by their last characters."""
+    """List all keys that tenants have brought. Only the last characters of a key are shown."""
     found = from_gateway(asked_of(terminal, file, url, key), _LIST)
     if found is None:
         raise nobody()
@@ -78,7 +82,7 @@ def remove(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Remove a key. Requests of the tenant call the provider with your keys again."""
+    """Remove a tenant's own key. Requests of the tenant call the provider with your keys again."""
     asked = asked_of(terminal, file, url, key)
     named = f"{clean(tenant)} at {clean(provider)}"
     question = f"Requests of {named} will cost your money. Remove its key?"
@@ -94,9 +98,10 @@ def remove(
 @gateway_options
 @click.pass_obj
 def reencrypt(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """Encrypt all keys with the current master key; 1 if some cannot be decrypted.
+    """Encrypt all keys with the current master key: exit code 1 if some cannot be decrypted.
 
-    Put the old master key into `auth.old_encryption_keys` before this command; afterwards, remove it there.
+    Put the old master key into `auth.old_encryption_keys` before this command; afterwards, remove it there. A
+    key that cannot be decrypted stays as it is.
     """
     done = ask(asked_of(terminal, file, url, key), _LIST, "reencrypt", method="POST", body={})
     if terminal.as_json:
@@ -110,8 +115,8 @@ def reencrypt(terminal: Terminal, file: Path | None, *, url: str | None, key: st
 
 
 def _secret(terminal: Terminal, tenant: str, provider: str) -> str:
-    """Return the key that a person types at a terminal, which does not show it. Without a terminal, or with
-    `--json`: the first line of stdin. Raises Failure if that line is empty.
+    """Return the key that a person types at a terminal, which does not show it. If stdin or stderr is not a
+    terminal, or with `--json`: the first line of stdin. Raises Failure if that line is empty.
     """
     if terminal.for_people and sys.stdin.isatty():
         asked: str = click.prompt(

@@ -87,7 +87,9 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
 @gateway_options
 @click.pass_obj
 def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """Show one provider: its address, its keys and their state, and deployments that fail."""
+    """Show one provider: its address, its keys and their state, and deployments that fail. Without a running
+    gateway, show its address and keys in the configuration.
+    """
     asked = asked_of(terminal, file, url, key)
     found = from_gateway(asked, _LIST, name)
     if found is None:
@@ -141,7 +143,7 @@ _order("revive", "Forget what is known against its keys and deployments.")
 @gateway_options
 @click.pass_obj
 def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """Send a provider the cheapest request with each key: exit code 1 if one fails.
+    """Test each key of a provider with the cheapest request that needs a key: exit code 1 if one fails.
 
     Without a running gateway this command itself sends the requests.
     """
@@ -165,8 +167,9 @@ def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _key_id(asked: Asked, name: str, only: str) -> str:
-    """Return the id of a provider's key. name: the provider. only: the key's id, or its last characters.
-    Raises Failure if no key or several keys match, or if no gateway runs.
+    """Return the id of a provider's key. name: the provider. only: the key's id, or its last characters,
+    exactly those that the gateway shows (with or without `…`). Raises Failure if no key or several keys
+    match, if no gateway runs, or if the gateway answers with an error.
     """
     found = from_gateway(asked, _LIST, name)
     if found is None:
@@ -218,8 +221,9 @@ def _known(terminal: Terminal, file: Path | None) -> None:
 
 
 def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> None:
-    """Say that no gateway runs, and show what the configuration says about all providers, or about the
-    provider `name` (None = all). Raises Failure if there is no provider with this name.
+    """Say that no gateway runs, and show what the configuration and the entries that operators have added say
+    about the provider `name`; None = about all providers. Raises Failure if there is no provider with this
+    name, or if the configuration is invalid.
     """
     from dragoman.providers.address import without_keys
 
@@ -262,7 +266,7 @@ def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> No
 
 
 def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
-    """Print one provider for people."""
+    """Print one provider for people. one: the gateway's answer to `GET /admin/providers/NAME`."""
     out = terminal.out
     terminal.result(f"{out.mark(_STATES[_state(one)])} {clean(one['name'])}: {_state(one)}")
     rows = [
@@ -308,7 +312,7 @@ def _mark(one: Mapping[str, Any]) -> str:
 
 
 def _keys(one: Mapping[str, Any]) -> str:
-    """Return words about how many keys a provider has in each state; "none" = it has no keys."""
+    """Return how many keys a provider has in each state, as `2 ready, 1 refused`; `none` = it has no keys."""
     states = [key["state"] for key in one["keys"] if key["key"] is not None]
     if not states:
         return "none"

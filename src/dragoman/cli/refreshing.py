@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 
 def unlisted(found: Loaded, names: Collection[str]) -> list[str]:
-    """Return those of the names that are not providers whose lists of models are fetched."""
+    """Return those of the names that are not providers whose lists of models may be fetched
+    (`addresses_of`).
+    """
     return [name for name in names if name not in addresses_of(found)]
 
 
 async def refreshed(found: Loaded, names: Collection[str]) -> list[dict[str, Any]]:
-    """Fetch the lists of these providers (of all if there are no names), and store the lists that arrive.
-    Returns for each provider its name, the number of its known models, and the error, None = the list has
-    arrived.
+    """Fetch the lists of models of these providers (of all if `names` is empty), and write the lists that
+    arrive to their files in Dragoman's own folder. A name that `unlisted` returns, and a provider without a
+    URL for its list, are left out. Returns for each provider {"provider": its name, "models": the number of
+    models in the new list, or in the earlier list if none has arrived, "error": a text; None = the list has
+    arrived}.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:

@@ -19,8 +19,9 @@ _SHOWN = 20
 
 
 def tell(terminal: Terminal, outcome: Outcome) -> None:
-    """Print the outcome of a reload. Of secrets, at most the last characters are printed. With `--quiet`, it
-    is printed only if the reload failed or a setting needs a restart.
+    """Print the outcome of a reload on stderr: lines for people, or one JSON line with `--json` or if stderr
+    is not a terminal. Of secrets, at most the last characters are printed. With `--quiet`, the outcome is
+    printed only if the reload failed or a setting needs a restart.
     """
     if terminal.quiet and not outcome.failed and not outcome.restart:
         return
@@ -33,7 +34,7 @@ def tell(terminal: Terminal, outcome: Outcome) -> None:
 def for_people(outcome: Outcome, channel: Channel) -> Iterator[str]:
     """Yield a line that says whether the configuration was loaded. After a failed reload, yield a line for
     each problem; otherwise, for each change (at most 20, then one line for the rest), each setting that needs
-    a restart, and each warning.
+    a restart, and each warning. channel: the stream for which the signs are made.
     """
     if outcome.failed:
         count = len(outcome.problems)
@@ -61,7 +62,9 @@ def _words(difference: Difference) -> str:
 
 
 def for_programs(outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome of a reload as one JSON event."""
+    """Return the outcome of a reload as one JSON object. `at` is the present time in Unix seconds; `used`:
+    True = the new configuration is used; `hash`: the mark of the configuration that is used now.
+    """
     return {
         "at": round(SYSTEM.now(), 3),
         "event": "reload",

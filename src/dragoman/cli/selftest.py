@@ -57,9 +57,10 @@ def command(
 ) -> None:
     """Check a running gateway, or any base URL: exit code 1 if a check fails.
 
-    URL is any spelling of a base address, or a whole endpoint, whose protocol is then tested; else
-    DRAGOMAN_URL. Without one, address and key are those of the configuration that `dragoman serve` would
-    read here. If DRAGOMAN_API_KEY is set, it is the key that is sent.
+    URL is any spelling of a base URL, or a whole endpoint, whose protocol is then tested. Default:
+    DRAGOMAN_URL, unless --config, --host or --port is given. Without any URL, address and key are those of
+    the configuration that `dragoman serve` would read here. If DRAGOMAN_API_KEY is set, it is the key that is
+    sent.
     """
     if url is not None and (file or host or port):
         raise Failure(MISUSE, "a URL says where to ask already", hint="leave out --config, --host and --port")
@@ -85,8 +86,10 @@ def command(
 
 class _Target(NamedTuple):
     """A server to test. base: its base URL. key: the client key, None = send none. whose: the name of the
-    key's client, or the file of the key; None = the environment states the key, or there is none. spoken: the
-    protocol, None = the URL does not name its endpoint. found: the gateway's configuration, None = unknown.
+    key's client, or the file in which `dragoman serve` keeps its key, even if there is no such file (`key` is
+    then None); None = the environment states the key, or a URL is given. spoken: the protocol that the
+    endpoint in the URL belongs to, None = it has to be found out. found: the gateway's configuration, None =
+    a URL is given.
     """
 
     base: str
@@ -97,8 +100,8 @@ class _Target(NamedTuple):
 
 
 def _stated(url: str) -> _Target:
-    """Return the server at a URL, with the key in DRAGOMAN_API_KEY if it is set. Raises ValueError for an
-    invalid URL.
+    """Return the server at a URL, which may lack `http://`, with the key in DRAGOMAN_API_KEY if it is set.
+    Raises ValueError for an invalid URL.
     """
     spelled = url if "://" in url else f"http://{url}"  # `host:port` without a scheme means HTTP
     there = stated(spelled)
@@ -109,7 +112,8 @@ def _stated(url: str) -> _Target:
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
     """Return the gateway that the configuration describes. The key is that of the environment; else the
     configured key (not stated by its hash) that is best by `_drawbacks`; else the key that `dragoman serve`
-    has created; else None. Raises Failure for port 0 and for an invalid configuration.
+    has created; else None. Raises Failure for port 0, for an invalid configuration, and if the file with the
+    created key cannot be read or contains no key. host, port: None = as configured.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
@@ -143,9 +147,10 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Run the checks (none after one that cannot connect), and print each outcome at once. Returns the
-    protocol, the outcomes and the model that was asked. model: the model to ask, None = choose one.
-    shows_stream: whether to print the text of streams. Raises Failure if the server refuses the key.
+    """Find out the protocol if `target` does not state it, run the protocol's checks (none after one that
+    cannot connect), and print each outcome at once. Returns the protocol, the outcomes, and the model that
+    was asked; None = no model was chosen. model: the model to ask, None = choose one. shows_stream: whether
+    to print the text of streams. Raises Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)
     _introduce(terminal, target, there)

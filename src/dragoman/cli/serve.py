@@ -92,7 +92,8 @@ def command(
 ) -> None:
     """Answer requests. Without a configuration, the providers come from the environment.
 
-    On a public host without client keys, a key is made, kept and shown once.
+    If clients need a key (on a public host, or with --require-auth) and none is configured, a key is made,
+    kept and shown once.
     """
     began = SYSTEM.monotonic()
     # What a start makes stays. The collector, which would look through it some 160 times, finds next to
@@ -130,8 +131,8 @@ def command(
 class _Offer(msgspec.Struct, frozen=True):
     """Facts that only the running gateway knows. A worker sends them to the parent process for the banner.
     providers: a short description of each provider. models: the number of model names. model: one model for
-    the examples, None = there is none. clients: by client's name, the number of its keys. keyed: whether
-    clients must send a key, for example because the database has keys.
+    the examples, None = there is none. clients: {name of a client: the number of its keys in the
+    configuration}. keyed: whether clients must send a key, also because the database has keys.
     """
 
     providers: list[str]
@@ -189,7 +190,7 @@ def _admin(opened: Sequence[Opened]) -> str | None:
 
 
 _Listening: TypeAlias = "tuple[socket.socket, Sequence[Opened]]"
-"""The socket of the clients' port, and the operators' doors."""
+"""The socket of the clients' port, and the sockets for operators: a separate port, a Unix socket."""
 
 
 def _answer(
@@ -202,11 +203,13 @@ def _answer(
     places: PlacesFile | None = None,
     embedded: Embedded | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. announce: called once requests are answered. worker: this
-    process's role among several workers, None = it is the only process. places: a file in which all workers
-    count running requests, None = this process counts alone. embedded: the Valkey beside the workers, in
-    which all of them count for limits; None = there is none.
+    """Serve in this process until it is stopped. found: the configuration, unless `worker` has a newer one.
+    announce: called once, as soon as requests are answered. worker: this process's role among several
+    workers, None = it is the only process. places: a file in which all workers count running requests, None =
+    this process counts alone. embedded: the Valkey beside the workers, in which all of them count for limits;
+    None = there is none. Raises KeyboardInterrupt if the process is stopped before requests are answered.
     """
+    from dragoman.assembly.providers import descriptions
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -230,9 +233,9 @@ def _answer(
     def ready() -> None:
         nonlocal answered
         answered = True
-        offers = (gateway.describe(), sum(1 for _ in gateway.entries()), gateway.example_model())
-        keys = gateway.client_keys
-        announce(_Offer(*offers, keys.counts, keys.required))
+        providers = descriptions(gateway.running.upstreams, gateway.loaded.providers)
+        models, keys = sum(1 for _ in gateway.entries()), gateway.client_keys
+        announce(_Offer(providers, models, gateway.example_model(), keys.counts, keys.required))
 
     def draining(running: int, delay: float) -> None:
         if not terminal.for_people:
@@ -270,9 +273,10 @@ def _answer_by_many(
     announce: Callable[[_Offer], None],
     limits_store: EmbeddedValkey | None,
 ) -> None:
-    """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
-    are ready. limits_store: a Valkey that runs beside them, unless the configuration names another; None = it
-    is not installed.
+    """Serve in several worker processes, and a keeper for the work that is done once, until they are stopped.
+    announce: called once, when all are ready. limits_store: a Valkey that runs beside them, unless the
+    configuration names another; None = it is not installed. Raises Failure if one of the processes fails
+    before it is ready.
     """
     from dragoman.accounts.shared.address import Embedded
     from dragoman.assembly.accounts import prepare
@@ -337,15 +341,21 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _neighbours(found: Loaded) -> tuple[discovery.Server, ...]:
-    """Return the model servers on this machine if `discover` is true, else ()."""
+    """Return the model servers that answer on this machine if `discover` is true; () if it is false or not
+    set.
+    """
     if not found.config.discover:
         return ()
     return asyncio.run(discovery.find(but={found.config.server.port}))
 
 
 class Again:
-    """Loads the configuration of the running command again, from the same sources: the same command line, the
-    model servers that were found at the start, and the client key that was created at the start.
+    """Loads the configuration of the running command again, from the same sources.
+
+    first: the configuration of the start, without discovered servers; its `again` loads it again. file: the
+    file that the command line names, None = none. stated: the settings of the command line by their paths.
+    servers: the model servers that were found at the start. key: the client key that was created, or read
+    from its file, at the start; None = none was needed then.
     """
 
     def __init__(
@@ -367,13 +377,17 @@ class Again:
         """
 
     def __call__(self) -> Loaded:
-        """Load the configuration again, with the entries that operators have added. Raises ConfigError."""
+        """Load the configuration again, with the entries that operators have added. Raises ConfigError, also
+        if the database of these entries cannot be read.
+        """
         from dragoman.assembly.added import with_added
 
         return self._complete(with_added(self._found(), self.database))
 
     def adding(self, database: Location, kept: KeptEntries) -> Loaded:
-        """Load the configuration again, with these entries of operators. Raises ConfigError."""
+        """Load the configuration again, with these entries of operators. database: where the entries are
+        stored. Raises ConfigError.
+        """
         found = self._found()
         assert found.adding is not None
         return self._complete(found.adding(database, kept))
@@ -389,8 +403,9 @@ class Again:
         return found
 
     def _complete(self, found: Loaded) -> Loaded:
-        """Return the configuration, completed with the store and the created client key of this command.
-        Raises ConfigError.
+        """Return the configuration, completed with the store (`_with_store`), with the client key of the
+        start if clients need a key and none is configured, and with `again` and `adding`. Raises ConfigError,
+        also if clients need a key now and there is none.
         """
         try:
             found = _with_store(found)
@@ -452,8 +467,10 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_kept(found: Loaded) -> Loaded:
-    """Return the configuration together with the entries that operators have added. The store is completed as
-    in `_with_store`. Raises Failure for an invalid configuration.
+    """Return the configuration together with the entries that operators have added; if there are any, it is
+    loaded again, and completed with the store again (`_with_store`). found: the configuration with its store.
+    If the database cannot be read, the result has a warning and no such entries. Raises Failure for an
+    invalid configuration, or if this version cannot use the schema of the database.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import located
@@ -480,7 +497,9 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 
 
 def _keyed(found: Loaded, own: ClientKey) -> Loaded:
-    """Return the configuration with the created key as its only client key."""
+    """Return the configuration with the created key as its only client key, with the scopes inference and
+    admin.
+    """
     from dragoman.config.accounts import ClientKey as Setting
     from dragoman.seams.secret import Secret
 
@@ -515,8 +534,8 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
 
 
 def _announce(terminal: Terminal, ready: banner.Ready) -> None:
-    """Print the banner, as one JSON line with `--json` or if stderr is not a terminal. With `--quiet` it is
-    printed only if a key was created.
+    """Print the banner on stderr, as one JSON line with `--json` or if stderr is not a terminal. With
+    `--quiet` it is printed only if a key was created at this start.
     """
     if terminal.quiet and ready.made is None:
         return

@@ -28,7 +28,9 @@ _KEPT: Final = ".before-dragoman"
 
 
 class _Written(NamedTuple):
-    """The result of writing one file. kept: the backup copy of the old text, None = none was needed."""
+    """The result of writing one file. path: the file; the target, if it is a symbolic link. changed: False =
+    the file has this text already. kept: the backup copy of the old text, None = none was needed.
+    """
 
     path: Path
     changed: bool
@@ -36,8 +38,9 @@ class _Written(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The setup of one client. variables: environment variables to set. files: the changes of its files.
-    written: the files that were written, None = `--write` was not given.
+    """The setup of one client. name: its name in `CLIENTS`. variables: environment variables to set. files:
+    for each of the client's files, what to write into it. written: the result for each file, None = `--write`
+    was not given.
     """
 
     name: str
@@ -48,9 +51,9 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """Return the plan as JSON. If the files were not written, it has the text that a new file would get;
-        if they were written, no text, because the files may contain other secrets. answer: the model's answer
-        to the test question, None = it was not asked.
+        """Return the plan as a JSON object. If the files were not written, it has the text that a new file
+        would get; if they were written, no text, because the files may contain other secrets. answer: the
+        model's answer to the test question, None = the model was not asked.
         """
         files: list[dict[str, Any]]
         if self.written is None:
@@ -156,8 +159,8 @@ def _list(terminal: Terminal) -> None:
 
 
 def _offer(terminal: Terminal, file: Path | None) -> None:
-    """Print the model servers on this machine that a gateway could use. If `discover` is false, or the
-    configuration has problems, print nothing.
+    """Print the model servers on this machine that a gateway could use, except those that are configured. If
+    `discover` is false, or the configuration has problems, print nothing.
     """
     from dragoman.config.load import load
 
@@ -174,9 +177,9 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """Return (the gateway's URL without `/v1`, the configuration's `default_model`; None = there is none, or
-    `url` is given). url: None = the address in the configuration. Raises Failure for an invalid URL or
-    configuration.
+    """Return (the gateway's URL without `/v1` at its end, the configuration's `default_model`; None = there
+    is none, or `url` is given). url: the URL of the gateway, in any spelling; None = the address in the
+    configuration `file` (None = find the file). Raises Failure for an invalid URL or configuration.
     """
     if url is None:
         config = loaded(terminal, file).config
@@ -192,12 +195,13 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """Return the gateway, with a model from its list if none was chosen. Prints warnings about environment
-    variables that disturb the client, a gateway that does not answer, and a model that the gateway does not
-    list.
+    """Return the gateway; if it has no model, with a model of its list: the first that may chat, else the
+    first. Prints warnings about environment variables that disturb the client, about a gateway that does not
+    answer, and about a chosen model that the gateway does not list (names with a `/` are not
+    checked).
 
-    Raises Failure if the gateway refuses the key, has no model to choose, or does not answer although it
-    must: to choose a model, or because `needed` is True.
+    Raises Failure if the gateway refuses the key, has no model to choose, or does not answer with a list of
+    models although it must: to choose a model, or because `needed` is True.
     """
     from dragoman.cli.asking import NotThere, models
     from dragoman.upstreams.local.weights import may_chat
@@ -242,8 +246,9 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
 
 def _write(setting: Setting) -> _Written:
-    """Write one file atomically if its text changes, after a backup copy of the old text. Raises Failure if
-    that fails.
+    """Merge a setting into its file, and write the file atomically if its text changes, after a backup copy
+    of the old text (if there is any). A new file can be read by its owner only. Raises Failure if the file
+    cannot be read, merged or written; it is then unchanged.
     """
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
@@ -267,8 +272,9 @@ def _write(setting: Setting) -> _Written:
 
 
 def _copy(path: Path, text: str) -> Path:
-    """Write a backup copy under a free name. Copies are never overwritten, because the first one has the
-    original.
+    """Write a backup copy of `text` beside the file `path` under a free name, and return the copy's path.
+    Copies are never overwritten, because the first one has the original. Raises Failure if there are 999
+    copies already.
     """
     for number in range(1, 1000):
         kept = path.with_name(f"{path.name}{_KEPT}{'' if number == 1 else number}")
@@ -288,7 +294,8 @@ def _put(path: Path, text: str, mode: int) -> None:
 
 def _show(terminal: Terminal, plan: _Plan) -> None:
     """Print `export` lines that a shell can evaluate, and the text of the files unless they were written.
-    Messages say what was written, and how the client is started.
+    Messages say what was written, and how the client is started. If the shell has the key in KEY_VARIABLE,
+    the `export` lines refer to this variable instead of containing the key.
     """
     inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
     for variable, value in plan.variables.items():
@@ -310,8 +317,8 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
 
 
 async def _answer(client: Client, gateway: Gateway) -> str:
-    """Return the model's answer to a test question in the client's protocol. Raises Failure if there is
-    none.
+    """Return the model's answer to a test question in the client's protocol. Raises Failure if the gateway
+    cannot be reached, or answers with an error or an answer that cannot be parsed.
     """
     from dragoman.cli.asking import NotThere, Refused, ask
 

@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 Cell: TypeAlias = str | int | None
-"""The value of a cell. None = there is no value."""
+"""The value of a cell. None = there is no value, shown as `–`. Numbers are shown with commas: `12,000`."""
 
 _GAP: Final = "  "
 _LEAST: Final = 20
-"""Values are first shortened down to this many characters. Only after that are columns removed."""
+"""Values are shortened down to this many characters. Only if that is not enough, columns are removed."""
 
 
 def aligned(
     titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, *, names: int = 0, wraps: bool = False
 ) -> list[str]:
-    """Return the lines of a table, the titles first. No line is longer than `width` characters.
+    """Return the lines of a table, the titles first. No line is longer than `width` characters. Each row has
+    as many cells as there are titles.
 
-    Columns of numbers are aligned to the right. If the table is too wide, long values are shortened in their
-    middle; if that is not enough, columns are removed from the right. names: the number of columns, from the
-    left, that are shortened last. wraps: whether the last column has sentences, which are wrapped onto more
-    lines instead of shortened.
+    Columns of numbers are aligned to the right. If the table is too wide, values longer than 20 characters
+    are shortened in their middle; if that is not enough, the last columns are removed first. names: the
+    number of columns, from the left, that are shortened only after the others. wraps: True = the last column
+    has sentences: they are not shortened, but wrapped onto more lines. If this column is removed, they are
+    lost.
     """
     table = [[_shown(cell) for cell in row] for row in (titles, *rows)]
     columns = list(zip(*table, strict=True))

@@ -44,8 +44,9 @@ _ASCII = str.maketrans(
 class Failure(DragomanError):
     """The error that ends a command.
 
-    code: the exit code. hint: what the user can do next. lines: details that are printed before the message.
-    fields: further fields of the JSON form.
+    code: the exit code. message: what went wrong. hint: what the user can do next, None = no hint. lines:
+    details that are printed before the message, but not with `--json`. fields: further fields of the error
+    object that is printed with `--json`.
     """
 
     def __init__(
@@ -66,7 +67,11 @@ class Failure(DragomanError):
 
 
 class Channel:
-    """One of the two output streams, with its abilities: colours, UTF-8, moving the cursor."""
+    """One of the two output streams, with its abilities. is_terminal: whether it is a terminal. utf8: whether
+    its encoding is UTF-8. moves: whether the cursor can be moved, so that a line can be printed over.
+    colours: whether texts get colours. The stream is changed: it escapes characters that its encoding does
+    not have.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         if isinstance(stream, io.TextIOWrapper):
@@ -86,7 +91,9 @@ class Channel:
             return 80
 
     def styled(self, text: str, style: str) -> str:
-        """Return the text in a style of `_STYLES`, or unchanged if the stream has no colours."""
+        """Return the text in a style (`ok`, `warn`, `bad`, `off`, `command`), or unchanged if the stream has
+        no colours.
+        """
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colours else text
 
     def mark(self, state: str) -> str:
@@ -94,7 +101,9 @@ class Channel:
         return self.styled(self.plain(_MARKS[state]), state)
 
     def plain(self, text: str) -> str:
-        """Return the text; if the stream is not UTF-8, its signs are replaced by ASCII."""
+        """Return the text; if the stream is not UTF-8, the signs that Dragoman prints (`●`, `→`, `…`, …) are
+        replaced by ASCII. Other characters stay.
+        """
         return text if self.utf8 else text.translate(_ASCII)
 
     def encoded(self, text: str) -> bytes:
@@ -111,9 +120,10 @@ class Channel:
 class Terminal:
     """The output of one command: results and messages.
 
-    as_json: whether to print one JSON value and no messages. quiet: whether to print no messages. verbose:
-    whether to print tracebacks. lines: writes the messages in the background, so that the process does not
-    wait for the reader of stderr; None = messages are written directly.
+    as_json: whether to print one JSON value and no messages. quiet: whether to print no messages. Failures
+    and what `insist` writes are printed in any case. verbose: whether to print tracebacks. lines: writes the
+    messages in the background, so that the process does not wait for the reader of stderr; None = messages
+    are written directly.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -126,7 +136,7 @@ class Terminal:
 
     @property
     def for_people(self) -> bool:
-        """Whether messages go to a terminal and `--json` is not set."""
+        """Whether stderr, to which messages go, is a terminal, and `--json` is not set."""
         return self.err.is_terminal and not self.as_json
 
     def say(self, line: str = "") -> None:
@@ -153,16 +163,20 @@ class Terminal:
             self.err.write(text)
 
     def result(self, value: Any) -> None:
-        """Print a result and a line end on stdout: a text as it is, any other value as JSON."""
+        """Print a result and a line end on stdout: a text unchanged, any other value as indented JSON. If
+        stdout is not UTF-8, signs in the text are replaced (`Channel.plain`). Raises OSError.
+        """
         self.out.write((value if isinstance(value, str) else self._json(value)) + "\n")
 
     def table(
         self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, names: int = 0, wraps: bool = False
     ) -> None:
-        """Print a table: aligned on a terminal, otherwise with complete values separated by tabs.
+        """Print a table on stdout. On a terminal it is aligned, and long values are shortened or the last
+        columns left out if it is too wide. Otherwise each row is a line of complete values, separated by
+        tabs. The titles are the first line in both cases. The cells are cleaned (`clean`).
 
-        names: how many columns, from the left, are shortened last. wraps: whether the last column may use
-        more lines.
+        names: how many columns, from the left, are shortened only after the others. wraps: True = on a
+        terminal, the last column may use more lines.
         """
         cleaned = [[clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         if not self.out.is_terminal:
@@ -175,8 +189,8 @@ class Terminal:
             self.result(line)
 
     def fail(self, failure: Failure) -> None:
-        """Print a failure on stderr: its lines, message and hint; with `--json`, one JSON object without its
-        lines.
+        """Print a failure on stderr, even if `--quiet` is set: its lines, message and hint. With `--json`:
+        one line {"error": {"code": its exit code in a word, "message", "hint", and its `fields`}}.
         """
         message = clean(failure.message)
         hint = None if failure.hint is None else clean(failure.hint)
@@ -192,7 +206,7 @@ class Terminal:
 
     def _json(self, value: Any, indent: int | None = 2) -> str:
         """Return the value as JSON. Characters that are not printable are escaped, because a terminal could
-        execute them.
+        execute them. If stdout is not UTF-8, all characters outside ASCII are escaped.
         """
         text = json.dumps(value, indent=indent, ensure_ascii=not self.out.utf8)
         if text.replace("\n", "").isprintable():
@@ -201,8 +215,9 @@ class Terminal:
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """Return a text from outside as one line without unprintable characters; tabs become blanks. lines: True
-    = line ends stay.
+    """Return a text from outside as one line without unprintable characters: line ends and tabs become one
+    blank each, the line end at the end of the text and other unprintable characters are removed. lines: True
+    = line feeds stay.
     """
     if text.isprintable():
         return text

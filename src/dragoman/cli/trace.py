@@ -92,8 +92,8 @@ async def _listed(there: Target, query: dict[str, str]) -> list[dict[str, Any]]:
 
 async def _one(there: Target, id_: str) -> dict[str, Any]:
     """Return the trace of the exchange with the id or the request id `id_`; else of the only exchange whose
-    id begins with `id_`, or whose request id contains it. Raises Failure if there is no such exchange, or if
-    there are several.
+    id begins with `id_`, or whose request id contains it. Raises Failure if the gateway stores no such
+    exchange (any more) or several of them, or if it cannot be asked.
     """
     from dragoman.cli.admin_target import ask
 

@@ -30,7 +30,9 @@ _WAITS: Final = {
 
 
 def lines(trace: Trace, out: Channel) -> Iterator[str]:
-    """Yield the lines of a trace. out: the stream for which they are made, with its abilities."""
+    """Yield the lines of a trace. trace: the gateway's answer to `GET /admin/exchanges/ID`. out: the stream
+    for which the lines are made: its colours and signs, and its width if it is a terminal.
+    """
     yield from _head(trace, out)
     yield from _section("candidates", list(_candidates(trace, out)), out)
     attempts = [line for one in trace["attempts"] for line in _attempt(one, out)]
@@ -97,8 +99,8 @@ def _candidates(trace: Trace, out: Channel) -> Iterator[str]:
 
 
 def _state(one: Trace, failed: Collection[int]) -> str:
-    """Return the state whose sign stands before a candidate (ok, bad, warn, off). failed: the numbers of the
-    failed attempts.
+    """Return the state whose sign stands before a candidate: if it was called, `bad` or `ok` by its latest
+    attempt; else `warn` or `off`. failed: the numbers of the failed attempts.
     """
     if one["attempts"]:
         return "bad" if one["attempts"][-1] in failed else "ok"
@@ -209,7 +211,9 @@ def _body(body: Trace) -> list[str]:
 
 
 def _wrapped(text: str, margin: str, out: Channel) -> list[str]:
-    """Return a sentence on as many lines as it needs in its column, each after `margin`."""
+    """Return a sentence, cleaned, on as many lines as it needs beside the column of titles, each after
+    `margin`; on one line if the stream is not a terminal.
+    """
     room = max(40, out.width - _MARGIN - len(margin)) if out.is_terminal else 10_000
     return [margin + line for line in textwrap.wrap(clean(text), room)]
 

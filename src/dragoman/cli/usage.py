@@ -79,8 +79,8 @@ def command(
 ) -> None:
     """Show requests, failures, tokens and spend.
 
-    Dimensions are key, tenant, team, user, end_user, tag, model, deployment, provider, face, operation and
-    outcome. A spend with ≥ in front is only its known part: some calls had no price.
+    Dimensions are key, tenant, team, user, end_user, tag, model, deployment, provider, face (the client's
+    protocol), operation and outcome. A spend with ≥ in front is only its known part: some calls had no price.
     """
     if month and begin is not None:
         raise Failure(
@@ -103,7 +103,7 @@ def command(
 
 
 def _month() -> str:
-    """Return the first day of this month (UTC), as a date."""
+    """Return the first day of this month (UTC), as `2026-11-01`."""
     return datetime.fromtimestamp(SYSTEM.now(), UTC).strftime("%Y-%m-01")
 
 
@@ -166,7 +166,7 @@ def _cells(one: dict[str, Any], *, people: bool) -> tuple[Cell, ...]:
 
 def _spend(one: dict[str, Any]) -> str:
     """Return the spend as text for people. `—` = it is unknown; `≥` in front = only a part of it is known. An
-    amount below one USD has up to six decimals, any other two.
+    amount below one USD has two to six decimals, any other two.
     """
     if one["cost_usd"] is None:
         return "—"
@@ -184,7 +184,9 @@ def _seconds(microseconds: int | None) -> str:
 
 
 def _short(count: int) -> str:
-    """Return a count as text: `999`; from 1000 on rounded, with a letter: `21.4M`, `402M`."""
+    """Return a count as text: `999`; from 1000 on rounded to a tenth (from 100 of a unit on, to a whole
+    number), with the letter of the unit: `1.2k`, `21.4M`, `402M`.
+    """
     shown = str(count)
     for scale, letter in _SCALES:
         if round(count / scale * 1000) < 1000:  # a value that rounds to 1000 gets the next letter

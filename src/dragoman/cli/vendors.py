@@ -16,7 +16,9 @@ from dragoman.providers.vendor import Vendor
 
 
 def operations(vendor: Vendor) -> list[str]:
-    """Return the operations for which the vendor has endpoints that the gateway can ask, in words."""
+    """Return the operations (chat among them) for which the vendor has endpoints that the gateway can ask, by
+    their names for people.
+    """
     counts = vendor.quirks.counts or any(row.quirks.counts for row in vendor.also.values())
     served = {*vendor.serves, "count"} if counts else {*vendor.serves}
     titles = {"chat": "chat", **NAMES, "realtime": "realtime sessions"}
@@ -24,7 +26,9 @@ def operations(vendor: Vendor) -> list[str]:
 
 
 def tell(terminal: Terminal, providers: Iterable[Provider]) -> None:
-    """Print every known vendor. providers: the configured providers."""
+    """Print every known vendor, with the names of the configured providers that use it. providers: all
+    configured providers.
+    """
     configured: dict[str, list[str]] = {}
     for provider in providers:
         if provider.vendor is not None:

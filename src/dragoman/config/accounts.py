@@ -117,8 +117,8 @@ class ClientKey(Permissions, frozen=True):
 
     @property
     def digest(self) -> bytes | None:
-        """The SHA-256 of the key: computed from `key`, or else read from `hash`. None = there is no `key`,
-        and `hash` is missing or invalid.
+        """The SHA-256 of the key (32 bytes): computed from `key`, or else read from `hash`. None = there is
+        no `key`, and `hash` is missing or invalid.
         """
         if self.key is not None:
             return minting.digest(self.key.reveal())

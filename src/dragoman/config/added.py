@@ -47,9 +47,9 @@ class AddedState(msgspec.Struct, frozen=True):
 
 
 class Added(msgspec.Struct, frozen=True):
-    """The entries that a configuration has taken from a database. file: the database. version: the number of
-    the latest change that has been read; -1 = the database could not be read. entries: all entries, in the
-    order of versions.
+    """The entries that were read from a database for a configuration, also those that are not used. file: the
+    database, which may be a PostgreSQL server. version: the number of the latest change that has been read;
+    -1 = the database could not be read. entries: in the order of their versions.
     """
 
     file: Location
@@ -77,8 +77,9 @@ def origin_of(entry: AddedEntry) -> str:
 def shadowed(
     entries: Iterable[AddedEntry], declared: Table, own: Collection[str]
 ) -> dict[AddedEntry, Problem]:
-    """Return the entries whose names are already used by other settings or by the program itself, each with a
-    problem that says where. A model and an alias cannot have the same name.
+    """Return {entry: problem} for the entries whose names `declared` or the program itself already uses; the
+    problem says where. Models and aliases share their names: a declared alias also shadows an added model of
+    the same name, and the reverse. Added entries are not compared with each other.
 
     declared: all settings except added entries. own: the names of upstreams that the program itself provides.
     """
@@ -97,9 +98,9 @@ def shadowed(
 def layered(
     declared: Table, entries: Sequence[AddedEntry], environ: Mapping[str, str]
 ) -> tuple[Table, list[Problem]]:
-    """Return (the configuration `declared` with these entries, the problems that `read_node` finds in the
-    entries, such as unset variables). The caller has left out entries with a name that `declared` has
-    (`shadowed`); such an entry would replace the declared one.
+    """Return (a copy of the configuration `declared` with these entries, the problems in the entries, such as
+    unset variables; see `read_node`). The caller has left out entries with a name that `declared` has
+    (`shadowed`); such an entry would replace the declared one. environ: the variables for `${NAME}`.
     """
     problems: list[Problem] = []
     parts = dict(declared.entries)
@@ -149,8 +150,9 @@ def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
 
 def literal_secrets(section: Section, stated: Any) -> Iterator[str]:
     """Yield the paths of secrets that an entry contains as text, instead of the name of a variable or a file.
-    That includes the default of a variable (`${NAME:-secret}`) if it has at least 8 characters, and a key
-    inside `base_url`. The paths are relative to the entry.
+    That includes the default of a variable that is not set (`${NAME:-secret}`), a secret from a variable or
+    file that also stands somewhere in the entry as text (both only from 8 characters on), and a key inside
+    `base_url`. The paths are relative to the entry.
 
     section: the decoded entry. stated: the entry as its author has sent it, a JSON value.
     """

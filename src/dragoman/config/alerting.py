@@ -46,7 +46,9 @@ class Alert(Section, frozen=True):
 
 
 def require_receiver(url: str) -> None:
-    """Raise ValueError if this is not a valid http or https URL, or if it contains a user name."""
+    """Raise ValueError if this is not a valid http or https URL of visible ASCII characters, or if it
+    contains a user name. The error does not quote the URL, which may contain a token.
+    """
     named = False
     try:
         parts = urlsplit(url)
@@ -61,8 +63,8 @@ def require_receiver(url: str) -> None:
 
 
 def require_signing(secret: str) -> None:
-    """Raise ValueError if this secret has fewer than 16 characters, or begins with `whsec_` without valid
-    base64 behind it.
+    """Raise ValueError if this secret has fewer than 16 characters (`whsec_` included), or begins with
+    `whsec_` without valid base64 behind it.
     """
     if len(secret) < _SHORTEST_SECRET:
         raise ValueError(f"the secret needs at least {_SHORTEST_SECRET} characters")

@@ -9,8 +9,8 @@ import msgspec
 
 from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.config.accounts import HASH, ClientKey, Permissions
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import setting_path
@@ -34,7 +34,7 @@ def account_misfits(
 ) -> Iterator[Misfit]:
     """Yield the mistakes in the settings of client keys, tenants, teams, users, groups and master keys. Each
     `place` is a complete path. unread: the paths of the settings that could not be decoded. providers: the
-    names of all providers; None = names of providers and regions are not checked.
+    names of all providers; None = `unmet`, which looks for names that permit nothing, is left out.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):
@@ -73,15 +73,17 @@ def _of_permissions(config: Config, providers: Collection[str] | None) -> Iterat
 
 
 def regions_of(config: Config) -> frozenset[str]:
-    """Return the regions of the configured providers."""
+    """Return the regions (`providers.NAME.region`) of the configured providers, also of disabled ones."""
     return frozenset(one.region for one in config.providers.named.values() if one.region is not None)
 
 
 def unmet(may: Any, path: str, providers: Collection[str], regions: Collection[str]) -> Iterator[Misfit]:
-    """Yield a warning for each name in `providers`, `regions` and `faces` of a key, tenant, team or user that
-    permits nothing: no provider has the name or is in the region, or no client speaks the protocol. It is
-    only a warning, because the provider may be added later. path: the path of the section, "" = the section
-    itself. providers, regions: all that there are.
+    """Yield a warning for each name that permits nothing: no provider has the name or is in the region, or
+    the protocol is only for providers. It is only a warning, because the provider may be added later.
+
+    may: a key, tenant, team or user: anything with `providers`, `regions` and `faces`, each a list of names
+    or None. path: the path of `may`, with which each `place` begins; "" = the places are relative to `may`.
+    providers, regions: the names of all that exist.
     """
     for index, name in enumerate(may.providers or ()):
         if name != WILDCARD and not any(one in Grants([name]) for one in providers):
@@ -127,8 +129,8 @@ def _of_masters(config: Config) -> Iterator[Misfit]:
 
 
 def _of_groups(config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in groups and in their use: a group that a list of models names must exist, and no
-    group may contain another.
+    """Yield the mistakes in groups and in their use: each group that the `models` of a key, tenant, team or
+    user, or `server.keyless_models`, name must exist, and no group may contain another.
     """
     lists = [(f"{path}.models", one.models or ()) for path, one in permissions_of(config)]
     lists.append(("server.keyless_models", config.server.keyless_models or ()))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Provider as Settings
 from dragoman.providers.provider import Provider
 
 
 def unspoken(settings: Settings, account: Provider) -> Iterator[Misfit]:
-    """Yield a warning for each protocol of the catalogue that `apis` leaves out, if the vendor has some
-    models only in this protocol. Each `place` is relative to the provider.
+    """Yield a warning for each protocol in the vendor's row of the catalogue that `apis` leaves out, although
+    the vendor has models in it that it has in none of the provider's listed protocols. Each `place` is
+    relative to the provider. Nothing is yielded if `apis` is not set, or if the provider has no such row.
     """
     if settings.apis is None:
         return

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
 from dragoman.errors import setting_path
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in `retries` and `breaker`, and the settings of models and providers that have no
-    effect because of `retries`, `server.max_requests` or `server.transport`. Each `place` is a complete path
-    (`retries.attempts`).
+    """Yield the mistakes in `retries` and `breaker`, and warnings about settings of models and providers that
+    have no effect because of `retries`, `server.max_requests` or the HTTP client (`pool.max_age`). Each
+    `place` is a complete path (`retries.attempts`).
     """
     retries, breaker = config.retries, config.breaker
     if retries.backoff != Retries().backoff and retries.backoff > retries.backoff_max:
@@ -43,8 +43,8 @@ def general_misfits(config: Config) -> Iterator[Misfit]:
 
 
 def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
-    """Yield the mistakes in the background checks and the choice of keys of a provider. Each `place` is
-    relative to the provider (`check`).
+    """Yield warnings about a provider's background checks (`check`) and choice of keys (`key_choice`) that
+    have no effect. Each `place` is relative to the provider.
     """
     check = provider.check
     if not check.every and check != Check():
@@ -105,7 +105,9 @@ def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
 
 
 def _never_renewed(config: Config) -> Iterator[Misfit]:
-    """Yield a warning for each provider with a `pool.max_age` whose HTTP client, aiohttp's, ignores it."""
+    """Yield a warning for each `pool.max_age` without effect: the provider is called with aiohttp, whose
+    connections have no such limit.
+    """
     for name, provider in config.providers.named.items():
         if provider.pool.max_age is None:
             continue

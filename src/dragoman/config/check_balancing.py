@@ -1,33 +1,20 @@
 """Checks settings of a model: those that spread its requests over its deployments, `max_cost`,
-`switch_after`, `concurrency` (also of a provider), and the lists of fallbacks. Has `Misfit`, the mistake that
-all modules `check_…` yield.
+`switch_after`, `concurrency` (also of a provider), and the lists of fallbacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from dragoman.config.fallbacks import Fallbacks
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Concurrency, Model
 
 _WEIGHING: Final = frozenset({"weighted", "affinity"})
 """The policies that give each deployment a share according to its weight."""
-
-
-class Misfit(NamedTuple):
-    """One mistake. place: the path of the setting, relative to the checked model or section ("" = this model
-    or section itself); or a complete path, as each function that yields mistakes says. message: what is
-    wrong. hint: what to do instead, None = no hint. odd: True = it is only a warning: the setting does no
-    harm, but does not do what its author expects.
-    """
-
-    place: str
-    message: str
-    hint: str | None = None
-    odd: bool = False
 
 
 def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
@@ -135,9 +122,10 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
 
 
 def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
-    """Yield a warning for each fallback for long prompts (`context`) whose window is not larger than the
-    model's. `_window` finds both; nothing is yielded if one of them is None. Each `place` is relative to
-    `fallbacks`. find: returns the configured model for a name, None = there is none.
+    """Yield a warning for each fallback for long prompts (`context`) whose context window is not larger than
+    the model's. The window of a model is the largest of its deployments (`_window`); if one of the two is not
+    known, nothing is yielded. Each `place` is relative to `fallbacks`. find: returns the configured model for
+    a name, None = there is none.
     """
     if (own := _window(model)) is None:
         return

@@ -7,10 +7,10 @@ from typing import Final
 
 from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS
 from dragoman.accounts.grants import WILDCARD, Grants
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.check_headers import HEADER
 from dragoman.config.conditions import When
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.auth import credential_headers
 
@@ -60,8 +60,8 @@ def _of(deployment: Deployment, model: Model, clients: Collection[str]) -> Itera
 
 
 def _names(when: When, clients: Collection[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in `clients`, `tags` and `operations`: a client that does not exist, a tag that is
-    both required and excluded, and conditions that no request of the listed operations can meet.
+    """Yield the mistakes in `clients`, `tags` and `operations`: a client that does not exist, a tag in `tags`
+    that `without_tags` excludes, and conditions that no request of the listed operations can meet.
     """
     for name in when.clients:
         matched = Grants([name])

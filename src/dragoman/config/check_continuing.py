@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.resolve import vendor_of
 from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.models import facts_for
@@ -36,6 +36,7 @@ def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
     deployment, or else of the model, decides. If neither states it: True for the built-in providers and for a
     provider that a program registers (it has no entry in `providers`); for any other provider, what the
     packaged facts about models say. If these do not say it: True for Mistral's protocol, otherwise False.
+    True for a provider whose `catalog` does not exist, which is reported elsewhere.
     """
     stated = model.supports.prefill
     if deployment.supports is not None and deployment.supports.prefill is not None:
@@ -46,7 +47,10 @@ def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
     settings = config.providers.named.get(name)
     if name in _OWN or settings is None:
         return True  # the provider is built in, or the program registers it
-    vendor = vendor_of(name, settings)
+    try:
+        vendor = vendor_of(name, settings)
+    except ValueError:
+        return True  # the check of the provider reports its `catalog`
     base = settings.base_models.get(upstream, upstream)
     known = facts_for(name if vendor is None else vendor.name, base)
     speaks = settings.dialect if vendor is None else vendor.dialect

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator
 
 import msgspec
 
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.credential import Credential
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Provider
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers.identity import MEMBERS

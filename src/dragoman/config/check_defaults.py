@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Alias
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.request import WireRequest
@@ -41,14 +41,16 @@ def unfit(alias: Alias) -> Iterator[Misfit]:
 
 
 def unfit_defaults(defaults: Iterable[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in the default parameters of a model or alias. Each `place` is relative to it."""
+    """Yield the mistakes in the default parameters of a model or alias. Each `place` is relative to the model
+    or alias. defaults: the names of the parameters; the values are not checked.
+    """
     for one in unsuitable(defaults):
         yield one._replace(place=f"defaults.{one.place}")
 
 
 def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:
-    """Yield the parameters that cannot have a default, or that are probably misspelt. Each `place` is
-    relative to `defaults`.
+    """Yield a mistake for each parameter that cannot have a default, and a warning for each that is probably
+    misspelt. Each `place` is relative to the setting `defaults`. names: of the parameters.
     """
     for name in names:
         place = setting_path("", name)

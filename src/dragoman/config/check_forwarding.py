@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.config.settings import Provider as Settings
 from dragoman.dialects.table import DIALECTS
@@ -16,9 +16,10 @@ from dragoman.providers.sigv4 import access_key
 
 
 def forwarding_misfits(config: Config, accounts: Mapping[str, Provider]) -> Iterator[Misfit]:
-    """Yield the mistakes in `providers.NAME.credential` and `paths`, and settings of a provider that
-    contradict its `credential: client`. Each `place` is a complete path. accounts: the enabled providers
-    without other mistakes.
+    """Yield the mistakes in `paths` of providers, in `credential: client` (only one provider of each protocol
+    can have it, and no protocol whose requests are signed), and in settings that contradict it. Other kinds
+    of `credential` are not checked. Each `place` is a complete path. accounts: the enabled providers that
+    have an account, by name.
     """
     takers: dict[str, str] = {}
     for name, account in accounts.items():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.errors import setting_path
 from dragoman.providers.auth import OF_GATEWAYS, credential_headers
 

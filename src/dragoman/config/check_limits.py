@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.limits import OF_ATTEMPTS, Subject
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.limits import Bounds, LimitEntry
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.errors import has_part, setting_path
 
@@ -29,9 +29,10 @@ Stated: TypeAlias = tuple[str, Subject, tuple[Bounds, ...]]
 """(path of a setting, the subjects that its limits count separately, the limits)."""
 
 
-def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
+def limit_misfits(config: Config, unread: Collection[str], providers: Collection[str]) -> Iterator[Misfit]:
     """Yield the mistakes in all limits of a configuration. Each `place` is a complete path. unread: the paths
-    of the settings that could not be decoded.
+    of the settings that could not be decoded; `unkept` is left out for limits with such a setting. providers:
+    the names of all providers.
     """
     for path, subject, stated in _places(config):
         if not has_part(path, unread):
@@ -43,7 +44,7 @@ def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
             yield Misfit(path, said)
         if entry.scope == "global" and entry.only:
             yield Misfit(f"{path}.only", "`scope: global` counts all requests together", "leave `only` out")
-        yield from _unknown(config, entry, path)
+        yield from _unknown(entry, path, providers)
     yield from _deployments(config)
 
 
@@ -61,7 +62,8 @@ def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> 
     """Yield the mistakes in the limits of one key, model, …, or in one entry of `limits`. Each `place` begins
     with `path`.
 
-    subject: the subjects that the limits count separately. path: the path of the list, or of the entry.
+    subject: what has a counter of its own in these limits: each key, each model, …. path: the path of the
+    list `stated`, or of the entry of `limits`.
     """
     seen: set[object] = set()
     for index, bounds in enumerate(stated):
@@ -112,14 +114,13 @@ def _places(config: Config) -> Iterator[Stated]:
             )
 
 
-def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
-    """Yield a mistake for each name in `only` whose provider the configuration does not have, or that is
-    written in the wrong form. Models are not checked. Nothing is yielded if the scope of `entry` is neither
-    `deployment` nor `provider`.
+def _unknown(entry: LimitEntry, path: str, providers: Collection[str]) -> Iterator[Misfit]:
+    """Yield a mistake for each name in `only` whose provider is not in `providers`, or that is written in the
+    wrong form. Models are not checked. Nothing is yielded if the scope of `entry` is neither `deployment` nor
+    `provider`.
     """
     if entry.scope not in OF_ATTEMPTS:
         return
-    providers = {*config.providers.named, "local", "simulate"}
     for index, name in enumerate(entry.only):
         wanted = Grants([name.partition("/")[0]])
         if not any(provider in wanted for provider in providers):

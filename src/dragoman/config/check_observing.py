@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.config.check_balancing import Misfit
+from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Alias, Config, Model
 from dragoman.errors import setting_path
 from dragoman.seams.extras import command as added_by
@@ -14,8 +14,9 @@ from dragoman.verify.bounds import available
 
 
 def unseen(config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in the settings of traces and metrics: bodies that are never stored, too little room
-    for a body, and a page of metrics that does not exist. Each `place` is a complete path.
+    """Yield the mistakes in the settings of traces and metrics: bodies of requests that are never stored, too
+    little room for a body, and a public page of metrics although there is none. Each `place` is a complete
+    path.
     """
     trace, metrics = config.trace, config.metrics
     if trace.bodies and not trace.body:
@@ -28,8 +29,8 @@ def unseen(config: Config) -> Iterator[Misfit]:
 
 
 def unchecked(config: Config) -> Iterator[Misfit]:
-    """Yield a mistake for each `check_output` that is set; none if this installation can check answers. Each
-    `place` is a complete path.
+    """Yield a mistake for each `check_output: true`; none if this installation can check answers (it has the
+    extra `schema`). Each `place` is a complete path.
     """
     if available():
         return

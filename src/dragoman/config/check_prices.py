@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.misfit import Misfit
 from dragoman.config.price_jumps import Jump, jumps_of
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
 from dragoman.config.pricing import HIGHEST, OWN, UNITS, Pricing, is_unit, prices_in
@@ -19,8 +19,9 @@ from dragoman.seams.clock import SYSTEM
 
 
 def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """Yield the mistakes in `prices`, and prices that contradict each other or the packaged table. Each
-    `place` is a complete path.
+    """Yield the mistakes in `prices`, and prices, also of deployments, that contradict each other or the
+    packaged table. Other mistakes in the prices of deployments are not looked for. Each `place` is a complete
+    path.
     """
     for name, entry in config.prices.items():
         yield from entry_misfits(name, entry)
@@ -83,8 +84,9 @@ def contradictory(config: Config) -> Iterator[Misfit]:
 
 
 def far(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """Yield a warning for each deployment with a setting `price` that is not confirmed, and is far
-    (`price_jumps`) from the price that holds for the deployment without this setting.
+    """Yield a warning for each deployment with a setting `price` that is not confirmed, and is far from the
+    price that holds for the deployment without this setting: at least ten times as high, or at most a tenth
+    (`price_jumps`).
     """
     now = SYSTEM.now()
     for name, model in config.models.items():
@@ -100,10 +102,10 @@ def far(config: Config, pricing: Pricing) -> Iterator[Misfit]:
 
 
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """Yield a mistake for each entry of `prices` that does not fit the packaged table: it has a price that is
-    far from the table's and not confirmed, or it states no price of `cache_read` although the table has a
-    discount. An entry has at most one mistake here. A pattern is compared for the deployments that the
-    configuration names.
+    """Yield a mistake for each entry of `prices` with a price that is not confirmed and is far from the
+    packaged table's (at least ten times as high, or at most a tenth); or else a warning, if the entry states
+    no price of `cache_read` although the table has a discount. An entry has at most one of them. A pattern is
+    compared for the deployments that the configuration names.
     """
     used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():
@@ -136,7 +138,9 @@ def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None
 
 
 def jumped(name: str, jump: Jump) -> str:
-    """Return the message that a price is far from the one that holds without it. name: `provider/model`."""
+    """Return the message that the price `jump.price` is far from `jump.before`, the price that holds without
+    it. name: `provider/model`.
+    """
     far = f"is far from {usd(jump.before, jump.unit)}, the price without this one"
     return f"{usd(jump.price, jump.unit)} for {jump.unit} of {name} {far}"
 

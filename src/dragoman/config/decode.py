@@ -87,9 +87,10 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Return a section with the settings of `node`. Everything that cannot be read is added to
-        `problems`: such a setting keeps its default, and such an entry of a mapping is left out. If `node` as
-        a whole cannot be read, all settings have their defaults. kind: a section without required settings.
+        """Return a section with the settings of `node`. What cannot be read is added to `problems`: such a
+        setting keeps its default, and such an entry of a mapping is left out. A number outside of its bounds
+        is added to `problems`, too, but the setting has this number. If `node` as a whole cannot be read, all
+        settings have their defaults. kind: a section without required settings.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value

@@ -42,8 +42,8 @@ def deviations() -> tuple[Deviation, ...]:
 
 @cache
 def meanings(kind: type) -> Mapping[str, str]:
-    """Return the meaning of each field of a class by the field's name, inherited fields included, on one
-    line; "" = there is no string below the field.
+    """Return {name of a field: its meaning, on one line} for the fields of a class, inherited ones included.
+    The meaning is the string below the field in the source; "" = there is none.
     """
     above = [one for one in kind.__mro__[1:] if issubclass(one, msgspec.Struct) and one.__struct_fields__]
     stating = [*reversed(above), kind]

@@ -31,8 +31,8 @@ _CERTIFICATES: Final = ("ca_file", "client_cert", "client_key")
 
 class Difference(NamedTuple):
     """One setting, or one named entry (`models.gpt`), that was changed, added or removed. setting: its path.
-    tail: the last characters of the new value if that is a secret, "" = too short to show some; None = the
-    new value is not a single secret, or the entry was removed.
+    tail: the last four characters of the new value if that is a secret, "" = it is too short (under 12) to
+    show some; None = the new value is not a single secret, or the entry was removed.
     """
 
     setting: str
@@ -41,8 +41,9 @@ class Difference(NamedTuple):
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
-    """Yield the differences between two configurations, or between two sections at `path`, in declared
-    order.
+    """Yield the differences between two configurations, or between two values of the setting `path`, in
+    declared order. Sections and mappings of named entries are compared inside; lists only if they have the
+    same length and contain only sections or secrets. Any other value is one difference ("changed").
     """
     if before == after:
         return

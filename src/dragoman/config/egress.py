@@ -9,7 +9,10 @@ from dragoman.config.section import Section, about
 
 
 class Egress(Section, frozen=True):
-    """Files that the gateway fetches because a request names their URLs: allowed hosts and limits."""
+    """Limits on the files that the gateway fetches because a request names their URLs.
+
+    They can come from every public host, and from the private hosts in `allow`.
+    """
 
     allow: tuple[str, ...] = ()
     """Private hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may fetch files that a

@@ -28,7 +28,8 @@ NOT_SETTINGS: Final = frozenset({"DRAGOMAN_ADMIN_KEY", "DRAGOMAN_CONFIG", "DRAGO
 
 def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str, Any]]:
     """Yield (variable, path of its setting, type of the setting) for each DRAGOMAN_… variable that sets a
-    setting in a section or in the sections inside it. path: the path of the section, "" = `Config`.
+    setting in a section or in the sections inside it. Sections in a list, a mapping or a union are not
+    searched. path: the path of the section, "" = `Config`.
     """
     for one in settings_of(section).values():
         place = f"{path}.{one.name}" if path else one.name
@@ -39,8 +40,9 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """Return (the tree of the settings in DRAGOMAN_… variables, a warning for each unknown DRAGOMAN_…
-    variable). An empty variable sets nothing.
+    """Return (the tree of the settings in DRAGOMAN_… variables; a warning for each DRAGOMAN_… variable that
+    sets no setting and that no other part of the program reads). An empty variable sets nothing. The values
+    are not checked here.
     """
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
@@ -67,12 +69,13 @@ def place(path: str, node: Node) -> Table:
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """Return a configuration's tree with the keys, base URLs, regions and projects of the vendors'
-    environment variables added. The given tree is not changed.
+    environment variables added. The given tree is not changed. A blank variable counts as not set, and a
+    setting that is null as not stated.
 
     A vendor without a provider in the tree gets a provider with the vendor's name, if the environment has one
-    of its variables. Two cases are excluded: the vendor's address depends on the account and the environment
-    does not state it; or the environment has only variables that other services use, too (an access key, a
-    project, a region).
+    of its variables. Three cases are excluded: a provider of another vendor has this name; the vendor's
+    address depends on the account and the environment does not state it; or the environment has only
+    variables that other services use, too (an access key, a project, a region).
 
     A provider in the tree that states no keys gets the keys of the environment, and those of the other three
     settings that it does not state. Three kinds of providers are different. One that states keys (or `[]`)
@@ -95,18 +98,19 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
         for name in named:
             entries[name] = _filled(entries[name], found, own_name=name == vendor)
         stated = "base_url" in found.entries or not CATALOG[vendor].account
-        if not named and stated and not _only_shared(CATALOG[vendor], environ):
+        if not named and vendor not in entries and stated and not _only_shared(CATALOG[vendor], environ):
             entries[vendor], names[vendor] = found, found.source
     providers = Table(entries, written.source, names)
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
 
 
 def unread_addresses(before: Table, tree: Table, environ: Mapping[str, str]) -> list[Problem]:
-    """Return a warning for each variable that is set, that other programs read as the base URL of a vendor
-    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), and that nothing here reads. There is a warning only if the
-    configuration has a provider of this vendor that states no base URL, so that the vendor's own host is
-    asked. The hint names the variable that is read here, but not for a provider that states keys: it reads
-    none.
+    """Return a warning for each variable that other programs read as the base URL of a vendor
+    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), that is set, and that nothing here reads: it is no vendor's own
+    variable (`Vendor.base_var`), and no text of the configuration contains it. There is a warning only if the
+    configuration has a provider of this vendor without a base URL, so that the vendor's own host is asked.
+    The hint names the provider's setting `base_url` and the vendor's own variable; not the variable if the
+    provider states keys, because no variables are read for it.
 
     before, tree: the configuration before and after `vendors`.
     """
@@ -145,7 +149,9 @@ def _similar(vendor: Vendor) -> list[str]:
 
 
 def _used(node: Node) -> frozenset[str]:
-    """Return the names of all variables in a tree."""
+    """Return the names of the environment variables that the texts of a tree contain (`${NAME}`), and of
+    those from which `vendors` took keys.
+    """
     if isinstance(node, Scalar):
         return frozenset(node.variables)
     inner = node.items if isinstance(node, Items) else node.entries.values()
@@ -153,9 +159,9 @@ def _used(node: Node) -> frozenset[str]:
 
 
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
-    """Return a provider's entry with the keys (of the first of `vendor.keys` that is set, or else the access
-    key), the base URL, the project and the region in the environment; None = the environment has none of
-    them.
+    """Return a provider's entry with what the environment states: the keys (those in the first of
+    `vendor.keys` that is set, and in its numbered variables; or else the access key), the base URL, the
+    project and the region. None = the environment has none of them.
     """
     entries: dict[str, Node] = {}
     for base in vendor.keys:
@@ -182,8 +188,8 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
 
 
 def _access_key(vendor: Vendor, environ: Mapping[str, str]) -> Scalar | None:
-    """Return the access key in a vendor's variables, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None =
-    there is none.
+    """Return the access key in a vendor's variables, as `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None = the
+    id or the secret is not set, or the vendor has no access keys.
     """
     parts = [environ.get(name, "").strip() for name in vendor.access_key]
     if not parts or not all(parts[:2]):
@@ -216,9 +222,10 @@ def _vendor_of(name: str, node: Node) -> str:
 
 def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
     """Return an entry of `providers` with those settings of the environment added that the entry does not
-    state. Nothing is added if the entry states keys, or if it states a base URL and has another name than the
-    vendor. An entry with `credential` gets no keys. own_name: whether the entry has the vendor's name. found:
-    the settings of the environment.
+    state (null counts as not stated). Nothing is added if the entry states keys, or if it states a base URL
+    and has another name than the vendor. An entry with `credential` gets no keys. An entry that is neither a
+    mapping nor null is returned as it is. own_name: whether the entry has the vendor's name. found: the
+    settings of the environment.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Table({}, node.source)
@@ -239,8 +246,8 @@ def _stated(node: Table, name: str) -> bool:
 
 
 def _value(text: str, kind: Any, source: Source) -> Node:
-    """Return the node for the text of a variable. If the type `kind` accepts only lists (and None), the node
-    is a list of the parts between commas; empty parts are left out.
+    """Return the node for the text of a variable: the text itself; but if the type `kind` accepts only lists
+    (and None), the list of the parts between commas, without empty parts.
     """
     if all(get_origin(member) is tuple for member in options(kind)):
         members = [part.strip() for part in text.split(",")]

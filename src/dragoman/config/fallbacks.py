@@ -11,7 +11,8 @@ class Fallbacks(Section, frozen=True):
     """Models to ask when this model cannot answer.
 
     Each entry is the name of a model or an alias, or `provider/model`. It stands for the deployments of that
-    name, with their own timeouts, headers and body. The fallbacks of that name are not used.
+    name, with their own timeouts, headers and body. The defaults, the system prompt, the strictness and the
+    fallbacks of that name are not used; those of the model that was asked are.
     """
 
     shorthand: ClassVar[str | None] = "any"

@@ -1,8 +1,9 @@
-"""Converts prices in LiteLLM's fields, and the content of price files: ours, and LiteLLM's
-`model_prices_and_context_window.json`.
+"""Converts prices in LiteLLM's fields, and the content of price files (ours, and LiteLLM's
+`model_prices_and_context_window.json`), into the form of our setting `prices`.
 
-LiteLLM states USD for one token, second, character or query, in fields such as `input_cost_per_token` and
-`input_cost_per_token_above_200k_tokens`: https://docs.litellm.ai/docs/proxy/custom_pricing
+LiteLLM states USD, usually for one unit (a token, a second, a character, a picture), in fields such as
+`input_cost_per_token` and `input_cost_per_token_above_200k_tokens`:
+https://docs.litellm.ai/docs/proxy/custom_pricing
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ _VENDORS: Final = {
 def entries_of(value: Any) -> dict[str, dict[str, Any]]:
     """Return the entries of a file of prices, by `provider/model`, in the form of the setting `prices`.
     value: the file's content: a configuration with `prices`, the mapping below that, or LiteLLM's mapping.
-    Raises ValueError if it is none of these.
+    Our own entries are returned unchecked. LiteLLM's models are left out if they have no provider or no price
+    (`entry_of`). Raises ValueError if `value` is not a mapping of mappings.
     """
     if isinstance(value, dict) and isinstance(value.get("prices"), dict):
         value = value["prices"]
@@ -66,7 +68,8 @@ def entries_of(value: Any) -> dict[str, dict[str, Any]]:
 
 def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (`provider/model`, entry) for each of LiteLLM's models with a provider and a price (`entry_of`).
-    If LiteLLM's name has further parts (a region or a resolution), they stay in the model's name.
+    The provider has our name of the vendor. If LiteLLM's name has further parts (a region or a resolution),
+    they stay in the model's name.
     """
     for name, one in value.items():
         provider = one.get("litellm_provider")
@@ -78,8 +81,10 @@ def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
 
 
 def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the price in LiteLLM's fields, in our form; {} = the fields state no usual price (only prices of
+    """Return the price in LiteLLM's fields, in the form of our setting `price`: {"input": USD for a million
+    tokens, …}, also with `tiers` and `long_prompts`. {} = the fields state no usual price (only prices of
     service tiers or of long prompts, or nothing). Costs that are written as texts are read as numbers.
+    Negative costs and all other fields are ignored. one: {field: value}.
     """
     entry: dict[str, Any] = {}
     tiers: dict[str, dict[str, Any]] = {}
@@ -107,21 +112,22 @@ def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def price_of(one: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the price of a deployment in our form, from LiteLLM's fields; None = they state no price, or a
-    price of input without one of output, or the reverse.
+    """Return the price of a deployment in our form (see `entry_of`), from LiteLLM's fields. None = they state
+    no usual price, or a price of input tokens without one of output tokens, or the reverse.
     """
     price = entry_of(one)
     return price if price and ("input" in price) == ("output" in price) else None
 
 
 def is_cost(field: str) -> bool:
-    """Whether this field of LiteLLM's states a price that `entry_of` reads."""
+    """Whether LiteLLM's field with this name states a price that `entry_of` reads."""
     return _parts(field)[0] in _FIELDS
 
 
 def _parts(field: str) -> tuple[str, str | None, int | None]:
-    """Return (the name of the field for usual requests, the service tier that the field is for, the tokens of
-    the prompt above which the field holds). None = the field is not for a tier, or not for long prompts.
+    """Return (the name of the field for usual requests; LiteLLM's word for the service tier that the field is
+    for, None = no tier; the tokens of the prompt above which the field holds, None = it holds for all
+    prompts). In a field for both, only the tier is taken off the name, so `_FIELDS` does not have the name.
     """
     tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
     if tier is not None:

@@ -12,7 +12,7 @@ from dragoman.seams.secret import Secret
 class Seals(Section, frozen=True):
     """Signatures and encrypted reasoning of providers that the gateway stores.
 
-    They are stored because clients cannot send them back themselves.
+    They are stored because a client whose protocol has no place for them cannot send them back.
     """
 
     ttl: Duration = Duration(86400)
@@ -115,7 +115,7 @@ class Sessions(Section, frozen=True):
 
 
 class Usage(Section, frozen=True):
-    """How long the store (`stores.sql`) keeps usage.
+    """How long the store (`stores.sql`) keeps usage, and how many tags and end users its sums tell apart.
 
     Reports are made from sums, which stay when the records of single requests are deleted.
     """

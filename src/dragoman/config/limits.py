@@ -48,12 +48,12 @@ class Bounds(Section, frozen=True):
     `allow` counts it as 0, `refuse` refuses it."""
 
     def limits(self, name: str, subject: Subject, only: Iterable[str] | None = None) -> tuple[Limit, ...]:
-        """Return the limits that this section states: one for each quota or budget, and one for
-        `concurrency`.
+        """Return the limits that this section states: one for each quota or budget, and one for `concurrency`
+        if it is set. () = the section states none.
 
         name: the name of the limits, under which operators see them and their counters are stored. subject:
         what the limits count separately (each key, each model, …). only: the names of the subjects that the
-        limits are for; None = all.
+        limits are for, or patterns with `*`; None = all.
         """
         names = None if only is None else frozenset(only)
         stated = [

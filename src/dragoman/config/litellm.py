@@ -28,7 +28,9 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """A note about a LiteLLM setting. path: its place, in words. done: False = a person should look."""
+    """What became of a LiteLLM setting. path: its place in the file, or words ("weight of gpt"); for a
+    setting that Dragoman's check refuses, its place in our settings. done: False = a person should look.
+    """
 
     path: str
     text: str
@@ -49,16 +51,18 @@ def is_litellms(written: Mapping[str, Any]) -> bool:
 
 
 def convert(written: Mapping[str, Any]) -> Converted:
-    """Convert the content of LiteLLM's configuration file into Dragoman's settings, as far as possible."""
+    """Convert the content of LiteLLM's configuration file (its YAML) into Dragoman's settings, as far as
+    possible. Settings that Dragoman's check would refuse are left out, with a note for each.
+    """
     return _Conversion(written).run()
 
 
 class _Target(msgspec.Struct):
     """One converted deployment ("our" means Dragoman's). use: `provider/model`. context: the context window
     in tokens, None = not stated. order: LiteLLM's number; the deployments with the smallest one are asked
-    first. supports, price, weight, limits: our settings; None or {} = they are left out. shares: those of the
-    parameters in `words.SHARES` that are stated. together: how many of the deployment's requests may run at
-    once, None = no limit. tags: LiteLLM's tags of the requests that the deployment serves. when: our
+    first. supports, price, weight, limits: our settings; None or {} = they are left out. shares: {parameter:
+    number}, those of `words.SHARES` that are stated. together: how many of the deployment's requests may run
+    at once, None = no limit. tags: LiteLLM's tags of the requests that the deployment serves. when: our
     condition, which follows from the tags of all deployments of its group.
     """
 
@@ -77,7 +81,7 @@ class _Target(msgspec.Struct):
 
 class _Group(msgspec.Struct):
     """The converted LiteLLM entries with the same `model_name`. targets: their deployments, equal ones only
-    once. model: settings of our section `Model`. defaults: default parameters of requests.
+    once. model: settings for the whole model (`models.NAME`). defaults: default parameters of requests.
     """
 
     targets: list[_Target] = []
@@ -112,7 +116,6 @@ class _Conversion:
         """By model and by cause (in Dragoman's words): the names of the fallbacks. `*` = of every model."""
 
     def run(self) -> Converted:
-        settings: dict[str, Any] = {}
         self.sections()
         for index, entry in enumerate(self.entries):
             self.entry(entry, f"model_list[{index}]")
@@ -129,10 +132,9 @@ class _Conversion:
             text = f"a provider listens at the usual port of this gateway: here server.port: {port}"
             self.note("api_base", text, done=True)
         uses = [target.use for group in self.groups.values() for target in group.targets]
-        settings["providers"] = self.accounts.finish(self.timeouts, uses)
-        settings["models"] = models
-        settings["aliases"] = self.aliases
-        settings |= {**self.general, "groups": access_groups(self.entries, self.is_offered)}
+        settings: dict[str, Any] = {"providers": self.accounts.finish(self.timeouts, uses), "models": models}
+        settings |= {"aliases": self.aliases, **self.general}
+        settings["groups"] = access_groups(self.entries, self.is_offered)
         if (master := section(self.written, "general_settings").get("master_key")) is not None:
             key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
             settings["auth"] = {"keys": [key]}
@@ -147,7 +149,7 @@ class _Conversion:
         self.notes.append(Note(path, text, done))
 
     def text(self, value: Any) -> str:
-        """Return a value as a text; `os.environ/NAME` in it becomes NAME's value, or `${NAME}`."""
+        """Return a value as a text; `os.environ/NAME` in it becomes NAME's value in `known`, or `${NAME}`."""
         self.used |= {name for name in self.known if f"os.environ/{name}" in str(value)}
         return filled(value, self.known)
 
@@ -202,8 +204,9 @@ class _Conversion:
             self.note(path, words.of_setting(name))
 
     def limiting(self, name: str, value: Any, path: str) -> bool:
-        """Convert a general setting that limits requests, or that chooses deployments by tags. Returns False,
-        and does nothing, if the setting is of another kind or its value cannot be converted.
+        """Convert a general setting that limits requests, chooses deployments by tags, or is for Vertex AI
+        (see `read`). Returns False, and does nothing, if its kind is another, or its value cannot be
+        converted.
         """
         if (bound := bounds.bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
@@ -310,9 +313,10 @@ class _Conversion:
         )
 
     def read(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str, Mapping[str, Any]]:
-        """Return (the provider in LiteLLM's words, the model's name without it, the deployment's parameters).
-        The provider and the name are those of `split`. For Bedrock, a region in the name is moved into the
-        parameters. For Vertex AI, the project and the location of LiteLLM's general settings are added.
+        """Return (the provider in LiteLLM's words, None = not stated; the model's name without it; the
+        parameters), by the rules of `split`. For Bedrock, a region in the name is moved into the parameters.
+        For Vertex AI, the project and the location of LiteLLM's general settings are added where the
+        parameters state none.
         """
         prefix, rest = self.split(model, params)
         if prefix == "bedrock":
@@ -331,7 +335,8 @@ class _Conversion:
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
         """Return (the provider in LiteLLM's words, None = not stated; the model's name without it):
-        `openai/gpt-5` → ("openai", "gpt-5").
+        `openai/gpt-5` → ("openai", "gpt-5"). A bare name has the provider of its pattern in `words.BARE`. An
+        unknown word before a slash is a provider only if the parameters state no base URL.
         """
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
@@ -346,9 +351,9 @@ class _Conversion:
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
         """Convert an entry whose name or model contains `*`, or leave it out with a note. Returns False if
-        the entry can become a model with a pattern as its name, which the caller makes. Unless it is a second
-        entry `*`, its provider takes every model from now on (`Accounts.open`). rest: the model's name.
-        account: the provider's name.
+        the entry can become a model with a pattern as its name, which the caller makes. Its provider takes
+        every model from now on (`Accounts.open`), except if the name is `*` and the alias `*` already leads
+        to another provider. rest: the model's name. account: the provider's name.
         """
         where = f"{path}.model_name"
         if name != "*" or self.aliases.get("*", f"{account}/*") == f"{account}/*":
@@ -401,8 +406,8 @@ class _Conversion:
                 self.note(setting_path(path, key), said, done=price is not None)
 
     def alias_groups(self) -> None:
-        """Turn LiteLLM's aliases into `aliases`, with the fallbacks that are stated for them. An alias comes
-        before a model of the same name. One whose model is not converted is left out with a note.
+        """Turn LiteLLM's aliases into `aliases`, without fallbacks (`check_fallbacks` adds them). Left out
+        with a note: an alias that cannot be converted, and a model that has the name of an alias.
         """
         for alias, stated in self.stated_aliases.items():
             model = stated.get("model") if isinstance(stated, Mapping) else stated
@@ -423,8 +428,8 @@ class _Conversion:
             self.note(f"model_list: {alias}", "its name is an alias, which comes first: left out")
 
     def check_fallbacks(self) -> None:
-        """Add a note for each model whose fallbacks are converted in part, or not at all. An alias gets its
-        own fallbacks here.
+        """Add the fallbacks that are stated for aliases to `aliases`. Add a note for each name whose
+        fallbacks are not all converted, and for each name with fallbacks that is no converted model or alias.
         """
         for name, causes in self.chains.items():
             missing = [one for listed in causes.values() for one in listed if self.reached(one) is None]
@@ -437,8 +442,9 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Return Dragoman's `fallbacks` of a model: a list of names, or {cause: names}; None = there are
-        none. The model's own fallbacks come before those of every model. Unconverted names are left out.
+        """Return Dragoman's `fallbacks` of a model or alias: a list of names for `any` alone, or {cause:
+        names}; None = there are none. Its own ones for `any` come before those of every model (`*`).
+        Unconverted names are left out, and so are names of the model itself.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -453,7 +459,7 @@ class _Conversion:
 
     def reached(self, name: str) -> str | None:
         """Return the name by which Dragoman reaches what LiteLLM's name of a model reaches: the same name, or
-        `provider/model` if only the alias `*` has it; None = it was not converted.
+        `provider/model` if only the alias `*` has it; None = it was not converted, or is empty or a pattern.
         """
         if not name or "*" in name:
             return None  # a pattern is no model
@@ -468,8 +474,9 @@ class _Conversion:
 
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
-        a higher `order` then get weight 0. The deployments with the smallest `order` get weights if the
-        policy is `weighted` and each of them states (not as 0) the parameter by which LiteLLM weighs them.
+        a higher `order` then get weight 0. Those with the smallest `order` get weights if the policy is
+        `weighted` and each of them states (not as 0) the parameter by which LiteLLM weighs them (the first in
+        `words.SHARES` that one of them states).
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -555,7 +562,7 @@ class _Conversion:
             self.note(f"tags of {name}", text)
 
     def target_of(self, name: str) -> str:
-        """Return the name that is no alias any more, after all aliases of aliases."""
+        """Return the name to which aliases lead from `name`; `name` itself if it is no alias."""
         passed: set[str] = set()
         while name in self.aliases and name not in passed:
             passed.add(name)
@@ -567,8 +574,8 @@ class _Conversion:
         return name in self.groups or name in self.aliases or met_by(name, self.groups) is not None
 
     def model(self, name: str, group: _Group) -> dict[str, Any]:
-        """Return the entry of `models` for one group. Left out, with a note: `max_output` of several
-        deployments.
+        """Return the entry of `models` for one group, its deployments by their `order`. Left out, with a
+        note: `max_output` of several deployments.
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
@@ -632,7 +639,7 @@ def in_yaml(settings: Mapping[str, Any]) -> str:
 
 
 def lines(notes: Sequence[Note]) -> Iterator[str]:
-    """Yield the notes as lines. Notes with the same text share a line that names up to three places."""
+    """Yield the notes as lines "PLACES: TEXT", one line for each text; it names up to three places."""
     places: dict[str, list[str]] = {}
     for note in notes:
         places.setdefault(note.text, []).append(note.path)

@@ -47,10 +47,15 @@ class Accounts:
         self.notes: list[tuple[str, str]] = []
 
     def add(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Return the name of the provider for a deployment. The provider is added unless one with the same
-        settings is there, under the wanted name or under that name with a number.
+        """Return the name of the provider for a deployment. `_name_of` chooses it: usually the vendor's name,
+        or the host of the base URL. If a provider of this name has other settings, or Dragoman uses the name
+        for something else, a number is put behind the name (`NAME-2`). A provider that does not exist yet is
+        added to `named`; one with the same settings is used again. `notes` is emptied, and gets the notes
+        about this deployment.
 
-        prefix: LiteLLM's name of the provider. name: the entry's `model_name`.
+        prefix: LiteLLM's name of the vendor ("azure"). params: the entry's `litellm_params`. name: the
+        entry's `model_name`; if it is a wildcard such as `team/*`, the text before `/*` becomes the
+        provider's name.
         """
         self.notes = []
         row = words.VENDORS.get(prefix)
@@ -75,8 +80,9 @@ class Accounts:
         return self._same_or_new(wanted, row, settings)
 
     def copy(self, account: str, model: str) -> str:
-        """Return the name of a new provider with the settings of another one, for one of its models. A limit
-        on the requests that run at once is not copied.
+        """Add a provider with the settings of another one to `named`, and return its name (`ACCOUNT-2`). A
+        limit on the requests that run at once is not copied. account: the provider that is copied. model: the
+        model that the new provider is for; of the base models only that of this model is copied.
         """
         settings = self.named[account]
         name = next(f"{account}-{count}" for count in range(2, 10_000) if self._is_free(f"{account}-{count}"))
@@ -88,11 +94,14 @@ class Accounts:
         return name
 
     def finish(self, timeouts: Mapping[str, Any], uses: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return the settings of all providers, with their base models, and with the time limits of all
-        providers where a provider states none of its own. A provider that is not `open` takes only the models
-        of its deployments, because LiteLLM answers for no other names than those in its list.
+        """Complete the settings of all providers, and return them (`named` itself). Added are: the base
+        models; the general time limits, each where a provider does not state the same one itself; and
+        `models`, so that a provider takes only the models of its deployments, because LiteLLM answers for no
+        other names than those in its list. A provider that is `open`, or has a deployment with `*`, takes
+        every model.
 
-        uses: the deployments (`provider/model`), which may be patterns.
+        timeouts: the general time limits, in the form of the setting `timeouts`. uses: the deployments
+        (`provider/model`), which may be patterns.
         """
         offered: dict[str, dict[str, None]] = {name: {} for name in self.named}
         for use in uses:
@@ -108,8 +117,9 @@ class Accounts:
         return self.named
 
     def free_port(self) -> int | None:
-        """Return a port for Dragoman if one of the providers listens on Dragoman's usual port of this
-        machine; None = none does. It is LiteLLM's port; if a provider listens there too, the next free one.
+        """Return a port for Dragoman if one of the providers listens on Dragoman's usual port of this machine
+        (8080); None = none does. It is LiteLLM's port (4000), or the first one above it at which none of the
+        providers listens.
         """
         taken = set(self._local_ports())
         if _OUR_PORT not in taken:
@@ -187,7 +197,9 @@ def base_url(params: Mapping[str, Any]) -> Any:
 
 
 def credentials(written: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the values of each of LiteLLM's named credentials (`credential_list`), by name."""
+    """Return the values of each of LiteLLM's named credentials (`credential_list`), by the credential's name.
+    {} = there are none.
+    """
     listed = written.get("credential_list")
     return {
         str(one.get("credential_name")): section(one, "credential_values")
@@ -197,8 +209,9 @@ def credentials(written: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def with_credential(params: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return a deployment's parameters with the values of the credential that they name, where they state
-    none of their own. known: see `credentials`. Parameters that name no known credential stay as they are.
+    """Return a deployment's parameters with the values of the credential that they name
+    (`litellm_credential_name`), where they state none of their own. Parameters that name no known credential
+    are returned as they are. known: the values of each credential, by its name.
     """
     if (found := known.get(str(params.get(_CREDENTIAL)))) is None:
         return params
@@ -209,7 +222,8 @@ def _name_of(prefix: str, row: str | None, settings: Mapping[str, Any], name: st
     """Return a name for a provider, by the first rule that fits. For a wildcard (the entry's `name` is
     `team/*`): the text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another
     base URL): the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the
-    host, or else `prefix`; with `-server` behind it if a known provider has this name.
+    host, or else `prefix`, in small letters, digits and `-`; with `-server` behind it if a known provider has
+    this name.
     """
     if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
         return name[:-2]

@@ -66,8 +66,8 @@ _BOUNDS: Final[Mapping[str, Callable[[float], Bound]]] = {
 
 
 def bound_of(name: str, value: Any) -> Bound | None:
-    """Return what one of LiteLLM's general settings becomes; None = a setting of this name, or with this
-    value, is not converted here.
+    """Return what one of LiteLLM's general settings (of cooldowns, of the pause before a retry, or of all
+    parallel requests) becomes; None = a setting of this name, or with this value, is not converted here.
     """
     if name == "disable_cooldowns" and value is True:
         return Bound("breaker", {"failures": 0}, "here: breaker.failures: 0")
@@ -82,8 +82,8 @@ def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
     condition.
 
     The list has the order of `tags`. A deployment with tags, but without the tag `default`, gets the requests
-    with at least one of its tags. Every other deployment gets the requests with none of the tags of the
-    former deployments; if there are no former deployments, it has no condition.
+    with at least one of its tags. Every other deployment gets the requests with none of these tags; if no
+    deployment has such tags, it has no condition.
     """
     led = list(dict.fromkeys(tag for one in tags if _DEFAULT not in one for tag in one))
     if not led:
@@ -135,8 +135,8 @@ def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
 
 
 def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return Dragoman's `limits` for LiteLLM's general budgets. A budget that cannot be converted is left
-    out. stated: LiteLLM's section `litellm_settings`.
+    """Return Dragoman's `limits` for LiteLLM's general budgets: {name of the limit: {"scope": …, "money":
+    …}}. A budget that cannot be converted is left out. stated: LiteLLM's section `litellm_settings`.
     """
     found = {}
     for name, (duration, ours, scope) in BUDGETS.items():
@@ -147,8 +147,9 @@ def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def budgets_for(name: str, stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the result of `budgets_of` if it contains the budget to which the setting `name` belongs; {}
-    otherwise. name: a LiteLLM setting, the amount of a budget or its duration.
+    """Return all general budgets (see `budgets_of`) if the setting `name` belongs to one of them that can be
+    converted; {} otherwise. name: a LiteLLM setting, the amount of a budget or its duration. stated:
+    LiteLLM's section `litellm_settings`.
     """
     ours = next(
         (ours for setting, (duration, ours, _) in BUDGETS.items() if name in (setting, duration)), None

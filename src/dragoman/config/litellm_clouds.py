@@ -25,8 +25,9 @@ PARAMS: Final = litellm_vertex.PARAMS | {*_ACCESS_KEY, "aws_region_name", "aws_b
 
 
 def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Return (the id of a Bedrock model, the parameters). If the model's name contains a region, the region
-    replaces `aws_region_name` in the parameters.
+    """Return (the id of a Bedrock model, the parameters). Routes such as `converse/` are left out. If the
+    model's name contains a region, the result has a copy of the parameters in which it is the
+    `aws_region_name`.
 
     model: the name without `bedrock/`, such as `converse/us.anthropic.claude-…` or `eu-west-1/mistral.…`.
     """
@@ -42,9 +43,11 @@ def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]
 
 def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any] | None:
     """Return those of the settings `base_url`, `api_version`, `region` and `keys` that follow from the
-    parameters; None = the provider is none of these clouds.
+    parameters; None = the provider is not Azure, Cloudflare or Bedrock. An `api_key` in the parameters is not
+    read: for Azure and Cloudflare `keys` has the vendor's usual variable, which the caller replaces.
 
-    prefix: LiteLLM's name of the provider. base: the base URL in the parameters, None = there is none.
+    prefix: LiteLLM's name of the provider. base: the base URL in the parameters, None = there is none. text:
+    turns a value into a text of Dragoman's configuration.
     """
     if prefix == "azure":
         return _azure(params, base, text)

@@ -10,9 +10,10 @@ from typing import Any
 
 
 def access_groups(entries: Sequence[Any], is_offered: Callable[[str], bool]) -> dict[str, list[str]]:
-    """Return {access group: the names of its models, which may be patterns}. A group without a name, or
-    without such models, is left out. entries: those of LiteLLM's `model_list`; several may have the same
-    name. is_offered: whether the converted configuration has models of a name.
+    """Return {access group: the names of its models, which may be patterns}. Models that are not offered,
+    groups without models that are, and groups without a name are left out. entries: those of LiteLLM's
+    `model_list`; several may have the same name. is_offered: whether the converted configuration has a model
+    of this name.
     """
     found: dict[str, dict[str, None]] = {}
     for entry in entries:

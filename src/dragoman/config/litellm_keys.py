@@ -62,8 +62,8 @@ _NAMED: Final = 5
 
 
 class Theirs(NamedTuple):
-    """The rows of LiteLLM's tables; each row is {column: value}. All tables except the keys: () in older
-    versions of LiteLLM, or if a dump has only keys.
+    """The rows of LiteLLM's tables; each row is {column: value}. () = the table is empty, the version of
+    LiteLLM does not have it, or the dump has only keys.
     """
 
     keys: Table = ()
@@ -99,8 +99,8 @@ class Imported(NamedTuple):
 
 
 class Conversion(NamedTuple):
-    """The result of an import. rows: the rows to add. A tenant, team or user that is here already has no row.
-    notes: what the import leaves out or changes, in words.
+    """The result of an import. rows: the rows to add. A tenant, team or user that is here already, and a key
+    that is left out, have no row. notes: what the import leaves out or changes, in words.
     """
 
     rows: list[Imported]
@@ -126,8 +126,8 @@ class _Holder(NamedTuple):
 
 def converted(theirs: Theirs, here: Here, now: float, id_: Callable[[], str]) -> Conversion:
     """Convert LiteLLM's keys, organisations, teams and users. The caller has left out the keys whose digest
-    is here already; they would get a second row. now: Unix seconds. id_: returns 24 unguessable hexadecimal
-    digits.
+    is here already; they would get a second row. now: Unix seconds; the time of creation of rows that do not
+    state it. id_: returns 24 unguessable hexadecimal digits.
     """
     return _Importer(theirs, here, now, id_).run()
 
@@ -179,8 +179,8 @@ class _Importer:
 
     def _holder(self, kind: RowKind, theirs: str, row: Mapping[str, Any], alias: str) -> _Holder:
         """Return the tenant, team or user in this gateway for one of LiteLLM: the one of an earlier import,
-        else the one with its name, else a new one. theirs: LiteLLM's id. row: of LiteLLM's table. alias: the
-        column of the row with the name.
+        else the one with its name, else a new one, for which a row is added. theirs: LiteLLM's id. row: of
+        LiteLLM's table. alias: the column of the row with the name; without a name the id is the name.
         """
         for (of, name), entry in self._here.holders.items():
             if of == kind and entry is not None and entry.metadata.get(THEIR_ID) == theirs:
@@ -333,10 +333,11 @@ class _Importer:
     def _member(
         self, row: Mapping[str, Any], key: str, together: Mapping[Any, int], permitted: dict[str, Any]
     ) -> None:
-        """Add the limits that the key's user has within the key's team to `permitted`. LiteLLM applies them
-        to all keys of the user in the team together. So they are added only if there is one such key;
-        otherwise a note says that they are missing. row: the key's row. key: the key's name, for notes.
-        together: by LiteLLM's ids of a user and a team, the number of keys.
+        """Add the limits that the key's user has within the key's team to `permitted["limits"]`. LiteLLM
+        applies them to all keys of the user in the team together. So they are added only if there is one such
+        key; otherwise a note says that they are missing. Also noted are a budget that is not in LiteLLM's
+        tables, and limits that are changed or cannot be converted. row: the key's row. key: the key's name,
+        for notes. together: {(LiteLLM's id of a user, that of a team): the number of keys}.
         """
         place = row.get("user_id"), row.get("team_id")
         member: Mapping[str, Any] = next(

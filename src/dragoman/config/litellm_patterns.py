@@ -1,5 +1,5 @@
-"""Tells whether one of LiteLLM's entries for all models of a provider is the only one, and which of its
-settings are left out. Pure.
+"""Tells whether one of LiteLLM's entries for all models of a provider is the only one of its name, and which
+of its settings are left out. Pure.
 
 Such an entry (`model_name: "*"` or `"openai/*"`) becomes an alias, or nothing, so nothing could have its
 settings. https://docs.litellm.ai/docs/wildcard_routing
@@ -29,8 +29,9 @@ def is_alone(name: str, entries: Sequence[Any]) -> bool:
 
 
 def unsettled(params: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """Yield (path within the entry, text of a note, True = a person need not look at it) for each parameter,
-    and each member of `model_info`, that is not a setting of the entry's provider.
+    """Yield (path within the entry, text of a note, True = a person need not look at it) for each parameter
+    that is not a setting of the entry's provider, and for each member of `model_info`. Values that are null,
+    and the parameters `order` and `weight`, are passed over.
     """
     for key, value in params.items():
         if value is None or (key in words.OF_ACCOUNT | PARAMS and key != _TOGETHER):

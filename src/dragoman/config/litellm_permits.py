@@ -101,9 +101,10 @@ class Names(NamedTuple):
 
 
 def grants_of(stated: Sequence[str], names: Names) -> tuple[str, ...] | None:
-    """Return our grants for LiteLLM's list of models; None = all models, () = no model. A name becomes
-    `group:NAME` if this gateway has a group of this name (and stays a model name as well if it has such a
-    model); any other name is unchanged.
+    """Return our grants for LiteLLM's list of models; None = all models (the list is empty, or has a word
+    such as `all-proxy-models`), () = no model. A name becomes `group:NAME` if this gateway has a group of
+    this name (and stays a model name as well if it has such a model); any other name is unchanged.
+    `no-default-models` is left out.
     """
     if not stated or _ALL.intersection(stated):
         return None
@@ -119,7 +120,8 @@ def _granted(name: str, names: Names) -> Iterator[str]:
 
 def operations_of(routes: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
     """Return (the operations that a key may ask for; the routes that have no operation here). None = all
-    operations; () = no route has an operation here.
+    operations: the list is empty, or has a word for all routes, such as `llm_api_routes`. () = no route has
+    an operation here. routes: paths, or LiteLLM's names of groups of paths.
     """
     if not routes or _EVERY_ROUTE.intersection(routes):
         return None, []
@@ -145,8 +147,11 @@ def _operation_of(path: str) -> tuple[str, ...]:
 
 
 def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -> list[dict[str, Any]]:
-    """Return the limits of a row as sections: first one for all models, if there are such limits, then those
-    for single models. metadata: that of the row. note: gets what is changed or cannot be converted.
+    """Return the limits of a row as a list of sections such as {"requests": ["60/min"], "models": ["gpt-5"]}:
+    first one for all models, if there are such limits, then those for single models. What is spent of a
+    budget for all time is subtracted from it; a budget for a time that Dragoman lacks becomes one for a
+    month. metadata: that of the row, which may have limits for single models, too. note: gets what is changed
+    or cannot be converted.
     """
     found: dict[str, Any] = {}
     for column in ("rpm_limit", "tpm_limit", "max_parallel_requests", "max_budget"):
@@ -178,8 +183,8 @@ def _present(stated: Any) -> Any:
 
 
 def _by_model(stated: Any, name: str, note: Note) -> Iterable[tuple[str, Any]]:
-    """Return (model, limit) for each model in a value of LiteLLM's; () = there is none, or the value cannot
-    be read, which is noted. name: that of the value.
+    """Return (model, limit) for each model in a value of LiteLLM's, {model: limit} as an object or as JSON;
+    () = there is none, or the value cannot be read, which is noted. name: the value's name, for the note.
     """
     value = json_of(stated)
     if isinstance(value, Mapping):
@@ -238,8 +243,8 @@ def _days(duration: str) -> float:
 
 
 def json_of(stated: Any) -> Any:
-    """Return a JSON value. A text is decoded as JSON, because dumps have texts; None = the text is not JSON,
-    or the value is null.
+    """Return a JSON value. A text is decoded as JSON, because dumps have texts; any other value is returned
+    as it is. None = the text is not JSON, or the value is null.
     """
     if not isinstance(stated, str):
         return stated

@@ -35,8 +35,8 @@ _HOST: Final = "value.example.com"
 
 
 class LeftOut(NamedTuple):
-    """A setting that was left out. path: its path in Dragoman's configuration. why: the message of the check,
-    which contains no secret.
+    """A setting that was left out. path: its path in Dragoman's configuration, with `.` and without quotes.
+    why: the message of the check, which contains no secret.
     """
 
     path: str
@@ -44,9 +44,10 @@ class LeftOut(NamedTuple):
 
 
 def usable(settings: dict[str, Any]) -> tuple[dict[str, Any], list[LeftOut]]:
-    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). The given
-    settings may be changed. A variable counts as set to a value that fits its place, and the file of a
-    credential as there, because the configuration may be for another machine.
+    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). A name in
+    a list of models (of a group) that fits no model counts as refused, too. The given settings may be
+    changed. A variable counts as set to a value that fits its place, and the file of a credential as there,
+    because the configuration may be for another machine. A problem that is at none of the settings stays.
     """
     left: list[LeftOut] = []
     names = _names(settings)
@@ -133,7 +134,8 @@ def _has(node: list[Any], part: str | int) -> bool:
 
 def _wanted(parts: list[str | int]) -> list[str | int]:
     """Return the path, as parts, of the setting or entry to leave out if the setting at `parts` is refused:
-    `["models", "gpt", "use"]` → `["models", "gpt"]`, because a model without `use` means nothing.
+    `["models", "gpt", "use"]` → `["models", "gpt"]`, because a model without `use` means nothing. A price is
+    left out as a whole, and so is a key in `auth.keys`.
     """
     if "price" in parts[2:]:  # from there on, because a model may have this name
         return parts[: parts.index("price", 2) + 1]  # without one of its settings it would be another price
@@ -154,7 +156,9 @@ def _swept(node: Any) -> Any:
 
 
 def _environ(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return a value for each variable in the settings that fits each of its places."""
+    """Return {variable: value} for all variables in the settings, with values that the check accepts. If a
+    variable stands in several places that accept different values, the value fits the last one.
+    """
     found: dict[str, str] = {}
     for place, text in _texts(settings, ""):
         for name, before, after in _variables(text):

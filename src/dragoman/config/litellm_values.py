@@ -11,7 +11,7 @@ _REFERENCE: Final = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def section(written: Any, name: str) -> Mapping[str, Any]:
-    """Return the mapping with this name in another mapping; {} = there is none."""
+    """Return the mapping with this name in another mapping; {} = there is none, or `written` is not one."""
     value = written.get(name) if isinstance(written, Mapping) else None
     return value if isinstance(value, Mapping) else {}
 
@@ -22,8 +22,8 @@ def items(value: Any) -> Sequence[Any]:
 
 
 def number(value: Any) -> float | None:
-    """Return a number that a double can hold as it is; None for every other value, also for infinity, texts
-    and booleans.
+    """Return the value itself if it is a finite number that a double can hold. None = any other value, also a
+    text, a boolean, and an integer that is too large.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -32,8 +32,8 @@ def number(value: Any) -> float | None:
 
 def filled(value: Any, known: Mapping[str, Any]) -> str:
     """Return a value as a text without blanks around it, in which each `os.environ/NAME` is replaced: by
-    NAME's value in `known` (a number, or a text that is not a reference), or else by `${NAME}`.
-    known: LiteLLM's section `environment_variables`.
+    NAME's value in `known` (a number, or a text that does not itself begin with `os.environ/NAME`), or else
+    by `${NAME}`. known: LiteLLM's section `environment_variables`.
     """
 
     def named(match: re.Match[str]) -> str:

@@ -62,7 +62,8 @@ class Told(NamedTuple):
 
 
 def not_spoken(model: str, params: Mapping[str, Any], known: Mapping[str, Any], text: Text) -> str | None:
-    """Return why a deployment at Vertex AI cannot be converted; None = it can. model: the name without
+    """Return why a deployment at Vertex AI cannot be converted (its model has a protocol that is not spoken
+    here, or its credentials are JSON and not the path of a file); None = it can. model: the name without
     `vertex_ai/`. known: LiteLLM's section `environment_variables`.
     """
     for patterns, why in _NOT_SPOKEN:
@@ -74,8 +75,8 @@ def not_spoken(model: str, params: Mapping[str, Any], known: Mapping[str, Any], 
 
 
 def with_general(params: Mapping[str, Any], general: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a deployment's parameters with the project and location of LiteLLM's general settings, where
-    the deployment states none.
+    """Return a deployment's parameters with the project and the location of LiteLLM's general settings, each
+    if the deployment states none. general: LiteLLM's section `litellm_settings`.
     """
     found = {name: general[name] for name in GENERAL if general.get(name)}
     for names in (_PROJECT, _LOCATION):
@@ -94,8 +95,13 @@ def _without_model(base: str) -> str:
 
 
 def settings_of(params: Mapping[str, Any], base: Any, known: Mapping[str, Any], text: Text) -> Told:
-    """Return the settings of the provider. base: the base URL in the parameters, None = there is none. known:
-    LiteLLM's section `environment_variables`.
+    """Return the settings of a provider for Vertex AI, and notes about them. With an API key, but neither
+    credentials nor a project: `keys`, and `base_url` if `base` is stated. Otherwise: `project`, `region` and
+    `credential` instead of `keys`; a project or a region that the parameters do not state comes from the
+    variable VERTEXAI_PROJECT or VERTEXAI_LOCATION.
+
+    base: the base URL in the parameters, None = there is none. known: LiteLLM's section
+    `environment_variables`.
     """
     notes = list[tuple[str, str]]()
     settings: dict[str, Any] = {}
@@ -125,6 +131,8 @@ def _stated(params: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _credentials(params: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    """Return the credentials that LiteLLM reads before it looks for those of the machine; None = none."""
+    """Return the credentials that LiteLLM reads before it looks for those of the machine: the stated ones, or
+    else the variable VERTEXAI_CREDENTIALS if `known` has it. None = there are none.
+    """
     usual = "os.environ/VERTEXAI_CREDENTIALS" if "VERTEXAI_CREDENTIALS" in known else None
     return _stated(params, _CREDENTIALS) or usual

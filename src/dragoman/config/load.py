@@ -45,13 +45,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: those of `trust.leads`, approved or not. doubts: model names and patterns
-    that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown` decides about
-    them. again: a function that loads the configuration once more from the same places, and raises
-    ConfigError as `load` does; None = it cannot be loaded again. adding: a function that loads the
-    configuration together with entries that operators have added; its arguments are the location of their
-    database and the entries; None = entries cannot be added. added: what became of the added entries; None =
-    no database was read.
+    Dragoman's own folder. leads: the secrets that the file would send to hosts of its choice, whether the
+    user has approved them or not (`trust.leads`). doubts: names and patterns in lists of models (of a key, of
+    a group, …) that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown`
+    decides about them. again: a function that loads the configuration once more from the same places, without
+    the entries that operators have added; it raises ConfigError for a configuration with errors, and if the
+    file is no longer found; None = it cannot be loaded again. adding: a function that loads the configuration
+    together with entries that operators have added; its arguments are the location of their database and the
+    entries; None = entries cannot be added. added: what became of the added entries; None = no database was
+    read.
     """
 
     config: Config
@@ -83,13 +85,14 @@ def load(
     """Load and check a configuration.
 
     path: the file to read, or a mapping with the settings in the form of a file, or None = look for a file
-    (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
-    paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
-    itself provides.
+    (`locate.find`); if there is none, load without a file. environ: the environment variables. overrides:
+    settings of the command line by their paths (`{"server.port": 9000}`). cwd: the working directory. own:
+    the names of upstreams that the program itself provides.
 
     Raises ConfigError with all problems: those of the file in the order of its lines, then the others. If the
     file was only found in `cwd`, each lead (`trust.Lead`: a secret that the file would send to a host) that
     the user has not approved is such a problem. If the file cannot be read, this is the only problem.
+    `Loaded.doubts` are not problems, but are reported beside others.
     """
     own = frozenset(own)
 
@@ -134,10 +137,11 @@ def _declared(
     path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
 ) -> _Declared:
     """Read the file (or mapping), the presets, the DRAGOMAN_… variables and the command line, and merge them.
-    The parameters are those of `load`. That no file is found is no error. Raises ConfigError if a file that
-    is named (by `path` or DRAGOMAN_CONFIG) does not exist, for a `~` whose home folder is unknown, and if the
-    file cannot be read, is too large or is not UTF-8. Other errors, such as invalid YAML, become `problems`
-    of the result.
+    path: the file, or a mapping with the settings, or None = look for a file; that no file is found is no
+    error. overrides: settings of the command line by their paths. cwd: the working directory. Raises
+    ConfigError if a file that is named (by `path` or DRAGOMAN_CONFIG) does not exist, for a `~` whose home
+    folder is unknown, and if the file cannot be read, is too large or is not UTF-8. Other errors, such as
+    invalid YAML, become `problems` of the result.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -232,9 +236,9 @@ def _checked(
 
 
 def as_written(file: Path) -> Any:
-    """Return a file's content as JSON values. Variables stay as they are written (`${NAME:-default}`, `$${`).
-    Raises ConfigError if the file cannot be read, is not valid YAML, or has another problem that the YAML
-    reader finds.
+    """Return a file's content as a mapping of JSON values. Variables stay as they are written
+    (`${NAME:-default}`, `$${`). Raises ConfigError if the file cannot be read, is too large, is not UTF-8, is
+    not valid YAML, or has another problem that the YAML reader finds.
     """
     tree_of_file, problems = _read(file, None)
     if problems:

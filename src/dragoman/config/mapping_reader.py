@@ -14,11 +14,11 @@ _MAX_DEPTH: Final = 50
 
 
 def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """Return the tree of settings, and the problems: wrong types, too deep nesting, unset variables, and `${`
-    without a name.
+    """Return the tree of settings, and the problems: wrong types, nesting deeper than 50 levels, unset
+    variables, and `${` without a name.
 
-    settings: None, bool, numbers, strings, and lists and mappings of these. `${VARIABLE}` in a string is
-    replaced by the value in `environ`.
+    settings: None, bool, numbers, strings, and lists and mappings of these; any other value becomes null.
+    `${VARIABLE}` in a string is replaced by the value in `environ`.
     """
     table, problems = read_node(settings, "", environ, _SOURCE)
     assert isinstance(table, Table)
@@ -28,9 +28,9 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 def read_node(
     value: Any, path: str, environ: Mapping[str, str], source: Source
 ) -> tuple[Node, list[Problem]]:
-    """Return the tree of one value, and its problems: wrong types, too deep nesting, unset variables, and
-    `${` without a name. path: the value's place in the configuration. source: the source of all nodes of the
-    tree.
+    """Return the tree of one value, and its problems: wrong types, nesting deeper than 50 levels, unset
+    variables, and `${` without a name. A value with one of the first two problems becomes null. path: the
+    value's place in the configuration. source: the source of all nodes of the tree.
     """
     reader = _Reader(environ, source)
     return reader.node(value, path, 0), reader.problems

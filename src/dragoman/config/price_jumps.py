@@ -44,11 +44,11 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 
 def jumps_of(entry: PriceEntry | Price, before: Rates, now: float) -> Iterator[Jump]:
     """Yield the prices of an entry, also of its later dates, service tiers and long prompts, that are far
-    from the prices `before` (those without the entry). entry: of `prices`, or a deployment's own price. A
-    price is compared with `before` on its first day (now, if that day is past), and at each change of
-    `before` until the entry's next price; so one price can be yielded several times. A price that the entry's
-    next one has replaced before now is not compared. The price of a tier that `before` does not have is
-    compared with the usual price. now: Unix seconds.
+    (`jumps`: ten times or a tenth) from the prices `before`, which hold without the entry. entry: of
+    `prices`, or a deployment's own price. A price is compared with `before` on its first day (now, if that
+    day is past), and at each change of `before` until the entry's next price; so one price can be yielded
+    several times. A price that the entry's next one has replaced before now is not compared. The price of a
+    tier that `before` does not have is compared with the usual price. now: Unix seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice | Price]] = [("", entry)]
     begins = [now]

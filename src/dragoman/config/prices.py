@@ -30,7 +30,8 @@ class UnitPrices(Section, frozen=True):
 class LongPrompts(Section, frozen=True):
     """Prices for requests with long prompts, which replace the usual prices of the same units.
 
-    They apply to all tokens of such a request.
+    They also replace those of service tiers, and apply to all tokens of such a request. What a section does
+    not state is as in the section with the next smaller `above`.
     """
 
     rest: ClassVar[str | None] = "units"
@@ -46,7 +47,11 @@ class LongPrompts(Section, frozen=True):
 
 
 class Price(Section, frozen=True):
-    """The price of a deployment. The price of a unit that is not listed is unknown, not zero."""
+    """The price of a deployment.
+
+    A unit that is not listed has the price of a listed one where providers' pages agree (`reasoning` that of
+    `output`, `cache_read` that of `input`). The price of every other unit is unknown, not zero.
+    """
 
     rest: ClassVar[str | None] = "units"
 
@@ -68,7 +73,7 @@ class Price(Section, frozen=True):
 
 
 class LaterPrice(Section, frozen=True):
-    """A price that holds from a day on."""
+    """A price that holds from a day on, until the next one in the list `later` begins."""
 
     rest: ClassVar[str | None] = "units"
 

@@ -39,13 +39,16 @@ _Stated: TypeAlias = Price | PriceEntry | LaterPrice | UnitPrices | LongPrompts
 
 
 def is_unit(name: str) -> bool:
-    """Whether a price can be set for a unit with this name."""
+    """Whether the settings accept a price for a unit with this name. The names are those of the settings:
+    `input_minutes`, not `input_audio_ms`.
+    """
     return name in UNITS or bool(_PICTURES.fullmatch(name) or _TOOL.fullmatch(name))
 
 
 def counted(name: str, amount: object) -> int:
-    """Return a price in nano-USD for the amount `ir.units.per(unit)`. name: the unit's name in the settings.
-    amount: the price in USD, as the setting states it.
+    """Return a price in nano-USD for the amount `ir.units.per(unit)`: a million tokens or characters, an hour
+    of sound, a thousand of everything else. name: the unit's name in the settings. amount: the price in USD,
+    as the setting states it.
     """
     scale = 60 if name in OWN else 1_000 if name.partition("/")[0] == "images" else 1
     return nano(Decimal(str(amount)) * scale)
@@ -62,7 +65,9 @@ def prices_in(section: _Stated) -> dict[str, int]:
 
 
 def period_of(section: Price | PriceEntry | LaterPrice) -> Period:
-    """Return the prices of a section, which hold from its day `since` on; without that day, always."""
+    """Return the prices of a section, with those of its long prompts and service tiers. They hold from its
+    day `since` on; without that day, always.
+    """
     usual = prices_in(section)
     longer = {one.above: prices_in(one) for one in section.long_prompts}
     since = None if isinstance(section, Price) or section.since is None else float(section.since)
@@ -109,17 +114,19 @@ class Pricing:
         self._table = None
 
     def rates(self, deployment: str) -> Rates | None:
-        """Return the prices of a deployment (`provider/model`); None = unknown. The price that the deployment
-        states itself comes first, then `prices`, then the packaged table. Before the day `since` of an entry
-        of `prices`, the prices of the packaged table apply.
+        """Return the prices of a deployment (`provider/model`; for a model of the configuration that is a
+        local file, `local/` and the model's name); None = unknown. The setting `price` of the deployment
+        comes first (if it is stated several times, the first one), then `prices`, then the packaged table.
+        Before the day `since` of an entry of `prices`, the prices of the packaged table apply.
         """
         if (own := self._own.get(deployment)) is not None:
             return Rates([period_of(own)], f"models: the price of {deployment}")
         return self.listed(deployment)
 
     def listed(self, deployment: str) -> Rates | None:
-        """Return the prices that a deployment (`provider/model`) has if it states none itself; None =
-        unknown.
+        """Return the prices that a deployment (`provider/model`) has if it states none itself: those of
+        `prices`, or else of the packaged table; None = unknown. Before the day `since` of an entry of
+        `prices`, the prices of the packaged table apply.
         """
         name = self.entry(deployment)
         if name is None:

@@ -36,11 +36,11 @@ _LONGEST: Final = 86_400
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """How many requests or tokens may be used in one window of time, from "60/min", "200k/min", "100/5min" or
-    "2M/day".
+    """How many requests or tokens may be used in one window of time. It is written "60/min", "200k/min",
+    "100/5min" or "2M/day".
 
     most: the number of requests or tokens. window: the unit of time. every: how many of these units the
-    window lasts.
+    window lasts (5 in "100/5min").
     """
 
     expected: ClassVar[str] = "an amount for each window of time, such as 60/min, 200k/5min or 2M/day"
@@ -55,8 +55,10 @@ class Quota(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a quota from a text such as "60/min". Raises ValueError for any other value or text, and for a
-        number that is too large or not whole.
+        """Make a quota from a text such as "60/min" or "1.5k per hour". A letter after the number means
+        thousands (k), millions (m) or billions (g, b), in either case. Raises ValueError for any other value
+        or text; for a result that is not whole, or above `LARGEST`; and for several units of time that are
+        longer than a day together, such as "2 week".
         """
         if not isinstance(value, str) or (found := _QUOTA.fullmatch(value)) is None:
             raise ValueError("not an amount for each window of time")
@@ -72,10 +74,11 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """How much money may be spent in one window of time, from "50 USD/month", "$5/day" or, for all time, "100
-    USD".
+    """How much money may be spent in one window of time. It is written "50 USD/month", "$5/day" or, for all
+    time, "100 USD".
 
-    most: nano-USD. window: the unit of time. every: how many of these units the window lasts.
+    most: the money in nano-USD (10⁻⁹ USD). window: the unit of time, "lifetime" = for all time. every: how
+    many of these units the window lasts.
     """
 
     expected: ClassVar[str] = "an amount of money, such as 50 USD/month, $5/day or 100 USD"
@@ -90,8 +93,10 @@ class Budget(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a budget from a text that names USD once (`$` or `USD`), such as "$5/day" or "100 USD". Raises
-        ValueError for any other value or text, and for an amount that is too large.
+        """Make a budget from a text that names USD once (`$` before the number, or `USD` after it), such as
+        "$5/day" or "100 USD". Without a unit of time the budget is for all time. Raises ValueError for any
+        other value or text; for more than `LARGEST` nano-USD; and for several units of time that are longer
+        than a day together.
         """
         if not isinstance(value, str) or (found := _BUDGET.fullmatch(value)) is None:
             raise ValueError("not an amount of money")
@@ -115,7 +120,7 @@ def usd(nano: int) -> str:
 
 def _whole(whole: str, fraction: str, zeros: int) -> int:
     """Return the decimal number `whole.fraction`, multiplied by 10^zeros. Raises ValueError if the product is
-    not a whole number, or too large.
+    not a whole number, or above `LARGEST`.
     """
     amount, left = divmod(int(whole + fraction + "0" * zeros), int("1" + "0" * len(fraction)))
     if left:

@@ -2,8 +2,9 @@
 paths, protocols, keys, identity, quirks.
 
 Each step is a separate function, so that `check` can report an error at the setting that causes it. The
-functions raise ValueError with a message for people. Their parameters: vendor = the provider's row in the
-catalogue, None = it has none; dialect = its main protocol (`dialect_of`).
+functions raise ValueError, with a message for people, if the settings are wrong. Their parameters: vendor =
+the provider's row in the catalogue, None = it has none; dialect = the name of its main protocol
+(`dialect_of`).
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from dragoman.seams.secret import Secret
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
-    """Return the provider's row in the catalogue, by the setting `catalog` or else by the provider's name;
-    None = there is no such row. Raises ValueError if `catalog` names no row.
+    """Return the provider's row in the catalogue: the row that the setting `catalog` names; without this
+    setting, the row with the provider's name. None = there is no row with this name. Raises ValueError if
+    `catalog` names no row. name: the provider's name in the configuration.
     """
     if settings.catalog is not None and settings.catalog not in CATALOG:
         raise ValueError(f"there is no known provider {settings.catalog}")
@@ -42,8 +44,8 @@ def vendor_of(name: str, settings: Settings) -> Vendor | None:
 
 
 def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
-    """Return the provider's main protocol: that of the catalogue row; without a row the configured one, or
-    else Chat Completions. Raises ValueError if the setting contradicts the catalogue row.
+    """Return the name of the provider's main protocol: that of the catalogue row; without a row, that of the
+    setting `dialect`; without both, Chat Completions. Raises ValueError if the setting contradicts the row.
     """
     if vendor is None:
         return settings.dialect or DEFAULT.name
@@ -54,9 +56,11 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
 
 def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[str, str]:
     """Return the paths of the chat endpoint below the base URL: (for a response that is not a stream, for a
-    stream).
+    stream). `{model}` in them stands for the model's name.
 
-    Raises ValueError for a `chat_path` if the protocol puts the model into the path.
+    The first path is the setting `chat_path`, or else that of the catalogue row, or else the protocol's. The
+    second one is the same, unless the protocol has a path of its own for streams: such protocols put the
+    model into the path. For them, the setting `chat_path` raises ValueError.
     """
     paths = DIALECTS[dialect].paths
     if settings.chat_path and paths.stream:
@@ -70,8 +74,9 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[s
 def apis_of(
     settings: Settings, vendor: Vendor | None, base: str, auth: Scheme, version: str | None = None
 ) -> tuple[Api, ...]:
-    """Return the further protocols of a provider: those in the settings, where the catalogue supplies what
-    they do not state; without this setting, those of the catalogue row that `_spoken` returns.
+    """Return the further protocols of a provider: those of the setting `apis`, where the catalogue supplies
+    what they do not state. Without this setting, those of the catalogue row, except the protocols that this
+    version of the API, or this base URL, does not have (`_spoken`).
 
     base: the provider's base URL. auth: how its main protocol sends the key. version: the version of the API,
     None = the URLs state no version. Raises ValueError for an invalid quirk.
@@ -91,11 +96,12 @@ def apis_of(
 
 
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: str = "") -> Api:
-    """Return one further protocol of a provider.
+    """Return one further protocol of a provider, without the query that states a version.
 
-    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how the
-    main protocol sends the key; used if neither `stated` nor `row` says it. folder: the text to put between
-    base URL and path. Raises ValueError for an invalid quirk.
+    stated: the operator's settings, which count before those of `row`. row: the catalogue's facts. base: the
+    provider's base URL; if `stated` has no path, it is changed as `row.drops` and `row.swaps` say. auth: how
+    the main protocol sends the key; used if neither `stated` nor `row` says it. folder: the text to put
+    between base URL and path. Raises ValueError for an invalid quirk.
     """
     dialect = stated.dialect
     if stated.path is None:
@@ -122,8 +128,9 @@ def _of_version(
     vendor: Vendor | None, version: str | None, base: str, dialect: str
 ) -> tuple[str, Mapping[str, Any]]:
     """Return what a version of the vendor's API changes for a protocol: (the folder between base URL and
-    path, "" = none; {name of a quirk: its value}). Both are empty if the version is not a date, or if the
-    base URL ends with `Dated.flat`, the part of the API that has no folders.
+    path, "" = none; {name of a quirk: its value}). Both are empty if the vendor's API has no dated versions,
+    if `version` is None or not a date, or if the base URL ends with `Dated.flat`, the part of the API that
+    has no folders.
     """
     dated = dated_api(vendor, version)
     if dated is None or version is None:
@@ -137,8 +144,9 @@ def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
     """Return the names of the further protocols that the vendor speaks in this version of its API. rows: all
-    its further protocols. None of them is spoken if the vendor's addresses name a project, but the base URL
-    names none; or if the version is a date, and the base URL ends with `Dated.flat`.
+    its further protocols, which are also the result if the version is None or not a date. The result is empty
+    if the vendor's addresses name a project, but the base URL names none; or if the version is a date, and
+    the base URL ends with `Dated.flat`.
     """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
         return ()  # without a project, an API key may use the first protocol only
@@ -157,9 +165,11 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """Return the base URL (the operator's, otherwise the vendor's) in normal form.
 
-    Raises ValueError if there is no base URL, if it is invalid or cannot be made from the configured project
-    and region, if AWS keys are malformed, or if AWS keys or an identity of AWS have no region; WrongVersion
-    for a version that the API does not have, or needs and has not (see `version_of`).
+    Raises ValueError if there is no base URL, or if it is invalid or cannot be made from the configured
+    project and region; if AWS keys are malformed; if there are AWS keys or an identity of AWS, but neither
+    the settings nor the URL state a region; and for a `chat_path` that `paths_of` refuses. Raises
+    WrongVersion (a ValueError) if a version is stated for an API without versions, or if an API that needs a
+    version has none (`version_of`).
     """
     version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)
@@ -183,9 +193,10 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
 
 
 def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
-    """Return the version of the API: the configured one, or else the one in the base URL; None = the URLs of
-    requests state no version. Raises WrongVersion if a version is configured for an API without versions, or
-    if none is stated although the base URL leads to the part of the API that needs one (`Dated.flat`).
+    """Return the version of the API: the configured one, or else the one in the configured base URL; None =
+    the URLs of requests state no version. Raises WrongVersion if a version is configured for an API without
+    versions, or if none is stated although the base URL leads to the part of the API that needs one
+    (`Dated.flat`).
     """
     version = settings.api_version
     if vendor is None or vendor.dated is None:
@@ -215,16 +226,16 @@ def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
 
 
 def _found_in(key: Secret) -> str | None:
-    """Return the file or the environment variable that a key came from; None = the key itself is in the
-    configuration.
+    """Return the path of the file, or the names of the environment variables, from which a key came; None =
+    the key itself is in the configuration.
     """
     return str(key.file) if key.file is not None else key.variable
 
 
 def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
     """Return the identity in a cloud that signs in to the provider: the configured one, or, if neither
-    `credential` nor `keys` is configured, the vendor's usual one; None = there is none, as with `credential:
-    client`.
+    `credential` nor `keys` is configured (keys from the environment count as configured), the vendor's usual
+    one. None = there is none, as with `credential: client` (requests have the client's own credential).
     """
     if settings.credential is not None:
         if settings.credential.kind == "client":
@@ -236,9 +247,9 @@ def identity_of(settings: Settings, vendor: Vendor | None) -> Identity | None:
 
 
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
-    """Make the account of a provider. sources: the places of the written settings, by the setting's path.
-    Raises ValueError for settings that contradict each other or the catalogue: whatever a function here
-    refuses.
+    """Make the account of a provider. name: its name in the configuration. sources: the places of the written
+    settings, by the setting's path. Raises ValueError if a function of this module refuses a setting, because
+    it is invalid or contradicts other settings or the catalogue.
     """
     vendor = vendor_of(name, settings)
     dialect = dialect_of(settings, vendor)

@@ -1,7 +1,9 @@
-"""Types for settings with a unit or a rule that are written as one value: durations, sizes, dates, paths.
+"""Types for settings with a unit or a rule that are written as one value: durations, sizes, numbers, shares,
+dates, paths.
 
 Each type is a subclass of the plain value that the program computes with: a `Duration` is a float of seconds.
-`expected` is the text for error messages. `schema` is a JSON Schema for editors; `parse` is stricter than it.
+`parse` decides what is valid. `expected` is the text for error messages. `schema` is a JSON Schema for
+editors, which states the rules of `parse` only roughly.
 """
 
 from __future__ import annotations
@@ -37,9 +39,8 @@ _LONGEST: Final = 10_000 * 86_400
 
 
 class Duration(float):
-    """Seconds, from "250ms", "30s", "5m", "1h", "2d" or a plain number of seconds.
-
-    From 0 to 10,000 days, rounded to a microsecond.
+    """A time in seconds, from 0 to 10,000 days, rounded to a microsecond. It is written "250ms", "30s", "5m",
+    "1h", "2d", or as a plain number of seconds.
     """
 
     expected: ClassVar[str] = "a duration such as 30s, 5m or 250ms"
@@ -52,8 +53,8 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a duration from a number of seconds, or from a text with or without a unit. Raises ValueError
-        for anything else, and for a duration that is negative or longer than 10,000 days.
+        """Make a duration from a number of seconds, or from a text; a text without a unit means seconds.
+        Raises ValueError for anything else, and for a duration that is negative or longer than 10,000 days.
         """
         if isinstance(value, str):
             amount, scale = _amount(value, _MILLISECONDS)
@@ -65,8 +66,8 @@ class Duration(float):
         return cls(round(seconds, 6))
 
     def __str__(self) -> str:
-        """Return the exact value in the largest unit that needs no fraction ("5m", "250ms"), otherwise in
-        seconds.
+        """Return the exact value in the largest unit that needs no fraction ("5m", "250ms"; "0s" for 0). If
+        every unit needs a fraction, return it in seconds ("0.0005s").
         """
         if not self:
             return "0s"
@@ -78,8 +79,8 @@ class Duration(float):
 
 
 class Size(int):
-    """A number of bytes, from "64MB", "512kB", "1GiB" or a plain number, below 2⁶³. MB is 1000², MiB is
-    1024².
+    """A number of bytes, from 0 to below 2⁶³. It is written "64MB", "512kB", "1GiB", or as a plain number. MB
+    is 1000² bytes, MiB is 1024² bytes.
     """
 
     expected: ClassVar[str] = "a size such as 64MB, 512kB or 1GiB"
@@ -92,8 +93,9 @@ class Size(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a size from a number of bytes, or from a text with or without a unit. Raises ValueError for
-        anything else, also for a size that is negative, too large or not a whole number of bytes.
+        """Make a size from a number of bytes, or from a text; a text without a unit means bytes. Raises
+        ValueError for anything else, also for a size that is negative, too large (2⁶³ or more) or not a whole
+        number of bytes.
         """
         amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
         if not 0 <= amount < scale * 2**63:
@@ -139,7 +141,7 @@ class Amount(float):
 
 
 class Share(float):
-    """A part from 0 to 1, from "5%" or a number such as 0.05."""
+    """A part of something, as a number from 0 to 1. It is written "5%" or 0.05."""
 
     expected: ClassVar[str] = "a share such as 5% or 0.05"
     schema: ClassVar[Mapping[str, Any]] = {
@@ -151,8 +153,8 @@ class Share(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a share from a number, or from a text with or without a percent sign. Raises ValueError for
-        anything else, and for a share that is not from 0 to 1.
+        """Make a share from a number from 0 to 1, or from a text with such a number or with a percentage
+        ("5%"). Raises ValueError for anything else, and for a share that is not from 0 to 1.
         """
         scale = 1.0
         if isinstance(value, str):
@@ -171,9 +173,8 @@ class Share(float):
 
 
 class Moment(float):
-    """A point in time as Unix seconds, from a date with a time and a time zone, or from a date alone.
-
-    A date alone means the end of that day in UTC.
+    """A point in time as Unix seconds. It is written as a date with a time and a time zone, or as a date
+    alone. A date alone means the end of that day in UTC, which is the midnight after it.
     """
 
     expected: ClassVar[str] = (
@@ -186,8 +187,8 @@ class Moment(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a moment from an ISO 8601 date, or from a date with a time and a zone. Raises ValueError for
-        anything else.
+        """Make a moment from a text: "2026-12-31", or with a time and a zone "2026-12-31T18:00:00Z". Raises
+        ValueError for anything else, also for a day or time that does not exist.
         """
         if not isinstance(value, str) or (match := _MOMENT.fullmatch(value.strip())) is None:
             raise ValueError("neither a date nor a time with its zone")
@@ -218,7 +219,7 @@ class Day(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a day from an ISO 8601 date. Raises ValueError for anything else."""
+        """Make a day from a text such as "2026-12-31". Raises ValueError for anything else."""
         if not isinstance(value, str) or not _DAY.fullmatch(value):
             raise ValueError("not a date")
         day = date.fromisoformat(value.strip())
@@ -241,7 +242,7 @@ class PathPrefix(str):
     @classmethod
     def parse(cls, value: object) -> Self:
         """Make a prefix from a path, with or without slashes at its ends; "" and "/" make an empty prefix.
-        Raises ValueError for anything else, such as a path with `..`, a blank or a query.
+        Raises ValueError for anything else, such as a path with `..`, `//`, a blank or a query.
         """
         if not isinstance(value, str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
@@ -252,8 +253,8 @@ class PathPrefix(str):
 
 
 class FilePath(str):
-    """The path of a file. The decoder resolves `~`, and puts the configuration's folder before a relative
-    path.
+    """The path of a file. `parse` keeps the text as it is. Later, the decoder of the configuration (`decode`)
+    resolves `~`, and puts the folder of the configuration file before a relative path.
     """
 
     __slots__ = ()
@@ -271,7 +272,10 @@ class FilePath(str):
 
 
 class ListedPath(str):
-    """A method (or several) and a path that clients may call, as `providers.paths.listed` accepts them."""
+    """One or more methods, and a path of a provider that clients may call with them: `GET,DELETE /v1/jobs/*`.
+    `*` stands for any text within one segment of the path, `**` at its end for one or more segments.
+    `providers.paths.listed` has the rules.
+    """
 
     __slots__ = ()
     expected: ClassVar[str] = "a method and a path, such as `POST /v1/ocr` or `GET /v1/jobs/*`"
@@ -279,8 +283,8 @@ class ListedPath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a listed path from a text in the form of `expected`. Raises ValueError for any other value or
-        text.
+        """Make a listed path from a text in the form of `expected`. One blank stands between methods and path
+        in the result. Raises ValueError for any other value or text.
         """
         if not isinstance(value, str):
             raise ValueError("no text")  # noqa: TRY004 - one error for whatever is no such value
@@ -304,7 +308,8 @@ def _number(value: object) -> float:
 def _amount(text: str, units: Mapping[str, int]) -> tuple[int, int]:
     """Return an amount such as "1.1MB" in the smallest unit, as an exact fraction (numerator, denominator).
 
-    units: the factor of each unit, in lower case. Raises ValueError if the text is not such an amount.
+    units: {name of a unit in lower case: how many of the smallest unit it has}; "" = the text has no unit.
+    Raises ValueError if the text is not such an amount, or has an unknown unit.
     """
     if (match := _AMOUNT.match(text)) is None:
         raise ValueError("not a number with a unit")

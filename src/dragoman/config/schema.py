@@ -19,7 +19,17 @@ from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
 from dragoman.config.quotas import Budget, Quota
-from dragoman.config.scalars import Amount, Day, Duration, FilePath, ListedPath, Moment, PathPrefix, Size
+from dragoman.config.scalars import (
+    Amount,
+    Day,
+    Duration,
+    FilePath,
+    ListedPath,
+    Moment,
+    PathPrefix,
+    Share,
+    Size,
+)
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -44,7 +54,7 @@ and where; with `--all` it lists every setting with its effective value.
 - A running `dragoman serve` uses a changed file by itself (`reload`), except for the settings that need a
   restart: [operations](operations.md#change-the-configuration-without-a-restart).
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
-  a number of bytes.
+  a number of bytes. A share is `80%` or 0.8.
 - A quota is an amount for each window of time: `60/min`, `200k/5min`, `2M/day`. Money is `50 USD/month`, or
   `100 USD` for all time. Windows are `s`, `min`, `h`, `day`, `week`, `month` and `lifetime`.
 - A `dragoman.yaml` that is found in the working directory may come from somebody else's repository. It can
@@ -100,6 +110,7 @@ _WORDS: Final[dict[Any, str]] = {
     Duration: "duration",
     Amount: "number",
     Size: "size",
+    Share: "share",
     Moment: "date",
     Day: "date",
     PathPrefix: "path",
@@ -111,8 +122,10 @@ _WORDS: Final[dict[Any, str]] = {
 
 
 class Row(NamedTuple):
-    """One setting on the page. path: `NAME` stands for a name that the operator chooses, `[]` for each
-    element of a list. variable: the environment variable that sets it, "" = there is none.
+    """One setting on the page; its texts are Markdown. path: `NAME` stands for a name that the operator
+    chooses, `[]` for each element of a list. type: the possible values in words; "settings" = a group of
+    settings. default: "" = the default is a group. unit: the unit of a plain number, "" = none is stated.
+    text: the meaning and the bounds. variable: the environment variable that sets it, "" = there is none.
     """
 
     path: str
@@ -215,8 +228,8 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the page, or print the schema. arguments: `["--write"]`, `["--check"]` or `[]`. Returns
-    the exit code.
+    """Write the page (arguments: `["--write"]`), check it (`["--check"]`), or print the schema (`[]`).
+    Returns the exit code: 0; 1 if the page that was checked is missing or out of date; 2 for other arguments.
     """
     if arguments == ["--write"]:
         PAGE.parent.mkdir(exist_ok=True)
@@ -334,7 +347,7 @@ def _word(kind: Any) -> str:
     if get_origin(kind) is dict:
         inner = get_args(kind)[1]
         return "mapping" if inner is Any else f"mapping of {_word(inner)}"
-    return _WORDS.get(kind, "settings")
+    return "settings" if isinstance(kind, type) and issubclass(kind, Section) else _WORDS[kind]
 
 
 def _default(one: Setting) -> str:

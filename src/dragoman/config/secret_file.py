@@ -20,8 +20,9 @@ class Unreadable(Exception):
 def read(file: Path) -> str:
     """Return the secret in a file, without white space around it; it may be "".
 
-    Raises Unreadable if the file cannot be opened, is too large, is not UTF-8, or is not a regular file. (A
-    configuration that somebody else wrote may name a device or a pipe, and reading one may never end.)
+    Raises Unreadable if the file cannot be read, has more than 65,536 bytes, is not UTF-8, or is not a
+    regular file. (A configuration that somebody else wrote may name a device or a pipe, and reading one may
+    never end.)
     """
     try:
         with open(file, "rb", opener=_without_waiting) as opened:
@@ -45,7 +46,7 @@ def _without_waiting(file: str, flags: int) -> int:
 
 def is_open(file: Path) -> bool:
     """Whether a file belongs to the user of this process, and every user of this machine may read it. Always
-    False on Windows, and if the user is root. Raises OSError if the file cannot be examined.
+    False on Windows, and if this process runs as root. Raises OSError if the file cannot be examined.
     """
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()

@@ -8,12 +8,14 @@ import msgspec
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A group of settings.
+    """A group of settings, which is written as a mapping. Names that are not declared are refused, unless
+    `rest` collects them.
 
-    shorthand: the setting that gets the value if the operator writes a single value, a list or a secret's
-    `{file: …}` instead of a mapping: `gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`. None =
-    only a mapping is accepted. rest: the setting that collects all entries whose names the operator chooses;
-    None = there are no such entries. in_environment: True = an environment variable sets each setting:
+    shorthand: the name of the setting that gets the value if the operator writes a single value or a list
+    instead of a mapping (or `{file: …}`, if this setting is a secret): with "route", `gpt-4o: openai/gpt-5`
+    means `gpt-4o: {route: openai/gpt-5}`. None = only a mapping is accepted. rest: the name of the setting
+    (a mapping) that collects all entries whose names are not declared, because the operator chooses them;
+    None = there are no such entries. in_environment: True = each setting has an environment variable:
     `DRAGOMAN_PORT` sets `port`.
     """
 
@@ -27,8 +29,9 @@ class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `An
 
     unit: the unit of a plain number. env: the environment variable that sets it; None = there is none, or the
     section has `in_environment`. default: the effect of the default in words; None = the default value itself
-    says enough. ge, le: the smallest and the largest allowed number. secret: True = texts in the value may be
-    secrets and are never shown.
+    says enough. ge, le: the smallest and the largest allowed number, for an int or a `Size`; None = any.
+    secret: True = texts in the value may be secrets: they are masked where settings are shown, and error
+    messages do not contain them.
     """
 
     unit: str | None = None

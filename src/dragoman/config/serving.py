@@ -24,7 +24,7 @@ SHARED = (
 
 
 class Server(Section, frozen=True):
-    """Where Dragoman listens, and which requests and connections it accepts."""
+    """Where Dragoman listens, which requests and connections it accepts, and how it starts and stops."""
 
     in_environment: ClassVar[bool] = True
 

@@ -59,7 +59,7 @@ _OverProvider: TypeAlias = Annotated[Duration | None, about(default="the provide
 
 
 class ModelTimeouts(Section, frozen=True):
-    """Timeouts of one model that differ from its provider's. 0 = no limit."""
+    """Timeouts of one model that differ from its provider's. None = the provider's; 0 = no limit."""
 
     connect: _OverProvider = None
     """Overrides the provider's value."""
@@ -115,7 +115,8 @@ class Check(Section, frozen=True):
 class Concurrency(Section, frozen=True):
     """How many requests run at once, how far apart they start, and how many may wait in a queue.
 
-    A stream counts as running until its end.
+    It is stated for all requests to one provider, or for all requests for one model. A stream counts as
+    running until its end.
     """
 
     shorthand: ClassVar[str | None] = "limit"
@@ -153,7 +154,7 @@ class Api(Section, frozen=True):
 
 
 class Provider(Section, frozen=True):
-    """An account at a vendor, or any server that speaks one of the dialects."""
+    """An account at a vendor, or any server that speaks one of the protocols."""
 
     enabled: bool = True
     """Whether the provider is used. `false` also ignores its keys in the environment."""
@@ -311,7 +312,12 @@ class Providers(Section, frozen=True):
 
 
 class Supports(Section, frozen=True):
-    """What a model can do. Unset: not known. `false`: a request for it is refused (400) or emulated."""
+    """What a model can do. Unset: not known, so requests for it are sent.
+
+    `false`: a request that needs media or tools goes to another deployment; if there is none, it is refused
+    (400). Any other feature is emulated or left out; but structured output is refused, if the model has no
+    tools either.
+    """
 
     tools: Annotated[bool | None, about(default="not known")] = None
     """Calls functions."""
@@ -466,7 +472,7 @@ class Model(Section, frozen=True):
 
     @property
     def targets(self) -> tuple[Deployment, ...]:
-        """The deployments of the model. If `use` is set, it is the only one."""
+        """The deployments of the model. If `use` is set, only the deployment that it names."""
         return self.deployments if self.use is None else (Deployment(use=self.use),)
 
 

@@ -24,8 +24,8 @@ from dragoman.stores.address import shown as without_password
 
 class Shown(NamedTuple):
     """One setting. path: its place in the configuration. value: as text; the elements of a list have commas
-    between them, a secret shows only its last characters, and a default in words stands in parentheses.
-    source: where the setting is stated ("dragoman.yaml:12"), or "default".
+    between them, a mapping is JSON, a secret shows at most its last four characters, and a default in words
+    stands in parentheses. source: where the setting is stated ("dragoman.yaml:12"), or "default".
     """
 
     path: str
@@ -35,7 +35,8 @@ class Shown(NamedTuple):
 
 def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -> Iterator[Shown]:
     """Yield every setting, in the order of declaration, also each setting of each provider, model, alias and
-    key. effective: by path, the real values of defaults that depend on something else.
+    key. effective: {path: real value}, for defaults that depend on something else; a setting that is stated
+    does not use it.
     """
     for path, value in _leaves("", loaded.config):
         source = loaded.source(path)
@@ -91,7 +92,9 @@ these.
 
 
 def masked(value: Any) -> Any:
-    """Return a JSON value with every string masked as a secret. Keys, numbers, booleans and null stay."""
+    """Return a copy of a JSON value in which every string is masked as a secret ("…" and at most its last
+    four characters). Names of members, numbers, booleans and null stay.
+    """
     if isinstance(value, str):
         return str(Secret(value))
     if isinstance(value, dict):
@@ -100,7 +103,9 @@ def masked(value: Any) -> Any:
 
 
 def partly_masked(value: Any) -> Any:
-    """Return a JSON value with every string masked that is below a key whose name suggests a secret."""
+    """Return a copy of a JSON value in which those strings are masked that belong to a member, at any depth,
+    whose name suggests a secret (`_SECRET`: "api_key", "token"). Other values stay.
+    """
     if isinstance(value, dict):
         return {
             name: masked(inner) if _SECRET.search(name) else partly_masked(inner)

@@ -1,4 +1,6 @@
-"""Reads limits that a caller states as JSON at run time, by the rules for those of a configuration file."""
+"""Reads limits that are stated as JSON at run time, for example by an operator's request to `/admin`. The
+rules are those for limits in a configuration file.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _SOURCE: Final = Source("the request")
 
 def stated_bounds(value: Any) -> tuple[tuple[Bounds, ...], list[Problem]]:
     """Return (the limits of a key, tenant, team or user; their problems). value: the JSON value of `limits`.
-    If it cannot be read, the limits are (). No environment variable counts as set: `${NAME}` is a problem.
+    Use the limits only if there are no problems: otherwise they are () or incomplete. No environment variable
+    counts as set: `${NAME}` without a default is a problem.
     """
     node, problems = read_node(value, "limits", {}, _SOURCE)
     decoder = Decoder(Path())

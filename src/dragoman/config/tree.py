@@ -27,11 +27,11 @@ class Source(NamedTuple):
 class Scalar(msgspec.Struct, frozen=True):
     """One value that is neither a list nor a mapping.
 
-    value: the value by the rules of YAML. text: the written text, in which each `${VARIABLE}` was replaced.
+    value: the value by the rules of YAML. text: the value as it is written, with each `${VARIABLE}` replaced.
     source: where it is written. filled: True = the text may contain the value of a variable, which may be a
     secret, so no message shows it. size: always 1. variables: the names of the variables in the text.
-    unfilled: True = one of the variables is not set, or a `${` has no name; the problem has already been
-    reported.
+    unfilled: True = one of the variables is not set and has no default, or a `${` has no name; the problem
+    has already been reported.
     """
 
     value: bool | int | float | str | None
@@ -45,7 +45,7 @@ class Scalar(msgspec.Struct, frozen=True):
 
 class Items(msgspec.Struct, frozen=True):
     """A list. size: the number of nodes in it, the list itself included; a node that YAML aliases repeat
-    counts each time. For a list that is not from YAML it is 1.
+    counts each time. For a list that does not come directly from a YAML text it is 1.
     """
 
     items: tuple[Node, ...]
@@ -54,7 +54,10 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: the sources of the entries' names, as far as known. size: as in `Items`."""
+    """A mapping. names: the sources of the entries' names, as far as known. size: the number of nodes in it,
+    the mapping itself included (aliases: see `Items`); 1 for a mapping that does not come directly from a
+    YAML text.
+    """
 
     entries: Mapping[str, Node]
     source: Source
@@ -70,8 +73,8 @@ Node: TypeAlias = Scalar | Items | Table
 
 
 def plant(value: Any, source: Source) -> Node:
-    """Return the tree of a Python value (None, bool, number, str, list, mapping). All nodes have the same
-    source.
+    """Return the tree of a Python value (None, bool, number, str, list, tuple, mapping). All nodes have the
+    same source. `${VARIABLE}` in a text is not replaced.
     """
     if isinstance(value, Mapping):
         return Table({str(name): plant(inner, source) for name, inner in value.items()}, source)
@@ -83,8 +86,8 @@ def plant(value: Any, source: Source) -> Node:
 
 
 def merge(below: Node, above: Node) -> Node:
-    """Return one tree of two. Two tables are merged entry by entry; if one of the nodes is not a table,
-    `above` is returned.
+    """Return one tree of two. Of two tables, the entries are put together; an entry in both is merged in the
+    same way. If one of the nodes is not a table (a list, for example), the result is `above`.
     """
     if not (isinstance(below, Table) and isinstance(above, Table)):
         return above

@@ -3,9 +3,11 @@ the user's approvals, and warns about a file that other users of the machine can
 
 A file that was only found in the working directory (for example of a cloned repository: CVE-2026-21852) may
 send a secret of the environment, or of a file outside its folder, only to the secret's vendor, to this
-machine, and to a base URL that the environment states. A secret together with any other host is called a
-lead, and needs the user's approval. The user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or
-by `dragoman config trust`, which stores pairs of a secret and a host.
+machine, and to a base URL that the environment states. This does not hold if the file weakens the proof of
+the host's identity: if it turns off the check of certificates, names a CA of its own, or sends plain HTTP
+through a proxy. Any other pair of a secret and a host is called a lead, and needs the user's approval. The
+user approves it by naming the file (`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores
+pairs of a secret and a host.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ class Lead(NamedTuple):
     secret: the name of a variable, the path of a secret file, or a word for an identity of this machine in a
     cloud (`the-aws-identity`). target: the origin of the host, followed by a word if the host's identity is
     not proved; or a word for "any provider", or for the host of a `base_url` that contains the secret. path:
-    the setting that uses the secret. source: the place of the setting that chooses the host; if the file does
-    not choose the host, the place of the setting that uses the secret.
+    the setting that uses the secret. source: the place of the setting by which the file chooses the host, or
+    weakens the proof of its identity; if there is none, the place of the setting that uses the secret.
     """
 
     secret: str
@@ -72,7 +74,8 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Yield each secret from outside the file that would go to a host which only the file chooses; and each
+    """Yield each secret from outside the file that would go to a host which only the file chooses, or whose
+    proof of identity the file weakens (`verify_tls: false`, `ca_file`, or `proxy` for plain HTTP); and each
     variable with a secret's name that the file uses in `models` or `aliases`, because it may go to any
     provider. Leads that the user has approved earlier are yielded too.
 
@@ -110,6 +113,7 @@ class _LeadFinder(NamedTuple):
         yield from self.described_identity(account, node, path, target)
         if target == origin and urlsplit(origin).hostname in _LOOPBACK:
             return
+        chosen = target == origin and self.is_from_environment(base)
         if isinstance(base, Scalar) and any(map(_SECRET.search, base.variables)):
             target = f"{_HIDDEN}{path}"  # the address itself would show the secret
         choosing = (
@@ -121,16 +125,16 @@ class _LeadFinder(NamedTuple):
         for place, scalar in _scalars(node, path):
             in_keys = place.startswith(f"{path}.keys")
             always = in_keys or place.startswith(f"{path}.headers")  # every value in them is a secret
-            if scalar is base and self.is_from_environment(base):
+            if scalar is base and chosen:
                 continue
             for variable in scalar.variables:
                 if (always or _SECRET.search(variable)) and not self.is_allowed(
-                    variable, scalar, target, account, base, in_keys=in_keys
+                    variable, scalar, target, account, in_keys=in_keys, chosen=chosen
                 ):
                     yield Lead(variable, target, place, source or scalar.source)
             if always and place.endswith(".file") and (file := self.file_outside(scalar)) is not None:
                 belongs = in_keys and target == _origin_of(account.vendor, account.region)
-                if not belongs and not self.is_from_environment(base):
+                if not belongs and not chosen:
                     yield Lead(str(file), target, place, source or scalar.source)
 
     def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
@@ -153,25 +157,27 @@ class _LeadFinder(NamedTuple):
         scalar: Scalar,
         target: str,
         account: Provider,
-        base: Node | None,
         *,
         in_keys: bool,
+        chosen: bool,
     ) -> bool:
         """Whether a variable may be sent to the target, for one of three reasons.
 
-        1. The target is the vendor to whose keys the variable belongs. 2. The variable is in `keys`
-        (`in_keys`), no vendor has a key of this name, and the target is the account's vendor. 3. The
-        environment chose the base URL, and the file does not put a variable of another vendor there.
+        1. The target is the host of the vendor to whose keys the variable belongs. 2. The variable is in the
+        setting `keys`, no vendor has a key of this name, and the target is the host of the account's vendor.
+        3. The environment chose the base URL (`chosen`). But this is no reason if the file itself puts the
+        key of another vendor there.
 
-        scalar: the value that contains the variable. target: as in `Lead`. base: the provider's `base_url` in
-        the configuration, None = not stated.
+        scalar: the value that contains the variable. target: as in `Lead`. in_keys: the value is in `keys`.
+        chosen: the environment states the base URL, and the file does not weaken the proof of the host's
+        identity (`weak_proof`).
         """
         region = account.region
         homes = {_origin_of(vendor, region) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor, region)):
             return True
         own = account.vendor is not None and variable in _keys(account.vendor)
-        return self.is_from_environment(base) and (not self.is_from_file(scalar) or not homes or own)
+        return chosen and (not self.is_from_file(scalar) or not homes or own)
 
     def weak_proof(self, node: Table, origin: str) -> str:
         """Return the word to add to the target if the file weakens the proof of the host's identity,
@@ -198,7 +204,7 @@ class _LeadFinder(NamedTuple):
 
     def file_outside(self, scalar: Scalar) -> Path | None:
         """Return the resolved path of the secret file that `scalar` names; None if the file is in the
-        configuration file's folder, or the path is invalid.
+        configuration file's folder or below it, or if the path is invalid.
         """
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
@@ -249,7 +255,7 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 def permission_warnings(file: Path) -> Iterator[Problem]:
     """Yield a warning if every user of this machine may change a file; and one if the file belongs to a user
     who is neither root nor the user of this process. The second warning is left out if this process runs as
-    root. There is no warning on Windows, or for a file that does not exist.
+    root. There is no warning on Windows, or for a file that does not exist or cannot be examined.
     """
     try:
         about = file.stat()

@@ -14,15 +14,16 @@ from dragoman.providers import address
 
 def may_meet(pattern: str, other: str) -> bool:
     """Whether one name might match both patterns. False is certain; True is a guess, because only the texts
-    before the first wildcards are compared.
+    before the first wildcards are compared. pattern: its only wildcard is `*`. other: its wildcards are `*`,
+    `?` and `[…]`.
     """
     ours, theirs = pattern.partition("*")[0], re.split(r"[*?\[]", other)[0]
     return ours.startswith(theirs) or theirs.startswith(ours)
 
 
 def web_origin(text: str) -> None:
-    """Raise ValueError unless the text is a web origin (scheme, host and port) in the form that
-    `address.origin` returns.
+    """Raise ValueError unless the text is a web origin: `http://` or `https://`, the host in lower case, and
+    the port unless it is the scheme's default; nothing after it, not even a slash.
     """
     if address.origin(text) != text:
         raise ValueError(f"expected an origin such as {address.origin(text)}")
@@ -40,7 +41,9 @@ def proxy(text: str) -> None:
 
 
 def network(text: str) -> None:
-    """Raise ValueError unless the text looks like a host name, an IP address or a network (`10.0.0.0/8`)."""
+    """Raise ValueError unless the text looks like a host name or an IP address, or is a network
+    (`10.0.0.0/8`).
+    """
     import ipaddress
 
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+(/\d+)?", text):
@@ -60,8 +63,8 @@ def addresses(text: str) -> None:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or
-    any other text without dots.
+    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or a
+    host name without dots, such as `localhost`.
     """
     import ipaddress
 

@@ -20,8 +20,8 @@ class Trouble(NamedTuple):
 
 class Filled(NamedTuple):
     """A text with its variables replaced. variables: the names of all variables in it, as often as they stand
-    there. troubles: one for each variable that is not set and has no default, and for each `${` without a
-    name; both become "" in the text.
+    there. troubles: one for each variable that is not set and has no default, and for each `${` that does not
+    begin a complete `${NAME}`; both become "" in the text.
     """
 
     text: str
@@ -36,8 +36,9 @@ def has_variables(text: str) -> bool:
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
     """Return a text with its variables replaced by their values in `environ`. For an unset or empty variable
-    its default is used. An unset variable without a default, or a `${` without a name, becomes "" and adds a
-    trouble; an empty variable without a default becomes "" without one. `$${` becomes `${`.
+    its default is used. An unset variable without a default becomes "", and so does a `${` that does not
+    begin a complete `${NAME}`; each adds a trouble. An empty variable without a default becomes "" without a
+    trouble. `$${` becomes `${`.
     """
     names: list[str] = []
     troubles: list[Trouble] = []

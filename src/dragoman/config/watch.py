@@ -48,9 +48,10 @@ class Watch:
         self.follow(loaded)
 
     def follow(self, loaded: Loaded) -> None:
-        """From now on, look at the files and the database of this configuration, as often as its settings
-        `reload` say. A file that the previous configuration had too is compared with its state at the last
-        look, so no change is missed.
+        """From now on, look at the files and the database of this configuration, by its settings `reload`. A
+        file that the previous configuration had too is still compared with its state when `look` last
+        reported changed files (before that, when this object first looked at the file). So a change while the
+        configuration was loaded is not missed.
         """
         settings = loaded.config.reload
         self._watches, self._poll = settings.watch, float(settings.poll) or inf
@@ -69,14 +70,15 @@ class Watch:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look; infinity = there is nothing to look at."""
+        """Seconds to wait between two calls of `look`; infinity = there is nothing to look at."""
         pause = LOOK if self._watches else self._poll
         return pause if self._database is None else min(pause, ASK)
 
     def look(self, now: float) -> bool:
-        """Look at the files and the database; return whether the configuration must be loaded again. True
-        also if `reload.poll` seconds have passed since the files changed or were polled last, even if nothing
-        seems changed. now: monotonic seconds.
+        """Look at the files (only if `reload.watch` is on) and the database; return whether the configuration
+        must be loaded again. True also if `reload.poll` seconds have passed since changed files or this time
+        led to True (at first, since this object was made), even if nothing seems changed. now: monotonic
+        seconds.
         """
         if self._watches:
             found = _stamps(self._seen)
@@ -101,10 +103,11 @@ class Watch:
         """Ask the database for the version of the added entries; return whether it differs from the version
         in use. False also if the database was not asked or does not answer.
 
-        A database file is only read if it was written since its last answer, or `_ASK_MOST` seconds after
-        that answer; a database server is always asked. While the versions differ, the time to the next
-        question doubles (up to `_ASK_MOST`), because a version that cannot be used stays different from the
-        one in use. While a database server does not answer, that time doubles up to `_ASK_LOST`.
+        A database file whose last answer was the version in use is only read again if it was written since
+        then, or `_ASK_MOST` seconds after that answer; a database server is always asked. While the versions
+        differ, the time to the next question doubles (up to `_ASK_MOST`), because a version that cannot be
+        used stays different from the one in use. While a database server does not answer, that time doubles
+        up to `_ASK_LOST`.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
@@ -124,8 +127,8 @@ class Watch:
 
 
 def watched(loaded: Loaded) -> tuple[Path, ...]:
-    """Return the files of a configuration: the configuration file, and the files of its secrets and
-    certificates.
+    """Return the files of a configuration, each once: the configuration file (if there is one), and the files
+    of its secrets and certificates.
     """
     own = () if loaded.file is None else (loaded.file,)
     return tuple(dict.fromkeys([*own, *files_of(loaded.config)]))

@@ -34,9 +34,9 @@ MAX_NODES: Final = 100_000
 
 
 def read(text: str, origin: str, environ: Mapping[str, str] | None) -> tuple[Table, list[Problem]]:
-    """Return the tree of a YAML text, with its variables replaced, and the problems. The tree is empty if the
-    text cannot be read. origin: the file's name. environ: the environment variables; None = texts
-    stay as they are written.
+    """Return (the tree of a YAML text, with its variables replaced; the problems). The tree is empty if the
+    text has no settings or cannot be read: it is not valid YAML, not a mapping, or too deep or too large.
+    origin: the file's name. environ: the environment variables; None = texts stay as they are written.
     """
     return _Reader(text, origin, environ).document()
 
@@ -199,8 +199,8 @@ class _Reader:
 
 
 def _plain(text: str) -> bool | float | str | None:
-    """Return the value of a text without quotation marks. Hexadecimal, octal and infinite numbers stay
-    strings.
+    """Return the value of a text that is written without quotation marks. Hexadecimal, octal and infinite
+    numbers stay strings.
     """
     if text in _NULL:
         return None

@@ -1,4 +1,6 @@
-"""The HTTP side of a protocol as records: paths, headers and API keys, at a provider and at the gateway."""
+"""The HTTP side of a protocol as records: its paths, headers, API keys and list of models, at a provider and
+at the gateway, and how `dragoman test` recognises it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     base: str = "/v1"
     """The path that is appended to a base URL without a path, if the provider is not in the catalogue."""
     appends: bool = False
-    """Whether `base` is appended also to a base URL that has a path."""
+    """Whether `base` is appended also to a base URL that has a path, unless this path ends in `base` or in a
+    version such as `/v1`."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +47,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     path: str = "/models"
     """The path below the base URL; "" = the protocol has no path for the list."""
     member: str = "data"
-    """The top-level member of the JSON response that holds the list."""
+    """The top-level member of the JSON response that holds the list. A response that is itself an array is
+    read as the list."""
     further: tuple[str, ...] = ()
     """Other top-level members that hold lists of models, too."""
     name: str = "id"
@@ -148,14 +152,17 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """The path of the GET request that shows whether the server speaks the protocol; "" = an empty chat
     request is sent by POST instead, which the server must refuse."""
     member: str = ""
-    """The member of the JSON answer to the GET request that shows the protocol; "" = any answer does."""
+    """The member that the JSON answer to the GET request must have if its status is 200; "" = no member is
+    required. Any other status shows the protocol, too, except 404, 405 and 501."""
     question: str = ""
     """The member without which the server must refuse a chat request; "" = this is not tested."""
 
 
 def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
-    """Return (name, value) of the header that carries this API key. With the scheme "api-key", a key that has
-    the form of a JSON Web Token is sent as a bearer token.
+    """Return (name, value) of the header that carries this API key. For the schemes "bearer" and "token", it
+    is `authorization: Bearer KEY` or `authorization: Token KEY`. Any other scheme is the name of the header,
+    and the value is the key alone; but with the scheme "api-key", a key that has the form of a JSON Web Token
+    is sent as a bearer token.
     """
     if scheme == "bearer" or (scheme == "api-key" and _JSON_WEB_TOKEN.fullmatch(key)):
         return "authorization", f"Bearer {key}"

@@ -31,7 +31,7 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
 class Extended(Protocol):
     """A request of any operation. dialect: the client's protocol. extra: dialect -> the request's members
-    that have no field in the IR.
+    that have no field in the IR; None = there are none.
     """
 
     @property
@@ -86,12 +86,13 @@ def added(
     configured: Mapping[str, Any],
     unasked: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the encoded body with the members added that the client has sent under a provider's name. told:
-    the second result of `addressed` (name -> members).
+    """Return a copy of the encoded body, with the members added that the client has sent under a provider's
+    name. told: the second result of `addressed` (name -> members).
 
     If the body has the member already, and both values are objects, they are merged, at any depth. Raises
-    WireError in three cases: the body has the member, and one of the values is not an object; the member is
-    in `_NEVER`; the member is in both `maps` and `client`, and the client's value is not an object.
+    WireError, with the path `name.member`, in three cases: the body has the member, and one of the values is
+    not an object (also inside of merged objects); the member is in `_NEVER`; the member is in both `maps` and
+    `client`, and the client's value is not an object.
 
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
     client's protocol. configured: the members that the configuration has added to the body; an error about

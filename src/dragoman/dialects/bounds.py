@@ -23,7 +23,8 @@ MOST_LEFTOVERS: Final = 1000
 MOST_CITATIONS: Final = 10_000
 """The most citations of one candidate in Gemini's streams, which are kept until it ends."""
 MOST_OPEN: Final = 1000
-"""The most blocks, or output items, that are open at the same time in Anthropic's and Responses streams."""
+"""The most blocks, or output items, that are open at the same time in a stream of Anthropic, of Bedrock or of
+Responses."""
 MOST_KEPT: Final = 200_000
 """The most JSON values, inside arrays and objects, that a decoder keeps in memory of one stream. An empty
 object takes three bytes in a stream and 72 in memory.
@@ -34,8 +35,8 @@ _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 class Kept:
     """Counts the JSON values inside the arrays and objects of one stream that a decoder keeps in memory.
 
-    most: the most values that the decoder may keep; if it keeps more, WireError is raised. values: the number
-    of values that it keeps now.
+    most: the most values that the decoder may keep; if it keeps more, the methods raise WireError. values:
+    the number of values that it keeps now.
     """
 
     __slots__ = ("_late", "_most", "values")
@@ -46,8 +47,9 @@ class Kept:
         self.values = 0
 
     def add(self, value: Any) -> None:
-        """Add to the count the values inside a JSON value or an IR struct that the decoder keeps from now on.
-        Raises WireError if the decoder keeps too many values.
+        """Add to the count the values inside `value`, which the decoder keeps from now on: the array entries
+        and object members, at any depth. value: a JSON value or an IR struct; a text, a number, a boolean or
+        null adds nothing. Raises WireError if the decoder keeps too many values.
         """
         if type(value) not in _FLAT:
             self.values += inner_values(value)
@@ -58,16 +60,17 @@ class Kept:
             )
 
     def drop(self, value: Any) -> None:
-        """Subtract from the count the values inside a JSON value or an IR struct that the decoder no longer
-        keeps.
+        """Subtract from the count the values inside `value`, a JSON value or an IR struct that the decoder no
+        longer keeps.
         """
         if type(value) not in _FLAT:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count the values inside an unknown member of a stream. name: the member's name. If the stream sends
-        a member of the same name again, only its latest value counts. Raises WireError for more than
-        `MOST_LEFTOVERS` different names, or too many values.
+        """Count the values inside an unknown member of a stream. name: the member's name. value: its decoded
+        JSON value. If the stream sends a member of the same name again, its latest value counts instead of
+        the earlier one. Raises WireError for more than `MOST_LEFTOVERS` different names, or if the decoder
+        keeps too many values.
         """
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
@@ -84,8 +87,9 @@ class Kept:
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count the values inside the members `news` instead of those inside the members of the same names in
-        `before`. Raises WireError if the decoder keeps too many values.
+        """For each member in `news`, count the values inside it instead of those inside the member of the
+        same name in `before`, if there is one. Neither argument is changed. Raises WireError if the decoder
+        keeps too many values.
         """
         for name, value in news.items():
             self.replace(before.get(name), value)
@@ -93,7 +97,8 @@ class Kept:
 
 def inner_values(value: Any) -> int:
     """Return the number of array entries and object members, at any depth, inside a JSON value or an IR
-    struct. The fields of a struct itself are not counted, only the entries and members inside their values.
+    struct. A tuple counts as an array. The fields of a struct itself are not counted, only the entries and
+    members inside their values.
     """
     count = 0
     waiting = [value]
@@ -123,8 +128,8 @@ def refuse_more(kept: int, most: int, what: str) -> None:
 
 
 def refuse_index(index: Any, what: str) -> None:
-    """Raise WireError unless the index is an integer >= 0. what: the name of the indexed item for the
-    error.
+    """Raise WireError unless the index, as a stream states it, is an integer >= 0. what: the name of the
+    indexed item for the error ("content block").
     """
     if type(index) is not int or index < 0:
         raise WireError(f"the index of a {what} must be a number that is not negative")

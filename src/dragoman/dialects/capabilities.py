@@ -2,7 +2,7 @@
 capabilities that a request needs (`needs`).
 
 A request is refused only if a fact about the model is False; if a fact is unknown (None), the provider
-decides. A structured output that can be emulated is not refused. Pure.
+decides. A structured output that can be emulated (through a tool) is not refused. Pure.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ think. Without this value, the request to think is ignored for such a model."""
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     """Return the fault for the first feature in a request that the model is known not to support; None = the
-    request is not refused.
+    request is not refused. Looked at are: chat itself, thinking, tools, structured output, images and audio
+    in the answer, and images, audio and documents in the prompt. Videos are never refused.
 
     The tool for image generation is not refused for a model that generates images also without a tool.
     Structured output is refused only if the model has neither structured output nor tools. A request to think
-    is refused only if `Request.forms["reasoning"]` is `DEMANDED`. The fault's `param` is an IR path
-    (`messages[2].blocks[1]`, `tools`, `messages[1].tools`, `output`). The fault's `code` is
-    `unsupported_modality` for media in the prompt or the answer, and `unsupported_value` for all other
-    features.
+    is refused only if `Request.forms["reasoning"]` is `DEMANDED`.
+
+    The fault's `param` is an IR path (`messages[2].blocks[1]`, `tools`, `messages[1].tools`, `output`). The
+    fault's `code` is `unsupported_modality` for media in the prompt or the answer, and `unsupported_value`
+    for all other features.
     """
     if facts.chat is False:
         return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")
@@ -55,8 +57,9 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 def needs(request: ir.Request) -> frozenset[Capability]:
     """Return the capabilities that the model needs for this request. A capability is needed for images, audio
-    and documents in the prompt, for images and audio in the answer, for structured output (a JSON schema),
-    for tools and for thinking. No capability is needed for videos.
+    and documents in the prompt (for a document that is given as text or blocks, none), for images and audio
+    in the answer, for structured output (a JSON schema), for tools and for thinking. No capability is needed
+    for videos.
     """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}
@@ -72,7 +75,9 @@ def needs(request: ir.Request) -> frozenset[Capability]:
 
 
 def _tools(request: ir.Request) -> Iterator[tuple[str, Sequence[ir.Tool]]]:
-    """Yield (IR path, tools) for the tools of the request, and for those that its messages add."""
+    """Yield (IR path, tools) for the tools of the request, then for those that each of its messages adds,
+    also if there are none.
+    """
     yield "tools", request.tools or ()
     for index, message in enumerate(request.messages):
         yield f"messages[{index}].tools", message.tools
@@ -85,8 +90,8 @@ def _is_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
-    """Whether a tool is the provider's image generation, and the model is known to generate images also
-    without a tool.
+    """Whether a tool is the provider's own tool for image generation, and the model is known to generate
+    images also without a tool.
     """
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
@@ -96,7 +101,7 @@ def is_allowed(tool: ir.ProviderTool, choice: ir.ToolChoice | None) -> bool:
     client stated no choice.
 
     False only for the mode "none", and for the modes "auto" and "any" with a list of allowed tools that lacks
-    the name of this tool. A choice that forces a call of one certain tool, even of another tool, gives True.
+    the name of this tool. Any other choice gives True, also one that forces a call of another tool.
     """
     if choice is None or choice.mode not in {"none", "auto", "any"}:
         return True

@@ -1,5 +1,5 @@
-"""Reduces a JSON Schema to the keywords that Claude's structured outputs accept. In the reduced schema, all
-objects are closed: they permit no properties beside the named ones.
+"""Reduces a JSON Schema to the keywords that Claude's structured outputs accept. In the reduced schema, each
+schema of an object is closed: it permits only the properties that it names.
 
 https://platform.claude.com/docs/en/build-with-claude/structured-outputs, and the same at Amazon Bedrock:
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html, read in 2026-11. Pure.
@@ -25,7 +25,7 @@ _DROPPED = frozenset({"additionalProperties", "$schema", "$id", "$anchor"})
 
 
 class _Written(SchemaReferences):
-    """The references inside one schema, as they are written into its reduced copy."""
+    """Rewrites the references (`$ref`) inside one schema for its reduced copy."""
 
     __slots__ = ("_known",)
 
@@ -35,7 +35,7 @@ class _Written(SchemaReferences):
 
     def written(self, reference: str) -> str:
         """Return the reference to the same part in the copy: a JSON pointer with `anyOf` for each `oneOf`
-        that the copy renames. A reference that cannot be resolved is returned unchanged.
+        that the copy renames. An unknown anchor, and a reference to another document, is returned unchanged.
         """
         known = self._known.get(reference)
         if known is None:
@@ -62,7 +62,9 @@ class _Written(SchemaReferences):
 
 
 def _becomes_any_of(schema: dict[str, Any]) -> bool:
-    """Whether the copy of a schema has `anyOf` in place of its `oneOf`."""
+    """Whether the copy has this schema's `oneOf` under the name `anyOf`. False if `oneOf` is not a list, or
+    if the schema has an `anyOf` of its own.
+    """
     return isinstance(schema.get("oneOf"), list) and "anyOf" not in schema
 
 
@@ -73,14 +75,16 @@ def _accepted(key: str, value: Any) -> bool:
 
 
 class ClosedSchema:
-    """Copies a schema in the form that the API accepts. A schema of an object (with the type "object" or with
-    `properties`) gets `additionalProperties: false`; a loss is reported if it stated another value. `oneOf`
-    becomes `anyOf`, also in references, unless the same schema object has an `anyOf`. `$schema`,
-    `$id` and `$anchor` are left out and not reported; a reference by an anchor gets the anchor's JSON
-    pointer.
+    """Makes copies of schemas in the form that the API accepts. The schema itself is not changed.
 
-    All other keywords that the API refuses are removed and reported as losses. Their values are written as
-    text into the `description` of the same schema object, as the official clients do.
+    A schema of an object (with the type "object" or with `properties`) gets `additionalProperties: false`.
+    This is reported as an addition, or as a loss if the schema stated another value. `oneOf` becomes `anyOf`,
+    also in references, unless the same schema object has an `anyOf`. `$schema`, `$id` and `$anchor` are left
+    out and not reported; a reference by an anchor gets the anchor's JSON pointer.
+
+    All other keywords that the API refuses, or whose value it refuses (`minItems: 2`), are removed and
+    reported as losses. Their values are written as text into the `description` of the same schema object, as
+    the official clients do.
 
     report: gets the changes and losses. api: the name of the API, for the loss reasons that clients read.
     """
@@ -90,8 +94,8 @@ class ClosedSchema:
         self.api = api
 
     def copy(self, schema: Any, where: str) -> dict[str, Any]:
-        """Return the reduced copy of a schema. A schema that is true or false becomes {}, and a loss is
-        reported. where: the schema's IR path, for the report.
+        """Return the reduced copy of a schema. A schema that is not an object (true or false) becomes {}, and
+        a loss is reported. where: the schema's IR path, for the report.
         """
         return self._copy(schema, where, _Written(schema))
 

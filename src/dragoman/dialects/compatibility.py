@@ -4,7 +4,7 @@ each of them.
 Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request.
 This request goes through the steps of a real request: the capability check, emulation, encoding. If a step
 raises an error or returns a fault, the feature is refused; if a step reports a loss, the feature is lost. A
-feature that a relay can pass is not encoded: it is refused (`_is_refused`), or it loses nothing.
+feature that a relay can pass is never lost: either it is refused (`_is_refused`), or it loses nothing.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
 
 
 class Compatibility(msgspec.Struct, frozen=True):
-    """The features that a client can request, in three groups.
+    """The features (names in `WISHES`) that a client can request, in three groups; each feature is in one.
 
     features: a request with such a feature loses nothing. losses: (feature, the first loss of a request with
     this feature); such a feature may work in part. refused: a request with such a feature is refused.
@@ -87,16 +87,17 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """Return the compatibility for clients of the protocol `face` if the upstream speaks the same protocol.
-    quirks: of the vendor. facts: of the model.
+    """Return the compatibility for clients of the protocol `face` (its name) if the upstream speaks the same
+    protocol. quirks: of the vendor. facts: of the model.
     """
     return translated(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """Return the compatibility for clients of the protocol `face` if the upstream speaks `dialect`. quirks:
-    of the vendor. facts: of the model.
+    """Return the compatibility for clients of the protocol `face` if the upstream speaks `dialect` (both are
+    names of protocols, in `DIALECTS`). quirks: of the vendor. facts: of the model. Features that `face`
+    cannot express (`wishes`) are in no group.
 
     If the two are the same protocol, a feature is translated only if a relay cannot pass it because of the
     quirks or facts. All other features are relayed: each is refused (`_is_refused`), or loses nothing.
@@ -130,11 +131,12 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
     """Whether a relayed request of the protocol `face` with the feature `wish` is refused, by the gateway or
-    by the server. Thinking is refused for a model that is known not to think.
+    by the server. The gateway refuses what the model is known not to support. Thinking counts as refused for
+    a model that is known not to think.
 
-    A server that accepts more values than the protocol's author (`quirks.widens`) is assumed to refuse no
-    feature. Any other server is assumed to refuse a feature that cannot be encoded, or only with a loss, for
-    a client of another protocol.
+    The server's refusals are not known. A server that accepts more values than the protocol's author
+    (`quirks.widens`) is assumed to refuse nothing. Any other server is assumed to refuse a feature that, for
+    a client of another protocol, cannot be encoded or is encoded with a loss.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
@@ -147,8 +149,9 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
 
 @lru_cache(maxsize=64)
 def wishes(face: str) -> tuple[str, ...]:
-    """Return the features that clients of `face` can request: those that the protocol's encoder writes
-    without a loss, and that its decoder reads back from the written request.
+    """Return the features that clients of the protocol `face` (its name) can request, in the order of
+    `WISHES`: those that the protocol's encoder writes without a loss, and that its decoder reads back from
+    the written request.
     """
     return tuple(wish for wish in WISHES if _says(DIALECTS[face], _request(face, wish)))
 
@@ -185,8 +188,9 @@ def _request(face: str, wish: str) -> ir.Request:
 
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
-    """Return the losses of emulating and encoding a request for a server of `dialect`; None = the capability
-    check or the encoder refuses the request. quirks: of the vendor. facts: of the model.
+    """Return the losses of emulating and encoding a request for a server of `dialect`, () = none; None = the
+    capability check, the emulation or the encoder refuses the request. quirks: of the vendor. facts: of the
+    model.
     """
     if refuse(request, facts) is not None:
         return None

@@ -1,8 +1,9 @@
 """The loss reasons for members of a request that are not translated, with advice on how to set them.
 
-If the target's protocol has a top-level member of the same name, or a similar one, the reason says so: a
-client of any protocol can send it under the target's name (`addressed`). Otherwise the reason says that the
-target has no such parameter, that the member is unknown, or only that the member is not translated.
+If the member belongs to the request itself, and the target's protocol has a top-level member of the same
+name, or a similar one, the reason says so: a client of any protocol can send it under the target's name
+(`addressed`). Otherwise the reason says that the target has no such parameter, that the member is unknown, or
+only that the member is not translated.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ servers`."""
 
 
 def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
-    """Return the loss reason for a member of a `dialect` request that is not sent to a server of the protocol
-    `target`. member: the member's name, or its path inside the body. top: True = it is a top-level member of
-    the body.
+    """Return the loss reason, a text for the client, for a member of a `dialect` request that is not sent to
+    a server of the protocol `target`. member: the member's name, or its path inside the body
+    (`stream_options.include_obfuscation`). top: True = it is a leftover of the request itself, not of a
+    message, a tool or another value in it; only then the reason gives advice.
     """
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
@@ -60,8 +62,8 @@ def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
 
 
 def no_form(dialect: str, kind: str) -> str:
-    """Return the loss reason for a block that the encoder of another protocol leaves out. dialect: the
-    protocol that the block comes from. kind: the block's type in that protocol. Nothing is checked: the
-    caller has found that the target's protocol cannot express the block.
+    """Return the loss reason, a text for the client, for a block that only its own protocol can express.
+    dialect: the protocol that the block comes from. kind: the block's type in that protocol. Nothing is
+    checked: the caller has found that the target's protocol cannot express the block.
     """
     return f"a {kind} of {dialect} cannot be expressed in this protocol"

@@ -1,8 +1,9 @@
 """The codec and the relay of endpoints that count the tokens of a prompt.
 
-The request is a chat request: the chat codec checks, decodes and encodes it, and `reduce` selects the members
-that the endpoint accepts. The IR of the response is one number. If a provider states further numbers (for
-each kind of medium), only clients of the provider's protocol get them, because their response is relayed.
+The request is a chat request: the chat codec checks, decodes and encodes it, and a function of the dialect
+(`Reduce`) makes the endpoint's body of it. The IR of the response is one number. If a provider states further
+numbers (for each kind of medium), only clients of the provider's protocol get them, because their response is
+relayed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """A function that returns the members of a chat body that the counting endpoint accepts. model: the
-    provider's name for the model; None = unknown.
+    """A function that makes the counting endpoint's body of a chat request's body, and leaves out members
+    that the endpoint does not accept. body: is not changed; its values are decoded or, in a relay, JSON
+    bytes. model: the provider's name for the model; None = unknown.
     """
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
@@ -50,10 +52,10 @@ def counting(
 ) -> OperationCodec[ir.Request, ir.TokenCount]:
     """Make the codec of one dialect for counting tokens.
 
-    path: the path of the endpoint. member: the member of a response that holds the number. reduce: selects
-    the members of a chat body that the endpoint accepts. told: makes the body of a response from the number.
-    maps: the members of a request that have a field in the IR. check, brief, decode_request, encode_request,
-    locate: `check`, `brief`, `decode`, `encode` and `locate` of the dialect's `RequestCodec` for chat.
+    path: the path of the endpoint. member: the member of a response that holds the number. reduce: makes the
+    endpoint's body of a chat body. told: makes the body of a response from the number. maps: the members of a
+    request that have a field in the IR. check, brief, decode_request, encode_request, locate: `check`,
+    `brief`, `decode`, `encode` and `locate` of the dialect's `RequestCodec` for chat.
     """
 
     def sent(wire: WireRequest) -> WireRequest:
@@ -83,8 +85,8 @@ def counting(
 
 
 def counted(answer: Payload, member: str) -> int:
-    """Return the number in the member `member` of a response. Raises WireError if the member is missing or is
-    not an integer >= 0.
+    """Return the number in the member `member` of a response. Raises WireError if the response is not a JSON
+    object, or if the member is missing or is not an integer >= 0.
     """
     tokens = decode_object(answer.data).get(member)
     if type(tokens) is not int or tokens < 0:
@@ -93,8 +95,8 @@ def counted(answer: Payload, member: str) -> int:
 
 
 class CountRelay(WholeAnswerRelay):
-    """Relays only the members of a request that `reduce` selects, and relays the response unchanged. path,
-    member, reduce: as in `counting`.
+    """Relays the body that `reduce` makes of a request's body, and relays the response unchanged. path: the
+    path of the endpoint. member: the member of a response that holds the number.
     """
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
@@ -108,8 +110,8 @@ class CountRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the upstream's response unchanged, None because counting has no usage). Raises WireError if
-        the response has no number.
+        """Return (the upstream's response, unchanged; None, because counting has no usage). wire, model: are
+        not used. Raises WireError if the response has no number.
         """
         counted(answer, self._member)
         return answer, None

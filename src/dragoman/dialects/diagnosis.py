@@ -1,5 +1,5 @@
-"""Finds the kind of a failure in error responses of OpenAI's, Mistral's and Ollama's protocols, including
-those of compatible vendors, and of servers that imitate Anthropic's.
+"""Finds the kind of a failure in error responses of OpenAI's, Mistral's, Cohere's and Ollama's protocols,
+including those of compatible vendors, of services such as Deepgram, and of servers that imitate Anthropic's.
 
 The HTTP status decides first. Codes in the body may make the kind more exact (`_REFINES`). Fragments of the
 message decide only in three cases: a status with many meanings (400, 413, 422) if no code has made its kind
@@ -157,8 +157,8 @@ def kind_of(said: Body, status: int | None) -> Kind:
     status; None = the error came without one.
 
     With a status, the result is the status's kind, unless the body shows a more exact kind: a kind in
-    `_REFINES` by a code, or a kind by fragments of the message for a few statuses. Without a status, the body
-    alone decides; "upstream" = nothing in it shows a kind.
+    `_REFINES` by its code or type, or a kind by fragments of the message for the statuses 400, 413, 422 and
+    429. Without a status, the body alone decides; "upstream" = nothing in it shows a kind.
     """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)

@@ -62,7 +62,9 @@ Edits: TypeAlias = dict[str, Any]
 
 
 class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """Decodes and checks chat requests of clients, and encodes chat requests for providers."""
+    """The functions for chat requests: they check and decode those of clients, and encode those for
+    providers.
+    """
 
     check: Callable[[WireRequest], None]
     """Raises WireError for a client's mistake (type, range, missing member), in the protocol's own words."""
@@ -97,12 +99,14 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     the changes to report; None = the protocol's providers store nothing."""
 
     def located(self, request: WireRequest, where: str) -> str:
-        """Return the JSON path of the value that has the IR path `where`, in the body of this request."""
+        """Return the JSON path, in the body of this request, of the value that has the IR path `where`. A
+        codec without `locate_in` does not look at the body: the value may be missing there.
+        """
         return self.locate(where) if self.locate_in is None else self.locate_in(request, where)
 
 
 class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """Decodes whole chat responses of providers, and encodes them for clients."""
+    """The functions that decode whole chat responses of providers, and encode them for clients."""
 
     decode: Callable[[dict[str, Any], Quirks], ir.Response]
     """Turns a provider's body into the IR. Raises RequestFailed for an error in the body, WireError for a
@@ -114,7 +118,7 @@ class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """Decodes chat streams of providers, and encodes chat streams for clients."""
+    """The decoder for chat streams of providers, the encoder for chat streams to clients, and their form."""
 
     decoder: Callable[[Quirks], StreamDecoder]
     """Makes a decoder for one stream of a provider with these quirks."""
@@ -131,7 +135,7 @@ class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """Decodes error responses of providers, and encodes errors for clients."""
+    """The functions that decode error responses of providers, and encode errors for clients."""
 
     decode: Callable[[int, Mapping[str, str], bytes], ir.Fault]
     """Turns an error response (status, headers, body) into a fault."""
@@ -213,8 +217,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The quirks of a server whose vendor is not in the catalogue."""
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
-        """Return operation -> the provider's side, for every operation beside chat: those in `operations` and
-        in `provides`. For an operation in both, the side in `operations` is returned.
+        """Return operation -> the provider's side, for every operation beside chat that providers of this
+        protocol offer: those in `operations` and in `provides`. For an operation in both, the side in
+        `operations` is returned.
         """
         return {
             **self.provides,
@@ -223,8 +228,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
         """Return a function that turns an IR path into a JSON path of this request's body as the client wrote
-        it. For a message that the gateway has put before the client's messages, the function returns the JSON
-        path of the IR field `previous`, for example `$.previous_response_id`.
+        it. Messages that the gateway has added (`WireRequest.continued`) are not counted in the JSON paths of
+        the client's messages. For an added message, the function returns the JSON path of the IR field
+        `previous`, for example `$.previous_response_id`.
         """
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
@@ -235,8 +241,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """Raise WireError for a client's mistake. Values that `widens` names are no mistakes here, although
-        the protocol's author refuses them. A protocol without `RequestCodec.widen` has no such values.
+        """Raise WireError for a mistake in a client's chat request. Values that `widens` names are no
+        mistakes here, although the protocol's author refuses them. A protocol without `RequestCodec.widen`
+        has no such values. The request is not changed.
         """
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))

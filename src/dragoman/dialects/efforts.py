@@ -1,5 +1,6 @@
-"""Chooses the word for the reasoning effort in OpenAI's and similar protocols: the word for the request's
-wish or, if the model does not support that word, the nearest supported one. Pure.
+"""Chooses the word for the reasoning effort in OpenAI's and similar protocols: the word that stands for the
+reasoning settings of the request or, if the model does not support that word, the nearest supported one.
+Pure.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """Return the effort word to send; None = no effort is sent. The wish's own effort comes first; without
-    one, the word that stands for the wish's mode "off", its budget or its mode "on" (in this order) is taken.
+    """Return the effort word to send; None = no effort is sent. The mode "off" comes first: it gives "none".
+    Then comes the effort that `wish` states; without one, the word that stands for its budget or its mode
+    "on" (in this order) is taken (`_implied`).
 
-    If the model is known not to support this word (`facts.efforts`), the nearest supported word is returned.
-    This is never "none", unless the model supports no other word. report: gets each deviation from the wish.
-    member: the body's member that will hold the effort, for the report.
+    If the model is known not to support this word (`facts.efforts`), the nearest supported word is returned;
+    an unknown word counts as "medium". This is never "none", unless the model supports no other word. report:
+    gets each deviation from the wish. member: the body's member that will hold the effort, for the report.
     """
-    effort = wish.effort or _implied(wish, report, member)
+    lose_effort(wish, report)
+    effort = (wish.effort if wish.mode != "off" else None) or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
         report.lose("reasoning.budget", "the reasoning effort is sent instead", "hint")
     efforts = facts.efforts
@@ -45,12 +48,21 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
     return nearest
 
 
-def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """Return the effort word for a wish without an effort; None = no effort is sent. report, member: as in
-    `effort_of`.
+def lose_effort(wish: ir.Reasoning, report: Report) -> None:
+    """Report the effort of a wish as lost if the wish also disables reasoning. In Anthropic's protocol a
+    request may do both: the effort is then that of the answer itself.
+    """
+    if wish.effort not in {None, "none"} and wish.mode == "off":
+        report.lose("reasoning.effort", "the request disables reasoning", "hint")
 
-    The mode "off" gives "none". Otherwise a budget gives the word whose budget in `EFFORT_BUDGETS` is nearest
-    to it, and a negative budget None. Without a budget, the mode "on" gives "medium", any other mode None.
+
+def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
+    """Return the effort word for a wish without an effort; None = no effort is sent. The mode "off" gives
+    "none". Otherwise the budget 0 gives "none", a positive budget the other word whose budget in
+    `EFFORT_BUDGETS` is nearest, and a negative budget None. Without a budget, the mode "on" gives "medium",
+    any other mode None. What becomes of the mode or the budget is reported.
+
+    member: the body's member that will hold the effort, for the report.
     """
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")

@@ -18,8 +18,8 @@
     streams with tools       if the model has none: the whole answer, which the client gets as a stream
 
 Calls in the history change like the tools of the request, because the model must find in the history the
-names of the tools that it is offered. `restore` undoes all this in the response. Pure; nothing here depends
-on a dialect's name.
+names of the tools that it is offered. `restore` undoes all this in the response. Pure; no dialect is named
+here.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class Able(Protocol):
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that the target itself has. `Feature` says what happens if one is missing; most are
-        emulated. "schema" is emulated also if the model (`Facts`) or the vendor (`Quirks`) lacks it.
+        """The features that the target itself has. A missing one is emulated, except "single_call", whose
+        loss is reported. "schema" and "forced_tool" are emulated also if the model (`Facts`) or the vendor
+        (`Quirks`) lacks them.
         """
 
     @property
@@ -101,7 +102,9 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     lacks, and the description of how to undo them in the response.
 
     target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
-    change for each replacement, and a loss if the replacement guarantees less than the feature.
+    change for each replacement in the tools, the tool choice, the output and the stream (calls in the history
+    are not reported one by one), and a loss if the replacement guarantees less than the feature, or drops a
+    setting.
     """
     request = _with_named_choice(_with_json_mode(request, report), report)
     plain: list[Named] = []
@@ -162,9 +165,9 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request:
-    """Return the request. If it asks for a stream and has tools, and the model is known to refuse this
-    combination (`Facts.streams_tools`), the request asks for a whole answer instead, and a change is
-    reported.
+    """Return the request. If it asks for a stream, offers tools or has calls or results in its history, and
+    the model is known to refuse this combination (`Facts.streams_tools` is False), the request asks for a
+    whole answer instead, and a change is reported.
     """
     if not request.stream or facts.streams_tools is not False or not has_tools(request):
         return request
@@ -174,7 +177,8 @@ def _streamable(request: ir.Request, facts: Facts, report: Report) -> ir.Request
 
 def tagged(facts: Facts, quirks: Quirks) -> TagMode | None:
     """Return the tags by which the model separates its reasoning from the text of its answer (`TagMode`), as
-    the facts state them or, without a fact, the quirks. None = the text of its answers has no reasoning.
+    the facts state them or, without a fact, the quirks. None = they state that the text has no reasoning
+    ("apart"); this is what the quirks state by default.
     """
     stated = facts.reasoning_text or quirks.reasoning_text
     return None if stated == "apart" else stated
@@ -188,8 +192,8 @@ def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
 
 
 def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
-    """Return the request with the JSON mode in place of a schema output that states no schema, as chat's
-    `json_schema` may. The change is reported, and the name and description of the missing schema are reported
+    """Return the request with the JSON mode in place of an output of the kind "schema" that has no schema, as
+    chat's `json_schema` may. The change is reported; a name or description of the missing schema is reported
     as lost. Returned unchanged: any other request, and a request for a target of the client's own protocol.
     """
     output = request.output
@@ -206,9 +210,9 @@ def _with_json_mode(request: ir.Request, report: Report) -> ir.Request:
 
 def _with_named_choice(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with a choice by name in place of one that forces a call of the provider's own tool
-    by its kind, as the Responses API's `{"type": "web_search"}`. The change is reported. Returned unchanged:
-    a request without such a choice, a request that does not offer the chosen tool, and a request for a target
-    of the client's own protocol.
+    by its kind, as the Responses API's `{"type": "web_search"}`. The first offered tool of this kind gets the
+    kind as its name, too. The change is reported. Returned unchanged: a request without such a choice, a
+    request that does not offer the chosen tool, and a request for a target of the client's own protocol.
     """
     choice = request.tool_choice
     kind = None if choice is None else choice.provided
@@ -240,7 +244,7 @@ def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
 
 def can_force(target: Able, quirks: Quirks) -> bool:
     """Whether the vendor's server can be made to call a tool in this protocol: by a tool choice, or by a
-    schema for its output (`prompted.choice`).
+    schema for its output (`prompted.choice`). What the model can do is not looked at.
     """
     return _says_forced(target, quirks) or ("schema" in target.features and quirks.json_schema)
 
@@ -250,8 +254,8 @@ _SCHEMA: Final = ir.Output("schema")
 
 def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks: Quirks) -> bool:
     """Whether the call that the request forces is requested by a schema for the output: the request forces a
-    call of a function that it offers, the target or the model cannot force calls, and the target has
-    structured output.
+    call of a function that it offers, a tool choice cannot force the call (`_forces`), and the protocol, the
+    vendor and the model have structured output.
     """
     if not is_choice(request) or _forces(target, facts, quirks):
         return False
@@ -262,8 +266,9 @@ def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barred: bool) -> bool:
-    """Whether the target itself can make an answer follow this form. barred: True = the target can enforce no
-    form except text, because the request has tools (`Able.formats_alone`).
+    """Whether the target itself can make an answer follow this form; for a schema, the vendor and the model
+    must be able to, too. barred: True = the target can enforce no form except text, because the request has
+    tools (`Able.formats_alone`).
     """
     if barred and output.kind != "text":
         return False
@@ -381,8 +386,9 @@ def _with_instruction(
     """Return the request with system text that tells the model to answer in JSON, and to follow the output's
     schema if it has one. Report a loss, because a model may ignore this.
 
-    features: the target's features. If "json" is one of these, and the output has the kind "schema", the JSON
-    mode is requested, too. Otherwise the request asks for plain text (`_text`).
+    features: the target's features; empty = the target must not be asked for a form. If "json" is one of
+    these, and the output has the kind "schema", the JSON mode is requested, too. Otherwise the request asks
+    for plain text (`_text`).
     """
     words = _ONLY_JSON
     if output.schema is not None:
@@ -401,12 +407,14 @@ def _with_instruction(
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """Return (the request with functions in place of a protocol's own tools that the client runs, the names
-    of these functions). A tool is not replaced if the request has a function of the same name.
+    """Return (the request with functions in place of a protocol's own tools that the client runs, the
+    namespace and name of each of these functions). A tool is not replaced if the request has a function of
+    the same namespace and name.
 
-    Calls of such tools in the history become calls of functions, and functions that a message of the history
-    adds are offered from the beginning. Both happen only if a tool was replaced, or if the history has a
-    `Native` block. report: gets a change for each replaced or added tool.
+    Calls of such tools in the history become calls of functions, a block of the client's protocol
+    (`ir.Native`) becomes the block that it stands for, if there is one, and functions that a message of the
+    history adds are offered from the beginning. All this happens only if a tool was replaced, or if the
+    history has an `ir.Native`. report: gets a change for each replaced or added tool.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
@@ -505,7 +513,8 @@ def _with_names(
     history.
 
     names: the name of each tool -> its name at the target. grouped: True = the target has namespaces; False =
-    the descriptions of namespaces are added to the system text. report: gets the changes and losses.
+    the descriptions of namespaces are added to the system text. report: gets a change for each new name of an
+    offered tool and for each description, and a loss for each leftover member of a namespace.
     """
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:

@@ -34,15 +34,19 @@ that is present counts."""
 
 def of_headers(headers: Mapping[str, str]) -> str | None:
     """Return the end user that the headers name; None = no header names one. If several headers name one, the
-    first of `HEADERS` counts. headers: with lower-case names.
+    first of `HEADERS` counts. A blank or unprintable value names nobody. A name is at most `LONGEST`
+    characters long; of a name that Claude Code makes, only the part for the person is returned. headers: with
+    lower-case names.
     """
     return next((found for name in HEADERS if (found := _name(headers.get(name)))), None)
 
 
 def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
-    """Return the end user that a request's decoded body names; None = the body names none. If several members
-    name one, `safety_identifier` counts, then `user`, then the members of the metadata objects. metadata: the
-    metadata that the gateway has removed from the body; it is searched last.
+    """Return the end user that a request's decoded body names; None = neither the body nor `metadata` names
+    one. The first of these that names one counts: `safety_identifier`, `user`, and then `user_id`, `user` and
+    `end_user` in the objects `metadata` and `litellm_metadata` of the body. The name is shortened as by
+    `of_headers`. metadata: the metadata that the gateway has removed from the body; the same three members
+    are searched in it last.
     """
     for name in _MEMBERS:
         if found := _name(body.get(name)):

@@ -2,8 +2,8 @@
 tokens. An estimate is marked as such (`ir.Usage.estimated`).
 
 Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The counts
-that an upstream stated stay as they are, unless they are impossible, or the stream broke off before its final
-counts came (`cost_so_far`).
+that an upstream stated stay as they are, unless they are impossible, or are only those of the stream's
+beginning.
 """
 
 from __future__ import annotations
@@ -64,8 +64,20 @@ def is_unstated(usage: ir.Usage | None) -> bool:
 
 
 def lacks_prompt(usage: ir.Usage) -> bool:
-    """Whether a usage states no tokens of the prompt: neither new nor cached ones."""
+    """Whether a usage states no tokens of the prompt: `input`, `cache_read` and `cache_write` are None."""
     return usage.input is usage.cache_read is usage.cache_write is None
+
+
+def lacks_answer(usage: ir.Usage) -> bool:
+    """Whether a usage does not state the visible tokens of the answer."""
+    return usage.output is None
+
+
+def is_incomplete(usage: ir.Usage | None) -> bool:
+    """Whether the usage has to be estimated: all of it, or the tokens of the prompt or of the answer. True
+    for None.
+    """
+    return usage is None or is_unstated(usage) or lacks_prompt(usage) or lacks_answer(usage)
 
 
 def whole_cost(
@@ -75,41 +87,46 @@ def whole_cost(
     share: float,
     stated: ir.Usage | None = None,
 ) -> ir.Usage:
-    """Return the usage of a complete stream.
+    """Return the usage of a complete stream. It is marked as estimated if a part of it is estimated.
 
     If the stream stated a usage (`is_unstated` is False), this usage is returned, with an estimate of the
-    prompt's tokens if it lacks them. Otherwise input, output and reasoning are estimated. The other counts of
-    the stated usage (of a cache, of units) stay; of a usage with an impossible count, only the amounts in
-    `detail` that do not count tokens stay.
+    tokens that it lacks, of the prompt or of the answer. Otherwise input, output and reasoning are estimated.
+    The other counts of the stated usage (of a cache, of units) stay; of a usage with an impossible count,
+    only the amounts in `detail` that do not count tokens stay.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
     whole stream divided by the length of this beginning; the counted output is multiplied by it. stated: the
     latest usage in the stream; None = the stream stated none.
     """
-    if stated is not None and not is_unstated(stated):
+    if stated is not None and not (is_unstated(stated) or lacks_answer(stated)):
         return _with_prompt(stated, request, model)
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
-        if not isinstance(event, ir.End):
+        if not isinstance(event, (ir.End, ir.Start, ir.Tally)):
             counter.feed(event)
-    return _estimated(stated, _prompt(request, model), *counter.tokens(share))
+    said, thought = counter.tokens(share)
+    if stated is not None and not is_unstated(stated):
+        return _with_prompt(_with_answer(stated, said, thought), request, model)
+    return _estimated(stated, _prompt(request, model), said, thought)
 
 
 def cost_so_far(
     request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
-    """Return the usage of a stream that broke off.
+    """Return the usage of a stream that broke off. It is marked as estimated if tokens in it are estimated.
 
     If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
-    prompt's tokens if it lacks them. Otherwise the output is estimated, and the input too if the stream did
-    not state it. The other stated counts stay, and the calls of provider tools in `events` count if they are
-    more than the stated ones. Of a usage with an impossible count, only the amounts in `detail` that do not
-    count tokens stay.
+    tokens that it lacks, of the prompt or of the answer's text. Otherwise the output is estimated, and the
+    input too if the stream did not state it. The other stated counts stay, and the calls of provider tools in
+    `events` count if they are more than the stated ones. Of a usage with an impossible count, only the
+    amounts in `detail` that do not count tokens stay.
 
-    request, model, events, share: as in `whole_cost`. stated: the latest usage in the stream; None = the
-    first Tally in `events` states the usage, if there is one. Output counts that are the same as in the
-    stream's Start event are not final (Anthropic sends such counts).
+    request: the request, or its size in bytes. model: the upstream's name for the model. events: the events
+    of the stream's beginning. share: the length of the stream so far divided by the length of this beginning;
+    the counted output is multiplied by it. stated: the latest usage in the stream; None = the first Tally in
+    `events` states the usage, if there is one. Output counts that are the same as in the stream's Start event
+    are not final (Anthropic sends such counts).
     """
     begun = _answered(None)
     counter, uses = EstimateUsage(ir.Request("", model), model), ToolUses()
@@ -123,9 +140,9 @@ def cost_so_far(
                 uses.note(event.block)
             counter.feed(event)
     stated = _possible(stated)
-    if stated is not None and _answered(stated) not in {(None, None), begun}:
-        return _with_prompt(stated, request, model)
     said, thought = counter.tokens(share)
+    if stated is not None and _answered(stated) not in {(None, None), begun}:
+        return _with_prompt(_with_answer(stated, said, thought), request, model)
     if stated is not None and stated.input is not None:
         cost = msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
     else:
@@ -136,7 +153,10 @@ def cost_so_far(
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
     """Return the estimated number of output tokens, thinking included, of a running stream; or the number
     that its Tallies have stated so far, if it is more. The counts of a Start say nothing about the length:
-    Anthropic states the first token there. model, events, share: as in `whole_cost`.
+    Anthropic states the first token there.
+
+    model: the upstream's name for the model. events: the events of the stream's beginning. share: the length
+    of the stream so far divided by the length of this beginning; the counted tokens are multiplied by it.
     """
     counter, stated = EstimateUsage(ir.Request("", model), model), 0
     for event in events:
@@ -159,11 +179,8 @@ def _estimated(stated: ir.Usage | None, prompt: int, said: int, thought: int) ->
     stated: the usage that the upstream stated. Its counts other than input, output and reasoning stay, as far
     as `_possible` keeps them. Its cached tokens are a part of `prompt`, so `input` gets the rest of `prompt`.
     """
-    stated = _possible(stated) or _NO_USAGE
-    fresh = max(0, prompt - (stated.cache_read or 0) - (stated.cache_write or 0))
-    return msgspec.structs.replace(
-        stated, input=fresh, output=said, reasoning=thought or None, estimated=True
-    )
+    stated = _with_input(_possible(stated) or _NO_USAGE, prompt)
+    return msgspec.structs.replace(stated, output=said, reasoning=thought or None)
 
 
 def _possible(usage: ir.Usage | None) -> ir.Usage | None:
@@ -191,9 +208,27 @@ def _number(value: Any) -> int:
 
 
 def _with_prompt(stated: ir.Usage, request: ir.Request | int, model: str) -> ir.Usage:
-    if not lacks_prompt(stated):
+    return _with_input(stated, _prompt(request, model)) if lacks_prompt(stated) else stated
+
+
+def _with_input(stated: ir.Usage, prompt: int) -> ir.Usage:
+    """Return the usage with an estimated `input`. prompt: the tokens of the whole prompt; the stated tokens
+    of caches are a part of it.
+    """
+    fresh = max(0, prompt - (stated.cache_read or 0) - (stated.cache_write or 0))
+    return msgspec.structs.replace(stated, input=fresh, estimated=True)
+
+
+def _with_answer(stated: ir.Usage, said: int, thought: int) -> ir.Usage:
+    """Return the usage, with estimated tokens of the answer if it lacks them and the answer has any. Some
+    providers leave out a count that is 0.
+    """
+    if not lacks_answer(stated):
         return stated
-    return msgspec.structs.replace(stated, input=_prompt(request, model), estimated=True)
+    reasoning = stated.reasoning if stated.reasoning is not None else thought or None
+    if not said and reasoning == stated.reasoning:
+        return stated
+    return msgspec.structs.replace(stated, output=said, reasoning=reasoning, estimated=True)
 
 
 def _prompt(request: ir.Request | int, model: str) -> int:
@@ -202,30 +237,38 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 class EstimateUsage:
     """A step that adds an estimated usage to one response whose upstream states none, and an estimate of the
-    prompt's tokens to a usage without them. The step gets either the whole response (`whole`) or each of its
-    events in order (`feed`).
+    prompt's or of the answer's tokens to a usage without them. The step gets either the whole response
+    (`whole`) or each of its events in order (`feed`).
 
     request: the request as the upstream received it. model: the upstream's name for the model.
     """
 
-    __slots__ = ("_asked", "_held", "_model", "_request", "_said", "_stated_beside", "_thought", "takes")
+    __slots__ = (
+        *("_asked", "_held", "_latest", "_model", "_request", "_said", "_stated_beside", "_thought"),
+        "takes",
+    )
 
     def __init__(self, request: ir.Request, model: str) -> None:
         self._request = request
         self._model = model
-        self._stated_beside: ir.Usage | None = None  # the latest usage that is not complete
+        self._stated_beside: ir.Usage | None = None  # the latest usage without the prompt's tokens
+        self._latest: ir.Usage | None = None  # the latest usage, if it lacks only the answer's tokens
         self._asked: int | None = None  # the tokens of the prompt, once they are counted
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
-        """The kinds of events to feed; empty once the stream has stated a usage with the prompt's tokens."""
+        """The kinds of events to feed; empty once the stream has stated a usage with the tokens of the prompt
+        and of the answer.
+        """
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events that take the place of this event: for most events, the event itself.
 
-        Once a Start or Tally has stated a usage with the prompt's tokens, all events are returned unchanged.
-        A Tally with output but without the prompt's tokens gets an estimate of these tokens, and no Tally is
-        inserted at the end. In all other streams, a Tally with an estimated usage is inserted before the End.
+        Once a Start or Tally has stated a usage with the tokens of the prompt and of the answer, all events
+        are returned unchanged. A Tally with output but without the prompt's tokens gets an estimate of these
+        tokens, and no Tally is inserted at the end. If the latest usage has the prompt's tokens but not the
+        answer's, a Tally with an estimate of these is inserted before the End, unless the answer has no
+        tokens. In all other streams, a Tally with an estimated usage is inserted before the End.
         It has the other counts (for example of a cache) of a Start or Tally without input and output; such a
         Tally itself is left out. If a Start states more output tokens than are estimated, its output stays. A
         Tally with impossible counts is left out; a Start with impossible counts loses its usage.
@@ -242,7 +285,10 @@ class EstimateUsage:
         elif isinstance(event, (ir.Tally, ir.Start)):
             return self._stated(event)
         elif isinstance(event, ir.End):
-            return ir.Tally(self.so_far()), event
+            if self._latest is None:
+                return ir.Tally(self.so_far()), event
+            usage = _with_answer(self._latest, *self.tokens())
+            return (event,) if usage is self._latest else (ir.Tally(usage), event)
         return (event,)
 
     def _stated(self, event: ir.Tally | ir.Start) -> Sequence[ir.Event]:
@@ -255,18 +301,20 @@ class EstimateUsage:
         if not usage.stated:
             self._stated_beside = usage
             return () if isinstance(event, ir.Tally) else (event,)
-        if not lacks_prompt(usage):
-            self.takes = _NOTHING
-        elif isinstance(event, ir.Tally):
-            self.takes = _TALLIES
-            return (ir.Tally(self._completed(usage)),)
-        else:
+        if lacks_prompt(usage) and isinstance(event, ir.Start):
             self._stated_beside = usage
-        return (event,)
+            return (event,)
+        known = self._completed(usage)
+        if lacks_answer(known):
+            self._latest = known
+        else:
+            self._latest = None
+            self.takes = _NOTHING if known is usage else _TALLIES
+        return (event,) if known is usage else (ir.Tally(known),)
 
     def _completed(self, usage: ir.Usage) -> ir.Usage:
-        """Return the stated usage, with an estimate of the prompt's tokens."""
-        return msgspec.structs.replace(usage, input=self._prompt(), estimated=True)
+        """Return the stated usage, with an estimate of the prompt's tokens if it lacks them."""
+        return _with_input(usage, self._prompt()) if lacks_prompt(usage) else usage
 
     def _prompt(self) -> int:
         if self._asked is None:
@@ -294,14 +342,18 @@ class EstimateUsage:
 
     def whole(self, response: ir.Response) -> ir.Response:
         """Return the response with an estimated usage if it states none, or a usage with impossible counts.
-        If its usage lacks only the prompt's tokens, these are estimated. Otherwise it is returned unchanged.
+        If its usage lacks only the tokens of the prompt or of the answer, these are estimated. Otherwise it
+        is returned unchanged.
         """
-        if response.usage is not None and not is_unstated(response.usage):
-            if not lacks_prompt(response.usage):
-                return response
-            return msgspec.structs.replace(response, usage=self._completed(response.usage))
+        stated = None if is_unstated(response.usage) else response.usage
+        if stated is not None and not lacks_answer(stated):
+            usage = self._completed(stated)
+            return response if usage is stated else msgspec.structs.replace(response, usage=usage)
         self._stated_beside = response.usage
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])
+        if stated is not None:
+            usage = self._completed(_with_answer(stated, said, thought))
+            return response if usage is stated else msgspec.structs.replace(response, usage=usage)
         return msgspec.structs.replace(response, usage=self._usage(said, thought))
 
     def _weighed(self, blocks: Sequence[ir.Block]) -> tuple[int, int]:

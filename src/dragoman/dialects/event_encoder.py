@@ -1,4 +1,4 @@
-"""The base class of the encoders of streams."""
+"""The base class of the encoders of streams, which write the IR's events as bytes of one protocol."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _METHODS: Final[dict[type, str]] = {
     ir.Error: "_error",
     ir.Ping: "_ping",
 }
-"""Kind of event -> the method that writes it. A subclass without one of the methods fails at import."""
+"""Class of an event -> the name of the method that writes the event."""
 
 
 class EventEncoder:
-    """The base class of the encoders of streams. `_table` is made for each subclass: kind of event -> the
-    subclass's method that writes the event. A subclass without one of the methods raises AttributeError at
-    its definition.
+    """The base class of the encoders of streams. `_table` is made for each subclass: class of an event -> the
+    subclass's method that writes the event; the method is not bound, so it is called with the encoder and the
+    event. The definition of a subclass without one of the methods in `_METHODS` raises AttributeError.
     """
 
     __slots__ = ()

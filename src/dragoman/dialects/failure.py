@@ -68,7 +68,9 @@ _BY_STATUS: dict[int, Kind] = {
 
 
 def kind_of_status(status: int) -> Kind:
-    """Return the kind of a failure that its HTTP status alone shows. Any number is accepted."""
+    """Return the kind of a failure that its HTTP status alone shows. A status that is not in `_BY_STATUS`
+    means "upstream" from 500 on, otherwise "invalid_request".
+    """
     return _BY_STATUS.get(status) or ("upstream" if status >= 500 else "invalid_request")
 
 
@@ -142,9 +144,10 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
 
 
 def only_tells(body: Mapping[str, Any], answer: str) -> bool:
-    """Whether a body without a member `error` is an error: it has a message, no `usage`, and no member
-    `answer`, in which the protocol's answers stand, or null there. Zhipu answers `code`, `msg` and `success`
-    with status 200 at a wrong path.
+    """Whether a decoded JSON body without a member `error` is an error: it has a message, it has no member
+    `usage`, and the member that `answer` names is missing or null. answer: the name of the member in which
+    the protocol's responses have their content (`choices`). Zhipu answers `code`, `msg` and `success` with
+    status 200 at a wrong path.
     """
     return "usage" not in body and body.get(answer) is None and bool(_message(body))
 
@@ -154,7 +157,7 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 def stated_status(said: Body) -> int | None:
     """Return the HTTP status (400 to 599) that a provider's error body (`said`) states in its code or in a
-    member for the status; None = the body states none.
+    member for the status; None = the body states none. The code counts first.
     """
     rest, outer = said.rest.get, said.outer.get
     stated = (

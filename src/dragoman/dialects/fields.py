@@ -58,7 +58,8 @@ class Fields:
     handled: function -> the names of the fields that the function handles: it writes their values, changes
     the values to values that the API accepts, or refuses them. lost: name of a field for which the protocol
     has no member -> the loss reason that a client reads. In `lost`, the name of a group of settings
-    (`reasoning`) stands for all fields of the group.
+    (`reasoning`) stands for all fields of the group. The attribute `handled` is the list of the handled
+    fields, without the functions.
 
     Raises TypeError if a field of `PLACES` that is not in `_DONE` is missing, if a field is stated twice, or
     if a name is not the name of a field.
@@ -97,8 +98,8 @@ class Fields:
         empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported, either.
 
         settings: a request, or one group of settings of a request. holder: the name of the request's field
-        with this group; "" = `settings` is the request. written: names of fields that are not reported,
-        because this server has a member for them.
+        with this group; "" = `settings` is the request. written: names of fields, without the group's name
+        (`seed`), that are not reported, because this server has a member for them.
         """
         values_of, nothing, fields = self._lost[holder]
         values = values_of(settings)

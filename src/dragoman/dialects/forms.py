@@ -89,9 +89,10 @@ def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     """Return the form with new values. All fields that `edits` does not name stay. `a` and `a[]` are the same
     name.
 
-    edits: name -> new value. None and `msgspec.UNSET` remove the field. A list makes several fields `NAME[]`.
-    The new value stands in the place of the form's first field of this name; all further fields of this name
-    are removed, even files. If the form has no field of this name, the new value is added at the beginning.
+    edits: name, without `[]` -> new value. None and `msgspec.UNSET` remove the field. A list makes several
+    fields `NAME[]`. The new value stands in the place of the form's first field of this name; all further
+    fields of this name are removed, even files. If the form has no field of this name, the new value is added
+    at the beginning.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -1,4 +1,5 @@
-"""Makes unique ids for the tool calls of a response that have no id, or the id of an earlier call.
+"""Makes unique ids for the calls of a client's tools in a response that have no id, or the id of an earlier
+call.
 
 Some upstreams identify a call only by its position (Gemini on Vertex AI, small servers), and some give two
 calls of one answer the same id. Clients link results to calls by id, and the gateway finds the seal of a call
@@ -23,8 +24,9 @@ some providers allow."""
 
 class Identify:
     """A step that gives ids to tool calls of one response: to calls of the client's tools that have no id, or
-    the id of an earlier call. token: a random text of letters and digits; its first `_DIGITS` characters are
-    a part of each new id.
+    the id of an earlier call. A new id is `call_TOKEN_INDEX`, or `call_TOKEN_CANDIDATE_INDEX` in a candidate
+    other than the first. token: a random text of letters and digits; an id has its first `_DIGITS`
+    characters. takes: the kinds of events that may change.
     """
 
     __slots__ = ("_given", "_prefix", "_taken")
@@ -36,8 +38,8 @@ class Identify:
         self._given: dict[tuple[int, int], str] = {}
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the event. In an event that opens or closes a call, the call has its new id if it gets
-        one.
+        """Return the event, alone in a sequence. If it opens or closes a call that gets a new id, it is a
+        copy with this id; otherwise it is the same event.
         """
         if isinstance(event, ir.Open):
             named = self._named(event.block, event.candidate, event.index)
@@ -50,7 +52,8 @@ class Identify:
 
     def whole(self, response: ir.Response) -> ir.Response:
         """Return the response with a unique id in every call of a client's tool: ids that are missing or
-        repeated are replaced. Calls in OpenAI's older form (`function_call`) have no ids and stay unchanged.
+        repeated are replaced. Calls in OpenAI's older form (`function_call`) have no ids and stay unchanged,
+        and so do calls that the client does not run. The result is the same object if no id is replaced.
         """
         changed = False
         candidates: list[ir.Candidate] = []

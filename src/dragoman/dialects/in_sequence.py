@@ -27,8 +27,9 @@ class InSequence:
         """{index of a block: its events}, for blocks that wait, in the order in which they were opened."""
 
     def feed(self, event: Any, write: Callable[[Any], bytes]) -> bytes:
-        """Return the bytes for the client after an event of a block; b"" = the event is held back. write:
-        returns the bytes of one event.
+        """Return the bytes for the client after an event of a block; b"" = the event is held back, or `write`
+        gives nothing. If the event closes the first open block, the bytes of events that were held back come
+        after its own. event: an ir.Event with an `index`. write: returns the bytes of one event.
         """
         index = event.index
         if index != self._current and self._holds(event):
@@ -40,8 +41,8 @@ class InSequence:
         return out
 
     def _holds(self, event: Any) -> bool:
-        """Whether the event, which is not of the first open block, is held back; it is then stored. An event
-        of a block that has ended is not.
+        """Whether the event, which is not of the first open block, is held back; it is then stored. False for
+        an event of a block that has ended (a late citation), and if it opens a block while none is open.
         """
         index = event.index
         if type(event) is ir.Open:

@@ -14,8 +14,9 @@ from dragoman.tokens import detokenized
 
 
 def texts_of(request: ir.EmbedRequest, report: Report) -> list[str]:
-    """Return one text for each input, in order. report: gets the changes and losses. Raises WireError for
-    token ids that cannot be converted to text.
+    """Return one text for each input, in order. The texts of an input with several texts are joined by line
+    breaks; token ids are converted to text. report: gets these changes, and losses. Raises WireError for
+    token ids that cannot be converted.
     """
     return [_text(item, index, request.model, report) for index, item in enumerate(request.inputs)]
 

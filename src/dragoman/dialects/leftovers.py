@@ -5,9 +5,9 @@ The name of a leftover tells where it stood: `a` in the value's own object, `fun
 `function` of that object. A member whose own name has a dot gets one more dot before its name (`named`):
 `.a.b`, `function..a.b`. Otherwise a client's member `a.b` would be written into the member `a`.
 
-An encoder of the same dialect writes them back (`_put` states the exceptions). An encoder of a related
-dialect writes a few of them (`SHARED`). Leftovers that an encoder does not write are reported as lost, unless
-they are null.
+An encoder of the same dialect writes them back, except where it has already written a value of another type
+(`_put`). An encoder of a related dialect writes a few of them (`SHARED`). Leftovers that an encoder does not
+write are reported as lost; those of another dialect are not reported if they are null.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final, Literal
+
+import msgspec
 
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
@@ -42,9 +44,9 @@ class Leftovers:
         `extra`: `{dialect: {member: value}}`; None = there are no such members. A member that is null is left
         out, unless this `Leftovers` was made with `nulls`.
 
-        within: "" = `wire` is the IR value's own object. "function" = `wire` is the member `function` of that
-        object, and each leftover gets a name with a dot: `function.NAME`. A dot in NAME itself is marked
-        (`named`).
+        within: "" = `wire` is the IR value's own object. Otherwise `wire` is a member of that object, and
+        `within` is the member's name, such as "function"; each leftover then gets the name `function.NAME`. A
+        NAME with a dot of its own gets one more dot before it (`function..a.b`).
         """
         if wire.keys() <= known:
             return None
@@ -59,9 +61,9 @@ class Leftovers:
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
         """Write leftovers (`extra`) into the encoded object `out`: the leftovers of this dialect and, if
-        `where` is not the path of a block, the `SHARED` members of a related dialect. Leftovers of other
-        dialects that are not null are reported as lost, and so is a leftover of this dialect that `_put` does
-        not write.
+        `where` is not a path in a block, the `SHARED` members of a related dialect (`KIN`). All other
+        leftovers of other dialects are reported as lost, unless they are null. A leftover of this dialect is
+        reported as lost if `out` has a value of another type in its place (`_put`).
 
         where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """
@@ -79,7 +81,10 @@ class Leftovers:
                     self._restore_placed(out, key, value, report, where)
 
     def _restore_placed(self, out: dict[str, Any], key: str, value: Any, report: Report, where: str) -> None:
-        """Write a leftover whose name (`key`) has a dot."""
+        """Write a leftover whose name (`key`) has a dot: for `function.a` into the object `function` of
+        `out`. If `out` has no such object, `whole` decides whether one is made, or `out` gets a member
+        `function.a`. where: the IR path of the value that has the leftover.
+        """
         holder, member = placed_at(key)
         place = f"{where}.{shown(key)}" if where else shown(key)
         if holder and isinstance(inner := out.get(holder), dict):
@@ -96,27 +101,31 @@ class Leftovers:
 
 
 def odd_citation(value: Any, dialect: str) -> Citation:
-    """Return the citation for a value that is not an object, in a list where the dialect has citations. The
-    text that it stands at is kept, and so is the value (`stated_oddly`).
+    """Return a citation that only keeps `value`: a value that is not an object, in a list where the dialect
+    has citations. An encoder of the same dialect finds the value again with `stated_oddly`, and writes it.
     """
     return Citation(ODD, extra={dialect: {ODD: value}}, form=ODD)
 
 
 def stated_oddly(citation: Citation, dialect: str) -> Any:
-    """Return the value from which `odd_citation` made the citation for this dialect; None = it is another
-    citation.
+    """Return the value from which `odd_citation` made the citation for this dialect; UNSET = it is another
+    citation. The value can be None, because a list of citations can contain null.
     """
-    return (citation.extra or {}).get(dialect, {}).get(ODD) if citation.form == ODD else None
+    if citation.form != ODD:
+        return msgspec.UNSET
+    return (citation.extra or {}).get(dialect, {}).get(ODD, msgspec.UNSET)
 
 
 def named(member: str) -> str:
-    """Return the name of a leftover for a member of this name."""
+    """Return the name of the leftover for a member of the value's own object: `member` itself, or with one
+    more dot before it if it has a dot (`.a.b`).
+    """
     return member if "." not in member else "." + member
 
 
 def placed_at(key: str) -> tuple[str, str]:
-    """Return (the member of the value's own object in which a leftover stood, "" = in the object itself; the
-    name that the leftover had there). key: the leftover's name.
+    """Return (where a leftover stood, the name that it had there). The first is the name of a member of the
+    value's own object, "" = the leftover stood in the object itself. key: the leftover's name (`function.a`).
     """
     holder, dot, member = key.partition(".")
     if not dot:
@@ -125,15 +134,17 @@ def placed_at(key: str) -> tuple[str, str]:
 
 
 def shown(key: str) -> str:
-    """Return the path of a leftover in the value's own object, as clients read it. key: its name."""
+    """Return the path of a leftover in the value's own object, as clients read it: `function.a`, or `a.b` for
+    the leftover `.a.b`. key: the leftover's name.
+    """
     holder, member = placed_at(key)
     return f"{holder}.{member}" if holder else member
 
 
 def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
-    """Report as lost the settings of a provider's tool that `ProviderTool.options` does not have: they are in
-    the tool's `extra`. Called by encoders that write another dialect's tool of the same kind in place of this
-    tool. where: the IR path of the tool.
+    """Report as lost (severity "quality") the settings of a provider's tool that `ProviderTool.options` does
+    not have: they are in the tool's `extra`. Called by encoders that write their own dialect's tool of the
+    same kind in place of this tool. where: the IR path of the tool.
     """
     for members in (tool.extra or {}).values():
         for key in islice(members, 2 * MOST):
@@ -187,7 +198,7 @@ def lose_about(media: Media, report: Report, where: str) -> None:
 
 
 def lose_of_token(token: Logprob, report: Report, where: str, *fields: Literal["id", "bytes"]) -> None:
-    """Report as lost those of these fields that a token's log probability has. Called by encoders whose
+    """Report as lost those of `fields` that a token's log probability states. Called by encoders whose
     protocol lacks these fields. The bytes are reported only if they are not the UTF-8 bytes of the token's
     text: otherwise the text says the same. where: the IR path of the log probabilities.
     """
@@ -236,8 +247,10 @@ def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect
     """Report leftovers of another dialect (`dialect`) as lost, except leftovers that are null. At most the
     first 2 * `MOST` leftovers are looked at.
 
-    members: name -> value. where: the IR path of the value that has these leftovers; "" = the request or the
-    response itself. Losses in a response have the severity "hint", because no client asked for these members.
+    members: name of the leftover -> value. where: the IR path of the value that has these leftovers; "" = the
+    request or the response itself. A loss in a request has the severity of the member
+    (`severity.of_member`). A loss in a response has the severity "hint", because no client asked for these
+    members.
     """
     asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more

@@ -18,7 +18,7 @@ _Place = tuple[int, int]  # the indices of a call's message and of its block
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
     """Return the messages. A tool call without an id gets the id of its result, if the result states an id
-    that no call in the given messages has, and that no other call of the same turn has got.
+    that no call in the given messages has, and that no other call of the same assistant message has got.
 
     The result of such a call stands between the call and the next assistant message. If the result names a
     tool, it belongs to the first of these calls that calls this tool and has got no id yet; if it names no

@@ -7,7 +7,7 @@ replace model names and to find the usage.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,37 +18,56 @@ Message: TypeAlias = str | bytes
 
 
 TRANSCRIBING = "transcription"
-"""The `intent` in a handshake's query of sessions that only transcribe."""
+"""The value of `intent` in the query of a handshake that opens a session which only transcribes."""
 
 
 class Used(msgspec.Struct, frozen=True):
     """An amount that a provider states as billed. usage: tokens; None = no tokens are stated. units: other
     amounts, by their names in `ir.units`. model: the provider's name of the model that did this work, if it
     is not the session's model, such as the model that transcribes the client's speech; None = the session's
-    model.
+    model. transcript: True = the work is a transcript of the sound that the client has sent; if its usage is
+    estimated, this is only the text, because the provider has not stated how much sound it was.
     """
 
     usage: ir.Usage | None = None
     units: Mapping[str, int] = {}
     model: str | None = None
+    transcript: bool = False
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A client's message as it was read. message: the message for the provider. sound: milliseconds of sound
+    in the message that a model transcribes. by: the provider's name of this model, as `Used.model`. commits:
+    True = the message ends the client's sound, so that all of it is transcribed.
+    """
+
+    message: Message
+    sound: float = 0.0
+    by: str | None = None
+    commits: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True):
     """A provider's message as it was read. message: the message for the client. begins: True = the model
-    begins or continues a reply. ends: True = the running reply is over. used: the amounts that the message
-    states as billed. fault: the error that the message tells; None = the message is not an error. reply: the
-    provider's id of the reply that the message is a part of; None = the message names no reply. transcriber:
-    the provider's name of the model that transcribes the client's speech from now on; None = the message
-    does not name one. answers: messages that the provider must get before any other one of the client.
+    begins or continues a reply. ends: True = the running reply is over. owed: True = the running reply is
+    over, but a later message may state its usage. used: the amounts that the message states as billed. fault:
+    the error that the message tells; None = the message is not an error. reply: the provider's id of the
+    reply that the message is a part of; None = the message names no reply. transcriber: the provider's name
+    of the model that transcribes the client's speech from now on; None = the message does not name one.
+    speech: "heard" = the provider hears the client speak, or tells a part of a transcript that is not
+    finished; "failed" = a transcript has failed; None = neither. answers: messages that the provider must get
+    before any other one of the client.
     """
 
     message: Message
     begins: bool = False
     ends: bool = False
+    owed: bool = False
     used: tuple[Used, ...] = ()
     fault: ir.Fault | None = None
     reply: str | None = None
     transcriber: str | None = None
+    speech: Literal["heard", "failed"] | None = None
     answers: tuple[Message, ...] = ()
 
 
@@ -70,11 +89,13 @@ class Talk(Protocol):
     """One session with one provider: reads and edits the messages in both directions."""
 
     def opening(self) -> Sequence[Message]:
-        """Return the messages that must be sent to the provider before it sends its first message."""
+        """Return the messages that must be sent to the provider before it sends its first message. Raises
+        WireError if the client's first message, which is one of them, must not be sent to the provider.
+        """
 
-    def said(self, message: Message) -> Message:
-        """Return a client's message in the form for the provider. Raises WireError if the message must not be
-        sent to the provider.
+    def said(self, message: Message) -> Spoken:
+        """Read a client's message, and return it in the form for the provider with the sound in it. Raises
+        WireError if the message must not be sent to the provider.
         """
 
     def heard(self, message: Message) -> Heard:
@@ -86,18 +107,20 @@ class Talk(Protocol):
 class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The realtime sessions of a protocol.
 
-    paths: the gateway's paths at which clients open sessions. address: makes the URL of a provider's
-    sessions, with the placeholder `{model}`, from (the provider's base URL, the query of all its URLs); None
-    = the provider has no such sessions. talk: begins a session; its second argument is the client's first
-    message if that message names the model, otherwise None. model: reads the model's name out of a client's
-    first message, and raises WireError if it names none; None = the query of the handshake names the model.
-    closed: returns the fault for the code and the reason with which a provider closed a session that had not
-    begun. error: returns the message that tells a client about a fault; None = the protocol has no such
-    message, so the reason is sent in the close frame. fatal: True = a message that `Talk.said` refuses ends
-    the session. transcribing: as `address`, without a placeholder, for sessions that only transcribe at
-    providers with the quirk `transcribes_unnamed`; None = the protocol has no sessions that only transcribe.
-    transcriber: as `model`, for the first message of a session that only transcribes, if the query of the
-    handshake names no model.
+    paths: the gateway's paths at which clients open sessions. address: makes the URL of a provider's sessions
+    from (the provider's base URL; the query of all its URLs with its `?`, or ""); `{model}` in the URL stands
+    for the model's name, if the URL names it. It returns None if the provider has no such sessions. talk:
+    begins a session; its second argument is the client's first message if that message names the model,
+    otherwise None. model: reads the model's name out of a client's first message, and raises WireError if it
+    names none; None = the query of the handshake names the model. closed: returns the fault for the code and
+    the reason with which a provider closed a session that had not begun. error: returns the message that
+    tells a client about a fault; it returns None if the protocol has no such message, and then the reason is
+    sent in the close frame. fatal: True = a message that `Talk.said` refuses ends the session.
+
+    transcribing: makes the URL, which does not name the model, of sessions that only transcribe; used for
+    providers that refuse a URL with a model there (the quirk `transcribes_unnamed`). None = the protocol has
+    no sessions that only transcribe. transcriber: as `model`, for the first message of a session that only
+    transcribes, if the query of the handshake names no model.
     """
 
     paths: tuple[str, ...]
@@ -112,8 +135,9 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def closing(code: int, reason: str) -> ir.Fault:
-    """Return the fault for a provider that closes a session before it sends its first message. code, reason:
-    as in the provider's close frame.
+    """Return the fault for a provider that closes a session before it sends its first message. Its kind is
+    "overloaded" for the code 1013, "invalid_request" (the client is to blame) for the codes in `_REFUSALS`,
+    and "upstream" for all others. code, reason: as in the provider's close frame; the reason may be "".
 
     The codes are those of RFC 6455, section 7.4.1, and of https://www.iana.org/assignments/websocket.
     """

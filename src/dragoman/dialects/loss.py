@@ -68,7 +68,7 @@ class Report(msgspec.Struct, eq=False):
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
         """Record that the value at `where` (IR path) is lost. A loss with the same path, reason and severity
-        is recorded only once.
+        is recorded only once. reason: why, in words for the client.
 
         severity: None = the usual severity of the field (`severity.of_field`), which is the same for every
         dialect.
@@ -77,7 +77,7 @@ class Report(msgspec.Struct, eq=False):
             severity = of_field(where)
         where = self.placed(where)
         told = self._told.setdefault(severity, set())
-        if len(told) >= MOST:
+        if len(told) >= MOST and (where, reason) not in told:
             where, reason = "", "further losses are not listed"
         if (where, reason) not in told:
             told.add((where, reason))
@@ -109,8 +109,9 @@ class Report(msgspec.Struct, eq=False):
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """Return (the losses, the changes) with JSON paths in place of IR paths; a loss without a path gets
-        the path `$`. locate: converts an IR path to a JSON path in the sender's body.
+        """Return (the losses, the changes) with JSON paths in place of IR paths, for the client. A loss
+        without a path gets the path `$`; the `to` of a change gets `$.` before it. The report itself stays as
+        it is. locate: converts an IR path to a JSON path in the sender's body.
         """
         if not self.losses and not self.changes:
             return (), ()

@@ -2,14 +2,16 @@
 those that the provider asks for its own answer.
 
 `models: ["a", "b"]` is OpenRouter's form (https://openrouter.ai/docs/features/model-routing), `fallbacks:
-["b"]` that of LiteLLM's clients. The gateway removes these members from the requests to providers. The
-members in `_WITHIN` are the provider's own and are sent to it. Pure.
+["b"]` that of LiteLLM's clients. The gateway removes these two lists of names from the requests to providers.
+The members in `_WITHIN` are the provider's own and are sent to it; Anthropic's `fallbacks` is among them, a
+list of objects. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from dragoman.errors import WireError
@@ -83,9 +85,10 @@ def named(member: str, value: Any) -> tuple[Named, ...]:
 
 def within(body: Mapping[str, Any], members: AbstractSet[str]) -> tuple[Named, ...]:
     """Return the models, besides the request's own, that a body lets its provider use. A value at such a
-    place that is no text is left to the provider, which refuses it. members: those that the client's protocol
-    defines; an object in another member may be for a provider (`addressed`). Raises WireError for more than
-    `MOST_WITHIN` models, and for a name that `named` would refuse.
+    place that is no text is left to the provider, which refuses it. members: the names of the members that
+    the client's protocol defines; an object in another member may be for one provider (`addressed`), and is
+    searched, too. Raises WireError for more than `MOST_WITHIN` models, and for a name that is empty, longer
+    than `LONGEST` characters or not printable.
     """
     if body.keys() <= members and _WITHIN.keys().isdisjoint(body):
         return ()  # most requests; and each one comes here
@@ -103,7 +106,9 @@ def within(body: Mapping[str, Any], members: AbstractSet[str]) -> tuple[Named, .
 
 
 def _look(value: Any, places: _Places, path: str, found: list[Named]) -> None:
-    """Add to `found` the names in a value. places: where they are. path: the JSON path of the value."""
+    """Add to `found` the names in a value. places: where the value has names, in the form of `_WITHIN`. path:
+    the JSON path of the value.
+    """
     if isinstance(value, str):
         if _ITSELF in places:
             found.append(Named(value, path))
@@ -112,9 +117,19 @@ def _look(value: Any, places: _Places, path: str, found: list[Named]) -> None:
             if member in value:
                 inner = places[_EACH] if _EACH in places else places[member]
                 _look(value[member], inner, f"{path}.{member}", found)
-    elif isinstance(value, list) and _EACH in places:
+    elif isinstance(value, list) and _EACH in places and not _lacks(value, places[_EACH]):
         for index, one in enumerate(value):
             _look(one, places[_EACH], f"{path}[{index}]", found)
+
+
+def _lacks(items: list[Any], places: _Places) -> bool:
+    """Whether no item has a member in `places`, as the tools of most requests. True is certain."""
+    if _ITSELF in places or _EACH in places:
+        return False
+    try:
+        return places.keys().isdisjoint(chain.from_iterable(items))
+    except TypeError:  # an item is a number, or has a member that cannot be a key
+        return False
 
 
 def _name(model: Any, place: str) -> Named:

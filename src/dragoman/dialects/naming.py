@@ -45,7 +45,8 @@ class Tools:
     there is no such tool.
 
     declared: the tools that the request offers, in order. called: the tools that the request's history calls,
-    in order. free: the declared or called tools that take free text instead of JSON arguments.
+    in order, without calls of a vendor's own type (`VENDORS`). free: the declared or called tools that take
+    free text instead of JSON arguments.
     """
 
     __slots__ = ("_spaces", "called", "declared", "free")
@@ -101,13 +102,14 @@ class Tools:
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
         """Return a table for every tool, declared or called: the client's (namespace, name) -> the
-        (namespace, name) at the target. If a call means a declared tool by another pair (`meant`), both pairs
-        have the same pair at the target.
+        (namespace, name) at the target. grouped: True = the target has namespaces.
 
-        A name that is valid at the target stays the same. At a target without namespaces, this holds only for
-        a name without a namespace that means no tool in a namespace. For any other name, a valid name is made
-        (at a target without namespaces, from the namespace and the name). pattern: the regular expression
-        that a whole name must match at the target. grouped: True = the target has namespaces.
+        At a target with namespaces, the namespace stays, and a name that is valid at the target stays, too.
+        At a target without namespaces, this holds only for a valid name without a namespace that means no
+        tool in a namespace (`meant`); and if a call means a declared tool by another pair, both pairs have
+        the same pair at the target. For any other name, a valid name is made (at a target without namespaces,
+        from the namespace and the name). pattern: the regular expression that a whole name must match at the
+        target. Raises ValueError if no name that is tried matches it.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}
@@ -153,8 +155,8 @@ def ways_back(names: Names) -> dict[Named, Named]:
 
 
 def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
-    """Return a name that matches the pattern and is not in `taken`: `name` itself, if it fits, or a similar
-    name. Raises ValueError if no name that is tried fits.
+    """Return a name that matches the pattern as a whole and is not in `taken`: `name` itself, if it fits, or
+    a similar name. Raises ValueError if no name that is tried fits.
     """
     legal = compiled(pattern)
     plain = _ILLEGAL.sub("_", name[:_LONGEST])
@@ -200,8 +202,8 @@ def renamed(block: ir.Block, names: Names) -> ir.Block:
 
 
 def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
-    """Return the tools with their names at the target; tools of a provider stay unchanged. report: gets a
-    change for each new name.
+    """Return the tools with their names at the target; an ir.ProviderTool stays unchanged. names: has all
+    functions among the tools. report: gets a change for each new name.
     """
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):

@@ -39,12 +39,13 @@ name unchanged."""
 class Ids(NamedTuple):
     """The places of ids in the requests and responses of one path.
 
-    params: placeholder of the path -> kind. answer: place in an object of the response, or in each entry of a
-    list -> kind; None = the response is a file's content and is not edited. body: place in the request's JSON
-    -> kind. listed: the kind of the objects that the path lists, whose ids the query may state (`AFTER`,
-    `BEFORE`, `AMONG`); None = the path lists nothing. filtered: True = the provider lists all objects of the
-    account, and a client gets only the objects that it owns. texts: places in the response of texts for
-    people, in which ids may occur.
+    params: placeholder of the path -> kind. answer: place in the response or, if the response is a list, in
+    each of its entries -> kind; None = the response is the content of a file or the results of a batch, and
+    is not edited. body: place in the JSON of a POST request -> kind. listed: the kind of the objects that the
+    path lists, whose ids the query may state (`AFTER`, `BEFORE`, `AMONG`); None = the path lists nothing.
+    filtered: True = the provider lists all objects of the account, so the gateway leaves out of the list what
+    the client may not see, such as other clients' objects. texts: places in the response of texts for people,
+    in which ids may occur.
 
     forms: for a path with `body`, the name of a form's field that may hold ids. Such a path accepts JSON or a
     multipart form; a form with this field is refused, because ids in forms are not translated. "" = a path
@@ -258,9 +259,10 @@ id may be a word."""
 
 
 def minted(kind: Kind, dialect: str, random_id: str) -> str:
-    """Return a new id in the form that clients of this dialect expect. kind: one of the dialect's kinds, but
-    not "model", because clients get the names of models unchanged. random_id: 32 random hexadecimal digits,
-    from which the id is made.
+    """Return a new id in the form that clients of this dialect expect: for Mistral a UUID, otherwise the
+    kind's prefix (OpenAI's, if the dialect is not in `_BEGINNINGS`) and 25 letters and digits. kind: one of
+    the dialect's kinds, but not "model", because clients get the names of models unchanged. random_id: 32
+    random hexadecimal digits, from which the id is made.
     """
     if dialect == "mistral":
         variant = "89ab"[int(random_id[16], 16) % 4]  # RFC 9562, section 5.4

@@ -1,4 +1,6 @@
-"""The interfaces of a codec for an operation beside chat (embeddings, image, speech, …)."""
+"""The interfaces of a codec for an operation beside chat (embeddings, image, speech, …). A codec translates
+between a protocol and the IR.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,9 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A request to a provider. path: one of `ProviderSide.paths`. body: JSON as bytes, the fields of a form,
-    or a file that is the whole body. params: the values for the names in braces in the path, except
-    `{model}`. query: the query parameters of the URL.
+    """A request to a provider, without its headers. path: one of `ProviderSide.paths`. body: JSON as bytes,
+    the fields of a form, or a file that is the whole body. params: the values for the names in braces in the
+    path, except `{model}`. query: the query parameters of the URL.
     """
 
     path: str
@@ -72,14 +74,15 @@ class OperationRelay(Protocol):
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         """Return the request for the provider. wire: the client's request, decoded. head: the client's body,
-        name of a member -> JSON bytes; empty for a form. edits: name -> new value (the model's name, members
-        that the configuration adds); it replaces the client's value of this name.
+        name of a member -> its JSON (`msgspec.Raw`); empty for a form. edits: name -> new value (the model's
+        name, members that the configuration adds); it replaces the client's value of this name, or is added.
         """
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). None as the usage = the response states no usage.
+        Called for a whole response, not for a stream.
 
         None in place of the pair = the response does not have the form that the client asked for, so it must
         be translated. wire: the client's request. answer: the provider's response. model: the model's name
@@ -88,8 +91,8 @@ class OperationRelay(Protocol):
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """Return the usage that an event of a stream states; None = the event states none. Raises
-        RequestFailed for an event that tells of an error.
+        """Return the usage that an event of a stream states; None = the event states none. frame: the event's
+        data. Raises RequestFailed for an event that tells of an error, WireError for a malformed event.
         """
 
 
@@ -97,10 +100,12 @@ ValueT = TypeVar("ValueT")
 
 
 class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
-    """A request or a response with media that the gateway must download from their URLs.
+    """The media of a request or of a response that the gateway must download from their URLs.
 
-    media: (medium, its IR path) for each of these media. fill: takes the downloaded media in the same order,
-    with their content in base64, and returns the request or response with this content in place of the URLs.
+    media: (medium, its IR path) for each of these media; empty = there are none. fill: takes the downloaded
+    media in the same order, with their content in base64, and returns a copy of the request or response with
+    this content in place of the URLs. For a response, a medium whose download failed comes without content;
+    its URL then stays.
     """
 
     media: Sequence[tuple[ir.Media, str]]
@@ -127,8 +132,9 @@ class AnswerDecoder(Protocol[DecodedT_co]):
         """
 
     def close(self) -> DecodedT_co:
-        """Return the complete response, after the last bytes. It has no sound, because the pieces had the
-        sound. Raises RequestFailed if the stream ended too early.
+        """Return the complete response, after the last bytes. A transcript has its whole text; speech has no
+        sound, because the pieces had the sound. Raises RequestFailed if the stream ended too early or its
+        last event tells of an error, WireError for a malformed last event or a response without any bytes.
         """
 
 
@@ -145,8 +151,8 @@ class AnswerEncoder(Protocol[EncodedT_contra]):
         """
 
     def close(self, response: EncodedT_contra) -> bytes:
-        """Return the last bytes of the response. response: the complete response, without its sound, which
-        was in the pieces.
+        """Return the last bytes of the response; b"" = nothing is left to write. response: the complete
+        response, but without its sound, because `feed` has already written the sound.
         """
 
 
@@ -184,27 +190,32 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     paths: tuple[str, ...]
     """All request paths below the base URL; `{model}` stands for the model's name."""
     encode: Callable[[AskedT, Target], WireRequest]
-    """Writes a request for a provider. Raises WireError when the protocol cannot express it."""
+    """Writes a request for a provider, and reports losses to the target's `report`. Raises WireError if the
+    protocol cannot express the request."""
     decode: Callable[[Payload, AskedT], OutcomeT]
-    """Turns the response to this request into the IR. Raises WireError for a malformed response."""
+    """Turns the response to this request into the IR. Raises WireError for a malformed response,
+    RequestFailed for an error with status 200."""
     split: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
     """Splits a request that is too large into requests that are sent one after another. Yields (index of the
-    request's first input, the request). The text: the upstream's name of the model."""
+    request's first input in the whole request, the request). The text: the upstream's name of the model. By
+    default, the request stays whole."""
     join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
-    """Joins the responses to the split requests into one. The other arguments: the client's whole request,
-    the upstream's name of the model."""
+    """Joins the responses to the split requests into one; also called for a single response. The other
+    arguments: the client's whole request, the upstream's name of the model."""
     unread: Callable[[AskedT], Reading[AskedT]] | None = None
-    """Finds the media in a request that the provider cannot download itself; None = the provider downloads
-    all media."""
+    """Finds the media in a request that the provider cannot download itself; None = the gateway downloads
+    nothing."""
     decoder: Callable[[AskedT, str, int], AnswerDecoder[OutcomeT] | None] | None = None
     """Makes a decoder for a response that is read in pieces. Arguments: the request, the response's media
-    type, the most bytes of an event. None, also as the function's result = the response is read as a whole.
-    """
+    type ("" = not stated), the most bytes of an event. None, also as the function's result = the response is
+    read as a whole."""
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
-    """Changes the encoded request after the members from the configuration were added."""
+    """Changes the encoded request after the members from the configuration were added. By default, nothing is
+    changed."""
     unasked: Callable[[AskedT], frozenset[str]] = _nothing
-    """The members that the encoder adds although this request does not ask for them. A client that states
-    them under the provider's name (`addressed`) replaces them."""
+    """Returns the names of the members that the encoder adds although this request does not ask for them. A
+    member of such a name that the client states under the provider's name (`addressed`) replaces the
+    encoder's, unless the configuration sets it, too."""
     suited: Callable[[Quirks], ProviderSide[AskedT, OutcomeT] | None] = _usual
     """Returns another provider side for a vendor with these quirks, if the vendor has other paths or forms;
     None = this provider side is used."""
@@ -222,7 +233,7 @@ class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only
     encode: Callable[[OutcomeT, OperationReply[AskedT]], Payload]
     """Writes a whole response for the client."""
     locate: Callable[[AskedT, str], str]
-    """Turns an IR path into a JSON path of the request."""
+    """Turns an IR path into a JSON path of the client's request. Arguments: the decoded request, the path."""
     members: frozenset[str]
     """The request's top-level members that have a field in the IR."""
     streams: Callable[[WireRequest], bool] = _never
@@ -248,12 +259,15 @@ class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_
     relay: OperationRelay | None = None
     """Relays requests to providers of the same protocol; None = they are translated."""
     relays: Callable[[WireRequest, Quirks, str], bool] = _always
-    """Whether `relay` may be used for this request, the vendor's quirks and the model's upstream name."""
+    """Whether `relay` may be used for this request, the vendor's quirks and the model's upstream name; if
+    not, the request is translated."""
     ends: tuple[str, ...] = ()
-    """The `type`s of the events that end a stream. A stream without such an event has broken off."""
+    """The `type`s of the events that end a relayed stream; `[DONE]` ends it, too. A stream that ends in no
+    such way has broken off."""
     sound: bool = False
-    """Whether responses are audio, whose bytes are passed on without being read. The events of a stream are
-    passed on in the same way, because vendors use different media types for them."""
+    """Whether responses are audio. Then the bytes of a relayed response are passed on without being read, if
+    the client asked for no stream and the media type is `audio/…` or `application/octet-stream`. A stream of
+    events for which the client did not ask is passed on, too; in other operations it is an error."""
 
 
 AnyProviderSide = ProviderSide[Any, Any]

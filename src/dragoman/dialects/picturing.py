@@ -55,7 +55,8 @@ _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
 
 def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> None:
     """Report these fields of a request as lost. A field that is None or has its default value (`_USUAL`) is
-    not reported. who: the provider's name, for the loss reason.
+    not reported. who: the provider's name, for the loss reason. fields: names of fields of `ir.ImageRequest`;
+    only those in `_WORDS` are possible.
     """
     for field in fields:
         value = getattr(request, field)
@@ -68,8 +69,9 @@ def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> No
 
 
 def pixels(size: str) -> tuple[int, int]:
-    """Return (width, height) of a size like "1024x768", each from 1 to 99999. The sign between them is `x`,
-    `X`, `×` or `*`. Raises WireError for any other text.
+    """Return (width, height) in pixels of a size like "1024x768", each from 1 to 99999. The sign between them
+    is `x`, `X`, `×` or `*`; white space around the size is ignored. Raises WireError for any other text, also
+    for "auto".
     """
     found = _SIZE.fullmatch(size.strip())
     if found is None:
@@ -80,11 +82,12 @@ def pixels(size: str) -> tuple[int, int]:
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
     """Return the aspect ratio to request ("16:9"): the client's ratio or, without one, the ratio in `shapes`
-    that is nearest to the client's size. The words "auto" and None count as not stated; None = neither is
-    stated.
+    that is nearest to the client's size. A ratio or size that is "auto" or None counts as not stated; the
+    result None = neither is stated.
 
-    report: gets a change if a ratio replaces a size. to: the JSON path where the ratio will be written.
-    Raises WireError for an invalid size, or for a client's ratio that is not in `shapes`.
+    shapes: the provider's ratios, at least one. report: gets a change if a ratio replaces a size. to: the
+    JSON path where the ratio will be written. Raises WireError for an invalid size, if the client states no
+    ratio, and for a client's ratio that is not in `shapes`.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -121,8 +124,10 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """Return (media type, base64) of an image that is given as bytes or as a valid data URL. Raises WireError
-    for an image that is given in another way: by another URL, an invalid data URL or a file id.
+    """Return (media type, base64) of an image that is given as bytes or as a valid data URL. The type is that
+    of the data URL or, for bytes, the one that the first bytes show, else the file's stated type, else PNG.
+    Raises WireError for an image that is given in another way: by another URL, an invalid data URL or a file
+    id.
     """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
@@ -144,7 +149,7 @@ def kind_of(data: str) -> str:
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
     """Return, as a `Reading`, the images of a request that the gateway must download, because they are given
-    by URL (not a data URL). The mask is never among them.
+    by URL (not a data URL); its `fill` puts data URLs in their place. The mask is never among them.
     """
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
@@ -190,9 +195,10 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 def several(most: Callable[[str], int]) -> _Split:
     """Make a function for `ProviderSide.split`. The function divides a request for many images into several
-    requests, and yields (0, the request) for each. If the client stated a seed, the first request has this
-    seed, and each later one another. A request that the provider can serve at once is yielded unchanged.
-    most: gets the upstream's name of a model and returns how many images one request may ask for.
+    requests, and yields (0, the request) for each; 0, because image requests have no list of inputs. If the
+    client stated a seed, each request gets this seed plus the number of images in the requests before it. A
+    request that the provider can serve at once is yielded unchanged. most: gets the upstream's name of a
+    model and returns how many images one request may ask for.
     """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
@@ -211,8 +217,10 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """Join responses: return the first one with the images of all responses in order. Its usage has the sums
-    of all usages; None if a response states no usage. A single response is returned unchanged.
+    """Join responses: return a copy of the first one with the images of all responses in order. Its usage has
+    the sums of all usages: of the input tokens (cached ones included), of the output, of the reasoning, and
+    of each count in `detail`. It is None if a response states no usage. A single response is returned
+    unchanged. The other arguments are not used.
     """
     if len(answers) == 1:
         return answers[0]

@@ -32,8 +32,8 @@ class Joined(msgspec.Struct, frozen=True):
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """Return a function for IR paths in this request, which converts the path and passes it to `locate`.
-        locate: a function for IR paths in the client's request. A path inside a message that was joined from
+        """Return a function for IR paths in this request: it converts a path to the path in the client's
+        request, and returns what `locate` returns for that path. A path inside a message that was joined from
         several becomes the path of the first of these messages.
         """
         if not self.starts:
@@ -50,13 +50,18 @@ class Joined(msgspec.Struct, frozen=True):
         return inside
 
 
+def may_be_joined(request: ir.Request) -> bool:
+    """Whether `joined` looks at the messages of this request. False = it returns the request as it is."""
+    return request.dialect in CHUNKED
+
+
 def joined(request: ir.Request) -> Joined:
     """Return the request with adjacent messages of the assistant joined to one message, and with the chunks
-    of one thought or one text joined to one block (`_goes_on`). A message that states anything beside its
-    role and blocks is not joined with another message. Requests in a dialect that is not in `CHUNKED` stay
-    unchanged.
+    of one thought or one text joined to one block (`_goes_on`). Chunks of a thought are joined also inside of
+    one message. A message that states anything beside its role and blocks is not joined with another message.
+    Only requests in a dialect in `CHUNKED` (Gemini's) are changed. The given request stays as it is.
     """
-    if request.dialect not in CHUNKED:
+    if not may_be_joined(request):
         return Joined(request)
     messages: list[ir.Message] = []
     starts: list[int] = []
@@ -75,13 +80,13 @@ def joined(request: ir.Request) -> Joined:
 
 
 def _is_plain(message: ir.Message) -> bool:
-    """Whether a message is the assistant's and states nothing except its blocks."""
+    """Whether a message is the assistant's and states nothing except its role and blocks."""
     return message.role == "assistant" and message == ir.Message("assistant", message.blocks)
 
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
-    """Return one message with the blocks of these messages. Chunks of one text or thought become one block. A
-    message that is not the assistant's is always given alone, and is returned unchanged.
+    """Return one message with the blocks of these messages (`pieces`). Chunks of one text or thought become
+    one block. A message that is not the assistant's is always given alone, and is returned unchanged.
     """
     first = pieces[0]
     if first.role != "assistant":

@@ -10,7 +10,8 @@ from dragoman.dialects.loss import Report
 
 def plain_text(block: ir.Block, report: Report, where: str) -> str:
     """Return the text of a block that is a text or a refusal. The citations of a text are reported as lost.
-    Any other block is reported as lost, and the result is "". where: the block's IR path.
+    Any other block is reported as lost (thinking as a hint), and the result is "". where: the block's IR
+    path.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         if isinstance(block, ir.Text) and block.citations:

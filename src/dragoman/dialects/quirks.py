@@ -1,8 +1,9 @@
 """Documented deviations of vendors from a dialect, as data.
 
 The default of each field is what the specification says, unless the field's description says otherwise. A
-field exists because some vendor deviates. This vendor's row in `providers/catalog.py` sets the field, and
-states the page and the date on which the page was read.
+field exists because some vendor deviates. This vendor's row in `providers/vendors/` sets the field, and
+states the page of the vendor's documentation and the month in which it was read. A configuration may set the
+fields of its providers, too.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {
 
 
 class Quirks(Value, frozen=True, dict=True, gc=True):
-    """How one vendor deviates from its dialect. The comments between the fields say which dialect uses the
-    fields below them.
+    """How one vendor deviates from its dialect. The comments between the fields say for which dialect, or for
+    which part of an API, the fields below them count.
     """
 
     widens: frozenset[Wider] = USUALLY_WIDER
@@ -194,13 +195,13 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         return self.server_tools or beta in self.betas
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body can be relayed to this vendor, because no quirk requires that the codec rewrites the
-        body. body: in the vendor's dialect.
+        """Whether the body of a chat request can be relayed to this vendor: no quirk requires that the codec
+        decodes and rewrites the body. body: in the vendor's dialect.
 
-        A quirk in `_FOREIGN` never requires this. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for
-        a body that has the member or the content with which the quirk deals, except that `reasoning_replay` =
-        "always" requires it for every body. Each other quirk requires it for every body, if it differs from
-        `STANDARD`.
+        A quirk in `_FOREIGN` never requires a rewrite. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only
+        for a body that has the member or the content with which the quirk deals; but `reasoning_replay` =
+        "always" requires it for every body. Each other quirk requires it for every body, if its value differs
+        from the value in `STANDARD`.
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
@@ -212,14 +213,15 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     @cached_property
     def _rewrites_all(self) -> bool:
-        """Whether one of the vendor's quirks requires that the codec rewrites every body."""
         if self.reasoning_replay == "always":
             return True
         return bool(_need_codec(self) != _need_codec(STANDARD))
 
     @cached_property
     def _odd_reasoning(self) -> frozenset[str]:
-        """The names of the reasoning members of a message that the codec must rename or leave out."""
+        """Which of the members in `_REASONING` the codec must rename or leave out, in a message of the
+        assistant.
+        """
         refused = _REASONING & self.refuses
         if self.reasoning_field == "none":
             return refused
@@ -243,13 +245,13 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
-        """Whether a message of the assistant, or a result of a call in OpenAI's older form, contains
-        something that the codec must rewrite for this vendor.
+        """Whether `messages` contains something that the codec must rewrite for this vendor: in a message of
+        the assistant, or a result of a call in OpenAI's older form (role `function`). body: a chat request.
 
         The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
         calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields
         that the vendor does not have or refuses, signatures on calls, and ids of calls. This method runs for
-        every relayed attempt, so it looks at each message and each part only once.
+        every attempt that may be relayed, so it looks at no other messages.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -354,8 +356,8 @@ def _is_signed(call: dict[str, Any]) -> bool:
 
 
 def _has_media_urls(body: Mapping[str, Any]) -> bool:
-    """Whether a part of a message, or of a tool's result, names media by a URL: in `file_url`, in a `source`
-    of the type "url", or in `image_url`. A data URL in `image_url` does not count.
+    """Whether a part of a message (in `messages` or `input`), or of a tool's result, names media by a URL: in
+    `file_url`, in a `source` of the type "url", or in `image_url`. A data URL in `image_url` does not count.
     """
     messages = body.get("messages", body.get("input"))
     if type(messages) is not list:

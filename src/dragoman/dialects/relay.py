@@ -1,5 +1,5 @@
 """The interfaces of a dialect's chat relay. A relay serves a client and a provider that both speak the
-dialect.
+dialect, so most bytes pass unchanged.
 """
 
 from __future__ import annotations
@@ -12,33 +12,40 @@ from dragoman.dialects.reply import Reply
 
 
 class Relay(Protocol):
-    """Edits top-level members of chat requests and responses. The bytes of all other members stay the
-    same.
+    """Edits chat requests and whole (not streamed) responses, and makes relays for streams. It edits
+    top-level members, and only those that must change; the bytes of all others stay the same.
     """
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body, name of a member -> JSON bytes
-        (`wire.json.decode_head`). edits: name of a member -> new value (the model's name, members that the
-        configuration adds), which replaces the client's value; `msgspec.UNSET` removes the member.
+        (`wire.json.decode_head`); it is not changed. edits: name of a member -> new value (the model's name,
+        members that the configuration adds), which replaces the client's value, or is added;
+        `msgspec.UNSET` removes the member.
         """
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the edits that make this streaming request (`body`) ask for the usage: name of a member ->
-        new value; {} = no edit is needed.
+        """Return the edits that make this request ask for the usage in its stream: name of a member -> new
+        value. {} = no edit is needed: the request does not stream or asks already, or the protocol's streams
+        state their usage unasked. body: the client's body, decoded.
         """
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body for the client, its usage), from the whole body of a provider's response. None as
-        the usage = the body states no usage. Raises RequestFailed for an error in the body, WireError for a
-        malformed body.
+        """Return (the body for the client, its usage), from the whole body of a provider's response with a
+        status of success. `reply.model` replaces the model's name, unless it is None or the protocol's
+        responses state no model. None as the usage = the body states no usage; some protocols also return it
+        for an unreadable usage. Raises RequestFailed for an error in the body, WireError for a malformed
+        body.
         """
 
     def tier(self, body: bytes) -> str | None:
-        """Return the service tier that the body of a provider's response states; None = it states none."""
+        """Return the service tier that the body of a provider's response states; None = it states none, or
+        cannot be read.
+        """
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return the body of a provider's response with this usage added. The caller has found that the body
-        states no usage.
+        """Return a response's body with this usage added. body: as `response` has returned it. The caller has
+        found that it states no usage, or an incomplete one. An incomplete usage stays as it is in most
+        protocols.
         """
 
     def stream(self, reply: Reply) -> StreamRelay:
@@ -46,8 +53,9 @@ class Relay(Protocol):
 
 
 class StreamRelay(Protocol):
-    """Passes the frames of one stream to the client, and finds the stream's usage, its content and its
-    end.
+    """Turns the frames of one stream into the bytes for the client, and finds the stream's usage, its content
+    and its end. A frame is one event of the stream without its framing, for example the data of a server-sent
+    event.
     """
 
     @property
@@ -66,13 +74,13 @@ class StreamRelay(Protocol):
     """
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the client's bytes for one frame; b"" = the client gets nothing. Raises RequestFailed for a
-        frame with an error, WireError for a malformed frame.
+        """Return the bytes for the client for one frame, in the client's framing; b"" = the client gets
+        nothing. Raises RequestFailed for a frame with an error, WireError for a malformed frame.
         """
 
     def close(self) -> bytes:
-        """Return the last bytes for the client, at the end of the stream. Raises RequestFailed if the stream
-        broke off.
+        """Return the last bytes for the client, when the provider's stream has ended; b"" = nothing is
+        missing. Raises RequestFailed if the stream ended too early.
         """
 
 
@@ -83,7 +91,8 @@ class PassesRuns(Protocol):
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the bytes that `feed` would return for the first events of `read`, the size in bytes of
-        these events in `read`). (b"", 0) = the first event must go through `feed`.
+        these events in `read`). (b"", 0) = the first event must go through `feed`. This method sets
+        the attributes of the relay (`content`) as `feed` would.
 
         read: server-sent events as they came from the network. The bytes begin with the start of an event and
         may end inside an event.

@@ -1,4 +1,4 @@
-"""Base classes of the dialects' relays."""
+"""Base classes of the dialects' relays: for chat, and for operations that never stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 
 UNREADABLE: Final = (
@@ -20,8 +21,9 @@ _decode = msgspec.json.Decoder().decode
 
 
 class BodyRelay(ABC):
-    """The base class of the relays of chat; it has no state. member: the name of the response's top-level
-    member that holds the usage. place: the path of members at which a response states its service tier.
+    """The base class of the relays of chat (`relay.Relay`); it has no state. member: the name of the
+    response's top-level member that holds the usage. place: the names of the members that lead to the service
+    tier in a response, the outermost first.
     """
 
     member: ClassVar[str] = "usage"
@@ -35,8 +37,8 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return {}: no edit is needed. A relay of a protocol whose streams state their usage only when asked
-        overrides this method.
+        """Return {}: no edit is needed to get the usage of a stream. A relay of a protocol whose streams
+        state their usage only when asked overrides this method.
         """
         return {}
 
@@ -53,7 +55,7 @@ class BodyRelay(ABC):
         try:
             value: Any = decode_head(body).get(self.place[0])
             return stated_at(_decode(value), self.place[1:]) if value is not None else None
-        except UNREADABLE:
+        except (WireError, *UNREADABLE):
             return None
 
     @abstractmethod

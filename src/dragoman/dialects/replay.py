@@ -1,5 +1,5 @@
 """Recognises items in a Responses request that OpenAI would refuse because another server made them. Pure.
-This code runs for every relayed request, so it reads each item only once.
+This code runs for every request that may be relayed to OpenAI, so it reads each item only once.
 
 A reasoning item needs its encrypted content. Without it, OpenAI looks for the item by its id and does not
 find it if it was not stored (404), and OpenAI accepts no reasoning as plain text (400): vercel/ai#13234,
@@ -34,13 +34,15 @@ def is_strange(item: Any) -> bool:
 
 
 def is_open_thought(item: Mapping[str, Any]) -> bool:
-    """Whether an item is reasoning without `encrypted_content`."""
+    """Whether an item is reasoning whose `encrypted_content` is missing or empty."""
     return item.get("type") == "reasoning" and not item.get("encrypted_content")
 
 
 def has_strange_id(item: Mapping[str, Any]) -> bool:
     """Whether the id of an item does not have OpenAI's form, so that OpenAI refuses the item but accepts it
-    without the id. False for an item without an id, and for an item of a type that needs its id (not in
+    without the id. The form: it begins with the prefix for the item's type (`_BEGINS`), and has 1 to 64
+    letters, digits, `_` and `-` (`_ID`). An item without a type but with a role is a message. False for an
+    item without an id, for an id that is not a text, and for an item of a type that needs its id (not in
     `_BEGINS`).
     """
     stated = item.get("id")

@@ -41,13 +41,13 @@ class WireRequest(msgspec.Struct):
     path: one of the dialect's paths, with the names of `params` in braces
     ("/models/{model}:generateContent"). params: the values for these names. query: the query parameters of
     the URL. headers: only headers that the protocol defines (betas, versions), with lower-case names. body:
-    the decoded JSON object; for a form, the form's texts (`forms.texts`). fields: the form itself; empty for
-    JSON.
+    the decoded JSON object; for a form, the form's texts (`forms.texts`: name -> text or list of texts).
+    fields: the form itself; empty for JSON.
 
-    continued: (index of the first, number) of the messages that the gateway has put before the client's
-    messages. written: the body as the client wrote it; None = the gateway has not changed `body`. preceded:
-    True = tool results in this request may answer calls in earlier messages of a session, which the request
-    does not repeat.
+    continued: (index of the first, number) of the messages, in the decoded request, that the gateway has
+    added (a stored conversation, an alias's opening messages); (0, 0) = none. written: the body as the client
+    wrote it; None = `body` is that. preceded: True = tool results in this request may answer calls in earlier
+    messages of a session, which the request does not repeat.
 
     file: a file that is sent as the complete body; None = the body is JSON or a form. Only requests for
     providers may have it.
@@ -69,22 +69,27 @@ class WireRequest(msgspec.Struct):
 
 MADE: Final = "made"
 """The `form` of an output or of reasoning settings that the gateway, not the client, has put into a request.
-It is not the form of any dialect, so encoders write them like those of another dialect. For a service tier it
-is the value of `Request.forms["tier"]`."""
+It is not the form of any dialect, so encoders write them like those of another dialect. For every other field
+it is the value in `Request.forms` under the field's name: `tier`, `sampling.temperature`."""
+LEFT_OUT: Final = "default"
+"""The value in `Request.forms`, under a field's name, for a field that the client left out: its value is the
+default that the client's protocol states."""
 
 
 def is_default(wish: ir.Reasoning | None) -> bool:
-    """Whether reasoning settings are a default of the configuration for a client of another protocol than
-    chat. None = the request has no such settings.
+    """Whether reasoning settings come from the configuration, although the client speaks another protocol
+    than chat (`MADE`). False for settings that a client stated, for the defaults of a client of chat, and for
+    None (the request has no reasoning settings).
     """
     return wish is not None and wish.form == MADE
 
 
-def states_tier(request: ir.Request, dialect: str) -> bool:
-    """Whether the request's service tier is in the words of this dialect: its client stated it. False = the
-    client speaks another dialect, or the tier is a default of the configuration, in OpenAI's words.
+def states(request: ir.Request, dialect: str, field: str) -> bool:
+    """Whether the value of a request's field is in the words of this dialect: its client stated it, or nobody
+    did. False = the client speaks another dialect, or the value is a default of the configuration, in chat's
+    words. field: for example `tier`, `sampling.temperature`.
     """
-    return request.dialect == dialect and (request.forms or {}).get("tier") != MADE
+    return request.dialect == dialect and (request.forms or {}).get(field) != MADE
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -1,5 +1,5 @@
-"""The paths of objects that a provider stores, such as files and batches. The gateway passes requests for
-them on to the provider.
+"""The paths of objects that a provider stores, such as files and batches. The gateway passes requests with
+these paths on to the provider.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches;

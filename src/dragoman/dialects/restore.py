@@ -30,7 +30,8 @@ Named: TypeAlias = tuple[str | None, str]
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """The emulations in one request that must be undone in its response.
+    """The emulations in one request that must be undone in its response. A tool's name is a pair (namespace,
+    name), except in `answer`.
 
     answer: the name of the tool whose arguments are the client's answer; None = there is no such tool.
     member: the JSON member of these arguments that holds the answer; None = the whole arguments are the
@@ -39,7 +40,8 @@ class Undo(msgspec.Struct, frozen=True):
     names at the target, that replace tools which the client's protocol defines. told: True = JSON was
     requested only by an instruction, so the model may put it into a code fence. reader: makes the reader of
     the calls that the model writes into its text; None = the model writes no calls into its text. thoughts:
-    the tags around the reasoning at the beginning of a text; None = texts have no reasoning.
+    how the reasoning at the beginning of the answer's text is marked (`TagMode`); None = the text has no
+    reasoning.
     """
 
     answer: str | None = None
@@ -54,7 +56,7 @@ class Undo(msgspec.Struct, frozen=True):
 
 class Restorer:
     """A step that undoes the emulations in one response. The response is given either complete (`whole`), or
-    event by event (`feed`).
+    event by event (`feed`). undo: the emulations.
     """
 
     __slots__ = ("_answered", "_called", "_open", "_texts", "_undo", "takes")
@@ -119,8 +121,8 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """Return the event that ends the answer. The stop reason "tool" becomes "end" if the candidate has
-        called the tool that holds the client's answer, and no other tool of the client.
+        """Return the event that ends a candidate, as a list. The stop reason "tool" becomes "end" if the
+        candidate has called the tool that holds the client's answer, and no other tool of the client.
         """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
@@ -163,9 +165,9 @@ class ArgumentsReader(Protocol):
 
 
 class _EmulatedCall:
-    """An open call of the upstream that the client gets as another block. make: makes this block from the
-    call and the text that the client gets. reader: makes the reader of the call's arguments. delta: makes an
-    event from (block index, text, candidate index).
+    """An open call of the upstream that the client gets as another block: as text, or as a call of a
+    free-text tool. make: makes this block from the call and the text that the client gets. reader: makes the
+    reader of the call's arguments. delta: makes an event from (block index, text, candidate index).
     """
 
     __slots__ = ("_delta", "_make", "_new", "_reader")
@@ -233,7 +235,8 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 class Fence:
     """Removes, piece by piece, a Markdown code fence (three backticks, without a language or with `json`)
-    around a whole text. A text that does not begin with a fence passes unchanged.
+    around a whole text. White space before the fence, and before and after its closing backticks, is removed
+    with it. A text that does not begin with such a fence passes unchanged.
 
     Models put JSON into a fence although they are told not to
     (https://github.com/openai/codex-plugin-cc/pull/583). A fence that follows other words is not removed. If
@@ -271,8 +274,8 @@ class Fence:
         return text[:last]
 
     def close(self) -> str:
-        """Return the text that is still held back; "" if it is the end of the fence, or white space inside
-        the fence.
+        """Return the text that is still held back, after the last piece; "" if it is the end of the fence, or
+        white space inside the fence.
         """
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
@@ -320,7 +323,8 @@ class ValueMember:
 
     def feed(self, text: str) -> str:
         """Take the next piece, and return the text that certainly belongs to the value. A last brace is held
-        back, because it may be the end of the object around the value.
+        back, because it may be the end of the object around the value. If the arguments begin in another way,
+        return their text.
         """
         text = self._head.feed(text)
         if self._head.state != "past":
@@ -365,7 +369,7 @@ class StringMember:
 
     def feed(self, text: str) -> str:
         """Take the next piece, and return the characters of the string that are complete. If the arguments
-        have another form, their text is returned.
+        begin in another way, return their text, but "" for an empty object.
         """
         text = self._head.feed(text)
         if self._head.state != "past":
@@ -389,8 +393,9 @@ class StringMember:
 
     def close(self) -> str:
         """Return the rest of the client's text, after the last piece. If the string has begun, this is "", or
-        U+FFFD for the first half of a surrogate pair that is held back. If the string has not begun, it is
-        the text that is still held back, or "" if that is only white space or an opening brace.
+        U+FFFD for the first half of a surrogate pair that is held back; half of an escape is dropped. If the
+        string has not begun, it is the text that is still held back, or "" if that is only white space or an
+        opening brace.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 

@@ -1,6 +1,8 @@
-"""Rules that check the values in a client's body, with errors in OpenAI's words.
+"""Rules that check the values in a client's body. Their errors have OpenAI's words, if OpenAI has such an
+error.
 
-A rule is a function that takes a value and the value's JSON path, and raises WireError for an invalid value.
+A rule is a function that takes a value and the value's JSON path (without `$.`: `messages[0].role`), and
+raises WireError for an invalid value.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _KINDS: Final = {
 
 
 def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
-    """Raise WireError for a value of the wrong type. expected: the right type in words ("a string")."""
+    """Always raise WireError: the value at `path` has the wrong type. expected: the right type in words ("a
+    string").
+    """
     got = _KINDS.get(type(value), "something else")
     raise WireError(
         f"Invalid type for '{path}': expected {expected}, but got {got} instead.", path, "invalid_type"
@@ -37,12 +41,12 @@ def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
 
 
 def missing(path: str) -> NoReturn:
-    """Raise WireError for the required member at `path`, which is missing."""
+    """Always raise WireError: the required member at `path` is missing."""
     raise WireError(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
 
 
 def empty_array(path: str) -> NoReturn:
-    """Raise WireError for an empty list at `path` that must not be empty."""
+    """Always raise WireError: the list at `path` is empty, but must not be."""
     raise WireError(
         f"Invalid '{path}': empty array. Expected an array with minimum length 1, "
         "but got an empty array instead.",
@@ -52,7 +56,7 @@ def empty_array(path: str) -> NoReturn:
 
 
 def too_long(path: str, value: list[Any], most: int) -> NoReturn:
-    """Raise WireError for a list with more than `most` entries."""
+    """Always raise WireError: the list at `path` has more than `most` entries. The caller has found this."""
     raise WireError(
         f"Invalid '{path}': array too long. Expected an array with maximum length {most}, "
         f"but got an array with length {len(value)} instead.",
@@ -62,7 +66,7 @@ def too_long(path: str, value: list[Any], most: int) -> NoReturn:
 
 
 def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
-    """Raise WireError for a value that is not one of the allowed words."""
+    """Always raise WireError: the value at `path` is not one of the allowed words."""
     words = ", ".join(f"'{word}'" for word in allowed)
     raise WireError(f"Invalid value: '{value}'. Supported values are: {words}.", path, "invalid_value")
 
@@ -84,7 +88,9 @@ an_object = _typed(dict, "an object")
 
 
 def number(low: float | None = None, high: float | None = None) -> Rule:
-    """Make the rule: the value is a number from `low` to `high`, both included; None = no limit."""
+    """Make the rule: the value is a number (not a boolean) from `low` to `high`, both included; None = no
+    limit.
+    """
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not float and type(value) is not int:
@@ -95,8 +101,8 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 
 def complaint(text: str) -> tuple[str, str]:
-    """Split the text of a msgspec.ValidationError into (the message, the JSON path of the value). The path is
-    "" if the text states none.
+    """Split the text of a msgspec.ValidationError into (the message, the JSON path of the value without `$`
+    and a dot after it: `a[0]`). The path is "" if the text states none, because the whole value is meant.
     """
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")
@@ -108,7 +114,9 @@ OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
-    """Make the rule: the value is an integer from `low` to `high`, both included; None = no limit."""
+    """Make the rule: the value is an integer (not a boolean, and not 1.0) from `low` to `high`, both
+    included; None = no limit.
+    """
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not int:
@@ -134,7 +142,7 @@ def _bounded(value: float, path: str, kind: str, low: float | None, high: float 
 
 
 def one_of(*allowed: str) -> Rule:
-    """Make the rule: the value is one of these words."""
+    """Make the rule: the value is a string, and one of these words."""
 
     def rule(value: Any, path: str) -> None:
         a_string(value, path)
@@ -187,7 +195,7 @@ def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
 
 
 def short(text: str, limit: int, path: str) -> None:
-    """Raise WireError for a text with more than `limit` characters."""
+    """Raise WireError if a text has more than `limit` characters. path: its JSON path."""
     if len(text) > limit:
         raise WireError(
             f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
@@ -201,14 +209,16 @@ def short(text: str, limit: int, path: str) -> None:
 
 
 def an_address(value: Any, path: str) -> None:
-    """Check that the value is a string and, if it is a data URL, that its data is valid. A rule."""
+    """A rule: the value is a string and, if it is a data URL, its data is valid (`flaw`). Other strings are
+    not checked.
+    """
     a_string(value, path)
     if is_data_url(value) and (what := flaw(value)) is not None:
         _broken(path, "data URL", what)
 
 
 def in_base64(value: Any, path: str) -> None:
-    """Check that the value is a text in base64. A rule."""
+    """A rule: the value is a text in base64, standard or URL-safe, and not empty. White space is ignored."""
     if type(value) is not str:
         a_string(value, path)
     if (what := base64_flaw(value)) is not None:
@@ -216,7 +226,9 @@ def in_base64(value: Any, path: str) -> None:
 
 
 def data_or_address(value: Any, path: str) -> None:
-    """Check that the value is an HTTP URL, a data URL with valid data, or bare base64. A rule."""
+    """A rule: the value is a text that begins with `http://` or `https://`, a data URL with valid data, or
+    bare base64.
+    """
     a_string(value, path)
     if is_data_url(value):
         an_address(value, path)

@@ -38,8 +38,9 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return cls(opening, closing, len(opening), -len(closing), opening.count(b"\n"))
 
     def only(self, read: bytes) -> bytes | None:
-        """Return the bytes in the place of the text, if `read` is exactly one such event; None = it is not.
-        The returned bytes are not checked: they may be any bytes without a line feed or carriage return.
+        """Return the bytes in the place of the text, if `read` is exactly one event of this kind; None = it
+        is not. The returned bytes are not checked: they may be any bytes without a line feed or carriage
+        return.
         """
         text = read[self.start : self.end]
         if _LF in text or _CR in text or not (read.startswith(self.opening) and read.endswith(self.closing)):
@@ -48,8 +49,8 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
     def first(self, read: bytes) -> tuple[list[bytes], int]:
         """Return (the bytes in the places of the texts, the total size of the events), for the events of this
-        kind with which `read` begins. ([], 0) = `read` does not begin with such an event, or contains a
-        carriage return.
+        kind with which `read` begins. The bytes of the texts are not checked, as in `only`. ([], 0) = `read`
+        does not begin with such an event, or contains a carriage return.
         """
         if _CR in read or not read.startswith(self.opening):
             return [], 0

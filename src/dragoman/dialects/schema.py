@@ -16,8 +16,8 @@ from dragoman.ir import Output
 
 
 class Mistake(NamedTuple):
-    """A mistake in a schema. path: the JSON path inside the schema (`properties.city.type`); "" = the root of
-    the schema.
+    """A mistake in a schema. path: the JSON path inside the schema (`properties.city.type`), which is cut if
+    it is very long; "" = the root of the schema. message: what is wrong, in words.
     """
 
     path: str
@@ -30,7 +30,9 @@ TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boo
 
 
 def mistake(schema: Any) -> Mistake | None:
-    """Return the first mistake in the structure of a schema; None = there is none. schema: any JSON value."""
+    """Return the first mistake in the structure of a schema; None = there is none. schema: any JSON value.
+    Every keyword in `_KEYWORDS` must have a value of its type, also in the schemas inside the schema.
+    """
     if type(schema) is bool:
         return None
     if type(schema) is not dict:
@@ -158,8 +160,10 @@ def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
     none. schema: a schema in which `mistake` has found none; parts of a wrong type are not checked.
 
     The root must have the type "object" or be a reference, and must not have `anyOf`. Every schema with the
-    type "object" must list all of its properties as required and state `additionalProperties: false`. The
-    keywords in `_REFUSED` are not allowed (`allOf`, `not`, `if`, …).
+    type "object", also as one of several types, must list all of its properties as required and state
+    `additionalProperties: false`. The keywords in `_REFUSED` are not allowed (`allOf`, `not`, `if`, …). The
+    schemas below `properties`, `$defs`, `definitions`, `anyOf`, `prefixItems` and `items` obey the same
+    rules; other schemas inside the schema are not looked at.
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")
@@ -214,7 +218,7 @@ def describe(schema: dict[str, Any], output: Output, place: str, report: Report)
     None is not written.
 
     If the schema already has another title or description, that one stays, and the output's is reported as
-    lost. place: the schema's JSON path in the encoded body.
+    lost; otherwise the move is reported as a change. place: the schema's JSON path in the encoded body.
     """
     for field, key, value in (
         ("name", "title", output.name),

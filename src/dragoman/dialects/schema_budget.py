@@ -29,8 +29,8 @@ _T = TypeVar("_T")
 
 
 class SchemaBudget:
-    """The number of steps that may still be spent on one schema, or on all schemas of a request. path: the
-    JSON path of the current schema, for the error.
+    """The number of steps that may still be spent on one schema, or together on several schemas of a request.
+    path: the path of the schema or schemas, for the error. steps: how many steps may be spent in all.
     """
 
     __slots__ = ("_left", "path")
@@ -40,7 +40,9 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps from the budget. Raises WireError, with `path`, if the budget had fewer steps."""
+        """Subtract steps from the budget. Raises WireError, with `path`, if fewer were left; then every later
+        call raises it, too.
+        """
         self._left -= steps
         if self._left < 0:
             raise too_complex(self.path)
@@ -55,8 +57,8 @@ def too_complex(path: str) -> WireError:
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
     """Call `write` and return its result. Raises WireError, with `path`, if `write` recurses deeper than
-    Python's stack allows, because references or merged parts of a schema nest too deep. path: the JSON path
-    of the schema.
+    Python's stack allows, because references or merged parts of a schema nest too deep. Other errors of
+    `write` are passed on. path: the path of the schema.
     """
     try:
         return write()
@@ -84,7 +86,7 @@ def shown_name(name: str) -> str:
 
 
 def size(value: Any) -> int:
-    """Return the number of steps that it costs to copy or compare a keyword's value: the number of its
-    members or entries; 1 for any other value.
+    """Return the number of steps that it costs to copy or compare a keyword's value: the number of members of
+    an object, or of entries of a list (not of those inside them); 1 for any other value.
     """
     return len(value) if isinstance(value, dict | list) else 1

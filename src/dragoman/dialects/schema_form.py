@@ -1,104 +1,74 @@
 """The form of correct JSON Schemas, as types. A schema that fits one of these types needs no search for
 mistakes.
+
+They are dictionaries and not structs: msgspec fills in every field that a struct has, and most schemas have
+few of these keywords.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
-import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import Meta
 
 _Type = Literal["object", "array", "string", "number", "integer", "boolean", "null"]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0)]
+
+SchemaForm = TypedDict(
+    "SchemaForm",
+    {
+        "type": "_Type | Annotated[list[_Type], Meta(min_length=1)]",
+        "description": str,
+        "properties": "_ByName",
+        "required": list[str],
+        "additionalProperties": "_One",
+        "enum": list[Any],
+        "items": "_One",
+        "title": str,
+        "anyOf": "_Several",
+        "format": str,
+        "$ref": str,
+        "$defs": "_ByName",
+        "patternProperties": "_ByName",
+        "definitions": "_ByName",
+        "dependentSchemas": "_ByName",
+        "allOf": "_Several",
+        "oneOf": "_Several",
+        "prefixItems": "_Several",
+        "unevaluatedProperties": "_One",
+        "unevaluatedItems": "_One",
+        "propertyNames": "_One",
+        "contains": "_One",
+        "not": "_One",
+        "if": "_One",
+        "then": "_One",
+        "else": "_One",
+        "pattern": str,
+        "minimum": float,
+        "maximum": float,
+        "multipleOf": float,
+        "minLength": _Count,
+        "maxLength": _Count,
+        "minItems": _Count,
+        "maxItems": _Count,
+        "minProperties": _Count,
+        "maxProperties": _Count,
+    },
+    total=False,
+)
+"""A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in it.
+A schema without a mistake may still be refused by this type.
+
+The common keywords come first, because msgspec looks for each member from the previously found one on.
+"""
 
 
-class SchemaForm(
-    msgspec.Struct,
-    gc=False,
-    rename={"defs": "$defs", "ref": "$ref", "not_": "not", "if_": "if", "else_": "else"},
-):
-    """A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in
-    it. A schema without a mistake may still be refused by this type.
-
-    The common keywords are the first fields, because msgspec looks for each member from the previously found
-    field on.
-    """
-
-    type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    properties: _ByName = UNSET
-    required: list[str] | UnsetType = UNSET
-    additionalProperties: _One = UNSET  # noqa: N815
-    enum: list[Any] | UnsetType = UNSET
-    items: _One = UNSET
-    title: str | UnsetType = UNSET
-    anyOf: _Several = UNSET  # noqa: N815
-    format: str | UnsetType = UNSET
-    ref: str | UnsetType = UNSET
-    defs: _ByName = UNSET
-    patternProperties: _ByName = UNSET  # noqa: N815
-    definitions: _ByName = UNSET
-    dependentSchemas: _ByName = UNSET  # noqa: N815
-    allOf: _Several = UNSET  # noqa: N815
-    oneOf: _Several = UNSET  # noqa: N815
-    prefixItems: _Several = UNSET  # noqa: N815
-    unevaluatedProperties: _One = UNSET  # noqa: N815
-    unevaluatedItems: _One = UNSET  # noqa: N815
-    propertyNames: _One = UNSET  # noqa: N815
-    contains: _One = UNSET
-    not_: _One = UNSET
-    if_: _One = UNSET
-    then: _One = UNSET
-    else_: _One = UNSET
-    pattern: str | UnsetType = UNSET
-    minimum: float | UnsetType = UNSET
-    maximum: float | UnsetType = UNSET
-    multipleOf: float | UnsetType = UNSET  # noqa: N815
-    minLength: _Count | UnsetType = UNSET  # noqa: N815
-    maxLength: _Count | UnsetType = UNSET  # noqa: N815
-    minItems: _Count | UnsetType = UNSET  # noqa: N815
-    maxItems: _Count | UnsetType = UNSET  # noqa: N815
-    minProperties: _Count | UnsetType = UNSET  # noqa: N815
-    maxProperties: _Count | UnsetType = UNSET  # noqa: N815
-
-
-_One = SchemaForm | bool | UnsetType
-_ByName = dict[str, SchemaForm | bool] | UnsetType
-_Several = Annotated[list[SchemaForm | bool], msgspec.Meta(min_length=1)] | UnsetType
-
-
-class ParametersForm(SchemaForm):
+class ParametersForm(SchemaForm, total=False):
     """The schema of a function's parameters: a `SchemaForm` whose `type` is missing or "object"."""
 
-    type: Literal["object"] | UnsetType = UNSET
+    type: Literal["object"]  # type: ignore[misc]  # narrower
 
 
-class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"dialect": "$schema"}):
-    """A JSON Schema that has only some common keywords, as most schemas do. If `msgspec.convert` accepts a
-    schema as this type, `schema.mistake` finds no mistake in it. msgspec recognises it faster than a
-    `SchemaForm`, because each field of a type costs time, even if the schema has no such member.
-    """
-
-    type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    properties: dict[str, CommonForm] | UnsetType = UNSET
-    required: list[str] | UnsetType = UNSET
-    additionalProperties: CommonForm | bool | UnsetType = UNSET  # noqa: N815
-    enum: list[Any] | UnsetType = UNSET
-    items: CommonForm | bool | UnsetType = UNSET
-    default: Any = UNSET
-    anyOf: Annotated[list[CommonForm], msgspec.Meta(min_length=1)] | UnsetType = UNSET  # noqa: N815
-    title: str | UnsetType = UNSET
-    minimum: float | UnsetType = UNSET
-    maximum: float | UnsetType = UNSET
-    minLength: _Count | UnsetType = UNSET  # noqa: N815
-    maxLength: _Count | UnsetType = UNSET  # noqa: N815
-    format: str | UnsetType = UNSET
-    dialect: Any = UNSET
-
-
-class CommonParametersForm(CommonForm):
-    """The schema of a function's parameters: a `CommonForm` whose `type` is missing or "object"."""
-
-    type: Literal["object"] | UnsetType = UNSET
+_One = SchemaForm | bool
+_ByName = dict[str, _One]
+_Several = Annotated[list[_One], Meta(min_length=1)]

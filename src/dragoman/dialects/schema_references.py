@@ -34,7 +34,7 @@ class SchemaReferences:
     def pointer(self, reference: str) -> str | None:
         """Return the same reference by a JSON pointer: `#/$defs/node` for the anchor `#node`. A reference by
         a pointer is returned unchanged, even if nothing is there. None = the schema has no such anchor, or
-        the reference leads to another document.
+        the reference does not begin with `#`, because it leads to another document.
         """
         if reference == "#" or reference.startswith("#/"):
             return reference
@@ -46,7 +46,8 @@ class SchemaReferences:
 
     def target(self, reference: str, place: str = "") -> tuple[Any, str] | None:
         """Return (the part that the reference names, its path); None = there is no such part. The part may be
-        any JSON value. place: the path of the complete schema, with which the returned path begins.
+        any JSON value. place: the path of the complete schema, with which the returned path begins. The path
+        has the form `$defs.node.anyOf[0]`; a very long one is cut (`place_in`).
         """
         pointer = self.pointer(reference)
         if pointer is None:
@@ -64,14 +65,16 @@ class SchemaReferences:
 
 
 def key_of(step: str) -> str:
-    """Return the name or index that one step of a JSON pointer stands for: `a/b` for `a~1b`."""
+    """Return the name or index that one step of a JSON pointer in a URL stands for: `a/b` for `a~1b`. Percent
+    escapes are decoded, too.
+    """
     return unquote(step).replace("~1", "/").replace("~0", "~")
 
 
 def _pointers(schema: Any) -> dict[str, str]:
     """Return {reference by an anchor: reference by a pointer} for all anchors: those of `$anchor` and, as in
     drafts 6 and 7, of an `$id` such as "#node". An anchor that two parts have means the first of them. A part
-    with an `$id` of another form is a separate document, so its anchors are left out.
+    below the root with an `$id` of another form is a separate document, so its anchors are left out.
     """
     found: dict[str, str] = {}
     waiting: list[tuple[Any, str]] = [(schema, "#")]

@@ -22,15 +22,17 @@ _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """Return a seal as a text that is tagged with the seal's origin. The caller has checked that the origin
-    is not the client's protocol. withheld: True = the provider sent no words of the thinking.
+    """Return a seal as a text that is tagged with the seal's origin: `dgm1.<origin>.<payload>`. In the
+    origin, `%`, `.` and `!` are percent-encoded. The caller has checked that the origin is not the client's
+    protocol. withheld: True = the provider sent no words of the thinking; then "!" follows the origin.
     """
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """Return the seal in a text that a client sent back. dialect: the client's protocol; it is the origin of
-    a text without a tag. A text with a broken tag counts as a text without a tag.
+    """Return the seal in a text that a client sent back, without the tag. dialect: the client's protocol; it
+    is the origin of a text without a tag. A text with a broken tag counts as a text without a tag. Whether
+    the tag says "withheld" is not in the result (`is_withheld`).
     """
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")

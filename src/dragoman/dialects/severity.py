@@ -1,4 +1,5 @@
-"""States how severe it is to lose a field or a member of a request.
+"""States how severe it is to lose a field or a member of a request: "meaning" = the answer has other content,
+"quality" = it is worse or dearer, "hint" = it is the same.
 
 The severity depends on what the member does, not on the dialect that lacks it, so that strictness means the
 same for every upstream. In general, a member that is part of the question, or that limits what the model may

@@ -4,8 +4,8 @@ Messages that belong together form a group, and are left out together. Before th
 question of the user with everything up to the next question. The last question is a group of its own, and
 after it, each step of the current answer is a group (`_starts` states the exact rule). If a call is in one
 group and its result in another, the two groups become one. Three things always stay, however long they are:
-instructions (system and developer messages), the group of the last question, and the last group. No message
-and no order of messages is changed. The caller gives the counter of tokens. Pure.
+instructions (system and developer messages), the group of the last question, and the last group. The
+remaining messages and their order are not changed. Pure.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Return a request of at most `window` tokens, by leaving out as many of the oldest groups of messages as
-    needed. If that is not enough, all groups that may be left out are left out, and the result has more
-    tokens. A request that has at most `window` tokens is returned unchanged. counter: counts the tokens.
+    """Shorten a request to at most `window` tokens, by leaving out as many of the oldest groups of messages
+    as needed. If that is not enough, all groups that may be left out are left out, and the result has more
+    tokens. A request that has at most `window` tokens stays unchanged. counter: counts the tokens.
     """
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
@@ -68,13 +68,14 @@ def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
 
 
 def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
-    """Return the request. If its `truncation` is "auto" and it has more than `window` tokens, its oldest
-    messages are left out, and the losses are reported.
+    """Return the request. If its `truncation` is "auto" and it has more than `window` tokens, the result is a
+    copy without its oldest messages (`fit`), and each of them is reported as a loss. The copy may still be
+    too long.
 
-    window: the model's context window in tokens. None = unknown: nothing is left out, and the client's wish
-    is reported as lost, unless the upstream speaks the client's protocol. model: decides the vocabulary for
-    counting. report: if messages are left out, its `moved` is set, so that it can convert IR paths of the
-    result.
+    window: the model's context window in tokens. None = unknown: nothing is left out, and the client's "auto"
+    is reported as lost, unless the upstream speaks the client's protocol. model: the upstream's name for the
+    model; it decides the vocabulary for counting. report: if messages are left out, its `moved` is set, so
+    that it can convert IR paths of the result to those of `request`.
     """
     if request.truncation != "auto":
         return request
@@ -106,7 +107,9 @@ class Moved:
         self._kept = [place for place in range(length) if place not in gone]
 
     def __call__(self, where: str) -> str:
-        """Convert an IR path in the shortened request (`where`) to the path in the original request."""
+        """Convert an IR path in the shortened request (`where`) to the path in the original request. A path
+        that is not in a message is returned unchanged.
+        """
         message = _MESSAGE.match(where)
         if message is None or (place := int(message[1])) >= len(self._kept):
             return where

@@ -1,4 +1,4 @@
-"""Reads the usage that an answer states, if the answer's protocol is unknown.
+"""Reads the usage and the model that an answer states, if the answer's protocol is unknown.
 
 Each protocol names its counts differently, so the names of the counts show which decoder can read them:
 `prompt_tokens` (OpenAI's chat and all vendors that follow it), `input_tokens` (OpenAI's Responses; with cache
@@ -56,8 +56,9 @@ _LARGEST_EVENT: Final = 4_000_000
 
 
 class Stated(NamedTuple):
-    """The model and the amounts that an answer states; a field that is None is not stated. model: the name of
-    the model that answered. usage: tokens. units: other billed amounts, by their names in `ir.units`.
+    """The model and the amounts that an answer states. A field is None if the answer does not state it, or
+    not in a known form. model: the name of the model that answered. usage: the counts of tokens. units: the
+    pages that Mistral's OCR has read: {"pages": number}.
     """
 
     model: str | None = None
@@ -67,7 +68,8 @@ class Stated(NamedTuple):
 
 class Answer:
     """Reads the usage and the model in one answer while the answer's bytes pass. kind: the answer's content
-    type. Only JSON and server-sent events are read; an answer of another type states nothing.
+    type. Only JSON (also one object in each line) and server-sent events are read; an answer of another type
+    states nothing. Of server-sent events, only those that state usage are read, also for the model.
     """
 
     def __init__(self, kind: str) -> None:
@@ -79,7 +81,9 @@ class Answer:
         self._model: str | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next bytes. Never raises: bytes that cannot be read are ignored."""
+        """Read the next bytes. Never raises: what cannot be read is ignored; in server-sent events, also
+        everything after an event of more than 4 MB.
+        """
         if self._members is not None:
             self._members.feed(chunk)
         elif self._events is not None:
@@ -130,7 +134,8 @@ def _json(raw: bytes) -> Any:
 
 def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
     """Return the usage in these counts; None = the counts have no known form, or impossible values. If only
-    the usages of other models are impossible, these are left out.
+    counts in `Usage.others` (work on other models) are impossible, `others` is left out. model: the model
+    that answered, None = not known.
     """
     try:
         usage = _by_names(counts, model)

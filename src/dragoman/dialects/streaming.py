@@ -1,5 +1,5 @@
-"""The interfaces of a dialect's chat streams: a decoder (frames to events) and an encoder (events to
-bytes).
+"""The interfaces of a dialect's chat streams: a decoder makes IR events from a provider's frames, and an
+encoder makes the client's bytes from IR events. A frame is the data of one event of the stream.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from dragoman import ir
 
 
 class StreamDecoder(Protocol):
-    """Turns the frames of one upstream stream into events. The result does not depend on how the network cuts
-    the bytes.
+    """Turns the frames of one provider's stream into IR events. A frame is the data of one server-sent event,
+    or the event's equivalent in a protocol with another framing. The result does not depend on how the
+    network cuts the bytes.
     """
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of one frame's payload (an SSE event's data). Raises WireError for a malformed
-        frame.
+        """Return the events of the next frame. Raises WireError for a malformed frame. A frame that reports a
+        failure gives an `ir.Error`.
         """
 
     def close(self) -> list[ir.Event]:
-        """Return the last events, after the last frame. An `Error` is among them if the answer is not
-        complete.
+        """Return the last events. Call this once, after the last frame. An `ir.Error` is among them if the
+        answer is not complete.
         """
 
 
@@ -43,18 +44,18 @@ class ReadsRuns(Protocol):
 
 
 class StreamEncoder(Protocol):
-    """Turns the events of one stream into frames for the client."""
+    """Turns the IR events of one stream into the bytes for the client."""
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes of the frames for one event; b"" if the dialect writes nothing for this event."""
+        """Return the bytes to send for one IR event; b"" = nothing is sent for this event."""
 
 
 class Ending(msgspec.Struct, frozen=True):
     """A complete response as the client reads it, in the last event of a stream or in the body. The gateway
     stores it.
 
-    response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size: how many bytes a
-    long output has as JSON; 0 = the output is short.
+    response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size: how many bytes the
+    output has as JSON, if the answer was translated and has a long text; otherwise 0 (not counted).
     """
 
     response: Mapping[str, Any]
@@ -62,7 +63,9 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class TellsEnding(Protocol):
-    """A `StreamEncoder` or `StreamRelay` whose last event repeats the whole response."""
+    """A `StreamEncoder` or `StreamRelay` whose last event repeats the whole response. This event can be held
+    back until the gateway has stored the response.
+    """
 
     waits: bool
     """Set by the engine: True = the last event waits for `end`, because the response is stored first."""
@@ -70,15 +73,16 @@ class TellsEnding(Protocol):
     """The response that the last event repeats, while this event waits for `end`. None = no event waits."""
 
     def end(self, *, stored: bool) -> bytes:
-        """Return the bytes of the last event, which has waited. stored: False = the gateway could not store
-        the response.
+        """Return the bytes of the last event, which has waited, and set `ending` to None. Only allowed while
+        `ending` is not None. stored: False = the gateway has not stored the response; then the event says
+        `"store": false`.
         """
 
 
 class TellsInPieces(TellsEnding, Protocol):
-    """An encoder with several last events that each repeat the complete text. A long text is not copied for
-    each of these events (`pieces`). If the text is long, the last event waits for `end`, even if `waits` is
-    False.
+    """An encoder that writes, at the end of a text, several events that each repeat the complete text. If the
+    text is long and `pieces` is a list, these events share the text's bytes; then the last event of the
+    stream waits for `end`, even if `waits` is False.
     """
 
     pieces: list[list[bytes]] | None

@@ -44,8 +44,8 @@ CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode
 
 @contextmanager
 def registered(dialect: Dialect) -> Iterator[None]:
-    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway that was made before does not
-    get the dialect.
+    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway that shall have the dialect
+    must be made and must run inside of the block.
 
     Raises ValueError if `DIALECTS` has a dialect of this name.
     """
@@ -68,12 +68,12 @@ def faces() -> list[tuple[Dialect, Face]]:
 
 
 def key_headers() -> tuple[str, ...]:
-    """Return the names of the headers, beside `authorization`, in which clients of any dialect send their
-    gateway key.
+    """Return the names of all headers, beside `authorization`, in which the clients of some dialect send
+    their key (`x-api-key`), each once, in lower case.
     """
     return tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.keys.headers))
 
 
 READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: CURSOR.reading}
-"""Dialect of a face -> a function that gets a body which the dialect's `check` refuses, and returns the
-dialect as which the body may be read instead; None = the body is wrong in every dialect."""
+"""Name of a client's dialect -> a function that gets a body which the dialect's `check` refuses, and returns
+the dialect as which the body may be read instead; None = the body has no such other form."""

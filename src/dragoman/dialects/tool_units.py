@@ -1,5 +1,6 @@
-"""States in which unit of `ir.units` a call of a provider's own tool is billed, and counts these calls in an
-answer that does not state their number: an answer of OpenAI's, or a stream that breaks off.
+"""States in which unit of `ir.units` a call of a provider's own tool is billed ("web_search_requests"), and
+counts these calls in an answer that does not state their number: an answer of OpenAI's Responses API, or a
+stream that breaks off.
 
 https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#usage-and-pricing (2026-11)
@@ -31,9 +32,10 @@ _PLACES: Final = frozenset({"container_auto", "container_reference"})
 
 
 def unit_of_item(item: Mapping[str, Any]) -> str | None:
-    """Return the unit to which an item of the Responses API adds one; None = the item costs nothing beside
-    its tokens, or is of another kind. A `web_search_call` counts only if it searches, not if it opens a page
-    or searches within a page. A `shell_call` counts only if OpenAI runs it.
+    """Return the unit in which an item of the Responses API is billed as one use ("web_search_requests");
+    None = the item is not billed, except for its tokens. A `web_search_call` is billed only if it searches,
+    not if it opens a page or searches within a page. A `shell_call` is billed only if OpenAI runs it. item:
+    decoded JSON; its members may have any type.
     """
     kind = item.get("type")
     if kind == "web_search_call":
@@ -48,9 +50,9 @@ def unit_of_item(item: Mapping[str, Any]) -> str | None:
 
 
 class ToolUses:
-    """Counts the billed calls of provider tools in one answer, from its blocks: web search and web fetch of
-    the Messages API, except calls whose result is an error, and the items of the Responses API
-    (`unit_of_item`).
+    """Counts the billed calls of the provider's own tools in one answer, from the answer's blocks. Counted
+    are web search and web fetch of the Messages API, except calls whose result is an error, and those items
+    of the Responses API that `unit_of_item` bills.
     """
 
     __slots__ = ("_calls", "_others")
@@ -61,8 +63,8 @@ class ToolUses:
         self._others: list[str] = []
 
     def note(self, block: ir.Block) -> None:
-        """Count the next block of the answer, if it is a billed call. If the block is a result that says that
-        an earlier call has failed, this call is no longer counted.
+        """Look at the next block of the answer: a billed call is counted; a result with an error takes the
+        call with the same id out of the counts.
         """
         if isinstance(block, ir.ToolCall):
             if block.by == "provider" and block.id is not None and block.name in _SERVER_TOOLS:
@@ -77,7 +79,7 @@ class ToolUses:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of billed calls so far, by unit."""
+        """The number of billed calls so far, by unit. A unit without calls is missing."""
         return counted([*self._calls.values(), *self._others])
 
 

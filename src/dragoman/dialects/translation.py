@@ -21,10 +21,10 @@ from dragoman.errors import WireError
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """A translated request. path: the path below the target's base URL. body: the body for the target.
-    losses: values of the source's body that the target's body lacks. changes: values that the target's body
-    has in another form, or that were added. In both, `path` is a JSON path in the source's body (None for an
-    added value).
+    """A translated request. path: the path and, if there is one, the query below the target's base URL. body:
+    the body for the target. losses: values of the source's body that the target's body lacks. changes: values
+    that the target's body has in another form, that were left out on purpose, or that were added. In both,
+    `path` is a JSON path in the source's body ("$" for a loss without a place, None for an added value).
     """
 
     path: str
@@ -45,14 +45,16 @@ def translated(
 ) -> Translation:
     """Return a body of the source dialect as a request in the target dialect. The body is checked first.
 
-    If the source dialect refuses the body, the body is read as another dialect that clients send by mistake,
-    as the gateway does (`READINGS`). If there is no such dialect, and source and target are the same, the
-    values that `Quirks.widens` names are accepted. Raises WireError for an invalid body, or for a body that
-    the target cannot express.
+    If the source dialect refuses the body, and the body has the form of another dialect that clients send by
+    mistake (`READINGS`), it is read as that dialect. If it has no such form, and source and target are the
+    same, the body is checked again, and values that the target accepts beyond its protocol
+    (`Quirks.widens`) are allowed. Raises WireError for an invalid body, or for a body that the target cannot
+    express.
 
-    model: the upstream's name for the model; None = the name in the body. facts: of the model. quirks: of the
-    vendor; None = `quirks.STANDARD`. stream: whether the request asks for a stream, for source dialects that
-    state this in the path.
+    model: the upstream's name for the model; None = the name in the body, which is "" for a dialect that
+    states the model in the path (gemini). facts: of the model. quirks: the vendor's deviations from the
+    target's protocol; None = `quirks.STANDARD`. stream: whether the request asks for a stream; this counts
+    only if the source dialect states it in the path, not in the body.
     """
     path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}

@@ -54,7 +54,8 @@ class Typed:
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
         """Return (the object without the members of wrong types, these members as leftovers). Members that
-        are not in `types` stay in the object. None as the leftovers = no member has a wrong type.
+        are not in `types` stay in the object. If no member has a wrong type, the result is (`wire` itself,
+        None). `wire` is never changed.
         """
         found = tuple(map(type, map(wire.get, self._members)))
         if found not in self._fitting and not self._fits(found):
@@ -85,7 +86,8 @@ class Typed:
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
     """Return the member `member` of `wire`. Raises WireError if `wire` is not an object, or if the member is
-    missing or not of the type `kind`; a boolean is always refused. where: the JSON path of `wire`.
+    missing or not of the type `kind`; a boolean is always refused. kind: str, list, dict, int or float (a
+    number without a fraction, such as 3, is no float). where: the JSON path of `wire`, "" = it is the whole.
     """
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -116,8 +118,9 @@ OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """Return the block that `read` makes from a wire object. If the object has an unexpected shape, or a
-    field of the block would have a wrong type, `native` makes the block.
+    """Return the block that `read` makes from the wire object `value`. If `read` raises one of
+    `OF_ANOTHER_SHAPE`, or a field of its block has a wrong type, return the block that `native` makes. Other
+    errors pass.
     """
     try:
         block = read(value)
@@ -128,7 +131,8 @@ def read_block(
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
     """Return a usage object with only those members that are null or token counts: whole numbers >= 0. A
-    count that is written as a float (3.0) becomes an integer.
+    count that is written as a float (3.0) becomes an integer. If nothing has to change, `wire` itself is
+    returned, otherwise a new object.
 
     details: True = an inner object whose name ends in `_details` stays, too, reduced in the same way.
     """
@@ -163,8 +167,9 @@ _DETAILS: Final = "_details"
 
 
 def sound(response: Response) -> Response:
-    """Return the response unchanged. Raises WireError if a value in it does not have the type of its field;
-    unknown words for a field with fixed words (`Literal`) are accepted.
+    """Return the response itself. Raises WireError if a value in it does not have the type of its field;
+    TypeError if the value is not even of a type that JSON has. Unknown words for a field with fixed words
+    (`Literal`) are accepted.
     """
     try:
         msgspec.convert(msgspec.to_builtins(response), Response)
@@ -180,8 +185,9 @@ def sound(response: Response) -> Response:
 def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
-    """Return the result of `decode` for the log probabilities (`tokens`) of a response; None if they have an
-    unexpected shape, or if `decode` returns None.
+    """Return the result of `decode` for `tokens`, the log probabilities in a response as JSON values. None if
+    `decode` raises one of `OF_ANOTHER_SHAPE`, if a value in its result has a wrong type, or if it returns
+    None.
     """
     try:
         decoded = decode(tokens)

@@ -27,13 +27,14 @@ checked."""
 
 def in_words(request: ir.Request) -> ir.Request:
     """Return the request for a server of another protocol. In messages of the user and in system and
-    developer messages, a `Native` block that a text can express (`stands_for`) becomes this text.
+    developer messages, also in tool results in them, a `Native` block that a text can express (`stands_for`
+    is a text) becomes this text. If there is none, the request itself is returned.
 
-    Raises WireError, with an IR path, for the first block of an unknown kind in the system text, in these
-    messages or in a result of a client's tool in them. Not checked: messages of the assistant, requests for
-    plain completions, and messages that are one item of the Responses API.
+    Raises WireError, with an IR path, for the first block of an unknown kind (`Native` without `stands_for`)
+    in the system text, in these messages or in a result of a client's tool in them. Not checked: messages of
+    the assistant, requests for plain completions, and messages that are one item of the Responses API.
     """
-    if request.dialect == _PROMPTS:
+    if request.dialect == _PROMPTS or ir.Native not in ir.kinds(request):
         return request
     _look(request.system, request.dialect, "system")
     worded = False

@@ -14,8 +14,8 @@ Call = TypeVar("Call")
 
 
 class Waiting(Generic[Call]):
-    """Tool calls that have no result yet, in order. `take` removes a call when its result comes. Several
-    calls may have the same id or name.
+    """Tool calls that have no result yet, in the order in which they were added. `take` removes a call when
+    its result comes. Several calls may have the same id or name.
     """
 
     __slots__ = ("_ids", "_left", "_names", "_next", "_order")
@@ -31,7 +31,7 @@ class Waiting(Generic[Call]):
         self._names: dict[str, deque[int]] = {}
 
     def __iter__(self) -> Iterator[Call]:
-        """Iterate over the calls that have no result yet, in order."""
+        """Iterate over the calls that have no result yet, in the order in which they were added."""
         return iter(self._left.values())
 
     def __len__(self) -> int:
@@ -54,8 +54,9 @@ class Waiting(Generic[Call]):
         return places is not None and any(place in self._left for place in places)
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
-        """Remove and return a call: the first call with this id; if `call_id` is None, the first call with
-        this name; if both are None, the first of all calls. None = there is no such call.
+        """Remove and return the earliest call to which a result can belong: the first call with this id
+        (`name` is then ignored); if `call_id` is None, the first call with this name; if both are None, the
+        first of all calls. None = no such call is left.
         """
         if call_id is not None:
             places = self._ids.get(call_id)

@@ -58,7 +58,7 @@ class Expected(NamedTuple):
 
     def plus(self, other: Expected) -> Expected:
         """Return the sum of both in `input`, `output` and `cost`; the cost is None if one of the two costs is
-        None. `units`, `measured` and `kinds` stay those of this value; `other` must have no `units`.
+        None. `units`, `measured` and `kinds` stay those of this value.
         """
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         return self._replace(input=self.input + other.input, output=self.output + other.output, cost=cost)

@@ -30,7 +30,8 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange, Reason
 from dragoman.routing.route import Deployment
 from dragoman.wire import multipart
-from dragoman.wire.json import MAX_VALUES, TOO_LARGE, head_of
+from dragoman.wire.json import MAX_VALUES, TOO_LARGE
+from dragoman.wire.outline import outline
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -128,8 +129,9 @@ class Said(msgspec.Struct, eq=False):
     """The body of a request, in several forms. wire: the decoded body. head: the top-level members, each as
     raw JSON; {} = the body is a form or was freed, or there is no body (a realtime session). raw: the body as
     it was received. request: the request in the IR; None = not decoded yet. fetched: the media that were
-    fetched for the running attempt, by the `id()` of the medium in `request`; None = none were fetched. The
-    constructor may get None for the head; then it is read from `raw` at the first use.
+    fetched for the running attempt, by the `id()` of the medium in `request`; None = none were fetched.
+    members: how many members `raw` has, as for `outline`. The constructor may get None for the head; then it
+    is read from `raw` at the first use.
     """
 
     wire: WireRequest
@@ -137,16 +139,17 @@ class Said(msgspec.Struct, eq=False):
     raw: bytes
     request: Any = None
     fetched: dict[int, ir.Media] | None = None
+    members: int = 0
 
     @property
     def head(self) -> dict[str, msgspec.Raw]:
         if self._head is None:
-            self._head = head_of(self.raw)
+            self._head = outline(self.raw, self.wire.body, self.members)
         return self._head
 
     def with_request(self, request: Any) -> Said:
         """Return the same body with another IR form, and without fetched media."""
-        return Said(self.wire, self._head, self.raw, request)
+        return Said(self.wire, self._head, self.raw, request, members=self.members)
 
     def forget(self) -> None:
         """Empty all forms, to free their memory. After that, the request cannot be sent again."""
@@ -297,9 +300,10 @@ class Asked(msgspec.Struct, frozen=True):
             raise RequestFailed(blamed(error)) from error
         return request
 
-    def decoded(self) -> Any:
-        """Return `request`. This is a method, so that `step` can run it."""
-        return self.request
+    async def decoded(self) -> Any:
+        """Return `request`. If it was not decoded yet, it is decoded in a step. Raises as `request` does."""
+        request = self.said.request
+        return await self.step(self._decode) if request is None else request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step that reads the whole request, and return its result. The step runs at once if `weight`

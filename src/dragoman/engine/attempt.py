@@ -14,6 +14,7 @@ from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked
 from dragoman.engine.delivery import Delivery
+from dragoman.engine.idempotency import key_for
 from dragoman.engine.joint import Joint
 from dragoman.engine.media import Media
 from dragoman.engine.places import Locate
@@ -23,19 +24,20 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import Step
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Rates
-from dragoman.routing.route import Deployment, deep_merge
+from dragoman.routing.route import Candidate, Deployment, deep_merge
 from dragoman.state.marks import Scope
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.backend import Backend
-from dragoman.upstreams.upstream import Call
+from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.verify.check import CheckOutput
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One attempt. backend: the upstream in the chosen protocol. call: the parameters of the call. record:
-    the attempt's record, which observers read. shown: the model name in the answer for the client; None = the
-    name that the upstream states. seals: restores and stores signatures and encrypted reasoning; None = this
-    is not done. joint: joins the answer of this attempt to what the client was told before; None = its stream
-    is not continued.
+    """One attempt. backend: the upstream in the chosen protocol. credential: the account of the call, as it
+    was when the attempt was prepared. call: the parameters of the call. record: the attempt's record, which
+    observers read. shown: the model name in the answer for the client; None = the name that the upstream
+    states. seals: restores and stores signatures and encrypted reasoning; None = this is not done. joint:
+    joins the answer of this attempt to what the client was told before; None = its stream is not continued.
     """
 
     runtime: Runtime
@@ -43,6 +45,7 @@ class Attempt(msgspec.Struct, frozen=True):
     plan: Plan
     deployment: Deployment
     backend: Backend
+    credential: Account
     call: Call
     record: AttemptRecord
     delivery: Delivery
@@ -134,3 +137,49 @@ class Attempt(msgspec.Struct, frozen=True):
         if self.plan.form is not None:
             steps.append(CheckOutput(self.plan.form, self.delivery.now))
         return steps
+
+
+def prepared(
+    runtime: Runtime,
+    asked: Asked,
+    plan: Plan,
+    candidate: Candidate,
+    backend: Backend,
+    *,
+    delivery: Delivery,
+    media: Media,
+) -> Attempt:
+    """Return the next attempt of an exchange, not yet begun; its record says that it relays. plan: of the
+    candidate's route. backend: the upstream of the candidate's provider in the chosen protocol.
+    """
+    exchange, deployment = asked.exchange, candidate.deployment
+    model, account = deployment.model, backend.accounts[candidate.account]
+    call = Call(
+        f"{exchange.id}-{len(exchange.attempts) + 1}",
+        model,
+        Report(backend.language),
+        Stopwatch(delivery.now),
+        deployment.timers,
+        backend.facts(model, deployment.facts),
+        candidate.account,
+        deployment.headers,
+        deployment.body,
+        client=exchange.client or "",
+        once=None if asked.wished.once is None else key_for(asked, deployment.name),
+    )
+    record = AttemptRecord(
+        call.attempt, deployment.name, account.tail, "relay", 0.0, key_id=account.id, own=account.own
+    )
+    return Attempt(
+        runtime,
+        asked,
+        plan,
+        deployment,
+        backend,
+        account,
+        call,
+        record,
+        delivery,
+        media,
+        asked.inbound.shown or candidate.shown,
+    )

@@ -59,7 +59,7 @@ class Continued(Flight, eq=False):
         if asked.beyond is not None:
             return  # what only some servers understand has to reach them as it is
         try:
-            request = asked.request if asked.light else await asked.step(asked.decoded)
+            request = asked.request if asked.light else await asked.decoded()
         except RequestFailed:
             return  # it can be relayed, but nobody here knows what it asks for
         if is_continuable(request):
@@ -105,7 +105,7 @@ class Continued(Flight, eq=False):
         if record.first is not None:
             self._broken = failed.deployment.provider, fault
             # The time in which an answer was read is none in which one was looked for.
-            self._stand_still(self.delivery.now() - record.first)
+            self._candidates.stand_still(self.delivery.now() - record.first)
         may = joint.begun and (record.continues or classify(fault) is not Outcome.CALLER)
         following = self._following(failed) if may else None
         if following is None:
@@ -141,7 +141,7 @@ class Continued(Flight, eq=False):
         at once; None = there is none, or no further attempt is allowed.
         """
         now, health = self.delivery.now(), self.runtime.health
-        round_ = self._round = self._round or self._new_round(failed)
+        round_ = self._candidates.begun(self.asked.exchange, failed)
         if not round_.may_begin(now):
             return None
         name = failed.deployment.name

@@ -7,7 +7,7 @@ that the session is open. Each direction waits while the other side reads slowly
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import msgspec
@@ -28,10 +28,11 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.net.failures import Failure, Refused
+from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.seams.tasks import spawn
+from dragoman.upstreams.account import Redaction
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.form import unreadable
-from dragoman.wire.json import decode_object, encode, reworded
 
 if TYPE_CHECKING:
     from dragoman.net.websocket import Socket
@@ -52,11 +53,12 @@ _MOST_REASON: Final = 123
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The limits of a session. longest: the most seconds that it may last, None = no limit. idle: the most
-    seconds without a message from either side, None = no limit. largest: the most bytes of one message from
-    the provider.
+    """The limits of a session. opening: the most seconds until the provider's first message. longest: the
+    most seconds that the session may last. idle: the most seconds without a message from either side. For all
+    of these, None = no limit. largest: the most bytes of one message from the provider.
     """
 
+    opening: float | None = None
     longest: float | None = None
     idle: float | None = None
     largest: int = 16 * 1024 * 1024
@@ -141,12 +143,40 @@ async def converse(attempt: Attempt) -> None:
     EndedByLimit (a RequestFailed) if a limit of the gateway refuses a reply, or if the gateway ends the
     session.
     """
-    upstream, call, delivery = over_http(attempt.backend), attempt.call, attempt.delivery
-    client, live = cast(SessionClient, delivery.client), attempt.asked.face.live
+    delivery, live = attempt.delivery, attempt.asked.face.live
+    client = cast(SessionClient, delivery.client)
     assert live is not None
-    replies = Replies(attempt)
+    replies = Replies(attempt, transcribes=client.transcribes)
     attempt.record.units = {}  # the replies have what the session uses
+    talk = live.talk(_names(attempt, client), client.first)
+    try:
+        opening = talk.opening()
+    except WireError as error:  # the client's first message
+        raise RequestFailed(blamed(error)) from error
     await replies.probe()
+    limit = attempt.runtime.deadlines.within(client.bounds.opening)
+    try:
+        with limit:
+            await _held(attempt, talk, opening, replies, limit)
+    except TimeoutError:
+        if not limit.expired:
+            raise
+        raise RequestFailed(_unopened(attempt.deployment.name, client.bounds.opening or 0)) from None
+    await delivery.end()
+
+
+async def _held(
+    attempt: Attempt,
+    talk: Talk,
+    opening: Sequence[Message],
+    replies: Replies,
+    limit: Deadline | Unlimited,
+) -> None:
+    """Open the session, relay messages until it ends, and account for it. talk, opening, replies: of the
+    session. limit: for opening it. Raises RequestFailed as `converse` does.
+    """
+    upstream, call = over_http(attempt.backend), attempt.call
+    client = cast(SessionClient, attempt.delivery.client)
     head, transport = await upstream.dial(call, client.headers, client.search, transcribes=client.transcribes)
     call.watch.start()
     try:
@@ -155,9 +185,9 @@ async def converse(attempt: Attempt) -> None:
         raise upstream.refusal(refused.status, refused.headers, refused.body) from refused
     fault: ir.Fault | None = INTERNAL
     try:  # from here on, whatever fails, the provider's socket is closed
-        hide = upstream.accounts[call.account].concealed((call.headers or {}).values())
-        session = _Session(attempt, client, live, socket, replies, hide=hide)
-        await _relayed(attempt, session, upstream.name)
+        redaction = upstream.accounts[call.account].redaction((call.headers or {}).values())
+        session = _Session(attempt, client, talk, socket, replies, redaction=redaction)
+        await _relayed(attempt, session, opening, limit)
         fault = None
     except RequestFailed as failed:
         fault = failed.fault
@@ -169,16 +199,29 @@ async def converse(attempt: Attempt) -> None:
         spawn(socket.close(*_stated(*(client.left or (_NORMAL, "")))), "closing a session")
         replies.close()
         _total(attempt, replies, fault)
-    await delivery.end()
 
 
-async def _relayed(attempt: Attempt, session: _Session, provider: str) -> None:
-    """Wait for the provider's first message, tell the client that the session is open, and relay messages
-    until it ends. provider: the provider's name. Raises RequestFailed as `converse` does.
+def _names(attempt: Attempt, client: SessionClient) -> Names:
+    """Return the names of the session's model at the attempt's deployment."""
+    call, shown, route = attempt.call, attempt.shown, attempt.plan.route
+    names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
+    allowed = frozenset(name for name in names if name)
+    only = client.transcribes
+    unnamed = only and over_http(attempt.backend).quirks.transcribes_unnamed
+    return Names(call.model, shown, allowed, only, unnamed)
+
+
+async def _relayed(
+    attempt: Attempt, session: _Session, opening: Sequence[Message], limit: Deadline | Unlimited
+) -> None:
+    """Send the provider the messages in `opening`, wait for its first message, tell the client that the
+    session is open, and relay messages until it ends. limit: removed when the session is open. Raises
+    RequestFailed as `converse` does.
     """
-    call, delivery = attempt.call, attempt.delivery
+    call, delivery, provider = attempt.call, attempt.delivery, attempt.deployment.provider
     try:
-        first = await session.open()
+        first = await session.open(opening)
+        limit.lift()
         attempt.record.status = _SWITCHED
         call.watch.headed()
         delivery.failing = session.last_words
@@ -203,37 +246,33 @@ def _total(attempt: Attempt, replies: Replies, fault: ir.Fault | None) -> None:
     exchange.fault = fault
     if meter is not None:
         meter.close(gone=attempt.delivery.client.gone)
-        exchange.cost, exchange.priced = replies.cost, replies.priced
-    exchange.usage = replies.usage
+        exchange.cost, exchange.priced = replies.books.cost, replies.books.priced
+    exchange.usage = replies.books.usage
 
 
 class _Session:
-    """One open session. hide: replaces the secrets of the provider's account in a text, because providers
-    repeat keys in errors and in reasons for closing.
+    """One open session. redaction: hides the secrets of the provider's account in messages and in reasons for
+    closing, because providers repeat them there.
     """
 
     def __init__(
         self,
         attempt: Attempt,
         client: SessionClient,
-        live: Live,
+        talk: Talk,
         socket: Socket,
         replies: Replies,
         *,
-        hide: Callable[[str], str],
+        redaction: Redaction,
     ) -> None:
         self._attempt = attempt
         self._client = client
-        self._live = live
+        assert attempt.asked.face.live is not None
+        self._live: Live = attempt.asked.face.live
+        self._talk = talk
         self._socket = socket
         self._replies = replies
-        self._hide = hide
-        call, shown, route = attempt.call, attempt.shown, attempt.plan.route
-        names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
-        allowed = frozenset(name for name in names if name)
-        only = client.transcribes
-        unnamed = only and over_http(attempt.backend).quirks.transcribes_unnamed
-        self._talk: Talk = live.talk(Names(call.model, shown, allowed, only, unnamed), client.first)
+        self._redaction = redaction
         self._loop = asyncio.get_running_loop()
         self._latest = self._loop.time()
         """When the latest message came from the client or from the provider (seconds of the loop's clock)."""
@@ -250,17 +289,12 @@ class _Session:
         needed.
         """
 
-    async def open(self) -> Heard:
-        """Send the messages that the provider needs before its first message, receive this first message,
-        send the answers that it needs, and return it.
-        Raises RequestFailed if the provider refuses the session, or if the client's first message must not be
-        sent to it.
+    async def open(self, opening: Sequence[Message]) -> Heard:
+        """Send the messages in `opening`, which the provider needs before its first message, receive this
+        first message, send the answers that it needs, and return it. Raises RequestFailed if the provider
+        refuses the session.
         """
         socket = self._socket
-        try:
-            opening = self._talk.opening()
-        except WireError as error:  # the client's first message
-            raise RequestFailed(blamed(error)) from error
         for message in opening:
             await socket.send(message)
         first = await socket.receive()
@@ -302,7 +336,7 @@ class _Session:
                 client.closes(_GOING_AWAY, self._over.message)
             raise EndedByLimit(self._over)
         if client.left is None:
-            self._closed(socket.code, self._hide(socket.reason))
+            self._closed(socket.code, self._redaction.text(socket.reason))
 
     def last_words(self, fault: ir.Fault) -> bytes:
         """Return the message that tells the client about a failure; b"" = the client learns it from the
@@ -334,10 +368,10 @@ class _Session:
         if heard.transcriber is not None:
             self._replies.admit(heard.transcriber)
         await self._replies.heard(heard)
-        await self._client.say(heard.message if heard.fault is None else self._discreet(heard.message))
+        await self._client.say(self._redaction.message(heard.message))
         if heard.used and not (heard.ends or self._replies.running):
             self._admit()  # a session that only transcribes begins no reply
-            await self._replies.probe_again()
+            await self._replies.probe(again=True)
         if self._draining and not self._replies.running:
             self._stop(STOPPING)
 
@@ -345,12 +379,6 @@ class _Session:
         """Send the provider the messages that the gateway itself answers a message with."""
         for message in heard.answers:
             await self._socket.send(message)
-
-    def _discreet(self, message: Message) -> Message:
-        """Return a provider's error event without the secrets of the provider's account."""
-        event = decode_object(message.encode() if isinstance(message, str) else message)
-        told = reworded(event, self._hide)
-        return message if told == event else encode(told).decode()
 
     def _admit(self) -> None:
         """Raise EndedByLimit if the client may not have another reply, because its key or one of its
@@ -368,14 +396,15 @@ class _Session:
 
     async def _listen(self) -> None:
         """Send the client's messages to the provider until one side closes the session. A message that must
-        not be sent is answered with an error; in some protocols it ends the session.
+        not be sent is answered with an error; in some protocols it ends the session. So does sound that a
+        limit refuses.
         """
         client, socket = self._client, self._socket
         try:
             while (message := await client.receive()) is not None:
                 self._latest = self._loop.time()
                 try:
-                    message = self._talk.said(message)
+                    spoken = self._talk.said(message)
                 except WireError as error:
                     fault = blamed(error).known_as(self._attempt.exchange.request_id)
                     told = None if self._live.fatal else self._live.error(fault)
@@ -384,10 +413,14 @@ class _Session:
                         return
                     await client.say(told)
                     continue
-                await socket.send(message)
+                if spoken.sound or spoken.commits:
+                    await self._replies.listen(spoken, self._admit)
+                await socket.send(spoken.message)
             await socket.close(*_stated(*(client.left or (_NORMAL, ""))))
         except (Failure, OSError):
             await socket.close()  # one side has gone
+        except EndedByLimit as ended:
+            self._stop(ended.fault)
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._crash = error
             await socket.close()
@@ -426,6 +459,11 @@ def _broken(name: str, code: int = _ABNORMAL, reason: str = "") -> ir.Fault:
     how = "broke off" if code == _ABNORMAL else f"was closed with code {code}"
     text = f"The realtime session at {name!r} {how}{f': {reason}' if reason else '.'}"
     return ir.Fault("upstream", text, "session_broken", blame="upstream")
+
+
+def _unopened(name: str, seconds: float) -> ir.Fault:
+    text = f"{name} did not open the realtime session within {seconds:g} s."
+    return ir.Fault("timeout", text, "session_not_opened", blame="upstream")
 
 
 def _lasted(seconds: float) -> ir.Fault:

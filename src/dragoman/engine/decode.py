@@ -26,12 +26,12 @@ from dragoman.exchange import Exchange
 from dragoman.wire.json import (
     FIRST_MEASURED,
     SHARE_OF_TEXT,
+    decode_counted,
     decode_measured,
-    decode_object,
-    head_of,
     refuse_case_variants,
     refuse_many_values,
 )
+from dragoman.wire.outline import outline
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
@@ -83,25 +83,26 @@ def _read(
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None
-    extra, reading = 0, len(raw)
+    count, extra, reading = 0, 0, len(raw)
     if inbound.fields:
         body, head = texts(inbound.fields), {}
     else:
         if inbound.reading or reading >= FIRST_MEASURED:
             refuse_many_values(raw, inbound.max_values)
-            body, reading = decode_object(raw, inbound.max_depth), inbound.reading or reading
+            body, count = decode_counted(raw, inbound.max_depth)
+            reading = inbound.reading or reading
         else:
-            body, extra, reading = decode_measured(raw, inbound.max_depth, inbound.max_values)
+            body, count, extra, reading = decode_measured(raw, inbound.max_depth, inbound.max_values)
         if turn is not None:
             if turn.concerns(body):
-                head = head_of(raw)  # it may be read outside of a step
+                head = outline(raw, body, count)  # it may be read outside of a step
             else:
                 turn = None
     codec = face.operations.get(operation)
     others: tuple[Named, ...] = ()
     members = (face.request if codec is None else codec.client).members
     if concerns_gateway(body):
-        head = head_of(raw) if head is None else head
+        head = outline(raw, body, count) if head is None else head
         others = _keep(exchange, take(body, head, face.name, members), body, inbound.params)
     if not body.keys() <= members:
         refuse_case_variants(body, members)
@@ -140,7 +141,7 @@ def _read(
         inbound,
         wished,
         face,
-        Said(wire, head, raw),
+        Said(wire, head, raw, members=count),
         steps,
         len(raw),
         reading,

@@ -163,7 +163,7 @@ class Engine:
         return msgspec.structs.replace(asked, reasons=(*asked.reasons, "continued"))
 
     async def _before(self, runtime: Runtime, asked: Asked) -> Asked:
-        request = await asked.step(asked.decoded)
+        request = await asked.decoded()
         changed = await runtime.hooks.before(asked.exchange, request)
         return asked if changed is request else asked.with_request(changed, "hook")
 

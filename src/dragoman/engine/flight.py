@@ -13,19 +13,15 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.ledger import Reservation
-from dragoman.dialects.loss import Report
 from dragoman.engine.accounting import UNACCOUNTED
-from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
-from dragoman.engine.attempt import Attempt
+from dragoman.engine.attempt import Attempt, prepared
+from dragoman.engine.candidates import Candidates
 from dragoman.engine.delivery import Delivery, Running
 from dragoman.engine.entry import Entry
-from dragoman.engine.fallbacks import Turned
-from dragoman.engine.idempotency import key_for
 from dragoman.engine.limits import (
     FAIR_SHARE,
     OVERTIME,
-    SWITCHED,
     Cause,
     own_time,
     switch_after,
@@ -39,37 +35,24 @@ from dragoman.engine.plan import Plan
 from dragoman.engine.refusals import Refusals
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing, begun
-from dragoman.engine.spent import note_asked, was_sent
+from dragoman.engine.spent import note_unanswered, was_sent
 from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
-from dragoman.routing import attempts as machine
 from dragoman.routing.event import Event
-from dragoman.routing.fallbacks import Why
-from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import for_client, refuses_seals
-from dragoman.routing.policy import Circumstances
-from dragoman.routing.reasons import weighed
+from dragoman.routing.health import Calling
+from dragoman.routing.outcome import refuses_seals
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
-from dragoman.upstreams.account import Account
 from dragoman.upstreams.backend import Backend
-from dragoman.upstreams.upstream import Call, Stopwatch
 
 log = logging.getLogger("dragoman.engine.flight")
 
 
-def _pool(candidate: Candidate) -> str:
-    """Return the pool of a candidate's connections: all credentials of a provider share one pool."""
-    return candidate.deployment.provider
-
-
 class Flight(msgspec.Struct, eq=False):
-    """Makes the attempts of one exchange. way: the functions for its operation. media: closed at the end. The
-    state machine (`_round`) is made only at the first failure, or when a candidate cannot be called at once.
-    """
+    """Makes the attempts of one exchange. way: the functions for its operation. media: closed at the end."""
 
     runtime: Runtime
     way: Way
@@ -78,21 +61,14 @@ class Flight(msgspec.Struct, eq=False):
     delivery: Delivery
     media: Media
     _sealing: Sealing | None = None
-    _turned: Turned | None = None
-    """The routes that the request has used; None = only its own route so far."""
     _opening: tuple[float | None, Cause] | None = None
     """What `until_content` says of the running attempt; None = only `max_silence` limits it."""
-    _until: float | None = None
-    """When the time of all attempts is over (monotonic seconds); None = never."""
     _calling: Calling | None = None
     """The running attempt, as `health` records it; None = its end need not be recorded."""
-    _asking: Asking | None = None
-    """The candidates in order; None = no order was made, as the route's first one is called."""
-    _round: machine.Attempts[Candidate] | None = None
+    _chosen: Candidates | None = None
+    """See `_candidates`; None = none was needed, as the route's first candidate is called."""
     _refusals: Refusals | None = None
     """How the candidate that is called has refused calls; None = it has not refused any."""
-    _account: Account | None = None
-    """The account of the latest attempt, as it was when the attempt began; None = no attempt was made."""
     _entry: Entry | None = None
     """The places of this exchange; None = it has needed none so far."""
     _turned_to: bool = False
@@ -155,27 +131,16 @@ class Flight(msgspec.Struct, eq=False):
             self._entry.leave()
         self.media.close()
 
-    async def _first(self) -> Candidate:
-        """Return the candidate to call first, as `health` orders the candidates of the route. If none can be
-        called now, or the first is in doubt and there are fallbacks, it may be one of a fallback, or one that
-        is waited for. Raises RequestFailed if none can be called in time.
-        """
-        request, health = await self._circumstances(), self.runtime.health
-        now = self.delivery.now()
-        asking = health.order(self.plan.route, now, request, self._asking)
-        if not health.calm:
-            self._weigh(asking)
-        self._asking = asking
-        if asking.ready and not (self.plan.route.fallbacks.any and health.doubts(asking.ready[0], now)):
-            return asking.ready[0]
-        self._round = round_ = self._attempts(self._turning().begun(asking, now))
-        return await self._follow(round_, round_.on(machine.Begin(), now))
+    @property
+    def _candidates(self) -> Candidates:
+        """The candidates of this exchange, of which one is called next."""
+        if self._chosen is None:
+            self._chosen = Candidates(self.runtime, self.way, self.plan, self.delivery.now)
+        return self._chosen
 
-    async def _circumstances(self) -> Circumstances:
-        asked, what = self.asked, (self.asked, self.plan.route, self.runtime.seams)
-        if asked.light or self.plan.route.spread is None:
-            return circumstances(*what)
-        return await asked.step(circumstances, *what)
+    async def _first(self) -> Candidate:
+        """Return the candidate to call first. Raises RequestFailed if none can be called in time."""
+        return await self._candidates.first(self.asked)
 
     def _heard(self, record: AttemptRecord) -> float:
         """Return when an attempt got its first content (monotonic seconds); now, if it has got none."""
@@ -188,30 +153,30 @@ class Flight(msgspec.Struct, eq=False):
         with its backend. Backend None = not chosen yet. Raises RequestFailed if the queue is full or the wait
         too long, and no fallback can be called.
         """
-        runtime, exchange = self.runtime, self.asked.exchange
+        runtime, exchange, candidates = self.runtime, self.asked.exchange, self._candidates
         if (entry := self._entry) is None:
             entry = self._entry = Entry(runtime.gates, runtime.deadlines, exchange)
         while True:
             if entry.enters([candidate]) is not None:
                 return candidate, backend
-            round_ = self._round = self._round or self._new_round(candidate)
+            round_ = candidates.begun(exchange, candidate)
             found = entry.enters(round_.left)
             if waits := found is None:
                 queued = exchange.queued
                 try:
                     found = await entry.wait([candidate, *round_.left])
                 except RequestFailed as refused:
-                    full = round_.on(machine.Full(refused.fault), self.delivery.now())
-                    candidate, backend = await self._follow(round_, full), None
+                    candidate = await candidates.full(self.asked, candidate, refused.fault)
+                    backend = None
                     continue
                 finally:
-                    self._stand_still(exchange.queued - queued)
+                    candidates.stand_still(exchange.queued - queued)
             if found != candidate:
                 round_.swap(found)
                 candidate, backend = found, None
             if not waits or runtime.health.calm or exchange.attempts:
                 return candidate, backend
-            self._round = None  # what was learnt while it waited counts, as at the beginning
+            candidates.round = None  # what was learnt while it waited counts, as at the beginning
             candidate = await self._first()
 
     async def _entered(
@@ -247,7 +212,7 @@ class Flight(msgspec.Struct, eq=False):
         await meter.renew()
         try:
             if (candidate.tier or meter.turned) and not self._turned_to:
-                await meter.turn(self._turning().plans[candidate.tier].route)
+                await meter.turn(self._candidates.plan_of(candidate).route)
             if candidate.tier or meter.owes:
                 await meter.afford(name)
             self._held = await meter.enter(name)
@@ -262,14 +227,7 @@ class Flight(msgspec.Struct, eq=False):
         """Return the candidate to call instead of one that a limit refuses (with the fault `refused`). Raises
         RequestFailed if no candidate is left.
         """
-        now = self.delivery.now()
-        round_ = self._round = self._round or self._new_round(candidate)
-        return await self._follow(round_, round_.on(machine.Limited(refused), now))
-
-    def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record the order of the candidates, with reasons. begun: the one called before; it is first."""
-        now, health = self.delivery.now(), self.runtime.health
-        self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
+        return await self._candidates.limited(self.asked, candidate, refused)
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -278,44 +236,14 @@ class Flight(msgspec.Struct, eq=False):
         backend: None = choose it here.
         """
         runtime, asked, delivery, way = self.runtime, self.asked, self.delivery, self.way
-        plan = self.plan if not candidate.tier else self._turning().plans[candidate.tier]
-        exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
-        model = deployment.model
+        plan = self.plan if not candidate.tier else self._candidates.plan_of(candidate)
         if backend is None:
-            backend = runtime.backends[deployment.provider]
+            backend = runtime.backends[candidate.deployment.provider]
             if not backend.sole:
-                backend = way.choose(backend, deployment, asked, plan)
-        call = Call(
-            f"{exchange.id}-{len(exchange.attempts) + 1}",
-            model,
-            Report(backend.language),
-            Stopwatch(delivery.now),
-            deployment.timers,
-            backend.facts(model, deployment.facts),
-            account,
-            deployment.headers,
-            deployment.body,
-            client=exchange.client or "",
-            once=None if asked.wished.once is None else key_for(asked, deployment.name),
-        )
-        held = self._account = backend.accounts[account]
-        record = AttemptRecord(
-            call.attempt, deployment.name, held.tail, "relay", 0.0, key_id=held.id, own=held.own
-        )
-        attempt = Attempt(
-            runtime,
-            asked,
-            plan,
-            deployment,
-            backend,
-            call,
-            record,
-            delivery,
-            self.media,
-            asked.inbound.shown or candidate.shown,
-        )
+                backend = way.choose(backend, candidate.deployment, asked, plan)
+        attempt = prepared(runtime, asked, plan, candidate, backend, delivery=delivery, media=self.media)
         if reasons := way.against(attempt):
-            record.mode, record.reasons = "translate", reasons
+            attempt.record.mode, attempt.record.reasons = "translate", reasons
         return attempt
 
     def _choose(self, attempt: Attempt) -> Backend:
@@ -332,7 +260,7 @@ class Flight(msgspec.Struct, eq=False):
         if (meter := delivery.meter) is not None:
             meter.began(record, self._held)
             self._held = None
-            if meter.turning:
+            if meter.turned:
                 meter.called(attempt.plan.route)
         if exchange.attempts:
             self.media.forget(self.asked, needed=bool(record.reasons))
@@ -342,7 +270,7 @@ class Flight(msgspec.Struct, eq=False):
         exchange.losses, exchange.changes = exchange.taken
         exchange.usage = None
         total, seconds = deployment.timers.total, backend.silence
-        until = None if self.runtime.policy.seconds is None else self._time_over()
+        until = None if self.runtime.policy.seconds is None else self._candidates.time_over()
         if total is not None or until is not None or attempt.plan.route.alternates:
             left = None if until is None else max(0.0, until - now)
             self._opening = until_content(total, seconds, self._switch(candidate), left)
@@ -359,20 +287,8 @@ class Flight(msgspec.Struct, eq=False):
         seconds = switch_after(candidate.deployment, streamed=self.asked.streamed)
         if seconds is None or self.runtime.policy.attempts == 1:
             return None
-        name, health, now = candidate.deployment.name, self.runtime.health, self.delivery.now()
-
-        def differs(one: Deployment) -> bool:
-            return one.name != name and self._has_place(one)
-
-        fallbacks = bool(self.plan.route.fallbacks.any)
-        if self._round is not None:
-            fallbacks = bool(self._turning().plans[-1].route.fallbacks.any)
-            other = self._round.has_other(lambda one: differs(one.deployment), fallbacks=fallbacks)
-        elif self._asking is not None and not fallbacks:
-            ready = self._asking.ready
-            other = any(differs(one.deployment) and not health.doubts(one, now) for one in ready)
-        else:
-            other = fallbacks or any(map(differs, self.plan.route.deployments))
+        name = candidate.deployment.name
+        other = self._candidates.has_other(lambda one: one.name != name and self._has_place(one))
         return seconds if other else None
 
     def _has_place(self, deployment: Deployment) -> bool:
@@ -414,14 +330,7 @@ class Flight(msgspec.Struct, eq=False):
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
             return
-        cost = delivery.cost_so_far
-        try:
-            if cost is not None:
-                record.usage = cost() if asked.light else await asked.step(cost)
-            elif record.usage is None:
-                await asked.step(note_asked, asked, record, delivery.meter.rates(record.deployment))
-        except Exception:  # this error must not hide the one that ended the attempt
-            log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
+        await note_unanswered(asked, record, delivery.cost_so_far, delivery.meter.rates)
 
     async def _broken_off(self) -> None:
         """Called when the exchange ends with an error or a cancellation: record in `health` that the running
@@ -476,8 +385,9 @@ class Flight(msgspec.Struct, eq=False):
         time has come. Backend None = choose it anew. Raises RequestFailed if no candidate is left.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
-        attempt.record.classify("" if self._account is None else self._account.source)
-        if fault.kind == "authentication" and await self._rotated(attempt.record):
+        self._candidates.whose = attempt.credential.whose
+        attempt.record.classify(attempt.credential.source)
+        if fault.kind == "authentication" and await self._rotated(attempt):
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
         if fault.code == OVERTIME and self._opening is not None and not self._had_its_time(attempt):
@@ -506,17 +416,17 @@ class Flight(msgspec.Struct, eq=False):
         own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
         return seconds is None or seconds >= FAIR_SHARE * own
 
-    async def _rotated(self, record: AttemptRecord) -> bool:
-        """Whether there is a new credential in place of the one that the provider has refused (see
-        `Refusals.renewed`). Then the candidate is called again. record: of the refused attempt.
+    async def _rotated(self, attempt: Attempt) -> bool:
+        """Whether there is a new credential in place of the one that the provider has refused in this attempt
+        (see `Refusals.renewed`). Then the candidate is called again.
         """
-        if self.delivery.committed or not await self._refused().renewed(self._account):
+        if self.delivery.committed or not await self._refused().renewed(attempt.credential):
             return False
         if self._calling is not None:  # what became of the old key says nothing about the new one
             calling, self._calling = self._calling, None
             self.runtime.health.abandoned(calling)
         if self.delivery.meter is not None:  # frees the refused call's place at its limits for the next call
-            self.delivery.meter.left(record)
+            self.delivery.meter.left(attempt.record)
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
@@ -539,104 +449,11 @@ class Flight(msgspec.Struct, eq=False):
         return self._refusals
 
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
-        """Return the next candidate when its time has come. Raises RequestFailed if none may be called."""
-        now = self.delivery.now()
-        round_ = self._round = self._round or self._new_round(failed)
-        if self.delivery.committed:
-            round_.on(machine.FirstContent(), now)
-        if fault.code == SWITCHED:  # it hangs, whatever key it is asked with
-            round_.defer(lambda one: one.deployment.name == failed.deployment.name)
-        return await self._follow(round_, round_.on(machine.Failed(fault), now))
-
-    async def _follow(
-        self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]]
-    ) -> Candidate:
-        """Do what the commands say, until one names a candidate. Raises RequestFailed for `GiveUp`."""
-        while True:
-            command = commands.pop(0)
-            if isinstance(command, machine.Start):
-                return command.candidate
-            if isinstance(command, machine.Extend):
-                commands = round_.on(await self._more(command.why), self.delivery.now())
-                continue
-            if isinstance(command, machine.GiveUp):
-                provider = (self.asked.exchange.answered or "").partition("/")[0]
-                named = self.plan.names_deployment
-                if command.fault is machine.NOBODY and (lacking := self._lacking()) is not None:
-                    raise RequestFailed(lacking)
-                who = "gateway" if self._account is None else self._account.whose
-                raise RequestFailed(for_client(command.fault, provider, named_by_client=named, whose=who))
-            self.asked.exchange.phase = "route"
-            pause = max(0.0, command.at - self.delivery.now())
-            self.asked.exchange.waits_for(pause, self.delivery.now())
-            await asyncio.sleep(pause)
-            self.asked.exchange.waited += pause
-            commands = round_.on(machine.Timer(), self.delivery.now())
-
-    def _lacking(self) -> ir.Fault | None:
-        """Return the fault of the first of the route's providers that has no usable credential; None = every
-        provider has one.
+        """Return the candidate to call after one that has failed, when its time has come. Raises
+        RequestFailed if none may be called.
         """
-        faults, deployments = self.runtime.unreadable, self.plan.route.deployments
-        return next((faults[one.provider] for one in deployments if one.provider in faults), None)
-
-    async def _more(self, why: Why) -> machine.More[Candidate] | machine.NoMore:
-        """Return the candidates of the next route in the list `why`; NoMore = the list has none left."""
-        turned, asked, now = self._turning(), self.asked, self.delivery.now()
-        return turned.more(asked, why, now) if asked.light else await asked.step(turned.more, asked, why, now)
-
-    def _new_round(self, first: Candidate) -> machine.Attempts[Candidate]:
-        """Return the state machine, begun with the candidate `first`, which was chosen without it."""
-        now = self.delivery.now()
-        asking = self._asking or self.runtime.health.order(self.plan.route, now)
-        if not self.asked.exchange.weighed:
-            self._weigh(asking, first)
-        others = [candidate for candidate in asking.ready if candidate != first]
-        resting = [rest for rest in asking.resting if rest[1] != first]
-        begun = self._turning().begun(Asking((first, *others), resting), now)
-        ready = [first, *(candidate for candidate in begun.ready if candidate != first)]
-        doubtful = [candidate for candidate in begun.doubtful if candidate != first]
-        round_ = self._attempts(machine.More(ready, begun.resting, doubtful))
-        round_.on(machine.Begin(), now)
-        return round_
-
-    def _attempts(self, begun: machine.More[Candidate]) -> machine.Attempts[Candidate]:
-        runtime, plan = self.runtime, self.plan
-        return machine.Attempts(
-            begun.ready,
-            runtime.policy,
-            runtime.seams.uniform,
-            _pool,
-            resting=begun.resting,
-            doubtful=begun.doubtful,
-            until=self._time_over(),
-            lists=plan.route.fallbacks.stated,
-            refused=plan.refused,
-        )
-
-    def _time_over(self) -> float | None:
-        """Return the end of the time of all attempts (monotonic seconds); None = no limit. The time starts at
-        the first call of this method.
-        """
-        if self._until is None and (seconds := self.runtime.policy.seconds) is not None:
-            self._until = self.delivery.now() + seconds
-        return self._until
-
-    def _stand_still(self, seconds: float) -> None:
-        """Let the time of all attempts end so many seconds later, because these seconds do not count: they
-        passed in a queue, which has its own limit, or while an answer came.
-        """
-        if self._until is not None:
-            self._until += seconds
-        if self._round is not None:
-            self._round.pause(seconds)
-
-    def _turning(self) -> Turned:
-        """Return the routes that the request has used: at first only its own route."""
-        turned = self._turned
-        if turned is None:
-            turned = self._turned = Turned(self.runtime, self.way, self.plan)
-        return turned
+        committed = self.delivery.committed
+        return await self._candidates.failed(self.asked, failed, fault, committed=committed)
 
 
 def _connected(exchange: Exchange, now: Callable[[], float], sent: Callable[[str | None], None]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
+from dragoman.engine.accounting import Expected
 from dragoman.engine.meter import Meter
 
 _NEAR: Final = 0.8
@@ -67,7 +68,8 @@ class Growth:
         while said >= self._enough(meter.expected.output):
             self._bounded = False
             before = meter.expected.output
-            await meter.extend(max(_STEP, before // 2, said - before), self._deployment)
+            further = Expected(0, max(_STEP, before // 2, said - before), kinds=meter.expected.kinds)
+            await meter.extend(further, self._deployment)
             if meter.expected.output <= before:  # the exchange is over
                 self.at = inf
                 return

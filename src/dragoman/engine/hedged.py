@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -183,6 +184,8 @@ class Hedged(Flight, eq=False):
         contender = race.contender()
         asked, runtime = contender.asked, self.runtime
         assert asked is not None
+        candidates = self._candidates
+        candidates.time_over()  # the time of all attempts begins with the race
         lane = Lane(
             runtime,
             self.way,
@@ -190,10 +193,7 @@ class Hedged(Flight, eq=False):
             self.plan,
             contender,
             Media(runtime.fetcher, asked.exchange.client or ""),
-            _turned=self._turned,
-            _until=self._time_over(),
-            _asking=self._asking,
-            _round=self._round,
+            _chosen=copy(candidates),
             _entry=entry,
             race=race,
             contender=contender,
@@ -210,13 +210,13 @@ class Hedged(Flight, eq=False):
         asked, health = self.asked, self.runtime.health
         if asked.prompts:
             try:
-                request = asked.request if asked.light else await asked.step(asked.decoded)
+                request = asked.request if asked.light else await asked.decoded()
             except RequestFailed:
                 return  # it can be relayed, but nobody here knows what it does
             if not _is_harmless(request) or not race.running:
                 return
         now = self.delivery.now()
-        round_ = self._round = self._round or self._new_round(late)
+        round_ = self._candidates.begun(asked.exchange, late)
         name = late.deployment.name
         others = [one for one in round_.left if one.deployment.name != name and health.is_ready(one, now)]
         if not others or not round_.may_begin(now):
@@ -240,7 +240,7 @@ class Hedged(Flight, eq=False):
         while (fallen := await race.fallen()) is not None:
             if not race.open:
                 return fallen
-            round_ = self._round
+            round_ = self._candidates.round
             assert round_ is not None  # there are two attempts
             if fallen.fault.code == SWITCHED:
                 round_.defer(partial(_is_at, fallen.candidate.deployment.name))

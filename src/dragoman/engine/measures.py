@@ -177,7 +177,17 @@ def _speech(request: ir.SpeechRequest, usual: _Usual) -> dict[str, int]:
 
 
 def _recording(request: ir.TranscriptionRequest, usual: _Usual) -> dict[str, int]:
-    seconds = _seconds(request.audio.data, usual) if len(request.audio.data) else _MINUTE
+    return _heard(_seconds(request.audio.data, usual) if len(request.audio.data) else _MINUTE, usual)
+
+
+def heard(seconds: float, *, most: bool) -> dict[str, int]:
+    """Return the amounts, by unit, that a transcript of so many seconds of sound may use. most: True = upper
+    bounds; False = probable amounts.
+    """
+    return _heard(seconds, _MOST if most else _PROBABLE)
+
+
+def _heard(seconds: float, usual: _Usual) -> dict[str, int]:
     return {
         "input_audio_ms": round(1000 * seconds),
         "input_audio": round(usual.heard * seconds) + 1,

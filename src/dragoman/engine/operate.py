@@ -86,7 +86,7 @@ async def _perform(attempt: Attempt, own: OwnUpstream) -> None:
     if perform is None:
         raise RequestFailed(lacking(operation))
     begin(call)
-    request = await asked.step(asked.decoded)
+    request = await asked.decoded()
     if asked.prompts:
         request = await asked.step(_prompted, attempt, own, request)
 
@@ -137,7 +137,7 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
     is the prompt as `_prompted` returns it.
     """
     asked = attempt.asked
-    request = await asked.step(asked.decoded)
+    request = await asked.decoded()
     if asked.prompts:
         return await asked.step(_prompted, attempt, upstream, await attempt.media.inline(asked, upstream))
     return await attempt.media.read(asked, None if side.unread is None else side.unread(request), request)

@@ -324,8 +324,8 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
     """Return the provider's upstream in the protocol that suits this chat."""
-    wish = plan.route.api or _addressed_api(asked)
-    return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, wish)
+    wish, facts = plan.route.api or _addressed_api(asked), deployment.facts
+    return backend.spoken(asked.face.name, deployment.model, facts, lambda: asked.request, wish)
 
 
 def _addressed_api(asked: Asked) -> str | None:

@@ -25,11 +25,11 @@ class Refusals(msgspec.Struct, eq=False):
     plain: bool = False
     rotated: bool = False
 
-    async def renewed(self, account: Account | None) -> bool:
+    async def renewed(self, account: Account) -> bool:
         """Whether there is a new credential in place of the one that the provider has refused; it is
-        refreshed here if needed. True at most once. account: the refused one; None = no attempt was made.
+        refreshed here if needed. True at most once. account: the refused one.
         """
-        if self.rotated or account is None or account.renewal is None:
+        if self.rotated or account.renewal is None:
             return False
         self.rotated = await account.renewal.credential.refused(account.renewal.lease)
         return self.rotated

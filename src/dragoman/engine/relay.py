@@ -20,8 +20,7 @@ from dragoman.dialects.estimate import (
     EstimateUsage,
     Overheard,
     cost_so_far,
-    is_unstated,
-    lacks_prompt,
+    is_incomplete,
     said_so_far,
     whole_cost,
 )
@@ -64,6 +63,8 @@ _ODD_TIER: Final = re.compile(
     rb'"service_?[Tt]ier"\s*:\s*"(?!%b)' % b"|".join(b'%b"' % tier.encode() for tier in sorted(USUAL_TIERS))
 )
 """Matches an answer that states a service tier with a price of its own."""
+_TIER: Final = b'"service'
+"""With this each match of `_ODD_TIER` begins. Plain bytes are found faster."""
 _NO_RUN: Final = (b"", 0)
 _TURNS: Final = 8
 """How many single events, each followed by a run of events, are handled in one read. The rest of the read is
@@ -129,7 +130,7 @@ def _body(attempt: Attempt) -> bytes:
 
 async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
     asked = attempt.asked
-    pieces = await asked.step(joined, await asked.step(asked.decoded))
+    pieces = await asked.step(joined, await asked.decoded())
     await seals.left_behind(pieces.request, attempt.scope, attempt.call.report)
     attempt.account(pieces.located(locator(asked)))
 
@@ -158,12 +159,12 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
     raw = await answer.read()
     attempt.call.watch.stop()
     attempt.record.first = delivery.now()
-    if attempt.exchange.tier is not None or _ODD_TIER.search(raw) is not None:
+    if attempt.exchange.tier is not None or _has_odd_tier(raw):
         attempt.record.tier = asked.face.relay.tier(raw)
     args = (attempt, upstream, raw, reply)
     weight = len(raw) // _UNREAD
     data, usage = _edited(*args) if weight < MEDIUM else await asked.steps.run(weight, _edited, *args)
-    if _is_incomplete(usage):  # then the request's tokens are counted, too
+    if is_incomplete(usage):  # then the request's tokens are counted, too
         size = max(asked.weight, len(raw))
         data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
     delivery.counted(usage)
@@ -172,6 +173,12 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
         if not await delivery.kept(Ending(head), reply):
             data = encode_head({**head, "store": msgspec.Raw(encode(False))})
     await delivery.body(data, attempt.call, delivery.passed(answer.headers))
+
+
+def _has_odd_tier(raw: bytes) -> bool:
+    """Whether an answer states a service tier with a price of its own. True may be wrong."""
+    start = raw.find(_TIER)
+    return start >= 0 and _ODD_TIER.search(raw, start) is not None
 
 
 def _filled(
@@ -278,7 +285,7 @@ class _Passage:
         finally:
             attempt.delivery.counted(relay.usage)
             attempt.record.tier = getattr(relay, "tier", None)  # of a `StatesTier`
-        if attempt.delivery.meter is not None and _is_incomplete(relay.usage):
+        if attempt.delivery.meter is not None and is_incomplete(relay.usage):
             # Its client need not be told a usage, but it is accounted for.
             estimate, asked, stated = self._estimate, attempt.asked, relay.usage
             usage = estimate(stated) if asked.light else await asked.step(estimate, stated)
@@ -447,11 +454,6 @@ def _passed(
 
 
 # --- The estimated usage of a stream that states none --------------------------------------------------
-
-
-def _is_incomplete(usage: ir.Usage | None) -> bool:
-    """Whether the usage has to be estimated: all of it, or the tokens of the prompt. True for None."""
-    return usage is None or is_unstated(usage) or lacks_prompt(usage)
 
 
 def _overheard(

@@ -106,6 +106,8 @@ class Sealing:
 
     small = False
     """Whether the request may stay in memory until a stream has ended."""
+    _has_some = False
+    """Whether the vault may have entries of this tenant; False also before it was asked."""
     _questions: Sequence[Question] = ()
     _digest = b""
     _found: Mapping[bytes, bytes] | None = None
@@ -129,13 +131,21 @@ class Sealing:
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
+        if self._request is None:
+            return
+        try:
+            self._questions, self._digest = ask(self._request, self.marks, search=self._has_some)
+        finally:
+            self._request = None  # only now: another attempt may be waiting for these results
+
+    async def _identified(self) -> None:
+        """Read the request in a step, unless it was read before. The vault must be open."""
+        if self._request is not None:
+            await self._run(self._ask)
 
     async def asked(self) -> bytes:
         """Return the digest of the conversation before the answer. The vault must be open."""
-        await self._run(self._ask)
+        await self._identified()
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
@@ -173,11 +183,16 @@ class Sealing:
             )
 
     def _searches(self, request: ir.Request) -> bool:
-        """Whether the request must be read before the answer comes. This is so if the request may lack stored
-        seals. It is also so for the stream of a large request: the request is freed before its answer is
-        complete, so its conversation must be identified now.
+        """Whether something must be done before the answer comes: because the request may lack stored seals,
+        or because its conversation must be identified now.
         """
-        return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
+        return self._is_freed(request) or (self.vault.holds and _has_answers(request))
+
+    def _is_freed(self, request: ir.Request) -> bool:
+        """Whether the request is freed before its answer is complete, because it is large and asks for a
+        stream. Then its conversation must be identified before.
+        """
+        return bool(request.stream) and not self.small
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """Return the request with the vault's seals for this scope, and its losses; None = the vault has no
@@ -222,7 +237,9 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        await self._run(self._ask)
+        self._has_some = self.vault.holds and await self.vault.has(self.marks.owner)
+        if self._has_some or (self._request is not None and self._is_freed(self._request)):
+            await self._identified()
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 

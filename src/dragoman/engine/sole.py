@@ -29,8 +29,8 @@ async def enter_unmeasured(meter: Meter, record: AttemptRecord) -> None:
     """
     if meter.applies(record.deployment):
         await meter.admit()
-        assert meter.applied is not None
-        await meter.expect(Expected(1, 0, None if meter.applied.refusing is not None else 1))
+        refuses = meter.applied is not None and meter.applied.refusing is not None
+        await meter.expect(Expected(1, 0, None if refuses else 1))
     elif meter.bounded(record.deployment):
         meter.expected = Expected(1, 0, 1)
     await _begin(meter, record)

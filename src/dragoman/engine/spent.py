@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
@@ -15,6 +16,8 @@ from dragoman.providers.rates import Rates
 from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 from dragoman.upstreams.several import added
+
+log = logging.getLogger("dragoman.engine.spent")
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
 """The kinds of faults after which a provider may have worked on the request. All other kinds mean that it has
@@ -43,6 +46,26 @@ def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None
         note_measures(asked, record, rates)
     if not record.units:
         record.usage = ir.Usage(input=prompt_tokens(asked, record.deployment), estimated=True)
+
+
+async def note_unanswered(
+    asked: Asked,
+    record: AttemptRecord,
+    cost: Callable[[], ir.Usage | None] | None,
+    rates: Callable[[str], Rates | None],
+) -> None:
+    """Estimate what an attempt without a complete answer has used, and set it in its record, unless the
+    record has a usage already. An error is logged, because it must not hide the one that ended the attempt.
+    cost: returns the usage up to now, as stated or estimated; None = no answer has begun. rates: returns the
+    prices of a deployment; None = unknown.
+    """
+    try:
+        if cost is not None:
+            record.usage = cost() if asked.light else await asked.step(cost)
+        elif record.usage is None:
+            await asked.step(note_asked, asked, record, rates(record.deployment))
+    except Exception:
+        log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
 
 
 def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:

@@ -8,12 +8,20 @@ client's encoder. One task does both directions, so a client that reads slowly a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, said_so_far
+from dragoman.dialects.estimate import (
+    EstimateUsage,
+    Overheard,
+    cost_so_far,
+    is_incomplete,
+    said_so_far,
+    whole_cost,
+)
 from dragoman.dialects.loss import Report
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
@@ -40,7 +48,7 @@ async def translate(attempt: Attempt) -> None:
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
     if not asked.light:
-        await asked.step(asked.decoded)
+        await asked.decoded()
     wording = await worded(attempt)
     exchange.phase = "connect"
     keeper = None
@@ -85,8 +93,8 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
     wording.call.watch.stop()
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error, response.usage)
-    # If the provider stated no usage, this also counts the request, which may be longer than the answer.
-    weight = max(asked.weight, size)
+    # A missing usage is estimated from the request, too, which may be longer than the answer.
+    weight = max(asked.weight, size) if is_incomplete(response.usage) else size
     if weight < MEDIUM:
         response = whole(steps, response)
     else:
@@ -121,7 +129,6 @@ class _Stream:
         delivery.failing = lambda fault: encoder.feed(ir.Error(fault))
         self._hears = asked.turn is not None and asked.turn.hears
         self._gathered = Gathered() if self._hears or keeper is not None else None
-        self._counts = bool(steps) and not asked.light  # the end may count a large request
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
 
     def resume(self, attempt: Attempt, wording: Wording, steps: Sequence[Step]) -> None:
@@ -132,7 +139,6 @@ class _Stream:
         self._wording = wording
         self._steps = steps
         self._keeper = None
-        self._counts = not attempt.asked.light
         self._heard = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
@@ -149,7 +155,7 @@ class _Stream:
         )
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:
-            delivery.cost_so_far = self._so_far
+            delivery.cost_so_far = partial(self._cost, cost_so_far)
             coming = Announced(batches, delivery.resumed) if attempt.record.continues else batches
             async for arrived in coming:
                 if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
@@ -185,6 +191,10 @@ class _Stream:
         ended = bool(batch) and type(batch[-1]) is ir.End and fault is None
         data = await self._send(data, opening, speaks=speaks, ended=ended)
         if ended and delivery.committed:
+            if delivery.meter is not None and is_incomplete(self._stated()):
+                # Its client need not be told a usage, but it is accounted for.
+                asked, cost = self._attempt.asked, partial(self._cost, whole_cost)
+                delivery.counted(cost() if asked.light else await asked.step(cost))
             delivery.lost(self._reply.report)
             await delivery.end(await self._ends.last(data))  # bytes after the end are ignored
             return True
@@ -216,7 +226,7 @@ class _Stream:
         turn gets the answer, if the turn `hears`.
         """
         attempt = self._attempt
-        if self._counts and arrived and type(arrived[-1]) is ir.End:
+        if self._counts(arrived):
             batch = await attempt.asked.step(through, self._steps, arrived)
         else:
             batch = through(self._steps, arrived)
@@ -233,16 +243,32 @@ class _Stream:
                 await attempt.delivery.heard(gathered.response(), self._reply)
         return batch
 
+    def _counts(self, arrived: Sequence[ir.Event]) -> bool:
+        """Whether the steps may have to count the tokens of a large request, because the answer ends with
+        these events and no usage was stated before.
+        """
+        if self._attempt.asked.light or not arrived or type(arrived[-1]) is not ir.End:
+            return False
+        return EstimateUsage in map(type, self._steps)
+
     def _said(self) -> int:
         """Return the estimated number of output tokens so far."""
         events = (event for batch in self._heard.parts for event in batch)
         return said_so_far(self._attempt.deployment.model, events, self._heard.share)
 
-    def _so_far(self) -> ir.Usage:
+    def _stated(self) -> ir.Usage | None:
+        """Return the latest usage that the attempt's stream has stated; None = it has stated none."""
+        joint = self._attempt.joint
+        return self._attempt.exchange.usage if joint is None else joint.stated
+
+    def _cost(self, estimated: Callable[..., ir.Usage]) -> ir.Usage:
+        """Return the usage of the answer. estimated: `whole_cost` for a complete stream, `cost_so_far` for
+        one that breaks off; it estimates what the stream has not stated.
+        """
         attempt, heard, joint = self._attempt, self._heard, self._attempt.joint
         events = (event for batch in heard.parts for event in batch)
-        stated = attempt.exchange.usage if joint is None else joint.stated
-        cost = cost_so_far(self._wording.request, attempt.deployment.model, events, heard.share, stated)
+        model = attempt.deployment.model
+        cost = estimated(self._wording.request, model, events, heard.share, self._stated())
         if joint is None:
             return cost
         joint.stated = cost

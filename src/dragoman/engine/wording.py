@@ -17,7 +17,7 @@ from dragoman import ir
 from dragoman.dialects.addressed import added, addressed
 from dragoman.dialects.emulate import Emulation, emulate, tagged
 from dragoman.dialects.estimate import EstimateUsage
-from dragoman.dialects.pieces import Joined, joined
+from dragoman.dialects.pieces import Joined, joined, may_be_joined
 from dragoman.dialects.shorten import shortened
 from dragoman.dialects.unknown import in_words
 from dragoman.engine.asked import Asked, blamed
@@ -62,7 +62,7 @@ async def worded(attempt: Attempt) -> Wording:
         if inlined is not decoded:
             asked = asked.with_request(inlined)
 
-    if asked.light:
+    if asked.light or not (asked.sealed or may_be_joined(asked.request)):
         pieces = _readable(asked, attempt)
     else:
         pieces = await asked.step(_readable, asked, attempt)

@@ -64,6 +64,7 @@ from dragoman.ir.request import (
     Sampling,
     Tool,
     ToolChoice,
+    kinds,
     only_text,
 )
 from dragoman.ir.rerank import Ranked, RerankRequest, RerankResponse
@@ -164,6 +165,7 @@ __all__ = [
     "Word",
     "fold",
     "is_sound",
+    "kinds",
     "merge",
     "only_text",
     "unfold",

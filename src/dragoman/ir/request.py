@@ -6,7 +6,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
-from dragoman.ir.blocks import Block, CacheMark, Extra, Text, Value
+from dragoman.ir.blocks import Block, CacheMark, Extra, Media, Text, ToolResult, Value
 
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 
@@ -230,6 +230,24 @@ def only_text(request: Request) -> bool:
         return False
     blocks = chain(request.system, chain.from_iterable(map(_blocks, request.messages)))
     return _TEXT.issuperset(map(type, blocks))
+
+
+def kinds(request: Request) -> set[type[Block]]:
+    """Return the types of all blocks of `system` and of the messages, and of the blocks in them: the content
+    of tool results, and the blocks of documents.
+    """
+    found: set[type[Block]] = set()
+    blocks = [*request.system, *chain.from_iterable(map(_blocks, request.messages))]
+    while blocks:
+        level = set(map(type, blocks))
+        inner: list[tuple[Block, ...]] = []
+        if ToolResult in level:
+            inner += [block.content for block in blocks if type(block) is ToolResult]
+        if Media in level:
+            inner += [block.blocks for block in blocks if type(block) is Media and block.blocks]
+        found |= level
+        blocks = [*chain.from_iterable(inner)]
+    return found
 
 
 _blocks = attrgetter("blocks")

@@ -35,7 +35,8 @@ provider takes nothing.
 
 class _Upload(aiohttp.Payload):
     """A request body in several parts. Each part is sent in pieces; the parts are never joined for sending.
-    The body can be sent a second time.
+    The body can be sent a second time. patience: gets `push` after each piece; None = nothing is called.
+    sent: whether the complete body has been given to aiohttp.
     """
 
     _autoclose = True  # tells aiohttp that there is nothing to close
@@ -61,7 +62,10 @@ class _Upload(aiohttp.Payload):
 
 
 class _Stream(aiohttp.Payload):
-    """A `Flow` that is sent as a request body. It can be sent only once."""
+    """A `Flow` that is sent as a request body. It can be sent only once. patience: gets `rest` before each
+    wait for a piece of the flow, and `push` after it; None = nothing is called. sent: whether the complete
+    body has been given to aiohttp.
+    """
 
     _autoclose = True  # the owner of the flow closes it
 
@@ -129,8 +133,12 @@ class AiohttpClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """Send a request, and return its answer when the head has come. The parameters and errors are those
-        of `net.client.Client.request`.
+        """Send a request, and return its answer when the head has come.
+
+        added: more headers for this request; `head` must have none of these names. connect: the most seconds
+        for opening a connection, None = no limit. patience: gets `push` and `rest` while a body of the type
+        `Pieces` or `Flow` is sent. Raises Failure, and ValueError for a header with a character that is not
+        allowed (`net.client.Client.request`).
         """
         limits = self._limits.get(connect)
         if limits is None:
@@ -161,16 +169,18 @@ class AiohttpClient:
         return Reply(response, upload)
 
     def drop_idle(self) -> None:
-        """Close all idle connections (see `net.client.Client`)."""
+        """Close all idle connections, because one of them was found dead and the others may be as old."""
         self._connector.drop_idle()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those with a running request."""
         await self._session.close()
 
 
 class Reply:
-    """An answer as `net.client.Incoming` describes it."""
+    """An answer whose head has come. headers: with names in lower case. It has the methods of
+    `net.client.Incoming`.
+    """
 
     __slots__ = ("_arrived", "_response", "_upload", "headers", "status")
 
@@ -183,17 +193,19 @@ class Reply:
 
     @property
     def ended(self) -> bool:
-        """Whether the complete body has been read (see `net.client.Incoming`)."""
+        """Whether the complete body has been read by `take`."""
         return not self._arrived and self._response.content.at_eof()
 
     def take(self) -> bytes | None:
-        """Return the bytes of the body that have arrived; b"" = the end, None = await `arrival` first."""
+        """Return the bytes of the body, decompressed, that the last `arrival` has brought. b"" = the body has
+        ended; None = there are none: await `arrival` first. Never raises.
+        """
         data, self._arrived = self._arrived, b""
         return data or (b"" if self.ended else None)
 
     async def arrival(self) -> None:
-        """Wait until `take` may have bytes, or the end. Raises Failure if the connection breaks or the body
-        is not valid.
+        """Wait until `take` has bytes, or the body has ended. Raises Failure: Truncated if the connection
+        breaks, NotDecoded if the body cannot be decompressed, or Malformed if it is not valid HTTP.
         """
         try:
             self._arrived = await self._response.content.readany()
@@ -201,7 +213,9 @@ class Reply:
             raise _failure(error, headed=True) from error
 
     def release(self) -> None:
-        """End the call. The connection is used again or closed, as `net.client.Incoming.release` says."""
+        """End the call. The connection is used again only if the request was sent completely, the answer was
+        read completely and the provider keeps the connection open; otherwise it is closed.
+        """
         if self.ended and (self._upload is None or self._upload.sent):
             self._response.release()
         else:
@@ -228,7 +242,7 @@ def _failure(error: Exception, *, headed: bool = False) -> Failure:
 
 def reason(error: Any) -> str:
     """Return the reason why a request over aiohttp failed, in words without addresses of our own network.
-    error: the exception.
+    error: the exception of aiohttp or the system.
     """
     cause = error.__cause__ or error
     for kind, make in _KINDS:

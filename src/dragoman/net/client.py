@@ -1,4 +1,6 @@
-"""The interface of an HTTP client for `transport`. `h1` and `aio` each have a class that implements it."""
+"""The interface of an HTTP client for `transport`. Two classes implement it: `h1.client.HTTPClient` (our own)
+and `aio.AiohttpClient`.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,8 @@ Sendable: TypeAlias = bytes | Pieces | Flow | None
 class Patience:
     """Moves the deadline for the first byte of an answer, while the request's body is still being sent.
 
-    deadline: the deadline to move; its caller has started it. seconds: the time limit that `push` starts
-    again; None = the deadline is never moved.
+    deadline: the deadline to move; it must be running already. seconds: the time that `push` gives it anew;
+    None = `push` and `rest` do nothing.
     """
 
     __slots__ = ("_deadline", "_seconds")
@@ -85,7 +87,8 @@ class Patience:
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: with one value for each header, also for a repeated one (see
+    """An answer whose head has come. headers: with names in lower case and one value for each name: if a
+    header is repeated, its last value, or for headers that are lists all values joined by commas (see
     `HeaderMap`).
     """
 
@@ -95,24 +98,26 @@ class Incoming(Protocol):
     def headers(self) -> HeaderMap: ...
     @property
     def ended(self) -> bool:
-        """Whether the complete body has been read."""
+        """Whether the complete body has been read by `take`."""
         ...
 
     def take(self) -> bytes | None:
         """Return the bytes of the body, decompressed, that have arrived since the last call. b"" = the body
-        has ended; None = no bytes have arrived: await `arrival` first. May raise NotDecoded.
+        has ended; None = no bytes have arrived: await `arrival` first. Raises NotDecoded if the body cannot
+        be decompressed; the client over aiohttp raises it in `arrival` instead.
         """
         ...
 
     def arrival(self) -> Awaitable[object]:
-        """Return an awaitable that completes when `take` may have more bytes, or the end. Raises Failure,
-        when it is called or when it is awaited.
+        """Return an awaitable that completes when `take` may have more bytes, or the end. If the connection
+        breaks, raises Failure (usually Truncated), when it is called or when it is awaited.
         """
         ...
 
     def release(self) -> None:
         """End the call. The connection is used again only if the request was sent completely, the answer was
-        read completely and the provider keeps the connection open; otherwise it is closed.
+        read completely and the provider keeps the connection open; otherwise it is closed, and a body that is
+        still being sent is cut off. A second call does nothing.
         """
         ...
 
@@ -136,8 +141,10 @@ class Client(Protocol):
         TLS included), None = no limit. patience: gets `push` and `rest` while a body of the type `Pieces` or
         `Flow` is sent; None = nothing is called.
 
-        Raises Failure, and ValueError for a header with a character that is not allowed. If the task is
-        cancelled, the connection is closed.
+        Raises a Failure, such as NotReached or ConnectTimeout if there is no connection, Disconnected if it
+        ends before the answer's head is complete, Malformed if the head is invalid or too large. Raises
+        ValueError for a header with a character that is not allowed. If the task is cancelled, the connection
+        is closed.
         """
         ...
 
@@ -146,5 +153,5 @@ class Client(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those with a running request."""
         ...

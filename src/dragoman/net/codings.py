@@ -182,9 +182,9 @@ TAKEN: Final = tuple(_CODINGS)
 
 
 def codings(stated: str) -> tuple[str, ...]:
-    """Return the content codings in a content-encoding header (`stated`), in the order in which they were
-    applied, without `identity`. () = none. Raises WireError (UNKNOWN) for an unknown coding, and for more
-    than three.
+    """Return the content codings in a content-encoding header (`stated`) in the order in which they were
+    applied, as their names in `TAKEN`. `identity` and empty parts are left out. () = none. Raises WireError
+    (code UNKNOWN) for an unknown coding, and for more than three.
     """
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
@@ -200,9 +200,9 @@ class Unpacker:
     """Decompresses one body. For each compressed piece call `feed`, then `next` until it returns None; at the
     end of the body call `close`.
 
-    applied: the content codings, from `codings`; at least one. limit: the most bytes of the decompressed
-    body; if there is a limit, `MAX_RATIO` is enforced as well. None = neither the size nor the ratio is
-    limited here.
+    applied: the content codings, from `codings`; at least one. limit: the most bytes that each coding may
+    make of the body. With a limit, `MAX_RATIO` is enforced as well, for more than FREE bytes. None = neither
+    the size nor the ratio is limited here. The texts of the errors speak of a request's body.
     """
 
     def __init__(self, applied: Sequence[str], limit: int | None) -> None:
@@ -224,13 +224,16 @@ class Unpacker:
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """Return the next decompressed bytes, at most about `most`, possibly b""; None = all bytes of the
-        last `feed` are used. Raises WireError (BROKEN, TOO_LARGE).
+        """Return the next decompressed bytes, at most about `most`, possibly b"", after which there may be
+        more; None = all bytes of the last `feed` are used. Raises WireError: code BROKEN for invalid data,
+        TOO_LARGE for output above the limits.
         """
         return self._pull(len(self._stages) - 1, most)
 
     def close(self) -> None:
-        """Raise WireError (BROKEN) if the body is empty or ends in the middle of a coding's data."""
+        """Raise WireError (code BROKEN) if the body had no bytes at all, or ended in the middle of a coding's
+        data.
+        """
         for name, stage in zip(self._names, self._stages, strict=True):
             if not stage.may_end:
                 raise _broken(name, "it is cut off")

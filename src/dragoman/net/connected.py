@@ -9,4 +9,6 @@ from contextvars import ContextVar
 from typing import Final
 
 CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
-"""A function that is called when a request of the running task gets a connection, new or reused."""
+"""A function that is called when a request of the running task gets a connection, new or reused. Not set =
+nothing is called.
+"""

@@ -55,7 +55,7 @@ class Connection(ResponseHandler):
 
     def set_response_params(self, **options: Any) -> None:
         """Prepare for the next request on this connection, and call the function that the request's task has
-        set in `CONNECTED`, if it has set one.
+        set in `CONNECTED`, if it has set one. options: passed on to aiohttp.
         """
         if (connected := CONNECTED.get(None)) is not None:
             connected()
@@ -80,8 +80,8 @@ class Connection(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes from the server; b"" = continue decompressing. Bytes between an answer and the next
-        request close the connection.
+        """Parse bytes from the server; b"" = continue decompressing those that have arrived. Bytes that come
+        after an answer's end and before the next request close the connection.
         """
         if data and self._answered is self._parser and self._idle:
             self._break_off()
@@ -97,7 +97,7 @@ class Connection(ResponseHandler):
 
     def is_connected(self) -> bool:
         """Whether a request may be sent on this connection. False also for an idle connection that has unread
-        bytes, or that the server has closed.
+        bytes, or that the server has closed, even if the event loop has not noticed it.
         """
         if not super().is_connected():
             return False
@@ -128,7 +128,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 class Connector(aiohttp.TCPConnector):
     """A pool of `Connection`s. surprised: called when a connection is closed because it has read bytes that
-    no request asked for, or too many interim answers. options: the options of `aiohttp.TCPConnector`.
+    no request asked for, or too many interim answers. options: keyword arguments for `aiohttp.TCPConnector`.
     """
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:

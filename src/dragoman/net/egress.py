@@ -43,7 +43,7 @@ class EgressRefused(DragomanError):
 
 def is_public(address: str) -> bool:
     """Whether an IP address is public: global unicast, and not an internal address of a cloud (`_PLATFORMS`).
-    Raises ValueError for a host name.
+    A zone (`%eth0`) is ignored. Raises ValueError if `address` is not an IP address.
 
     If an IPv4 address is embedded in an IPv6 address (IPv4-mapped, 6to4, Teredo, 64:ff9b::/96), the IPv4
     address alone decides. For an ISATAP address, both the IPv6 and the IPv4 address must be public.
@@ -69,8 +69,8 @@ def is_public(address: str) -> bool:
 
 
 def ends_in_a_number(host: str) -> bool:
-    """Whether the last label of this host is a number, decimal or hexadecimal. Some systems read such a host
-    as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
+    """Whether the last label of this host is a number, decimal or hexadecimal; a dot at the end is ignored.
+    Some systems read such a host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
 
     https://url.spec.whatwg.org/#ends-in-a-number-checker
     """
@@ -78,7 +78,7 @@ def ends_in_a_number(host: str) -> bool:
 
 
 class GuardedResolver:
-    """Resolves host names. It refuses a name if it does not permit one of the name's addresses (see
+    """Resolves host names. It refuses a name if at least one of the name's addresses is not permitted (see
     `permits`). It has the methods of `aiohttp.abc.AbstractResolver`.
 
     allow: host names (each for itself, without its subdomains), IP addresses or networks that requests may
@@ -108,8 +108,10 @@ class GuardedResolver:
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the IP addresses of `host`. The parameters are those of `Resolver.resolve`. Raises
-        EgressRefused if one of the addresses is not permitted, and the errors of `inner`.
+        """Return the IP addresses of `host` as aiohttp's dicts, whose `host` is an address and whose `port`
+        is the given one. family: only addresses of this family; AF_UNSPEC = all. Raises EgressRefused if at
+        least one of the addresses is not permitted; and the errors of `inner`: with a `Resolver`, Unresolved
+        if the look-up takes too long or cannot begin, and OSError if the name has no address.
         """
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):

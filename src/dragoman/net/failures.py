@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,7 +15,9 @@ from dragoman.errors import DragomanError
 
 
 class Failure(DragomanError):
-    """A call failed. meaning: the reason in words; None = the text of the class (`meaning`)."""
+    """A call failed. meaning: the reason in words, which is also the text of the exception; None = the words
+    of the class (its attribute `meaning`).
+    """
 
     meaning = "the reason is unknown"
 
@@ -43,15 +46,17 @@ class Disconnected(Failure):
 
 
 class Truncated(Failure):
-    """The connection ended in the middle of the answer's body, or a message was sent on a closed
-    WebSocket.
+    """The connection ended in the middle of the answer's body, or the gateway wanted to send a message on a
+    WebSocket that is closed.
     """
 
     meaning = "it was closed in the middle of the response"
 
 
 class Malformed(Failure):
-    """The answer is not valid HTTP."""
+    """The answer is not valid HTTP, or a WebSocket handshake was not answered as the protocol requires. The
+    subclasses are for answers whose head is too large, and for bodies that cannot be decompressed.
+    """
 
     meaning = "the response is not valid HTTP"
 
@@ -65,14 +70,16 @@ class HeadTooLarge(Malformed):
 
 
 class NotDecoded(Malformed):
-    """The body is not compressed as the header content-encoding says."""
+    """The body cannot be decompressed: it is not in the form that the header content-encoding says, or it is
+    cut off.
+    """
 
     meaning = "the response is not compressed as its headers say"
 
 
 class Refused(DragomanError):
-    """A WebSocket handshake was answered with an HTTP status other than 101. headers: with lower-case names.
-    body: at most 1 MiB.
+    """A WebSocket handshake was answered with an HTTP status other than 101. It is no `Failure`. headers:
+    with lower-case names. body: at most 1 MiB.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -83,10 +90,12 @@ class Refused(DragomanError):
 
 
 def meaning_of(error: Any) -> str:
-    """Return in words why a connection failed. error: an exception of the system, of TLS or of asyncio."""
+    """Return in words, without addresses, why a connection failed. error: an exception of the system, of TLS
+    or of asyncio; its cause is used if it has one.
+    """
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
-    if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
+    if number > 0 and not isinstance(cause, ssl.SSLError | socket.gaierror):  # these have their own numbers
         return os.strerror(number)  # asyncio's own text would name the address
     said = _PYTHON_WORDS.sub("", str(getattr(cause, "strerror", None) or ""))
     return said or next((words for kind, words in _MEANINGS if isinstance(cause, kind)), Failure.meaning)

@@ -128,8 +128,9 @@ class Claim:
 
 
 class Fetcher:
-    """Downloads files for the requests of one gateway. allow: as for `GuardedResolver`. resolver: looks up
-    host names; None = a new one.
+    """Downloads files for the requests of one gateway. allow: host names, IP addresses and networks that URLs
+    may lead to although they are not public. bounds: the limits for downloads. resolver: looks up host names;
+    None = a new one.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ class Fetcher:
     async def try_read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
         """Download media, and return copies with bytes in place of URLs, in the order of `named`. A medium is
         returned unchanged if its download fails or would exceed a limit. named: (medium, its place in the
-        IR). claim: counts the downloaded bytes.
+        IR); the place is not used. claim: counts the downloaded bytes.
         """
         read = [media for media, _ in named]
 
@@ -214,8 +215,12 @@ class Fetcher:
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
         """Download media, and return copies with bytes in place of URLs, in the order of `named`. named:
-        (medium, its place in the IR). claim: counts the downloaded bytes. Raises RequestFailed, with the
-        faults that `inline` describes.
+        (medium with a URL, its place in the IR). claim: counts the downloaded bytes.
+
+        Raises RequestFailed if one file cannot be downloaded, or a limit is reached. If it is a limit of the
+        whole gateway, the fault blames the gateway and has no param. Any other fault blames the client; its
+        param is the place of the medium, but there is none if there are too many URLs or the time for all
+        files is over.
         """
         bounds = self._bounds
         if len(named) > bounds.addresses:
@@ -345,9 +350,10 @@ class _Budget:
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
     """Return the media type of a file; None = unknown. Two types are compared with the kind of the medium:
-    the type that the first bytes (`data`) show, and the type in the content-type (`header`). The first
-    accepted one is returned: if the bytes show an image, their type comes first, otherwise the content-type
-    does. Raises RequestFailed if at least one type is known and none is accepted.
+    the type that the first bytes (`data`) show, and the type in the content-type (`header`;
+    `application/octet-stream` counts as unknown). The first accepted one is returned: if the bytes show an
+    image, their type comes first, otherwise the content-type does. Raises RequestFailed if at least one type
+    is known and none is accepted.
     """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
@@ -376,20 +382,18 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
     the IR. keep: returns whether a medium keeps its URL; None = all media are downloaded.
     """
     named: list[tuple[ir.Media, str]] = []
-    for index, message in enumerate(request.messages):
-        blocks = message.blocks
-        if len(blocks) != 1 or type(blocks[0]) is not ir.Text:  # most messages are one text
-            named += _named(blocks, f"messages[{index}].blocks", keep)
+    if ir.Media in ir.kinds(request):
+        for index, message in enumerate(request.messages):
+            named += _named(message.blocks, f"messages[{index}].blocks", keep)
     return named
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
     """Yield (medium, place) for each medium to download, in order, also for media within documents and within
-    the results of the client's tools. keep: as for `Fetcher.inline`. where: the place of `blocks` in the IR.
+    the results of the client's tools. keep: returns True for a medium that keeps its URL; None = all media
+    are downloaded. where: the place of `blocks` in the IR.
     """
     for index, block in enumerate(blocks):
-        if isinstance(block, ir.Text):
-            continue  # a fast path for the most frequent block
         if isinstance(block, ir.Media) and _wanted(block, keep):
             yield block, f"{where}[{index}]"
         else:
@@ -414,9 +418,9 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """Return (field, blocks): the name of the field in which a block of this class contains other blocks, and
-    these blocks; () = it contains none. The result of a provider's own tool gives (), because its blocks are
-    web pages and not media of the client.
+    """Return (field, blocks): the name of the field in which a block contains other blocks, and these blocks;
+    () = it contains none. The result of a provider's own tool gives (), because its blocks are web pages and
+    not media of the client.
     """
     if isinstance(block, ir.ToolResult):
         return "content", block.content if block.by == "client" else ()

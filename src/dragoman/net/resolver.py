@@ -1,9 +1,9 @@
 """Looks up the host names in clients' requests, in separate threads.
 
-The system's look-up blocks a thread while a name server does not answer. In the few threads of the event
-loop, one request with four such names would stop the look-ups for all configured providers. Here the number
-of threads is limited, one client (`CLIENT` of the running task) may use at most a quarter of them (but at
-least one), and each look-up has a time limit.
+The system's look-up blocks a thread while a name server does not answer. The event loop has few threads for
+look-ups (uvloop has four), so one request with four such names would stop the look-ups for all configured
+providers. Here the number of threads is limited, one client (`CLIENT` of the running task) may use at most a
+quarter of them (but at least one), and each look-up has a time limit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
 
 CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
-"""The name of the client for which the running task looks up host names."""
+"""The name of the client for which the running task looks up host names. All tasks with the same name, also
+with "", share one client's part of the threads.
+"""
 
 _Info: TypeAlias = tuple[Any, ...]
 _Lookup: TypeAlias = Callable[..., list[_Info]]
@@ -33,8 +35,9 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up in time. busy: True = the look-up did not begin, because no thread was
-    free or the system could not start one.
+    """A host name was not looked up, because this took too long or could not begin. busy: True = the look-up
+    did not begin: in the whole time limit no thread was free for this client, or the system could not start
+    one.
     """
 
     def __init__(self, message: str, *, busy: bool) -> None:
@@ -45,9 +48,10 @@ class Unresolved(DragomanError):
 class Resolver:
     """Looks up the host names of requests, with the methods of `aiohttp.abc.AbstractResolver`.
 
-    threads: the most look-ups at a time; one that has exceeded its time counts until it really ends. seconds:
-    the most for the wait for a thread and the look-up together, None = no limit. lookup: a function like
-    `socket.getaddrinfo`.
+    threads: the most look-ups at a time; one that has exceeded its time counts until it really ends. One
+    client may have a quarter of them, at least one. seconds: the most for the wait for a thread and the
+    look-up together, None = no limit. lookup: a function like `socket.getaddrinfo`; it is called in a thread
+    of its own.
     """
 
     def __init__(
@@ -61,8 +65,9 @@ class Resolver:
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of a host name, each with `port`. family: only addresses of this family;
-        AF_UNSPEC = all. Raises Unresolved if that takes too long or the system cannot start a thread; OSError
-        if the name has no address or is too long; and what else `lookup` raises.
+        AF_UNSPEC = all. Raises Unresolved if the wait for a thread and the look-up take too long together, or
+        if the system cannot start a thread; OSError if the name has no address or more than 253 characters;
+        and what else `lookup` raises.
         """
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
@@ -85,9 +90,10 @@ class Resolver:
     def _begun(
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
-        """Start a look-up in a new thread. Returns a future for its result or error. The client's place (see
-        `Shares`) is given back when the look-up has ended. Raises Unresolved (busy) if the system cannot
-        start a thread.
+        """Start a look-up in a new thread. Returns a future for its result or error. The caller has taken a
+        place for the client in `_threads`; it is given back when the look-up has ended, also if nobody waits
+        for the future any more. Raises Unresolved (busy) if the system cannot start a thread; the place is
+        then given back at once.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()

@@ -1,8 +1,9 @@
 """HTTP requests and WebSockets to configured providers: timers, limits and errors around an HTTP client
 (`net.client`).
 
-A failure of a request becomes a `RequestFailed`, whose fault names the timer or the step that failed. URLs in
-clients' requests are not called here, but in `fetch`.
+A failure of a request becomes a `RequestFailed`, whose fault names the timer or the step that failed. An
+answer with an error status is no failure here: it is returned. URLs in clients' requests are not called here,
+but in `fetch`.
 
 A request is sent once more if its connection ended before the head of the answer was complete, its method is
 idempotent (RFC 9110, 9.2.2), and its body can be sent again. Requests with other methods are not repeated
@@ -66,14 +67,15 @@ for the log.
 
 
 def untold(bound: str, detail: str) -> None:
-    """Do nothing. This `Reached` is the default of a transport."""
+    """Do nothing: the default for the parameter `reached` of `Transport`."""
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """The settings for the connections to one provider. size: the most connections, 0 = no limit. keep_alive:
-    seconds after which an idle connection is closed. wait: the most seconds that a request waits for a
-    connection, None = no limit. max_age: seconds after which a connection gets no new request, None = no
-    limit; aiohttp's client ignores it.
+    """The settings for the connections to one provider. size: the most connections in use at a time (by
+    requests and open WebSockets), 0 = no limit. keep_alive: seconds after which an idle connection is closed.
+    wait: the most seconds that a request waits while `size` connections are in use, None = no limit. max_age:
+    seconds after its opening from which a connection gets no new request, None = no limit; aiohttp's client
+    ignores it.
     """
 
     size: int = 0
@@ -84,7 +86,8 @@ class Pool(msgspec.Struct, frozen=True):
 
 class Slots:
     """Lets at most `pool.size` calls to a provider run at a time; the others wait, first come, first served.
-    An open WebSocket counts as a call. pool: its `size` must not be 0. name: the provider's name, for errors.
+    An open WebSocket counts as a call. pool: its `size` must not be 0. name: the words for the provider in
+    errors, such as "provider 'openai'".
     """
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
@@ -94,8 +97,8 @@ class Slots:
         self._name = name
 
     async def take(self) -> None:
-        """Wait until a call may start. Raises RequestFailed (`pool_exhausted`) after the pool's `wait`
-        seconds.
+        """Wait until a call may start. The caller must call `give_back` when the call has ended. Raises
+        RequestFailed (`pool_exhausted`) if this takes longer than the pool's `wait` seconds.
         """
         if not self._free.locked():
             await self._free.acquire()  # does not wait
@@ -118,14 +121,18 @@ class Slots:
 
 
 def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
-    """Return (not raise) a RequestFailed that blames the provider."""
+    """Return (not raise) a RequestFailed whose fault has this kind, message and code and blames the
+    provider.
+    """
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """Values that are the same for all answers of a provider. name: the provider's name, for errors. largest:
-    the most bytes of an answer that is read as a whole. space: the memory that is shared by all answers that
-    are read as a whole; an answer's bytes count until it is closed. None = no common limit.
+    """Values that are the same for all answers of a provider. name: the words for the provider in errors,
+    such as "provider 'openai'". largest: the most bytes of an answer that is read as a whole. deadlines: the
+    table for the time limits. space: the memory that is shared by all answers that are read as a whole; an
+    answer's bytes count until it is closed, but an answer that arrives in one piece does not count. None = no
+    common limit.
     """
 
     name: str
@@ -135,13 +142,13 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, eq=False):
-    """A provider's answer whose head has come.
+    """A provider's answer whose head has come. Its status may be an error.
 
-    _terms: the terms of its transport. _idle: the most seconds without bytes of the body, None = no limit.
-    _watch: the deadline for the wait for the answer's head; `chunk` uses it again for each wait for bytes of
-    the body. A deadline cancels the task that created it, so the task that sent the request must also read
-    the body. _share: the memory that `read` has taken, None = none. slots: where `close` gives a slot back;
-    None = this call has no slot.
+    headers: a look-up needs the name in lower case. _terms: the terms of its transport. _idle: the most
+    seconds without bytes of the body, None = no limit. _watch: the deadline for the wait for the answer's
+    head; `chunk` uses it again for each wait for bytes of the body. A deadline cancels the task that created
+    it, so the task that sent the request must also read the body. _share: the memory that `read` has taken,
+    None = none. slots: where `close` gives a slot back; None = this call has no slot.
     """
 
     status: int
@@ -156,8 +163,9 @@ class Answer(msgspec.Struct, eq=False):
     slots: Slots | None = None
 
     async def read(self, largest: int | None = None) -> bytes:
-        """Return the complete body. largest: another limit in bytes, which applies if it is lower than
-        `Terms.largest`; None = only `Terms.largest` applies.
+        """Return the complete body, decompressed. largest: another limit in bytes, which applies if it is
+        lower than `Terms.largest`; None = only `Terms.largest` applies. The body's memory in `Terms.space` is
+        given back by `close`.
 
         Raises RequestFailed if the decompressed body has more bytes than its limit (`answer_too_large`), if
         other answers leave no memory for it (`answers_too_large_together`), if no bytes come within the idle
@@ -191,7 +199,7 @@ class Answer(msgspec.Struct, eq=False):
 
     async def finish(self) -> None:
         """Read the rest of a stream's body and drop it, so that the connection can be used again. Gives up
-        after 0.2 s, and raises no errors of the connection.
+        after 0.2 s, and raises no errors of the connection. The caller still has to call `close`.
         """
         incoming = self._incoming
         if incoming.ended:
@@ -202,7 +210,7 @@ class Answer(msgspec.Struct, eq=False):
                     await incoming.arrival()
 
     async def chunk(self) -> bytes:
-        """Return the bytes of the body that have arrived since the last read; if there are none, wait for
+        """Return the next bytes of the body, decompressed; if none have arrived since the last read, wait for
         some. b"" = the end. Raises RequestFailed if none come within the idle time, which runs only in this
         method, or if the connection breaks or the body is not valid.
         """
@@ -238,8 +246,9 @@ class Answer(msgspec.Struct, eq=False):
         return data
 
     def close(self) -> None:
-        """End the call: give back its slot and its memory. The connection is then used again or closed, as
-        `net.client.Incoming.release` says.
+        """End the call: give back its slot and its memory. The connection is used again only if the request
+        was sent completely, the answer was read completely and the provider keeps the connection open;
+        otherwise it is closed.
         """
         self._watch.lift()
         if self._share is not None:
@@ -253,12 +262,16 @@ class Answer(msgspec.Struct, eq=False):
 class Transport:
     """The connection pool of one provider. Create and close it within the running event loop.
 
-    pool: None = the defaults of `Pool`. ca_file, client_cert, client_key: as for `h1.dial.trusting`.
-    verify_tls: False = the provider's certificate is not checked. proxy: the URL of an HTTP proxy; with a
-    proxy, aiohttp's client is used. client: "own" = our client (`h1`), "aiohttp" = aiohttp's. deadlines: None
-    = new ones. name: the provider's name, which errors contain in place of its address; None = errors say
-    "provider". max_answer: the most bytes of an answer that is read as a whole, decompressed. reached: called
-    for limits that do not fail an exchange. space: as in `Terms`, shared by all providers.
+    pool: None = the defaults of `Pool`. ca_file: a PEM file with the certificates to trust in place of the
+    system's. client_cert, client_key: PEM files with our certificate and its key; client_key None = the key
+    is in the certificate's file. The constructor raises OSError or ssl.SSLError for a file that it cannot
+    use. verify_tls: False = the provider's certificate is not checked. proxy: the URL of an HTTP proxy; with
+    a proxy, aiohttp's client is used, whatever `client` says. client: "own" = our client (`h1`), "aiohttp" =
+    aiohttp's. deadlines: the table for the time limits; None = a new one. name: the provider's name, which
+    errors contain in place of its address; None = errors say "provider". max_answer: the most bytes of an
+    answer that is read as a whole, decompressed. reached: called with "unasked_answer" when a connection is
+    closed because it has read bytes that no request asked for. space: the memory that answers of all
+    providers share while they are read as a whole (`Terms`); None = no common limit.
     """
 
     def __init__(
@@ -303,13 +316,16 @@ class Transport:
         self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None = None
     ) -> Coroutine[Any, Any, Answer]:
         """Return a coroutine that sends a request to the provider and returns its answer when the head has
-        come; the caller closes the answer. The coroutine raises RequestFailed, also if the answer is a
-        redirect, and ValueError for a header with a character that is not allowed.
+        come; the caller closes the answer. An answer with an error status is returned, too. The coroutine
+        raises RequestFailed if no answer comes, if the answer is a redirect, or if no slot of the pool gets
+        free in time; and ValueError for a header with a character that is not allowed.
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
-        and accept-encoding if they are missing. body: if it is sent in pieces, each piece that the provider
-        takes starts the time limit for the first byte again; bytes above 1 MB are sent in pieces, too. added:
-        more headers for this request, with other names than those in `head`; None = none.
+        and accept-encoding if they are missing; aiohttp's client also adds user-agent. body: if it is sent in
+        pieces, each piece that the provider takes starts the time limit for the first byte again, and the
+        limit pauses while the client's next piece has not arrived; bytes above 1 MB are sent in pieces, too.
+        timers: `connect` and `first_byte` apply here, `idle` when the answer is read; `total` is not used.
+        added: more headers for this request, with other names than those in `head`; None = none.
         """
         sending = self._send(head, body, timers, added)
         return sending if self._slots is None else _in_turn(self._slots, sending)
@@ -351,8 +367,8 @@ class Transport:
 
     async def websocket(self, head: Head, timers: Timers, largest: int) -> Socket:
         """Open a WebSocket to the provider; the caller closes it. It takes one of the `pool.size` slots while
-        it is open. head: its URL is an http or https URL. largest: the most bytes of one message from the
-        provider.
+        it is open. head: its URL is an http or https URL. timers: `connect` and `first_byte` limit the
+        opening; the others are not used. largest: the most bytes of one message from the provider.
 
         Raises Refused if the provider answers with an HTTP status other than 101, ValueError for a header
         value with a control character, and RequestFailed for other failures. With a proxy, it always raises

@@ -1,7 +1,8 @@
 """WebSockets to providers (RFC 6455), over `websockets`: no redirects, no compression, no cookies.
 
 Both directions have backpressure: at most `_AHEAD` received messages wait for `receive`, then the provider
-has to wait; `send` waits while the provider does not read. The library answers pings, and sends its own.
+has to wait; `send` waits while the provider does not read. The library answers pings, and sends its own. A
+text message is a str, a binary message is bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _ABNORMAL: Final = 1006
 
 
 class Socket:
-    """One open WebSocket. done: called once, when `close` has closed it."""
+    """One open WebSocket. done: called once, at the end of the first `close`, also if that was cancelled."""
 
     def __init__(self, connection: ClientConnection, done: Callable[[], None]) -> None:
         self._connection = connection
@@ -51,24 +52,26 @@ class Socket:
 
     @property
     def code(self) -> int:
-        """The close code that the provider has sent; 1006 = it has sent none: the WebSocket is still open, or
-        the connection broke.
+        """The code of the close message that the provider has sent; 1005 = this message has no code; 1006 =
+        no close message has come: the WebSocket is still open, or the connection broke.
         """
         code = self._connection.protocol.close_rcvd
         return _ABNORMAL if code is None else int(code.code)
 
     @property
     def reason(self) -> str:
-        """The provider's reason for closing. If the provider has sent no close code, the reason for which our
-        side has closed the WebSocket, such as a message that was too large. "" = none.
+        """The provider's reason for closing. If the provider has sent no close message, the reason for which
+        our side has closed the WebSocket, such as a message that was too large. "" = no reason was given, or
+        neither side has closed it.
         """
         protocol = self._connection.protocol
         close = protocol.close_rcvd or protocol.close_sent
         return "" if close is None else close.reason
 
     async def receive(self) -> Message | None:
-        """Return the provider's next message. None = the WebSocket is closed (see `code`), also because a
-        message was larger than `largest`.
+        """Wait for the provider's next message and return it. Only one task may wait. None = the WebSocket is
+        closed (see `code`), also because a message was larger than the limit (`largest` of `connect`) or its
+        text was no UTF-8.
         """
         try:
             return await self._connection.recv()
@@ -76,14 +79,19 @@ class Socket:
             return None
 
     async def send(self, message: Message) -> None:
-        """Send a message. Raises Truncated if the WebSocket is closed."""
+        """Send a message; wait while the provider does not read. Raises Truncated if the WebSocket is
+        closed.
+        """
         try:
             await self._connection.send(message)
         except ConnectionClosed as error:
             raise Truncated from error
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the WebSocket. Waits at most a few seconds for the provider."""
+        """Close the WebSocket, with a code and a reason for the provider. Waits at most 5 s for the
+        provider's close message; longer only if the provider reads nothing any more. A further call waits for
+        the end, and sends nothing.
+        """
         done, self._done = self._done, None
         try:
             with contextlib.suppress(WebSocketException, OSError):
@@ -104,8 +112,8 @@ async def connect(
 ) -> Socket:
     """Open a WebSocket. url: an http or https URL. headers: for the handshake; those in `_OWN` are left out.
     seconds: the time limit for opening the connection (with TLS, without the WebSocket handshake); None = no
-    limit. largest: the most bytes of one message from the provider. done: as for `Socket`; it is not called
-    if this function raises.
+    limit. largest: the most bytes of one message from the provider. done: called once, when `Socket.close`
+    has closed the WebSocket; it is not called if this function raises.
 
     Raises Refused for an answer other than 101, Failure for other failures (also for a URL of another
     scheme), and ValueError for a header value with a control character. If the task is cancelled, the

@@ -27,9 +27,9 @@ _TRIES: Final = 3
 
 
 class Board:
-    """The slots of all workers, and one more for the keeper. count: the number of workers, which are numbered
-    from 1. keeper: the number of the keeper's slot. cells: what workers have counted for `/metrics`; the
-    counts outlive the workers.
+    """The slots of all workers, and one more for the keeper. count: how many workers there are; they are
+    numbered from 1. keeper: the number of the keeper's slot, count + 1 (in `cells` the keeper has the number
+    0). cells: what the processes have counted for `/metrics`; the counts outlive the processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,8 +39,9 @@ class Board:
         self._memory = mmap.mmap(-1, (count + 1) * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
-        """Replace the message in the slot `number`. message: at most LARGEST bytes; a longer one must not be
-        given. now: the time of the message, monotonic seconds.
+        """Replace the message in the slot `number`. message: at most LARGEST bytes; this is not checked, and
+        a longer one overwrites the next slot. An empty one counts as no message. now: the time of the
+        message, monotonic seconds.
         """
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size + len(message)] = (
@@ -48,8 +49,8 @@ class Board:
         )
 
     def clear(self, number: int) -> None:
-        """Remove the message of a process that has ended. number: its slot. What the process has counted
-        stays.
+        """Remove the message of a process that has ended. number: its slot. For a worker, also record in
+        `cells` that it has ended: `/metrics` leaves out its present values, and keeps its counts.
         """
         if number != self.keeper:
             self.cells.parts[number].bury()
@@ -57,29 +58,31 @@ class Board:
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """Return the messages of the other workers. A worker for which `read` returns None is left out, and
-        so is the keeper. number: this worker's number. now: returns monotonic seconds.
+        """Return the messages of the other workers, in the order of their numbers. A worker without a message
+        of the last 5 s is left out, and so is one whose message changed during each read (`read`). The
+        keeper's message is never in the result. number: this worker's number. now: returns monotonic seconds.
         """
         messages = (self.read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
 
     def present(self, number: int, now: float) -> bool:
-        """Whether the process with the slot `number` has written a message in the last `_FRESH_SECONDS`. now:
-        monotonic seconds.
+        """Whether the slot `number` has a message that its process has written in the last 5 s
+        (`_FRESH_SECONDS`). now: monotonic seconds.
         """
         written, size, _ = _HEAD.unpack_from(self._memory, (number - 1) * _SLOT_BYTES)
         return bool(size) and now - written <= _FRESH_SECONDS
 
     def workers(self, now: float, but: int = 0) -> int:
-        """Return how many workers are `present`. now: monotonic seconds. but: the number of a worker that is
-        not counted; 0 = all workers are counted.
+        """Return how many workers are `present`: have written a message in the last 5 s. The keeper does not
+        count. now: monotonic seconds. but: the number of a worker that does not count; 0 = all workers count.
         """
         others = (number for number in range(1, self._count + 1) if number != but)
         return sum(self.present(number, now) for number in others)
 
     def read(self, number: int, now: Callable[[], float]) -> bytes | None:
-        """Return the message in the slot `number`. None = there is none, it is older than `_FRESH_SECONDS`,
-        or it changed during each of `_TRIES` reads. now: returns monotonic seconds.
+        """Return the message in the slot `number`. None = there is none, it is older than 5 s
+        (`_FRESH_SECONDS`), or it changed during each of three reads (`_TRIES`). now: returns monotonic
+        seconds.
         """
         at = (number - 1) * _SLOT_BYTES
         for _ in range(_TRIES):

@@ -48,8 +48,8 @@ class _Count(msgspec.Struct):
 
 
 class Bounds:
-    """The counters of all bounds, of one gateway in one process. An instance is an observer of exchanges.
-    also: called with the name of each bound that is reached.
+    """The counters of all bounds, of one gateway in one process. An instance is an observer of exchanges: it
+    is called with each finished one. also: called with the name of a bound each time that it is reached.
     """
 
     def __init__(self, seams: Seams = SYSTEM, also: Callable[[str], None] = lambda _bound: None) -> None:
@@ -71,9 +71,9 @@ class Bounds:
                 self.reached(fault.code, f"by {who}: {exchange.path[:_PATH_CHARACTERS]!r}")
 
     def reached(self, bound: str, detail: str = "") -> None:
-        """Count that a bound was reached. Logs the first time, and afterwards at most one line in 10 s for
-        each bound. bound: a fixed name from our code, never a text of a client, because each name gets a
-        counter. detail: a text for the log.
+        """Count that a bound was reached, and call `also`. Logs a warning the first time that this bound is
+        reached, and afterwards at most one in 10 s for this bound. bound: a fixed name from our code, never a
+        text of a client, because each name gets a counter. detail: a text for the log, "" = none.
         """
         count = self._counts.setdefault(bound, _Count())
         count.reached += 1

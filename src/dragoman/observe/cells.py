@@ -3,8 +3,9 @@ number, and one for the keeper (number 0): the process that does what must be do
 
 A part has cells (numbers of 8 bytes) and a directory, which says what the cells mean. Only the process with
 its number adds to the directory and to the counts of a part, so no lock is needed: a number is written in one
-piece, and each entry of the directory has a checksum. The memory outlives a worker: no count is lost when a
-worker is killed, and the worker that replaces it goes on with the same numbers.
+piece, and each entry of the directory has a checksum, by which readers know that it is complete. The memory
+outlives a worker: no count is lost when a worker is killed, and the worker that replaces it goes on with the
+same numbers.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Series(NamedTuple):
 
 
 class Part:
-    """The part of the memory for one worker's number. numbers: its cells, each a float."""
+    """The part of the memory for one worker's number, or for the keeper. A worker that replaces another one
+    has the same number and goes on with the same part. numbers: the part's cells, each a float.
+    """
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
@@ -72,7 +75,7 @@ class Part:
         self._known: dict[Key, Series] = {}
 
     def series(self) -> Iterator[Series]:
-        """Yield all series that the directory has now."""
+        """Yield all series that the directory has now, in the order in which they were added."""
         self._read()
         yield from list(self._known.values())
 
@@ -132,12 +135,16 @@ class Part:
         return int(self.numbers[_PROCESS]) if seen and now - seen <= _FRESH_SECONDS else None
 
     def bury(self) -> None:
-        """Record that the worker to which this part belongs has ended. Its counts stay."""
+        """Record that the worker to which this part belongs has ended, so that `living` returns None at once.
+        The numbers in the part stay.
+        """
         self.numbers[_SEEN] = 0.0
 
 
 class Cells:
-    """The memory of all parts: of the keeper (number 0), and of the workers (numbered from 1)."""
+    """The memory of all parts: of the keeper (number 0), and of the workers (numbered from 1). workers: how
+    many workers there are. parts: by number.
+    """
 
     def __init__(self, workers: int = 1) -> None:
         memory = memoryview(mmap.mmap(-1, (workers + 1) * _PART_BYTES))
@@ -146,7 +153,9 @@ class Cells:
         )
 
     def began(self, now: float) -> float:
-        """Return when the gateway began (monotonic seconds): the `now` of the first call in any process."""
+        """Return when the gateway began (monotonic seconds): the `now` of the first call in any process that
+        shares this memory.
+        """
         numbers = self.parts[0].numbers
         if not numbers[_BEGAN]:
             numbers[_BEGAN] = now

@@ -24,7 +24,9 @@ _IN_VALUES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 def page(metrics: Iterable[tuple[Family, Sets]]) -> bytes:
-    """Return the page with these metrics, as bytes. A metric without any set of labels is left out."""
+    """Return the page with these metrics, as UTF-8. metrics: pairs of a metric and its numbers by label
+    values. A metric with an empty mapping is left out. A metric without labels has one set: the empty tuple.
+    """
     return "".join(line for family, sets in metrics if sets for line in _lines(family, sets)).encode()
 
 
@@ -67,7 +69,9 @@ def _label(name: str, value: str) -> str:
 
 
 def _number(number: float) -> str:
-    """Write a number as the format does (which is Go's notation); a whole number gets no decimals."""
+    """Return a number as the format writes it (which is Go's notation): `+Inf`, `NaN`; a whole number gets no
+    decimals.
+    """
     if not isfinite(number):
         return f"{number:+}".replace("inf", "Inf").replace("+nan", "NaN")
     return str(int(number)) if number == int(number) else repr(float(number))

@@ -18,14 +18,15 @@ Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 
 class Family(msgspec.Struct, frozen=True):
-    """One metric. help: one sentence for the page. labels: the names of the labels.
+    """One metric (Prometheus calls it a metric family). help: one sentence for the page. labels: the names of
+    the labels.
 
     bounds: for a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf);
     () = it is not a histogram. parts: all values of the last label, if they are known in advance; then one
-    series has a cell for each of them; () = they are not known. most: how many sets of label values the
-    metric may have in one process; exchanges with further sets are counted in the set whose labels are all
-    `OTHER`. now: True = a present value, which is dropped when its process ends; False = a count, which
-    stays.
+    series has a cell for each of them; () = they are not known. most: for a count, how many sets of label
+    values get cells of their own in one process, without those that are counted in the blocks of
+    `observe.usual`; further sets are counted in one more set, whose labels are all `OTHER`. now: True = a
+    present value, which is dropped when its process ends; False = a count, which stays.
     """
 
     name: str
@@ -39,7 +40,9 @@ class Family(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> int:
-        """How many cells one set of labels has. A histogram has one for each bucket and one for the sum."""
+        """How many cells one set of label values has: for a histogram, one for each bucket (that of +Inf
+        included) and then one for the sum; otherwise one for each of `parts`, or one.
+        """
         if self.kind == "histogram":
             return len(self.bounds) + 2
         return len(self.parts) or 1

@@ -1,7 +1,8 @@
 """Stores the latest finished exchanges in memory, so that an operator can see what happened to a request.
 
-A usual exchange is stored as it is: nothing is copied or encoded until it is asked for. An exchange with
-values that clients and providers can make large is replaced by a copy that is cut to a few kilobytes.
+A usual exchange (one attempt, no error, no losses, …) is stored as it is: nothing is copied or encoded until
+it is asked for. Of any other exchange a copy is stored, in which all that clients and providers can make
+large is cut to a few kilobytes, except the bodies.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ Trait: TypeAlias = Literal["losses", "failover", "error"]
 
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A filter of exchanges. Each field that is not None has to match; `has`: () = any exchange.
+    """A filter of exchanges. Each field that is not None has to match.
 
     client: equal to the exchange's. model: equal to the name that the client sent (`Exchange.asked`).
-    deployment, provider: equal to that of one of the attempts.
-    status: `404`, or `4xx` for a class. error: the code of the error, or its kind if it has no code. end: a
-    prefix of the exchange's `end` (`upstream`, `client/stream`). since, until: the earliest and the latest
-    beginning of the exchange, Unix seconds. has: the exchange has all of these properties. q: a prefix of the
-    exchange's id, or a part of the request id. tenant: the tenant that the client's key belonged to when the
-    exchange began.
+    deployment, provider: equal to that of one of the attempts. status: `404`, or `4xx` for a class. error:
+    the code of the error, or its kind if it has no code. end: a prefix of the exchange's `end` (`upstream`,
+    `client/stream`). since, until: the earliest and the latest beginning of the exchange, both included, Unix
+    seconds. has: the exchange has all of these properties; () = any exchange. q: a prefix of the exchange's
+    id, or a part of the request id. tenant: the name of the tenant of the client's key, as `Exchange.tenant`
+    states it.
     """
 
     client: str | None = None
@@ -106,11 +107,11 @@ ALL: Final = Wanted()
 
 
 class Finished:
-    """The latest finished exchanges of one process. keep: how many exchanges that named a model are stored, 0
-    = no exchanges are stored. Of exchanges that named no model, up to a tenth of this number (rounded up) is
-    stored separately, so that requests of strangers cannot push out those of clients. room: the most bytes of
-    all stored bodies together. body: the most bytes of each body, 0 = no bodies are stored; the code that
-    records bodies reads this.
+    """The latest finished exchanges of one process. keep: the most exchanges that named a model and are
+    stored, 0 = no exchanges are stored. Of exchanges that named no model, up to a tenth of this number
+    (rounded up) is stored separately, so that requests of strangers cannot push out those of clients. room:
+    the most bytes of all stored bodies together. body: the most bytes of each body, 0 = no bodies are stored;
+    the code that records bodies reads this.
     """
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -124,9 +125,10 @@ class Finished:
         self._size = 0
 
     def note(self, exchange: Exchange) -> None:
-        """Store an exchange that has ended; it must not be changed afterwards. Not stored is an exchange that
-        named no model and has neither an error nor attempts (a health probe, for example). If `keep` is 0,
-        nothing is stored.
+        """Store an exchange that has ended, or a cut copy of it (`lean`); it must not be changed afterwards.
+        If there is no room, the oldest one is dropped. Not stored is an exchange that named no model and has
+        neither an error nor attempts (a health probe, for example), and the bodies of any exchange that named
+        no model. If `keep` is 0, nothing is stored.
         """
         asked, usage = exchange.asked, exchange.usage
         if (
@@ -166,8 +168,8 @@ class Finished:
             oldest.bodies = None
 
     def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
-        """Use other limits from now on; the parameters are those of `Finished`. The latest of the stored
-        exchanges stay.
+        """Use other limits from now on; the parameters are those of `Finished`. Of the stored exchanges and
+        of their bodies, the latest that fit stay; `body` applies to new bodies only.
         """
         self.keep, self.body, self._room = keep, body, room
         self._models = deque(self._models, maxlen=keep)
@@ -179,8 +181,8 @@ class Finished:
         return chain(self._models, self._others)
 
     def find(self, id_: str, within: Wanted = ALL) -> Exchange | None:
-        """Return the stored exchange with this id, or the latest one with this request id; None = there is
-        none. within: exchanges that do not match this filter are not found.
+        """Return the stored exchange with the id `id_`; if there is none, the latest one whose request id is
+        `id_`; None = there is neither. within: exchanges that do not match this filter are not found.
         """
         named: list[Exchange] = []
         for one in self.all():
@@ -215,7 +217,7 @@ def place(exchange: Exchange) -> tuple[float, str]:
 
 
 def body_size(exchange: Exchange) -> int:
-    """Return the number of bytes of an exchange's stored bodies."""
+    """Return the number of bytes of an exchange's stored bodies (request and answer); 0 = none are stored."""
     bodies = exchange.bodies
     return 0 if bodies is None else len(bodies.request) + len(bodies.answer)
 
@@ -225,9 +227,9 @@ def body_size(exchange: Exchange) -> int:
 
 def lean(exchange: Exchange) -> Exchange:
     """Return a copy of an exchange in which everything that clients and providers can make large is cut or
-    removed, except the bodies. At most `_ENTRIES` losses stay (those that `Exchange.foremost_losses`
-    returns), at most the first `_ENTRIES` changes, and the latest `_ATTEMPTS` attempts. If losses are left
-    out, a further entry counts them; so for changes.
+    removed, except the bodies, which the copy shares. At most 20 losses stay (the most severe ones), at most
+    the first 20 changes, and at most the latest 20 attempts. If losses are left out, a further entry counts
+    them; so for changes.
     """
     losses, changes = exchange.losses, exchange.changes
     if len(losses) > _ENTRIES:

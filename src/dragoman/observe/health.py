@@ -33,9 +33,10 @@ _MESSAGE_CHARACTERS: Final = 200
 class ProviderHealth(msgspec.Struct):
     """The results of a provider's latest attempts.
 
-    last_error: the code of the latest failure, or its kind if it has no code. failed, answered: the times of
-    the latest failure and the latest answer, Unix seconds; None = none yet. failures: the number of failures
-    since the latest answer.
+    last_error: the code of the latest failure, or its kind if it has no code; last_error_message: its
+    message, at most 200 characters. Both stay after a later answer; None = no failure yet. failed, answered:
+    the times of the latest failure and the latest answer, Unix seconds; None = none yet. failures: the number
+    of failures since the latest answer.
     """
 
     last_error: str | None = None
@@ -55,8 +56,9 @@ class ProviderHealth(msgspec.Struct):
 class Figures(msgspec.Struct):
     """The counters of one process. running: requests that run now. finished: finished requests. refused:
     finished requests with an error that blames the client. failed: finished requests with any other error.
-    providers: health by provider. bounds: how often each bound was reached. connections: the `open` ones and
-    their `limit`, None = not counted.
+    providers: the health of each provider by its name; `note` adds no names. bounds: how often each bound (a
+    limit that protects the gateway) was reached, by its name. connections: {"open": the number of clients'
+    connections, "limit": the most that may be open}, None = not counted.
     """
 
     running: int = 0
@@ -71,9 +73,10 @@ class Figures(msgspec.Struct):
         """Count a finished exchange, and update the health of its attempts' providers. now: Unix seconds.
 
         An attempt counts as a failure if the fault is the provider's own, the provider refused the gateway's
-        key or account, or the gateway has no valid credential for it. It counts as an answer if it has no
-        fault, was not overtaken by another attempt, and had content or belongs to an exchange that ended
-        well. Other attempts do not count, nor do those of providers that `providers` does not name.
+        key or account, or the gateway has no valid credential for it. If the key is a tenant's or a client's
+        own, its refusal does not count. An attempt counts as an answer if it has no fault, was not overtaken
+        by another attempt, and had content or belongs to an exchange that ended well. Other attempts do not
+        count, nor do those of providers that `providers` does not name.
         """
         self.finished += 1
         if (fault := exchange.fault) is not None:
@@ -93,7 +96,7 @@ class Figures(msgspec.Struct):
                     health.answered = now
                     if health.failures:
                         health.failures = 0
-            elif _counts(attempt.fault):
+            elif _counts(attempt.fault, own=attempt.own):
                 health.last_error = (attempt.fault.code or attempt.fault.kind)[:_CODE_CHARACTERS]
                 health.last_error_message = attempt.fault.message[:_MESSAGE_CHARACTERS]
                 health.failed = now
@@ -101,19 +104,19 @@ class Figures(msgspec.Struct):
 
     def forget(self, provider: str) -> None:
         """Forget the results of a provider's attempts in this process, as if the provider had not been called
-        yet.
+        yet. Does nothing for an unknown provider.
         """
         if provider in self.providers:
             self.providers[provider] = ProviderHealth()
 
     def requests(self) -> dict[str, int]:
-        """Return the counters of requests, by name."""
+        """Return the counters of requests: {"running": …, "finished": …, "failed": …, "refused": …}."""
         return {name: getattr(self, name) for name in _COUNTERS}
 
     def providers_shown(self, *, details: bool) -> dict[str, Any]:
-        """Return the health of the providers as a JSON object. details: True = the health of each provider by
-        its name; False = how many providers there are (`total`), and how many of them are unhealthy
-        (`unhealthy`). A provider whose health is unknown is not unhealthy.
+        """Return the health of the providers as a JSON object. details: True = the health of each provider
+        (`shown`) by its name; False = how many providers there are (`total`), and how many of them are
+        unhealthy (`unhealthy`). A provider whose health is unknown is not unhealthy.
         """
         if details:
             return {name: shown(health) for name, health in self.providers.items()}
@@ -126,9 +129,9 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
-    """Write the counters of worker `number` to the board. If they have more than LARGEST bytes, providers
-    without failures are left out; if they are still too long, all providers are left out. now: monotonic
-    seconds.
+    """Write the counters of worker `number` to its slot of the board, as JSON. If they have more than LARGEST
+    bytes, providers without failures since their latest answer are left out; if they are still too long, all
+    providers are left out. now: monotonic seconds.
     """
     message = _encoder.encode(figures)
     if len(message) > LARGEST:
@@ -140,13 +143,13 @@ def publish(figures: Figures, board: Board, number: int, now: float) -> None:
 
 
 def read(messages: Iterable[bytes]) -> list[Figures]:
-    """Decode the counters of other workers. messages: the other workers' messages on the board."""
+    """Return the counters of other workers. messages: what `publish` has written for each of them."""
     return [_decoder.decode(message) for message in messages]
 
 
 def together(every: Sequence[Figures]) -> Figures:
-    """Add up the counters of all workers. every: the counters of this worker come first; they decide which
-    providers are named and whether connections are counted.
+    """Return the counters of all workers, added up. every: at least those of this worker, which come first;
+    they decide which providers are named and whether connections are counted.
     """
     bounds: Counter[str] = Counter()
     connections: Counter[str] = Counter()
@@ -165,8 +168,8 @@ def together(every: Sequence[Figures]) -> Figures:
 
 
 def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
-    """Join the states of one provider in several workers. A worker's failures do not count if another worker
-    got an answer after them.
+    """Join the states of one provider in several workers (at least one). A worker's failures do not count if
+    another worker got an answer after the latest of them.
     """
     if len(many) == 1:
         return many[0]
@@ -195,7 +198,7 @@ def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) ->
 
 
 def shown(health: ProviderHealth) -> dict[str, Any]:
-    """Return the JSON object of a provider in `/health`."""
+    """Return the JSON object of a provider in `/health`. The time is in the format of RFC 3339, in UTC."""
     return {
         "configured": True,
         "healthy": health.healthy,
@@ -206,10 +209,13 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
     }
 
 
-def _counts(fault: ir.Fault) -> bool:
+def _counts(fault: ir.Fault, *, own: bool) -> bool:
     """Whether a fault counts against the health of a provider: it is the provider's own error, the provider
-    has refused the gateway's key or account, or the gateway has no valid credential for the provider.
+    has refused the gateway's key or account, or the gateway has no valid credential for the provider. own:
+    True = the key is a tenant's or a client's, so its refusal says nothing about the provider.
     """
+    if own and fault.kind in _ACCOUNT:
+        return False
     if fault.blame == "upstream" or fault.code in _UNSIGNED:
         return True
     return fault.kind in _ACCOUNT and fault.status is not None

@@ -43,8 +43,8 @@ memory.
 class Lines:
     """Writes lines to a binary stream: directly until `start` is called, then in a thread until `close`.
 
-    people: True = the lines are written for people, False = as JSON. queued: the most lines that wait for the
-    thread. `put` may be called in any thread, also by a destructor.
+    people: True = the lines are for people, False = they are JSON; the callers of `put` make them so. queued:
+    the most lines that wait for the thread. `put` may be called in any thread, also by a destructor.
     """
 
     def __init__(self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES) -> None:
@@ -72,8 +72,9 @@ class Lines:
 
     def start(self, *, shared: bool = False) -> None:
         """Queue all lines from now on for a thread, which is started here. Call this at most once, and never
-        in a process that forks. shared: True = other processes write to the same stream, so each write is
-        small enough that a pipe does not mix it with other writes (except a single line that is longer).
+        in a process that forks. shared: True = other processes write to the same stream, so each write has at
+        most PIPE_BYTES, which a pipe does not mix with other writes (except a single line that is longer).
+        Sets `most`.
         """
         self.most = PIPE_BYTES if shared else sys.maxsize
         # A daemon thread: the process must be able to end while the thread is blocked in a write.
@@ -82,10 +83,11 @@ class Lines:
         self._queues = True
 
     def put(self, line: bytes, *, urgent: bool = False) -> None:
-        """Write a line, or drop it if there is no room. line: with its line end; several lines in one call
-        stay together. Before `start` and after `close` this method writes the line itself, and may wait a
-        second; otherwise the thread writes it later. urgent: True = the thread writes at once instead of
-        waiting for more lines.
+        """Write a line, or drop it if there is no room; then the log says later how many were dropped. line:
+        with its line end; several lines in one call stay together. Before `start` and after `close` this
+        method writes the line itself, and may wait a second; otherwise the thread writes it later. There is
+        no room in the queue if `queued` lines wait, or if 500 wait and this one has more than PIPE_BYTES.
+        urgent: True = the thread writes at once instead of waiting 0.2 s for more lines.
         """
         queues = self._queues
         if not queues:
@@ -103,8 +105,8 @@ class Lines:
             self._calls.put(urgent)
 
     def flush(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Wait until all queued lines are written, at most `patience` seconds. Does nothing if there is no
-        thread.
+        """Wait until all lines that are queued now are written, at most `patience` seconds. Does nothing if
+        there is no thread.
         """
         if self._thread is not None and self._thread.is_alive():
             # One event for each call: the lines that the thread is writing now may be older ones.
@@ -118,7 +120,7 @@ class Lines:
         is no thread.
 
         The stream stays open, and later lines are written directly, as before `start`. If the thread has not
-        ended in time, later lines are still queued.
+        ended in time, later lines are still queued, and perhaps never written.
         """
         if self._thread is not None:
             self._ending = True

@@ -56,7 +56,9 @@ class AccessLog:
 
 
 class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
-    """The token counts of an exchange in its JSON line. input and output are totals."""
+    """The token counts of an exchange in its JSON line. input: with the cached ones and those written to a
+    cache. output: with those of reasoning. None = unknown. estimated: True = the gateway has estimated them.
+    """
 
     input: int
     cached: int | None
@@ -67,11 +69,12 @@ class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
 
 
 class _Tried(msgspec.Struct):
-    """One attempt in the JSON line. key: the last characters of the provider's key. us: the duration in
-    microseconds. message: the error message (keys were removed from it before); it is left out if the error
-    blames the client, because it may repeat a part of the request. key_source: the variable or the file of a
-    key that was refused. overtaken: another attempt, which ran beside this one, had content first. continues:
-    this attempt continued the answer of the attempts before it.
+    """One attempt in the JSON line. key: the last characters of the provider's key, None = no key. us: the
+    duration in microseconds, None = it has not ended. error: the code of the error, or its kind. message: the
+    error message (keys were removed from it before); it is left out if the error blames the client, because
+    it may repeat a part of the request. key_source: the variable or the file of a key that was refused. UNSET
+    = the line does not have this field. overtaken: another attempt, which ran beside this one, had content
+    first. continues: this attempt continued the answer of the attempts before it.
     """
 
     deployment: str
@@ -127,8 +130,8 @@ class _Line(msgspec.Struct):
 
 
 def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
-    """Return the line of an exchange as JSON. If it would have more than `most` bytes, it is `_shortened`,
-    and may still be longer.
+    """Return the line of an exchange as JSON. If it would have more than `most` bytes, some of its fields are
+    left out (`_shortened`), and it may still be longer.
     """
     began, ended, end = exchange.began, exchange.ended, exchange.end
     line = _Line(
@@ -221,9 +224,9 @@ def _tried(attempt: AttemptRecord) -> _Tried:
 
 
 def _shortened(line: _Line, most: int) -> bytes:
-    """Return the line as JSON, with the field `shortened`. The attempts' messages are removed; then `lost`,
-    `tags` and `tried`, one after another, until the JSON has fewer than `most` bytes. Nothing else is
-    removed.
+    """Return the line as JSON, with the field `shortened`. Changes `line`. The attempts' messages are
+    removed; then `lost`, `tags` and `tried`, one after another, until the JSON has fewer than `most` bytes.
+    Nothing else is removed.
     """
     line.shortened = True
     for tried in line.tried or ():
@@ -287,10 +290,11 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 def _reason(exchange: Exchange) -> Iterator[str]:
     """Yield the parts of the log line that say why an exchange failed, for people. If the error blames the
-    client, only its field is named, because its message may repeat a part of the request. Otherwise: the
-    message of the last attempt's error and, if known, the last characters of its key and the place that
-    states the key; or, if the last attempt has no error and the gateway is to blame, the message of the
-    gateway's own error. Yields nothing if there is none of these.
+    client, only the request's field is named, because the message may repeat a part of the request.
+    Otherwise: the message of the last attempt's error and, if it refused a key whose variable or file is
+    known, the last characters of the key and that place; or, if the gateway is to blame and no attempt was
+    made or the last one has no error, the message of the gateway's own error. Yields nothing if there is none
+    of these.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:

@@ -80,8 +80,8 @@ unknown ones: `usual.Kind` has the labels for them.
 
 
 class Sample(NamedTuple):
-    """The present value of a metric for one set of labels. labels: the values of the family's labels, in
-    order.
+    """The present value of a metric for one set of label values. labels: the values of all labels of the
+    family, in order.
     """
 
     family: Family
@@ -90,7 +90,9 @@ class Sample(NamedTuple):
 
 
 class Metrics:
-    """The counts of one process, in `cells`. outcome: returns the class of a failure, as a label value."""
+    """The counts of one process. They are in memory of its own until `share` is called. cells: the memory in
+    use. outcome: returns the class of a failure, as a label value.
+    """
 
     def __init__(self, outcome: Callable[[ir.Fault], str]) -> None:
         self._outcome = outcome
@@ -103,8 +105,9 @@ class Metrics:
         self.share(Cells(), 1)
 
     def share(self, cells: Cells, number: int) -> None:
-        """Count in these cells from now on, as the worker with this number. Call this before the first
-        request.
+        """Count in these cells from now on, as the process with this number (0 = the keeper), which goes on
+        with what the cells have for it. Call this before the first request: what this object has counted
+        before is not taken along.
         """
         self.cells = cells
         self._part = cells.parts[number]
@@ -137,13 +140,15 @@ class Metrics:
     # What runs with each request ---------------------------------------------------------------------
 
     def sent(self, deployment: str | None) -> None:
-        """Count a request that is about to be sent to a provider. deployment: `provider/model`; None =
-        unknown.
+        """Count a request that is about to be sent to a provider. deployment: `provider/model`; None = it is
+        unknown, and counts as `other`.
         """
         self._numbers[self._sent.get(deployment) or self._sent_at(deployment)] += 1
 
     def note(self, exchange: Exchange) -> None:
-        """Count a finished exchange and its attempts."""
+        """Count a finished exchange and its attempts. exchange: closed, so that its end and its times are
+        set.
+        """
         attempts = exchange.attempts
         if len(attempts) != 1 or exchange.end != "done" or exchange.refused_by is not None:
             self._note_each(exchange)
@@ -194,7 +199,9 @@ class Metrics:
         self._numbers[self._find(BOUNDS, bound)] += 1
 
     def recorded(self, result: str, number: int) -> None:
-        """Count `number` finished exchanges that were "stored" or "dropped" (`result`)."""
+        """Count `number` finished exchanges that were put into the store of `trace.store` (result: "stored"),
+        or were left out because it was too slow or gone ("dropped").
+        """
         self._numbers[self._find(RECORDED) + RECORDED.parts.index(result)] += number
 
     def _note_each(self, exchange: Exchange) -> None:
@@ -241,7 +248,8 @@ class Metrics:
 
     def _spend(self, attempt: AttemptRecord, *, accounted: bool) -> None:
         """Count the tokens and the cost of an attempt, including those of further models that it used.
-        accounted: whether the cost was looked up.
+        accounted: whether the cost of the exchange was computed; only then an unknown cost counts in
+        `UNPRICED`.
         """
         numbers, usage, deployment = self._numbers, attempt.usage, attempt.deployment
         if usage is None and not accounted:
@@ -275,13 +283,15 @@ class Metrics:
             self._numbers[self._find(LOSSES, loss.severity)] += 1
 
     def _observe(self, family: Family, value: float, *labels: str) -> None:
-        """Add a value to a histogram."""
+        """Add a value to a histogram. labels: the values of its labels, in order."""
         cell = self._find(family, *labels)
         self._numbers[cell + bisect_left(family.bounds, value)] += 1
         self._numbers[cell + len(family.bounds) + 1] += value
 
     def _block(self, kind: _Kind) -> memoryview[float] | None:
-        """Return the cells of exchanges of this kind (`usual`); None = there is no room for another block."""
+        """Return the block of cells of exchanges of this kind (`usual`); if the kind is new, add one. None =
+        there is no room for another block.
+        """
         method, path, status, operation, asked, deployment, answer, mode = kind
         provider, deployed = self._deployment(deployment)
         key = usual.Kind(
@@ -323,9 +333,9 @@ class Metrics:
 
     def _find(self, family: Family, *labels: str) -> int:
         """Return the index of the first cell for these label values; if they are new, add cells for them. If
-        the metric already has too many sets of labels, or the memory is full, return the first cell of the
-        set whose labels are all `OTHER`; `NOWHERE` if there is none. A label is cut to `_CHARACTERS`
-        characters.
+        the metric already has `Family.most` sets of label values, or the memory is full, return the first
+        cell of the set whose labels are all `OTHER`; `NOWHERE` if there is none. A label is cut to
+        `_CHARACTERS` characters.
         """
         key = (family.name, *[label[:_CHARACTERS] for label in labels])
         part = self._part
@@ -340,8 +350,9 @@ class Metrics:
     # The page -----------------------------------------------------------------------------------------
 
     def publish(self, samples: Iterable[Sample], now: float) -> None:
-        """Write the present values of this process; the page adds up those of all processes. now: monotonic
-        seconds.
+        """Write the present values of this process, and its id; the page adds up the values of all processes.
+        A value that was written before and is not in `samples` stays as it was. A new value for which the
+        memory has no room is left out. now: monotonic seconds.
         """
         for family, value, labels in samples:
             key = (family.name, *labels)
@@ -353,16 +364,17 @@ class Metrics:
         self._part.beat(os.getpid(), now)
 
     def processes(self, now: float) -> Mapping[int, int]:
-        """Return {number: process id} for the processes that have written their present values lately
-        (`Part.living`). Number 0 is the keeper. now: monotonic seconds.
+        """Return {number: process id} for the processes that have written their present values (`publish`) in
+        the last 5 s and have not ended. Number 0 is the keeper. now: monotonic seconds.
         """
         living = {number: part.living(now) for number, part in enumerate(self.cells.parts)}
         return {number: process for number, process in living.items() if process is not None}
 
     def page(self, stated: Iterable[Sample], now: float) -> bytes:
-        """Return the page in the text format of Prometheus: what all processes have counted, the present
-        values of the living ones, and the values in `stated`, which this process states for all of them. If a
-        process has a value with the same metric and labels, the stated value is used. now: monotonic seconds.
+        """Return the page in the text format of Prometheus: what all processes have counted, also those that
+        have ended; the present values of the living ones (`processes`), added up; and the values in `stated`,
+        which this process states for all of them. If a process has a value with the same metric and labels,
+        only the stated value is used. now: monotonic seconds.
         """
         sums: dict[str, dict[tuple[str, ...], list[float]]] = {family.name: {} for family in FAMILIES}
 
@@ -385,8 +397,8 @@ class Metrics:
 
 
 def _spend_more(counts: memoryview[float], usage: ir.Usage) -> None:
-    """Add the tokens that are neither plain input nor visible output: tokens of tools, of caches and of
-    reasoning. counts: the cells of `TOKENS`.
+    """Add the tokens that are neither plain input nor visible output to `counts`, which are the cells of
+    `TOKENS`: tokens of caches and of reasoning have cells of their own, those of tools count as input.
     """
     counts[0] += usage.tool_input or 0
     counts[1] += usage.cache_read or 0
@@ -399,8 +411,8 @@ def _status(status: int | None) -> str:
 
 
 def _remember(cache: dict[_K, _V], key: _K, cells: _V) -> None:
-    """Store the cells of a kind of request in a cache. The cache has a bound, because clients can send any
-    names.
+    """Store the cells of a kind of request in a cache. A cache with `_REMEMBERED` entries is emptied first,
+    because clients can send any names.
     """
     if len(cache) >= _REMEMBERED:
         cache.clear()

@@ -17,8 +17,8 @@ _MOST = 10_000
 
 class _Pace(msgspec.Struct):
     """The speed of one deployment. answers: how many exchanges it has answered. first_token: the average
-    seconds from the start of an attempt to the first content. rate: the average output tokens per second
-    after that. None = not measured yet.
+    seconds from the start of an attempt to the first content of a stream. rate: the average output tokens per
+    second after that. None = not measured yet.
     """
 
     answers: int = 0
@@ -27,18 +27,22 @@ class _Pace(msgspec.Struct):
 
 
 class Performance:
-    """Stores the speed of the first 10,000 deployments (`provider/model`)."""
+    """Measures the speed of deployments (`provider/model`), of at most 10,000 of them: those that answered
+    first since the start of this process.
+    """
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
     def note(self, exchange: Exchange) -> None:
-        """Count an exchange that ended well for the deployment that answered it. If the exchange has had
-        content, add to the average the time from the start of its latest attempt to the first content; if the
-        answer also has more than one output token, add to the other average the output tokens per second
-        after the first content. If the latest attempt has continued the answer of another deployment, its own
-        first content and its own tokens count, not those of the whole answer. Requests that only count tokens
-        are ignored, because they run no model. So are new deployments beyond the first 10,000.
+        """Count an exchange that ended well for the deployment that answered it; ignore other exchanges. If
+        the time of the first content is recorded (`Exchange.first`: for a stream, not for an answer that was
+        sent as a whole), add to the average the time from the start of the latest attempt to the first
+        content; if the answer also has more than one output token, add to the other average the output tokens
+        per second after the first content. If the latest attempt has continued the answer of another
+        deployment, its own first content and its own tokens count, not those of the whole answer. Requests
+        that only count tokens are ignored, because they run no model. So are new deployments beyond the first
+        10,000.
         """
         answered = exchange.answered
         if answered is None or exchange.end != "done" or exchange.ended is None:
@@ -65,7 +69,8 @@ class Performance:
             pace.rate = _mixed(pace.rate, tokens / seconds)
 
     def of(self, deployment: str) -> dict[str, Any] | None:
-        """Return the measured values of a deployment; None = it has not answered yet.
+        """Return the measured values of a deployment as a JSON object; None = it has not answered yet, or is
+        not among the first 10,000 that did.
 
         answers: the number of answers. first_token_ms: the average milliseconds from the start of the attempt
         to the first content. tokens_per_second: the average rate after the first content. The last two are

@@ -29,9 +29,10 @@ _PROC: Final = Path("/proc")
 
 
 def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
-    """Yield CPU time, memory, start time and descriptors of processes. processes: their process ids by the
-    workers' numbers. A process that has ended yields nothing. On systems other than Linux, only the CPU time
-    of this process is known.
+    """Yield CPU time, memory, start time and descriptors of processes. processes: {number of the worker, 0
+    for the keeper: process id}; the number is the label `worker`. For a process that has ended, or that this
+    process may not read, nothing is yielded. On systems other than Linux, only the CPU time of this process
+    is known.
     """
     for number, process in processes.items():
         labels = (str(number),)
@@ -44,7 +45,7 @@ def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
 
 
 def _of_linux(folder: Path, labels: tuple[str, ...]) -> Iterator[Sample]:
-    """Yield the values in the folder of a process.
+    """Yield the values in the folder of a process, `/proc/ID`. Raises OSError if it has ended.
     https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
     # The name of the program stands in parentheses and may hold spaces. The third field follows it.
@@ -70,7 +71,9 @@ def _boot() -> int:
 
 
 def of_python(worker: int) -> Iterator[Sample]:
-    """Yield the counts of this process's garbage collector. worker: the number of the worker."""
+    """Yield the counts of this process's garbage collector, for each generation. worker: the number of this
+    worker, for the label.
+    """
     for generation, counts in enumerate(gc.get_stats()):
         labels = (str(worker), str(generation))
         yield Sample(COLLECTIONS, counts["collections"], labels)
@@ -79,7 +82,9 @@ def of_python(worker: int) -> Iterator[Sample]:
 
 
 def of_version() -> Sample:
-    """Return a sample whose labels are the version of Python."""
+    """Return the sample of `python_info`: its labels are the implementation and the version of Python, its
+    value is 1.
+    """
     return Sample(
         PYTHON,
         1,

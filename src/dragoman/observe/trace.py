@@ -43,9 +43,10 @@ _ATTEMPT_TO_TENANTS: Final = frozenset(
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
-    """Return one exchange as a line of a list, in the words of the access log. `created_at` is not rounded:
-    together with the id it is the position of the exchange in the list, also for other workers. worker: the
-    number of the process that served the exchange.
+    """Return one exchange as an entry of a list (a JSON object). `attempts` and `losses` are numbers;
+    `detail` replaces them by lists. `created_at` is not rounded: together with the id it is the position of
+    the exchange in the list, also for other workers. worker: the number of the process that served the
+    exchange.
     """
     return {
         "id": exchange.id,
@@ -75,8 +76,9 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
 
 
 def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dict[str, Any]:
-    """Return everything that is known of one exchange. worker: as in `summary`. now: monotonic seconds, for
-    an exchange that is still running; None = it has ended.
+    """Return everything that is known of one exchange, as a JSON object: the fields of `summary` and more.
+    worker: the number of the process that served it. now: monotonic seconds, up to which an exchange that is
+    still running is measured; None = it has ended.
     """
     until = exchange.ended if exchange.ended is not None else now
     told = summary(exchange, worker)
@@ -106,12 +108,13 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 
 def for_tenant(told: dict[str, Any]) -> dict[str, Any]:
-    """Return a line or a trace as administrators of the exchange's tenant see it.
+    """Return a copy of a line (`summary`) or a trace (`detail`) as administrators of the exchange's tenant
+    see it.
 
-    The candidates are left out: their states and reasons tell about the gateway's keys, about providers that
-    the tenant may not use, and about other clients. Of attempts, the key and its place are left out, and the
-    message of the error, which providers address to the owner of the key. If the key is the tenant's or the
-    client's own, its last characters and the message stay.
+    The candidates become an empty list: their states and reasons tell about the gateway's keys, about
+    providers that the tenant may not use, and about other clients. Of attempts, the key and the place that it
+    came from become None, and so does the message of the error, which providers address to the owner of the
+    key. If the key is the tenant's or the client's own, its last characters and the message stay.
     """
     shown = {name: value for name, value in told.items() if name in _TO_TENANTS}
     if isinstance(attempts := told["attempts"], list):
@@ -128,13 +131,16 @@ def _attempt_for_tenant(attempt: dict[str, Any]) -> dict[str, Any]:
 
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return the rows of the candidates, in three groups: each candidate, in the order in which the
-    candidates stood; each other deployment that was called; each candidate that was dropped.
+    """Return the rows of the candidates (deployments, with the key if it is known), in three groups: each
+    candidate, in the order in which the candidates stood; each deployment and key with attempts that the
+    first group does not have; each deployment that was dropped.
 
-    The field `state` is `called` if there were attempts; the row has their numbers. Otherwise it is
-    `resting`, `refused` or `failing` (such a candidate comes after the ready ones), `disabled` (by an
-    operator), or `dropped` (it cannot answer this request). A ready candidate that was not called is
-    `not_called` if the exchange has an error, else `not_needed`.
+    A row has: `deployment`; `key` (the key's last characters, None = none or unknown); `state`; `why` (the
+    reason for the state) and `seconds` (how long it still lasted), None = not known; `attempts` (numbers).
+    The state is `called` if there were attempts. Otherwise it is `resting`, `refused` or `failing` (such a
+    candidate comes after the ready ones), `disabled` (by an operator), or `dropped` (it cannot answer this
+    request). A ready candidate that was not called is `not_called` if the exchange has an error, else
+    `not_needed`.
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:
@@ -157,7 +163,9 @@ def candidates(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 def _candidate(exchange: Exchange, deployment: str, tail: str | None, state: str) -> dict[str, Any]:
-    """Return the row of a candidate. tail: the last characters of its key, None = any key."""
+    """Return the row of a candidate. tail: the last characters of its key, None = no key, or the key of the
+    deployment's first attempt. state: its state if it was not called.
+    """
     numbers: list[int] = []
     for place, attempt in enumerate(exchange.attempts):
         if attempt.deployment == deployment and (tail is None or attempt.key_tail == tail):
@@ -220,10 +228,10 @@ def _began(attempt: AttemptRecord) -> float:
 
 
 def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
-    """Return the class of an attempt's failure, or `overtaken` if another attempt, which ran beside this one,
-    had content first. Otherwise: `answered`; `continued` if the attempt continued the answer of attempts
-    before it; `broken_off` if the exchange ended early for another reason (the client or a hook ended it, for
-    example). None = the attempt is still running.
+    """Return the class of an attempt's failure (an `Outcome` in lower case), or `overtaken` if another
+    attempt, which ran beside this one, had content first. Otherwise: `broken_off` if the exchange did not end
+    well for another reason (the client or a hook ended it, for example); `continued` if the attempt continued
+    the answer of attempts before it; else `answered`. None = the attempt is still running.
     """
     if attempt.outcome is not None or attempt.ended is None:
         return attempt.outcome
@@ -290,8 +298,9 @@ def _ms(exchange: Exchange, at: float | None) -> float | None:
 
 
 def newest_first(pages: Sequence[Sequence[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
-    """Merge the lines of several lists into one, the latest first, at most `limit`. If several lists have a
-    line of the same exchange, the line of the first of these lists is used.
+    """Merge several lists of exchanges into one, the latest beginning first, at most `limit` lines. pages:
+    the lists, whose lines are as `summary` returns them. If several lists have a line of the same exchange,
+    that of the first of these lists is used.
     """
     lines: dict[str, dict[str, Any]] = {}
     for page in pages:

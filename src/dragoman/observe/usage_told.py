@@ -75,7 +75,9 @@ def spend(known: int, *, complete: bool) -> dict[str, Any]:
 
 
 def told(query: Query, report: Report) -> dict[str, Any]:
-    """Return a report as a JSON object. Times are Unix seconds, durations microseconds."""
+    """Return a report as a JSON object. query: what the report answers. Times are Unix seconds, durations are
+    microseconds. `buckets` is missing if the query has no step.
+    """
     by = query.by
     answer: dict[str, Any] = {
         "object": "usage",
@@ -110,7 +112,9 @@ def _group(by: Sequence[str], found: Found) -> dict[str, Any]:
 
 
 def row(sums: Sums) -> dict[str, Any]:
-    """Return sums as a JSON object."""
+    """Return sums as a JSON object. `ttft_us` (until the first content) and `total_us` are the percentiles
+    {"p50": …, "p95": …} in microseconds, None = nothing was measured.
+    """
     return {
         **{name: sums[name] for name in COUNTS},
         "input_tokens": sums.input_tokens,
@@ -134,8 +138,8 @@ def report_csv(answer: Mapping[str, Any]) -> str:
     returns it.
 
     Without a step there is a line for each group, or one line with the totals if the report is not grouped.
-    With a step there is a line for each group of each bucket, and the first column has the time of the bucket
-    (Unix seconds).
+    With a step there is a line for each group of each bucket (without the totals); the first column has the
+    time at which the bucket begins (Unix seconds), and the step as its name.
     """
     by, step = answer["group_by"], answer["step"]
     buckets = answer.get("buckets")
@@ -159,10 +163,13 @@ def report_csv(answer: Mapping[str, Any]) -> str:
     return _csv([titles, *rows])
 
 
-def record_told(record: UsageRecord) -> dict[str, Any]:
+def record_told(record: UsageRecord, *, for_tenant: bool = False) -> dict[str, Any]:
     """Return a usage record as a JSON object. Times are Unix seconds, durations are seconds (in reports they
-    are microseconds). cost_complete: false = the cost is not fully known; then
-    cost_usd is the known part of it, or null if no part is known. The same holds for each of `lines`.
+    are microseconds). cost_complete: false = the cost is not fully known; then cost_usd is the known part of
+    it, or null if no part is known. The same holds for each of `lines`, which are the attempts.
+
+    for_tenant: True = an administrator of the record's tenant reads it: `key` of a line is "" unless the
+    tenant or its client has brought the key, because the others are the gateway's own.
     """
     found: dict[str, Any] = {
         name: getattr(record, name) for name in _OF_RECORDS if name not in {"cost_usd", "cost_complete"}
@@ -171,10 +178,8 @@ def record_told(record: UsageRecord) -> dict[str, Any]:
     found |= _spent(record)
     found["lines"] = [
         {
-            **{
-                name: getattr(line, name)
-                for name in ("deployment", "provider", "units", "outcome", "key", "own")
-            },
+            **{name: getattr(line, name) for name in ("deployment", "provider", "units", "outcome", "own")},
+            "key": line.key if line.own or not for_tenant else "",
             "estimated": line.estimated,
             "price": line.price,
             **_spent(line),
@@ -190,8 +195,8 @@ def _spent(one: UsageRecord | UsageLine) -> dict[str, Any]:
 
 
 def records_csv(records: Iterable[UsageRecord], *, titles: bool) -> str:
-    """Return usage records as lines of CSV. titles: True = a line with the names of the columns comes first.
-    Objects and lists are written as JSON.
+    """Return usage records as lines of CSV, in the fields of `record_told` except `lines`. titles: True = a
+    line with the names of the columns comes first. Objects and lists are written as JSON.
     """
     rows = [list(_record_row(record)) for record in records]
     return _csv([[*_OF_RECORDS], *rows] if titles else rows)

@@ -1,8 +1,9 @@
 """The cells of exchanges that were answered at the first attempt.
 
-Exchanges with the same labels are of one kind. Each kind has one block of cells for everything that is
-counted, so that counting such an exchange costs one look-up. When a page is written, the numbers of each
-block are added to the metrics to which they belong. Errors and failed attempts are not counted here.
+Exchanges with the same labels are of one kind. Each kind has one block of consecutive cells for everything
+that is counted of such an exchange except its losses, so that counting it costs one look-up. When a page is
+written, the numbers of each block are added to the metrics to which they belong. Errors and failed attempts
+are not counted here.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class Kind(NamedTuple):
     deployment that is not known (`Metrics.know`, `Metrics.serve`).
 
     model: the name that the client sent; "" = the request named none. status: the HTTP status of the answer
-    to the client; answer: the HTTP status of the provider's answer; "none" = there was none. provider,
-    deployed: the two parts of the deployment, which is the provider and its model.
+    to the client. answer: the HTTP status of the provider's answer. Both: "none" = there was none. provider,
+    deployed: the provider, and the name of the model there; together they are the deployment. operation: such
+    as `chat`. mode: `relay` or `translate`.
     """
 
     method: str
@@ -74,14 +76,17 @@ class Kind(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The key of the block of cells for this kind."""
+        """The key under which the block of cells of this kind is stored: the word `usual`, then the labels in
+        order. `metrics` reads the kind from it again.
+        """
         return (NAME, *self)
 
 
 def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
-    """Yield each metric that a block counts, with its label values and numbers. key: the block's key. block:
-    the numbers in its cells. `REQUESTS` is left out if the kind has no model. The times to the first token,
-    tokens, costs and unknown costs are left out if the block has counted none.
+    """Yield each metric that a block counts, with its label values and its numbers (one for each cell of the
+    metric). key: the block's key. block: the numbers in its cells. `REQUESTS` is left out if the kind has no
+    model. The times to the first token, tokens, costs and unknown costs are left out if the block has counted
+    none.
     """
     kind = Kind(*key[1:])
     count = sum(block[:WHOLE_SUM])

@@ -23,18 +23,21 @@ def base_url(
     endpoint: str = "",
     base_path: str | None = None,
 ) -> str:
-    """Return the normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end. Raises
-    ValueError if `spelled` is not a base URL.
+    """Return the normal form of a base URL: `scheme://host[:port][/path]`, with scheme and host in lower
+    case, without the scheme's usual port and without a slash at the end. Raises ValueError if `spelled` is
+    not a base URL: it does not begin with http:// or https://, or has no host, an invalid port, a blank
+    inside, a user name, a query or a fragment. The error's text says which; it does not quote the URL.
 
     spelled: the text that somebody wrote. endpoint: the path of the chat endpoint, "" = unknown. First,
-    `endpoint` is removed from the end of `spelled`; if `endpoint` has `{model}`, everything from the text
-    before `{model}` on is removed. Then a path is added:
+    `endpoint` is removed from the end of `spelled`; if `endpoint` has `{model}`
+    (`/models/{model}:generateContent`), everything from the text before `{model}` on (`/models`) is removed.
+    Then a path is added:
 
     base_path: a path that the operator configured, None = none. It is added in place of `path`, also to a URL
-    with a path, unless `spelled` already ends in it. path: the vendor's usual path ("/v1", "/openai/v1", "").
-    It is added to a URL without a path. appends: whether the vendor's clients add `path` to any base URL
-    (Anthropic's do). If True, `path` is also added to a URL with a path, unless that path ends in `path` or
-    in a version such as `/v1`.
+    with a path, unless `spelled` already ends in it; "" = nothing is added. path: the vendor's usual path
+    ("/v1", "/openai/v1", ""). It is added to a URL without a path. appends: whether the vendor's clients add
+    `path` to any base URL (Anthropic's do). If True, `path` is also added to a URL with a path, unless that
+    path ends in `path` or in a version such as `/v1`.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -49,12 +52,12 @@ def base_url(
 
 def host_url(stated: str, *, port: int, path: str) -> str:
     """Return the base URL for a host in the spelling that a server's own clients accept: `host`, `host:port`,
-    `:port`, `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes the loopback address of this
-    machine. A host without a scheme gets `http`.
+    `:port`, `[::1]:port` or a URL. An address to listen on (0.0.0.0), or no host, becomes the loopback
+    address of this machine. A host without a scheme gets `http`.
 
     port: added to a host without a port, unless `stated` has a scheme. path: appended if `stated` has a path;
     to a bare host no path is added, because `base_url` does that later. A text with an invalid port or a user
-    name is not corrected here, because `base_url` refuses it later.
+    name is not corrected here, and raises no error, because `base_url` refuses it later.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")

@@ -56,13 +56,14 @@ def sign(
     fixed: Mapping[str, str],
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the headers to send to `url`, with lower-case names, as a new dict.
+    """Return the headers to send to `url`, as a new dict. The names in all three mappings must be in lower
+    case, and so are those of the result.
 
     They come from four sources; a later source replaces headers of the same name. 1. fixed: headers that the
-    dialect requires (`anthropic-version`). 2. headers: those of the request, with lower-case names; headers
-    that may hold a credential are left out. 3. extra: those that the operator configured. 4. credential: the
-    provider's key, in the header that `scheme` names; None = no key is sent. Raises DragomanError if `url` is
-    not at the credential's origin.
+    dialect requires (`anthropic-version`). 2. headers: those of the request; headers that may hold a
+    credential (`credential_headers`) are left out. 3. extra: those that the operator configured. 4.
+    credential: the provider's key, in the header that `scheme` names; None = no key is sent. Raises
+    DragomanError if `url` is not at the credential's origin.
     """
     signed, secret = dict(fixed), credential_headers()
     signed.update((name, value) for name, value in headers.items() if name not in secret)

@@ -17,9 +17,15 @@ Method: TypeAlias = Literal["default", "managed_identity", "workload_identity"]
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """An identity in a cloud. The fields have the meaning of the settings with the same names
-    (`config.credential.Credential`). If a field is None, a default applies, which is usually that of the
-    cloud's library.
+    """An identity in a cloud. If a field is None, a default applies, which is usually that of the cloud's
+    library. `MEMBERS` says which fields each kind uses; `config.credential.Credential` explains them in full.
+
+    kind: the cloud: Google's, Microsoft Entra (Azure), or AWS. file: the JSON file with the credential of a
+    service account, a federation or a user. scope: the scope of the tokens. method: without `client_secret`,
+    how the identity is found; "default" = all ways that the library knows. tenant: the directory of the
+    application. client_id, client_secret: the application, or for managed identities the assigned one, and
+    its secret. authority: the host that issues the tokens. profile: in AWS's configuration files. role: the
+    ARN of a role to assume. external_id: what the owner of `role` demands.
     """
 
     kind: Kind

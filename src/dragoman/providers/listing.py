@@ -58,7 +58,8 @@ class Listed(Value, frozen=True):
 def read(raw: bytes, form: ModelList) -> Page:
     """Return one page of a list, from its body. form: how the provider's protocol writes lists. A bare array
     (Together) and `items` that have a `name` (GPUStack, recorded) are read, too. If a name occurs twice, its
-    first entry is used. Raises WireError if `raw` is not JSON or has no list.
+    first entry is used, and the others do not count as left out. Raises WireError if `raw` is not JSON or has
+    no list.
     """
     try:
         value: Any = msgspec.json.decode(raw)
@@ -130,8 +131,8 @@ number is used.
 
 
 def facts_of(entry: _Entry) -> Facts:
-    """Return the facts that an entry of a list states. JSON members with implausible values (a negative
-    number of tokens, for example) are ignored.
+    """Return the facts that an entry of a list states; the others are None. JSON members with implausible
+    values (a negative number of tokens, for example) are ignored.
     """
     context = next(filter(None, (_tokens(entry.get(name)) for name in _CONTEXT)), None)
     meta = entry.get("meta")  # GPUStack: recorded lists

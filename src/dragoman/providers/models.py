@@ -41,10 +41,10 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
     catalogue, None = it has no name there. overrides: facts that replace the known ones; a field that is None
     replaces nothing.
 
-    One row states the facts. It is a row of the vendor itself; a row with `vendor=None` is used only if none
-    of the vendor's rows matches. Of several rows, the one whose matching name has the most characters besides
-    `*` is used. A fine-tuned model (`ft:…`) is looked up by the name of its base model, a Claude at Bedrock
-    by its name at Anthropic.
+    One row states the known facts. It is a row of the vendor itself; a row with `vendor=None` is used only if
+    none of the vendor's rows matches. Of several rows, the one whose matching name has the most characters
+    besides `*` is used, the first in `ROWS` if they are equal. A fine-tuned model (`ft:…`) is looked up by
+    the name of its base model, a Claude at Bedrock by its name at Anthropic.
     """
     return overrides.over(_known(vendor, model))
 

@@ -43,9 +43,11 @@ class Spelled(NamedTuple):
 
 
 def spelled(raw: str) -> Spelled:
-    """Return a percent-encoded path in the form that may be compared and sent. Raises BadPath for a path that
-    does not begin with a slash, is too long, is not UTF-8, or has a segment that is empty, is `.` or `..`, or
-    contains a character that another server could read in a second way (such as an encoded slash).
+    """Return a percent-encoded path, without a query, in the form that may be compared and sent. Raises
+    BadPath for a path that does not begin with a slash, has more than 2,000 characters, is not UTF-8, has no
+    segment (`/`), or has a segment that is empty, is `.` or `..` (also with `;…` behind it), or contains a
+    character that another server could read in a second way (such as an encoded slash). One slash at the end
+    is allowed.
     """
     if len(raw) > _LONGEST:
         raise BadPath(f"it has more than {_LONGEST} characters")
@@ -93,7 +95,9 @@ class Listed(NamedTuple):
 
 def listed(text: str) -> Listed:
     """Read an entry of the form `METHOD[,METHOD] /path`. In the path, `*` stands for any text within one
-    segment, and a last segment `**` for one or more segments. Raises ValueError for a text of another form.
+    segment (perhaps for none, but a segment is never empty), and a last segment `**` for one or more
+    segments. Raises ValueError for a text of another form, for a method that `METHODS` lacks, and for a path
+    that no request can have.
     """
     words = text.split()
     if len(words) != 2:
@@ -125,8 +129,8 @@ def _pattern(segment: str) -> re.Pattern[str]:
 
 
 class Paths:
-    """The paths of one provider that clients may call. entries: texts in the form that `listed` reads. Raises
-    ValueError if one of them has another form.
+    """The paths of one provider that clients may call; false if there are none. entries: texts in the form
+    `METHOD[,METHOD] /path` (`listed`). Raises ValueError if one of them has another form.
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
@@ -140,8 +144,8 @@ class Paths:
         return any(one.allows(method, segments) for one in self._listed)
 
     def methods(self, segments: tuple[str, ...]) -> list[str]:
-        """Return the methods of `METHODS` with which the path with these segments may be called; [] =
-        none.
+        """Return the methods of `METHODS` with which the path with these segments may be called; [] = none.
+        HEAD is never among them; it is allowed if GET is.
         """
         return [method for method in METHODS if self.allows(method, segments)]
 
@@ -166,7 +170,8 @@ def query(search: str, secret: Callable[[str], bool] = lambda _text: False) -> s
     that replace the method or headers. The other parameters stay as the client wrote them. Raises BadPath if
     the query has a character that must be percent-encoded.
 
-    secret: returns whether a decoded parameter (`name=value`) is one that must not reach the provider either.
+    search: the query, percent-encoded, without the `?`. secret: returns whether a decoded parameter
+    (`name=value`) is one that must not reach the provider either.
     """
     if not _QUERY.fullmatch(search):
         raise BadPath("the query has a character that must be percent-encoded")

@@ -63,7 +63,8 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def asked(self, use: str, deployment: str) -> str | None:
         """Return the name for which `upstream` returns this deployment; None = it returns it for no name.
-        use: as for `upstream`.
+        use: the configured deployment, with a `*` (`azure/*`); without one, the result is None. deployment:
+        `provider/model`.
         """
         provider, _, model = use.partition("/")
         start, _, end = model.partition(WILDCARD)

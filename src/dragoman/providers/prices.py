@@ -4,13 +4,13 @@ The table (`prices.jsonl`) is made by `scripts/prices.py` from the data of genai
 own. Its first line tells where the data are from and when the table was made. Each further line is one
 vendor: `vendor`, `address` (a regular expression for base URLs), `also` (vendors whose models it offers at
 their prices) and `rows`. A row has `match` and `prices`. `match` says how the model is named: `=` exactly so,
-`^` at the beginning, `$` at the end, `*` anywhere, `~` a regular expression; a list inside = all of its
-entries must fit. The first row that matches a name is used.
+`^` at the beginning, `$` at the end, `*` anywhere, `~` a regular expression. One entry of `match` has to fit;
+if it is a list, all in this list have to fit. The first row that matches a name is used.
 
 An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]};
 the price is for as much of the unit as `ir.units.per` says, a million tokens for example), `tiers` ({service
 tier: the units with another price}), `since` (a date) and `hours` (start and end in minutes of the day, UTC).
-The last entry that holds at a time is used.
+The last entry that holds at a time is used; if none holds, the first one.
 
 Only the lines of vendors that are looked up are decoded. The table is in memory only while a `PriceTable`
 exists.
@@ -72,9 +72,10 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The prices of one model. id, match, prices: see the module. page, read: the page of the prices, and the
-    month in which it was read, for rows of our own; None = the row is from `Source.source`. least, most:
-    {unit: amount}; one answer is billed at least `least` and at most `most` of the unit.
+    """The prices of one model. id: the model's name, for people. match, prices: see the module. page, read:
+    the page of the prices, and the month in which it was read, for rows of our own; None = the row is from
+    `Source.source`. least, most: {unit: amount}; one answer is billed at least `least` and at most `most` of
+    the unit.
     """
 
     id: str
@@ -130,8 +131,8 @@ class PriceTable:
         return () if found is None else found.rows
 
     def vendor_at(self, address: str) -> str | None:
-        """Return the name in the table of the vendor whose API is at this base URL; None = the table has
-        none.
+        """Return the name in the table of the vendor whose API is at this base URL (the first whose `address`
+        matches); None = the table has none.
         """
         for line in self._lines:
             one = msgspec.json.decode(line, type=_Address)
@@ -142,7 +143,8 @@ class PriceTable:
     def find(self, vendor: str, model: str) -> Rates | None:
         """Return the prices of a model at a vendor; None = unknown. vendor: its name in the catalogue or in
         the table. `Rates.source` says that the price is a guess if the row was found under the name without
-        its date, or at another vendor.
+        the version at its end (a date, `latest`, four digits), or at another vendor whose models this one
+        offers.
         """
         asked = VENDORS.get(vendor, vendor)
         for row, where, guess in self._found(asked, model):
@@ -174,7 +176,9 @@ class PriceTable:
 
 
 def rates_of(row: Row, source: str, *, told: bool = False) -> Rates:
-    """Return the prices of a row. source: where they are from, a text for people. told: as in `Rates`."""
+    """Return the prices of a row. source: where they are from, a text for people. told: whether the vendor's
+    answers state their cost, which is then used instead of the prices.
+    """
     periods = [
         Period(
             _levels(entry.units),

@@ -20,13 +20,15 @@ from dragoman.seams.secret import Secret
 class Api(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol that a provider speaks.
 
-    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams, without the query;
-    they may contain `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below
-    the base URL of chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns
-    of names; only models with these names can chat in this protocol (`!` before a pattern: all models except
-    these), None = all models. query: the query at the end of every URL ("?api-version=2024-10-21"), "" =
-    none. base_url: the base URL of everything that belongs to no model, such as the list of models; None =
-    the chat URL without the protocol's chat path.
+    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams, without `query`;
+    they may contain `{model}`, and in Gemini's protocol `stream_url` ends in a query of its own (`?alt=sse`).
+    bases: {operation: base URL} for the operations whose endpoints are not below the base URL of chat; the
+    operation `models` is the list of models. auth: how a key is sent. fixed: headers that the dialect
+    requires, {name: value}. quirks: all deviations in this protocol. models: patterns of names; only models
+    with these names can chat in this protocol, None = all models. If any pattern begins with `!`, only the
+    patterns with `!` count, and all models except these can chat. query: the query at the end of every URL
+    ("?api-version=2024-10-21"), "" = none. base_url: the base URL of everything that belongs to no model,
+    such as the list of models; None = the chat URL without the protocol's chat path.
     """
 
     dialect: str
@@ -45,19 +47,20 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One configured account: its address, protocols and keys. "It" is always the provider.
 
     name: its name in the configuration, which is the first part of `provider/model`. vendor: the vendor's row
-    in the catalogue, None = there is no such row. dialect: its first protocol. base_url: in normal form.
-    chat_path, stream_path: the paths of the chat endpoint for whole answers and for streams, below `base_url`
-    and `folder`; `{model}` stands for the model's name. auth: how a key is sent. credentials: its keys, each
-    bound to the origin of `base_url`; empty for a server without keys. fixed: headers that the dialect
-    requires. headers: headers that the operator configured, with lower-case names; the values may be secrets.
-    body: JSON that is merged into the body of each request to a model. models: the names of the models that
-    it serves, None = any model. region: the region that the operator states, None = unstated. further: its
-    other protocols, best first. api_version: the version of its API that every URL states, None = URLs state
-    no version. folder: the path between `base_url` and the paths of the first protocol, which may contain
-    `{model}`; "" = there is none. base_models: {name of a deployment: name of its model}, for deployments
-    whose names do not name the model. identity: the identity in a cloud that signs in to it in place of
-    `credentials`; None = there is none. forwards: True = each request is sent with the credential of its
-    client, and `credentials` is empty.
+    in the catalogue, None = there is no such row. dialect: its first protocol. base_url: in normal form
+    (`scheme://host[:port][/path]`, no slash at the end). chat_path, stream_path: the paths of the chat
+    endpoint for whole answers and for streams, below `base_url` and `folder`; `{model}` stands for the
+    model's name. auth: how a key is sent. credentials: its keys, each bound to the origin of `base_url`;
+    empty for a server without keys. fixed: headers that the dialect requires, {name: value}. headers: headers
+    that the operator configured, with lower-case names; the values may be secrets. body: JSON that is merged,
+    at any depth, into the body of each request to a model. quirks: the deviations in its first protocol.
+    models: the names of the models that it serves, None = any model. region: the region that the operator
+    states, None = unstated. further: its other protocols, best first. api_version: the version of its API
+    that every URL states, None = URLs state no version. folder: the path between `base_url` and the paths of
+    the first protocol, which may contain `{model}`; "" = there is none. base_models: {name of a deployment:
+    name of its model}, for deployments whose names do not name the model. identity: the identity in a cloud
+    that signs in to it in place of `credentials`; None = there is none. forwards: True = each request is sent
+    with the credential of its client, and `credentials` is empty.
     """
 
     name: str
@@ -130,8 +133,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return self.models is None or model in self.models
 
     def owns(self, model: str) -> bool:
-        """Whether the provider serves the model, and the model's name fits the patterns of the provider's
-        vendor. False without a vendor in the catalogue. model: its name without `provider/`.
+        """Whether the provider serves the model (see `takes`), and the model's name fits the patterns of the
+        provider's vendor. False without a vendor in the catalogue, and for a name with a slash. model: its
+        name without `provider/`.
         """
         return self.vendor is not None and self.vendor.owns(model) and self.takes(model)
 
@@ -145,14 +149,19 @@ def base_url(
     *,
     path: str | None = None,
 ) -> str:
-    """Return the normal form of a provider's base URL. Raises ValueError if no URL is known or if the URL is
-    invalid.
+    """Return the normal form of a provider's base URL: `scheme://host[:port][/path]`, without a slash at the
+    end. Raises ValueError if the URL is invalid, or if `spelled` is None and there is no URL to use: the
+    vendor is unknown, or its URL differs by account.
 
-    vendor: its row in the catalogue, None = unknown; then the usual path is that of `dialect`. spelled: the
-    URL that the operator wrote, None = the vendor's URL is used. base_path: a path that the operator
-    configured; it is added instead of the usual path; None = none is configured. chat_path: the path of the
-    chat endpoint, which is removed if `spelled` ends in it; "" = the dialect's path. path: replaces the
-    vendor's usual path; None = it is not replaced.
+    vendor: its row in the catalogue, None = unknown. dialect: its first protocol. spelled: the URL that the
+    operator wrote, None = the vendor's URL is used. chat_path: the path of the chat endpoint, which is
+    removed if `spelled` ends in it; "" = the dialect's path. base_path: a path that the operator configured;
+    it is added in place of the usual path, unless the URL ends in it already; None = none is configured.
+
+    The usual path is `path`, or if `path` is None that of the vendor, or without a vendor that of the
+    dialect. It is added to a URL without a path. If the vendor's clients (without a vendor, the dialect's)
+    always add it, it is also added to a URL with a path, unless that path ends in it or in a version such as
+    `/v1`.
     """
     if spelled is None:
         if vendor is None:

@@ -61,12 +61,13 @@ level whose `above` it exceeds.
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Prices that hold from a certain time on. usual: the prices in the usual service tier. tiers: the prices
-    in other service tiers, by the tier's name. since: Unix seconds; None = always. hours: (start, end) in
-    minutes of the day in UTC, if the prices hold only from start until before end; an end before the start is
-    on the next day. None = all day. strict: whether the price in a service tier that is not in `tiers` is
-    unknown; False = such a tier has the usual prices. least, most: {unit: amount}; one answer is billed at
-    least `least` and at most `most` of the unit.
+    """Prices that hold from a certain time on. usual: the prices in the usual service tier (`USUAL_TIERS` has
+    its names). tiers: the prices in other service tiers, by the tier's name. since: Unix seconds; None = the
+    period has no beginning. hours: (start, end) in minutes of the day in UTC, if the prices hold only from
+    start until before end; an end before the start is on the next day; if both are equal, the prices never
+    hold. None = all day. strict: whether the price in a service tier that is not in `tiers` is unknown; False
+    = such a tier has the usual prices. least, most: {unit: amount}; an answer that has used the unit is
+    billed at least `least` and at most `most` of it.
     """
 
     usual: Levels
@@ -99,9 +100,9 @@ class BillLine(NamedTuple):
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """The cost of an answer, in nano-USD. cost: None = at least one price is unknown. priced: the sum of the
-    lines whose cost is known. price: where the prices are from, a text for people; it says so if the price is
-    a guess or the price of a service tier is unknown.
+    """The cost of an answer, in nano-USD. cost: None = at least one price, or that of the service tier, is
+    unknown. priced: the sum of the lines whose cost is known. price: where the prices are from, a text for
+    people; it says so if the price is a guess or the price of a service tier is unknown.
     """
 
     cost: int | None
@@ -115,7 +116,8 @@ class Rates:
 
     periods: at least one. Of several periods that hold at a time, the last one is used; if none holds, the
     first one. source: where the prices are from, a text for people. told: whether the provider's answers
-    state their cost (`ir.units.told_cost`); a stated cost is used instead of these prices.
+    state their cost (`ir.units.told_cost`); callers then use a stated cost instead of these prices. The
+    methods here ignore `told`.
     """
 
     def __init__(self, periods: Iterable[Period], source: str, *, told: bool = False) -> None:
@@ -127,7 +129,9 @@ class Rates:
         self._each = dict(_each_of(self.periods))
 
     def at(self, at: float) -> Period:
-        """Return the period whose prices are used at this time, as the class says. at: Unix seconds."""
+        """Return the period whose prices are used at this time: the last period that holds, or the first
+        period if none holds. at: Unix seconds.
+        """
         if self._only is not None:
             return self._only
         for period in reversed(self.periods):
@@ -136,8 +140,10 @@ class Rates:
         return self.periods[0]
 
     def bill(self, units: Mapping[str, int], *, at: float, tier: str | None = None) -> Bill:
-        """Return the bill for one answer. units: unit (as `ir.units` names it) -> amount. at: Unix seconds.
-        tier: the service tier that the provider states, None = the usual one.
+        """Return the bill for one answer. units: unit (as `ir.units` names it) -> amount. The sum of all its
+        input tokens is the length of the prompt, which decides the level of the prices. at: Unix seconds.
+        tier: the service tier that the provider states, None = the usual one. A tier without stated prices
+        has the usual ones; if the period is `strict`, the bill's `cost` is then None.
         """
         period = self.at(at)
         levels, known = period.usual, True
@@ -158,8 +164,10 @@ class Rates:
     def cost(
         self, units: Mapping[str, int], at: float, tier: str | None = None
     ) -> tuple[int | None, int, str]:
-        """Return (`cost`, `priced`, `price`) of the bill for one answer. The values and the arguments are
-        those of `bill`; cost: None = unknown. Usually this method is faster, because it makes no lines.
+        """Return three values of the bill for one answer: (the cost, the sum of the lines whose cost is
+        known, where the prices are from). The amounts are nano-USD; a cost of None = at least one price is
+        unknown. They are the fields `cost`, `priced` and `price` of the result of `bill`, which has the same
+        arguments. Usually this method is faster, because it makes no lines.
         """
         period = self._only or self.at(at)
         levels = period.usual if tier is None or tier in USUAL_TIERS else period.tiers.get(tier)
@@ -186,13 +194,14 @@ class Rates:
         kinds: frozenset[str] = TEXT,
     ) -> int:
         """Return the highest cost in nano-USD that a request can have, as far as prices are known. This
-        amount is reserved before the request is sent.
+        amount is reserved before the request is sent. Only the tokens and the price of the request itself are
+        included; not pictures, sound that is billed by time, or uses of a provider's tools.
 
         input_tokens, output_tokens: the most tokens of the prompt and of the answer. at: Unix seconds; None =
         the highest cost in any period. tier: a service tier; the result is the higher one of the costs in
         this tier and in the usual one; None = the highest cost in any tier. kinds: the units of tokens that
-        the request may use; for sound or pictures, the units of their tokens must be among them. Uses of a
-        provider's tools are not included.
+        the request may use; each token is taken to be of the dearest one. For sound or pictures, the units of
+        their tokens must be among them.
         """
         most = 0
         for period in self.periods if at is None else (self.at(at),):
@@ -237,7 +246,9 @@ FREE: Final = dict.fromkeys((*TOKENS, "images", "characters", "input_audio_ms", 
 
 
 def free(source: str) -> Rates:
-    """Return the rates of a model that costs nothing. source: the reason, a text for people."""
+    """Return rates with a price of 0 for everything that models on this machine use (`FREE`). source: why the
+    model costs nothing, a text for people.
+    """
     return Rates((Period((Level(-1, FREE),)),), source)
 
 
@@ -311,8 +322,9 @@ def _each_of(periods: Iterable[Period]) -> Iterator[tuple[int, Prices]]:
 
 
 def _billed(units: Mapping[str, int], period: Period, prices: Prices) -> Mapping[str, int]:
-    """Return the amounts that the provider bills for `units`: within the period's `least` and `most`, and
-    with one request if the request itself has a price.
+    """Return a copy of `units` with the amounts that the provider bills: units that are in `units` are within
+    the period's `least` and `most`; and one request is added if the request itself has a price and `units`
+    has no number of requests.
     """
     billed = {unit: max(amount, period.least.get(unit, 0)) for unit, amount in units.items()}
     billed |= {unit: min(billed[unit], most) for unit, most in period.most.items() if unit in billed}
@@ -343,7 +355,7 @@ def _dearest(level: Level, kinds: frozenset[str]) -> _Bound:
 
 
 def _above(levels: Levels, tokens: int) -> Level:
-    """Return the level for a prompt with this number of tokens."""
+    """Return the last level whose `above` is less than `tokens`."""
     return levels[max(bisect_left(levels, tokens, key=_start) - 1, 0)]
 
 
@@ -352,13 +364,15 @@ def _start(level: Level) -> int:
 
 
 def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ...], bool]:
-    """Return (the lines of a bill, whether the cost of all lines is known). Each unit with a price has a
-    line.
+    """Return (the lines of a bill, whether the cost of all lines is known). Each unit in `units` that has a
+    price has a line, also if its amount is 0. A unit of pictures may have the price of a more general unit
+    (`_of_picture`).
 
     A unit without a price has a line with an unknown cost, with two exceptions, because providers bill the
     same work by tokens or by another measure (pictures, seconds), and an answer may state both. Tokens have
-    no such line if another measure has a price. Another measure has no such line if tokens or a further
-    measure have a price. The exceptions are not for uses of tools: without a price they always have a line.
+    no such line if another measure in `units` has a price. Another measure has no such line if tokens or a
+    further measure in `units` have a price. `requests` and uses of tools do not count as measures with a
+    price. Uses of tools always have a line.
     """
     lines: list[BillLine] = []
     odd: list[BillLine] = []
@@ -387,7 +401,8 @@ def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ..
 
 def _of_picture(unit: str, prices: Prices) -> int | None:
     """Return the price of pictures whose exact unit (`images/hd/1024x1792`) has none: the price of this
-    quality, or of this size, or of all pictures; None = there is none of these.
+    quality (`images/hd`), or else of this size (`images/1024x1792`), or else of all pictures (`images`); None
+    = there is none of these.
     """
     first, *words = unit.split("/")
     for name in (*(f"{first}/{word}" for word in words), first):

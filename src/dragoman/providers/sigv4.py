@@ -41,8 +41,8 @@ class AccessKey(msgspec.Struct, frozen=True):
 
 
 def access_key(text: str) -> AccessKey | None:
-    """Return the access key in a text of the form `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; None = the text
-    has another form, such as a Bedrock API key.
+    """Return the access key in a text of the form `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`, whose ID begins
+    with `AKIA` or `ASIA`; None = the text has another form, such as a Bedrock API key.
     """
     found = _KEY.match(text)
     return None if found is None else AccessKey(found["id"], found["secret"], found["token"])
@@ -74,11 +74,12 @@ def signature_headers(
     service: str,
     now: float,
 ) -> dict[str, str]:
-    """Return the headers that sign a request: `x-amz-date`, `authorization`, and `x-amz-security-token` for a
-    key with a token.
+    """Return the headers that the caller has to add to a request, as a new dict: `x-amz-date`,
+    `authorization`, and `x-amz-security-token` for a key with a token.
 
     url: exactly as it is sent, with its path and query percent-encoded. headers: the other headers of the
-    request, with names in lower case. service: AWS's name of the service ("bedrock"). now: Unix seconds.
+    request, with names in lower case; their `host`, if there is one, is signed in place of the URL's host.
+    body: all of it. service: AWS's name of the service ("bedrock"). now: Unix seconds.
     """
     moment = datetime.fromtimestamp(now, UTC)
     date, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")

@@ -23,13 +23,15 @@ from dragoman.providers.identity import Kind
 
 
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A protocol that a vendor speaks besides its first one, at the same address and with the same keys.
+    """A protocol that a vendor speaks besides its first one, at the same host and with the same keys.
 
     path: the chat endpoint below the base URL, None = the dialect's usual path. stream: the endpoint for
     streams, None = the dialect's usual one, or `path` if the dialect has no other endpoint for streams.
     drops: text that is removed from the end of the base URL before `path` is added. swaps: {text in the base
-    URL: its replacement}. auth: how a key is sent, None = as in the vendor's first protocol. models: patterns
-    of names; only models with these names are asked in this protocol, None = all models.
+    URL: its replacement}. If the operator has configured the path, `stream`, `drops` and `swaps` are not
+    used. auth: how a key is sent, None = as in the vendor's first protocol. quirks: all deviations in this
+    protocol; those of the first protocol do not hold here. models: patterns of names; only models with these
+    names are asked in this protocol, None = all models.
     """
 
     path: str | None = None
@@ -44,21 +46,20 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 USUAL: Final = ApiRow()
 """A further protocol at its usual paths, without quirks."""
 UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
-"""For `Quirks.widens`: the vendor also accepts tool calls without a result, and results without a
-call.
-"""
+"""For `Quirks.widens`: the vendor also accepts tool calls and tool results without an id."""
 ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
-"""For `Quirks.widens`: the vendor also accepts -1 as the token limit, which means no limit."""
+"""For `Quirks.widens`: the vendor also accepts a token limit below 1 (usually -1), which means no limit."""
 
 
 class Dated(msgspec.Struct, frozen=True, kw_only=True):
     """Where a vendor's API is if a request states a version that is a date (`?api-version=2024-10-21`).
 
     path: used instead of `Vendor.path`. folders: {dialect: the path between the base URL and the dialect's
-    paths, with `{model}` for the model's name}. flat: a path. A base URL that ends in it has no folders,
-    because the body names the model, and speaks only the first protocol, in every version. until: {date:
-    {name of a quirk: its value}}, for the versions before this date. since: {dialect: the date of the first
-    version that has it}; a dialect that is not listed is in every version.
+    paths, with `{model}` for the model's name}; a dialect that is not listed has none. flat: a path
+    ("/models"). Below a base URL that ends in it, the body names the model, so there are no folders; and only
+    the first protocol is spoken, in every version. since: {dialect: the date of the first version that has
+    it}; a dialect that is not listed is in every version. until: {date: {name of a quirk: its value}}, for
+    the versions before this date.
     """
 
     path: str
@@ -68,8 +69,9 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     until: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     def deviations(self, version: str) -> dict[str, Any]:
-        """Return the quirks of a version (`2024-10-21`, `2024-10-01-preview`), as {name of a quirk: its
-        value}.
+        """Return the quirks that only this version has (`until`), as {name of a quirk: its value}; {} = none.
+        version: a date, also with a word after it (`2024-10-01-preview`), which does not count in the
+        comparison.
         """
         found: dict[str, Any] = {}
         for date, quirks in self.until.items():
@@ -78,19 +80,22 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
     def speaks(self, version: str, dialect: str) -> bool:
-        """Whether the API has this protocol in this version."""
+        """Whether the API has this protocol in this version. version: a date, also with a word after it
+        (`2024-10-01-preview`).
+        """
         since = self.since.get(dialect, "")
         return version[: len(since)] >= since
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a vendor's API is if its addresses name the account's project and a location.
+    """Where a vendor's API is if its addresses name the account's project and a location. The path of the
+    base URL is `version`, `folder` and `publisher`, one after another.
 
     host: the host for a location, with `{region}`. hosts: {location: its host}, for locations with a host of
-    another form. folder: the part of the path that names the project and the location, with `{project}` and
-    `{region}`; it stands between `version` and `publisher`. publisher: the end of the path. version: the
-    beginning of the path. region: the usual location. With API keys and without a project, the path has no
-    `folder`, and the location is the usual one.
+    another form. version: the beginning of the path ("/v1beta1"). folder: the part of the path that names the
+    project and the location, with `{project}` and `{region}`. publisher: the end of the path. region: the
+    usual location. With API keys and without a project, the path has no `folder`, and the location is the
+    usual one.
     """
 
     host: str
@@ -101,11 +106,16 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     region: str
 
     def base_url(self, spelled: str | None, project: str | None, region: str | None, *, keyed: bool) -> str:
-        """Return the base URL. spelled: the URL that the operator wrote: an origin, with or without a
-        version, or a whole base URL with its project; None = the vendor's own. project: None = not
-        configured. region: None = the usual location. keyed: API keys are configured, so that no project is
-        needed. Raises ValueError if the project is missing, or if the project or the region cannot be part of
-        a URL.
+        """Return the base URL. It always ends in `publisher`.
+
+        spelled: the URL that the operator wrote; None = the vendor's own host for the location is used. If it
+        contains `/projects/` or `/publishers/`, it is kept up to `/publishers/`, and `project` and `region`
+        are not added. Otherwise the version (if its path does not end in one), the project and the location
+        are added to it. project: None = not configured. region: None = the usual location. keyed: True = API
+        keys are configured, so that no project is needed.
+
+        Raises ValueError if a project is needed and missing, or if the project or the region cannot be part
+        of a URL.
         """
         region = (region or self.region).lower()
         if _LOCATION.fullmatch(region) is None:
@@ -124,7 +134,7 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
         return root + (self.folder.format(project=project, region=region) if project else "") + self.publisher
 
     def host_in(self, region: str) -> str:
-        """Return the vendor's host for a location."""
+        """Return the vendor's host for a location. region: its name, in lower case."""
         return self.hosts.get(region) or self.host.format(region=region)
 
 
@@ -138,32 +148,37 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """One known vendor. "It" is always the vendor.
 
     name: its name in the configuration. title: its name for people. base_url: the base URL, or an example
-    with a placeholder (`account`). dialect: its first protocol. also: {dialect: row} of its other protocols,
-    best first. path: the path at the end of `base_url`; it is added to a configured base URL that has no
-    path. appends: whether its own clients add `path` to every base URL. keys: environment variables; the
-    first one that is set holds the key, and those with `_2` to `_10` at the end of its name hold further
-    keys. base_var: the environment variable that replaces the base URL. If a variable of `keys` or `base_var`
-    is set, the vendor is added without any configuration. host_port: the default port of the host in
-    `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint below the base URL, None = that of
-    the dialect. bases: {operation: the path that replaces `path` for it}. account: the part of `base_url`
-    that differs by account, so that the operator must configure `base_url`; "" = all accounts have the same
-    address. auth: how a key is sent, None = as is usual in the first protocol. dated: the API with dated
-    versions, None = it has none. models: patterns of the bare model names that belong to it (`*` is any text,
-    `[…]` one of these characters). known: some models that lists show until the vendor has been asked for its
-    list; requests may name other models, too. lists_names: whether its list of models has the names that
-    requests use. listing: the form of this list, None = that of the first protocol. unlisted: models that its
+    with a placeholder (`account`). dialect: its first protocol. quirks: the deviations in the first protocol.
+    also: {dialect: row} of its other protocols, best first. path: the path at the end of `base_url`; it is
+    added to a configured base URL that has no path. appends: whether its own clients add `path` to every base
+    URL; if True, `path` is also added to a configured base URL with a path, unless that ends in `path` or in
+    a version such as `/v1`. keys: environment variables; the first one that is set holds the key, and those
+    with `_2` to `_10` at the end of its name hold further keys. base_var: the environment variable that
+    replaces the base URL, None = there is none. If a variable of `keys` or `base_var` is set, the vendor is
+    added without any configuration; if `account` is not "", only `base_var` adds it. host_port: the default
+    port of the host in `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint below the base
+    URL, None = that of the dialect. bases: {operation: the path that replaces `path` for it}; the operation
+    `models` is the list of models. account: the part of `base_url` that differs by account, so that the
+    operator must configure `base_url`; "" = all accounts have the same address. auth: how a key is sent, None
+    = as is usual in the first protocol. dated: the API with dated versions, None = it has none. models:
+    patterns of the bare model names that belong to it (`*` is any text, `[…]` one of these characters).
+    known: some models that lists show until the vendor has been asked for its list; requests may name other
+    models, too. lists_names: whether its list of models has the names that requests use; False = the list is
+    not used. listing: the form of this list, None = that of the first protocol. unlisted: models that its
     list leaves out; the gateway lists them, too. region: the region in `base_url` that a configured region
     replaces; "" = there is none. region_vars: environment variables that may hold the region; the first one
     that is set is used. domains: {beginning of a region's name: the domain of its hosts}, for regions with
     another domain than that of `base_url`. located: how the address names a project and a location, None = it
-    names none. project_vars: as `region_vars`, for the project. access_key: the environment variables with
-    the id, the secret and the session token of an access key. A configured provider without keys uses this
-    access key; the variables do not add a provider. identity: the kind of identity in a cloud by which the
-    gateway signs in if no keys are configured; None = none. chats: patterns of the models that can chat in
-    the first protocol (`!` before a pattern: these cannot), None = all. service: the name of its own API for
-    operations beside chat (`dialects.table.SERVICES`), "" = it has none. serves: the operations for which it
-    has endpoints, a list for people; the gateway sends requests for other operations, too. page: its
-    documentation. read: the month in which the facts were collected ("2026-11").
+    names none. project_vars: environment variables that may hold the project; the first one that is set is
+    used. access_key: the environment variables with the id, the secret and the session token of an access
+    key. A configured provider without keys uses this access key if no variable of `keys` is set; the
+    variables do not add a provider. identity: the kind of identity in a cloud by which the gateway signs in
+    if neither keys nor a credential are configured; None = none. chats: patterns of the models that can chat
+    in the first protocol, None = all. If any pattern begins with `!`, only the patterns with `!` count, and
+    all models except these can chat. service: the name of its own API for operations beside chat
+    (`dialects.table.SERVICES`), "" = it has none. serves: the operations for which it has endpoints, a list
+    for people; the gateway sends requests for other operations, too. page: its documentation. read: the month
+    in which the facts were collected ("2026-11").
     """
 
     name: str
@@ -202,14 +217,15 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wants_key(self) -> bool:
-        """Whether requests need a key or an identity: the vendor has variables for keys, or an https address.
-        False for a server on the operator's own machine.
+        """Whether requests usually need a key or an identity: the vendor has environment variables for keys,
+        or an https address. False for a server on the operator's own machine.
         """
         return bool(self.keys) or self.base_url.startswith("https://")
 
     def base_url_in(self, region: str | None) -> str:
-        """Return the base URL in a region; None = in the usual region. A vendor without regions has only one
-        base URL. Raises ValueError if the region cannot be part of a host's name.
+        """Return the base URL in a region; None = in the usual region. If the vendor has no regions, the
+        result is always `base_url`. Raises ValueError if the region cannot be part of a host's name. An
+        unknown region is not refused.
         """
         if not self.region or region is None:
             return self.base_url
@@ -226,18 +242,19 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def narrow(**more: Any) -> Quirks:
-    """Return the quirks of a vendor whose chat API has no `functions`, no signatures in calls, no
-    `max_completion_tokens` and no role `developer`. more: other quirks, by name; a value given here also
-    replaces one of those four.
+    """Return the quirks of a vendor whose chat API has no `functions`, no signatures in calls, no role
+    `developer`, and `max_tokens` in place of `max_completion_tokens`. more: other quirks, by name; a value
+    given here also replaces one of those four.
     """
     base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
     return msgspec.structs.replace(base, **more)
 
 
 def expression(models: Sequence[str]) -> re.Pattern[str]:
-    """Return an expression for the models of these patterns, to be used with its method `match`. If any
-    pattern begins with `!`, all patterns without `!` are ignored, and the expression matches the models that
-    no `!` pattern names. Its match is then empty, so `fullmatch` finds nothing.
+    """Return an expression that decides whether these patterns include a model; call its method `match` with
+    the model's name. In a pattern, `*` is any text, also with slashes. If any pattern begins with `!`, all
+    patterns without `!` are ignored, and the expression matches the models that no `!` pattern names. Its
+    match is then empty, so `fullmatch` finds nothing. models: the patterns, at least one.
     """
     excluded = [translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:

@@ -2,12 +2,14 @@
 
   1. the operator's setting, or else the API for which the request contains special members (under the API's
      name), if the provider has that API
-  2. an API that accepts functions and thinking together, or that can force a call, if the request needs it
+  2. if the request needs functions and thinking together, or a forced call: an API that can do this; of
+     several, as the rules 3 and 4 say
   3. the client's own protocol, so that bytes can be relayed
-  4. the provider's first API through which the model is available
+  4. the provider's first API
 
-Known facts never make a request fail: if they exclude every API, they are ignored and the provider decides.
-Unknown facts are learnt from refusals.
+The rules 2 to 4 choose only among the APIs through which the model is available. Known facts never make a
+request fail: if they exclude every API, they are ignored and the provider decides. Unknown facts are learnt
+from refusals.
 """
 
 from __future__ import annotations
@@ -39,9 +41,11 @@ def choose(
     """Return the name of the dialect for the upstream request.
 
     face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
-    what is known of the model. read: returns the request; it is called only if a rule needs it. preferred:
-    the operator's setting, or the API that the request names; None = neither. unforced: the dialects in which
-    the provider's server can be made to call a tool neither by a tool choice nor by a schema.
+    what is known of the model; `apis`, `tool_apis` and `thinks` are used. read: returns the request; it is
+    called only if a rule needs it, and its errors are raised here. preferred: the operator's setting, or the
+    API that the request names; it is returned if it is one of `offered`, else ignored; None = neither.
+    unforced: the dialects in which the provider's server can be made to call a tool neither by a tool choice
+    nor by a schema.
     """
     if preferred is not None and preferred in offered:
         return preferred
@@ -84,10 +88,11 @@ _ABSENT_STATUSES: Final = frozenset({404, 405})
 
 def lesson_of(fault: ir.Fault) -> Lesson | None:
     """Return what a refusal teaches about the API of the attempt; None = nothing, because the refusal has
-    another cause.
+    another cause. fault: its `status` is the status of the provider's answer.
 
-    Known sentences in a 400, 404 or 405 teach. So does a 404 or 405 that names neither a model nor a field of
-    the request: then the API does not exist ("never").
+    Known sentences in a 400, 404 or 405 teach. So does a 404 or 405 that names neither a model (the word
+    "model" in its message, or the kind `model_not_found`) nor a field of the request (`param`): then the API
+    does not exist ("never").
     """
     if fault.status not in {400, *_ABSENT_STATUSES}:
         return None
@@ -102,10 +107,10 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
-    """Return the facts of a model, changed by what refusals have taught: "never" removes an API from
-    `Facts.apis`; "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None.
-    offered: the provider's dialects, which replace a None in these two fields. lessons: by the name of the
-    API.
+    """Return a copy of the facts of a model with what refusals have taught: "never" removes an API from
+    `Facts.apis`; "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None. If
+    there is a "tools", the APIs with "never" are removed from `tool_apis`, too. offered: the provider's
+    dialects; they replace a None in a field from which an API is removed. lessons: by the name of the API.
     """
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:

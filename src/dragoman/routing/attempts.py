@@ -22,12 +22,13 @@ C = TypeVar("C")
 class Policy(msgspec.Struct, frozen=True):
     """How often a request is retried after all candidates have failed, and how long its attempts may take.
 
-    retries: the most retries of a request. backoff: seconds before the first retry; each wait is twice as
-    long as the one before, up to backoff_max seconds. jitter: the largest fraction (0 to 1) by which a wait
-    is shortened at random. patience: the most seconds to wait before a retry, or for a candidate that rests;
-    if the wait would be longer, the machine gives up. attempts: the most attempts of a request, retries
-    included, None = no limit. seconds: the time of all attempts together, after which no attempt begins; None
-    = no limit.
+    retries: the most retries of a request; a retry is an attempt after all candidates have failed. backoff:
+    seconds before the first retry; each wait is twice as long as the one before, up to backoff_max seconds.
+    If a failure states a Retry-After, its candidate waits for that time instead. jitter: the largest fraction
+    (0 to 1) by which a wait of `backoff` is shortened at random. patience: the most seconds to wait before a
+    retry, or for a candidate that rests; if the wait would be longer, the machine gives up. attempts: the
+    most attempts of a request, retries included, None = no limit. seconds: the time of all attempts together,
+    after which no attempt begins; None = no limit.
     """
 
     retries: int = 2
@@ -43,18 +44,18 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """Event: the round begins."""
+    """Event: the round of attempts begins. It is the first event of every round."""
 
 
 class FirstContent(msgspec.Struct, frozen=True):
-    """Event: the running attempt has sent its first content. From now on, no other attempt can answer from
-    the beginning.
+    """Event: the client gets the first content of the running attempt's answer. From now on, no other attempt
+    can answer from the beginning.
     """
 
 
 class Failed(msgspec.Struct, Generic[C], frozen=True):
-    """Event: an attempt has failed. candidate: the candidate of the failed attempt, if two attempts were
-    running; None = that of the attempt that started last.
+    """Event: an attempt has failed. candidate: which of two running attempts it was; None = the one that
+    started last. If only one attempt is running, `candidate` is not read.
     """
 
     fault: ir.Fault
@@ -63,7 +64,7 @@ class Failed(msgspec.Struct, Generic[C], frozen=True):
 
 class Beside(msgspec.Struct, Generic[C], frozen=True):
     """Event: the running attempt is late, so an attempt with this candidate starts in addition. candidate:
-    one of those in `left`.
+    one of those in `Attempts.left`.
     """
 
     candidate: C
@@ -71,15 +72,16 @@ class Beside(msgspec.Struct, Generic[C], frozen=True):
 
 class GoesOn(msgspec.Struct, Generic[C], frozen=True):
     """Event: the running attempt has failed after its first content, and an attempt with this candidate
-    continues its answer. candidate: one of those in `left`.
+    continues its answer. candidate: one of those in `Attempts.left`.
     """
 
     candidate: C
 
 
 class Full(msgspec.Struct, frozen=True):
-    """Event: the request has got no place for the candidate that was to start, nor for another one in `left`:
-    the queues are full, or the wait was too long. fault: the refusal.
+    """Event: the gateway's limits on running requests have given the request no place for the candidate that
+    was to start, nor for another one in `Attempts.left`: the queues are full, or the wait was too long.
+    fault: the refusal.
     """
 
     fault: ir.Fault
@@ -100,7 +102,7 @@ class Timer(msgspec.Struct, frozen=True):
 class More(msgspec.Struct, Generic[C], frozen=True):
     """Event: the candidates of the next fallback, in reply to Extend. ready: the candidates to call, in order
     of preference. resting: candidates with the time (monotonic seconds) from which each may be called.
-    doubtful: candidates that are called after all others.
+    doubtful: candidates that are called after all others, also after those of later fallbacks.
     """
 
     ready: Sequence[C]
@@ -169,26 +171,28 @@ class Attempts(Generic[C]):
 
     After a failure that is not the caller's fault, the next candidate starts at once: first the rest of
     `candidates`, then those of each fallback (`Extend`), then `doubtful`. When all have failed, the round
-    waits for a retry: of the candidate that failed last, or of one whose Retry-After ends earlier. There is
-    no retry if the last failure was a refused key, a refused deployment, or a wait in vain for a connection
-    (which has used up the request's time). After such a wait, all candidates of the same connection pool are
-    dropped.
+    waits for a retry (`Policy`): of the candidate that failed last, or of a resting one whose time comes
+    earlier. These failures allow no retry of their candidate: a key that was refused, has used up its quota
+    or may not use the model; a deployment that cannot serve the request; a wait in vain for a connection
+    (which has used up the request's time). After a wait in vain, all candidates of the same connection pool
+    are dropped. If a limit has refused the last candidate, only a resting one is waited for.
 
     A failure that is the caller's fault ends the round, with two exceptions: a prompt that is too long and
     content that the provider refuses go on with the list of fallbacks for it, if there is one, and with no
     other candidates. If those fail too, the client gets the first refusal. After the first content, every
     failure ends the round, unless another candidate continues the answer (`GoesOn`). If a queue refuses the
-    request (`Full`), only the fallbacks that are left are asked; if there are none, the client gets the
-    queue's refusal.
+    request (`Full`), only the fallbacks that are left are asked; if they have no candidates, the client gets
+    the queue's refusal.
 
     A second attempt may run beside a late one (`Beside`). If one of the two fails, the other goes on alone.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
     shares with others, None = it shares none. resting: further candidates, each with the time (monotonic
     seconds) from which it may be called; if there are no others, the round begins with a wait, or ends at
-    once. doubtful: candidates that are called after all others, but before any wait. until: when (monotonic
-    seconds) the time of all attempts is over, None = never. lists: which lists of fallbacks the request has.
-    refused: the refusal that led to these candidates, None = there was none.
+    once if the wait would be too long. doubtful: candidates that are called after all others, but before any
+    wait. until: when (monotonic seconds) the time of all attempts is over, None = never. lists: which lists
+    of fallbacks the request has. refused: the refusal for which the request turned to these candidates before
+    its first attempt; the client gets it if they fail, too; None = there was none.
     """
 
     __slots__ = (
@@ -254,15 +258,18 @@ class Attempts(Generic[C]):
         """The late attempt that runs beside `_running`; None = only one attempt runs."""
         self._waiting: C | None = None
         self._last: tuple[C, ir.Fault] | None = None
-        """The candidate that failed last, and its fault."""
+        """The candidate that failed last, and its fault. A failure that allows a retry stays here if another
+        candidate fails later without allowing one; but the refusal of a limit takes its place.
+        """
         self._committed = False
         self._nobody = NOBODY
         """The fault if no candidate is left that could be called."""
 
     @property
     def left(self) -> Sequence[C]:
-        """The candidates that have not been called yet, best first. Resting candidates are not included, and
-        doubtful ones only when no others are left.
+        """The candidates that have not been started yet, best first. Not included: resting candidates, those
+        of fallbacks that were not asked for yet, and doubtful ones while other candidates or fallbacks are
+        left.
         """
         return self._left
 
@@ -288,7 +295,9 @@ class Attempts(Generic[C]):
         self._left.sort(key=same)
 
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
-        """Process one event, and return the commands to carry out, in order. now: monotonic seconds."""
+        """Process one event, and return the commands to carry out, in order. [] = nothing has to be done: an
+        attempt goes on. now: monotonic seconds.
+        """
         match event:
             case FirstContent():
                 self._committed = True
@@ -325,8 +334,8 @@ class Attempts(Generic[C]):
 
     def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
         """Whether another candidate could be called at once instead of the running one: one in `left` for
-        which `differs` returns True, or one of a fallback. Doubtful candidates do not count. False also if
-        the request has made all its attempts. fallbacks: whether a fallback is left.
+        which `differs` returns True, or one of a fallback. Doubtful candidates count only if they are in
+        `left`. False also if the request has made all its attempts. fallbacks: whether a fallback is left.
         """
         return not self._is_spent() and (fallbacks or any(map(differs, self._left)))
 
@@ -339,7 +348,8 @@ class Attempts(Generic[C]):
 
     def _next(self, now: float) -> list[Command[C]]:
         """Return the next command: start the next candidate, or ask for the candidates of the next fallback.
-        If there is neither, retry, wait for a candidate that rests, or give up.
+        If there is neither, wait for a retry (if a candidate has failed) or for a candidate that rests; or
+        give up.
         """
         if not self._left and not self._more:
             self._left, self._doubtful = self._doubtful, []
@@ -387,15 +397,20 @@ class Attempts(Generic[C]):
 
     def _note(self, failed: C, fault: ir.Fault, now: float) -> None:
         """Record a failure. If the fault has a Retry-After and the outcome allows a retry, the candidate
-        rests for that time. If its connection pool was crowded, all candidates of that pool are dropped.
+        rests for that time. If the request has waited in vain for a connection, all candidates of that pool
+        are dropped.
         """
         outcome = classify(fault)
-        self._last = failed, fault
+        last = self._last
+        if outcome not in _FINAL or last is None or last[0] == failed or classify(last[1]) in _FINAL:
+            self._last = failed, fault
         self._resting = [rest for rest in self._resting if rest[1] != failed]
         if fault.retry_after is not None and outcome not in _FINAL:
             self._resting.append((now + fault.retry_after, failed))
         if outcome is Outcome.CROWDED and (pool := self._pool(failed)) is not None:
             self._crowded.add(pool)
+            if self._last is not None and self._is_crowded(self._last[0]):
+                self._last = failed, fault
             self._left = [candidate for candidate in self._left if not self._is_crowded(candidate)]
             self._doubtful = [candidate for candidate in self._doubtful if not self._is_crowded(candidate)]
             self._resting = [rest for rest in self._resting if not self._is_crowded(rest[1])]
@@ -430,11 +445,12 @@ class Attempts(Generic[C]):
             return [self._give_up(fault)]
         self._started -= 1  # no candidate was called
         self._note(refused, fault, now)
+        self._last = refused, fault  # it concerns the client, who must be told of it
         return self._next(now)
 
     def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
-        """After all candidates have failed: wait for a retry, or give up."""
-        if classify(fault) in _FINAL:
+        """After all candidates have failed: wait for a retry, or give up. failed, fault: see `_last`."""
+        if classify(fault) in _FINAL and not self._resting:
             return [self._give_up(fault)]
         at, candidate = self._soonest(failed, fault, now)
         if self._retries >= self._policy.retries or at - now > self._policy.patience or self._is_late(at):
@@ -446,11 +462,11 @@ class Attempts(Generic[C]):
         return [WakeAt(at)]
 
     def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """Return (time in monotonic seconds, candidate) of the next retry: `failed` after its wait, or
-        another candidate whose Retry-After ends earlier.
+        """Return (time in monotonic seconds, candidate) of the next retry: `failed` after its wait, if its
+        failure allows a retry, or a resting candidate whose time comes earlier.
         """
         choices = list(self._resting)
-        if fault.retry_after is None:
+        if fault.retry_after is None and classify(fault) not in _FINAL:
             full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)
             choices.append((now + full * (1.0 - self._policy.jitter * self._random()), failed))
         at, candidate = min(choices, key=lambda choice: choice[0])

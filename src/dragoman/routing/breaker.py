@@ -2,11 +2,11 @@
 pure state machine.
 
 When the provider has failed several times in a row at a deployment, the breaker of the deployment opens: for
-a while, requests ask the deployment only after the others of their route. Then one request, the trial, asks
-it at its usual place in the order again. If the trial is answered, the breaker is closed; if it fails, the
-next pause is twice as long, up to a limit. If a provider did not answer a check (`checked`), all its
-deployments are asked after others for a while. No deployment is ever left out: if the others fail as well, it
-is asked.
+a while (the pause), requests ask the deployment only after the others of their route. Then one request, the
+trial, asks it at its usual place in the order again. If the trial or any other attempt is answered, the
+breaker is closed; if the trial fails, the next pause is twice as long, up to a limit. If a provider did not
+answer a check (`checked`), all its deployments are asked after others for a while. No deployment is ever left
+out: if the others fail as well, it is asked.
 
 Times are monotonic seconds that the caller gives, so tests can check the breakers as transcripts.
 """
@@ -33,8 +33,8 @@ _MOST: Final = 1_024
 class Limits(msgspec.Struct, frozen=True):
     """When a breaker opens, and for how long.
 
-    failures: after so many failures in a row it opens; 0 = never. pause: seconds of the first pause; each
-    further pause is twice as long as the one before, up to pause_max seconds.
+    failures: after so many failures of its deployment in a row it opens; 0 = never. pause: seconds of the
+    first pause; each further pause is twice as long as the one before, up to pause_max seconds.
     """
 
     failures: int = 3
@@ -43,12 +43,12 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """The latest failures of a deployment. failed: how many in a row. until: when the next trial may begin, 0
-    = the breaker is closed. pause: the seconds of the latest pause. trying: whether a trial is running.
-    trial: the number of the latest trial. latest: the time of the latest failure. due: the time from which
-    the running trial was allowed. vouched: True = the provider has answered a check, and this has ended a
-    pause; no other pause is ended by a check until the provider does not answer one. Times are monotonic
-    seconds.
+    """The latest failures of a deployment, since it last answered. failed: how many. until: when the next
+    trial may begin, 0 = the breaker is closed. pause: the seconds of the latest pause, 0 = there was none.
+    trying: whether a trial is running. trial: the number of the latest trial, 0 = there was none. latest: the
+    time of the latest failure. due: the time from which the running trial was allowed. vouched: True = the
+    provider has answered a check, and this has ended a pause; no other pause is ended by a check until the
+    provider does not answer one. Times are monotonic seconds.
     """
 
     failed: int = 0
@@ -72,8 +72,8 @@ class Down(NamedTuple):
 
 class Breakers:
     """The breakers of one process: the deployments (`provider/model`) that have failed since they last
-    answered, and the providers that did not answer their latest check. Any other deployment is closed.
-    limits: None = the defaults.
+    answered, and the providers that did not answer their latest check. The breaker of any other deployment is
+    closed. limits: None = the defaults.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -113,7 +113,9 @@ class Breakers:
         return self._open_until(name, now) is not None
 
     def known(self, provider: str) -> list[str]:
-        """Return the names of the provider's deployments that have recorded failures."""
+        """Return the names of the provider's deployments that have recorded failures, even if their breakers
+        are closed.
+        """
         return [name for name in self.states if provider_of(name) == provider]
 
     def _open_until(self, name: str, now: float) -> float | None:
@@ -187,7 +189,7 @@ class Breakers:
     def abandoned(self, name: str, trial: int) -> None:
         """Record that an attempt has ended and tells nothing about its deployment (its client has
         disconnected, for example). If the attempt was the running trial, another trial may follow at once.
-        trial: as `began` has returned it.
+        trial: as `began` has returned it for this attempt.
         """
         state = self.states.get(name)
         if state is not None and state.trying and state.trial == trial:
@@ -195,9 +197,10 @@ class Breakers:
             state.until = state.due
 
     def failed(self, name: str, outcome: Outcome, now: float, trial: int = 0) -> bool:
-        """Record that an attempt has failed. Returns whether a pause begins now: the breaker opens, or it
-        stays open after the running trial has failed. An outcome that does not count against deployments is
-        treated as `abandoned`. now: monotonic seconds. trial: as `began` has returned it.
+        """Record that an attempt has failed. Returns whether a pause begins now. It begins if this is at
+        least the deployment's `Limits.failures`-th failure in a row, and the attempt was the running trial or
+        no pause is running. Only `Outcome.SERVER` counts against a deployment; any other outcome is treated
+        as `abandoned`. now: monotonic seconds. trial: as `began` has returned it for this attempt.
         """
         if outcome not in _COUNTED:
             self.abandoned(name, trial)
@@ -224,8 +227,9 @@ class Breakers:
 
         An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
         The pause after such a trial is not ended by a check: then the deployment fails although its provider
-        answers. Returns whether the result is new: a provider that was not known as down has not answered, or
-        one that was known as down has answered.
+        answers. This holds until the deployment answers, or the provider does not answer a check. While a
+        trial is running, no check ends the pause either. Returns whether the result is new: a provider that
+        was not known as down has not answered, or one that was known as down has answered.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:
@@ -248,5 +252,5 @@ class Breakers:
 
 
 def provider_of(name: str) -> str:
-    """Return the provider in a deployment's name (`provider/model`)."""
+    """Return the provider's name in a deployment's name (`provider/model`): the text before the first `/`."""
     return name.partition("/")[0]

@@ -22,8 +22,8 @@ class Traits(msgspec.Struct, frozen=True):
     the name of the client's key, None = it has no key. tags: the tags of the request. headers: by lower-case
     name. streamed: None = unknown, because only the prompt is counted. needs: returns the capabilities that
     the request needs. is_over: returns whether the prompt has more tokens than a number; its arguments are
-    this number, and the name of the model that counts the tokens. A request without a prompt needs nothing
-    and is never over.
+    this number, and the name of the model for which the tokens are counted. A request without a prompt needs
+    nothing and is never over. Both functions raise RequestFailed if the request cannot be decoded.
     """
 
     operation: str
@@ -37,8 +37,8 @@ class Traits(msgspec.Struct, frozen=True):
 
 
 class Unmet(NamedTuple):
-    """A condition that does not hold. name: the name of its setting. stated: the value of the setting, as it
-    is written in a configuration.
+    """A condition that does not hold. name: the name of its setting (`input_over`). stated: the value of the
+    setting, as it is written in a configuration; of several headers, only the one that does not match.
     """
 
     name: str
@@ -51,9 +51,10 @@ class Conditions(msgspec.Struct, frozen=True):
     operations, protocols: the request must have one of these. needs: for each capability, True = the request
     must need it, False = it must not. stream: True = the answer must be streamed, False = it must not; a
     request with unknown `streamed` fulfils both. over: the prompt must have more tokens than this number.
-    up_to: it must have at most so many. clients, tags: names and patterns, one of which must match. without:
-    names and patterns that no tag may match. headers: by lower-case name, patterns one of which the value
-    must match. None or empty = there is no such condition.
+    up_to: it must have at most so many. clients: the name of the client's key must be one of these; a client
+    without a key is not. tags: at least one tag of the request must be one of these. without: no tag may be
+    one of these. headers: for each name in lower case, the request must have this header, with one of these
+    values. Each `Grants` is a set of names and patterns. None, () or {} = there is no such condition.
     """
 
     operations: tuple[str, ...] = ()
@@ -69,7 +70,8 @@ class Conditions(msgspec.Struct, frozen=True):
 
     def unmet(self, traits: Traits, model: str) -> Unmet | None:
         """Return the first condition that does not hold for a request; None = all hold. model: the upstream's
-        name of the model by which tokens are counted.
+        name of the model for which tokens are counted. Raises RequestFailed if a condition needs the decoded
+        request and it cannot be decoded.
         """
         unmet = next(self._of_sender(traits), None)
         return next(self._of_request(traits, model), None) if unmet is None else unmet
@@ -108,7 +110,9 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def for_operator(unmet: Unmet) -> str:
-    """Return the reason why a deployment is left out, in the words of the configuration."""
+    """Return the reason why a deployment is left out, in the words of the configuration:
+    "`when: {input_over: 1000}` does not hold".
+    """
     return f"`when: {{{unmet.name}: {unmet.stated}}}` does not hold"
 
 

@@ -16,8 +16,9 @@ from dragoman.routing.spread import Price, Spread
 
 class MaxCost(msgspec.Struct, frozen=True):
     """How much more another deployment may cost. times: the most, as a multiple of the first choice's cost.
-    usd: the most USD in addition to the first choice's cost, for one request with a prompt. None = no such
-    limit. prices: by `provider/model`, the prices of deployments that do not state their own.
+    usd: the most USD in addition to the first choice's cost, for one request with a prompt. If both are
+    stated, both must be kept; None = no such limit. prices: by `provider/model`, the prices of deployments
+    that do not state their own.
     """
 
     times: float | None = None
@@ -27,7 +28,7 @@ class MaxCost(msgspec.Struct, frozen=True):
 
 class Offer(NamedTuple):
     """A deployment whose cost is compared with that of others. name: `provider/model`. price: None = unknown.
-    weight: as in `Deployment`.
+    weight: the deployment's share of the requests, relative to the others; 0 = none.
     """
 
     name: str
@@ -46,9 +47,10 @@ class Tokens(NamedTuple):
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
     """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) this
-    is the first one, with `policy: cost` the cheapest, with another policy the dearest. Only deployments with
-    a weight and a known price are compared, by `Price.mixed`. If none has a weight, all count; if no price is
-    known, the first one is returned. offers: at least one.
+    is the first one, with `policy: cost` the cheapest, with another policy or a rotation the dearest. For
+    this, only deployments with a weight and a known price are compared, by `Price.mixed`. If none has a
+    weight, the weights are ignored. If no compared deployment has a known price, the first one with a weight
+    is returned. offers: at least one.
     """
     if spread is None:
         return offers[0]
@@ -59,7 +61,7 @@ def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
 
 def too_dear(bound: MaxCost, first: Offer, other: Offer, count: Callable[[], Tokens] | None) -> str | None:
     """Return the reason why a deployment may not be called instead of the first choice, in words for the
-    trace; None = it may be called.
+    trace; None = it may be called. The first choice itself may always be called.
 
     count: counts the tokens; it is called only if the prices alone do not decide. None = the request has no
     prompt; then `times` is compared with the prices as `Price.mixed` gives them, and `usd` is ignored.

@@ -15,10 +15,10 @@ provider).
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that an operator has to know. message: one sentence for a person; about a deployment or
-    provider, it begins with the name. provider: "" = the event is not about a provider. deployment: its name,
-    None = the event is about the provider as a whole. key: the last characters of the key, None = it is not
-    about a key.
+    """Something that an operator has to know. message: a text for a person; about a deployment or provider,
+    it begins with the name. provider: "" = the event is not about a provider. deployment: its name
+    (`provider/model`), None = the event is about the provider as a whole, or about no provider. key: the last
+    characters of the key, None = the event is not about a key, or no text of the key is known.
     """
 
     kind: Kind

@@ -2,7 +2,7 @@
 policies and hedged requests have measured.
 
 All of this is stored by names, so a key or deployment that stays configured keeps its state over a reload.
-From this and a route's deployments, `Health.order` makes the order in which a request asks.
+From this and a route's deployments, `Health.order` makes the order in which a request asks them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Asking(msgspec.Struct, frozen=True):
 
     def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
         """Return the indexes 0 to `count` - 1 of the keys that a deployment's provider has: first the keys of
-        this deployment's candidates, in their order here, then the other keys.
+        this deployment's candidates, in their order here, then the other keys. count: the number of the
+        provider's keys.
         """
         asked = [one.account for one in self._all if one.deployment.name == deployment.name]
         return list(dict.fromkeys([*asked, *range(count)]))
@@ -58,8 +59,8 @@ class Asking(msgspec.Struct, frozen=True):
 
 class Calling(NamedTuple):
     """A running attempt. key: None = its provider has no pool of keys. load: the load of its deployment, None
-    = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream. trial: as
-    `Breakers.began` has returned it.
+    = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream. trial: the number
+    of the trial of the deployment's breaker that this attempt is; 0 = it is no trial.
     """
 
     deployment: Deployment
@@ -80,12 +81,12 @@ class Calling(NamedTuple):
 class Health:
     """What one process remembers of providers.
 
-    pools: the keys of each provider. An upstream made in code has no pool, and only one account. disabled:
-    the providers that an operator has disabled. calm: True = nothing is known against any key or deployment,
-    all configured providers are enabled, and no pool's keys take turns. Then a request whose route has
-    neither a policy nor a hedge may ask the first key of its first deployment without a call of `order`, and
-    a good answer need not be recorded. memory: what policies remember. hedging: what hedged requests
-    remember.
+    pools: the keys of each provider. An upstream made in code has no pool, and only one account. breakers:
+    the deployments that have failed, and the providers that did not answer a check. disabled: the providers
+    that an operator has disabled. calm: True = nothing is known against any key or deployment, no key and no
+    configured provider is disabled, and no pool's keys take turns. Then a request whose route has neither a
+    policy nor a hedge may ask the first key of its first deployment without a call of `order`, and a good
+    answer need not be recorded. memory: what policies remember. hedging: what hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -121,8 +122,8 @@ class Health:
 
     def view(self) -> Health:
         """Return a view of this memory for the requests of one configuration. Requests name a key by its
-        index in a pool, so the view keeps its pools when a later configuration has others. Everything else is
-        shared with this memory.
+        index in a pool, so the view keeps its pools when a later configuration has others. What is known of
+        keys, deployments and providers, and `calm`, are shared with this memory.
         """
         view = copy(self)
         view.pools = dict(self.pools)
@@ -130,10 +131,10 @@ class Health:
         return view
 
     def with_keys(self, keys: Mapping[str, Key]) -> Health:
-        """Return a view of this memory for the requests of a tenant that has brought provider keys. keys:
-        {provider: the tenant's key}; this key replaces all of the operator's keys for the provider.
-        Everything else is shared with this memory. The view is never calm, so each attempt with these keys is
-        recorded.
+        """Return a view of this memory for requests that are sent with keys of the client or of its tenant.
+        keys: {provider: the key}; it replaces all of the operator's keys for the provider. What is known of
+        other keys, of deployments and of providers is shared with this memory. The view is never calm, so
+        each attempt of these requests is recorded.
         """
         view = copy(self)
         view.pools = self.pools | {provider: Pool((key,)) for provider, key in keys.items()}
@@ -141,17 +142,18 @@ class Health:
         return view
 
     def bring(self, own: Mapping[str, Mapping[str, Key]]) -> None:
-        """Use these keys that tenants have brought, in place of the former ones, and apply the marks of other
-        workers to them. own: {provider: {id of the key: key}}.
+        """Use these keys that tenants have brought, in place of the former ones, and record in them what
+        other workers have found about them. own: {provider: {id of the key: key}}.
         """
         self.own = own
         if self.recall is not None:
             self.recall()
 
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
-        """Forget what is known against keys and deployments. Disabled keys and providers stay disabled.
-        provider: only those of this provider; None = of all providers, and what was measured is forgotten
-        too. key: only the key with this id, and no deployments; the caller must then state its provider.
+        """Forget what is known against keys (also those that tenants have brought), deployments and
+        providers, and tell the other workers. Disabled keys and providers stay disabled. provider: only what
+        belongs to this provider; None = to any provider, and what was measured is forgotten too. key: only
+        the key with this id, and no deployments; the caller must then state its provider.
         """
         for name, pool in self.pools.items():
             for one in (*pool.keys, *self.own.get(name, {}).values()):
@@ -172,8 +174,10 @@ class Health:
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
         """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
-        until this time (monotonic seconds), or until one of its deployments answers. Returns whether the
-        result differs from what was recorded (see `Breakers.checked`). now: monotonic seconds.
+        until this time (monotonic seconds), or until one of its deployments answers. An answer also lets the
+        next request try deployments whose breakers are open (see `Breakers.checked`). Returns whether the
+        result is new: the provider did not answer and was not recorded as down, or it answered and was. now:
+        monotonic seconds.
         """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
@@ -182,9 +186,10 @@ class Health:
         return news
 
     def enable(self, provider: str, key: str | None = None, *, enabled: bool = True) -> None:
-        """Enable a provider, or one of its keys, for requests; with `enabled=False` disable it. Running
-        requests go on. key: the key's id; None = the provider itself. The id of an unknown key changes
-        nothing.
+        """Enable a provider, or one of the operator's keys for it; with `enabled=False` disable it. This
+        counts when `order` is called; a request that has its candidates already may still call them. key: the
+        key's id; None = the provider itself. The id of an unknown key changes nothing; an unknown provider is
+        recorded, and is disabled when it is configured.
         """
         if key is not None:
             pool = self.pools.get(provider)
@@ -205,8 +210,8 @@ class Health:
         return provider in self.disabled or (pool is not None and pool.keys[0].disabled)
 
     def settle(self, now: float) -> None:
-        """Compute `calm` again, for example after the pools or settings have changed. now: monotonic
-        seconds.
+        """Compute `calm` again, also for all views, for example after the pools or settings have changed.
+        Facts about keys whose time is over are forgotten. now: monotonic seconds.
         """
         whole = self._whole  # of the latest configuration, also in a view
         pools = whole.pools
@@ -225,14 +230,16 @@ class Health:
         their pools (with the policy `affinity` by the request's digest). now: monotonic seconds.
 
         A deployment fails while its breaker is open or its provider counts as down (`Breakers.is_open`). A
-        key is spent while an answer's headers have said that one of its limits is used up; it rests after a
-        429, for the time that the provider has stated.
+        key is spent for a model until the time at which, as an answer's headers have said, its used-up limit
+        is renewed. It rests for a model after a 429, for the time that the provider has stated. It is refused
+        if the provider has refused it, or does not let it use the model.
 
         In `ready`, usable keys at deployments that do not fail come first, then the spent keys of these, then
         usable and then spent keys at deployments that fail. Refused keys are in `ready` only if there is no
         other candidate, ready or resting. Disabled providers and keys are left out, so the result may be
         empty. request: what the policy uses. before: the result for the same request before it waited in a
-        queue, None = this is its first order.
+        queue: policies and keys that take turns then keep its order; None = this is the first order, which
+        takes a turn.
         """
         if before is not None:
             request = msgspec.structs.replace(request, before=before.deployments)
@@ -270,9 +277,9 @@ class Health:
         return Asking(ready, resting)
 
     def _deployments(self, route: Route, now: float, request: Circumstances) -> Sequence[Deployment]:
-        """Return the enabled deployments of a route. With a policy: first those that can be asked now, in the
-        policy's order, then those without a usable key, then those that fail. Without a policy: in the
-        configured order, those that fail last.
+        """Return the deployments of a route whose providers are enabled. With a policy: first those that can
+        be asked now, as `policy.choose` orders them, then those without a usable key, then those that fail.
+        Without a policy: in the configured order, those that fail last.
         """
         deployments: Sequence[Deployment] = route.deployments
         if self.disabled:
@@ -321,8 +328,8 @@ class Health:
         return not key.disabled and key.rests_until(deployment.model, now) is None
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
-        """Record that an attempt begins. `answered`, `learn` or `abandoned` must follow. streamed: whether
-        the attempt asks for a stream. now: monotonic seconds.
+        """Record that an attempt begins, and return it. One call of `answered`, `learn` or `abandoned` with
+        the result must follow. streamed: whether the attempt asks for a stream. now: monotonic seconds.
         """
         deployment = candidate.deployment
         trial = self.breakers.began(deployment.name, now)
@@ -359,8 +366,9 @@ class Health:
         return news
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
-        """Record that an attempt has failed. Returns the events that are new to the operator. A failure that
-        is the caller's fault counts as an answer. now: monotonic seconds.
+        """Record that an attempt has failed. Returns the events that are new to the operator: a key was
+        refused, no key can be asked, or a pause of the breaker begins; [] = none of these. A failure that is
+        the caller's fault (`Outcome.CALLER`) counts as an answer. now: monotonic seconds.
         """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
@@ -390,7 +398,8 @@ class Health:
 
     def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
         """Record that an answer has said: nothing is left of a key's limit on a model for `pause` seconds.
-        key: the key's id. An unknown key is ignored. now: monotonic seconds.
+        Ignored are an unknown key and a pause below 0.1 s (`pool.SHORTEST`). key: the key's id. now:
+        monotonic seconds.
         """
         pool = self.pools.get(provider)
         for one in () if pool is None else pool.keys:
@@ -402,7 +411,8 @@ class Health:
     def abandoned(self, calling: Calling, first: float | None = None) -> None:
         """Record that an attempt has ended and tells nothing about its deployment (its client has
         disconnected, for example). first: when its first content came, or when it ended without content
-        (monotonic seconds); None = unknown.
+        (monotonic seconds); if this took longer than the deployment's average latency, the average is raised
+        to it. None = unknown.
         """
         calling.end()
         if calling.load is not None and first is not None:

@@ -34,8 +34,8 @@ them.
 class Hedge(msgspec.Struct, frozen=True):
     """How the requests for one configured model are hedged. model: its name, by which `HedgeMemory` finds its
     budget; its aliases share the budget. after: seconds without content after which an attempt is late; None
-    = the 95th percentile of the deployment's times. share: the fraction of requests that may have a second
-    attempt, from 0 to 1.
+    = the 95th percentile of the deployment's times. share: the fraction of requests (0 to 1) that may have a
+    second attempt on average (`Budget`).
     """
 
     model: str
@@ -45,7 +45,7 @@ class Hedge(msgspec.Struct, frozen=True):
 
 class Times:
     """The latest times, in seconds, that one deployment took for its answers: streams to their first content,
-    other answers to their end. An object has only streams or only other answers, and at most `WINDOW` times.
+    other answers to their end. An object has times of only one of the two kinds, and at most `WINDOW` times.
     """
 
     __slots__ = ("_latest", "_sorted")
@@ -64,8 +64,8 @@ class Times:
             del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
 
     def late(self) -> float | None:
-        """Return the seconds within which about 95 of 100 answers have come; None = fewer than `FEW` times
-        are known.
+        """Return the seconds within which about 95 of 100 of these answers have come; None = fewer than
+        `FEW` (20) times are known.
         """
         count = len(self._sorted)
         return None if count < FEW else self._sorted[min(count - 1, int(count * QUANTILE))]
@@ -73,7 +73,8 @@ class Times:
 
 class Budget:
     """How many second attempts the requests for one model may make now: a token bucket. It begins with one;
-    each request adds its share, up to `SAVED`, and each second attempt takes one.
+    each request adds the share of the model's `Hedge`, up to `SAVED` (10) in all, and each second attempt
+    takes one.
     """
 
     __slots__ = ("saved",)
@@ -82,11 +83,13 @@ class Budget:
         self.saved = 1.0
 
     def earn(self, share: float) -> None:
-        """Add the share of a request that begins. share: from 0 to 1."""
+        """Add the share of a request that begins. share: `Hedge.share`."""
         self.saved = min(SAVED, self.saved + share)
 
     def spend(self) -> bool:
-        """Take one second attempt from the budget. Returns False if none is left."""
+        """Take one second attempt from the budget. Returns False, and takes nothing, if less than one is
+        left.
+        """
         if self.saved < 1.0:
             return False
         self.saved -= 1.0
@@ -94,7 +97,9 @@ class Budget:
 
 
 class HedgeMemory:
-    """What hedging remembers between requests, for one process. It outlives configurations."""
+    """What hedging remembers between requests, for one process: how long answers took (recorded only for
+    requests that may be hedged), and the models' budgets. It outlives configurations.
+    """
 
     def __init__(self) -> None:
         self._times: dict[tuple[str, bool], Times] = {}
@@ -102,7 +107,7 @@ class HedgeMemory:
 
     def times(self, deployment: str, *, streamed: bool) -> Times:
         """Return the times of a deployment (`provider/model`): of its streams, or of its answers that are not
-        streamed.
+        streamed. The caller adds to this object.
         """
         kind = (deployment, streamed)
         found = self._times.get(kind)
@@ -113,7 +118,7 @@ class HedgeMemory:
         return found
 
     def budget(self, model: str) -> Budget:
-        """Return the budget of a configured model."""
+        """Return the budget of a configured model; at the first call, a new one. model: `Hedge.model`."""
         found = self._budgets.get(model)
         if found is None:
             if len(self._budgets) >= _MOST:
@@ -126,7 +131,7 @@ class HedgeMemory:
         self._times.clear()
 
     def late(self, hedge: Hedge, deployment: str, *, streamed: bool) -> float | None:
-        """Return the seconds after which an attempt at this deployment is late; None = this is not known
-        yet.
+        """Return the seconds after which an attempt at this deployment is late: `hedge.after`, or else the
+        95th percentile of its times. None = too few times are known yet.
         """
         return hedge.after if hedge.after is not None else self.times(deployment, streamed=streamed).late()

@@ -17,7 +17,7 @@ POOL_EXHAUSTED = "pool_exhausted"
 
 
 class Outcome(Enum):
-    """The cause of a failure, as far as it matters for the next attempt."""
+    """The cause of a failure, as far as it matters for the next attempt. The values are texts for people."""
 
     KEY_PERMANENT = "the API key will not work again: it was refused, or its quota is used up"
     KEY_TRANSIENT = "the API key is rate limited"
@@ -47,8 +47,9 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """Return the outcome of a fault, by its kind. A kind that `_BY_KIND` lacks counts as the caller's fault.
-    A fault of the gateway with the code `POOL_EXHAUSTED` is CROWDED, whatever its kind.
+    """Return the outcome of a fault, by its kind. A kind that `_BY_KIND` lacks counts as the caller's fault,
+    for example `invalid_request`, `context_length`, `content_policy` and `cancelled`. A fault of the gateway
+    with the code `POOL_EXHAUSTED` is CROWDED, whatever its kind.
     """
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
@@ -65,7 +66,8 @@ _SEAL = re.compile(
 
 def refuses_seals(fault: ir.Fault) -> bool:
     """Whether the provider refused the request because it cannot read a seal in it (a signature, encrypted
-    thinking). Without the seals the request may succeed.
+    thinking). Without the seals the request may succeed. The provider's known words decide (`_SEAL`), in the
+    code and the message of a fault of the kind `invalid_request` or `unsupported`.
     """
     if fault.kind not in {"invalid_request", "unsupported"}:
         return False
@@ -73,7 +75,9 @@ def refuses_seals(fault: ir.Fault) -> bool:
 
 
 def refuses_sealing(fault: ir.Fault) -> bool:
-    """Whether the provider refused the request because its model cannot return encrypted thinking."""
+    """Whether the provider refused the request because its model cannot return encrypted thinking: it
+    answered 400, with OpenAI's words for this.
+    """
     return fault.status == 400 and "encrypted content is not supported" in fault.message.lower()
 
 
@@ -81,7 +85,9 @@ _ABSENT = frozenset({"not_found", "model_not_found", "method_not_allowed", "not_
 
 
 def is_absent(fault: ir.Fault) -> bool:
-    """Whether a fault says that the requested object, model, endpoint or method does not exist."""
+    """Whether a fault says that the requested object, model, endpoint or method does not exist, or is not
+    implemented.
+    """
     return fault.kind in _ABSENT
 
 
@@ -97,8 +103,9 @@ operator's nor another tenant's.
 
 
 def own_refused(provider: str, status: int | None = None) -> ir.Fault:
-    """Return the fault for a provider's refusal of a key that a tenant has brought. status: the status of the
-    provider's answer, None = unknown.
+    """Return the fault for a provider's refusal of a key that a tenant has brought: kind `upstream` (a 502),
+    code `own_key_refused`, and the client is blamed. status: the status of the provider's answer, None =
+    unknown.
     """
     return ir.Fault(
         "upstream",
@@ -122,11 +129,11 @@ def for_client(
 
     If the provider refused the credential (authentication, permission), it depends on `whose` credential it
     was. The client's own: the refusal stays and blames the client, because programs sign in again after a
-    401. The tenant's: `own_refused`. The gateway's: a 502 that blames the gateway. If the provider does not
-    know the model or the method, the client gets a 404 if it named the deployment itself (named_by_client),
-    else a 502 that blames the gateway. Every other fault is returned unchanged, and so is a fault of these
-    kinds that already blames the client, or that says of another thing than the model that it does not exist
-    (its `param` names that thing).
+    401. The tenant's: a 502 that blames the client (`own_refused`). The gateway's: a 502 that blames the
+    gateway. If the provider does not know the model or the method, the client gets a 404 if it named the
+    deployment itself (named_by_client), else a 502 that blames the gateway. Every other fault is
+    returned unchanged, and so is a fault of these kinds that already blames the client, or that says of
+    another thing than the model that it does not exist (its `param` names that thing).
 
     provider: the name for the text, "" = the text names no provider.
     """

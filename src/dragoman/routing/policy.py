@@ -33,9 +33,10 @@ def _middle() -> float:
 
 class Circumstances(msgspec.Struct, frozen=True):
     """What policies may know of one request. wall: its time in Unix seconds. digest: equal for requests that
-    should go to the same prompt cache; b"" = unknown. streamed: whether it asks for a stream. uniform:
-    returns a random number in [0, 1). before: the names of the deployments in the order that this request got
-    before it waited in a queue, so that it does not take a second turn; () = it has not waited.
+    should go to the same prompt cache; b"" = unknown, or the policy is not `affinity`. streamed: whether it
+    asks for a stream. uniform: returns a random number in [0, 1). before: the names of the deployments in the
+    order that this request got before it waited in a queue, so that it does not take a second turn; () = it
+    has not waited.
     """
 
     wall: float = 0.0
@@ -47,8 +48,8 @@ class Circumstances(msgspec.Struct, frozen=True):
 
 class Memory:
     """What policies remember between requests, for one process. loads: by deployment (`provider/model`).
-    turns: by model. start: how many turns this process skips at the beginning of each model, so that several
-    workers do not all begin with the same deployment.
+    turns: by the name of the configured model. start: how many turns this process skips before its first turn
+    of each model, so that several workers do not all begin with the same deployment.
     """
 
     def __init__(self) -> None:
@@ -57,8 +58,8 @@ class Memory:
         self.start = 0
 
     def load(self, deployment: str) -> Load:
-        """Return the load of a deployment. After the first call for a deployment, its attempts are counted
-        and measured.
+        """Return the load of a deployment (`provider/model`). Attempts are counted and measured only at
+        deployments for which this was called before.
         """
         load = self.loads.get(deployment)
         if load is None:
@@ -68,12 +69,12 @@ class Memory:
         return load
 
     def revive(self) -> None:
-        """Forget how fast deployments were. Running requests are still counted."""
+        """Forget how fast deployments were. Running requests are still counted, and turns stay."""
         for load in self.loads.values():
             load.forget()
 
     def turns_of(self, model: str) -> Turns:
-        """Return the turns of a model."""
+        """Return the turns of a configured model; at the first call, new ones."""
         turns = self.turns.get(model)
         if turns is None:
             if len(self.turns) >= _MOST:
@@ -102,8 +103,8 @@ def ordered(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployme
 
 def round_robin(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
     """Take the model's next turn. Return the deployments with the one whose turn it is first; the others
-    follow by their credit (`policy_turns`). While the same deployments are given, each is the first equally
-    often.
+    follow by their credit, the highest first: how much they are owed (`policy_turns`). While the same
+    deployments are given, each is the first equally often.
     """
     names = [one.name for one in deployments]
     places = by_turns(names, [1.0] * len(names), choosing.memory.turns_of(choosing.model))
@@ -112,8 +113,8 @@ def round_robin(deployments: Sequence[Deployment], choosing: Choosing) -> Sequen
 
 def weighted(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
     """Take the model's next turn. Return the deployments with the one whose turn it is first; the others
-    follow by their credit (`policy_turns`). While the same deployments are given, each is the first as often
-    as its share of all weights says.
+    follow by their credit, the highest first: how much they are owed (`policy_turns`). While the same
+    deployments are given, each is the first as often as its share of all weights says.
     """
     names, weights = [one.name for one in deployments], [one.weight for one in deployments]
     places = by_turns(names, weights, choosing.memory.turns_of(choosing.model))
@@ -129,8 +130,8 @@ def least_busy(deployments: Sequence[Deployment], choosing: Choosing) -> Sequenc
 
 
 def latency(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return first the one with the lower `Load.cost` of two deployments that are drawn at random, then the
-    others by their cost, the lowest first.
+    """Draw two deployments at random, and return first the one with the lower `Load.cost` (the seconds that
+    one more request would probably take there); then all others by their cost, the lowest first.
     """
     memory, request = choosing.memory, choosing.request
     costs = [memory.load(one.name).cost(choosing.now, streamed=request.streamed) for one in deployments]
@@ -138,8 +139,8 @@ def latency(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[D
 
 
 def cost(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
-    """Return the deployments by their price, the cheapest first, those without a known price last; equal ones
-    keep their order.
+    """Return the deployments by their price (`Price.mixed`), the cheapest first, those without a known price
+    last; equal ones keep their order.
     """
     return sorted(deployments, key=lambda one: float("inf") if one.price is None else one.price.mixed)
 
@@ -177,9 +178,10 @@ def choose(
 ) -> list[Deployment]:
     """Return the deployments of `able` in the order to ask them. Those with a weight come first, in the order
     of the rotation, or of the policy if there is no rotation; then those without a weight, in the given
-    order. Without a policy (`route.spread` is None), all keep the given order. A policy or rotation that
-    takes turns counts this request, unless it has waited (`request.before`): then the order before the wait
-    is used again. now: monotonic seconds.
+    order. Without a policy (`route.spread` is None), all keep the given order. A rotation, and a policy that
+    takes turns, count this request, unless it has waited (`request.before`): then the order before the wait
+    is used again, and deployments that it lacks come last. Other policies order them anew after a wait. now:
+    monotonic seconds.
     """
     spread, able = route.spread, list(able)
     if spread is None:
@@ -201,7 +203,9 @@ def choose(
 
 
 def rotations(routes: Iterable[Route], memory: Memory, wall: float) -> list[Rotated]:
-    """Return the state of the rotation of each route that has one. wall: Unix seconds."""
+    """Return the state of the rotation of each route that has one. At least one deployment of such a route
+    must have a weight. wall: Unix seconds.
+    """
     return [
         state(
             spread.model,

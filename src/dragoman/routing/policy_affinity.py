@@ -18,8 +18,8 @@ _DRAWS: Final = 2.0**64
 
 
 def by_affinity(digest: bytes, names: Sequence[str], weights: Sequence[float] | None = None) -> list[int]:
-    """Return the indexes of `names` in the order to ask for this digest. weights: relative, above 0; None =
-    all are equal.
+    """Return the indexes of `names` in the order to ask for this digest. digest: only its first 64 bytes
+    count. weights: relative, above 0; None = all are equal.
 
     For each name a number is computed from the digest, the name and its weight (exponentially distributed,
     with the weight as the rate). The name with the smallest number is the first. So over many digests, each

@@ -40,7 +40,9 @@ class Latency:
         return self.value * math.exp(min(0.0, self.at - now) / MEMORY)
 
     def measure(self, took: float, now: float) -> None:
-        """Add an answer that took `took` seconds and ended at `now` (monotonic seconds)."""
+        """Add an answer that took `took` seconds until `now` (monotonic seconds). If this is longer than the
+        average, it becomes the average.
+        """
         kept = math.exp(min(0.0, self.at - now) / MEMORY)
         self.value = max(took, self.value * kept + took * (1.0 - kept))
         self.at = now
@@ -74,9 +76,9 @@ class Load:
         return self.first if streamed else self.whole
 
     def cost(self, now: float, *, streamed: bool) -> float:
-        """Return how long one more request would take, in seconds: the average times the requests that would
-        then run. If nothing was measured, it is a high number while requests are running, else 0. now:
-        monotonic seconds.
+        """Return how long one more request would take, in seconds: the average (of streams, or of answers
+        that are not streamed) times the number of all requests that would then run. If nothing was measured,
+        it is a high number (above `UNMEASURED`) while requests are running, else 0. now: monotonic seconds.
         """
         expected = self.latency(streamed=streamed).read(now)
         if not expected and self.running:

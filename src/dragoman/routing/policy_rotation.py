@@ -16,10 +16,11 @@ T = TypeVar("T")
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """The state of a rotation. current: the deployment (`provider/model`) that is first now. following: the
-    one that becomes the first next; the same one if there is no other. changes: when it does, in Unix
-    seconds; None = this depends on the number of requests. requests: after how many more requests it does, as
-    this process counts; None = this depends on time.
+    """The state of a rotation. model: the name of the configured model. current: the deployment
+    (`provider/model`) that is first now. following: the one that becomes the first next; the same one if
+    there is no other. changes: when the change to `following` comes, in Unix seconds; None = it depends on
+    the number of requests. requests: after how many more requests the change comes, as this process counts;
+    None = it depends on time.
     """
 
     model: str
@@ -33,7 +34,8 @@ def rotated(deployments: Sequence[T], rotation: Rotation, turns: Turns, wall: fl
     """Return the deployments, beginning with the one that is first now; the others follow in turn. wall: Unix
     seconds.
 
-    A rotation by time depends only on the clock, so all workers agree.
+    A rotation by time depends only on the clock, so all workers agree. A rotation by requests depends on the
+    requests that this process has counted (`turns.requests`); the caller counts them.
     """
     if not deployments:
         return []

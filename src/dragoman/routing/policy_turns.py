@@ -16,8 +16,9 @@ _MOST: Final = 1_024
 
 
 class Turns:
-    """The turns of one model. start: how many turns are skipped before the first one. credit: by deployment.
-    requests: how many requests the model's rotation has ordered.
+    """The turns of one model. start: how many turns are skipped before the first one. credit: by deployment
+    (`provider/model`), how much it is owed, in the unit of the weights. requests: how many requests the
+    model's rotation has ordered.
     """
 
     __slots__ = ("credit", "requests", "start")
@@ -29,9 +30,9 @@ class Turns:
 
 
 def by_turns(names: Sequence[str], weights: Sequence[float], turns: Turns) -> list[int]:
-    """Take a turn. Returns the indexes of `names` by their credit, the highest first; the first one has paid
-    for this turn. names: at least one; names that are missing this time keep their credit. weights: for each
-    name, above 0.
+    """Take a turn, which changes `turns`. Returns the indexes of `names` by their credit, the highest first;
+    then the first one pays for this turn. The first call takes `turns.start` turns before, without a result.
+    names: at least one; names that are missing this time keep their credit. weights: for each name, above 0.
     """
     if not turns.credit:
         for _ in range(turns.start):

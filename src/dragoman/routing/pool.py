@@ -1,13 +1,15 @@
 """Decides which of a provider's keys is asked next: a pure state machine that remembers the results of each
 key.
 
-After a 429 that says how long to wait, a key rests: it is not asked for the same model before that time is
-over. It is asked for other models, because most limits are a model's. If an answer says that a limit is used
-up and when it is renewed, the key is spent until then. That is a forecast, not a refusal: other keys are
-asked first, but if there is none, the spent key is asked. A key that the provider refuses (401), or whose
-quota is used up (402), is retired for ten minutes. A key that may not use a model (403) is barred from that
-model for the same time. Retired and barred keys are asked only if no other key can be; after that time they
-are asked at their usual place again, so that a key that works again is noticed.
+After a rate limit (429) that says how long to wait, a key rests: it is not asked for the same model before
+that time is over. It is asked for other models, because most limits are a model's. If an answer says that a
+limit is used up and when it is renewed, the key is spent for this model until then, or until a later request
+with it is answered. That is a forecast, not a refusal: other keys are asked first, but if there is none, the
+spent key is asked. A key that the provider refuses (mostly 401), or whose quota is used up (mostly 402), is
+retired for ten minutes. A key that may not use a model (mostly 403) is barred from that model for the same
+time. An answered request ends both earlier. Retired and barred keys are asked only if a request has no other
+keys, also none that are resting or spent; after the ten minutes they are asked at their usual place again, so
+that a key that works again is noticed.
 
 Times are monotonic seconds that the caller gives, so tests can check the machine as transcripts.
 """
@@ -48,18 +50,20 @@ SHORTEST: Final = 0.1
 comes sooner.
 """
 _NEWS: Final = 0.25
-"""Seconds. Only if a limit is renewed at least so much later than was known, this counts as new."""
+"""Seconds. If a key is spent already, a later end counts as new only if it is at least so much later."""
 _MODELS: Final = 1_024
-"""The most models for which a key remembers one kind of fact. One more makes it forget this fact for all
-models.
+"""The most models for which a key remembers one kind of fact. If a fact is found while there are so many, the
+key first forgets this kind of fact for all models.
 """
 
 
 class Key:
     """What is known of one key. id: does not change while the key is configured, also over reloads. tail: the
-    last characters of the key, for people. disabled: whether an operator has disabled it. retired: why the
-    provider has refused it, perhaps also when its time as retired is over; None = it is not retired. running:
-    how many requests run with it. lent: True = it is not the operator's key, so its failures cause no events.
+    last characters of the key, for people; None = they are not known. disabled: whether an operator has
+    disabled it, or it cannot be used at all. retired: why the provider has refused it; None = it is not
+    retired. The text may stay when the time as retired is over (`retired_for`). running: how many requests of
+    this process run with it. lent: True = a client has sent the key itself, so its failures cause no events
+    about keys.
     """
 
     __slots__ = (
@@ -102,8 +106,9 @@ class Key:
 
     def works(self, model: str, began: float = inf) -> None:
         """Record that the provider has accepted the key for a model, in an attempt that began at `began`
-        (monotonic seconds; without it, later than all answers so far). The key is no longer retired or barred
-        from the model. It is no longer spent for the model if the answer that said so came before `began`.
+        (monotonic seconds; without it, later than all answers so far). The key is no longer retired, for any
+        model, and no longer barred from this model. It is no longer spent for this model if the last answer
+        that said so came before `began`. A rest goes on.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -112,8 +117,9 @@ class Key:
 
     def spends(self, model: str, pause: float, now: float) -> bool:
         """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
-        `SHORTEST` does not make the key spent. Returns whether the key is now spent for longer than was known
-        before (by `_NEWS` or more). now: monotonic seconds.
+        `SHORTEST` does not make the key spent. Returns whether this is new: the key was not spent for the
+        model, or it is now spent until a time at least `_NEWS` later than was known; otherwise the known end
+        stays. now: monotonic seconds.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -130,9 +136,12 @@ class Key:
         self._spent[model], self._told[model] = until, now
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
-        """Record a failed request. pause: the seconds that the provider wants us to wait; None = it stated
-        none, so the key does not rest. Outcomes that do not concern the key change nothing. Returns True if
-        this failure has retired the key and the key was not marked as retired before. now: monotonic seconds.
+        """Record a failed request. An outcome KEY_PERMANENT (the key was refused, or its quota is used up)
+        retires the key for `REFUSED` seconds. KEY_MODEL (the key may not use the model) bars it from the
+        model for as long. KEY_TRANSIENT (a rate limit) lets it rest for the model. Other outcomes change
+        nothing. pause: the seconds to rest, as the provider states them; None = it stated none, so the key
+        does not rest. A longer rest that is known stays. Returns True if this failure has retired the key and
+        `retired` was None before. now: monotonic seconds.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -191,8 +200,8 @@ class Key:
         return None if self.retired is None or self._until <= now else self._until - now
 
     def standing(self, now: float, *, shut: bool = False) -> Standing:
-        """Return the state of the key in one word. now: monotonic seconds. shut: whether its provider is
-        disabled.
+        """Return the state of the key in one word, over all models (see the function `standing`). now:
+        monotonic seconds. shut: whether its provider is disabled.
         """
         return standing(
             disabled=shut or self.disabled,
@@ -227,7 +236,7 @@ class Key:
             yield "retired", ""
 
     def until(self, fact: Fact, model: str) -> float:
-        """Return the end (monotonic seconds) of a fact about the key and this model, which may be over; 0 =
+        """Return when a fact about the key and this model ends (monotonic seconds, perhaps in the past); 0 =
         the fact is not recorded. model: not used for "retired".
         """
         if fact == "retired":
@@ -241,7 +250,8 @@ class Key:
         """Record a fact that another process has found, in place of what is known of it: the caller has made
         sure that it is newer. model: the model for which it holds; not used for "retired". until: when the
         fact ends (monotonic seconds), 0 = it no longer holds. why: the reason, for "retired". at: when the
-        fact was found (monotonic seconds); used only for "spent".
+        fact was found (monotonic seconds); used only for "spent". A rest or a bar for one more model than
+        `_MODELS` is not recorded.
         """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)
@@ -258,7 +268,7 @@ class Key:
             known[model] = until
 
     def revive(self) -> None:
-        """Forget what is known against the key. A disabled key stays disabled."""
+        """Forget what is known against the key, for all models. A disabled key stays disabled."""
         self.retired = None
         self._rests.clear()
         self._spent.clear()
@@ -269,9 +279,10 @@ class Key:
 def standing(
     *, disabled: bool, retired: str | None, resting: Mapping[str, float], barred: Mapping[str, float]
 ) -> Standing:
-    """Return the state of a key in one word: the worst of what is known. disabled: whether an operator has
-    disabled the key or its provider. retired: why the provider has refused the key, None = it has not.
-    resting, barred: as `Key.resting` and `Key.barred` return them.
+    """Return the state of a key in one word: the first of "disabled", "refused", "resting" and "barred" that
+    holds, else "ready". disabled: whether an operator has disabled the key or its provider. retired: why the
+    provider has refused the key, None = it has not. resting: {model: seconds for which the key still rests or
+    is spent}. barred: {model: seconds for which the key remains barred from it}.
     """
     if disabled:
         return "disabled"
@@ -289,9 +300,10 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 
 
 class Order(msgspec.Struct, frozen=True):
-    """The keys of a provider for one request, by their index. ready: keys to ask one after another. resting:
-    keys that may be asked only later, each with the time (monotonic seconds), the soonest first. refused:
-    retired and barred keys, to ask if no key of any provider can be; the one that was asked longest ago comes
+    """The keys of a provider for one request, by their index; disabled keys are in none of the lists. ready:
+    keys to ask one after another. resting: keys that may be asked only later, as (the time in monotonic
+    seconds, index), the soonest first. refused: retired and barred keys that do not rest, to ask only if no
+    provider of the request has a key in one of the other lists; the one that was asked longest ago comes
     first. spent: keys to ask after those in `ready`; the one whose limit is renewed first comes first.
     """
 
@@ -310,17 +322,17 @@ class Pool:
         self._turn = -1
 
     def calm(self, now: float) -> bool:
-        """Whether every request may simply ask the first key: the keys do not take turns, and none of them is
-        disabled or has anything known against it. Facts whose time is over are forgotten. now: monotonic
-        seconds.
+        """Whether every request may simply ask the first key: the keys do not take turns (or there is only
+        one), and none of them is disabled or has anything known against it. Facts whose time is over are
+        forgotten. now: monotonic seconds.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: one that is neither resting, spent, refused, barred nor
-        disabled. now: monotonic seconds.
+        """Whether there is a key with nothing against asking it for a model now: one that is neither resting,
+        spent, refused, barred nor disabled. now: monotonic seconds.
         """
         return any(
             not (
@@ -367,8 +379,8 @@ class Pool:
         )
 
     def _places(self) -> Sequence[int]:
-        """Return the indexes of all keys, in the order that the pool's `choice` gives. If keys are asked in
-        turns, the turn goes to the next key.
+        """Return the indexes of all keys, in the order that the pool's `choice` gives. Unless it is
+        `health_aware`, each call gives the turn to the next key.
         """
         count = len(self.keys)
         if self.choice == "health_aware":
@@ -381,8 +393,8 @@ class Pool:
 
     def renewed(self, keys: Sequence[Key], choice: Choice) -> Pool:
         """Return a copy of the pool with these keys and this choice. A key with the same id as one of this
-        pool keeps all that is known of it. Running requests go on with this pool, because they know its keys
-        by their index.
+        pool is replaced by that one (the same object), so all that is known of it stays, for both pools.
+        Running requests go on with this pool, because they know its keys by their index.
         """
         pool = copy(self)
         pool.exchange(keys)
@@ -390,8 +402,8 @@ class Pool:
         return pool
 
     def exchange(self, keys: Sequence[Key]) -> None:
-        """Replace the keys of this pool by these, also for running requests. A key with the same id as an old
-        one keeps all that is known of it.
+        """Replace the keys of this pool by these, also for running requests. Of a key with the same id as an
+        old one, the old object stays, with all that is known of it.
         """
         known = {key.id: key for key in self.keys}
         self.keys = tuple(known.get(key.id, key) for key in keys)

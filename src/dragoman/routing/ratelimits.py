@@ -57,7 +57,8 @@ Anthropic's priority tier, for example, requests are served in the standard tier
 
 class Quota(msgspec.Struct, frozen=True):
     """One limit of a provider. limit, remaining: how much there is in all and how much is left, in the
-    resource's unit. reset: seconds until there is more. Each is None if it is not stated, or unreadable.
+    resource's unit. reset: seconds until there is more, at most a day. Each is None if it is not stated, or
+    unreadable.
     """
 
     limit: float | None = None
@@ -66,8 +67,9 @@ class Quota(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """The fraction of the limit that is left, 0 to 1; None = unknown. A limit of 0 counts as unknown: a
-        provider may state it for an account that has no limit of this kind.
+        """The fraction of the limit that is left, 0 to 1; None = unknown. If nothing is left, it is 0, also
+        if the limit is not stated. But a limit of 0 counts as unknown: a provider may state it for an account
+        that has no limit of this kind.
         """
         if self.remaining is None or self.limit == 0:
             return None
@@ -77,9 +79,10 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
-    """Return the limits in the headers (names in any case) of a response, by resource; "" = the header names
-    no resource. now: Unix seconds, for resets that are stated as a point in time. A reset without a resource
-    counts for each resource that does not state its own (Together).
+    """Return the limits in the headers (names in any case) of a response, by the resource's name in the
+    header ("requests", "tokens-minute"); "" = the header names no resource. {} = there are no such headers.
+    now: Unix seconds, for resets that are stated as a point in time. A reset without a resource counts for
+    each resource that does not state its own (Together).
     """
     said: dict[str, dict[str, float]] = {}
     for written, value in headers.items():
@@ -111,10 +114,10 @@ def hints(headers: Mapping[str, str]) -> bool:
 
 
 def spent(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds for which an answer's headers say that no requests or tokens are left, by the latest
-    reset; None = some are left, or the headers do not say for how long. Limits of special resources
-    (`_SPECIAL`) do not count. `retry-after` does not count: Anthropic's answers have it also while enough is
-    left. now: Unix seconds.
+    """Return the seconds for which an answer's headers say that no requests or tokens are left: until the
+    latest reset of the limits that are used up, at most a day. None = no limit is used up, or the headers do
+    not say for how long. Limits of special resources (`_SPECIAL`) do not count. `retry-after` does not count:
+    Anthropic's answers have it also while enough is left. now: Unix seconds.
     """
     ends = [
         quota.reset
@@ -125,8 +128,8 @@ def spent(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def rest(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds for which a key that was refused with 429 is to rest; None = the headers do not say.
-    now: Unix seconds.
+    """Return the seconds, at most a day, for which a key that was refused with 429 is to rest; None = the
+    headers do not say. now: Unix seconds.
 
     `retry-after-ms` and `retry-after` (seconds or a date) come first. Without them, the key rests until the
     latest reset of the limits that are used up. If none is used up, the limits with less than `_SCARCE` left
@@ -170,8 +173,8 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 def seconds(value: str, now: float) -> float | None:
     """Return the seconds from `now` (Unix seconds) until a reset, at most a day; 0 for a time in the past.
-    value: a duration (`6m0s`, `12ms`), a number of seconds, a time as RFC 3339, or seconds or milliseconds
-    since 1970. None = the value is unreadable or a negative number.
+    value: a duration (`6m0s`, `12ms`), a number of seconds, a time as RFC 3339 with its offset from UTC, or
+    seconds or milliseconds since 1970. None = the value is unreadable or a negative number.
     """
     value = value.strip()
     if (number := _number(value)) is not None:
@@ -191,11 +194,12 @@ def seconds(value: str, now: float) -> float | None:
 
 def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
     """Yield (resource, {"limit", "remaining" or "reset": number}) for each limit in a header `RateLimit` of
-    the drafts: `"minute";r=50;t=30`, or `remaining=50, reset=30` (with the resource "").
+    the drafts: `"minute";r=50;t=30` (r = remaining, t = reset), or `remaining=50, reset=30` (with the
+    resource ""). Members that are unreadable are missing.
     """
     words = dict(item.strip().partition("=")[::2] for item in value.split(","))
     if "remaining" in words:
-        told = {what: _number(words[what]) for what in ("limit", "remaining", "reset") if what in words}
+        told = {what: _stated(what, words[what]) for what in ("limit", "remaining", "reset") if what in words}
         yield "", {what: number for what, number in told.items() if number is not None}
         return
     for item in value.split(","):
@@ -204,12 +208,17 @@ def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
         for parameter in parameters:
             key, _, number = parameter.partition("=")
             what = _PARAMETERS.get(key.strip())
-            if what is not None and (said := _number(number)) is not None:
+            if what is not None and (said := _stated(what, number)) is not None:
                 found[what] = said
         yield name.strip().strip('"'), found
 
 
 _PARAMETERS: Final = {"r": "remaining", "t": "reset"}
+
+
+def _stated(what: str, value: str) -> float | None:
+    number = _number(value)
+    return _bounded(number) if what == "reset" and number is not None else number
 
 
 def _number(value: str | None) -> float | None:

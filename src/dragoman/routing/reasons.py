@@ -26,9 +26,9 @@ _FORECAST: Final = "its latest answer said that nothing is left, so it is asked 
 
 
 class Weighed(msgspec.Struct, frozen=True):
-    """What was known of one candidate. key_tail: the last characters of its key, None = it has no key.
-    seconds: how long the state still lasts, None = this is unknown or is not told for this state. why: the
-    reason for the state, None = nothing is known against the candidate.
+    """What was known of one candidate. deployment: its name, `provider/model`. key_tail: the last characters
+    of its key, None = it has no key. seconds: how long the state still lasts, None = this is unknown or is
+    not told for this state. why: the reason for the state, None = nothing is known against the candidate.
     """
 
     deployment: str
@@ -41,9 +41,10 @@ class Weighed(msgspec.Struct, frozen=True):
 def weighed(
     health: Health, route: Route, asking: Asking, now: float, begun: Candidate | None = None
 ) -> tuple[Weighed, ...]:
-    """Return what is known of all candidates of a route, in the order of `asking`; those that are not in
-    `asking` come last. now: monotonic seconds. begun: the candidate that was called before an order was made,
-    because nothing was known against any; it comes first, as "ready". None = there was none.
+    """Return what is known of all candidates of a route (each deployment with each key of its provider), in
+    the order of `asking`; those that are not in `asking` come last. asking: the order that `Health.order` has
+    made. now: monotonic seconds. begun: the candidate that was called before an order was made, because
+    nothing was known against any; it comes first, as "ready". None = there was none.
     """
     first = () if begun is None else (Weighed(begun.deployment.name, _tail(health, begun), "ready"),)
     named = set() if begun is None else {_place(begun)}

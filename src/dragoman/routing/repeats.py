@@ -17,8 +17,8 @@ _MOST: Final = 1_024
 
 
 class _Line(msgspec.Struct):
-    """The latest line about a subject. at: when it was logged (monotonic seconds). since: how many events
-    came after it and were not logged.
+    """The latest line about a subject (`Repeats.of`). at: when it was logged (monotonic seconds). since: how
+    many events came after it and were not logged.
     """
 
     at: float
@@ -26,14 +26,16 @@ class _Line(msgspec.Struct):
 
 
 class Repeats:
-    """Makes the lines for the log of one process from events."""
+    """Makes the lines for the log of one process from events, and remembers which lines it has made."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str | None, ...], _Line] = {}
 
     def of(self, event: Event, now: float) -> str | None:
-        """Count an event, and return its line; None = the event is left out of the log. If events about the
-        same subject were left out since its latest line, the line says how many. now: monotonic seconds.
+        """Count an event, and return its line for the log: its message. None = the event is left out, because
+        the latest line about its subject is less than `EVERY` seconds old. The subject is the event's kind,
+        provider, deployment and key. If events about the same subject were left out since the latest line,
+        the new line says how many. now: monotonic seconds.
         """
         subject = (event.kind, event.provider, event.deployment, event.key)
         before = self._lines.get(subject)

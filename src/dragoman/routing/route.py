@@ -38,8 +38,9 @@ is known.
 class Timers(msgspec.Struct, frozen=True):
     """Time limits in seconds; None = no limit. Each has its own error code.
 
-    connect: until the connection is open. first_byte: from sending the request to the first byte of the
-    answer. idle: between two reads of the answer. total: the whole attempt.
+    connect: until a new connection is open. first_byte: from the beginning of the call, connecting included,
+    until the answer begins; it starts again with each piece of a long request body that the provider takes.
+    idle: between two pieces of the answer. total: the whole attempt.
     """
 
     connect: float | None = 10.0
@@ -51,15 +52,15 @@ class Timers(msgspec.Struct, frozen=True):
 class Provider(msgspec.Struct, frozen=True):
     """The part of a configured account that model names need.
 
-    vendor: the name of its row in the catalogue, by which facts are found. models: the only names that the
-    provider serves, None = any name. unlisted: those of `models` that the model list leaves out, because they
-    are alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits
-    of a call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
-    gates: the names of the provider's limits at which each call needs a place. base_models: {name: the name
-    by which facts are found}, for names that do not say which model they mean. listed: by name, the facts
-    that the provider's own list of models states; None = there is no such list. offered: the names that the
-    provider serves as well if `models` is None: those in `listed`, and names of the vendor that the list
-    leaves out, as far as the operator allows them.
+    vendor: the name of its row in the catalogue, by which facts are found; without a row, the provider's own
+    name. models: the only names that the provider serves, None = any name. unlisted: names that the model
+    list leaves out, because they are alternative spellings. patterns: shell patterns of the vendor's model
+    names. timers: the time limits of a call. headers, body: added to every call; body is merged into the
+    request's body by `deep_merge`. gates: the names of the provider's limits at which each call needs a
+    place. base_models: {name: the name by which facts are found}, for names that do not say which model they
+    mean. listed: by name, the facts that the provider's own list of models states; None = there is no such
+    list. offered: the names that the provider serves as well if `models` is None: those in `listed`, and
+    names of the vendor that the list leaves out, as far as the operator allows them.
     """
 
     name: str
@@ -81,12 +82,14 @@ class Model(msgspec.Struct, frozen=True):
 
     uses: "provider/model" in order of preference. facts: the operator's statements about the model. timers:
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
-    dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
-    None = `apis.choose` decides. fallbacks: the names of other models. switch_after: seconds without content
-    after which another deployment is asked; 0 = never, None = the engine's default. spread: None = the
-    deployments are asked in the order of `uses`. gates: the names of the model's limits; a call needs a place
-    at these and at those of the provider. max_cost: None = no bound. hedge, continues: as in `Route`.
-    pattern: the configured name, if that is a pattern and `name` matches it; "" = `name` itself.
+    dialect, for fields that the client left out. strict, check_output: None = as in `Demands`. api: the
+    protocol to use if the provider has it, None = `apis.choose` decides. fallbacks: the names of other
+    models. switch_after: seconds without content after which another deployment is asked; 0 = never, None =
+    the engine's default. spread: None = the deployments are asked in the order of `uses`. gates: the names of
+    the model's limits; a call needs a place at these and at those of the provider. max_cost: what other
+    deployments than the first choice may cost, None = no bound. hedge: when a second deployment is asked
+    beside the first one, None = never. continues: True = another deployment continues a stream that breaks
+    off. pattern: the configured name, if that is a pattern and `name` matches it; "" = `name` itself.
 
     The other fields have one value for each of `uses`. windows: the context in tokens, replaces
     `facts.context`. supports: replaces `facts`. None or missing = nothing is replaced. weights, prices:
@@ -139,10 +142,15 @@ class Reserved(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for a model. target: a model or another alias; its settings apply where the alias has
-    None. defaults: merged over the target's. window: an upper limit, in tokens, for the context windows of
-    the target's deployments; None = no limit. fallbacks: the names of other models, None = the target's.
-    opening, reserved: as in `Route`; () and None = the target's.
+    """Another name for a model. target: a model or another alias. defaults: request fields of the chat
+    dialect, merged over the target's. window: an upper limit, in tokens, for the context windows of the
+    target's deployments; None = no limit.
+
+    If one of the other fields has its default, the target's value applies. system_prompt: a system message
+    that is put before the client's messages. strict: which requests are refused instead of changed
+    (`Strict`). check_output: whether answers are checked against the JSON schema in the request. api: the
+    protocol to use if the provider has it. fallbacks: the names of other models. opening: messages that are
+    put before the client's messages. reserved: which clients may use this name.
     """
 
     name: str
@@ -159,9 +167,12 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class Demands(msgspec.Struct, frozen=True):
-    """Settings for requests whose model or alias does not state its own.
+    """The general settings, for models and aliases that do not state their own. A client's headers can change
+    them for one request: `x-dragoman-strict` can only make it stricter, `x-dragoman-check-output` turns the
+    check on or off.
 
-    strict: see `Strict`. check_output: True = answers are checked against the schema in the request.
+    strict: which requests are refused because they would lose something (`Strict`). check_output: True =
+    answers are checked against the JSON schema in the request.
     """
 
     strict: Strict = False
@@ -201,7 +212,9 @@ class Deployment(msgspec.Struct, frozen=True):
         force_setattr(self, "name", f"{self.provider}/{self.model}")
 
     def is_same(self, other: Deployment) -> bool:
-        """Whether a call of the other deployment would be the same call: only `stated_by` may differ."""
+        """Whether the other deployment is equal to this one, apart from `stated_by`. Then a call of it would
+        be the same call.
+        """
         if self.stated_by != other.stated_by:
             other = msgspec.structs.replace(other, stated_by=self.stated_by)
         return self == other
@@ -219,8 +232,9 @@ class Deployment(msgspec.Struct, frozen=True):
         return self.listed if self.window is None else self.window
 
     def within(self, window: int | None) -> Deployment:
-        """Return this deployment with its window and known context limited to `window` tokens. If `window` is
-        None, or the deployment's `room` is not larger, the deployment is returned unchanged.
+        """Return this deployment with its window and known context limited to `window` tokens; an unknown
+        context becomes `window`. If `window` is None, or the deployment's `room` is not larger, the
+        deployment is returned unchanged.
         """
         if window is None or (self.room is not None and self.room <= window):
             return self
@@ -231,7 +245,7 @@ class Deployment(msgspec.Struct, frozen=True):
 
 class Candidate(msgspec.Struct, frozen=True):
     """A deployment with one of its provider's credentials. account: the index of that credential. shown: the
-    name that replaces the upstream model's name in the answer, None = as `Route.shown`. tier: 0 = of the
+    name that replaces the upstream model's name in the answer, None = nothing is replaced. tier: 0 = of the
     request's own route, n = of the n-th fallback route that the request has turned to.
     """
 
@@ -246,26 +260,28 @@ class Route(msgspec.Struct, frozen=True):
 
     asked: the name in the request, or the default model's name if the request has none. deployments: at least
     one, in order of preference. defaults: request fields of the chat dialect, for fields that the client left
-    out. system_prompt, opening: a system message and further messages; both are put before the client's
-    messages, unless these begin with a system message. strict, check_output: as in `Demands`. api: the
-    operator's choice of protocol, None = `apis.choose` decides. created: when the name was created, Unix
-    seconds. fallbacks: routes that have no fallbacks themselves. Their `defaults`, `system_prompt`,
-    `opening`, `strict`, `check_output` and `max_cost` are not used: those of this route stay in force. If
-    their `asked` is "", answers show the name of this route. spread: the policy that orders the deployments,
-    None = they are asked in the given order. max_cost: what other deployments than the first choice may cost,
-    None = no bound. hedge: when a second deployment is asked beside the first one, None = never. continues:
-    True = another deployment continues a stream that breaks off. stands_for: the name of the model that an
-    alias, or a hook, has put in place of `asked`; "" = `asked` itself. counted: the names by which limits
-    count requests for this route; () = (`model`,). bare: another name of the same model, as providers have
-    it; "" = none. reserved: which clients may use this name, None = all whose grants allow it.
+    out. system_prompt, opening: a system message, and further messages; each is put before the client's
+    messages, unless the request has a system message at its beginning. strict: which requests are refused
+    because they would lose something (`Strict`). check_output: True = answers are checked against the JSON
+    schema in the request. api: the operator's choice of protocol, None = `apis.choose` decides. created: when
+    the name was created, Unix seconds. fallbacks: routes that have no fallbacks themselves. Their `defaults`,
+    `system_prompt`, `opening`, `strict`, `check_output` and `max_cost` are not used: those of this route stay
+    in force. If their `asked` is "", answers show the name of this route. spread: the policy that orders the
+    deployments, None = they are asked in the given order. max_cost: what other deployments than the first
+    choice may cost, None = no bound. hedge: when a second deployment is asked beside the first one, None =
+    never. continues: True = another deployment continues a stream that breaks off. stands_for: the name of
+    the model that an alias, or a hook, has put in place of `asked`; "" = `asked` itself. counted: the names
+    by which limits count requests for this route; if it is stated as (), it becomes (`model`,). bare: another
+    name of the same model, as providers have it; "" = none. reserved: which clients may use this name, None =
+    all whose grants allow it.
 
     These fields are computed from the others. first: the candidate that is called first while nothing is
     known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
     nothing is known against any deployment, `first` is called and nothing is recorded. simple: True = there
     is neither `hedge` nor `continues`. selects: True = deployments may drop out for some requests, or answers
     are checked. fills: True = the route may add something to requests (`opening`, `defaults` or
-    `system_prompt`). alternates: True = the route, or its list `any` of fallbacks, has another deployment to
-    ask.
+    `system_prompt`). alternates: True = the route has another deployment to ask, or a list `any` of
+    fallbacks.
     """
 
     asked: str
@@ -314,7 +330,8 @@ class Route(msgspec.Struct, frozen=True):
 
     def with_headers(self, fresh: Mapping[str, Mapping[str, str]]) -> Route:
         """Return the route with other values of the headers that its deployments, and those of its fallbacks,
-        add. fresh: {name of a configured model: the new values of its headers}; other headers stay.
+        add. fresh: {name of a configured model: the new values of its headers}. A header that a deployment
+        does not have yet is not added; other headers stay.
         """
         return msgspec.structs.replace(
             self,
@@ -331,14 +348,16 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """Return the name that replaces the upstream model's name in the answer. None = nothing is replaced,
-        because the client asked by the upstream model's own name or by `provider/model`.
+        """Return the name that replaces the upstream model's name in the answer: `asked`. None = nothing is
+        replaced, because the client asked by the upstream model's own name or by `provider/model`.
         """
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 
 def _those(deployment: Deployment, fresh: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-    """Return the new values of those headers that a deployment has. fresh: as in `Route.with_headers`."""
+    """Return the new values of those headers that a deployment has. fresh: {name of a configured model: the
+    new values of its headers}.
+    """
     new = fresh.get(deployment.stated_by, {})
     return {name: value for name, value in new.items() if name in deployment.headers}
 
@@ -346,8 +365,9 @@ def _those(deployment: Deployment, fresh: Mapping[str, Mapping[str, str]]) -> Ma
 class Entry(msgspec.Struct, frozen=True):
     """One entry of the model list.
 
-    provider, deployment: the first deployment of the route. capabilities: those that this deployment is known
-    to have. context_window, max_output_tokens: of this deployment, None = unknown.
+    id: the name for clients. provider, deployment: the first deployment of the route. created: when the name
+    was created, Unix seconds. capabilities: those that this deployment is known to have. context_window,
+    max_output_tokens: of this deployment, None = unknown.
     """
 
     id: str
@@ -367,8 +387,9 @@ class Entry(msgspec.Struct, frozen=True):
 def route_of(
     model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
 ) -> Route | None:
-    """Return the route of a configured model; None = it has no valid deployment. general: for the settings
-    that the model does not state. problems: problems with its deployments are appended.
+    """Return the route of a configured model, with its valid deployments, but without its fallbacks, which
+    the table of names adds. None = it has no valid deployment. general: for the settings that the model does
+    not state. problems: a problem is appended for each of `uses` that does not begin with a known provider.
     """
     deployments = []
     stated_of_each = zip_longest(model.uses, model.windows, model.supports)
@@ -407,8 +428,8 @@ def deployment_of(
     provider: Provider, name: str, model: Model | None = None, window: int | None = None
 ) -> Deployment:
     """Return the deployment of a provider's model `name`. model: the configured model whose settings the
-    deployment gets; None = no configured model. window: replaces the model's context window, None = no
-    change; not used without `model`.
+    deployment gets, except those for one of its `uses` (weight, price, conditions); None = no configured
+    model. window: replaces the model's context window, None = no change; not used without `model`.
     """
     base = provider.base_models.get(name, name)
     listed = (provider.listed or {}).get(name, UNKNOWN)
@@ -440,8 +461,8 @@ def deployment_of(
 
 
 def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two JSON objects into a new one. If both have a key, two objects under it are merged in the same
-    way; otherwise the value in `over` is used.
+    """Merge two JSON objects into a new one; the arguments are not changed. If both have a key, two objects
+    under it are merged in the same way; otherwise the value in `over` is used.
     """
     merged = dict(under)
     for key, value in over.items():

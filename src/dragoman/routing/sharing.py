@@ -1,11 +1,11 @@
 """What the workers of one gateway tell each other about keys and deployments, as a pure state machine.
 
-A worker can learn these facts: a key rests, is spent or is barred for a model; a key is refused; the breaker
-of a deployment is open; a provider did not answer a check. Each fact about one key, deployment or provider is
-a register. A mark is a message that states what a worker has found the value of a register to be, and when.
-The latest mark of a register is valid, whichever worker made it. So marks may be lost, doubled or arrive in
-another order: processes that have received the same latest marks know the same. The end of a rest needs no
-mark, because all processes have the same monotonic clock.
+A worker can learn these facts: a key rests, is spent or is barred for a model; a key is retired (refused);
+the breaker of a deployment is open; a provider did not answer a check. Each fact about one key, deployment or
+provider is a register. A mark is a message that states what a worker has found the value of a register to be,
+and when. The latest mark of a register is valid, whichever worker made it. So marks may be lost, doubled or
+arrive in another order: processes that have received the same latest marks know the same. That a fact's time
+is over needs no mark, because all processes have the same monotonic clock.
 
 Times are monotonic seconds that the caller gives.
 """
@@ -35,9 +35,10 @@ a late mark from before it has arrived.
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """The value that a worker has found a register to have. kind: which fact. who: the id of a key, or the
-    name of a deployment or a provider. model: the model for which the fact holds for a key, else "". at: when
-    it was found. until: when the fact ends, 0 = it does not hold. pause: the latest pause of an open breaker,
-    in seconds. why: the reason why a key is refused.
+    name of a deployment or a provider. model: the model for which the fact holds for a key; "" = all models,
+    or the fact is not about a key. at: when it was found. until: when the fact ends (for "open": when the
+    breaker's pause ends), 0 = it does not hold. pause: the latest pause of an open breaker, in seconds. why:
+    the reason why a key is retired. Times are monotonic seconds.
     """
 
     kind: Kind
@@ -62,8 +63,8 @@ _NOTHING: Final[_Found] = (0.0, 0.0, "")
 
 
 class Sharing:
-    """The registers of one process. health: the source of what this process learns itself, and the place
-    where facts from other processes are recorded.
+    """The registers of one process. health: what this process remembers of keys, deployments and providers.
+    What it has learnt itself is read from there, and facts from other processes are recorded there.
     """
 
     def __init__(self, health: Health) -> None:
@@ -71,9 +72,11 @@ class Sharing:
         self._marks: dict[Register, Mark] = {}
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
-        """Record the marks for what this process has just learnt, and return them to be sent to the other
-        processes. calling: the attempt from which it has learnt; only its key, deployment and provider are
-        compared. None = compare all registers, as after `revive`. now: monotonic seconds.
+        """Compare what `health` knows now with the latest marks. Where they differ, this process has just
+        learnt something: record a new mark, and return these marks, to be sent to the other processes; [] =
+        nothing is new. calling: the attempt from which it has learnt; only its key (for the attempt's model),
+        deployment and provider are compared. None = compare all registers, as after `revive`. now: monotonic
+        seconds.
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)
@@ -104,8 +107,8 @@ class Sharing:
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
 
     def hear(self, marks: Iterable[Mark], now: float) -> None:
-        """Record the marks of other processes, unless a later mark of the same register is known. now:
-        monotonic seconds.
+        """Record the marks of other processes, and put their facts into `health`. A mark is ignored if a
+        later mark of the same register is known, or the same one. now: monotonic seconds.
         """
         keys = self._keys()
         for mark in marks:
@@ -118,8 +121,8 @@ class Sharing:
             self._forget(now)
 
     def recall(self, now: float) -> None:
-        """Apply the marks of keys whose time is not over again, because new keys have become known. now:
-        monotonic seconds.
+        """Put the facts about keys into `health` once more, from all marks of keys whose time is not over,
+        because new keys have become known. now: monotonic seconds.
         """
         keys = self._keys()
         for mark in self._marks.values():
@@ -144,8 +147,8 @@ class Sharing:
                 key.hear(fact, mark.model, mark.until, mark.why, mark.at)
 
     def _found(self, register: Register, keys: Mapping[str, Key], now: float) -> _Found:
-        """Return the values that a register has now, as far as this process knows; `_NOTHING` = the fact does
-        not hold.
+        """Return (until, pause, why) of a register now, as far as this process knows; `_NOTHING` = the fact
+        does not hold.
         """
         kind, who, model = register
         if kind == "open":
@@ -173,8 +176,8 @@ class Sharing:
         return ChainMap(known, *self._health.own.values())  # type: ignore[arg-type]  # it is only read
 
     def _forget(self, now: float) -> None:
-        """Forget the marks whose time has been over for long (`_OVER`). If more than `_MOST // 2` marks are
-        left, keep only the latest `_MOST // 2`. now: monotonic seconds.
+        """Forget the marks whose time has been over for long (`_OVER` and the longest pause of a breaker). If
+        more than `_MOST // 2` marks are left, keep only the latest `_MOST // 2`. now: monotonic seconds.
         """
         pause_max = self._health.breakers.limits.pause_max
         kept = [mark for mark in self._marks.values() if now - max(mark.at, mark.until) < _OVER + pause_max]
@@ -183,8 +186,8 @@ class Sharing:
 
 
 def _in_force(mark: Mark, now: float) -> _Found:
-    """Return the values that a mark gives its register now. If the mark's time is over, the fact no longer
-    holds; but an open breaker stays open until its trial.
+    """Return (until, pause, why) that a mark gives its register now. If the mark's time is over, the fact no
+    longer holds (`_NOTHING`); but an open breaker stays open until its trial.
     """
     if mark.until <= now and mark.kind != "open":
         return _NOTHING

@@ -13,7 +13,7 @@ PolicyName: TypeAlias = Literal[
 
 
 class Price(msgspec.Struct, frozen=True):
-    """The price of a deployment, in USD per million tokens of input and of output."""
+    """The price of a deployment, in USD per million tokens: of input (`input`) and of output (`output`)."""
 
     input: float
     output: float
@@ -33,8 +33,9 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Rotation(msgspec.Struct, frozen=True):
-    """When another deployment becomes the first one. every: after so many seconds of the wall clock.
-    requests: after so many requests. Exactly one of them is None.
+    """When another deployment becomes the first one. every: at each multiple of so many seconds since 1970
+    (UTC), so in all processes at the same time. requests: after so many requests, which each process counts
+    for itself. Exactly one of them is None.
     """
 
     every: float | None = None
@@ -43,7 +44,8 @@ class Rotation(msgspec.Struct, frozen=True):
 
 class Spread(msgspec.Struct, frozen=True):
     """The policy of one configured model. model: its name, by which `Memory` finds what the policy remembers;
-    its aliases share that. rotation: None = the policy alone decides which deployment is first.
+    its aliases share that. rotation: when the order of the deployments moves on by one; then `policy` is not
+    used. None = the policy makes the order.
     """
 
     model: str

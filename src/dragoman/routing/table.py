@@ -5,11 +5,13 @@ decides:
 
   1. an alias of exactly this name, whose target is looked up in turn
   2. a configured model of exactly this name
-  3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
+  3. a configured model whose name is a pattern (`team/*`) that matches: the longest one whose model a
+     provider may serve (`patterns`)
   4. `provider/model`, if the provider may serve it: the text after the first slash is the upstream model
   5. a provider that is configured with exactly this name in its list of models, in configuration order
   6. a provider without such a list whose vendor's patterns match the name (`gpt-*`), in configuration order
-  7. a provider whose own list of models, as it was fetched, has exactly this name, in configuration order
+  7. a provider without such a list that offers exactly this name (`Provider.offered`: mostly the names in its
+     own list of models, as it was fetched), in configuration order
   8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
   9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
@@ -99,11 +101,13 @@ class Table:
     ) -> Table:
         """Build the table of one configuration.
 
-        default_model: for requests with a prompt that name no model. default_models: by operation, for other
-        requests that name no model. reason: returns a sentence that explains why a name is unknown, or None.
+        default_model: for requests with a prompt that name no model; None = there is none. default_models:
+        {operation: the default model of requests that name no model}; for this operation it replaces
+        `default_model`. A default model is found by every rule except the alias `*`. reason: returns a
+        sentence, without its full stop, that explains why a name is unknown, or None.
 
         Raises ConfigError that lists every default model, alias, fallback and use of a model that leads to no
-        deployment.
+        deployment, and every alias that points back to itself.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -138,7 +142,9 @@ class Table:
         return table
 
     def also(self, made: Mapping[str, Route]) -> Table:
-        """Return a copy of this table whose names created at run time are `made`."""
+        """Return a copy of this table whose names created at run time are `made` ({name: route}), in place of
+        those before.
+        """
         table = copy(self)
         table._made, table._found = made, {}
         return table
@@ -147,9 +153,9 @@ class Table:
         """Return the route of a name; without a name (None or ""), the route of the operation's default
         model.
 
-        caller: the client; None = the gateway itself, for which no name is reserved. Raises RequestFailed:
-        400 if there is no name and no default model that this client may use, 404 for a name without a route
-        for this client.
+        caller: the client; None = the gateway itself, for which no name is reserved. Whether the client's
+        grants allow the name is not checked here. Raises RequestFailed: 400 if there is no name and no
+        default model that this client may use, 404 for a name without a route for this client.
         """
         if name and (route := self._found.get(name)) is not None and route.reserved is None:
             return route
@@ -181,7 +187,9 @@ class Table:
         return route
 
     def states(self, name: str) -> bool:
-        """Whether a model, an alias or a name created at run time has exactly this name."""
+        """Whether a model, an alias or a name created at run time has exactly this name. Models whose names
+        are patterns, and the alias `*`, do not count.
+        """
         return name in self._made or name in self._aliases or name in self._models
 
     def has_provider(self, name: str) -> bool:
@@ -198,8 +206,10 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: {provider: the names of further models that the provider lists}; None = none. The other
-        parameters are those of `each`.
+        found: {provider: the names of further models that the provider lists}; None = none. granted: only
+        names that it grants, and all that it grants without a pattern; None = all. providers: only models
+        with a deployment at one of these providers; None = all. caller: the client; None = the gateway
+        itself, for which no name is reserved.
         """
         return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
 
@@ -301,7 +311,7 @@ class Table:
 
     def _add_fallbacks(self, stated: Mapping[str, Fallbacks[str]], problems: list[Problem]) -> None:
         """Add fallbacks to the routes in the table. stated: {name of a model or alias: the names of its
-        fallbacks}. problems: this method appends a problem for each fallback that is no model.
+        fallbacks}. problems: this method appends a problem for each fallback that has no route.
         """
         found = {
             owner: Fallbacks(
@@ -338,12 +348,14 @@ class Table:
         return self._providers.get(target.removesuffix(EVERY_MODEL))
 
     def _model(self, name: str) -> Route | None:
-        """Return the route of a name, aliases not considered; None = there is none."""
+        """Return the route of a name by the rules 2 to 7 of this module: aliases and names created at run
+        time are not considered. None = there is none.
+        """
         return self._models.get(name) or self._by_pattern(name) or self._unconfigured(name)
 
     def _by_pattern(self, name: str) -> Route | None:
         """Return the route of a name that matches a model's pattern; None = no pattern matches, or no
-        provider offers the model.
+        provider may serve the model.
         """
         for patterned in self._patterned:
             if (route := patterned.route(name)) is not None:
@@ -447,7 +459,8 @@ def _owners(models: Iterable[Route]) -> dict[str, tuple[str, ...]]:
 
 class _Patterned:
     """A model whose name is a pattern (`team/*`). fallbacks: the fallbacks of every route that is made from
-    the model. fixed: those of its `uses` that have no `*`, and so are the same for every name; each once.
+    the model. fixed: those of its `uses` (`provider/model`) that have no `*`, and so are the same for every
+    name; each once.
     """
 
     def __init__(
@@ -463,7 +476,9 @@ class _Patterned:
         route_of(model, providers, general, problems)  # reports what is wrong with the deployments
 
     def route(self, name: str) -> Route | None:
-        """Return the route of a name; None = the name does not match, or no provider offers the model."""
+        """Return the route of a name, with those deployments that their providers may serve. None = the name
+        does not match, or no provider may serve any of them.
+        """
         if (matched := self._pattern.matched(name)) is None:
             return None
         model = self._model
@@ -488,7 +503,9 @@ class _Patterned:
         )
 
     def asked(self, deployment: str) -> Iterator[str]:
-        """Yield the names that the model hands on to this deployment."""
+        """Yield the names for which the model asks this deployment (`provider/model`) because of a `*` in its
+        `uses`.
+        """
         for use in dict.fromkeys(self._model.uses):
             if WILDCARD in use and (name := self._pattern.asked(use, deployment)) is not None:
                 yield name

@@ -18,8 +18,8 @@ from dragoman.tokens import Count, Counter, ceiling, count
 
 
 class Fitting(NamedTuple):
-    """The deployments with room for the prompt. shortened: True = they have room only if the prompt is
-    shortened.
+    """The deployments with room for the prompt. shortened: True = they have room only for the shortened
+    prompt, so the caller has to shorten it.
     """
 
     deployments: tuple[Deployment, ...]
@@ -60,8 +60,8 @@ def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[
 
 def too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
     """Return the fault that names the largest window, in OpenAI's words, which many clients recognise.
-    counted: for each deployment, the prompt's tokens by its tokenizer. windows: for each deployment, its
-    window in tokens.
+    counted: for each deployment, the prompt's tokens by its tokenizer. windows: for each deployment, in the
+    same order, its window in tokens; at least one.
     """
     place = windows.index(max(windows))
     tokens, exact = counted[place].tokens, counted[place].exact

@@ -29,7 +29,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
-from dragoman.server.listed import in_turns
+from dragoman.server.listed import entry_of, in_turns
 from dragoman.server.numbers import whole_number
 from dragoman.wire.json import decode_head, encode, encode_head
 
@@ -130,10 +130,10 @@ class GenerateContentApi:
         """
         name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
-        if not request.caller.may_use(name):
+        if (entry := entry_of(self._gateway, name, request.caller)) is None:
             text = f"models/{name[:128]} is not found."
             raise RequestFailed(ir.Fault("model_not_found", text, "model_not_found"))
-        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name, request.caller))))
+        await client.answer(200, (), encode(listing(entry)))
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:

@@ -9,14 +9,18 @@ own server parses such a head once, and uses the result for later requests on th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
 
 import msgspec
 
+from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.engine.asked import Wishes
+from dragoman.errors import RequestFailed
 from dragoman.server.endpoint import Endpoint, Handler
+from dragoman.server.link import Link, Receive
 from dragoman.server.origins import Headers
 from dragoman.wire.headers import HeaderMap
 
@@ -82,3 +86,31 @@ class Head(msgspec.Struct, eq=False):
     admission: tuple[ClientKeys, Caller] | None = None
     again: Again | None = None
     raw: bytes = b""
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """One request as it comes in. head: may be that of an earlier request; only content-length can differ.
+    headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: True =
+    another ASGI server runs the application, so `link` does not learn of a disconnect by itself.
+    """
+
+    head: Head
+    headers: HeaderMap
+    receive: Receive
+    link: Link
+    foreign: bool = False
+
+
+def query_of(stated: str) -> dict[str, str]:
+    """Return the fields of a query; of a repeated field the last value. Raises RequestFailed (too many)."""
+    if not stated:
+        return {}
+    if stated.count("&") >= _QUERY_FIELDS:
+        raise RequestFailed(_MANY_QUERY_FIELDS)
+    return dict(parse_qsl(stated, keep_blank_values=True))
+
+
+_QUERY_FIELDS: Final = 256  # the most fields of a query, which is parsed before the key is checked
+_MANY_QUERY_FIELDS: Final = ir.Fault(
+    "invalid_request", f"The query has more than {_QUERY_FIELDS} fields.", "too_many_query_fields"
+)

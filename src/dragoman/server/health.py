@@ -77,6 +77,6 @@ class HealthApi:
             await self._live(request, exchange, client)
 
     async def _ready(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        self._gateway.probed()
-        ready = not self._gateway.draining
+        self._gateway.draining.probed()
+        ready = not self._gateway.draining.begun
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))

@@ -1,8 +1,9 @@
 """The HTTP/1 protocol of our own server: one object for each client connection, under uvicorn's server.
 
-httptools parses the requests. This module adds limits for heads, URLs, chunks, silence and the number of
-connections. It stores when the first byte of a request came in. A disconnect cancels the handlers of all
-requests. A head that is recognised as a repetition of the head before it is not parsed again.
+`request_parser` parses the requests, within the limits for heads. This module adds limits for chunks, silence
+and the number of connections. It stores when the first byte of a request came in. A disconnect cancels the
+handlers of all requests. A head that is recognised as a repetition of the head before it (`repeated`) is not
+parsed again.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -13,9 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
@@ -26,11 +25,13 @@ from uvicorn.server import ServerState
 from dragoman import ir
 from dragoman.seams.clock import SYSTEM
 from dragoman.server import refusals
-from dragoman.server.app import App, Arrival
+from dragoman.server.app import App
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.cycle import Cycle
-from dragoman.server.repeated import MOST_DIGITS, Repeatable, repeatable
-from dragoman.wire.headers import HeaderMap, members
+from dragoman.server.head import Arrival
+from dragoman.server.repeated import Repeatable, repeatable
+from dragoman.server.request_parser import RequestParser
+from dragoman.wire.headers import members
 
 log = logging.getLogger("dragoman.server")
 _AHEAD = 8
@@ -69,7 +70,7 @@ class HttpProtocol(asyncio.Protocol):
     ) -> None:
         settings = connections.settings
         self.loop = _loop or asyncio.get_running_loop()
-        self.parser: httptools.HttpRequestParser | None = _parser(self)
+        self._parser = RequestParser(self, settings)
         self.all_connections = connections
         self.blocked: asyncio.Future[None] | None = None
         self._app = app
@@ -78,11 +79,6 @@ class HttpProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._root = config.root_path
         self._client: tuple[str, int] | None = None
-        self._max_head = int(settings.max_head)
-        self._max_headers = settings.max_headers
-        self._max_url = int(settings.max_url)
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
         self._began = 0.0  # when the first byte of the latest request came in
         self._cycles: deque[Cycle] = deque()
         """The unanswered requests, oldest first. Answers are sent in the order of the requests."""
@@ -96,14 +92,12 @@ class HttpProtocol(asyncio.Protocol):
         """Bytes that have come in since a request began to wait for earlier ones; 0 = none waits."""
         self._held_since: float | None = None
         """When the next request began to wait for the client to read earlier answers; None = it does not."""
-        self._pending = 0
+        self.pending = 0
         """Bytes that have come in since the last complete head, piece of a body, or message."""
-        self._in_head = False
         self._complete = True  # whether the latest request has come in completely
         self._chunks = 0  # how many chunks of the latest request's body have come in
         self._body_size = 0  # how many bytes of the latest request's body have come in
-        self._upgrades = False
-        """Whether the latest request asks for an unsupported upgrade, and is parsed again without it."""
+        self._becomes_socket = False  # whether the latest request asks for a WebSocket, and gets it
         self._ignores_input = False  # whether all bytes that come in from now on are dropped
         self._answered = False
         self._fed_at = 0.0
@@ -132,16 +126,16 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._rest and not (data := self._take_rest(data)):
             return
-        between = self._complete and not (self._cycles or self._pending or self._ignores_input)
+        between = self._complete and not (self._cycles or self.pending or self._ignores_input)
         if between and self._known is not None and self._repeats(self._known, data):
             return
-        if len(data) > self._max_head and (self._in_head or self._complete):
+        if len(data) > self._parser.max_head and (self._parser.in_head or self._complete):
             view = memoryview(data)
-            self._take(view[: self._max_head])  # the parser stops here if there are too many headers
-            self._take(view[self._max_head :])
+            self._take(view[: self._parser.max_head])  # the parser stops here if there are too many headers
+            self._take(view[self._parser.max_head :])
         else:
             self._take(data)
-        if between and self._answered and not self._in_head and len(self._cycles) == 1:
+        if between and self._answered and not self._parser.in_head and len(self._cycles) == 1:
             self._known = repeatable(data, self._cycles[0])
 
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
@@ -149,20 +143,11 @@ class HttpProtocol(asyncio.Protocol):
         only the number in content-length may differ. data: the bytes of one read. False = `data` begins with
         another head, or has bytes after the request; then nothing was done.
         """
-        head, before, after, digits = known
-        if not data.startswith(before):
+        if (repeated := known.repeated_by(data)) is None:
             return False
-        at = len(before)
-        end = data.find(b"\r", at, at + MOST_DIGITS)
-        length = data[at:end]
-        if not (length.isdigit() and data.startswith(after, end)):
-            return False
-        body = data[end + len(after) :]
-        if (rest := int(length) - len(body)) < 0:
-            return False
+        headers, body, rest = repeated
         began = SYSTEM.monotonic()
-        headers = head.headers if length == digits else head.headers.replaced(b"content-length", length)
-        cycle = Cycle(self, head, headers, began)
+        cycle = Cycle(self, known.head, headers, began)
         self._cycles.append(cycle)
         self._began = self._fed_at = began
         if rest:
@@ -191,18 +176,19 @@ class HttpProtocol(asyncio.Protocol):
     def _take(self, data: bytes | memoryview) -> None:
         if self._ignores_input:
             return
-        self._pending += len(data)
+        self.pending += len(data)
         self._feed(data)
-        if self._pending > self._max_head or (self._in_head and not self._fits()):
-            self.refuse(self._too_large())
+        parser = self._parser
+        if self.pending > parser.max_head or (parser.in_head and not parser.fits()):
+            self.refuse(parser.too_large(between=self._complete))
         self._leave_body()
         self._count_kept(len(data))
-        if self._ahead >= self._max_head and not self._ignores_input:
+        if self._ahead >= self._parser.max_head and not self._ignores_input:
             self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
         """Report how many bytes (roughly) unfinished and waiting requests need. came: bytes just read."""
-        kept = self._pending
+        kept = self.pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
             self._ahead += came
@@ -224,7 +210,8 @@ class HttpProtocol(asyncio.Protocol):
         self._unblock()
         if exc is None:
             self.transport.close()
-        self.parser = self._known = None
+        self._known = None
+        self._parser.end()
 
     def _drop(self) -> None:
         cycles = list(self._cycles)
@@ -277,7 +264,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
-            return self._began if self._in_head else self._since
+            return self._began if self._parser.in_head else self._since
         if self._complete or len(self._cycles) > 1 or SYSTEM.monotonic() - self._fed_at < _BRIEFLY:
             return None
         return self._fed_at  # a request that waits for its body
@@ -289,13 +276,8 @@ class HttpProtocol(asyncio.Protocol):
             self._drop()  # not later in `connection_lost`: this turn of the loop may end many
         else:
             self.transport.close()
-        self._forget_head()
-
-    def _forget_head(self) -> None:
-        self.parser = self._known = None  # the parser may hold a long part of a header
-        if self._in_head:
-            self._headers.clear()
-            self._url = b""
+        self._known = None
+        self._parser.forget()
 
     def look(self, now: float) -> None:
         """End the connection if the client sends too late: a head, the first or next request, or the rest of
@@ -312,7 +294,7 @@ class HttpProtocol(asyncio.Protocol):
                 if self._linger == _LATE:
                     connections.reached("body_after_answer", f"by {self.peer.address}")
                 self.transport.abort()
-        elif self._in_head:
+        elif self._parser.in_head:
             if 0 < settings.head_timeout < now - self._began:
                 self.refuse(refusals.HEAD_TIMEOUT)
         elif not self._complete:
@@ -328,72 +310,41 @@ class HttpProtocol(asyncio.Protocol):
 
     # --- The parser's callbacks --------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        """Store when the request's first byte came in; drop the URL and headers of the last request."""
+    def head_began(self) -> None:
+        """Store when the request's first byte came in."""
         self._began = SYSTEM.monotonic()
-        self._url = b""
-        self._headers = []
-        self._in_head = True
         self._complete = False
         self._chunks = self._body_size = 0
 
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. Drop a trailer, which must not replace a header (RFC 9110, section 6.5.1)."""
-        if self._in_head:
-            self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """Begin the request whose head is complete. If it asks for an unsupported upgrade, `_read_again`
-        begins it instead. Raises Refused if a limit is exceeded, or the URL or a header is invalid.
+    def head_came(self) -> None:
+        """Begin the request whose head is complete, unless it becomes a WebSocket. If it asks for another
+        upgrade, its head is parsed again without this. The request waits if an earlier one runs. Raises
+        Refused if too many requests wait, or the URL is invalid.
         """
-        if not self._fits():
-            raise refusals.Refused(self._too_large())
-        assert self.parser is not None
-        if (wrong := refusals.of_head(self.parser.get_http_version(), self._headers)) is not None:
-            raise refusals.Refused(wrong)
-        if self._pending > self._max_head:  # usually most of these bytes are the body
-            size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
-            if size > self._max_head:
-                raise refusals.Refused(self._too_large())
+        parser = self._parser
         if len(self._cycles) >= refusals.MOST_AHEAD:
             raise refusals.Refused(refusals.PIPELINED)
-        self._pending = 0
-        if self.parser.should_upgrade() and not self._is_socket():
-            self._upgrades = self.parser.get_method() != b"CONNECT"
-            if self._upgrades:
-                return
+        self.pending = 0
         self._fed_at = self._began
-        self._begin()  # raises for an invalid URL; the state must still say that the head is incomplete then
-        self._in_head = False
-
-    def _begin(self) -> None:
-        """Begin a request, unless it is a WebSocket's. It waits if an earlier one runs. Raises Refused."""
-        parser = self.parser
-        assert parser is not None
-        if parser.should_upgrade() and self._is_socket():
-            return  # it becomes a WebSocket
-        version = parser.get_http_version()
-        try:
-            url = httptools.parse_url(self._url)
-            path = url.path.decode("ascii")
-        except (httptools.HttpParserError, AttributeError, UnicodeDecodeError):
-            raise refusals.Refused(refusals.INVALID) from None
-        root = self._root
+        if parser.asks_upgrade():
+            # The answer to an earlier request would be mixed with the frames of a WebSocket.
+            self._becomes_socket = not self._cycles and parser.asks_socket()
+            if self._becomes_socket or parser.ignore_upgrade():
+                return
+        target, root = parser.target(), self._root
+        version = parser.version
         head = self._app.read(
-            parser.get_method().decode("ascii"),
-            root + (unquote(path) if "%" in path else path),
-            root.encode("ascii") + url.path,
-            url.query or b"",
-            self._headers,
+            parser.method,
+            root + target.path,
+            root.encode("ascii") + target.raw,
+            target.query,
+            parser.headers,
             root=root,
             version=version,
             peer=self._client,
         )
         cycle = Cycle(self, head, head.headers, self._began)
-        cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
+        cycle.keep_alive = parser.stays
         cycle.expects = version != "1.0" and "100-continue" in members(head.headers.get("expect", ""))
         self._cycles.append(cycle)
         if len(self._cycles) == 1:
@@ -415,7 +366,7 @@ class HttpProtocol(asyncio.Protocol):
             raise refusals.Refused(refusals.SMALL_CHUNKS)
 
     def on_body(self, body: bytes) -> None:
-        self._pending = 0
+        self.pending = 0
         self._body_size += len(body)
         self._fed_at = SYSTEM.monotonic()
         if self._cycles:
@@ -425,13 +376,13 @@ class HttpProtocol(asyncio.Protocol):
         """Record that the request has come in completely. Go on reading, so that a disconnect is noticed,
         unless too many requests or bytes wait for earlier answers.
         """
-        if self._upgrades:
+        if self._parser.upgrades:
             return
         if self._cycles and not self._complete:
             self._cycles[-1].complete_body()
-        self._pending = 0
+        self.pending = 0
         self._complete = True
-        if len(self._cycles) < _AHEAD and self._ahead < self._max_head:
+        if len(self._cycles) < _AHEAD and self._ahead < self._parser.max_head:
             self.resume_reading()
 
     def answered(self) -> None:
@@ -446,7 +397,7 @@ class HttpProtocol(asyncio.Protocol):
         if not self._complete:
             self._leave_body()
         if not self._cycles:
-            if self._pending or self._ahead or self._paused or self.peer.kept:
+            if self.pending or self._ahead or self._paused or self.peer.kept:
                 self._begin_next()
         elif self.transport.get_write_buffer_size() <= _UNREAD:
             self._begin_next()
@@ -458,11 +409,11 @@ class HttpProtocol(asyncio.Protocol):
         """If the latest request was answered before its chunked body has ended (as after a wrong key), ignore
         all further input, and end our side of the connection, so that the client sees the end.
         """
-        if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
+        if self._complete or self._parser.in_head or self._cycles or self._ignores_input or not self._chunks:
             return
         self._ignores_input = True
         self._linger = _LATE
-        self.parser = None
+        self._parser.end()
         self._write_eof()
 
     def _write_eof(self) -> None:
@@ -486,66 +437,30 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin_next(self) -> None:
         self._count_kept()
-        if self._ahead < self._max_head or self._ignores_input:  # unread bytes would reset a closed one
-            self.resume_reading()
+        if self._ahead < self._parser.max_head or self._ignores_input:
+            self.resume_reading()  # also if it is ignored: unread bytes would reset a closed connection
         if self._cycles and not self._serving:
             self._start(self._cycles[0])
 
     # --- Reading -----------------------------------------------------------------------------------------
 
     def _feed(self, data: bytes | memoryview) -> None:
-        if self.parser is None:
-            return
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._upgrades:
-                self._read_again(data[upgrade.args[0] :])
-            elif self._is_socket():
-                self._become_socket(bytes(data[upgrade.args[0] :]))
-            else:  # CONNECT: the bytes after its head are meant for another server
-                self._ignores_input = True
-                if self._cycles:
-                    self._cycles[-1].keep_alive = False
-        except httptools.HttpParserError as error:
-            cause = error.__context__
-            if isinstance(cause, refusals.Refused):
-                self.refuse(cause.fault)
-            elif isinstance(error, httptools.HttpParserCallbackError):
-                log.exception("a request could not be begun")
-                self.abandon()
-            else:
-                self.refuse(refusals.INVALID)
-
-    def _read_again(self, rest: bytes | memoryview) -> None:
-        """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser stops after
-        a head with this header. rest: the bytes after the head that have come in already.
-        """
-        self._upgrades = False
-        assert self.parser is not None
-        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        line = b"%b %b HTTP/%b\r\n" % (method, self._url, version)
-        headers = [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
-        self.parser = _parser(self)
-        self._feed(b"".join([line, *headers, b"\r\n", rest]))
-
-    def _fits(self) -> bool:
-        return len(self._url) <= self._max_url and len(self._headers) <= self._max_headers
-
-    def _too_large(self) -> ir.Fault:
-        """Return the error for too many bytes or headers. It names the limit of the part that is coming in:
-        URL, headers or trailers. If no request is coming in, it is `refusals.INVALID`.
-        """
-        if not self._in_head:
-            if self._complete:
-                return refusals.INVALID  # too many empty lines between two requests
-            return refusals.headers_too_large(f"The trailers are larger than {self._max_head} bytes.")
-        if len(self._url) > self._max_url or not self._headers:
-            text = f"The URL is longer than {self._max_url} bytes."
-            return ir.Fault("too_large", text, "url_too_long", status=414)
-        if len(self._headers) > self._max_headers:
-            return refusals.headers_too_large(f"The request has more than {self._max_headers} headers.")
-        return refusals.headers_too_large(f"The request headers are larger than {self._max_head} bytes.")
+            rest = self._parser.feed(data)
+        except refusals.Refused as refused:
+            self.refuse(refused.fault)
+        except httptools.HttpParserCallbackError:
+            log.exception("a request could not be begun")
+            self.abandon()
+        else:
+            if rest is None:
+                return
+            if self._becomes_socket:
+                self._become_socket(rest)
+                return
+            self._ignores_input = True  # CONNECT: the bytes after its head are meant for another server
+            if self._cycles:
+                self._cycles[-1].keep_alive = False
 
     # --- Refusals ----------------------------------------------------------------------------------------
 
@@ -558,7 +473,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._ignores_input or self.transport.is_closing():
             return
         self._ignores_input = True
-        whole = self._cycles if self._in_head or self._complete else list(self._cycles)[:-1]
+        whole = self._cycles if self._parser.in_head or self._complete else list(self._cycles)[:-1]
         if whole:
             if len(whole) < len(self._cycles):
                 self.transport.abort()  # one of the requests to be answered first has an incomplete body
@@ -569,16 +484,17 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.abort()
             return
         self._drop()
-        begun = self._in_head or not self._complete
-        parser = self.parser
+        parser = self._parser
+        begun = parser.in_head or not self._complete
         status, headers, body = self._app.refuse(
             fault,
-            method=parser.get_method().decode("ascii") if begun and self._url and parser is not None else "-",
-            target=self._url if begun else b"",
-            headers=self._headers if begun else [],
+            method=parser.method if begun else "-",
+            target=parser.url if begun else b"",
+            headers=parser.headers if begun else [],
             began=self._began if begun else self._since,
         )
-        self._forget_head()  # the connection stays open for a while
+        self._known = None  # the connection stays open for a while
+        parser.forget()
         self._since = SYSTEM.monotonic()
         self._write_last(status, headers, body)
         self._write_eof()
@@ -594,57 +510,12 @@ class HttpProtocol(asyncio.Protocol):
 
     # --- WebSockets --------------------------------------------------------------------------------------
 
-    def _is_socket(self) -> bool:
-        """Whether the latest head asks for a WebSocket (not in HTTP/1.0), and no earlier request is
-        unanswered: its answer would be mixed with the WebSocket's frames.
-        """
-        if self._cycles or self.parser is None or self.parser.get_http_version() == "1.0":
-            return False
-        headers = HeaderMap(self._headers)
-        named, wished = members(headers.get("connection", "")), members(headers.get("upgrade", ""))
-        return "upgrade" in named and wished == ["websocket"]
-
     def _become_socket(self, rest: bytes) -> None:
         from dragoman.server.websocket_protocol import SocketProtocol
 
-        assert self.parser is not None
         self.state.connections.discard(cast("Any", self))
         socket = SocketProtocol(self, config=self._config, server_state=self.state, app_state=self._app_state)
         socket.connection_made(self.transport)
-        line = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self._url)
-        headers = [b"%b: %b\r\n" % header for header in self._headers]
-        socket.data_received(b"".join([line, *headers, b"\r\n"]))
+        socket.data_received(self._parser.written())
         socket.data_received(rest)
         self.transport.set_protocol(socket)
-
-
-def _parser(protocol: HttpProtocol) -> httptools.HttpRequestParser:
-    parser = httptools.HttpRequestParser(protocol)
-    # The first request of several that come in at once is answered even if it closes the connection.
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)
-    return parser
-
-
-def uvicorn_options(app: App) -> dict[str, Any]:
-    """Return the options of `uvicorn.Config` with which every server of this gateway runs. Also sets the
-    gateway's `connections` to a function that returns how many connections are open, and how many may be.
-
-    Proxy headers are not trusted. A WebSocket gets a ping every `server.heartbeat` seconds; none if that is
-    0. A missing pong has no effect, because a client that reads slowly has not read the ping yet. Messages
-    are not compressed, because this would need about 40 kB for each WebSocket.
-    """
-    app.gateway.connections = app.connections.state
-    settings = app.gateway.config.server
-    return {
-        "lifespan": "on",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        "http": partial(HttpProtocol, app, app.connections),
-        "ws": "none",
-        "ws_max_size": settings.max_body,
-        "ws_ping_interval": settings.heartbeat or None,
-        "ws_ping_timeout": None,
-        "ws_per_message_deflate": False,
-    }

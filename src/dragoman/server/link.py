@@ -24,6 +24,15 @@ OSError if the client has disconnected.
 """
 
 EXTENSION = "dragoman.link"
+OVERDUE = "Task cancelled, timeout graceful shutdown exceeded"
+"""uvicorn's message of a cancellation, when a handler still runs after the time that a stop may take."""
+
+
+def is_overdue(error: asyncio.CancelledError) -> bool:
+    """Whether the server has cancelled a handler because the time that its stop may take is over. A handler
+    that has told its client so does not raise this error: uvicorn would log it with a stack trace.
+    """
+    return error.args == (OVERDUE,)
 
 
 class Link:
@@ -72,21 +81,23 @@ class Link:
 
 
 class SocketLink(Link):
-    """The connection of one WebSocket, as the application sees it. The application sets `drain` and
-    `idle_since`. The server sets `say` and `answered`.
+    """The connection of one WebSocket, as the application sees it. The application sets `drain`, `idle_since`
+    and `fresh`. The server sets `say` and `answered`.
 
     drain: the server calls it when the server stops; None = the server then closes the WebSocket itself. say:
     writes several text messages at once; None = use ASGI's `send` for each message. idle_since: since when
     the application has waited for the client's next message, in monotonic seconds; None = it does not wait.
+    fresh: True = the application waits for the client's first message, without which nothing can begin.
     answered: the application calls it each time when the client's oldest unanswered message has been
     answered; None = there is nothing to call.
     """
 
-    __slots__ = ("answered", "drain", "idle_since", "say")
+    __slots__ = ("answered", "drain", "fresh", "idle_since", "say")
 
     def __init__(self, began: float) -> None:
         super().__init__(began)
         self.answered: Callable[[], None] | None = None
         self.drain: Callable[[], None] | None = None
+        self.fresh = False
         self.idle_since: float | None = None
         self.say: Say | None = None

@@ -1,5 +1,5 @@
-"""Iterates over long lists of models without blocking the event loop. A provider may have tens of thousands
-of models.
+"""Iterates over long lists of models without blocking the event loop, and finds one model of such a list. A
+provider may have tens of thousands of models.
 """
 
 from __future__ import annotations
@@ -7,6 +7,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, TypeVar
+
+from dragoman.accounts.caller import Caller
+from dragoman.assembly.core import Core
+from dragoman.routing.route import Entry
 
 T = TypeVar("T")
 _AT_ONCE: Final = 100
@@ -19,3 +23,12 @@ async def in_turns(entries: Iterable[T]) -> AsyncIterator[T]:
         yield entry
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
+
+
+def entry_of(gateway: Core, model: str, caller: Caller) -> Entry | None:
+    """Return the entry of one model of the client's list; None = the model exists, but the list does not have
+    it (`Assembly.entry`), or the client's key does not name it. Raises RequestFailed (404) for an unknown
+    model.
+    """
+    assembly = gateway.assembly
+    return None if assembly is None else assembly.entry(model, caller)

@@ -24,7 +24,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
-from dragoman.server.listed import in_turns
+from dragoman.server.listed import entry_of, in_turns
 from dragoman.server.numbers import whole_number
 from dragoman.wire.json import decode_head, encode, encode_head
 
@@ -95,9 +95,9 @@ class MessagesApi:
         """
         name = request.params["model"]
         exchange.asked = name
-        if not request.caller.may_use(name):
+        if (entry := entry_of(self._gateway, name, request.caller)) is None:
             raise RequestFailed(ir.Fault("model_not_found", f"model: {name[:128]}", "model_not_found"))
-        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name, request.caller))))
+        await client.answer(200, (), encode(listing(entry)))
 
 
 def listing(entry: Entry) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.generate_content import GenerateContentApi
-from dragoman.server.listed import in_turns
+from dragoman.server.listed import entry_of, in_turns
 from dragoman.server.messages import MessagesApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
@@ -65,9 +65,8 @@ class ModelsApi:
             return
         name = request.params["model"]
         exchange.asked = name
-        if not request.caller.may_use(name):
+        if (entry := entry_of(self._gateway, name, request.caller)) is None:
             raise RequestFailed(_no_model(name))
-        entry = self._gateway.engine.table.entry(name, request.caller)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
@@ -84,7 +83,7 @@ class ModelsApi:
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
+        found = {name: self._gateway.running.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
                 "features": one.features,
@@ -99,9 +98,9 @@ class ModelsApi:
         }
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
-        gateway = self._gateway
-        modes: dict[str, Mode] = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
-        return _listed(entry, modes, gateway.performance.of(entry.deployment))
+        running, speeds = self._gateway.running, self._gateway.observers.performance
+        modes: dict[str, Mode] = {name: running.mode(entry.id, face) for name, face in self._faces.items()}
+        return _listed(entry, modes, speeds.of(entry.deployment))
 
 
 def _no_model(name: str) -> ir.Fault:

@@ -165,7 +165,7 @@ class PassThroughApi:
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
-        model = rest if first in self._gateway.passages else name
+        model = rest if first in self._gateway.running.passages else name
         if not _TUNED.match(model):
             self._gateway.engine.table.entry(name, request.caller)  # raises for an unknown model
             text = f"The model {name[:128]!r} cannot be deleted: only fine-tuned models can be."
@@ -485,7 +485,7 @@ class PassThroughApi:
 
         def connected() -> None:
             exchange.connected(self._gateway.seams.monotonic)
-            if (metrics := self._gateway.metrics) is not None:
+            if (metrics := self._gateway.observers.metrics) is not None:
                 metrics.sent(exchange.answered)
 
         return connected
@@ -499,7 +499,7 @@ class PassThroughApi:
             raise RequestFailed(barred)
         able = {
             name: passage
-            for name, passage in self._gateway.passages.items()
+            for name, passage in self._gateway.running.passages.items()
             if resource in passage.resources and _form(passage.dialect) == form
         }
         if request.caller.models is not None:

@@ -125,7 +125,7 @@ class ProviderPathsApi:
 
     def _listing(self, name: str) -> Passage | None:
         """Return the provider of this name; None = there is none, or no paths are listed for it."""
-        passage = self._gateway.passages.get(name)
+        passage = self._gateway.running.passages.get(name)
         return passage if passage is not None and passage.paths else None
 
     @staticmethod
@@ -144,7 +144,7 @@ class ProviderPathsApi:
             raise RequestFailed(refused)
 
     def _count_when_sent(self, exchange: Exchange) -> None:
-        seams, metrics = self._gateway.seams, self._gateway.metrics
+        seams, metrics = self._gateway.seams, self._gateway.observers.metrics
 
         def connected() -> None:
             exchange.connected(seams.monotonic)

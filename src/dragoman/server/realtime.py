@@ -24,9 +24,11 @@ from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.asked import Inbound
 from dragoman.engine.client import Headers
 from dragoman.engine.converse import Bounds
+from dragoman.engine.waiting import Waiting
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL, STOPPING
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.faults import UPGRADE_NEEDED
@@ -139,7 +141,8 @@ async def serve_session(
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
-    bounds = Bounds(settings.max_time or None, settings.idle or None, settings.max_message)
+    seconds = settings.opening or None, settings.max_time or None, settings.idle or None
+    bounds = Bounds(*seconds, settings.max_message)
     client = RealtimeClient(exchange, handshake, receive, send, bounds, error=live.error)
     face = handshake.endpoint.face
     gateway.exchanges.add(exchange)
@@ -148,7 +151,7 @@ async def serve_session(
         if isinstance(caller, ir.Fault):
             raise RequestFailed(caller)
         exchange.called_by(caller)
-        model = await _model(live, handshake, client)
+        model = await _model(live, handshake, client, Waiting(gateway.engine.runtime, exchange))
         inbound = Inbound(
             face,
             b"",
@@ -184,7 +187,7 @@ async def _refuse(fault: ir.Fault, face: Dialect, exchange: Exchange, client: Re
     await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
 
-async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> str | None:
+async def _model(live: Live, handshake: Handshake, client: RealtimeClient, waiting: Waiting) -> str | None:
     """Return the model that the client names.
 
     If the protocol has no `Live.model`: the field `model` of the query, else `deployment`, else None. The
@@ -193,8 +196,8 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> st
 
     If it has, and for a session that only transcribes whose query names no model: the model that the first
     message names. This function accepts the WebSocket and waits for the message. Raises RequestFailed if the
-    message is invalid, if it does not come within `_FIRST` seconds, or if the client closes the WebSocket
-    before.
+    message is invalid, if it does not come within `_FIRST` seconds, if the client closes the WebSocket
+    before, or if a limit on `concurrency` leaves no place for `waiting`.
     """
     named_by = live.model
     if live.model is None:
@@ -212,13 +215,7 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient) -> st
             return model
         named_by = live.transcriber
     assert named_by is not None
-    await client.accept(())
-    try:
-        async with asyncio.timeout(_FIRST):
-            first = await client.receive()
-    except TimeoutError:
-        text = f"The session's first message did not come within {_FIRST:g} s."
-        raise RequestFailed(ir.Fault("timeout", text, "session_idle")) from None
+    first = await client.first_message(waiting)
     if first is None:
         raise RequestFailed(ir.Fault("cancelled", "The client has closed the session."))
     try:
@@ -273,6 +270,26 @@ class RealtimeClient:
             self._accepted = True
             chosen = self._handshake.chosen
             await self._send({"type": "websocket.accept", "subprotocol": chosen, "headers": list(headers)})
+
+    async def first_message(self, waiting: Waiting) -> Message | None:
+        """Accept the WebSocket, and return the client's first message; None = the client has closed the
+        WebSocket. waiting: holds the client's place until the message comes. While it does not, a new
+        connection may replace this one if there are too many. Raises RequestFailed if a limit leaves no
+        place, or if no message comes within `_FIRST` seconds.
+        """
+        link = self._link
+        await waiting.enter()
+        try:
+            await self.accept(())
+            link.idle_since, link.fresh = SYSTEM.monotonic(), True
+            async with asyncio.timeout(_FIRST):
+                return await self.receive()
+        except TimeoutError:
+            text = f"The session's first message did not come within {_FIRST:g} s."
+            raise RequestFailed(ir.Fault("timeout", text, "session_idle")) from None
+        finally:
+            link.idle_since, link.fresh = None, False
+            waiting.leave()
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Refuse the session: with this HTTP answer, or, if the WebSocket was accepted before, with the

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from dragoman.server.cycle import Cycle
 from dragoman.server.head import Head
+from dragoman.wire.headers import HeaderMap
 
 MOST_DIGITS: Final = 12
 """The most digits of content-length in a repeated head."""
@@ -29,6 +30,26 @@ class Repeatable(NamedTuple):
     before: bytes
     after: bytes
     digits: bytes
+
+    def repeated_by(self, data: bytes) -> tuple[HeaderMap, bytes, int] | None:
+        """Return (the headers of a request, the bytes of its body that have come in, how many of them are
+        still to come), if the head of the request repeats this one; only the number in content-length may
+        differ. data: the bytes of one read. None = they begin with another head, or have bytes after the
+        request.
+        """
+        head, before, after, digits = self
+        if not data.startswith(before):
+            return None
+        at = len(before)
+        end = data.find(b"\r", at, at + MOST_DIGITS)
+        length = data[at:end]
+        if not (length.isdigit() and data.startswith(after, end)):
+            return None
+        body = data[end + len(after) :]
+        if (rest := int(length) - len(body)) < 0:
+            return None
+        headers = head.headers if length == digits else head.headers.replaced(b"content-length", length)
+        return headers, body, rest
 
 
 def repeatable(data: bytes, cycle: Cycle) -> Repeatable | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -28,11 +29,16 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
-from dragoman.server.http import uvicorn_options
+from dragoman.server.link import OVERDUE
 from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive
 from dragoman.server.parent import Parent
+from dragoman.server.uvicorn_options import uvicorn_options
+
+log = logging.getLogger("dragoman.server")
 
 _BACKLOG = 2048
+_SPARE: Final = 10
+"""Seconds after the drain time. uvicorn itself ends the wait then, if `_wait_tasks_to_complete` does not."""
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 """The signal SIGHUP; None on Windows, which does not have it."""
 _LONGEST_PAUSE: Final = 60.0
@@ -121,6 +127,22 @@ class _Server(uvicorn.Server):
         self._doors.tick(self.server_state.default_headers)
         return ended
 
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait until all requests have ended, at most for the drain time (`server.drain`). Then cut those
+        that still run. uvicorn calls this when it stops.
+        """
+        longest = max(1.0, float(self._gateway.config.server.drain))
+        try:
+            async with asyncio.timeout(longest):
+                await super()._wait_tasks_to_complete()
+        except TimeoutError:
+            running = len(self._gateway.requests)
+            log.warning(
+                "the drain time (server.drain) of %g s is over; requests that are cut: %d", longest, running
+            )
+            for task in list(self.server_state.tasks):
+                task.cancel(OVERDUE)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         self._doors.close()  # so that operators can look on while it drains
@@ -128,9 +150,9 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
             return  # Ctrl-C reaches the parent as well, and the parent decides
-        self.force_exit |= self._gateway.draining  # the second signal, of whichever kind
-        delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
-        self._gateway.stopping(delay)
+        self.force_exit |= self._gateway.draining.begun  # the second signal, of whichever kind
+        delay = self._delay() if sig == signal.SIGTERM else 0.0
+        self._gateway.draining.begin(delay)
         self._captured_signals.append(sig)  # uvicorn raises these again at its end
         if self._loop is None:
             self.should_exit = True
@@ -169,6 +191,10 @@ class _Server(uvicorn.Server):
     def _close(self) -> None:
         self.should_exit = True
 
+    def _delay(self) -> float:
+        """Return the seconds for which the port stays open after a SIGTERM."""
+        return self._gateway.draining.delay(self._gateway.config.server.drain_delay)
+
     def _obey(self, orders: socket.socket) -> None:
         """Read the orders and messages that the parent has sent, and carry them out. If the parent has ended,
         do the same as for the order CLOSE.
@@ -187,8 +213,8 @@ class _Server(uvicorn.Server):
         if stops:
             if self._parent is not None:
                 self._parent.give_up()
-            delay = self._gateway.drain_delay if DRAIN in stops else 0.0
-            self._gateway.stopping(delay)
+            delay = self._delay() if DRAIN in stops else 0.0
+            self._gateway.draining.begin(delay)
             self.force_exit |= END in stops
             self._leave(delay)
 
@@ -234,7 +260,7 @@ def serve(
         loop="auto",
         log_level="warning",
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
+        timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)) + _SPARE,
     )
     server = _Server(
         config,

@@ -169,7 +169,7 @@ def supervise(
     """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
     At the first SIGTERM or SIGINT, the workers may finish their requests, for at most `drain` seconds; after
-    SIGTERM the port stays open for a part of this time (`Core.drain_delay`). The second signal ends the
+    SIGTERM the port stays open for a part of this time (`Draining.delay`). The second signal ends the
     workers at once. The keeper stops after the last worker, or at the second signal. SIGHUP, a worker's
     request, or `config.watch` (a change of the files or of the entries in the database, or the time
     `reload.poll`) starts a reload: all processes use the new configuration, or none does.

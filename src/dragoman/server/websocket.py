@@ -31,7 +31,7 @@ from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import UPGRADE_MISSING, standing
 from dragoman.server.identity import note_client
-from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink
+from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink, is_overdue
 from dragoman.server.origins import Origins
 from dragoman.server.realtime import Handshake, live_of, serve_session
 from dragoman.server.socket_client import SocketClient, say_by
@@ -131,10 +131,10 @@ class Sockets:
                 await self._converse(admitted, link, scope, receive, send)
             elif admitted is not None:
                 await _Socket(gateway, admitted, link, send).run(receive, scope.get("subprotocols") or ())
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as stopped:
             if not link.lost:
                 await send({"type": "websocket.close", "code": _GOING_AWAY})
-                if not gateway.closed:
+                if not (gateway.closed or is_overdue(stopped)):
                     raise
         except OSError:  # ASGI raises it since version 2.4 when the client has disconnected
             link.lost = True
@@ -169,7 +169,7 @@ class Sockets:
         note_client(exchange, scope.get("client"), headers)
         try:
             exchange.phase = "auth"
-            if gateway.draining:
+            if gateway.draining.begun:
                 raise RequestFailed(STOPPING)
             await gateway.start()
             # web pages put the key there: they can set no headers

@@ -263,10 +263,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def idle_since(self) -> float | None:
         """Return since when the WebSocket has been waiting for the client's next message (monotonic seconds).
-        None = it is not waiting, or it has waited for less than `_BRIEFLY` seconds.
+        None = it is not waiting, or it has waited for less than `_BRIEFLY` seconds for another message than
+        the first of a session.
         """
-        since = None if self._link is None else self._link.idle_since
-        return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
+        if self._link is None or (since := self._link.idle_since) is None:
+            return None
+        return since if self._link.fresh or SYSTEM.monotonic() - since >= _BRIEFLY else None
 
     def look(self, now: float) -> None:
         """Close the WebSocket if a message has been incomplete without progress for longer than the settings

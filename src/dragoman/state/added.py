@@ -1,8 +1,9 @@
 """What operators have added to the configuration while the gateway ran, and the interface of the store that
 keeps this.
 
-Each change gets the next number, called the version. A process that knows the version of the entries that it
-uses needs to read only this number to find out whether anything has changed since.
+Each change (of one entry) gets the next number, called the version; the first is 1. A process that knows the
+version of the entries that it uses needs to read only this number to find out whether anything has changed
+since.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Additions(Protocol):
     async def change(self, entry: AddedEntry, *, removed: bool = False) -> bool:
         """Make one change, and return True. removed: False = write `entry`, which replaces an older entry of
         the same kind and name. True = remove the entry with the kind and name of `entry`; the text of `entry`
-        is then not used. Do nothing and return False if `entry.version` is not the number after the latest
-        change, because then somebody else has made a change.
+        is then not used, and it is no error if there is no such entry. The caller sets `entry.version` to the
+        number after the latest change that it knows. If that is not the next number, because somebody else
+        has made a change since, do nothing and return False.
         """

@@ -1,8 +1,8 @@
 """Reads the names of the counters of limits, and computes the windows of time that counters count in. Pure.
 
-The name of a counter tells the limit, whom the counter counts, and its window of time. `accounts.windows`
-makes these names. Stores have to read them, because usage records state by these names how much they charge
-to which counter.
+The name of a counter tells the limit, whom the counter counts, and its window of time (`Counter` shows the
+form). `accounts.windows` makes these names. Stores have to read them, because usage records state by these
+names how much they charge to which counter.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Span(NamedTuple):
 def span(window: Window | None, every: int, now: float) -> Span:
     """Return the window that contains the moment `now` (Unix seconds). window: the unit of the window's
     length; None (for `concurrency`) and `lifetime` = the window from 0 to infinity. every: the number of
-    units; not used for None, `month` (always one month) and `lifetime`.
+    units, at least 1; not used for None, `month` (always one calendar month, in UTC) and `lifetime`.
 
     Windows of seconds, minutes, hours and days begin at multiples of their length since the beginning of 1970
     (UTC), windows of weeks at multiples of their length since the first Monday of 1970.
@@ -66,9 +66,10 @@ def _first(year: int, month: int) -> int:
 
 class Counter(NamedTuple):
     """The parts of a counter's name, such as `team-a|tokens|1day||alice|1735689600`. name: the name of the
-    limit. window, every: as for `span`. mark: a hash of the models that the limit is for; "" = all models.
-    value: whom the counter counts (a key's name, a tag, …); `*` = everybody together; `#` and 32 digits = the
-    hash of a long name. start: when the window began, in Unix seconds.
+    limit. resource: what it counts. window, every: the unit and the number of units of the window's length
+    (`1day`); window None = there is no window. mark: a hash of the models that the limit is for; "" = all
+    models. value: whom the counter counts (a key's name, a tag, …); `*` = everybody together; `#` and 32
+    digits = the hash of a long name. start: when the window began, in Unix seconds.
     """
 
     name: str
@@ -101,7 +102,9 @@ def windowless(counter: str) -> str:
 
 
 def read(counter: str) -> Counter | None:
-    """Return the parts of a counter's name; None = the text is not in the form of such a name."""
+    """Return the parts of a counter's name; None = the text is not in the form of such a name. The limit's
+    name is given back as it was before `escaped`.
+    """
     head, _, start = counter.rpartition("|")
     parts = head.split("|", 4)
     if len(parts) != 5 or not start.isdecimal() or parts[1] not in _RESOURCES:

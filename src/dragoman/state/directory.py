@@ -1,8 +1,9 @@
 """Client keys, and the tenants, teams and users that they belong to, in the form in which a database stores
 them; provider keys of tenants; and the interface of the store that keeps all of these.
 
-Each change gets the next number, called the version. A row has the version of the change that last wrote it.
-So a process that knows all rows up to a version needs to read only the rows with a higher version.
+Each row that is written gets the next number, called the version; the first is 1. A row that is written again
+gets a new one. So a process that knows all rows up to a version needs to read only the rows with a higher
+version.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Row(msgspec.Struct, frozen=True):
     name: unique among the rows of its kind. text: the entry as JSON (`KeyEntry` or `HolderEntry`); None = the
     entry was removed; the row of the kind `own_keys` has no entry either. version: the number of the change
     that wrote the row. author: who made this change. at: when, in Unix seconds. digest: the SHA-256 of a
-    client key; before: that of the key that was valid before the last rotation; None = there is none.
+    client key; None = the row is of another kind, or its entry was removed. before: the SHA-256 of the key
+    before the last rotation; None = there was no rotation, or that key was ended early.
     """
 
     kind: RowKind
@@ -39,10 +41,10 @@ class Row(msgspec.Struct, frozen=True):
 class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a client key, or everybody who belongs to a tenant, team or user, may use. models, faces,
     operations, providers, regions: the allowed names; None = all are allowed. `models` may also contain
-    patterns (`openai/*`) and `group:NAME`. tags: the tags that each request gets. limits: as in the
-    configuration, as JSON; None = no limits. metadata: values of the operator's choice. disabled: True =
-    nothing may be used at all. tenant: the name of the tenant that the key, team or user belongs to; None =
-    it belongs to no tenant, or is itself a tenant.
+    patterns (`openai/*`) and `group:NAME`. tags: the tags that each request gets. limits: a list of objects
+    as in the configuration, decoded from JSON; None = no limits. metadata: values of the operator's choice.
+    disabled: True = nothing may be used at all. tenant: the name of the tenant that the key, team or user
+    belongs to; None = it belongs to no tenant, or is itself a tenant.
     """
 
     models: tuple[str, ...] | None = None
@@ -80,7 +82,8 @@ class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     team and user, as in `HolderEntry`. created_by: who made the key. All times are in Unix seconds. expires:
     the time from which the key is refused, None = never. before_until: the time until which the key before
     the last rotation is valid, None = it is not valid. rotated: the time of the last rotation, None = there
-    was none. revoked: the time since which the key is refused for good, None = it is not revoked.
+    was none. revoked: the time since which the key is refused, None = it is not revoked. A rotation makes a
+    new key that is not revoked; the revoked key stays refused.
     """
 
     id: str
@@ -124,14 +127,15 @@ class DirectoryStore(Protocol):
         """Return the number of the latest change; 0 = there was no change."""
 
     async def since(self, version: int, limit: int) -> Sequence[Row]:
-        """Return at most `limit` rows whose version is higher than `version`, sorted by version. Rows of
-        removed entries (`text` is None) are included.
+        """Return at most `limit` rows of all kinds whose version is higher than `version`, sorted by version,
+        the lowest first. Rows of removed entries (`text` is None) are included.
         """
 
     async def change(self, rows: Sequence[Row], latest: int) -> bool:
-        """Write rows, which replace the rows of the same kind and name, and return True. The rows must have
-        the next versions after `latest`. latest: the number of the latest change that the caller knows. If
-        somebody else has made a change since then, write nothing and return False.
+        """Write rows, which replace the rows of the same kind and name, and return True. latest: the number
+        of the latest change that the caller knows. The rows must have the versions `latest` + 1, `latest` + 2
+        and so on; this is not checked. If somebody else has made a change since `latest`, write nothing and
+        return False.
         """
 
     async def find(self, kind: RowKind, name: str) -> Row | None:
@@ -144,12 +148,13 @@ class DirectoryStore(Protocol):
 
     async def owns(self, name: str) -> bool:
         """Return whether the database has anything that belongs to the client of this name: responses,
-        conversations, sessions, chat completions, or objects at a provider.
+        conversations, sessions, chat completions, finished exchanges, or objects at a provider. Seals do not
+        count: without the stored data they cannot be used.
         """
 
     async def used(self, uses: Mapping[str, float]) -> None:
-        """Store when client keys were last used. uses: {id of the key: Unix seconds}. An earlier time does
-        not replace a later one.
+        """Store when client keys were last used. uses: {id of the key (`KeyEntry.id`): Unix seconds}. An
+        earlier time does not replace a later one.
         """
 
     async def last_used(self, ids: Sequence[str]) -> Mapping[str, float]:
@@ -158,7 +163,7 @@ class DirectoryStore(Protocol):
         """
 
     async def own_keys(self) -> Sequence[OwnKey]:
-        """Return all provider keys that tenants have brought."""
+        """Return all provider keys that tenants have brought, encrypted, sorted by tenant and provider."""
 
     async def keep_own(self, key: OwnKey) -> None:
         """Store a tenant's key for a provider. It replaces the tenant's earlier key for that provider. The
@@ -168,5 +173,5 @@ class DirectoryStore(Protocol):
 
     async def drop_own(self, tenant: str, provider: str) -> bool:
         """Remove a tenant's key for a provider. Return whether there was one. The number of the latest change
-        stays the same, as for `keep_own`.
+        stays the same, so the caller must then write the row of the kind `own_keys`, as after `keep_own`.
         """

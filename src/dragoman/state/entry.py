@@ -103,14 +103,14 @@ def entry(
     if not says or not any(piece.matters for piece in pieces):
         return None  # providers refuse a message that holds only thinking
     calls = client_calls(blocks)
-    keys = marks.call_keys(calls, map(marks.call_digest, calls), before)
+    keys, by_id = marks.call_keys(calls, map(marks.call_digest, calls), before)
     if calls:
         bare = _bare(calls[0])
         own = has_random_id(calls[0])
         shared = [marks.call_key(before, bare, marks.call_digest(bare)), *([] if own else keys[:1])]
     else:
         shared = [marks.text_key(before, joined_text(blocks))]
-    keys += [*marks.id_keys(calls), *shared, *(marks.scope_key(key, scope) for key in shared)]
+    keys += [*by_id, *shared, *(marks.scope_key(key, scope) for key in shared)]
     keys += [piece.digest for piece in pieces if piece.kind == "media" and piece.sealed is not None]
     return keys, _pack(Kept(scope, tuple(pieces), before))
 
@@ -142,6 +142,6 @@ def is_provided(block: ir.Block) -> bool:
     """Return whether the block is a call or a result of a tool that the provider itself runs, or an
     `ir.Native` block.
     """
-    if isinstance(block, ir.ToolCall | ir.ToolResult):
+    if type(block) is ir.ToolCall or type(block) is ir.ToolResult:
         return block.by == "provider"
-    return isinstance(block, ir.Native)
+    return type(block) is ir.Native

@@ -84,9 +84,8 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
         before = conversation.digest()
         if digests := conversation.add("assistant", blocks):
             answer = None
-            calls = client_calls(blocks)
-            keys = marks.call_keys(calls, digests, before)
-            questions.append(Question(index, tuple(keys), tuple(marks.id_keys(calls))))
+            keys, hints = marks.call_keys(client_calls(blocks), digests, before)
+            questions.append(Question(index, tuple(keys), tuple(hints)))
         else:
             media = [marks.block_digest(block) for block in blocks if isinstance(block, ir.Media)]
             text = joined_text(blocks)
@@ -192,7 +191,7 @@ def _with_calls(blocks: tuple[ir.Block, ...]) -> tuple[ir.Block, ...]:
     """Return the blocks, with each native block that stands for a tool call replaced by that call. The
     Responses protocol has special item types for some tools that the client runs.
     """
-    if not any(type(block) is ir.Native for block in blocks):
+    if ir.Native not in map(type, blocks):
         return blocks
     return tuple(
         [

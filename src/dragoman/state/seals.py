@@ -32,6 +32,11 @@ class Vault(Protocol):
         never waits.
         """
 
+    async def has(self, owner: bytes) -> bool:
+        """Whether there may be entries of this owner (see `keep`). False is certain. It takes less time than
+        `find` with the keys of a long conversation. Raises StoreFailed.
+        """
+
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Store an entry under each of these keys. If there is an older entry under one of these keys, the
         new entry replaces it under this key. An entry that is larger than the vault's limit is not stored;

@@ -44,8 +44,9 @@ _Run: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 def read(database: Location) -> KeptEntries:
     """Return the entries that are stored now (without removed ones), and the number of the latest change.
-    Return no entries and 0 if the database file or the table of entries does not exist. Raises StoreFailed,
-    and SchemaRefused if this version cannot use the PostgreSQL database.
+    Return no entries and 0 if the database file or the table of entries does not exist. Raises StoreFailed;
+    its subclass SchemaRefused if this version cannot use the schema of a PostgreSQL database (the schema of a
+    SQLite file is not checked).
     """
     with _opened(database) as run:
         if run is None:
@@ -55,9 +56,9 @@ def read(database: Location) -> KeptEntries:
 
 
 def version(database: Location) -> int:
-    """Return the number of the latest change; 0 = there was no change, or the database file or the table of
-    entries does not exist. Raises StoreFailed, and SchemaRefused if this version cannot use the PostgreSQL
-    database.
+    """Return the number of the latest change to the entries; 0 = there was no change, or the database file or
+    the table of entries does not exist. Raises StoreFailed; its subclass SchemaRefused if this version cannot
+    use the schema of a PostgreSQL database.
     """
     with _opened(database) as run:
         return 0 if run is None else int(run(_LATEST)[0][0])
@@ -66,7 +67,7 @@ def version(database: Location) -> int:
 @contextmanager
 def _opened(database: Location) -> Generator[_Run | None]:
     """Give a function that runs SELECTs in the database; None = the database file or the table of entries
-    does not exist. Raises StoreFailed.
+    does not exist. Raises StoreFailed, also for an error of the database inside the `with` block.
     """
     with _in_server(database) if isinstance(database, PostgresUrl) else _in_file(database) as run:
         yield run

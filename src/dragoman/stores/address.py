@@ -50,9 +50,10 @@ no secret.
 
 
 def database(stated: str) -> str | PostgresUrl | None:
-    """Parse the text of a setting. Return the path of the SQLite file in a sqlite URL; "" = the file in
-    Dragoman's own folder (`sqlite`); a PostgresUrl; or None = no database (`memory`). Raises ValueError for
-    any other setting. The error does not quote the setting, because the setting may contain a password.
+    """Parse the text of a setting. Return the path of the SQLite file in a sqlite URL, as it is written
+    ("state.db" for `sqlite:///state.db`, "/srv/state.db" for `sqlite:////srv/state.db`); "" for `sqlite`,
+    which means the file in Dragoman's own folder; a PostgresUrl; or None for `memory`: no database. Raises
+    ValueError for any other text. The error does not quote the text, because it may contain a password.
     """
     if stated == "memory":
         return None
@@ -69,7 +70,8 @@ def database(stated: str) -> str | PostgresUrl | None:
 
 def shown(stated: str) -> str:
     """Return the text of a setting, without the secrets of a PostgreSQL URL: such a URL loses its password
-    and its parameters, or becomes `postgresql://…` if it is wrong. Any other text is returned unchanged.
+    and its parameters, or becomes `postgresql://…` if it is wrong. Any other text is returned unchanged, also
+    a URL of another kind with a password, which a configuration cannot have (`database` refuses it).
     """
     if _SCHEME.match(stated) is None:
         return stated

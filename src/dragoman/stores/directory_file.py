@@ -21,8 +21,8 @@ _LATEST: Final = "SELECT coalesce(max(version), 0) FROM directory"
 
 
 def version(file: Path) -> int:
-    """Return the number of the latest change to keys, tenants, teams and users; 0 = there was no change, or
-    the file or its table does not exist yet. Raises StoreFailed.
+    """Return the number of the latest change to client keys, tenants, teams and users; 0 = there was no
+    change, or the file or the table of changes does not exist yet. Raises StoreFailed.
     """
     try:
         if not file.exists():

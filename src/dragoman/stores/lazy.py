@@ -49,10 +49,10 @@ S = TypeVar("S", bound=_Closable)
 class Lazy(Generic[S]):
     """A store in a database that is opened at its first use.
 
-    kind: the kind of the database in `/health`. open_: opens the store; it may raise only StoreFailed.
-    healthy: whether the latest use succeeded; None = not used yet. last_error: the error of the latest use;
-    None = the latest use succeeded, or there was none. A use that raises StoreFull, HistoryTooLarge or
-    DataRefused changes neither, because the database itself works.
+    kind: `sqlite` or `postgresql`, as `/health` shows it. open_: opens the store; it may raise only
+    StoreFailed. healthy: whether the latest use succeeded; None = not used yet. last_error: the error of the
+    latest use; None = the latest use succeeded, or there was none. A use that raises StoreFull,
+    HistoryTooLarge or DataRefused changes neither, because the database itself works.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -104,8 +104,9 @@ class Lazy(Generic[S]):
         return await self.noted(used())
 
     async def noted(self, work: Awaitable[T]) -> T:
-        """Wait for `work` on the database, and return its result. Set `healthy` and `last_error` as `use`
-        does. Raises every exception of `work`.
+        """Wait for `work` on the database, and return its result. On success, set `healthy` to True and
+        `last_error` to None; on StoreFailed, to False and to its text. All other exceptions, and StoreFull,
+        HistoryTooLarge and DataRefused, change neither. Raises every exception of `work`.
         """
         try:
             result = await work
@@ -140,9 +141,9 @@ class LazyStore(Lazy[Store]):
     """A store that opens another store at its first use, and passes the calls of its parts on to that store,
     except for the usage records that `usage` writes.
 
-    kind, open_: as for `Lazy`. seals: True = the other store has a vault of seals. usage: makes the object
-    that writes usage records while the other store is not open; None = no such object, so the first record
-    opens the store.
+    kind: `sqlite` or `postgresql`. open_: opens the other store; it may raise only StoreFailed. seals: True =
+    the other store has a vault of seals. usage: makes the object that writes usage records into the SQLite
+    file while the other store is not open; None = no such object, so the first record opens the store.
     """
 
     shared = True
@@ -192,7 +193,7 @@ class LazyStore(Lazy[Store]):
     async def sweep(self, now: float) -> None:
         """Delete expired entries if the store is open. If the store is not open, first open it, but only if
         this object has written usage to the file and the file contains something to delete or to add up;
-        otherwise do nothing. now: Unix seconds.
+        otherwise do nothing. now: Unix seconds. Raises StoreFailed.
         """
         if self.store is None and self._file is not None and await self._file.is_due(now):
             await self.opened()
@@ -218,8 +219,8 @@ class LazyExchanges(Lazy[Exchanges]):
 
 
 class _Part:
-    """One part of a lazy store. A call of any method opens the other store if necessary, and calls the method
-    of the same name of that store's part `name`.
+    """One part of a lazy store. A call of any method opens the other store if necessary, calls the method of
+    the same name of that store's part `name`, and records whether this succeeded (`Lazy.use`).
     """
 
     def __init__(self, store: LazyStore, name: str) -> None:
@@ -277,6 +278,10 @@ class LazyVault:
     async def open(self) -> None:
         if self._store.store is None:
             await self._store.use(lambda store: _vault(store).open())
+
+    async def has(self, owner: bytes) -> bool:
+        found: bool = await self._store.use(lambda store: _vault(store).has(owner))
+        return found
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         await self._store.use(lambda store: _vault(store).keep(keys, entry, owner=owner))

@@ -14,13 +14,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     size: the most bytes of all responses, conversations, sessions and chat completions together.
     history_size: the most bytes that one call reads (a response with all responses before it, or the items
-    that a request refers to), and the most bytes of one conversation. history_count: the most items, or
-    responses, that one call reads. session_count: the most sessions. session_size: the most bytes of one
-    session. seals_size: the most bytes of all seals. seals_ttl: seconds that a seal is stored after its last
-    use. If `seals_size` or `seals_ttl` is 0, no seals are stored. usage_records: seconds that usage records
-    are stored. usage_hours, usage_days, usage_months: seconds that the sums of hours, days and months are
-    stored. For each of these four, None = for ever. usage_values: for a period that is over, the most tags
-    whose sums are stored separately, and the most end users; the others are added up under one value.
+    that a request refers to), and the most bytes of one conversation. history_count: the most items that one
+    call reads, and the most responses. session_count: the most sessions of all clients. session_size: the
+    most bytes of one session; above that, its oldest turns are removed. seals_size: the most bytes of all
+    seals. seals_ttl: seconds that a seal is stored after its last use. If `seals_size` or
+    `seals_ttl` is 0, no seals are stored. usage_records: seconds that usage records are stored. usage_hours,
+    usage_days, usage_months: seconds that the sums of hours, days and months are stored. For each of these
+    four, None = for ever. usage_values: for a period that is over, the most tags whose sums are stored
+    separately, and the most end users; the others are added up under one value.
     """
 
     size: int = 500_000_000
@@ -51,7 +52,7 @@ def later(end: float | None, other: float | None) -> float | None:
 
 
 def is_over(expires: float | None, now: float) -> bool:
-    """Return whether an expiry time has passed at `now` (Unix seconds). expires: None = never."""
+    """Return whether an expiry time (Unix seconds) is at or before `now`. expires: None = never expires."""
     return expires is not None and expires <= now
 
 

@@ -52,9 +52,9 @@ _PIECE = 120
 
 
 class MemoryStore:
-    """Stores data in memory. `directory` and `added` are None: client keys, tenants, teams, users, and
-    entries that operators have added to the configuration are not stored. `seals` is None if `limits` allows
-    no seals. seams: gives the clocks and the random secret of the vault.
+    """Stores data in memory; implements `state.store.Store`. `directory` and `added` are None: client keys,
+    tenants, teams, users, and entries that operators have added to the configuration are not stored. `seals`
+    is None if `limits` allows no seals. seams: gives the clocks and the random secret of the vault.
     """
 
     kind = "memory"
@@ -87,8 +87,8 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Delete expired responses, conversations, sessions and chat completions. Seals, usage records and
-        owners of objects are not touched. now: Unix seconds.
+        """Delete the responses (except running ones), conversations, sessions and chat completions that have
+        expired at `now` (Unix seconds). Seals, usage records and owners of objects are not touched.
         """
         for part in self._parts:
             part.sweep(now)
@@ -106,8 +106,9 @@ def _weight(body: bytes, items: Collection[Item]) -> int:
 
 
 class _KeptResponse(msgspec.Struct, eq=False):
-    """A stored response. bodies: the JSON of its items by the items' ids. events: the number and JSON of each
-    event, in order. events_size: the memory of the events in bytes.
+    """A stored response. bodies: {id of an item: its JSON}, for input and output; `_Items` fills and empties
+    it. events: the number and JSON of each event, in order. events_size: the approximate memory of the events
+    in bytes.
     """
 
     response: StoredResponse
@@ -130,7 +131,8 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
 class _KeptConversation(msgspec.Struct, eq=False):
     """A stored conversation. items: the items by number; the numbers rise in the order in which items were
-    added. next: the number that the next item gets. bodies: the JSON of the items by the items' ids.
+    added. next: the number that the next item gets. bodies: {id of an item: its JSON}; `_Items` fills and
+    empties it.
     """
 
     conversation: Conversation
@@ -209,8 +211,8 @@ class _Items:
 
 class _Shelf(Generic[_H]):
     """The common part of MemoryResponses and MemoryConversations. Each response or conversation has a unique
-    id, and contains items. room: as for `MemoryChats`, shared with it. items: finds the items of all
-    responses and conversations. now: returns Unix seconds.
+    id, and contains items. room: counts the memory of all entries of the store, and makes space by removing
+    some. items: finds the items of all responses and conversations. now: returns Unix seconds.
     """
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
@@ -432,9 +434,10 @@ class MemoryConversations(_Shelf[_KeptConversation]):
         return bool(gone)
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
-        """Make room for `more` further bytes of a conversation that will then have `size` bytes. spared: the
-        place of this conversation, which is not removed; None = the conversation is new. Raises StoreFull if
-        `size` is more than a conversation may have, or if no space can be made.
+        """Make room for `more` further bytes of a conversation that will then have `size` bytes. Other
+        entries may be removed for it. spared: the place of this conversation, which is not removed; None =
+        the conversation is new. Raises StoreFull if `size` is more than a conversation may have
+        (`Limits.history_size`, `Limits.size`), or if no space can be made.
         """
         most = min(self._limits.size, self._limits.history_size)
         if size > most:

@@ -53,10 +53,10 @@ def open_store(
 ) -> Store:
     """Return the store for the setting `stores.sql`. A database is not opened yet.
 
-    where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in the folder `home`; or a URL
-    `sqlite:///path` or `postgresql://…`. limits: the limits of the store. seams: gives the clocks and the
-    random secret of the vault. Raises ConfigError if the setting is wrong, or if the extra for its database
-    (`sql`, `postgres`) is not installed.
+    where: the setting: `memory`, None or "" = in memory; `sqlite` = the file `state.db` in the folder `home`;
+    or a URL `sqlite:///path` or `postgresql://…`. limits: the limits of the store. seams: gives the clocks
+    and the random secret of the vault. Raises ConfigError if the setting is wrong, or if the extra for its
+    database (`sql`, `postgres`) is not installed.
     """
     place = located(where, home)
     if place is None:
@@ -83,9 +83,10 @@ def open_exchanges(
     """Return the store of finished exchanges for the setting `trace.store`; None = finished exchanges are not
     stored.
 
-    where, home: as for `open_store`. size: the most bytes of all exchanges together. ttl: seconds for which
-    each exchange is stored. Raises ConfigError if the setting is wrong, or if the extra for its database is
-    not installed.
+    where: the setting: `memory`, None or "" = not stored; `sqlite` = the file `exchanges.db` in the folder
+    `home`; or a URL `sqlite:///path` or `postgresql://…`. The database is opened at the first use. size: the
+    most bytes of all exchanges together. ttl: seconds for which each exchange is stored. Raises ConfigError
+    if the setting is wrong, or if the extra for its database (`sql`, `postgres`) is not installed.
     """
     place = located_exchanges(where, home)
     if place is None:
@@ -101,9 +102,9 @@ def open_exchanges(
 
 
 def located_exchanges(where: str | None, home: Path) -> Location | None:
-    """Return the database for the setting `trace.store`; None = exchanges are not stored. where, home: as for
-    `open_store`. Raises ConfigError if the setting is wrong, or if the extra for its database is not
-    installed.
+    """Return the database for the setting `trace.store`, whose text is `where`; None = finished exchanges are
+    not stored (`memory`, None or ""). home: the folder of the file that the text `sqlite` means. Raises
+    ConfigError if the text is wrong, or if the extra for its database (`sql`, `postgres`) is not installed.
     """
     return located(where, home, "trace.store", EXCHANGES_FILE_NAME)
 
@@ -112,9 +113,10 @@ def located(
     where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME
 ) -> Location | None:
     """Return the database that the text `where` of a setting means; None = no database (`memory`, None or
-    ""). home: the folder of the file that the text `sqlite` means. setting: the name of the setting, for
-    errors. name: the name of that file. Raises ConfigError if the text is wrong, or if the extra for the
-    database (`sql`, `postgres`) is not installed.
+    ""). `~` at the beginning of the path in a sqlite URL becomes the user's home folder. home: the folder of
+    the file that the text `sqlite` means. name: the name of that file. setting: the name of the setting, for
+    errors. Raises ConfigError if the text is wrong, or if the extra for the database (`sql`, `postgres`) is
+    not installed.
     """
     try:
         place = database(where or "memory")

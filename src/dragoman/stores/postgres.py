@@ -49,9 +49,11 @@ _WHERE: Final = re.compile(
 
 
 def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Connection[Any]:
-    """Return a new connection, which commits each statement at once unless a transaction was begun.
+    """Return a new connection, which commits each statement at once unless a transaction was begun. It
+    blocks; connecting takes at most `CONNECT` seconds for each host, unless the URL states another time.
     statement: the most seconds for one statement, for a wait for a lock, and for a pause inside a
-    transaction; the server enforces them. Raises psycopg.Error.
+    transaction; the server enforces them. In texts that are sent, U+2400 replaces U+0000. Raises
+    psycopg.Error.
     """
     uri = address.uri.reveal()
     stated = conninfo_to_dict(uri)
@@ -72,8 +74,8 @@ def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Conne
 
 
 def checked(address: PostgresUrl) -> None:
-    """Raise ValueError with the reason if libpq does not understand the URL. The reason may name an unknown
-    parameter, but contains no value of the URL.
+    """Raise ValueError with the reason if libpq does not understand the URL. Nothing is connected. The reason
+    may name an unknown parameter, but contains no value of the URL.
     """
     try:
         conninfo_to_dict(address.uri.reveal())
@@ -85,14 +87,13 @@ def checked(address: PostgresUrl) -> None:
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Return whether a new connection is needed after this error: its SQLSTATE begins with one of `_LOST` and
-    is not 57014 (only the statement was ended); or it has no SQLSTATE and is an OperationalError or
-    InterfaceError.
+    """Return whether a new connection is needed after this error: its SQLSTATE begins with one of `_LOST`; or
+    it has no SQLSTATE and is an OperationalError or InterfaceError.
     """
     state = error.sqlstate
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return state.startswith(_LOST) and state != "57014"
+    return state.startswith(_LOST)
 
 
 def is_hopeless(error: psycopg.Error) -> bool:

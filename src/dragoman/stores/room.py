@@ -1,7 +1,7 @@
 """Counts the memory of stored entries, and removes entries to keep it below a limit.
 
-When the limit is reached, the client that uses the most memory first loses its least recently used entries.
-Entries of running responses are not removed.
+When the limit is reached, the client that uses the most memory at that moment loses its least recently used
+entry, again and again until there is enough space. Entries of running responses are not removed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ every new entry in a full store would have to remove others.
 class Place(msgspec.Struct, eq=False):
     """The memory that one entry takes.
 
-    tenant: the name of the client that owns the entry. size: approximate bytes. leave: deletes the entry and
-    calls `Room.free` for it. stays: True = the entry is not removed to make room for others, because it is a
-    running response.
+    tenant: whose entry it is: the name of the client (in the vault of seals, the owner's digest in
+    hexadecimal). size: approximate bytes. leave: deletes the entry and calls `Room.free` for it. stays: True
+    = the entry is not removed to make room for others, because it is a running response.
     """
 
     tenant: str
@@ -44,8 +44,9 @@ class _Share(msgspec.Struct):
 
 
 class Room:
-    """Counts the memory of the entries of one or more stores, and removes entries to make space for new ones.
-    max_size: the most bytes of all entries, approximately.
+    """Counts the memory of the entries of one or more parts of a store, and removes entries to make space for
+    new ones. size: the bytes of all entries now. max_size: the most bytes of all entries. Both are
+    approximate.
     """
 
     def __init__(self, max_size: int) -> None:

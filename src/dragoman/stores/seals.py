@@ -1,4 +1,6 @@
-"""The vault of seals in memory; implements `state.seals.Vault`."""
+"""The vault of seals in memory; implements `state.seals.Vault`. Its entries are lost when the process
+ends.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ class _Held(msgspec.Struct, eq=False):
 
 
 class MemoryVault:
-    """Stores entries in memory. When it is full, the owner with the most data loses its least recently used
-    entries.
+    """Stores entries, each under one or more keys, in memory. When it is full, the owner with the most data
+    loses its least recently used entries.
 
-    secret: 32 random bytes. ttl: seconds that an entry is stored after its last use. max_size: the most bytes
-    of memory for all entries together, approximately; a larger entry is not stored. now: returns monotonic
-    seconds.
+    secret: 32 random bytes. ttl: seconds that an entry is stored after its last use (`keep` or `find`).
+    max_size: the most bytes of memory for all entries together with their keys, approximately; an entry that
+    alone is larger is not stored. now: returns monotonic seconds.
     """
 
     def __init__(self, secret: bytes, *, ttl: float, max_size: int, now: Callable[[], float]) -> None:
@@ -46,6 +48,9 @@ class MemoryVault:
     @property
     def holds(self) -> bool:
         return bool(self._held)
+
+    async def has(self, owner: bytes) -> bool:
+        return self.holds
 
     @property
     def size(self) -> int:

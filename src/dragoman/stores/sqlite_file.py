@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _LOCKED_PAUSE = 0.01
 """Seconds between two tries to set an option of a locked file. The thread sleeps for this time."""
@@ -29,16 +29,17 @@ INCREMENTAL = 2
 
 
 def make_file(file: Path) -> None:
-    """Create the file and its folder if they do not exist, with access for their owner only. Missing folders
-    above that folder are created with the usual access rights. Raises OSError.
+    """Create the file and its folder if they do not exist, with access for their owner only; existing ones
+    keep their access rights. Missing folders above that folder get the usual access rights. Raises OSError.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def empty_log(driver: sqlite3.Connection) -> None:
-    """Move the content of SQLite's log into the database file and truncate the log. If readers still use the
-    log after `_CHECKPOINT_PATIENCE` seconds, the log is not truncated, and no error is raised.
+    """Move the content of SQLite's log into the database file and truncate the log. If readers or a writer
+    still use the log after `_CHECKPOINT_PATIENCE` seconds, the log is not truncated, and no error is raised.
+    Raises sqlite3.Error for other failures.
     """
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
@@ -49,23 +50,28 @@ def empty_log(driver: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set the options of a new SQLite connection. Raises sqlite3.OperationalError if the file stays locked.
+    """Set the options of a new SQLite connection. Raises sqlite3.OperationalError if the file stays locked
+    for `PATIENCE` seconds.
 
     With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, but not always a crash of
-    the system. `auto_vacuum` is set first, because it works only before the first page of a new file is
-    written, and `journal_mode` writes that page. If several processes open a new file at the same time,
-    SQLite refuses the change of the journal mode without waiting, whatever the time-out is
-    (https://www.sqlite.org/wal.html); so this function tries again.
+    the system. `auto_vacuum` works only before the first page of a new file is written, and `journal_mode`
+    writes that page; in an existing file, setting `auto_vacuum` would wait for writers without any effect. If
+    several processes open a new file at the same time, SQLite refuses the change of the journal mode without
+    waiting, whatever the time-out is (https://www.sqlite.org/wal.html); so this function tries again.
     """
     cursor = connection.cursor()
+    patience = _ask(cursor, "busy_timeout")
+    _ask(cursor, "busy_timeout=0")  # `_ask` itself waits: SQLite would wait again in each of its tries
+    if _ask(cursor, "page_count") == 0:
+        _ask(cursor, f"auto_vacuum={INCREMENTAL}")
     for pragma in (
-        f"auto_vacuum={INCREMENTAL}",
         "journal_mode=WAL",
         f"journal_size_limit={_LOG_KEPT_BYTES}",
         "synchronous=NORMAL",
         "foreign_keys=ON",
+        f"busy_timeout={patience}",
     ):
-        _set(cursor, pragma)
+        _ask(cursor, pragma)
     cursor.close()
 
 
@@ -73,18 +79,19 @@ REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceEr
 """The errors for values that SQLite will never store. The error for a full disk is not one of them."""
 
 
-def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
-    """Execute a PRAGMA. pragma: the text after the word PRAGMA. While the file is locked, try again, with
-    pauses of `PATIENCE` seconds in all; then raise sqlite3.OperationalError. Other errors are raised at once.
+def _ask(cursor: sqlite3.Cursor, pragma: str) -> Any:
+    """Execute a PRAGMA, and return the value that it gives; None = it gives none. pragma: the text after the
+    word PRAGMA. While the file is locked, try again, with pauses of `PATIENCE` seconds in all; then raise
+    sqlite3.OperationalError. Other errors are raised at once.
     """
     tries = int(PATIENCE / _LOCKED_PAUSE)
     while True:
         try:
-            cursor.execute(f"PRAGMA {pragma}")
+            row = cursor.execute(f"PRAGMA {pragma}").fetchone()
         except sqlite3.OperationalError as error:
             tries -= 1
             if tries < 0 or "locked" not in str(error):
                 raise
             time.sleep(_LOCKED_PAUSE)
         else:
-            return
+            return None if row is None else row[0]

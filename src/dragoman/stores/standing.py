@@ -19,9 +19,9 @@ HEAD: Final = "0010"
 
 
 class Standing(NamedTuple):
-    """The schema of a database. revision: the newest migration that the database has; None = it has no tables
-    yet. compatible_from: versions of Dragoman whose HEAD is older than this must not use the database; None =
-    not known, or not needed because the database is not newer.
+    """The schema of a database. revision: the newest migration that the database has ("0010"); None = it has
+    no tables yet. compatible_from: versions of Dragoman whose HEAD is older than this must not use the
+    database; None = not known, or not needed because the database is not newer.
     """
 
     revision: str | None
@@ -39,7 +39,8 @@ class Standing(NamedTuple):
 
     def check(self, *, upgrades_itself: bool) -> None:
         """Raise SchemaRefused if this version cannot use the database: the database is newer and
-        `compatible_from` is later than HEAD; or the database is older and `upgrades_itself` is False.
+        `compatible_from` is later than HEAD (None = the database can be used); or the database is older and
+        `upgrades_itself` is False.
         upgrades_itself: True = an older schema is upgraded when the database is opened.
         """
         if self.is_newer and (self.compatible_from or "") > HEAD:
@@ -55,4 +56,4 @@ class Standing(NamedTuple):
 
 
 class SchemaRefused(StoreFailed):
-    """This version cannot use the database's schema. The message names the two schemas."""
+    """This version cannot use the database's schema. The message names that schema and HEAD."""

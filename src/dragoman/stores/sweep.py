@@ -16,8 +16,8 @@ _PAUSE = 60.0
 
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
-    """Sweep the store again and again until the task is cancelled, each time after 30 to 90 seconds. If a
-    sweep fails, log that and continue.
+    """Sweep the store again and again until the task is cancelled, each time (also the first) after 30 to 90
+    seconds. If a sweep fails, whatever the error is, log that and continue.
 
     The interval is random, so that processes that started together do not sweep at the same time.
     """

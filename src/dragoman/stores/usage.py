@@ -2,7 +2,8 @@
 
 The latest records are stored one by one. Sums are stored for each hour and each combination of values that
 occurred in it. If there are too many sums, those of the oldest hour are dropped (but never those of the only
-hour), and reports state the time since which usage is known.
+hour). Each report states the time since which usage is known: the start of the process, or the end of the
+latest hour that was dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _RECORDS: Final = 10_000
 
 
 class _Key(NamedTuple):
-    """The combination of values that sums are stored for."""
+    """The combination of values that sums are stored for. group: the values in the dimensions that can be
+    combined. tags: all tags of the request together. end_user: "" = none.
+    """
 
     group: Group
     tags: tuple[str, ...]
@@ -44,7 +47,8 @@ class _Key(NamedTuple):
 
 class MemoryUsage:
     """Stores usage in memory. now: returns Unix seconds. most: the most sums, if they are of more than one
-    hour. records: how many of the latest records are stored one by one.
+    hour. records: how many of the latest records are stored one by one. A record that comes again is not
+    counted again if its id is among the latest 2 × `records` ids.
     """
 
     def __init__(self, now: Callable[[], float], most: int = _MOST, records: int = _RECORDS) -> None:
@@ -100,9 +104,9 @@ class MemoryUsage:
         return {value: spent_of(sums) for value, sums in found.items()}
 
     def _of(self, since: float) -> Iterator[tuple[_Key, Sums]]:
-        """Yield the sums of exchanges that began at `since` or later. If `since` is inside an hour, the sums
-        for the rest of that hour are made from those records that are still stored one by one. A key may come
-        several times.
+        """Yield the sums of exchanges that began at `since` (Unix seconds) or later, with their keys. If
+        `since` is inside an hour, the sums for the rest of that hour are made from those records that are
+        still stored one by one. A key may come several times; then its sums have to be added up.
         """
         for hour, kept in self._hours.items():
             if hour >= since:
@@ -121,7 +125,7 @@ class MemoryUsage:
         return sorted(found, key=lambda record: (record.created, record.id), reverse=True)[:limit]
 
     async def sweep(self, now: float) -> None:
-        """Do nothing: `keep` drops what exceeds the limits."""
+        """Do nothing: nothing expires, and `keep` itself drops the records and sums that are too many."""
 
 
 def _report(query: Query, chosen: Sequence[tuple[int, _Key, Sums]], since: float, now: float) -> Report:
@@ -143,7 +147,8 @@ def _report(query: Query, chosen: Sequence[tuple[int, _Key, Sums]], since: float
 
 def _combined(key: _Key, query: Query) -> Iterator[tuple[str, ...]]:
     """Yield the groups of a report to which sums with this key belong, as the values of `Query.by`: () if the
-    query does not group. Several groups are possible only for the dimension `tag`.
+    query does not group. Several groups are possible only for the dimension `tag`. If the query counts only
+    one tag (`Query.only`), only this tag's group is yielded.
     """
     values = [key.values(name) for name in query.by]
     if not values:

@@ -2,8 +2,8 @@
 
 Every gateway with a SQLite file writes usage, and many of them use nothing else of their store. For this they
 need not load SQLAlchemy (20 MB of memory) and Alembic: a new file gets its tables from `schema.sql`, which
-makes the same tables as the migrations. A file with another schema is left to the store, which upgrades or
-refuses it.
+makes the same tables as the migrations. A file with another schema is left to the store, which upgrades an
+older schema, and uses a newer one if it is compatible or else refuses it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _REVISION: Final = "SELECT max(version_num) FROM alembic_version"
 
 
 def inserting(table: str, columns: Sequence[str], rows: int = 1) -> str:
-    """Return the SQL statement that inserts rows, except rows whose key is already in the table. Its
-    parameters are the values of the rows in the order of `columns`, row after row. rows: the number of rows.
+    """Return the SQL statement (of SQLite, with `?`) that inserts rows, except rows whose key is already in
+    the table. Its parameters are the values of the rows in the order of `columns`, row after row. rows: the
+    number of rows.
     """
     names = ", ".join(f'"{one}"' for one in columns)
     row = f"({', '.join('?' * len(columns))})"
@@ -46,9 +47,10 @@ def inserting(table: str, columns: Sequence[str], rows: int = 1) -> str:
 
 
 def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
-    """Return the SQL statement that inserts a row; or, if the table has a row with the same key, adds the
-    values to the values of that row. keys: the columns of the key. added: the columns whose values are added.
-    kept: columns that an existing row does not change. The parameters are in the order of keys, kept, added.
+    """Return the SQL statement (of SQLite, with `?`) that inserts one row; or, if the table has a row with
+    the same key, adds the new values to the values of that row. keys: the columns of the key. added: the
+    columns whose values are added. kept: further columns; a row that exists already keeps its values in them.
+    The parameters are in the order of keys, kept, added.
     """
     columns = (*keys, *kept, *added)
     names = ", ".join(f'"{one}"' for one in columns)
@@ -93,8 +95,9 @@ _EXPIRED: Final = tuple(
 
 
 class UsageFile:
-    """Writes usage records into one SQLite file. The first record opens the file, and creates it if it does
-    not exist. limits: the limits of the store.
+    """Writes usage records into one SQLite file. The first record opens the file, and creates the file and
+    its tables if they do not exist. limits: the limits of the store; `is_due` reads from them how long usage
+    is stored, and how many tags and end users a period keeps.
     """
 
     def __init__(self, file: Path, limits: Limits) -> None:
@@ -112,20 +115,24 @@ class UsageFile:
         self._closed = False
 
     async def keep(self, records: Sequence[UsageRecord]) -> int | None:
-        """Store the records that are not stored yet, all or none, and return how many were stored. None =
-        nothing was stored, because the file does not have the schema of this version. Raises StoreFailed.
+        """Store the records that are not stored yet, and add them to the sums of reports and to the counters
+        of limits: all or none. Return how many were stored. None = nothing was stored, because the file does
+        not have the schema of this version. Raises StoreFailed; its subclass DataRefused if SQLite refuses a
+        value.
         """
         return await self._run(lambda: self._keep(records)) if records else 0
 
     async def is_due(self, now: float) -> bool:
         """Return whether a sweep of the file may have something to delete (data of any kind) or to add up
-        (usage) at the time `now` (Unix seconds). Return False if this object has written nothing yet. Raises
-        StoreFailed.
+        (usage) at the time `now` (Unix seconds). Return False if this object has not opened the file yet, or
+        has closed it. Raises StoreFailed.
         """
         return self._connection is not None and await self._run(lambda: self._is_due(now))
 
     async def close(self) -> None:
-        """Close the file. Afterwards `keep` raises StoreFailed."""
+        """Close the file, after the job that uses it has ended. Afterwards `keep` raises StoreFailed (without
+        records it returns 0).
+        """
         self._closed = True
         await asyncio.to_thread(self._close)
 
@@ -165,7 +172,7 @@ class UsageFile:
 
     def _opened(self) -> sqlite3.Connection | None:
         """Return the connection to the file. Open the file first if necessary, and create the file and its
-        tables if they do not exist. None = the file has another schema.
+        tables if they do not exist. None = the file has the schema of another version, and is closed again.
         """
         if self._connection is None:
             make_file(self._file)
@@ -220,7 +227,9 @@ class UsageFile:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Insert the records that are not in the table yet. Return their ids."""
+    """Insert the records that are not in the table yet, and return the ids of these. rows: the rows of
+    `usage_records`, as `Batch.rows` has them.
+    """
     new: set[str] = set()
     at = 0
     for size, statement in _KEEP.items():
@@ -232,8 +241,8 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
-    """Return the newest migration that the database has; None = the database has tables, but states no
-    migration. If there are no tables, make them first. Several processes may call this at the same time.
+    """Return the newest migration that the database has ("0010"); None = the database has tables, but states
+    no migration. If there are no tables, make them first. Several processes may call this at the same time.
     """
     tables, marked = connection.execute(_TABLES).fetchone()
     if not tables:

@@ -11,8 +11,8 @@ import uvicorn
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
-from dragoman.server.http import uvicorn_options
 from dragoman.server.serve import listen
+from dragoman.server.uvicorn_options import uvicorn_options
 
 
 @asynccontextmanager

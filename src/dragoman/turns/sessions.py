@@ -241,7 +241,7 @@ class SessionTurn:
             self._named = False  # the stored response or conversation that the request names comes first
         if not self._named:
             return asked
-        request = asked.request if asked.light else await asked.step(asked.decoded)
+        request = asked.request if asked.light else await asked.decoded()
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _SYSTEM:
             opening += 1

@@ -4,8 +4,8 @@ framing, a web page. Makes the errors for answers that cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect
@@ -13,11 +13,25 @@ from dragoman.dialects.reply import Framing
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import LIMITED
-from dragoman.upstreams.reading import Splitter
 from dragoman.wire.eventstream import MIME, EventStreamSplitter
 from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
+
+
+class Splitter(Protocol):
+    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError for bytes
+    that are not valid in the framing, and for a frame that is too large.
+    """
+
+    def feed(self, chunk: bytes, /) -> Iterable[bytes]:
+        """Return the frames that this chunk completes. A splitter may yield the frames one by one; then it
+        yields the frames before a mistake, and raises WireError after them.
+        """
+
+    def close(self) -> list[bytes]:
+        """Return the frames that the end of the stream completes."""
+
 
 SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "sse": SSESplitter,

@@ -4,12 +4,16 @@ that differ only in their text (a run) are decoded in one step. All other events
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final
 
 from dragoman import ir
+from dragoman.dialects.bounds import Kept
 from dragoman.dialects.streaming import StreamDecoder
-from dragoman.upstreams.answers import PART, AnswerLimits
+from dragoman.errors import WireError
+from dragoman.net.transport import Answer
+from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts, refuse_blocks, too_long
+from dragoman.upstreams.form import Splitter, unreadable
 from dragoman.wire.sse import SSESplitter
 
 _TURNS: Final = 8
@@ -17,20 +21,6 @@ _TURNS: Final = 8
 the rest of the part is decoded event by event.
 """
 _Run = Callable[[bytes], tuple[list[ir.Event], int]]
-
-
-class Splitter(Protocol):
-    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError for bytes
-    that are not valid in the framing, and for a frame that is too large.
-    """
-
-    def feed(self, chunk: bytes, /) -> Iterable[bytes]:
-        """Return the frames that this chunk completes. A splitter may yield the frames one by one; then it
-        yields the frames before a mistake, and raises WireError after them.
-        """
-
-    def close(self) -> list[bytes]:
-        """Return the frames that the end of the stream completes."""
 
 
 class Reading:
@@ -89,3 +79,44 @@ class Reading:
             batch += feed(frame)
         if self.run is not None:
             self.between = type(splitter) is SSESplitter and splitter.between()
+
+
+async def events(
+    answer: Answer, splitter: Splitter, decoder: StreamDecoder, limits: AnswerLimits, name: str
+) -> AsyncGenerator[Sequence[ir.Event], None]:
+    """Yield the events of a streamed answer: a batch for each read, and one for the end; [] = bytes without
+    content came. A mistake in the stream, or an exceeded limit, gives an `ir.Error` as the last event. Raises
+    RequestFailed if the connection fails. name: the provider's name, for errors.
+    """
+    reading = Reading(splitter, decoder, limits)
+    run, most, read = reading.run, limits.stream, answer.chunk
+    parts = Parts()
+    kept = Kept(limits.event_values)
+    size = opened = 0
+    batch: list[ir.Event] = []
+    try:
+        while chunk := await (parts.next() if parts.more else read()):
+            if len(chunk) > PART:
+                chunk = parts.first(chunk)
+            batch = []  # what was yielded before is not to be told again with an error
+            size += len(chunk)
+            if size > most:
+                raise too_long(limits)
+            if run is not None and reading.between:
+                batch, taken = run(chunk)
+                if taken == len(chunk):  # nearly every read: only texts that go on
+                    yield batch
+                    continue
+                chunk = chunk[taken:]
+            reading.read(chunk, batch)
+            opened = refuse_blocks(batch, opened, limits, kept)
+            yield batch
+        batch = []
+        reading.close(batch)
+        refuse_blocks(batch, opened, limits, kept)
+        yield batch
+    except WireError as error:
+        # Events before the error in the same read are part of the answer.
+        yield [*batch, ir.Error(unreadable(name, error).fault)]
+    except RecursionError:
+        yield [*batch, ir.Error(unreadable(name, WireError(TOO_DEEP)).fault)]

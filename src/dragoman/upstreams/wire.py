@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
-from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
-from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
 from dragoman.dialects.access import ModelList
-from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Abilities, Dialect
 from dragoman.dialects.emulate import can_force
 from dragoman.dialects.facts import Facts
@@ -34,38 +31,24 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
 from dragoman.providers.vendor import expression
-from dragoman.routing.apis import Lesson, choose, lesson_of, taught
-from dragoman.routing.outcome import refuses_sealing
+from dragoman.routing.apis import Lesson, choose, taught
 from dragoman.routing.ratelimits import hints, rest, spent
 from dragoman.routing.route import deep_merge
 from dragoman.seams.clock import SYSTEM
-from dragoman.upstreams import hops
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.address import Address
-from dragoman.upstreams.answers import (
-    DEFAULT_LIMITS,
-    PART,
-    TOO_DEEP,
-    AnswerLimits,
-    Parts,
-    read_refusal,
-    refuse_blocks,
-    too_long,
-    unexpected,
-)
-from dragoman.upstreams.credential import Credential, Lease, Prepared
+from dragoman.upstreams.answers import DEFAULT_LIMITS, AnswerLimits, read_refusal, unexpected
 from dragoman.upstreams.form import PAGE, SPLITTERS, framing_of, is_success, page, streams, unreadable
 from dragoman.upstreams.hosted import HostedDecoder, refusal_of
-from dragoman.upstreams.parameters import filled, parameter
-from dragoman.upstreams.reading import Reading
+from dragoman.upstreams.lessons import Lessons
+from dragoman.upstreams.parameters import parameter
+from dragoman.upstreams.reading import events
+from dragoman.upstreams.sender import Sender
 from dragoman.upstreams.upstream import Batches, Call, collected
-from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.multipart import Pieces, content_type, written
 
 _AT_LIMIT = 429
-_MOST_REMEMBERED = 1024
-"""The most models or heads of requests in a cache of an upstream. The next one empties the cache."""
 
 
 class Spent(Protocol):
@@ -126,7 +109,6 @@ class WireUpstream:
         self.limits = limits
         self.silence = limits.silence
         self.quirks = quirks
-        self._transport = transport
         self.chat_url = chat_url
         self._chat = Address(chat_url + query)
         self._streamed_chat = Address((stream_url or chat_url) + query)
@@ -156,18 +138,20 @@ class WireUpstream:
                 self._operations[operation] = {path: Address(base + path + query) for path in codec.paths}
         if live_urls:
             self._operations["realtime"] = {path: Address(url) for path, url in live_urls.items()}
-        self._heads: dict[tuple[Any, ...], Head] = {}
-        """{(address, model, account, headers that the call adds): the prepared head}."""
-        self._use(tuple(accounts))
-        self._yields = frozenset(yields)
+        self._sender = Sender(
+            transport,
+            tuple(accounts),
+            dialect.name,
+            yields=yields,
+            idempotency_keys=quirks.idempotency_keys,
+        )
         self._serves = None if models is None else expression(models)
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self.sole = len(self._spoken) == 1
         self._unforced = frozenset(
             name for name, one in self._spoken.items() if not can_force(one.native, one.quirks)
         )
-        self._lessons: dict[str, Lesson] = {}
-        self._thoughtless: set[str] = set()  # models that are known not to think
+        self._lessons = Lessons()
         self.spent: Spent | None = None
         """Called when an answer says that a key's rate limit is used up; None = nothing is called."""
 
@@ -178,7 +162,7 @@ class WireUpstream:
         for name, upstream in self._spoken.items():
             known = before._spoken.get(name)
             if known is not None and known.chat_url == upstream.chat_url:
-                upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
+                upstream._lessons = known._lessons
 
     def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
         """Return a copy of this upstream, and of those in other dialects, that calls with another account
@@ -188,39 +172,21 @@ class WireUpstream:
         copies = {name: copy(one) for name, one in self._spoken.items()}
         for name, one in copies.items():
             one._spoken, one.spent = copies, spent
-            one._use((accounts[name],))
+            one._sender = one._sender.using((accounts[name],))
         return copies[self.language]
 
     async def close(self) -> None:
         """Stop following the credentials, and drop the references to the upstreams in other dialects, to free
         memory without the garbage collector. The transport stays open.
         """
-        for account in self.accounts:
-            if account.renewal is not None:
-                account.renewal.credential.leave()
+        self._sender.leave()
         for upstream in tuple(self._spoken.values()):
             upstream._spoken = {}
 
-    def _use(self, accounts: tuple[Account, ...]) -> None:
-        self.accounts = accounts
-        self._headers = [_prepared(account.headers) for account in accounts]
-        self._heads = {}
-        self._changes = any(account.renewal is not None for account in accounts)
-        """Whether any credential may change before a request."""
-        for index, account in enumerate(accounts):
-            if account.renewal is not None:
-                credential = account.renewal.credential
-                credential.follow(self.language, partial(self._follow, index, credential))
-
-    def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
-        """Use a new lease for the account `index`, unless the account has another credential now."""
-        before = self.accounts[index]
-        if (renewal := before.renewal) is not None and renewal.credential is credential:
-            renewal = msgspec.structs.replace(renewal, lease=lease)
-            after = msgspec.structs.replace(renewal.account(lease), renewal=renewal).succeeding(before)
-            self.accounts = (*self.accounts[:index], after, *self.accounts[index + 1 :])
-            self._headers[index] = _prepared(after.headers)
-            self._heads = {}
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """The provider's credentials, each with its present lease."""
+        return self._sender.accounts
 
     def in_dialect(self, name: str) -> WireUpstream:
         """Return this provider's upstream in the dialect `name`. Raises KeyError if there is none."""
@@ -242,7 +208,7 @@ class WireUpstream:
         for name, upstream in self._spoken.items():
             if upstream._serves is None or upstream._serves.match(base):
                 offered.append(name)
-            if (lesson := upstream._lessons.get(model)) is not None:
+            if (lesson := upstream._lessons.of(model)) is not None:
                 lessons[name] = lesson
         offered = offered or [*self._spoken]
         if lessons:
@@ -250,27 +216,14 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred, unforced=self._unforced)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Return whether a failure says that the model is not available in this dialect, or cannot use tools
-        while it thinks. If so, remember it; a repeated failure returns True again.
-        """
-        lesson = lesson_of(fault)
-        if lesson is None:
-            return False
-        if len(self._lessons) >= _MOST_REMEMBERED and model not in self._lessons:
-            self._lessons.clear()
-        self._lessons[model] = lesson
-        return True
-
-    def facts(self, model: str, known: Facts) -> Facts:
-        return msgspec.structs.replace(known, reasoning=False) if model in self._thoughtless else known
+        return self._lessons.learns(model, fault)
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        if not refuses_sealing(fault):
-            return False
-        if len(self._thoughtless) >= _MOST_REMEMBERED and model not in self._thoughtless:
-            self._thoughtless.clear()
-        self._thoughtless.add(model)
-        return True
+        return self._lessons.learns_thoughtless(model, fault)
+
+    def facts(self, model: str, known: Facts) -> Facts:
+        thoughtless = self._lessons.thoughtless
+        return msgspec.structs.replace(known, reasoning=False) if model in thoughtless else known
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
         """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
@@ -301,14 +254,7 @@ class WireUpstream:
         asks for a stream.
         """
         address = self._streamed_chat if stream else self._chat
-        if self._changes and self.accounts[call.account].renewal is not None:
-            return self._signed(address, body, call, headers or {})
-        head = self._head(address, call)
-        added: Mapping[str, str] | None = None
-        if headers or call.once is not None or hops.passed():
-            head, added = self._with(head, call, headers or {})
-        call.watch.start()
-        return self._transport.send(head, body, call.timers, added)
+        return self._sender.post(address, body, call, headers or {})
 
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
@@ -318,52 +264,15 @@ class WireUpstream:
         is valid. outgoing: JSON, a form or a file. headers: as for `send`.
         """
         address = self._operations[operation][outgoing.path]
-        stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
-            body: bytes | Pieces = outgoing.body
-        elif isinstance(outgoing.body, ir.File):
+            return self._sender.post(address, outgoing.body, call, headers, outgoing=outgoing)
+        if isinstance(outgoing.body, ir.File):
             body = Pieces([outgoing.body.data], len(outgoing.body.data))
-            stated = {"content-type": outgoing.body.kind or "application/octet-stream"}
+            kind = outgoing.body.kind or "application/octet-stream"
         else:
             boundary = call.attempt.encode()  # random, so no client can put it into its data
-            stated = {"content-type": content_type(boundary)}
-            body = written(outgoing.body, boundary)
-        if self._changes and self.accounts[call.account].renewal is not None:
-            if outgoing.params or outgoing.query:
-                address = Address(str(filled(address.of(call.model), outgoing)))
-            return self._signed(address, body, call, headers, stated)
-        head, added = self._with(self._head(address, call), call, headers)
-        if stated:
-            head = _changed(head, stated)
-        if outgoing.params or outgoing.query:
-            head = Head(head.method, filled(head.url, outgoing), head.headers)
-        call.watch.start()
-        return self._transport.send(head, body, call.timers, added)
-
-    async def _signed(
-        self,
-        address: Address,
-        body: bytes | Pieces,
-        call: Call,
-        headers: Mapping[str, str],
-        stated: Mapping[str, str] = {},
-    ) -> Answer:
-        """Send a request with a credential that may change or that signs: wait until the credential is valid,
-        sign if it signs, and send. stated: headers that replace all others of the same name. Raises
-        RequestFailed if no answer comes, or no credential is valid.
-        """
-        renewal = self.accounts[call.account].renewal
-        assert renewal is not None
-        lease = await renewal.credential.current()
-        head, added = self._with(self._head(address, call), call, headers)
-        if stated:
-            head = _changed(head, stated)
-        if lease.sign is not None:
-            lower = {name.lower(): value for name, value in (*head.headers.items(), *(added or {}).items())}
-            whole = body if isinstance(body, bytes) else None
-            head = _changed(head, lease.sign(Prepared(head.method, str(head.url), lower, whole)))
-        call.watch.start()
-        return await self._transport.send(head, body, call.timers, added)
+            body, kind = written(outgoing.body, boundary), content_type(boundary)
+        return self._sender.post(address, body, call, headers, outgoing=outgoing, kind=kind)
 
     async def dial(
         self, call: Call, headers: Mapping[str, str], search: str, *, transcribes: bool
@@ -372,12 +281,9 @@ class WireUpstream:
         `send`. search: appended to the URL ("&intent=…"). transcribes: whether the session only transcribes.
         Raises RequestFailed without a valid credential.
         """
-        if (renewal := self.accounts[call.account].renewal) is not None:
-            await renewal.credential.current()
         address = self._operations["realtime"][TRANSCRIBING if transcribes else ""]
-        head, added = self._with(self._head(address, call), call, headers)
-        url = URL(f"{head.url}{search}", encoded=True)
-        return Head("GET", url, CIMultiDict({**head.headers, **added})), self._transport
+        head = await self._sender.handshake(address, call, headers, search)
+        return head, self._sender.transport
 
     @property
     def lists_models(self) -> bool:
@@ -398,57 +304,14 @@ class WireUpstream:
         largest: the most bytes, None = as for all answers.
         """
         assert self._list is not None
-        if signed and (renewal := self.accounts[call.account].renewal) is not None:
-            await renewal.credential.current()
-        secrets = () if signed else self.accounts[call.account].secrets
-        headers = CIMultiDict(
-            (name, value)
-            for name, value in self._headers[call.account].items()
-            if name != "content-type" and not any(secret and secret in value for secret in secrets)
-        )
         url = self._list.update_query(query) if query else self._list
-        answer = await self._transport.send(Head("GET", url, headers), None, call.timers)
+        answer = await self._sender.get(url, call, signed=signed)
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
             return await answer.read(largest)
         finally:
             answer.close()
-
-    def _head(self, address: Address, call: Call) -> Head:
-        """Return the head for the call's model and account. `call.headers` replace the account's headers."""
-        more = call.headers
-        key: tuple[Any, ...] = (address, call.model, call.account)
-        if more:
-            key += tuple(more.items())
-        head = self._heads.get(key)
-        if head is None:
-            if len(self._heads) >= _MOST_REMEMBERED:
-                self._heads.clear()
-            headers = self._headers[call.account].copy()
-            headers.update(more or {})
-            head = self._heads[key] = Head("POST", address.of(call.model), headers)
-        return head
-
-    def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """Return (head, headers to add to it) for a request with these `headers`, the hop count and, if the
-        provider accepts it, the idempotency key. If `head` already has a header, its value is kept, with two
-        exceptions: a new hop count replaces it, and so does the value in `headers` if the name is in `yields`
-        and not in `call.headers`.
-        """
-        fixed, added, changed = head.headers, {}, {}
-        for name, value in headers.items():
-            if name not in fixed:
-                added[name] = value
-            elif (
-                name in self._yields and value != fixed[name] and name not in CIMultiDict(call.headers or ())
-            ):
-                changed[name] = value
-        if passed := hops.passed():
-            changed[hops.HEADER] = str(passed + 1)
-        if call.once is not None and self.quirks.idempotency_keys and _ONCE not in fixed:
-            added[_ONCE] = call.once
-        return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """Return the chat request in this dialect, with `call.body` merged into its body; if both have a
@@ -502,9 +365,7 @@ class WireUpstream:
         """Return what `refused` returns, for an answer whose body was already read."""
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
-        service = self._service
-        own = service is not None and operation in service.sides
-        if service is not None and own:
+        if (service := self._service) is not None and operation in service.sides:
             fault = service.decode_error(status, headers, body)
         elif self._host is not None:
             fault = refusal_of(self.dialect, self._host, status, headers, body)
@@ -587,64 +448,12 @@ class WireUpstream:
         finally:
             answer.close()
 
-    async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
-        limits = self.limits
+    def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream.decoder(self.quirks)
         if self._host is not None and (told := self._host.errors.decode_frame) is not None:
             decoder = HostedDecoder(decoder, told)
-        reading = Reading(SPLITTERS[framing](limits.event), decoder, limits)
-        run, most, read = reading.run, limits.stream, answer.chunk
-        parts = Parts()
-        kept = Kept(limits.event_values)
-        size = opened = 0
-        batch: list[ir.Event] = []
-        try:
-            while chunk := await (parts.next() if parts.more else read()):
-                if len(chunk) > PART:
-                    chunk = parts.first(chunk)
-                batch = []  # what was yielded before is not to be told again with an error
-                size += len(chunk)
-                if size > most:
-                    raise too_long(limits)
-                if run is not None and reading.between:
-                    batch, taken = run(chunk)
-                    if taken == len(chunk):  # nearly every read: only texts that go on
-                        yield batch
-                        continue
-                    chunk = chunk[taken:]
-                reading.read(chunk, batch)
-                opened = refuse_blocks(batch, opened, limits, kept)
-                yield batch  # an empty batch says that bytes without content came
-            batch = []
-            reading.close(batch)
-            refuse_blocks(batch, opened, limits, kept)
-            yield batch
-        except WireError as error:
-            # Events before the error in the same read are part of the answer.
-            yield [*batch, ir.Error(unreadable(self.name, error).fault)]
-        except RecursionError:
-            yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
-
-
-_ONCE: Final = "idempotency-key"
+        return events(answer, SPLITTERS[framing](self.limits.event), decoder, self.limits, self.name)
 
 
 async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:
     yield batch
-
-
-def _changed(head: Head, headers: Mapping[str, str]) -> Head:
-    changed = head.headers.copy()
-    changed.update(headers)
-    return Head(head.method, head.url, changed)
-
-
-def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    fixed = {
-        "content-type": "application/json",
-        "accept": "*/*",
-        "accept-encoding": "identity",  # a compressed stream would arrive in large pieces
-        "user-agent": f"dragoman/{__version__}",
-        hops.HEADER: "1",
-    }
-    return CIMultiDict({**fixed, **headers})

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from gc import get_referents, is_tracked
-from itertools import accumulate, compress
+from itertools import accumulate
 from math import isinf
 from typing import Any, Final, NamedTuple
 
@@ -87,6 +87,8 @@ _FEW: Final = 16
 """Bytes. In a body with at least this many bytes for each value, the values are counted faster after decoding
 than in the text.
 """
+_MOST_MEMBERS: Final = 256
+"""Members of an object. More are not counted one by one, which would take longer than to decode them."""
 _DENSE = 2
 """Bytes for each value in the densest body: a digit and a comma."""
 _PIECE = 256 * 1024
@@ -109,9 +111,6 @@ _NOT_COUNTED_OR_QUOTES = bytes(set(range(256)) - set(b'"[{,'))
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 """Brackets as signed bytes: +1 for an opening bracket, -1 for a closing one."""
 
-_HOLDS = frozenset((dict, list)).__contains__
-"""Whether values of a Python type contain others, in decoded JSON."""
-
 _decode_any = msgspec.json.Decoder().decode
 _decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -129,38 +128,98 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     return value
 
 
-def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
-    """Decode a JSON object of less than `FIRST_MEASURED` bytes. Returns (object, extra, weight), the last two
-    as in `Measured`, but 0 and the size for less than `_NOT_MEASURED` bytes. Raises WireError for anything
+def decode_counted(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
+    """Return (a decoded object, how many members it has, as in `Decoded`). Raises WireError as
+    `decode_object` does.
+    """
+    body = body.removeprefix(_BOM)
+    value, members = _counted_object(body, max_depth)
+    if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
+        _check_depth(body, max_depth)
+    return value, members
+
+
+class Decoded(NamedTuple):
+    """A decoded JSON object. members: how many members it has, where a repeated member counts each time; 0 =
+    not counted, or more than `_MOST_MEMBERS`. extra, weight: as in `Measured`.
+    """
+
+    value: dict[str, Any]
+    members: int
+    extra: int
+    weight: int
+
+
+def decode_measured(body: bytes, max_depth: int, max_values: int) -> Decoded:
+    """Decode a JSON object of less than `FIRST_MEASURED` bytes. If it has less than `_NOT_MEASURED` bytes,
+    its members are not counted, its weight is its size, and its `extra` is 0. Raises WireError for anything
     else than one JSON object, for too many levels of nesting or digits, and with the code
     `request_too_large` for more than `max_values` values.
 
-    In so small a body, both numbers are found faster from the decoded object than from the text.
+    In so small a body, extra and weight are found faster from the decoded object than from the text. An empty
+    object or array counts once there, and in `measured` twice.
     """
     body = body.removeprefix(_BOM)
-    value = _object(body, max_depth)
     size = len(body)
     if size < _NOT_MEASURED:
+        value = _object(body, max_depth)
         if size > max_values:
             refuse_many_values(body, max_values)
         if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
             _check_depth(body, max_depth)
-        return value, 0, size
+        return Decoded(value, 0, 0, size)
+    value, members = _counted_object(body, max_depth)
     if (held := _held(value, size // _FEW)) is None:
         if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
             _check_depth(body, max_depth)
         count = count_values(body, max_values)
+        if count > max_values:
+            raise _too_many(max_values)
     else:
         count, levels = held
-        if levels > max_depth:
-            raise _too_deep(max_depth)
+        if levels >= max_depth:
+            _check_depth(body, max_depth)
         refuse_many_values(body, max_values)  # also counts values that a repeated key has replaced
-    if count > max_values:
-        raise _too_many(max_values)
-    return (value, *_measured(size, count))
+    return Decoded(value, members, *_measured(size, count))
 
 
-def _object(body: bytes, max_depth: int) -> dict[str, Any]:
+class _AllValues(type):
+    def __instancecheck__(cls, value: object) -> bool:
+        return True
+
+
+class _Value(metaclass=_AllValues):
+    """The type of a member's value, for msgspec, which does not know this type and calls the hook with each
+    value.
+    """
+
+
+_MEMBERS = dict[str, _Value]
+
+
+class _ManyMembers(Exception):
+    pass
+
+
+def _counted_object(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
+    """Return (what `_object` returns, how many members it has, as in `Decoded`). Raises as `_object` does."""
+    members = 0
+
+    def hook(_: type, value: Any) -> Any:
+        nonlocal members
+        members += 1
+        if members > _MOST_MEMBERS:
+            raise _ManyMembers
+        return value
+
+    try:
+        value = _object(body, max_depth, partial(msgspec.json.decode, type=_MEMBERS, dec_hook=hook))
+    except _ManyMembers:
+        return _object(body, max_depth), 0
+    return value, members
+
+
+def _object(body: bytes, max_depth: int, decode: Callable[[bytes], Any] = _decode_any) -> dict[str, Any]:
     """Decode an object without checking its depth. max_depth: the limit that an error names if msgspec finds
     the nesting too deep. Raises WireError for anything else than one JSON object, and for too many values
     (`_MOST_VALUES`) or digits.
@@ -169,7 +228,7 @@ def _object(body: bytes, max_depth: int) -> dict[str, Any]:
         refuse_flood(body)
         _refuse_many_digits(body)
     try:
-        value = _decode_any(body)
+        value = decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _explained(body, error, max_depth) from None
     if type(value) is not dict:
@@ -178,21 +237,23 @@ def _object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
-    """Return (values, levels) of a decoded object: the number of values, counted as in `refuse_many_values`,
-    and its levels of nesting. Returns None if there are more than `most` values.
+    """Return (values, levels) of a decoded object: how many values it contains, and its levels of nesting.
+    There may be one level more, if the innermost objects and arrays are empty. Returns None if there are more
+    than `most` values.
 
-    `get_referents` lists what arrays and objects contain, so one call reads a complete level.
+    `get_referents` lists what all given objects and arrays contain, and ignores other values, so one call
+    reads a complete level.
     """
-    level: list[Any] = [value]
+    if max(map(len, filter(is_tracked, value.values())), default=0) > most:
+        return None  # as of a long row of tokens, which would be listed below
     count = levels = 0
-    while level:
-        sizes = list(map(len, level))
-        count += sum(sizes) + sizes.count(0)
+    members = get_referents(value)
+    while members:
+        count += len(members)
         if count > most:
             return None
-        members = get_referents(*level)
-        level = list(compress(members, map(_HOLDS, map(type, members))))
         levels += 1
+        members = get_referents(*members)
     return count, levels
 
 
@@ -411,12 +472,11 @@ def _has_levels(value: Any, levels: int) -> bool:
     """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain.
     True may be wrong: the value may have exactly `levels` levels.
 
-    `get_referents` lists what each array and object contains. The garbage collector may not track an
-    innermost object, so this function looks for one level less.
+    `get_referents` lists what all given objects and arrays contain, and ignores other values.
     """
     level = [value]
-    for _ in range(levels - 1):
-        level = list(filter(is_tracked, get_referents(*level)))
+    for _ in range(levels):
+        level = get_referents(*level)
         if not level:
             return False
     return True

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from dragoman.engine.client import Headers
-from dragoman.server.app import App, Arrival
+from dragoman.server.app import App
 from dragoman.server.channel import Channel
+from dragoman.server.head import Arrival
 from dragoman.server.link import Message
 from tests.e2e.responses.described import Described
 

@@ -1,9 +1,8 @@
-"""The gateway as one object: its end is an end, observers are on their own, health is what was seen."""
+"""The gateway as one object: its end is an end, and health is what was seen."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from dragoman.net.transport import Transport
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.directory import KeyEntry, Row
 from dragoman.state.store import StoreFailed
-from tests.unit.server.test_app import Visit
 
 REFUSED = ir.Fault("upstream", "no", code="server_error", blame="upstream")
 STOPPED = ir.Fault("unavailable", "stopping", blame="gateway")
@@ -57,19 +55,6 @@ def finished(
 def test_what_was_never_started_is_the_callers_mistake() -> None:
     with pytest.raises(RuntimeError, match="not been started"):
         _ = Gateway().engine
-
-
-async def test_an_observer_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    def bad(exchange: Exchange) -> None:
-        raise ValueError("an observer's own mistake")
-
-    seen: list[Exchange] = []
-    gateway = Gateway(observers=[bad, seen.append])
-    with caplog.at_level(logging.ERROR, "dragoman"):
-        await (visit := Visit(gateway.asgi(), path="/health")).task
-    assert (visit.status, len(seen)) == (200, 1)
-    assert "an observer's own mistake" in caplog.text
-    await gateway.close()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +118,7 @@ async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path:
     assert health["sessions"] is None
     assert health["journal"]["kind"] == "files"
     assert names_in(tmp_path) == ["journal"]  # no database; requests' usage waits in the folder
-    store = gateway._running.store
+    store = gateway.running.store
     await store.sessions.append("t", "s", b"{}", now=0, expires=9e9)
     health = await gateway.health(details=True)
     assert (health["store"]["healthy"], health["sessions"]) == (True, 1)
@@ -191,18 +176,7 @@ async def test_whether_a_face_relays_depends_on_the_model(
     gateway = Gateway(load(file, {}))
     await gateway.start()
     try:
-        assert gateway.mode(model, DIALECTS[face]) == mode
-    finally:
-        await gateway.close()
-
-
-async def test_a_registered_model_is_asked_in_the_api_that_it_prefers() -> None:
-    gateway = Gateway()
-    gateway.register("mine", "simulate", rewrite="echo", preferred_api="openai_responses")
-    await gateway.start()
-    try:
-        route = gateway.engine.table.resolve("mine")
-        assert (route.deployments[0].name, route.api) == ("simulate/echo", "openai_responses")
+        assert gateway.running.mode(model, DIALECTS[face]) == mode
     finally:
         await gateway.close()
 
@@ -220,7 +194,7 @@ async def test_the_time_to_drain_begins_when_the_port_closes() -> None:
     asked = {"model": "simulate/echo", "input": "Hello!", "background": True}
     answer = await gateway.ask(asked, "/v1/responses")
     assert answer["status"] == "queued"
-    gateway.stopping(delay=60)
+    gateway.draining.begin(delay=60)
     clock.at += 60
     await gateway.drain()
     assert [(one.operation, one.asked, one.end) for one in exchanges][1:] == [
@@ -340,7 +314,8 @@ async def test_a_start_that_fails_at_its_end_leaves_nothing_running(monkeypatch:
     with pytest.raises(RuntimeError, match="no memory"):
         await gateway.start()
     await asyncio.sleep(0)
-    assert (gateway.started, gateway.assembly, gateway.recording, left()) == (False, None, None, set())
+    assert (gateway.started, gateway.assembly, left()) == (False, None, set())
+    assert gateway.observers.recording is None
     with pytest.raises(RuntimeError, match="not been started"):
         _ = gateway.background
     answer = await gateway.ask(HELLO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dragoman.assembly.providers import descriptions
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
 
@@ -29,7 +30,8 @@ async def test_providers_with_their_keys_and_clients_with_theirs(tmp_path: Path)
     gateway = Gateway(load(tmp_path / "team.yaml", {"DRAGOMAN_HOME": str(tmp_path)}))
     await gateway.start()
     try:
-        assert gateway.describe() == ["openai 2 keys", "short 1 key", "groq no key", "mine"]
+        told = descriptions(gateway.running.upstreams, gateway.loaded.providers)
+        assert told == ["openai 2 keys", "short 1 key", "groq no key", "mine"]
         first, second, unnamed = gateway.client_keys.counts
         assert (first, second, unnamed.startswith("key ")) == ("team-a", "team-b", True)
         assert gateway.example_model() == "robust"

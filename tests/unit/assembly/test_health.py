@@ -102,9 +102,9 @@ def test_who_is_disabled_and_leaves_the_configuration_slows_nobody() -> None:
         health.enable("other", enabled=False)
         assert not calm()
         left = load(given, {}).config
-        adopt(health, left, {"up": gateway.upstreams["up"]}, 0.0)
+        adopt(health, left, {"up": gateway.running.upstreams["up"]}, 0.0)
         assert calm()
-        adopt(health, left, {"up": gateway.upstreams["up"], "other": cast("Upstream", Made())}, 0.0)
+        adopt(health, left, {"up": gateway.running.upstreams["up"], "other": cast("Upstream", Made())}, 0.0)
         assert not calm(), "one made in code has this name now, and the order still holds"
         assert health.others == {"other"}
         await gateway.close()
@@ -116,7 +116,7 @@ def test_what_answers_forecast_is_remembered_whatever_protocol_they_came_in() ->
     async def run() -> None:
         gateway = await started({"providers": {"openai": {"keys": ["key-of-the-first", "key-of-the-other"]}}})
         pool = gateway.providers_health.pools["openai"]
-        spoken = gateway.providers["openai"].dialects
+        spoken = gateway.running.providers["openai"].dialects
         assert len(spoken) > 1
         for place, upstream in enumerate(spoken):
             assert upstream.spent is not None

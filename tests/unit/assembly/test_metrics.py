@@ -116,7 +116,7 @@ async def test_workers_tell_of_each_other() -> None:
         await gateway.start()
         (one := exchange()).close(2.0)
         gateway.observe(one)
-        gateway.bounds.reached("url_too_long")
+        gateway.observers.bounds.reached("url_too_long")
     page = await scraped(gateways[1])
     assert page("dragoman_http_requests_total") == 2
     assert page("dragoman_bounds_reached_total", bound="url_too_long") == 2
@@ -134,7 +134,7 @@ async def test_nothing_is_counted_if_it_is_switched_off() -> None:
     await gateway.start()
     (one := exchange()).close(2.0)
     gateway.observe(one)
-    assert gateway.metrics is None
+    assert gateway.observers.metrics is None
     await gateway.close()
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from dragoman.assembly.names import limits_of, made_under, naming, refuse_unknown
+from dragoman.assembly.names import limits_of, naming, refuse_unknown
 from dragoman.capacity.gates import Limit
 from dragoman.config.load import Loaded, load
 from dragoman.dialects.facts import Facts
@@ -228,32 +228,3 @@ aliases:
     assert table.resolve("m").defaults == {"temperature": 0.5, "seed": 1}
     assert table.resolve("warm").defaults == {"temperature": 0.9, "seed": 1}
     assert table.resolve("p-echo").defaults == {"seed": 2}
-
-
-def test_a_created_name_gets_the_new_headers_of_its_own_model() -> None:
-    """Two models may have had one value, and get two."""
-
-    def config(a: str, b: str, many: str) -> Loaded:
-        provider = {"base_url": "http://127.0.0.1:9", "keys": []}
-        models = {
-            "a": {"use": "one/m", "headers": {"X-K": a, "x-other": "stays"}},
-            "b": {"use": "one/m", "headers": {"X-K": b}, "fallbacks": ["a"]},
-            "many/*": {"use": "one/*", "headers": {"x-k": many}},
-        }
-        return load({"providers": {"one": provider}, "models": models}, {})
-
-    before, after = config("old", "old", "old"), config("new-a", "new-b", "new-many")
-    table = naming(before).table
-    made = {name: table.resolve(name) for name in ("a", "b", "many/x", "one/m")}
-    fresh = made_under(made, before.config, after.config, {"one"})
-    assert {name: route.deployments[0].headers for name, route in fresh.items()} == {
-        "a": {"x-k": "new-a", "x-other": "stays"},
-        "b": {"x-k": "new-b"},
-        "many/x": {"x-k": "new-many"},
-        "one/m": {},
-    }
-    (fallback,) = fresh["b"].fallbacks.any
-    assert fallback.deployments[0].headers["x-k"] == "new-a"
-    gone = load({"providers": {"one": {"base_url": "http://127.0.0.1:9", "keys": []}}}, {})
-    kept = made_under(made, before.config, gone.config, {"one"})
-    assert kept["a"].deployments[0].headers["x-k"] == "old"

@@ -98,7 +98,7 @@ async def test_what_is_remembered_of_a_key_lasts_as_long_as_the_key(gateway: Gat
 
 
 async def test_a_passage_has_the_tenants_key_or_none(gateway: Gateway) -> None:
-    own, usual = gateway.own_keys, gateway.passages["up"]
+    own, usual = gateway.own_keys, gateway.running.passages["up"]
     own.know([row("acme", "sk-acme-cccc")])
     assert own.passage(caller("beta"), usual) is None
     mine = own.passage(caller("acme"), usual)
@@ -123,4 +123,4 @@ async def test_a_key_that_cannot_be_decrypted_is_told_and_not_replaced(
     assert "authorization" not in mine.backends["up"].accounts[0].headers
     assert not mine.health.order(gateway.engine.table.resolve("up/m"), 0.0).ready
     with pytest.raises(RequestFailed, match="decrypted"):
-        own.passage(caller("beta"), gateway.passages["up"])
+        own.passage(caller("beta"), gateway.running.passages["up"])

@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from dragoman import ir
 from dragoman.assembly import core
 from dragoman.assembly import reload as reloading
 from dragoman.assembly.assemble import Assembly, assemble
@@ -43,7 +44,7 @@ class House:
 
     @property
     def upstream(self) -> Any:
-        return self.gateway._running.upstreams["up"]
+        return self.gateway.running.upstreams["up"]
 
 
 Start = Callable[..., Any]
@@ -87,15 +88,15 @@ async def test_what_is_new_is_there_and_what_is_gone_is_not(start: Start) -> Non
 async def test_what_does_not_change_goes_on(start: Start) -> None:
     house = await start()
     gateway, upstream = house.gateway, house.upstream
-    store, keys, local = gateway._running.store, gateway.admitting, gateway.local
-    upstream._lessons["m"] = "a lesson"
+    store, keys, local = gateway.running.store, gateway.admitting, gateway.running.own_machine
+    assert upstream.learns("m", ir.Fault("not_found", "no such path", status=404))
     await house.reload(f"{UP}strict: true")
     assert house.upstream is upstream
-    assert (gateway._running.store, gateway.admitting) == (store, keys)
-    assert gateway.local is None or gateway.local._processes is local._processes
+    assert (gateway.running.store, gateway.admitting) == (store, keys)
+    assert gateway.running.own_machine is None or gateway.running.own_machine._processes is local._processes
     await house.reload(f"{UP.replace('a-key-of-ours-1', 'a-key-of-ours-2')}strict: true")
     assert house.upstream is not upstream
-    assert house.upstream._transport is upstream._transport
+    assert house.upstream._sender.transport is upstream._sender.transport
     assert house.upstream._lessons is upstream._lessons
     assert [account.tail for account in house.upstream.accounts] == ["rs-2"]
     assert [account.tail for account in upstream.accounts] == ["rs-1"], "running requests have the old one"
@@ -105,10 +106,10 @@ async def test_what_does_not_change_goes_on(start: Start) -> None:
 
 async def test_nothing_new_changes_nothing(start: Start) -> None:
     house = await start()
-    before = house.gateway._running
+    before = house.gateway.running
     outcome = await house.reload()
     assert (outcome.changed, outcome.problems) == ((), ())
-    assert house.gateway._running is before
+    assert house.gateway.running is before
     assert await house.reload("# only a comment\n" + UP) == outcome
 
 
@@ -126,12 +127,12 @@ async def test_what_has_problems_changes_nothing_and_says_where(
     start: Start, text: str, problems: list[tuple[str, int | None]]
 ) -> None:
     house = await start()
-    before, config, mark = house.gateway._running, house.gateway.config, house.gateway.reloads.hash
+    before, config, mark = house.gateway.running, house.gateway.config, house.gateway.reloads.hash
     outcome = await house.reload(text)
     assert outcome.failed
     assert len(outcome.problems) == len(problems)
     assert [one.line for one in outcome.problems if one.line] == [line for _, line in problems if line]
-    assert house.gateway._running is before
+    assert house.gateway.running is before
     assert house.gateway.config is config
     state = (await house.gateway.health(details=True))["config"]
     assert state["hash"] == mark
@@ -207,10 +208,10 @@ async def test_what_only_running_exchanges_use_is_closed_after_them(
 
     monkeypatch.setattr(Transport, "close", close)
     house = await start()
-    transport, running = house.upstream._transport, cast(Any, object())
+    transport, running = house.upstream._sender.transport, cast(Any, object())
     house.gateway.exchanges.add(running)
     await house.reload(UP.replace("keys:", "pool: {size: 3}, keys:"))
-    assert house.upstream._transport is not transport
+    assert house.upstream._sender.transport is not transport
     await asyncio.sleep(0.05)
     assert closed == []
     house.gateway.exchanges.add(later := cast(Any, object()))
@@ -227,7 +228,7 @@ async def test_what_only_running_exchanges_use_is_closed_after_them(
 
 def is_closed(upstream: Any) -> bool:
     """Whether an upstream has closed its client, ours or aiohttp's."""
-    client = upstream._transport._client
+    client = upstream._sender.transport._client
     session = getattr(client, "_session", None)
     closed: bool = client._closed if session is None else session.closed
     return closed
@@ -261,7 +262,10 @@ async def test_a_hundred_reloads_leave_nothing_behind(
     request.addfinalizer(gc.enable)
     for number in range(100):
         gone += [weakref.ref(house.upstream), weakref.ref(house.gateway.engine.table)]
-        gone += [weakref.ref(house.upstream._transport), weakref.ref(house.gateway.engine.runtime.health)]
+        gone += [
+            weakref.ref(house.upstream._sender.transport),
+            weakref.ref(house.gateway.engine.runtime.health),
+        ]
         size = f"pool: {{size: {number + 1}}}, keys:"
         outcome = await house.reload(f"{up.replace('keys:', size)}models: {{m{number}: up/x}}")
         assert outcome.changed
@@ -288,7 +292,7 @@ async def test_a_reload_does_not_look_again_for_installed_models(
     await house.reload(f"{UP.replace('simulate:', 'local: {threads: 2}, simulate:')}")
     assert looked == list(weights.WEIGHTS)
     await house.reload(f"{UP.replace('simulate:', 'local: {enabled: false}, simulate:')}")
-    assert house.gateway.local is None
+    assert house.gateway.running.own_machine is None
 
 
 async def test_reloads_of_all_workers_go_through_the_parent(start: Start) -> None:
@@ -351,7 +355,7 @@ async def test_before_the_start_all_that_is_made_already_gets_the_new_settings(t
     assert {one.setting for one in outcome.changed} == {
         *("trace.keep", "trace.max_size", "trace.bodies", "trace.max_body")
     }
-    finished = house.gateway.finished
+    finished = house.gateway.observers.finished
     assert (finished.keep, finished._room, finished.body) == (500, 2_000_000, 3_000)
     assert renewed == [1]
     await house.gateway.start()

@@ -57,7 +57,7 @@ async def test_asking_for_health_opens_no_database(tmp_path: Path) -> None:
     environ = {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": "sqlite"}
     gateway = Gateway(load(None, environ, cwd=tmp_path))
     await gateway.start()
-    store = gateway._running.store
+    store = gateway.running.store
     assert (await gateway.health(details=True))["store"] == {
         "kind": "sqlite",
         "healthy": None,
@@ -81,7 +81,7 @@ async def test_a_database_tells_its_version_and_how_long_it_took(
                 load(None, {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": setting}, cwd=tmp_path)
             )
             await gateway.start()
-            assert await gateway._running.store.sessions.count() == 0
+            assert await gateway.running.store.sessions.count() == 0
             store = (await gateway.health(details=True))["store"]
             assert (store["kind"], store["healthy"], store["last_error"]) == (kind, True, None)
             assert store["version"][0].isdigit()

@@ -14,7 +14,7 @@ async def test_settings_reach_what_they_bound() -> None:
     }
     gateway = Gateway(settings)
     await gateway.start()
-    store: Store = gateway._running.store
+    store: Store = gateway.running.store
     turns = turns_of(gateway, store, gateway.engine.handle)
     assert (turns.background._most, turns.background._most_in_all) == (3, 7)
     assert turns.background._keeping is turns.keeping

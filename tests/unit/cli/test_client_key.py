@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -32,6 +34,17 @@ def test_where_nothing_can_be_kept_a_key_lasts_for_the_process(
     monkeypatch.setattr("os.open", refuses)
     key = kept_or_made(tmp_path)
     assert (key.file, key.made, key.key[:4]) == (None, True, "dgm_")
+
+
+def test_a_disk_that_is_full_leaves_no_empty_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(descriptor: int, *_: object, **__: object) -> None:
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fdopen", full)
+    key = kept_or_made(tmp_path)
+    assert (key.file, key.made, key.key[:4]) == (None, True, "dgm_")
+    assert list(tmp_path.iterdir()) == [], "the next start would refuse an empty file"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"secret", b"\xff\xfe", b"dgm_short"])

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -27,38 +26,9 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "server: {workers: 2}\nstores: {sql: memory}",
             "server.workers: several workers need a shared database (stores.sql: sqlite)",
         ),
-        (
-            "providers: {openai: {keys: k, check: 10ms}}",
-            "providers.openai.check.every: must be at least 1s, or 0 for never",
-        ),
-        (
-            "providers: {up: {base_url: 'https://up.example', base_path: '', chat_path: /ask, check: 1m}}",
-            "providers.up.check: the path of the list of models cannot be derived from this chat_path",
-        ),
-        # Names that must exist.
-        ("models: {m: {use: nowhere/x}}", "models.m.use: there is no provider nowhere"),
-        (
-            "models: {m: {use: opneai/x}}\n" + OPENAI,
-            "models.m.use: there is no provider opneai (did you mean openai?)",
-        ),
+        # Fallbacks, and what a model is.
         ("models: {m: {use: gpt-5}}", "models.m.use: expected provider/model, found `gpt-5`"),
         ("models: {m: {use: openai/}}", "models.m.use: expected provider/model, found `openai/`"),
-        (
-            "models: {m: {deployments: [simulate/a, b/c]}}",
-            "models.m.deployments[1].use: there is no provider b",
-        ),
-        (
-            "models: {m: {use: simulate/a, fallbacks: [nothing]}}",
-            "models.m.fallbacks.any[0]: there is no model or alias `nothing`",
-        ),
-        (
-            "models: {m: {use: simulate/a, fallbacks: {context: [simulate/b, nowhere/x]}}}",
-            "models.m.fallbacks.context[1]: there is no model or alias `nowhere/x`",
-        ),
-        (
-            "aliases: {a: {route: simulate/a, fallbacks: {content: nothing}}}",
-            "aliases.a.fallbacks.content[0]: there is no model or alias `nothing`",
-        ),
         (
             "models: {m: {use: simulate/a, fallbacks: [m]}}",
             "models.m.fallbacks.any[0]: `m` falls back to itself",
@@ -81,132 +51,14 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         ("models: {'a*b*': simulate/a}", "models.a*b*: a pattern has one `*` and other text"),
         (
-            "models: {'a*': 'simulate/*', b: 'simulate/*'}",
-            f"models.b.use: `simulate/*` {NO_PATTERN}",
-        ),
-        ("models: {'a*': 'nowhere/*'}", "models.a*.use: there is no provider nowhere"),
-        (
             "models: {'a*': {deployments: [{use: local, file: x.gguf}]}}",
             "models.a*.deployments[0].file: a pattern stands for many models, and this is one",
         ),
-        ("aliases: {a: nothing}", "aliases.a.route: there is no model or alias `nothing`"),
-        (
-            "aliases: {a: fst, fast: simulate/a}",
-            "aliases.a.route: there is no model or alias `fst` (did you mean fast?)",
-        ),
-        (
-            "aliases: {a: openia/x}\n" + OPENAI,
-            "aliases.a.route: there is no model or alias `openia/x` (did you mean openai?)",
-        ),
-        ("aliases: {a: gpt-5}", "aliases.a.route: there is no model or alias `gpt-5`"),
-        ("default_model: nothing", "default_model: there is no model or alias `nothing`"),
-        ("default_models: {image: nothing}", "default_models.image: there is no model or alias `nothing`"),
-        (
-            "default_model: claude-sonnet-5\n" + OPENAI,
-            "default_model: there is no model or alias `claude-sonnet-5`",
-        ),
-        (
-            "aliases: {gpt-4o: claude-sonnet-4-5}",
-            (
-                "aliases.gpt-4o.route: there is no model or alias `claude-sonnet-4-5` "
-                "(anthropic is not configured: set ANTHROPIC_API_KEY)"
-            ),
-        ),
-        (
-            "aliases: {gpt-4o: 'smollm2:135m'}",
-            (
-                "aliases.gpt-4o.route: there is no model or alias `smollm2:135m` "
-                "(write provider/model; for an embedded model write local/MODEL)"
-            ),
-        ),
-        (
-            "default_model: mistral/x",
-            (
-                "default_model: there is no model or alias `mistral/x` (mistral is not configured: "
-                "set MISTRAL_API_KEY)"
-            ),
-        ),
-        (
-            "models: {m: vllm/x}",
-            "models.m.use: there is no provider vllm (vllm is not configured: write providers.vllm)",
-        ),
         ("preset: qwne", "preset: there is no preset qwne (did you mean qwen?)"),
-        (
-            "providers: {p: {catalog: opnai}}",
-            "providers.p.catalog: there is no known provider opnai (did you mean openai?)",
-        ),
-        (
-            "providers: {openai: {keys: k}}\naliases: {any: openai/*}",
-            f"aliases.any.route: `openai/*` {NO_PATTERN}",
-        ),
-        (
-            "models: {any: openai/*}\n" + OPENAI,
-            f"models.any.use: `openai/*` {NO_PATTERN}",
-        ),
-        # Providers that are switched off, or limited.
-        (
-            "providers: {local: {enabled: false}}\naliases: {a: local/x}",
-            "aliases.a.route: the provider local is disabled (`enabled: false`)",
-        ),
-        (
-            "providers: {simulate: {enabled: false}}\ndefault_model: simulate/x",
-            "default_model: the provider simulate is disabled (`enabled: false`)",
-        ),
-        (
-            "providers: {openai: {keys: k, enabled: false}}\nmodels: {m: openai/x}",
-            "models.m.use: the provider openai is disabled (`enabled: false`)",
-        ),
-        (
-            "providers: {openai: {keys: k, models: [a, b]}}\nmodels: {m: openai/c}",
-            (
-                "models.m.use: the provider openai does not offer the model c (add it to "
-                "providers.openai.models)"
-            ),
-        ),
-        (
-            "providers: {openai: {keys: k, models: [a, b]}}\naliases: {'*': openai/*}",
-            (
-                "aliases.*.route: the provider openai takes only the models that it lists, and these need no "
-                "alias `*` (remove the alias, or providers.openai.models)"
-            ),
-        ),
-        (
-            "providers: {openai: {keys: k, models: ['*', b]}}",
-            "providers.openai.models: `*` cannot be combined with other entries",
-        ),
         # Protocols.
-        (
-            "providers: {openai: {keys: k, apis: [anthropic, openai_chat]}}",
-            (
-                "providers.openai.apis[1].dialect: openai_chat is listed twice, or is already the "
-                "provider's `dialect`"
-            ),
-        ),
-        (
-            "providers: {openai: {keys: k, apis: [anthropic, anthropic]}}",
-            (
-                "providers.openai.apis[1].dialect: anthropic is listed twice, or is already the "
-                "provider's `dialect`"
-            ),
-        ),
-        (
-            "providers: {openai: {keys: k, apis: [{dialect: gemini, path: /x}]}}",
-            "providers.openai.apis[0].path: gemini puts the model into the URL path, so `path` cannot be set",
-        ),
-        (
-            "providers: {openai: {keys: k, apis: [{dialect: anthropic, quirks: {signature: false}}]}}",
-            "providers.openai.apis[0].quirks.signature: unknown quirk (did you mean signatures?)",
-        ),
         (
             "providers: {openai: {keys: k, apis: [opanai_responses]}}",
             "providers.openai.apis[0]: expected one of openai_chat, ",
-        ),
-        (
-            "providers: {anthropic: {keys: k, dialect: openai_chat}}",
-            (
-                "providers.anthropic.dialect: the known provider anthropic speaks anthropic (list "
-                "further protocols"
-            ),
         ),
         (
             "models: {m: {use: openai/x, api: anthropic}}\n" + OPENAI,
@@ -257,46 +109,7 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "models: {m: {deployments: {use: local/a, file: no.gguf}}}",
             "models.m.deployments[0].file: can only be set together with `use: local`",
         ),
-        # Addresses.
-        (
-            "providers: {p: {}}",
-            "providers.p: this is not a known provider: set base_url",
-        ),
-        (
-            "providers: {opnai: {keys: k}}",
-            ("providers.opnai: this is not a known provider: set base_url (did you mean openai?)"),
-        ),
-        (
-            "providers: {p: {base_url: 'localhost:8000'}}",
-            "providers.p.base_url: the URL must begin with http:// or https://",
-        ),
-        (
-            "providers: {p: {base_url: 'http://127.0.0.1:8080/v1'}}",
-            (
-                "providers.p.base_url: http://127.0.0.1:8080/v1 is the address of this gateway "
-                "(requests would be sent to the gateway itself, in a loop)"
-            ),
-        ),
-        (
-            "server: {host: 0.0.0.0, port: 3000}\nproviders: {p: {base_url: 'http://localhost:3000'}}",
-            "providers.p.base_url: http://localhost:3000/v1 is the address of this gateway",
-        ),
-        (
-            "providers: {llamacpp: {}}",
-            "providers.llamacpp.base_url: http://localhost:8080/v1 is the address of this gateway",
-        ),
-        (
-            "providers: {openai: {keys: k, proxy: localhost}}",
-            "providers.openai.proxy: expected http://host:port",
-        ),
-        (
-            "providers: {openai: {keys: k, ca_file: no.pem}}",
-            "providers.openai.ca_file: there is no file no.pem",
-        ),
-        (
-            f"providers: {{openai: {{keys: k, ca_file: {'x' * 300}}}}}",
-            "providers.openai.ca_file: there is no file xxx",
-        ),
+        # The server.
         ("server: {host: 'my host'}", "server.host: expected a host name or an address"),
         ("server: {admin_host: 'my host'}", "server.admin_host: expected a host name or an address"),
         (
@@ -319,42 +132,10 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "egress: {allow: 10.0.0.0/80}",
             "egress.allow[0]: '10.0.0.0/80' does not appear to be an IPv4 or IPv6 network",
         ),
-        # Dialects, quirks and headers.
-        (
-            "providers: {openai: {keys: k, dialect: anthropic}}",
-            "providers.openai.dialect: the known provider openai speaks openai_chat",
-        ),
-        (
-            "providers: {openai: {keys: k, quirks: {develper_role: false}}}",
-            "providers.openai.quirks.develper_role: unknown quirk (did you mean developer_role?)",
-        ),
-        (
-            "providers: {openai: {keys: k, quirks: {developer_role: 5}}}",
-            "providers.openai.quirks.developer_role: Expected `bool`, got `int`",
-        ),
-        (
-            "providers: {openai: {keys: k, quirks: {max_tokens_field: x}}}",
-            "providers.openai.quirks.max_tokens_field: Invalid enum value 'x'",
-        ),
-        (
-            "providers: {openai: {keys: k, headers: {Authorization: x}}}",
-            "providers.openai.headers.Authorization: would overwrite the provider's credential",
-        ),
-        (
-            "providers: {openai: {keys: k, headers: {host: x}}}",
-            "providers.openai.headers.host: is set by the HTTP connection and cannot be configured",
-        ),
-        (
-            "providers: {openai: {keys: k, headers: {'a b': x}}}",
-            'providers.openai.headers."a b": is not a valid header name',
-        ),
+        # Headers.
         (
             "models: {m: {use: simulate/a, headers: {X-Api-Key: x}}}",
             "models.m.headers.X-Api-Key: would overwrite the provider's credential",
-        ),
-        (
-            "providers: {a/b: {base_url: 'https://h.example'}}",
-            'providers."a/b": a provider\'s name must not contain a slash',
         ),
         # Keys.
         ("auth: {keys: [k1, k2, k1]}", "auth.keys[2]: the same key is listed twice"),
@@ -393,18 +174,12 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         ("auth: {required: true, open: true}", "auth.open: contradicts auth.required"),
         (
-            "providers: {openai: {keys: none}}",
-            "providers.openai.keys[0]: `none` is not an API key (write [] for no keys)",
-        ),
-        (
             "providers: {openai: {keys: os.environ/OPENAI_API_KEY}}",
             (
                 "providers.openai.keys: uses LiteLLM's syntax for an environment variable "
                 "(write ${OPENAI_API_KEY})"
             ),
         ),
-        ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
-        ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key contains a blank"),
         # Aliases.
         ("aliases: {'': simulate/a}", 'aliases."": an alias must have a name'),
         (
@@ -452,41 +227,6 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        (
-            "providers: {openai: {}}",
-            (
-                "providers.openai: no API key is set, so the provider will refuse every request "
-                "(set OPENAI_API_KEY or providers.openai.keys)"
-            ),
-        ),
-        (
-            "providers: {bedrock: {region: eu-west-1}}",
-            (
-                "providers.bedrock: no API key is set, so the provider will refuse every request "
-                "(set AWS_BEARER_TOKEN_BEDROCK or providers.bedrock.keys)"
-            ),
-        ),
-        (  # no variable is for the keys of this region
-            "providers: {siliconflow-intl: {}}",
-            (
-                "providers.siliconflow-intl: no API key is set, so the provider will refuse every request "
-                "(set providers.siliconflow-intl.keys)"
-            ),
-        ),
-        (  # the variable may well be set: it is not for an address of one's own under another name
-            (
-                "providers: {mine: {catalog: gemini, base_url: "
-                "'https://generativelanguage.googleapis.com/v1beta'}}"
-            ),
-            (
-                "providers.mine: no API key is set, so the provider will refuse every request "
-                "(set providers.mine.keys)"
-            ),
-        ),
-        (
-            "providers: {p: {base_url: 'http://h.example', keys: k}}",
-            "providers.p.base_url: its API keys are sent unencrypted over http://",
-        ),
         (
             "aliases: {a: {route: simulate/a, defaults: {temprature: 1}}}",
             (
@@ -543,59 +283,6 @@ def test_any_name_can_be_named(mistakes: Mistakes, name: str) -> None:
     assert found.startswith("dragoman.yaml:4: aliases.")
 
 
-def test_an_account_is_what_its_settings_say(loaded: Load) -> None:
-    text = """
-providers:
-  azure:
-    base_url: https://r.example/openai/v1/
-    dialect: openai_chat
-    auth: x-api-key
-    keys: [first-key-0123, second-key-0123]
-    headers: {X-Team: blue}
-    body: {a: 1}
-    models: [gpt-5]
-    quirks: {developer_role: false}
-  claude: {base_url: https://c.example, dialect: anthropic, keys: []}
-  ds: {catalog: deepseek, keys: k, quirks: {json_schema: true}}
-"""
-    providers = loaded(text).providers
-    azure = providers["azure"]
-    assert azure.chat_url == "https://r.example/openai/v1/chat/completions"
-    assert (azure.auth, azure.origin, azure.models, dict(azure.body)) == (
-        "x-api-key",
-        "https://r.example",
-        ("gpt-5",),
-        {"a": 1},
-    )
-    assert [key.secret.reveal() for key in azure.credentials] == ["first-key-0123", "second-key-0123"]
-    assert [Path(key.source).name for key in azure.credentials] == ["dragoman.yaml:7"] * 2
-    assert {key.origin for key in azure.credentials} == {"https://r.example"}
-    assert azure.headers["x-team"].reveal() == "blue"
-    assert not azure.quirks.developer_role
-    assert azure.takes("gpt-5")
-    assert not azure.takes("gpt-4")
-    assert providers["claude"].chat_url == "https://c.example/v1/messages"
-    assert (providers["claude"].auth, providers["claude"].credentials) == ("x-api-key", ())
-    assert providers["claude"].fixed["anthropic-version"] == "2023-06-01"
-    assert providers["ds"].chat_url == "https://api.deepseek.com/chat/completions"
-    assert providers["ds"].quirks.json_schema
-    assert providers["ds"].quirks.reasoning_request == "thinking"
-    assert providers["ds"].owns("deepseek-chat")
-    assert not azure.owns("gpt-5")
-
-
-def test_without_own_quirks_the_rows_very_record_is_used(loaded: Load) -> None:
-    from dragoman.dialects.table import DIALECTS
-    from dragoman.providers.catalog import CATALOG
-
-    providers = loaded(
-        "providers: {openai: {keys: k}, groq: {keys: k}, p: {base_url: 'https://h.example'}}"
-    ).providers
-    assert providers["openai"].quirks is CATALOG["openai"].quirks
-    assert providers["groq"].quirks is CATALOG["groq"].quirks
-    assert providers["p"].quirks is DIALECTS["openai_chat"].quirks
-
-
 @pytest.mark.parametrize(
     ("text", "path"),
     [
@@ -629,19 +316,3 @@ def test_a_key_that_can_be_guessed_is_refused_where_others_can_try(mistakes: Mis
 def test_equal_keys_of_clients_are_refused(mistakes: Mistakes) -> None:
     text = "auth: {keys: [a-key-of-sixteen, {name: b, key: a-key-of-sixteen}]}"
     assert mistakes(text) == ["dragoman.yaml:1: auth.keys[1]: the same key is listed twice"]
-
-
-@pytest.mark.parametrize(
-    ("address", "warned"),
-    [("http://proxy.example", True), ("https://proxy.example", False), ("http://10.0.0.5", False)],
-)
-def test_a_key_that_the_environment_sends_unencrypted_is_a_warning(
-    loaded: Load, address: str, warned: bool
-) -> None:
-    environ = {"OPENAI_API_KEY": "sk-0123456789", "OPENAI_BASE_URL": address}
-    told = [str(one) for one in loaded(None, environ).warnings]
-    assert told == (
-        ["OPENAI_BASE_URL: providers.openai.base_url: its API keys are sent unencrypted over http://"]
-        if warned
-        else []
-    )

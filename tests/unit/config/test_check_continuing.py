@@ -65,3 +65,13 @@ def test_nobody_who_is_known_to_go_on_is_a_warning(loaded: Callable[..., Loaded]
 def test_what_fits_is_accepted(loaded: Callable[..., Loaded], settings: str) -> None:
     assert not loaded(HEAD + f"    {{{settings}, continue_streams: true}}\n").warnings
     assert not loaded(HEAD + "    {use: a/x, continue_streams: false}\n").warnings
+
+
+def test_an_unknown_catalog_is_the_only_problem(loaded: Callable[..., Loaded]) -> None:
+    providers = (
+        "providers: {a: {catalog: nonesuch, keys: []}, b: {base_url: 'http://127.0.0.1:1', keys: []}}\n"
+    )
+    with pytest.raises(ConfigError) as failed:
+        loaded(providers + "models: {m: {deployments: [b/x, a/x], continue_streams: true}}\n")
+    (problem,) = failed.value.problems
+    assert problem.path == "providers.a.catalog"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dragoman.config.load import Loaded
+from dragoman.config.load import Loaded, load
+from dragoman.errors import ConfigError
 
 HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\n"
 AT = "dragoman.yaml:2: "
@@ -114,3 +115,15 @@ def test_keys_of_one_name_have_the_same_limits(mistakes: Callable[..., list[str]
 def test_a_wish_for_a_price_without_a_limit_on_money_is_odd(loaded: Callable[..., Loaded]) -> None:
     found = loaded(HEAD + "limits: {x: {requests: 1/s, unknown_price: refuse}}\n")
     assert [one.path for one in found.warnings] == ["limits.x.unknown_price"]
+
+
+def test_a_limit_may_name_an_upstream_of_the_program() -> None:
+    limits = {"x": {"scope": "provider", "only": ["mine"], "requests": "60/min"}}
+    assert load({"limits": limits}, {}, own=["mine"]).config.limits.keys() == {"x"}
+
+
+def test_a_provider_that_cannot_be_read_is_reported_once(loaded: Callable[..., Loaded]) -> None:
+    with pytest.raises(ConfigError) as failed:
+        loaded("providers: {b: [1]}\nlimits: {x: {scope: provider, only: [b], requests: 1/s}}\n")
+    (problem,) = failed.value.problems
+    assert problem.path == "providers.b"

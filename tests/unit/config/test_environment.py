@@ -169,6 +169,15 @@ def test_another_name_for_a_vendor_gets_its_keys_unless_it_is_another_place(load
     }
 
 
+def test_a_provider_with_the_name_of_another_vendor_stays_as_it_is(loaded: Load) -> None:
+    text = "providers: {openai: {catalog: mistral, keys: file}}"
+    (provider,) = loaded(
+        text, {"OPENAI_API_KEY": "env", "OPENAI_BASE_URL": "https://env.example"}
+    ).providers.values()
+    assert (provider.name, provider.vendor) == ("openai", CATALOG["mistral"])
+    assert [key.secret.reveal() for key in provider.credentials] == ["file"]
+
+
 def test_a_disabled_provider_stays_disabled_whatever_the_environment_holds(loaded: Load) -> None:
     found = loaded("providers: {openai: {enabled: false}}", {"OPENAI_API_KEY": "env"})
     assert dict(found.providers) == {}

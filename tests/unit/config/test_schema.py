@@ -144,6 +144,13 @@ def test_every_setting_has_a_line_on_the_page() -> None:
     assert (port.type, port.default, port.variable) == ("number", "`8080`", "`DRAGOMAN_PORT`")
 
 
+def test_only_groups_are_called_settings() -> None:
+    rows = list(schema.rows())
+    groups = [row.path for row in rows if row.type == "settings"]
+    assert groups
+    assert [path for path in groups if not any(row.path.startswith(f"{path}.") for row in rows)] == []
+
+
 def test_every_known_vendor_is_on_the_page() -> None:
     page = schema.page()
     for vendor in CATALOG.values():

@@ -156,6 +156,44 @@ def test_the_environment_itself_may_lead_its_keys(here: Path) -> None:
         found(here, 'providers: {openai: {keys: "${ANTHROPIC_API_KEY}"}}', more | {"OPENAI_API_KEY": ""})
 
 
+@pytest.mark.parametrize(
+    ("text", "base", "secret", "where"),
+    [
+        (
+            "providers: {openai: {proxy: 'http://evil.example'}}",
+            "http://inside.example",
+            "OPENAI_API_KEY",
+            "http://inside.example, through a proxy that the file sets",
+        ),
+        (
+            "providers: {openai: {proxy: 'http://evil.example', verify_tls: false}}",
+            "https://inside.example",
+            "OPENAI_API_KEY",
+            "https://inside.example, without verifying its certificate",
+        ),
+        (
+            'providers: {openai: {base_url: "${MY_URL}", keys: "${MY_KEY}", ca_file: key.txt}}',
+            "",
+            "MY_KEY",
+            "https://proxy.example, without verifying its certificate",
+        ),
+        (
+            'providers: {x: {base_url: "${MY_URL}", keys: {file: ../other.txt}, verify_tls: false}}',
+            "",
+            "other.txt",
+            "https://proxy.example, without verifying its certificate",
+        ),
+    ],
+)
+def test_but_not_where_the_file_weakens_the_proof_of_the_host(
+    here: Path, text: str, base: str, secret: str, where: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        found(here, text, {"OPENAI_BASE_URL": base})
+    (problem,) = refused.value.problems
+    assert problem.message.endswith(f"{secret} to {where}")
+
+
 def test_a_file_that_is_named_may(here: Path) -> None:
     file = here / "dragoman.yaml"
     file.write_text(OPENAI_ELSEWHERE)

@@ -13,6 +13,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
+from dragoman.errors import WireError
 
 HELLO = ir.Message("user", (ir.Text("hello"),))
 RULES = ir.Message("system", (ir.Text("Rules."),))
@@ -239,3 +240,108 @@ def test_a_schema_is_adapted_to_the_clients_own_protocol() -> None:
     filled = with_defaults(codec.decode(wire), {"response_format": wanted}, None)
     body = codec.encode(filled, Target(Report("anthropic"), "m")).body
     assert body["output_config"]["format"]["schema"]["additionalProperties"] is False
+
+
+FUNCTION = {
+    "type": "function",
+    "function": {"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": {}}}},
+}
+CHAT_S: list[dict[str, Any]] = [
+    {"temperature": 1.5},
+    {"temperature": 0.2, "top_p": 0.5},
+    {"top_k": -1},
+    {"min_p": 0.1},
+    {"stop": ["\n", "a"]},
+    {"stop": list("abcdefgh")},
+    {"seed": 2**40},
+    {"presence_penalty": 2},
+    {"logprobs": True, "top_logprobs": 20},
+    {"metadata": {"a": "b"}},
+    {"store": True},
+    {"tools": [FUNCTION]},
+    {"tools": [FUNCTION], "tool_choice": "required", "parallel_tool_calls": False},
+    {"tool_choice": "required"},
+    {"web_search_options": {"search_context_size": "low"}},
+    {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "mp3"}},
+    {"verbosity": "low"},
+    {"max_tokens": 5},
+]
+UNLIMITED: dict[str, dict[str, Any]] = {
+    **{face: ASKED[face] for face in ("gemini", "ollama", "openai_responses")},
+    "anthropic": {"messages": [{"role": "user", "content": "Hi"}]},
+    "openai_completions": {"prompt": "Hi"},
+}
+NO_SAMPLING = Facts(sampling=False, sampling_pair=False)
+IN_CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+def added_by(
+    client: str, body: dict[str, Any], provider: str, defaults: dict[str, Any], facts: Facts
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What the defaults add to what a provider is told for this body, and the losses that they add."""
+    codec, wire = DIALECTS[client].request, WireRequest("chat", {"model": "m", **body}, params={"model": "m"})
+    with_report = []
+    for stated in ({}, defaults):
+        report = Report(provider)
+        filled = with_defaults(codec.decode(wire), stated, None)
+        try:
+            written = DIALECTS[provider].request.encode(filled, Target(report, "m", facts=facts)).body
+        except WireError as refused:
+            return {}, [("refused", str(refused))]
+        with_report.append((written, [(loss.path, loss.reason) for loss in report.losses]))
+    (before, lost), (after, more) = with_report
+    added = {key: value for key, value in after.items() if before.get(key) != value}
+    return added, [loss for loss in more if loss not in lost]
+
+
+@pytest.mark.parametrize("facts", [UNKNOWN, NO_SAMPLING])
+@pytest.mark.parametrize("defaults", CHAT_S, ids=str)
+@pytest.mark.parametrize("face", UNLIMITED)
+def test_a_default_works_for_the_clients_of_every_protocol_alike(
+    face: str, defaults: dict[str, Any], facts: Facts
+) -> None:
+    own = added_by(face, UNLIMITED[face], face, defaults, facts)
+    if face == "openai_completions" and defaults.keys() & {"tools", "web_search_options"}:
+        assert own[1][0] == ("tools", "the Completions API has no tool calls")  # no client has stated them
+        return
+    assert own == added_by("openai_chat", IN_CHAT, face, defaults, facts)
+
+
+def test_only_the_default_is_adapted() -> None:
+    body, report = told_by("anthropic", "anthropic", {"temperature": 1.5}, stop_sequences=["\n"], top_k=-1)
+    assert (body["temperature"], body["stop_sequences"], body["top_k"]) == (1, ["\n"], -1)
+    assert [loss.path for loss in report.losses] == ["sampling.temperature"]
+    body, report = told_by("anthropic", "anthropic", {"stop": ["\n"]}, temperature=1.5)
+    assert (body["temperature"], body.get("stop_sequences")) == (1.5, None)
+    config = {"stopSequences": list("abcdefgh")}
+    body, report = told_by("gemini", "gemini", {"seed": 2**40}, generationConfig=config)
+    assert body["generationConfig"] == {**config, "seed": 0}
+    declared = {"name": "f", "parameters": {"type": "OBJECT"}}
+    tools = [{"functionDeclarations": [declared]}]
+    body, report = told_by("gemini", "gemini", {"tool_choice": "required"}, tools=tools)
+    assert body["tools"] == tools
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+
+
+def test_a_default_gives_way_to_what_the_client_states() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    body, report = told_by("anthropic", "anthropic", {"temperature": 0.2}, thinking=thinking)
+    assert "temperature" not in body
+    assert [loss.path for loss in report.losses] == ["sampling.temperature"]
+    one = Facts(sampling_pair=False)
+    body, report = told_by("anthropic", "anthropic", {"temperature": 0.2}, one, top_p=0.9)
+    assert ("temperature" in body, body["top_p"]) == (False, 0.9)
+    assert [loss.path for loss in report.losses] == ["sampling.temperature"]
+    body, report = told_by("anthropic", "anthropic", {"tool_choice": "required"})
+    assert "tool_choice" not in body
+    assert [loss.path for loss in report.losses] == ["tool_choice"]
+
+
+@pytest.mark.parametrize(("stated", "limit"), [({}, 99), ({"max_tokens": 7}, 7)])
+def test_a_limit_replaces_only_that_of_the_completions_api_itself(stated: dict[str, Any], limit: int) -> None:
+    body = {"model": "m", "prompt": "Hi", **stated}
+    codec = DIALECTS["openai_completions"].request
+    filled = with_defaults(codec.decode(WireRequest("chat", body)), {"max_tokens": 99}, None)
+    for provider in ("openai_completions", "openai_chat"):
+        written = DIALECTS[provider].request.encode(filled, Target(Report(provider), "m")).body
+        assert limit in (written.get("max_tokens"), written.get("max_completion_tokens"))

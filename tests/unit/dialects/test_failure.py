@@ -254,3 +254,11 @@ def test_pages_without_their_tags(page: str, text: str) -> None:
 def test_a_wait_that_a_client_is_told_has_an_end() -> None:
     fault = ir.Fault("rate_limit", "Slow.", retry_after=1e308)
     assert retry_headers(fault) == {"retry-after": "604800"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_credential_reaches_a_client_in_an_error(dialect: str) -> None:
+    fault = ir.Fault("invalid_request", "the key sk-proj-abcd1234 is bad", param="messages")
+    _, _, body = DIALECTS[dialect].errors.encode(fault, "request-1")
+    assert b"[redacted] is bad" in body
+    assert b"abcd1234" not in body

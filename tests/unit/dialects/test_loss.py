@@ -32,6 +32,14 @@ def test_one_loss_is_named_once() -> None:
     assert [loss.reason for loss in report.losses] == ["none", "other"]
 
 
+def test_a_loss_that_is_listed_is_no_further_loss() -> None:
+    report = Report("there")
+    for index in range(MOST):
+        report.lose(f"messages[{index}].cache", "no marks", "hint")
+    report.lose("messages[0].cache", "no marks", "hint")
+    assert len(report.losses) == MOST
+
+
 def test_a_report_stays_short_and_says_so() -> None:
     report = Report("there")
     for index in range(3 * MOST):

@@ -373,7 +373,7 @@ def test_a_call_with_a_new_key_takes_the_place_of_the_one_with_the_old_key() -> 
 
     credential = Refreshing("k", "one", lease, fetch, stage.seams.now)
     renewal = Renewal(credential, lease, lambda _: new)
-    upstream._use((msgspec.structs.replace(old, renewal=renewal),))
+    upstream._sender.use((msgspec.structs.replace(old, renewal=renewal),))
     stage.script("one", refusal(401), whole("Hello", usage=USED))
     lines = stage.plays(chat())
     assert [line.split()[0] for line in lines if line.startswith(("ask", "answer"))] == [

@@ -46,10 +46,24 @@ def asked(body: dict[str, Any] | None = None, request: Any = None, **more: Any) 
     )
 
 
-def test_the_request_is_decoded_once() -> None:
+async def test_the_request_is_decoded_once() -> None:
     one = asked()
     assert one.request is one.request
-    assert one.decoded() is one.request
+    assert await one.decoded() is one.request
+
+
+async def test_only_what_is_not_decoded_yet_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+    run = HeavySteps.run
+
+    def counted(self: HeavySteps, size: int, *args: Any, **named: Any) -> Any:
+        turns.append(size)
+        return run(self, size, *args, **named)
+
+    monkeypatch.setattr(HeavySteps, "run", counted)
+    one = asked()
+    assert await one.decoded() is await one.decoded()
+    assert turns == [one.weight]
 
 
 def test_what_cannot_be_decoded_is_the_clients_to_mend() -> None:

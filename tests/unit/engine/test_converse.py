@@ -17,7 +17,7 @@ from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import HeavySteps, Steps
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
-from dragoman.engine.converse import Bounds, _Session, _stated, opened
+from dragoman.engine.converse import Bounds, _names, _Session, _stated, opened
 from dragoman.engine.meter import EndedByLimit
 from dragoman.engine.replies import Replies
 from dragoman.errors import RequestFailed
@@ -26,6 +26,7 @@ from dragoman.ir.fault import STOPPING
 from dragoman.net.failures import Truncated
 from dragoman.routing.route import Deployment
 from dragoman.seams.clock import SYSTEM
+from dragoman.upstreams.account import Redaction
 
 FACE = DIALECTS["openai_chat"]
 SECRET = "sk-of/the-provider"
@@ -115,19 +116,18 @@ class Talked:
             delivery=SimpleNamespace(now=lambda: 1.0, meter=None),
             runtime=SimpleNamespace(seams=SYSTEM),
             plan=SimpleNamespace(route=SimpleNamespace(model="voice")),
+            asked=SimpleNamespace(face=FACE),
         )
         assert FACE.live is not None
+        talk = FACE.live.talk(_names(attempt, self.client), None)  # type: ignore[arg-type]
         client, upstream = self.client, self.upstream
-        replies, hide = Replies(attempt), self.hide
-        self.session = _Session(attempt, client, FACE.live, upstream, replies, hide=hide)  # type: ignore[arg-type]
+        replies, redaction = Replies(attempt), Redaction([SECRET])
+        self.session = _Session(attempt, client, talk, upstream, replies, redaction=redaction)  # type: ignore[arg-type]
         upstream.inbox.put_nowait(CREATED)
-
-    def hide(self, text: str) -> str:
-        return text.replace(SECRET, "[redacted]")
 
     async def run(self) -> None:
         async with asyncio.timeout(60):
-            await self.session.run(await self.session.open())
+            await self.session.run(await self.session.open(()))
 
 
 def test_a_session_is_asked_for_by_its_model() -> None:
@@ -175,15 +175,17 @@ async def test_a_provider_may_fail(code: int, closed: Any, words: bool) -> None:
     assert not told or json.loads(told)["error"]["code"] == "session_broken"
 
 
-async def test_no_error_and_no_close_frame_shows_the_providers_key() -> None:
+async def test_no_message_and_no_close_frame_shows_the_providers_key() -> None:
     talked = Talked()
+    talked.upstream.tell(type="session.updated", session={"instructions": f"use {SECRET}"})
     told = json.dumps({"type": "error", "error": {"message": f"wrong: {SECRET}"}})
     talked.upstream.inbox.put_nowait(told.replace("/", "\\/"))
     talked.upstream.tell(type="error", error={"message": "plain"})
     talked.upstream.end(4000, f"wrong: {SECRET}")
     with pytest.raises(RequestFailed) as caught:
         await talked.run()
-    errors = [event["error"]["message"] for event in talked.client.told[1:]]
+    assert talked.client.told[1]["session"] == {"instructions": "use [redacted]"}
+    errors = [event["error"]["message"] for event in talked.client.told[2:]]
     assert errors == ["wrong: [redacted]", "plain"]
     assert talked.client.closed == (4000, "wrong: [redacted]")
     assert SECRET not in caught.value.fault.message

@@ -1,4 +1,4 @@
-"""The attempts of an exchange as transcripts: who is asked next, and what a refusal teaches."""
+"""The attempts of an exchange as transcripts: what a refusal teaches, and what ends an attempt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tests.unit.engine.stage import (
     CLAUDE,
     CONNECTING,
     ONE,
-    TWO_KEYS,
     USED,
     Own,
     Reply,
@@ -39,96 +38,7 @@ UNEXPECTED = "The request to 'own' failed unexpectedly; the gateway's log has th
 OPENAI = {"openai": {"keys": "key-o"}}
 
 
-# Who is next -------------------------------------------------------------------------------------------
-
-
-def test_a_server_that_fails_is_asked_again_after_a_wait() -> None:
-    stage = Stage()
-    stage.script("one", refusal(500), refusal(503), whole("Hello."))
-    assert stage.plays(chat()) == [
-        ASK_1,
-        "1 s later",
-        ASK_1,
-        "2 s later",
-        ASK_1,
-        'answer 200 "Hello." usage 3+2',
-        "= done",
-    ]
-    assert stage.attempts == [
-        "one/gpt relay 500 upstream_error",
-        "one/gpt relay 503 server_is_overloaded",
-        "one/gpt relay 200",
-    ]
-    assert stage.exchange.waited == 3.0
-    assert stage.client.headers["x-dragoman-attempts"] == "3"
-
-
-def test_the_last_error_is_told_when_nothing_is_left() -> None:
-    stage = Stage()
-    stage.script("one", refusal(500), refusal(500), refusal(500, "I give up."))
-    assert stage.plays(chat()) == [
-        ASK_1,
-        "1 s later",
-        ASK_1,
-        "2 s later",
-        ASK_1,
-        "answer 502 upstream_error: I give up.",
-        "= upstream/first_byte/upstream_error",
-    ]
-
-
-@pytest.mark.parametrize(("status", "error"), [(401, "invalid_api_key"), (429, "rate_limit_exceeded")])
-def test_a_refused_key_gives_way_to_the_next_at_once(status: int, error: str) -> None:
-    stage = Stage({"one": TWO_KEYS})
-    stage.script("one", refusal(status), whole("Hello."))
-    assert stage.plays(chat()) == [ASK_1, ASK_2, 'answer 200 "Hello." usage 3+2', "= done"]
-    assert stage.attempts == [f"one/gpt relay {status} {error}", "one/gpt relay 200"]
-
-
-def test_clients_never_learn_that_a_key_was_refused() -> None:
-    stage = Stage({"one": TWO_KEYS})
-    stage.script("one", refusal(401, "Bad key of jane@example.com."), refusal(401, "Bad key."))
-    assert stage.plays(chat()) == [
-        ASK_1,
-        ASK_2,
-        f"answer 502 upstream_credential_refused: {REFUSED}",
-        "= gateway/first_byte/upstream_credential_refused",
-    ]
-
-
-def test_the_next_deployment_is_asked_with_its_own_model_and_protocol() -> None:
-    settings = {"models": {"m": {"deployments": ["one/gpt", "claude/opus"]}}}
-    stage = Stage({"one": ONE, "claude": CLAUDE}, settings=settings)
-    stage.script("one", refusal(404, "There is no model gpt."))
-    stage.script("claude", whole("Hello.", dialect="anthropic"))
-    assert stage.plays(chat(model="m")) == [ASK_1, ASK_CLAUDE, 'answer 200 "Hello." usage 3+2', "= done"]
-    assert stage.attempts == ["one/gpt relay 404 not_found", "claude/opus translate(protocol) 200"]
-    assert [body["model"] for body in stage.bodies] == ["gpt", "opus"]
-    assert stage.exchange.answered == stage.client.headers["x-dragoman-deployment"] == "claude/opus"
-
-
-def test_the_callers_own_mistake_is_told_at_once() -> None:
-    stage = Stage(BOTH, settings=M)
-    stage.script("one", refusal(400, "Temperature is too high."))
-    assert stage.plays(chat(model="m")) == [
-        ASK_1,
-        "answer 400 invalid_request: Temperature is too high.",
-        "= client/first_byte/invalid_request",
-    ]
-
-
-def test_a_short_retry_after_is_obeyed() -> None:
-    stage = Stage()
-    stage.script("one", refusal(429, **{"retry-after": "4"}), whole("Hello."))
-    assert stage.plays(chat()) == [ASK_1, "4 s later", ASK_1, 'answer 200 "Hello." usage 3+2', "= done"]
-
-
-def test_a_connection_that_breaks_is_no_end() -> None:
-    stage = Stage(BOTH, settings=M)
-    stage.script("one", Reply(connect=[broken()]))
-    stage.script("two", whole("Hello."))
-    assert stage.plays(chat(model="m")) == [ASK_1, ASK_TWO, 'answer 200 "Hello." usage 3+2', "= done"]
-    assert stage.attempts == ["one/gpt relay connection_broken", "two/gpt relay 200"]
+# What one attempt leaves to the next ----------------------------------------------------------------------
 
 
 def test_nothing_that_an_attempt_lost_or_cost_is_said_of_the_next() -> None:
@@ -386,17 +296,6 @@ def test_what_a_hook_has_ended_no_other_deployment_answers() -> None:
         "answer 503 house_rule: Not now.",
         "= client/first_byte/house_rule",
     ]
-
-
-# Which order ---------------------------------------------------------------------------------------------
-
-
-def test_every_key_of_every_deployment_is_called_once_in_order() -> None:
-    """The first one without the state machine, which is made when it has failed."""
-    stage = Stage({"one": TWO_KEYS, "two": BOTH["two"]}, settings=M)
-    stage.script("one", refusal(401), refusal(401))
-    stage.script("two", whole("Hello."))
-    assert stage.plays(chat(model="m")) == [ASK_1, ASK_2, ASK_TWO, 'answer 200 "Hello." usage 3+2', "= done"]
 
 
 # What is counted -----------------------------------------------------------------------------------------

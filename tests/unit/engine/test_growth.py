@@ -20,11 +20,11 @@ class Metering:
         self.open_ended = open_ended
         self.steps: list[int] = []
 
-    async def extend(self, output: int, deployment: str) -> None:
+    async def extend(self, further: Expected, deployment: str) -> None:
         assert deployment == "one/gpt"
         assert self.expected is not None
-        self.steps.append(output)
-        self.expected = self.expected.plus(Expected(0, output))
+        self.steps.append(further.output)
+        self.expected = self.expected.plus(further)
 
 
 def growth(metering: Metering | None, said: int = 0) -> Growth:
@@ -79,8 +79,8 @@ async def test_a_bound_that_the_provider_does_not_keep_is_trusted_no_longer() ->
 
 async def test_an_exchange_that_is_over_is_not_looked_at_any_more() -> None:
     class Over(Metering):
-        async def extend(self, output: int, deployment: str) -> None:
-            self.steps.append(output)
+        async def extend(self, further: Expected, deployment: str) -> None:
+            self.steps.append(further.output)
 
     metering = Over(Expected(1, 100))
     found = growth(metering, said=90)

@@ -59,7 +59,7 @@ async def test_a_reservation_grows_with_the_answer_and_is_settled_as_one() -> No
     assert found.applies("m")
     await found.admit()
     await found.expect(Expected(10, 100, 7))
-    await found.extend(50, "one/gpt")
+    await found.extend(Expected(0, 50), "one/gpt")
     assert found.expected == Expected(10, 150, 7 + 50 * 10_000)
     assert list(standing(ledger).values()) == [(0, 160), (0, 7 + 500_000)]
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=9, output=2))]
@@ -77,7 +77,7 @@ async def test_a_journal_that_fails_ends_a_longer_answer_and_blames_no_deploymen
     found.began(exchange.attempts[0])
     book.failing = True
     with pytest.raises(EndedByLimit) as ended:
-        await found.extend(50, "one/gpt")
+        await found.extend(Expected(0, 50), "one/gpt")
     assert ended.value.fault.kind == "unavailable"
     assert not await found.affords_twice("one/gpt")
 
@@ -176,18 +176,6 @@ async def test_a_refusal_reserves_nothing_and_names_its_limit() -> None:
     assert failed.value.fault.code == "rate_limit_exceeded"
     assert exchange.refused_by == "l"
     assert standing(ledger) == {}
-
-
-async def test_a_split_reservation_is_settled_by_itself() -> None:
-    found, ledger, _ = meter(Limit("r", "requests", 9, "day"), Limit("o", "requests", 9, "day", "global"))
-    found.applies("m")
-    await found.admit()
-    reservation = found._reservation
-    assert reservation is not None
-    (first, second) = reservation.claims
-    part = reservation.split({first, "another"})
-    found.release(part)
-    assert standing(ledger) == {first: (0, 0), second: (0, 1)}
 
 
 def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:

@@ -16,8 +16,9 @@ from dragoman.accounts.limits import Limit
 from dragoman.dialects.live import Heard, Used
 from dragoman.engine.accounting import Accounting
 from dragoman.engine.meter import EndedByLimit, metered
-from dragoman.engine.replies import Replies, added
+from dragoman.engine.replies import Replies
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.rates import Level, Period, Rates
 from dragoman.routing.route import Deployment
 from dragoman.seams.clock import Seams
 from tests.unit.engine.accounts import PRICES, Book
@@ -86,7 +87,7 @@ async def test_a_reply_is_reserved_and_charged() -> None:
     await house.replies.heard(done(stated(10, 5)))
     assert list(house.standing().values()) == [(15, 0)]
     assert house.units() == [("ex_1.2", "one/gpt", {"input": 10, "output": 5}, 10_000 + 50_000)]
-    assert (house.replies.running, house.replies.cost) == (False, 60_000)
+    assert (house.replies.running, house.replies.books.cost) == (False, 60_000)
     await house.replies.begin()  # as much as the reply before has used
     assert list(house.standing().values()) == [(15, 15)]
 
@@ -144,6 +145,48 @@ async def test_a_reply_ends_also_if_only_one_event_has_its_id(begun: str | None,
     await house.replies.heard(ended(told, stated(10, 5)))
     assert not house.replies.running
     assert [units for _, _, units, _ in house.units()] == [{"input": 10, "output": 5}]
+
+
+async def test_usage_that_comes_after_the_end_of_its_reply_counts_once() -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(Heard("word"))
+    await house.replies.heard(Heard("{}", owed=True))
+    assert (house.replies.running, house.units()) == (False, [])
+    await house.replies.heard(Heard("{}", used=(stated(7, 3, model="whisper"),)))
+    assert [name for name, *_ in house.units()] == ["ex_1.2"]
+    await house.replies.heard(done(stated(10, 5)))
+    assert house.units()[1:] == [("ex_1.1", "one/gpt", {"input": 10, "output": 5}, 60_000)]
+    assert list(house.standing().values()) == [(25, 0)]
+    await house.replies.heard(done(stated(1, 1)))  # of a reply that nobody has begun
+    assert [name for name, *_ in house.units()] == ["ex_1.2", "ex_1.1", "ex_1.3"]
+
+
+@pytest.mark.parametrize("next_one", [True, False])
+async def test_a_reply_whose_usage_never_comes_is_estimated(next_one: bool) -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    await house.replies.begin()
+    await house.replies.heard(Heard("word"))
+    await house.replies.heard(Heard("{}", owed=True))
+    if next_one:
+        await house.replies.begin()
+    else:
+        house.replies.close()
+    assert [(name, units) for name, _, units, _ in house.units()] == [("ex_1.1", {"output": 2})]
+    house.replies.close()
+
+
+async def test_a_model_that_bills_time_is_reserved_and_charged_by_it(monkeypatch: Any) -> None:
+    rates = Rates((Period((Level(-1, {"input_audio_ms": 3_600_000_000}),)),), "a test")  # 1,000 for 1 ms
+    monkeypatch.setitem(PRICES, "one/gpt", rates)
+    house = House(Limit("budget", "money", 30_000_000, "day"))
+    await house.replies.begin()
+    assert list(house.standing().values()) == [(0, 10_000_000)]
+    await house.replies.heard(done(stated(10, 5, units={"input_audio_ms": 16_000})))
+    assert list(house.standing().values()) == [(16_000_000, 0)]
+    assert house.replies.books.cost == 16_000_000
+    with pytest.raises(EndedByLimit):  # as much as before
+        await house.replies.begin()
 
 
 @pytest.mark.parametrize("subject", ["key", "deployment"])
@@ -268,8 +311,8 @@ async def test_another_models_work_has_a_record_of_its_own() -> None:
     house = House()
     await house.replies.heard(Heard("{}", used=(Used(units={"input_audio_ms": 3000}, model="whisper"),)))
     assert house.units() == [("ex_1.1", "one/whisper", {"input_audio_ms": 3000}, None)]
-    assert house.replies.cost is None
-    assert house.replies.usage is None
+    assert house.replies.books.cost is None
+    assert house.replies.books.usage is None
 
 
 async def test_usage_without_a_beginning_counts() -> None:
@@ -297,11 +340,11 @@ async def test_a_session_that_only_transcribes_learns_that_a_limit_is_reached() 
     house = House(Limit("l", "tokens", 1_030, "minute"))
     await house.replies.probe()
     for _ in range(2):
-        await house.replies.probe_again()
+        await house.replies.probe(again=True)
         await house.replies.heard(Heard("{}", used=(stated(4, 0, model="other"),)))
     assert [record.id for record in house.book.closes] == ["ex_1.2", "ex_1.3"]
     with pytest.raises(EndedByLimit):
-        await house.replies.probe_again()
+        await house.replies.probe(again=True)
     assert list(house.standing().values()) == [(8, 0)]
 
 
@@ -334,7 +377,7 @@ async def test_a_reply_whose_usage_nobody_states_is_estimated() -> None:
     house.replies.close()
     (record,) = house.book.closes
     assert (record.units, record.estimated) == ({"output": 11}, True)
-    assert house.replies.usage == ir.Usage(output=11, estimated=True)
+    assert house.replies.books.usage == ir.Usage(output=11, estimated=True)
 
 
 async def test_without_accounts_only_the_sum_is_known() -> None:
@@ -343,19 +386,5 @@ async def test_without_accounts_only_the_sum_is_known() -> None:
     await house.replies.begin()
     await house.replies.heard(done(stated(1, 2)))
     await house.replies.heard(done(stated(10, 20)))
-    assert house.replies.usage == ir.Usage(11, output=22)
+    assert house.replies.books.usage == ir.Usage(11, output=22)
     assert house.book.closes == []
-
-
-def test_usages_are_added() -> None:
-    one = ir.Usage(1, 2, output=3, detail={"input_audio": 4, "words": "x"})
-    other = ir.Usage(10, output=30, reasoning=5, detail={"input_audio": 6, "output_audio": 7}, estimated=True)
-    assert added(one, other) == ir.Usage(
-        11, 2, output=33, reasoning=5, detail={"input_audio": 10, "output_audio": 7}, estimated=True
-    )
-    for words, count in (("x", 4), (4, "x"), (True, 4)):
-        one, other = ir.Usage(1, detail={"words": words}), ir.Usage(1, detail={"words": count})
-        assert added(one, other) == ir.Usage(2, detail={"words": 4})
-    assert added(None, one) is one
-    assert added(one, None) is one
-    assert added(None, None) is None

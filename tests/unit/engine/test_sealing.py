@@ -19,9 +19,11 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine import sealing as sealing_module
 from dragoman.engine.gathering import Gathered
 from dragoman.engine.sealing import Sealing, begin, issues
-from dragoman.state.marks import Scope
+from dragoman.state.marks import Marks, Scope
+from dragoman.state.recall import ask
 from dragoman.stores.open import open_store
 from dragoman.stores.seals import MemoryVault
 from dragoman.upstreams.backend import backend_of
@@ -123,6 +125,51 @@ async def test_the_vault_is_asked_once_for_all_attempts() -> None:
     assert vault.asked == 1
     assert [(loss.path, loss.severity) for loss in other.losses] == [("messages[1]", "quality")]
     assert (here.losses, len(here.changes)) == ([], 1)
+
+
+class Shared(Counting):
+    """A vault of several processes: entries may be there, but only of the owners that it names."""
+
+    holds = True  # type: ignore[assignment]  # a property there
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owners: set[bytes] = set()
+
+    async def has(self, owner: bytes) -> bool:
+        return owner in self.owners
+
+    async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
+        self.owners.add(owner)
+        await super().keep(keys, entry, owner=owner)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_tenant_without_seals_has_none_looked_for(
+    stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, read = Shared(), list[ir.Request]()
+
+    def reading(request: ir.Request, marks: Marks, *, search: bool) -> Any:
+        read.append(request)
+        return ask(request, marks, search=search)
+
+    monkeypatch.setattr(sealing_module, "ask", reading)
+    second = msgspec.structs.replace(SECOND, stream=stream)
+    one = started(vault, second)
+    assert await one.restored(second, HERE, Report("anthropic")) is second
+    assert vault.asked == 0
+    assert read == [second] * stream  # a stream's request is freed before its answer has ended
+    keeper = one.keeper(wire(), HERE)
+    assert keeper is not None
+    await keeper.keep(ANSWER)
+    assert (vault.kept, len(read)) == (1, 1)
+    third = msgspec.structs.replace(
+        second, messages=(*second.messages, ir.Message("assistant", (CALL,)), USER)
+    )
+    restored = await started(vault, third).restored(third, HERE, Report("anthropic"))
+    assert SIGNED in restored.messages[1].blocks
+    assert vault.asked == 1
 
 
 async def test_models_that_answer_alike_are_told_apart() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dragoman import ir
-from dragoman.engine.spent import note_answer, was_sent
+from dragoman.engine.spent import note_answer, note_unanswered, was_sent
 from dragoman.exchange import AttemptRecord
 from dragoman.providers.rates import Level, Period, Rates, completed
 from tests.unit.engine.accounts import Accounts
@@ -33,6 +34,19 @@ def record(**more: Any) -> AttemptRecord:
 )
 def test_whether_a_provider_may_have_worked(more: Any, sent: bool) -> None:
     assert was_sent(record(**more)) is sent
+
+
+async def test_an_estimate_that_fails_hides_no_other_error(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> ir.Usage:
+        raise ValueError("no vocabulary")
+
+    asked: Any = SimpleNamespace(light=True, exchange=SimpleNamespace(id="ex_1"))
+    attempt = record()
+    await note_unanswered(asked, attempt, fails, lambda _: None)
+    assert attempt.usage is None
+    assert "exchange ex_1: its usage could not be estimated" in caplog.text
+    await note_unanswered(asked, attempt, lambda: ir.Usage(input=3), lambda _: None)
+    assert attempt.usage == ir.Usage(input=3)
 
 
 BY_TOKENS = Rates((Period((Level(-1, completed({"input": 10**9, "output_audio": 12 * 10**9})),)),), "a test")

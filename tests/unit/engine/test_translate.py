@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.capacity.heavy import LARGE, HeavySteps
 from dragoman.exchange import Exchange
 from tests.unit.engine.stage import (
     CALL,
@@ -57,6 +58,25 @@ def test_an_answer_that_cannot_be_read_is_the_providers_failure() -> None:
     stage = claude()
     stage.script("claude", *[json_reply(b"<html>")] * 3)
     assert stage.plays(chat(model=MODEL))[-1] == "= upstream/first_byte/unreadable"
+
+
+@pytest.mark.parametrize(("usage", "turns"), [({"input_tokens": 3, "output_tokens": 2}, 0), (None, 1)])
+def test_a_large_request_takes_few_turns(
+    usage: dict[str, int] | None, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is decoded and written, and counted if its answer says nothing of its usage."""
+    sizes: list[int] = []
+
+    async def counted(_: HeavySteps, size: int, __: str | None, step: Any, *args: Any, **named: Any) -> Any:
+        sizes.append(size)
+        return step(*args, **named)
+
+    monkeypatch.setattr(HeavySteps, "run", counted)
+    stage = claude()
+    stage.script("claude", json_reply({"content": [{"type": "text", "text": "Hello."}], "usage": usage}))
+    stage.plays(chat(model=MODEL, messages=[{"role": "user", "content": "word " * 40_000}]))
+    assert stage.exchange.mode == "translate"
+    assert len([size for size in sizes if size >= LARGE]) == 2 + turns
 
 
 # Streamed ----------------------------------------------------------------------------------------------

@@ -26,6 +26,9 @@ PLACE = "('10.0.0.5', 9)"
             "wrong version number",
         ),
         (socket.gaierror(-3, "Temporary failure in name resolution"), "Temporary failure in name resolution"),
+        # The numbers of macOS and Windows: positive, but not those of the system's errors.
+        (socket.gaierror(8, "nodename nor servname provided"), "nodename nor servname provided"),
+        (socket.gaierror(11001, "getaddrinfo failed"), "getaddrinfo failed"),
         (ConnectionResetError(), "it was reset"),
         (TimeoutError(), "it took too long"),
         (EOFError(), Disconnected.meaning),

@@ -57,6 +57,16 @@ def test_what_does_not(fault: ir.Fault) -> None:
     assert own.providers["up"].healthy is None
 
 
+@pytest.mark.parametrize("fault", [REFUSED, FORBIDDEN, SPENT, DOWN], ids=lambda fault: fault.kind)
+def test_the_refusal_of_a_tenants_own_key_says_nothing_about_the_provider(fault: ir.Fault) -> None:
+    counted = figures()
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0, created=0, fault=fault)
+    exchange.attempts.append(AttemptRecord("ex_1-1", "up/m", "1234", "relay", 0, fault=fault, own=True))
+    exchange.close(1)
+    counted.note(exchange, 1)
+    assert counted.providers["up"].healthy is (False if fault is DOWN else None)
+
+
 def test_a_second_key_that_works_makes_up_for_the_first() -> None:
     own = figures()
     noted(own, REFUSED, None, now=1)

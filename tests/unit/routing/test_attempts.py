@@ -496,3 +496,20 @@ def test_no_time_is_left_for_a_second_one() -> None:
     attempts.on(Begin(), 0.0)
     assert attempts.may_begin(4.9)
     assert not attempts.may_begin(5.0)
+
+
+@pytest.mark.parametrize("kind", ["authentication", "quota", "permission", "model_not_found"])
+def test_a_failure_that_allows_no_retry_does_not_keep_another_candidate_from_its_own(kind: ir.Kind) -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault(kind)), 2.0) == [WakeAt(3.0)]
+    assert attempts.on(Timer(), 3.0) == [Start("a")]
+    assert attempts.on(Failed(fault(kind)), 4.0) == [GiveUp(fault(kind))]
+
+
+def test_a_refused_key_waits_for_a_candidate_that_rests() -> None:
+    attempts = Attempts(("b",), POLICY, lambda: 0.0, resting=[(5.0, "a")])
+    assert attempts.on(Begin(), 0.0) == [Start("b")]
+    assert attempts.on(Failed(fault("authentication")), 1.0) == [WakeAt(5.0)]
+    assert attempts.on(Timer(), 5.0) == [Start("a")]

@@ -321,6 +321,12 @@ def test_a_limit_with_enough_left_rests_nobody() -> None:
     assert rest({**OPENAI, "x-ratelimit-remaining-tokens": "200000"}, NOW) is None
 
 
+@pytest.mark.parametrize("header", ['"month";r=0;t=2592000', "limit=9, remaining=0, reset=2592000"])
+def test_a_reset_of_the_drafts_counts_as_a_day_at_most(header: str) -> None:
+    assert [quota.reset for quota in quotas({"ratelimit": header}, NOW).values()] == [LONGEST]
+    assert spent({"ratelimit": header}, NOW) == rest({"ratelimit": header}, NOW) == LONGEST
+
+
 def test_what_is_left_is_known_by_resource() -> None:
     found = quotas(OPENAI, NOW)
     assert found == {"requests": Quota(3000, 2999, 0.02), "tokens": Quota(250_000, 0, 360.0)}

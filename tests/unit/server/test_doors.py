@@ -19,8 +19,8 @@ import uvicorn
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened, listen_locally
-from dragoman.server.http import uvicorn_options
 from dragoman.server.serve import listen
+from dragoman.server.uvicorn_options import uvicorn_options
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets")
 

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from dragoman.config.serving import Server
-from dragoman.server.app import Arrival
 from dragoman.server.connections import Connections
-from dragoman.server.head import Head
+from dragoman.server.head import Arrival, Head
 from dragoman.server.http import HttpProtocol
 from dragoman.wire.headers import HeaderMap
 

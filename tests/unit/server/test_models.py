@@ -121,3 +121,25 @@ async def test_a_client_of_another_protocol_gets_its_own_form(house: Asker) -> N
 async def test_an_unknown_model_is_a_404(house: Asker) -> None:
     answer = await house.ask("GET", "/v1/models/none")
     assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "model_not_found", "model")
+
+
+async def test_one_model_is_shown_to_those_whose_list_has_it(tmp_path: Path) -> None:
+    asker = Asker(Paced(), tmp_path, KINDS)
+    for number in range(1, 9):
+        key = {"authorization": f"Bearer a-key-of-sixteen-{number}"}
+        answer = await asker.ask("GET", "/v1/models", **key)
+        seen = listed(answer.body, "data", "id")
+        for path, headers in SINGLE.items():
+            answers = {one: await asker.ask("GET", f"{path}/{one}", **key, **headers) for one in EVERY}
+            assert {one for one, answer in answers.items() if answer.status == 200} == seen
+            assert {answer.status for answer in answers.values()} <= {200, 404}
+        answers = {one: await asker.ask("POST", "/api/show", {"model": one}, **key) for one in EVERY}
+        assert {one for one, answer in answers.items() if answer.status == 200} == seen
+    await asker.gateway.close()
+
+
+SINGLE: Mapping[str, dict[str, str]] = {
+    "/v1/models": {},
+    "/models": {"anthropic_version": "2023-06-01"},
+    "/v1beta/models": {},
+}

@@ -12,6 +12,7 @@ from dragoman import ir
 from dragoman.dialects.openai.realtime import error_event
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.converse import Bounds
+from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.ir.fault import STOPPING
@@ -68,6 +69,49 @@ async def test_a_session_is_accepted_once_and_closed_once() -> None:
     assert sides.sent[1]["text"] == "text"
     assert sides.sent[2]["bytes"] == b"binary"
     assert (sides.sent[3]["code"], sides.exchange.status, one.begun, one.gone) == (1000, 101, True, False)
+
+
+class Places:
+    """Records when places are taken and given back. full: whether a limit leaves none."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.steps: list[str] = []
+        self.full = full
+
+    async def enter(self) -> None:
+        if self.full:
+            raise RequestFailed(ir.Fault("rate_limit", "no place"))
+        self.steps.append("enter")
+
+    def leave(self) -> None:
+        self.steps.append("leave")
+
+
+async def test_a_client_that_has_said_nothing_holds_a_place_and_counts_as_idle() -> None:
+    sides, places = Sides(), Places()
+    link, seen = sides.link, []
+
+    async def receive() -> Any:
+        seen.append((link.fresh, link.idle_since is not None, [*places.steps]))
+        return {"type": "websocket.receive", "text": "a"}
+
+    sides.client._receive = receive
+    assert await sides.client.first_message(places) == "a"  # type: ignore[arg-type]
+    assert seen == [(True, True, ["enter"])]
+    assert (link.fresh, link.idle_since, places.steps) == (False, None, ["enter", "leave"])
+    full = Sides()
+    with pytest.raises(RequestFailed):
+        await full.client.first_message(Places(full=True))  # type: ignore[arg-type]
+    assert full.sent == []
+
+
+async def test_a_first_message_must_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.server.realtime._FIRST", 0.01)
+    sides, places = Sides(), Places()
+    sides.client._receive = asyncio.Event().wait  # type: ignore[assignment]
+    with pytest.raises(RequestFailed) as caught:
+        await sides.client.first_message(places)  # type: ignore[arg-type]
+    assert (caught.value.fault.code, places.steps) == ("session_idle", ["enter", "leave"])
 
 
 async def test_a_refusal_is_an_http_answer_until_the_session_is_accepted() -> None:
@@ -213,7 +257,7 @@ async def test_a_foreign_server_closes_what_it_cannot_answer() -> None:
 async def test_an_error_of_the_gateway_is_told_and_recorded(
     path: str, closed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(live: Any, handshake: Any, client: RealtimeClient) -> str:
+    async def fail(live: Any, handshake: Any, client: RealtimeClient, waiting: Any) -> str:
         if closed:
             await client.accept(())
         raise RuntimeError("broken")

@@ -42,6 +42,30 @@ def test_a_head_whose_body_is_still_coming_is_remembered() -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (HEAD + b"{}", ("2", b"{}", 0)),
+        (HEAD.replace(b": 2", b": 12") + b"{}", ("12", b"{}", 10)),
+        (HEAD, ("2", b"", 2)),
+        (HEAD + b"{}more", None),
+        (HEAD.replace(b": 2", b": x") + b"{}", None),
+        (HEAD.replace(b": y", b": z") + b"{}", None),
+        (HEAD.replace(b": 2", b": 1234567890123") + b"{}", None),
+    ],
+)
+def test_a_repetition_may_have_another_length(data: bytes, found: tuple[str, bytes, int] | None) -> None:
+    known = repeatable(HEAD + b"{}", came(b"{}", headers=[(b"content-length", b"2")]))
+    assert known is not None
+    repeated = known.repeated_by(data)
+    if found is None:
+        assert repeated is None
+    else:
+        assert repeated is not None
+        headers, body, rest = repeated
+        assert (headers["content-length"], body, rest) == found
+
+
+@pytest.mark.parametrize(
     ("data", "cycle"),
     [
         (HEAD + b"{", came(b"{}")),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -128,6 +133,59 @@ def test_a_worker_ends_while_it_starts(monkeypatch: pytest.MonkeyPatch, order: b
         server.join(30)
         assert not server.is_alive()
     assert (ended.is_set(), ready) == (True, [])
+
+
+class Waits:
+    """An upstream that never answers. called: set when it was asked."""
+
+    name = "own"
+
+    def __init__(self) -> None:
+        self.called = Event()
+
+    @asynccontextmanager
+    async def chat(self, request: Any, call: Any) -> AsyncIterator[AsyncIterator[Any]]:
+        async def events() -> AsyncIterator[Any]:
+            self.called.set()
+            await asyncio.Event().wait()
+            yield []
+
+        yield events()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
+def test_what_runs_longer_than_the_drain_time_is_cut_and_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    own, ready, answers = Waits(), Event(), []
+    gateway = Gateway({"server": {"drain": "1s"}}, upstreams={"own": own})
+    ours, theirs = socket.socketpair()
+    with ours, theirs, listen("127.0.0.1", 0) as listener:
+        server = Thread(
+            target=serve, args=(gateway, listener, ready.set), kwargs={"orders": theirs}, daemon=True
+        )
+        address = listener.getsockname()
+        server.start()
+        assert ready.wait(60)
+
+        def ask() -> None:
+            connection = HTTPConnection(*address, timeout=60)
+            body = {"model": "own/x", "messages": [{"role": "user", "content": "Hi"}]}
+            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            answers.append(connection.getresponse().status)
+
+        asking = Thread(target=ask, daemon=True)
+        asking.start()
+        assert own.called.wait(60)
+        with caplog.at_level(logging.WARNING):
+            ours.send(CLOSE)
+            server.join(30)
+        assert not server.is_alive()
+        asking.join(30)
+    assert answers == [503]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "the drain time (server.drain) of 1 s is over; requests that are cut: 1"
 
 
 async def test_a_file_that_changes_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

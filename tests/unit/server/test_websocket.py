@@ -256,6 +256,16 @@ async def test_closing_the_gateway_tells_what_runs_and_goes() -> None:
     assert late.sent[0]["status"] == 503
 
 
+async def test_a_stop_that_takes_too_long_is_not_passed_on() -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    socket = Socket(gateway.asgi())
+    await settled()
+    socket.task.cancel("Task cancelled, timeout graceful shutdown exceeded")
+    await socket.task
+    assert socket.closed == 1001
+    await gateway.close()
+
+
 async def test_a_stop_by_the_server_is_passed_on() -> None:
     gateway = Gateway(upstreams={"own": Own()})
     socket = Socket(gateway.asgi())
@@ -294,7 +304,7 @@ async def test_what_could_not_be_continued_is_forgotten(failing: dict[str, Any])
 
 async def test_a_draining_gateway_opens_no_socket() -> None:
     gateway = Gateway()
-    gateway.stopping()
+    gateway.draining.begin()
     socket = Socket(gateway.asgi())
     await socket.task
     assert socket.sent[0]["status"] == 503

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -20,11 +22,17 @@ class _Locked:
     def cursor(self) -> _Locked:
         return self
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> _Locked:
         if self.left:
             self.left -= 1
             raise sqlite3.OperationalError("database is locked")
-        self.set.append(statement.removeprefix("PRAGMA ").partition("=")[0])
+        name, sets, _ = statement.removeprefix("PRAGMA ").partition("=")
+        if sets and name != "busy_timeout":
+            self.set.append(name)
+        return self
+
+    def fetchone(self) -> tuple[int]:
+        return (0,)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -41,3 +49,33 @@ def test_a_file_that_stays_locked_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sqlite_file, "PATIENCE", 0.05)
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         sqlite_file.prepare(cast("sqlite3.Connection", _Locked(10_000)))
+
+
+def test_a_new_connection_to_a_known_file_waits_for_no_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    sqlite_file.prepare(writer)
+    writer.execute("CREATE TABLE t (x)")
+    writer.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.05)
+    reader = sqlite3.connect(tmp_path / "state.db", timeout=0.05)
+    sqlite_file.prepare(reader)
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    assert reader.execute("PRAGMA auto_vacuum").fetchone() == (sqlite_file.INCREMENTAL,)
+    assert reader.execute("PRAGMA busy_timeout").fetchone() == (50,)
+    reader.close()
+    writer.close()
+
+
+def test_a_locked_file_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    owner.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.2)
+    late = sqlite3.connect(tmp_path / "state.db", timeout=0.2)
+    begin = time.monotonic()
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        sqlite_file.prepare(late)
+    assert time.monotonic() - begin < 2  # not once more in each try
+    late.close()
+    owner.close()

@@ -168,7 +168,7 @@ async def test_usage_and_exchange_tell_alike_who_has_stopped_it(by: str) -> None
             break
         await asyncio.sleep(0.01)
     assert [one.end for one in await usage.records(UsageSearch(), 10)] == [expected]
-    exchanges = asker.gateway.finished.all()
+    exchanges = asker.gateway.observers.finished.all()
     assert expected in [one.end for one in exchanges]
     await asker.close()
 
@@ -308,7 +308,7 @@ async def test_what_one_key_runs_in_the_background_is_bounded(tmp_path: Path) ->
     await asyncio.wait_for(upstream.begun.wait(), 60)
     assert len(await asker.gateway.keeping.store.responses.leases()) == 3  # nothing was kept of the others
     assert len(upstream.asked) <= 3
-    assert asker.gateway.bounds.counts["too_many_background"] == 2
+    assert asker.gateway.observers.bounds.counts["too_many_background"] == 2
     path = f"/v1/responses/{ran[0].body['id']}/cancel"
     assert (await asker.ask("POST", path, authorization="Bearer ann-key")).status == 200
     await until(lambda: ask("ann"), lambda answer: answer.status == 200)
@@ -347,7 +347,7 @@ async def test_deleting_stops_what_runs() -> None:
 async def test_connections_and_the_background_share_the_time_to_drain(tmp_path: Path) -> None:
     asker = Asker(Paced("one "), tmp_path, "server: {drain: 2}\n")
     await begun(asker)
-    asker.gateway.stopping()
+    asker.gateway.draining.begin()
     await asyncio.sleep(1.6)  # so long the server waits for connections
     began = asyncio.get_running_loop().time()
     await asker.gateway.drain()

@@ -96,7 +96,7 @@ async def test_what_is_too_large_to_be_kept_is_not_written_for_that(tmp_path: Pa
     held, talk = await peak(asker)
     assert b'"store":false' in talk.data
     assert held < 2.9
-    assert asker.gateway.bounds.counts["responses_full"] == 1
+    assert asker.gateway.observers.bounds.counts["responses_full"] == 1
     await asker.close()
 
 

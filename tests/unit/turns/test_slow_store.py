@@ -84,7 +84,7 @@ async def test_what_is_complete_is_not_stopped(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(background, "_RENEWAL", 0.05)
     asker = Asker(upstream := Paced("one "))
     over: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
-    asker.gateway._observers.append(
+    asker.gateway.observers._own.append(
         lambda exchange: over.set_result(exchange) if "(background)" in exchange.path else None
     )
     id_ = (await begun(asker))["id"]

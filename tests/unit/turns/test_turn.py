@@ -251,7 +251,7 @@ async def test_an_answer_that_is_too_large_to_keep_says_so(tmp_path: Path) -> No
     assert (await asker.respond("a")).body["store"] is True
     told = (await asker.respond("x" * 30_000)).body
     assert (told["status"], told["store"]) == ("completed", False)
-    assert asker.gateway.bounds.counts == {"responses_full": 1}
+    assert asker.gateway.observers.bounds.counts == {"responses_full": 1}
     assert (await asker.ask("GET", f"/v1/responses/{told['id']}")).status == 404
     await asker.close()
 
@@ -263,7 +263,7 @@ async def test_a_turn_that_is_too_large_for_its_session_is_counted(tmp_path: Pat
             "POST", "/v1/responses", {"model": "own/m", "input": given}, x_session_id="s"
         )
         assert answered.status == 200
-    assert asker.gateway.bounds.counts == {"session_turn_too_large": 1}
+    assert asker.gateway.observers.bounds.counts == {"session_turn_too_large": 1}
     await asker.close()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,9 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as GEMINI
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
+from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import DEFAULT_LIMITS, AnswerLimits
-from dragoman.upstreams.reading import Reading
+from dragoman.upstreams.reading import Reading, events
 from dragoman.wire.sse import SSESplitter
 
 SMALL = AnswerLimits(event=1000)
@@ -160,3 +162,32 @@ def test_words_of_gemini_are_read_without_their_frames() -> None:
         assert reading.run(following) == ([ir.TextDelta(0, '"x')], len(following))
     assert reading.run(chunk(b'""')) == ([], 0)
     reading.close(batch)
+
+
+class _Streamed:
+    """An answer that comes event by event."""
+
+    status = 200
+    headers: Mapping[str, str] = {"content-type": "text/event-stream"}
+
+    def __init__(self, *events: bytes) -> None:
+        self._events = [*events, b""]
+
+    async def chunk(self) -> bytes:
+        return self._events.pop(0)
+
+
+async def test_what_was_told_is_not_told_again_with_an_error() -> None:
+    head = (
+        b'data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c"'
+    )
+    start = head + b',"content":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+    opened = b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+    said = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"w%d"}}\n\n'
+    limits = AnswerLimits(stream=1500)
+    answer = cast("Answer", _Streamed(start, opened, *(said % number for number in range(30))))
+    decoder = ANTHROPIC.stream.decoder(STANDARD)
+    read = [event async for batch in events(answer, SSESplitter(), decoder, limits, "up") for event in batch]
+    texts = [event.text for event in read if isinstance(event, ir.TextDelta)]
+    assert texts == [f"w{number}" for number in range(len(texts))]
+    assert isinstance(read[-1], ir.Error)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
-from dragoman.net.transport import Answer, Transport
-from dragoman.upstreams.account import Account
-from dragoman.upstreams.answers import AnswerLimits
+from dragoman.net.transport import Transport
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream
 
@@ -90,30 +87,15 @@ def test_a_refusal_counts_for_its_model_and_dialect() -> None:
     assert (asked(up, CHAT), asked(up, RESPONSES)) == (CHAT, RESPONSES)
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    up = provider()
-    for number in range(1024):
-        assert up.learns(f"m{number}", NOT_CHAT)
-    assert up.learns("m0", NOT_CHAT)
-    assert asked(up, CHAT, "m1023") == RESPONSES
-    assert up.learns("m1024", NOT_CHAT)
-    assert asked(up, CHAT, "m0") == CHAT
-    assert asked(up, CHAT, "m1024") == RESPONSES
-
-
 NO_THOUGHTS = ir.Fault("invalid_request", "Encrypted content is not supported with this model.", status=400)
 
 
-def test_that_a_model_does_not_think_is_learnt() -> None:
+def test_a_model_that_is_known_not_to_think_has_these_facts() -> None:
     up = provider()
-    assert not up.learns_thoughtless("m", NOT_CHAT)
     assert up.facts("m", UNKNOWN) is UNKNOWN
     assert up.learns_thoughtless("m", NO_THOUGHTS)
     assert up.facts("m", Facts(reasoning=True, context=7)) == Facts(reasoning=False, context=7)
     assert up.facts("other", UNKNOWN) is UNKNOWN
-    for number in range(1024):
-        assert up.learns_thoughtless(f"m{number}", NO_THOUGHTS)
-    assert up.facts("m", UNKNOWN) is UNKNOWN
 
 
 def test_what_is_configured_for_a_model_is_merged_into_forms_too() -> None:
@@ -130,43 +112,3 @@ def test_what_is_configured_for_a_model_is_merged_into_forms_too() -> None:
         ("temperature", b"0"),
         ("file", b"x"),
     ]
-
-
-def test_what_a_provider_repeats_of_a_credential_is_told_to_nobody() -> None:
-    account = Account({}, secrets=("sk-0123456789", "eu"))
-    told = ir.Fault("invalid_request", "sk-0123456789 in eu", "sk-0123456789", "sk-0123456789", "a more-456")
-    said = account.discreet(told, ["more-456"])
-    assert (said.message, said.code, said.param) == ("[redacted] in eu", "[redacted]", "[redacted]")
-    assert said.type == "a [redacted]"
-    assert account.discreet(ir.Fault("upstream", "no code")).code is None
-    extra = {"anthropic": {"sk-0123456789": [{"seen": "more-456 in eu"}, 7, None]}}
-    said = account.discreet(ir.Fault("upstream", "m", extra=extra), ["more-456"])
-    assert said.extra == {"anthropic": {"[redacted]": [{"seen": "[redacted] in eu"}, 7, None]}}
-
-
-class _Streamed:
-    """An answer that comes event by event."""
-
-    status = 200
-    headers: Mapping[str, str] = {"content-type": "text/event-stream"}
-
-    def __init__(self, *events: bytes) -> None:
-        self._events = [*events, b""]
-
-    async def chunk(self) -> bytes:
-        return self._events.pop(0)
-
-
-async def test_what_was_told_is_not_told_again_with_an_error() -> None:
-    head = (
-        b'data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c"'
-    )
-    start = head + b',"content":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
-    opened = b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
-    said = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"w%d"}}\n\n'
-    up = upstream("anthropic", limits=AnswerLimits(stream=1500))
-    answer = cast("Answer", _Streamed(start, opened, *(said % number for number in range(30))))
-    events = [event async for batch in up._events(answer, "sse") for event in batch]
-    texts = [event.text for event in events if isinstance(event, ir.TextDelta)]
-    assert texts == [f"w{number}" for number in range(len(texts))]
-    assert isinstance(events[-1], ir.Error)

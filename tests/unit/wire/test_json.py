@@ -18,6 +18,7 @@ from dragoman.wire import json as reader
 from dragoman.wire.json import (
     MAX_DEPTH,
     MAX_VALUES,
+    decode_counted,
     decode_head,
     decode_measured,
     decode_object,
@@ -419,12 +420,12 @@ MANY_VALUES = b'{"a": [' + b"0," * 5_000 + b"0]}"
 
 @pytest.mark.parametrize("body", [FEW_VALUES, MANY_VALUES, b'{"a": {"b": [1, "2"]}}', b"{}"])
 def test_a_decoded_body_is_measured_as_its_text_is(body: bytes) -> None:
-    value, extra, weight = decode_measured(body, 128, 320_000)
+    value, members, extra, weight = decode_measured(body, 128, 320_000)
     assert value == decode_object(body)
     if len(body) < 4_000:
-        assert (extra, weight) == (0, len(body))
+        assert (members, extra, weight) == (0, 0, len(body))
     else:
-        assert (extra, weight) == measured(body)
+        assert (members, extra, weight) == (len(value), *measured(body))
 
 
 @pytest.mark.parametrize(("body", "count"), [(FEW_VALUES, 8), (MANY_VALUES, 5_002)])
@@ -452,6 +453,29 @@ def test_values_that_a_repeated_key_has_replaced_count() -> None:
     assert decode_measured(body, 128, 320_000)[0]["m"] == {"a": 1}
     with pytest.raises(WireError, match="more than 4000 values"):
         decode_measured(body, 128, 4_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [
+        (b"{}", 0),
+        (b'{"a": 1, "b": null, "a": {"c": 2, "d": [3]}}', 3),
+        (b'{"a": 1, "\\u0061": 2}', 2),
+        (b"{" + b",".join(b'"%d": 0' % number for number in range(256)) + b"}", 256),
+        (b"{" + b",".join(b'"%d": 0' % number for number in range(257)) + b"}", 0),
+    ],
+)
+def test_members_of_an_object_are_counted(body: bytes, members: int) -> None:
+    assert decode_counted(b"\xef\xbb\xbf" + body, 128) == (decode_object(body), members)
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'{"a": nope}', b'{"a": "\\ud800"}', b'{"a": 1e400}', b"", b"'{}'"])
+def test_what_cannot_be_decoded_is_refused_alike_if_members_are_counted(body: bytes) -> None:
+    with pytest.raises(WireError) as plain:
+        decode_object(body)
+    with pytest.raises(WireError) as counted:
+        decode_counted(body, 128)
+    assert str(counted.value) == str(plain.value)
 
 
 def test_half_of_a_surrogate_pair_is_shown_as_a_question_mark() -> None:

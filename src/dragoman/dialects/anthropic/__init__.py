@@ -10,8 +10,8 @@ original in these points, for example:
   and is left out of a request for a server that verifies signatures, which is reported as a loss;
 - an empty list as the content of a `tool_result` is left out;
 - a document's `content` source that is a string becomes a list with this text;
-- in streams, an empty `partial_json` and other empty deltas are left out, a tool's empty input becomes `{}`,
-  and the last `message_delta` states the whole usage.
+- in streams, an empty `partial_json` and other empty deltas are left out, a tool's empty input is written as
+  the delta `{}`, and the last `message_delta` states the whole usage.
 """
 
 from __future__ import annotations

@@ -113,7 +113,8 @@ def _text(value: _Wire) -> ir.Block:
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
     """Decode the `cache_control` of `value`: a block, a tool or a request. None = `cache_control` is missing
-    or is not an object. Members of `cache_control` without a field in ir.CacheMark become leftovers.
+    or is not an object. Members of `cache_control` without a field in ir.CacheMark become leftovers. If `ttl`
+    is neither a string nor null, all members become leftovers.
     """
     mark = value.get("cache_control")
     if type(mark) is not dict:
@@ -140,7 +141,8 @@ def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir
 
 def decode_citation(value: Any) -> ir.Citation:
     """Decode one citation. Members without a field in ir.Citation go into its `source`. If the citation's
-    form is unknown, all members go into `source`. A value that is not an object becomes an `odd_citation`.
+    form is unknown, all members go into `source`. A value that is not an object becomes a citation of the
+    kind "odd", which only keeps this value (`odd_citation`).
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)
@@ -298,8 +300,8 @@ def _result(value: _Wire) -> ir.Block:
 
 def _provider_result(value: _Wire) -> ir.Block:
     """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes an
-    ir.Json block. The result is marked as an error if it states `is_error`, or if the type of this object
-    ends in `_error`.
+    ir.Json block. The result is an error if the type of this object ends in `_error`; otherwise its
+    `is_error` says whether it is one.
     """
     content = value.get("content")
     error = value.get("is_error")

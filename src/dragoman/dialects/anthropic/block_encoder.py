@@ -2,7 +2,8 @@
 
 A seal is an opaque signature of reasoning, which only its origin (a dialect) can read. Anthropic never gets a
 seal of another origin. In an answer, the seal of a thinking block from another origin is written with a tag
-that names the origin. The seal of another origin on a text or a tool call is left out and reported as lost.
+that names the origin. The seal of another origin on a text, a tool call or a medium is left out and reported
+as lost.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     empty and has no other fields, and for a blank refusal. where: the block's IR path.
 
     In a request, raises WireError for media without content or with the file id of another provider, for
-    documents of another dialect that are neither PDF nor text in UTF-8, for audio and video, and for calls of
-    free-text tools.
+    audio and video, and for calls of free-text tools. Also raises it for documents of another dialect with
+    data that is neither PDF nor text in UTF-8; the media type must say that it is text (`text/…` or JSON).
     """
     return _ENCODE[type(block)](block, scope, where)
 
@@ -124,7 +125,7 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
         encode_citation(one, scope, f"{where}.citations[{index}]")
         for index, one in enumerate(block.citations)
     ]
-    if written := [citation for citation in citations if citation is not None]:
+    if written := [citation for citation in citations if citation is not msgspec.UNSET]:
         out["citations"] = written
     if block.logprobs is not None:
         scope.report.lose(f"{where}.logprobs", "the Messages API has no log probabilities", "hint")
@@ -133,13 +134,13 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; None = it is not written, which is reported as a loss. where: the citation's IR
+    """Encode a citation; UNSET = it is not written, which is reported as a loss. where: the citation's IR
     path.
 
-    A citation that came in this dialect is written. A citation of another dialect is written only in an
-    answer and only if it has a URL: it becomes a `web_search_result_location`.
+    A citation that came in this dialect is written, unless it was null. A citation of another dialect is
+    written only in an answer and only if it has a URL: it becomes a `web_search_result_location`.
     """
-    if scope.own and (odd := stated_oddly(citation, NAME)) is not None:
+    if scope.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
@@ -169,7 +170,7 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
             scope.report.lose(f"{where}.source", why, "hint")
     else:
         scope.report.lose(where, "the Messages API accepts only its own citations", "hint")
-        return None
+        return msgspec.UNSET
     restore(out, citation.extra, scope.report, where)
     return out
 

@@ -91,7 +91,9 @@ _FREE_BUDGET = "interleaved-thinking"
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake in a chat request."""
+    """Raise WireError for the first mistake in a chat request. Its path is the JSON path of the mistake,
+    without `$.` (`messages[0].content`).
+    """
     body = wire.body
     try:
         request = msgspec.convert(body, _Request)
@@ -122,8 +124,9 @@ def check(wire: WireRequest) -> None:
 
 
 def explained(text: str) -> WireError:
-    """Return the WireError for the text of a msgspec.ValidationError. For a number out of range, it has the
-    API's wording.
+    """Return the WireError for the text of a msgspec.ValidationError. Its path is that of the wrong or
+    missing member; for an unknown member it is that of the object, "" = the body. For a number out of range,
+    the error has the API's wording.
     """
     what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
@@ -167,9 +170,10 @@ def _check_messages(messages: list[_Message]) -> None:
 
 
 def _check_empty(message: _Message, where: str, *, last: bool) -> None:
-    """Raise WireError for a message without content if it must have one. The API accepts an assistant's
-    message with an empty string or an empty list, and as the last message also one without `content`. where:
-    the JSON path of the content.
+    """Raise WireError for a message without content if it must have one. The caller has found that the
+    content is missing, null, "" or []. The API accepts an assistant's message with an empty string or an
+    empty list, and as the last message also one whose content is missing or null. where: the JSON path of the
+    content.
     """
     assistant = message.role == "assistant"
     if message.content is None and not (assistant and last):
@@ -179,8 +183,9 @@ def _check_empty(message: _Message, where: str, *, last: bool) -> None:
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError for the first mistake in a block and in the blocks inside it. A block of an unknown
-    type is accepted. The caller has checked that the type is a string. where: the block's JSON path.
+    """Raise WireError for the first mistake in a block and in the blocks inside it. If the type is unknown
+    but ends in `_tool_result`, only the block's content is checked; a block of any other unknown type is
+    accepted. The caller has checked that the type is a string. where: the block's JSON path.
     """
     kind = block["type"]
     if (members := _BLOCKS.get(kind)) is None:
@@ -302,7 +307,7 @@ def _check_text_or_blocks(content: Any, where: str) -> None:
 
 def _check_inner(blocks: list[Any], where: str, *, may_be_empty: bool = False) -> None:
     """Raise WireError for the first mistake in `blocks`, the list of blocks inside another block. Each must
-    be an object with a text as its type; `check_block` checks the rest. where: the JSON path of the list.
+    be an object whose `type` is a string; `check_block` checks the rest. where: the JSON path of the list.
     may_be_empty: True = the text of a text block may be empty, as the API accepts it in the result of a tool
     that has printed nothing.
     """

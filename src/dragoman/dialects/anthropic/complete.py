@@ -57,7 +57,9 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request."""
+    """Raise WireError for the first mistake in a request, also for an unknown member. Its path is the JSON
+    path of the mistake, without `$.`; "" for an unknown member of the body.
+    """
     try:
         prompt = msgspec.convert(request.body, _Request).prompt
     except msgspec.ValidationError as error:
@@ -136,11 +138,11 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the texts of the first candidate as a `completion` object. Raises RequestFailed if the response
-    has an `error`.
+    """Encode the first candidate as a `completion` object: its texts and refusals become one text. Raises
+    RequestFailed if the response has an `error`.
 
-    Reported as lost are the candidate's other blocks, a stop reason that `stop_reason` cannot express, and
-    details of the stop. The usage and the other candidates are left out without a report.
+    Reported as lost are the candidate's other blocks, citations, a stop reason that `stop_reason` cannot
+    express, and details of the stop. The usage and the other candidates are left out without a report.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -181,8 +183,9 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 
 class CompleteEncoder:
-    """Encodes the IR events of one answer to a client's stream. Each piece of the first candidate's text is
-    sent as an event. A last event states the stop reason or an error. A ping is sent as a ping.
+    """Encodes the IR events of one answer to a client's stream. Each piece of text or refusal of the first
+    candidate is sent as an event. A last event states the stop reason or an error. A ping is sent as a ping.
+    The candidate's other blocks and its citations are reported as lost.
     """
 
     __slots__ = ("_model", "_over", "_reply")

@@ -20,6 +20,7 @@ from dragoman.dialects.failure import (
     blame_of,
     kind_of_status,
     read_body,
+    redact,
     retry_after,
     retry_headers,
 )
@@ -62,8 +63,8 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never raises: for a body of unknown form, the HTTP status
-    decides the kind of the fault.
+    """Return the fault of an error response. Credentials are removed from its texts. Never raises: for a body
+    of unknown form, the HTTP status decides the kind of the fault.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -71,7 +72,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. value: the body or the event, decoded or as JSON bytes. Never raises.
+    own. Credentials are removed from its texts. value: the body or the event, decoded or as JSON bytes. Never
+    raises.
     """
     return _fault(read_body(value), None, None)
 
@@ -136,8 +138,9 @@ def _detail(body: Body) -> str:
 
 
 def _plain(body: Body) -> str:
-    """Return the error's message without the words that `_message` of another Dragoman gateway has added to
-    it.
+    """Return the error's message without the words that another Dragoman gateway has added to it
+    (`_message`): the suffix " (prompt is too long)", and "PARAM: " in front, where PARAM is the body's
+    `param`.
     """
     message = body.message.removesuffix(_SUFFIX)
     return message if body.param is None else message.removeprefix(f"{body.param}: ")
@@ -183,9 +186,11 @@ _SUFFIX = f" ({_TOO_LONG[0]})"
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error for a client. request_id: written into the header
-    `request-id` and into the body; None = the header is not written, and the body's id is chosen as in
-    `error_body`.
+    """Return (status, headers, body) of an error for a client. The headers say whether and when to retry.
+
+    request_id: the id of the request, which is written into the header `request-id` and into the body. None =
+    the header is not written, and the body has the fault's `error_id` or, without one, the id that the
+    provider has stated.
     """
     status, _ = _status(fault)
     headers = retry_headers(fault)
@@ -217,10 +222,10 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Return (status, `error.type`) for a client. Both follow from the fault's kind (`_FACE`), with one
-    exception.
+    """Return (status, `error.type`) for a client. Both follow from the fault's kind, with one exception:
+    `_FACE` has them; for a kind that it lacks, they are `STATUS[kind]` and "api_error".
 
-    The exception is a fault whose own type is the type of its kind in `_FACE`, or stands for its kind in
+    The exception is a fault whose own type is this type of its kind, or stands for its kind in
     `_OTHER_TYPES`. Such a fault keeps its own type, and also its own status, if this is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
@@ -231,11 +236,11 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _message(fault: Fault) -> str:
-    """Return the fault's message. `PARAM: ` is put in front, where PARAM is the fault's `param`, unless the
-    message begins with that name. The message for "context_length" gets the API's words for a long prompt at
-    its end, unless it has them.
+    """Return the fault's message without credentials (`redact`). `PARAM: ` is put in front, where PARAM is
+    the fault's `param`, unless the message begins with that name. The message for "context_length" gets the
+    API's words for a long prompt at its end, unless it has them.
     """
-    text = fault.message
+    text = redact(fault.message)
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
         text += _SUFFIX
     if fault.param is not None and not text.startswith(fault.param):

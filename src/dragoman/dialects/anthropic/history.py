@@ -41,7 +41,8 @@ def safe_id(stated: str) -> str:
 
 def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
     """Rewrite, in place, ids of calls that the API refuses. A call and its result get the same new id. Each
-    rewritten call is reported. where: the IR path of the message's blocks.
+    rewritten call is reported as a change. content: the encoded blocks of one message. where: the IR path of
+    these blocks.
     """
     for at, block in enumerate(content):
         for member in ("id", "tool_use_id"):
@@ -53,9 +54,10 @@ def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """Return the messages, with the images of assistant messages moved to the next user message. The images
-    come after the tool results at its beginning. If no user message follows, a new one with the images is
-    added at the end. An assistant message that had only images is left out.
+    """Return the encoded messages, with the images of assistant messages moved to the next user message. The
+    images come after the tool results at its beginning. If no user message follows, a new one with the images
+    is added at the end. An assistant message that had only images is left out. The given messages are not
+    changed.
 
     Each assistant message that had images is reported as a change.
     """
@@ -157,8 +159,9 @@ _UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """Encode a history. Returns (the blocks of `system`, the messages, the IR paths of the thinking blocks in
-    these messages).
+    """Encode the history of another dialect in the order that the API requires. Returns (the blocks of
+    `system`, the messages, the IR paths of the thinking blocks in these messages). Losses and changes are
+    reported. Raises WireError for a block that `encode_block` refuses.
 
     White space at the end of the last message is removed if this message is the assistant's, unless the model
     is known to refuse a last message of the assistant (prefill).

@@ -40,8 +40,8 @@ _WHY: Final = "this server does not have it"
 
 def understood(betas: str, quirks: Quirks, report: Report) -> str:
     """Return the value of the header `anthropic-beta` with only the betas that a server knows; "" = it knows
-    none of them. The other betas are reported as lost. betas: the header's value, names separated by commas.
-    quirks: of the server's vendor.
+    none of them. The other betas are reported as lost. betas: the value of the header that the client sent,
+    names separated by commas. quirks: of the server's vendor.
     """
     stated = [one.strip() for one in betas.split(",") if one.strip()]
     known = [beta for beta in stated if quirks.knows_beta(beta)]
@@ -54,8 +54,9 @@ def understood(betas: str, quirks: Quirks, report: Report) -> str:
 def hosted(path: str, body: _Wire, betas: str | None, target: Target) -> WireRequest:
     """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name, and
     the body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header; at any other
-    cloud the body names them. Members that the cloud refuses are left out and reported as lost. `stream` is
-    left out without a report if the path states it.
+    cloud the body names them. Members that the cloud refuses are left out and reported as lost; a cache
+    breakpoint of the whole request is moved to a block instead, if possible (`_place_mark`). `stream` is left
+    out without a report if the path states it.
 
     path: the path at Anthropic. body: the body for Anthropic; this function changes it. betas: the value of
     the header `anthropic-beta`; None = there is no such header.
@@ -123,8 +124,8 @@ _UNMARKED: Final = frozenset({"thinking", "redacted_thinking"})
 
 def _unscope_all(body: _Wire, report: Report) -> None:
     """Remove `scope` from each cache breakpoint: of the request, of its tools and of its blocks. Each removed
-    value is reported as lost. An object that changes is copied, because it may be the client's own, which the
-    next attempt needs as it is.
+    value is reported as lost, unless it is null. `body` itself is changed. Any other object that changes is
+    copied, because it may be the client's own, which the next attempt needs as it is.
     """
     body.update(_unscoped(body, "cache.mark", report))
     for member in ("system", "tools"):
@@ -146,8 +147,9 @@ def _unscoped_list(blocks: list[Any], where: str, report: Report) -> list[Any]:
 
 
 def _unscoped_block(block: _Wire, where: str, report: Report) -> _Wire:
-    """Return a block or a tool without the scopes of cache breakpoints, also inside its `content` and inside
-    the `content` of its `source`. where: the IR path of the block.
+    """Return a block or a tool without the scopes of cache breakpoints: its own, and those of the objects in
+    its `content` and in its `source`, at any depth. Each removed scope is reported as lost, unless it is
+    null. Objects that change are copied; the argument stays as it is. where: the IR path of the block.
     """
     block = _unscoped(block, f"{where}.cache", report)
     inner = block.get("content")
@@ -160,7 +162,9 @@ def _unscoped_block(block: _Wire, where: str, report: Report) -> _Wire:
 
 
 def _unscoped(marked: _Wire, where: str, report: Report) -> _Wire:
-    """Return an object without the scope of its own `cache_control`. where: the IR path of the breakpoint."""
+    """Return an object without the scope of its own `cache_control`: a copy, or the object itself if there is
+    no scope. The scope is reported as lost, unless it is null. where: the IR path of the breakpoint.
+    """
     mark = marked.get("cache_control")
     if type(mark) is not dict or "scope" not in mark:
         return marked
@@ -206,7 +210,9 @@ def _blocks_of(message: _Wire) -> list[_Wire]:
 
 
 def _marks(value: Any) -> int:
-    """Return the number of cache breakpoints in a block or a tool and in the blocks inside it."""
+    """Return the number of cache breakpoints in a block or a tool, or in a list of them, and in the blocks
+    inside. Any other value has none.
+    """
     if type(value) is list:
         return sum(map(_marks, value))
     if type(value) is not dict:

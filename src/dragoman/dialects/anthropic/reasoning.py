@@ -1,9 +1,10 @@
 """Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
 The API answers 400 to a mode of thinking that the model does not accept. If it is unknown which modes the
-model accepts, a request of this dialect is sent as its client stated it, and a request of another dialect
-that wants thinking gets "adaptive", the mode of the newest models. The latter gets "enabled" if it states the
-mode "on" with a budget.
+model accepts, reasoning settings that a client of this dialect has stated are sent as they are, and a request
+of another dialect that wants thinking gets "adaptive", the mode of the newest models. The latter gets
+"enabled" if it states the mode "on" with a budget. Settings that are a default of the configuration
+(`is_default`) are treated like those of another dialect.
 
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.efforts import lose_effort
 from dragoman.dialects.request import Target, is_default
 
 _MODES = {"enabled": "on", "disabled": "off"}
@@ -31,7 +33,10 @@ _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
 def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
-    """Decode `thinking` (an object or None) and `output_config.effort`; None = both are None."""
+    """Decode `thinking` (an object or None) and `output_config.effort`; None = both are None. A type of
+    thinking that the IR does not know is kept as the mode. An unknown `display` and unknown members of
+    `thinking` become leftovers.
+    """
     if thinking is None:
         return None if effort is None else ir.Reasoning(effort=effort)
     kind = thinking.get("type")
@@ -51,9 +56,9 @@ def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
 def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
-    """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Changes and
-    losses are reported. The body's `max_tokens` may be raised, but only if a client of another dialect set no
-    limit of output tokens.
+    """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Nothing is
+    written for a request without reasoning settings. Changes and losses are reported. The body's `max_tokens`
+    may be raised, but only if a client of another dialect set no limit of output tokens.
 
     forced: True = the request forces a tool call. Then thinking is not enabled, unless the client speaks this
     dialect and the model is not known to refuse the mode that the client stated.
@@ -95,8 +100,8 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Fit the `budget_tokens` of a request of another dialect: at least `MIN_BUDGET`, and below the body's
-    `max_tokens`. For a request of this dialect, nothing is changed.
+    """Fit `budget_tokens` in `thinking`, which is changed: at least `MIN_BUDGET`, and below the body's
+    `max_tokens`. A budget that a client of this dialect has stated is not changed. Differences are reported.
 
     If the budget is not below `max_tokens` and the client set no limit of output tokens, `max_tokens` is
     raised, but not above the model's maximum. If the budget still is not below it, the budget is lowered; if
@@ -141,8 +146,9 @@ class _Fitting:
     """Finds the `thinking` and the effort that the model accepts and that are nearest to a request's
     reasoning. Differences are reported.
 
-    modes: the modes of thinking that the model accepts; None = unknown. own: True = the client speaks this
-    dialect. place: the field of ir.Reasoning under which a refused effort is reported.
+    modes: the modes of thinking that the model accepts; None = unknown. own: True = a client of this dialect
+    has stated the reasoning settings; False = another client, or they are a default of the configuration.
+    place: the field of ir.Reasoning under which a refused effort is reported.
     """
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
@@ -169,6 +175,7 @@ class _Fitting:
                 self.report.lose("reasoning", "the model does not support reasoning", "quality")
             return None, None
         if off:
+            lose_effort(wish, self.report)
             return self._off()
         if forced:
             self.report.lose("reasoning", "a forced tool call cannot be combined with thinking", "quality")
@@ -232,8 +239,9 @@ class _Fitting:
         """Return the effort `word` if the model supports it. Otherwise return "low" for "minimal", if the
         model supports "low", or the strongest supported effort that is weaker than `word`. If there is none,
         return the weakest supported effort, unless `word` is "none". "none" and "minimal" count as weaker
-        than all others, another word that is not in `_ORDER` as stronger. None = there is no such effort, or
-        `word` is None. Differences are reported.
+        than all others, another word that is not in `_ORDER` as stronger. If it is unknown which efforts the
+        model supports, all in `_ORDER` count as supported. None = there is no such effort, or `word` is None.
+        Differences are reported.
         """
         if word is None:
             return None

@@ -1,7 +1,7 @@
 """Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
 as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
-added. A stream with a stop reason and without `message_stop` gets this event. All other members pass
-unchanged.
+added. In streams, a repeated `message_start` is left out, and a stream with a stop reason and without
+`message_stop` gets this event. All other members pass unchanged.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class AnthropicRelay(BodyRelay):
         """Return (the body for the client, its usage); None as the usage = the body states none.
         `reply.model` replaces the provider's name of the model, unless it is None.
 
-        Raises RequestFailed for an error, which has no `content`, WireError for any other body without
-        `content` and for a body that cannot be parsed.
+        Raises RequestFailed for a body without `content` that is an error: it has a member `error`, or only a
+        message. Raises WireError for any other body without `content`, and for a body that cannot be parsed.
         """
         try:
             head = _decode_head(body)
@@ -94,9 +94,9 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream. If the provider states no token counts and `estimate` is set, the event with the
-    stop reason gets an estimate. model: the name that replaces the provider's name of the model; None = the
-    provider's name stays.
+    """Relays one stream. `estimate`, if the engine sets it, returns an estimated usage. This usage is written
+    into the `message_delta` with the stop reason, if the provider has stated no token counts. model: the name
+    that replaces the provider's name of the model; None = the provider's name stays.
     """
 
     __slots__ = (
@@ -122,11 +122,13 @@ class AnthropicStreamRelay:
         return stated_at(self._counts, ("service_tier",))
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes of the event for the client; b"" for the frame `[DONE]` and for a repeated start,
-        which official clients refuse. frame: the data of the provider's event.
+        """Return the bytes of the event for the client; b"" for the data `[DONE]` and for a repeated
+        `message_start`, which official clients refuse. frame: the data of the provider's event.
 
-        Raises RequestFailed for an error or a second message, WireError for data that cannot be read or has
-        no type.
+        A `message_start` after the first one counts as repeated if it has the same id, or if no block has
+        begun yet; otherwise it begins a second message. Raises RequestFailed for a second message and for an
+        error. Raises WireError for data that cannot be read or has no type, and for a usage with too many
+        members. Events after `message_stop` pass unchanged, except errors.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -150,7 +152,8 @@ class AnthropicStreamRelay:
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the deltas of blocks at the beginning of `read`, for the client; their size in bytes). They
-        pass unchanged. (b"", 0) = `feed` must read the first event. See `relay.PassesRuns.run`.
+        pass unchanged. (b"", 0) = `feed` must read the first event. read: the next bytes of the provider's
+        stream, which begin with the start of an event and may end inside one.
         """
         found = None if _CR in read else _BLOCK_DELTAS.match(read)
         if found is None or not found[0]:

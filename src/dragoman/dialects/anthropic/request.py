@@ -29,7 +29,7 @@ from dragoman.dialects.anthropic.thoughts import reconcile, thoughts_in
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
 from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import Fields, within
-from dragoman.dialects.request import Target, WireRequest, is_default, states_tier
+from dragoman.dialects.request import Target, WireRequest, is_default, states
 from dragoman.errors import WireError
 
 PATH = "/messages"
@@ -57,8 +57,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Raises WireError for a list entry of the wrong type and for
-    an unknown role.
+    """Decode a request that has passed `check`. For any other request, raises WireError if a message, a tool
+    or a block is not an object, or if a role is unknown.
     """
     body = wire.body
     get = body.get
@@ -181,7 +181,8 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for Anthropic or a compatible server, and report losses.
+    """Encode a request for Anthropic, a compatible server or a cloud that hosts Claude. Losses and changes
+    are reported to `target.report`.
 
     Raises WireError for several candidates, for free-text tools, for blocks that `encode_block` refuses, and
     for requested media in the answer.
@@ -211,7 +212,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         if beta is not None:
             headers[BETA_HEADER] = beta
     if request.sampling is not _NO_SAMPLING:
-        _encode_sampling(request.sampling, target, body, own=free)
+        _encode_sampling(request, target, body, own=free)
     if request.stream:
         body["stream"] = True
     _encode_rare(request, target, body)
@@ -224,7 +225,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _own_headers(forms: Mapping[str, str], target: Target) -> dict[str, str]:
     """Return the headers `anthropic-version` and `anthropic-beta` that the client stated, without the betas
-    that the server does not know. forms: `ir.Request.forms`, which holds the values of these headers.
+    that the server does not know, which are reported as lost. forms: `ir.Request.forms`, which holds the
+    values of these headers.
     """
     headers = {VERSION_HEADER: forms[VERSION_HEADER]} if VERSION_HEADER in forms else {}
     if betas := understood(forms.get(BETA_HEADER, ""), target.quirks, target.report):
@@ -288,21 +290,27 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
         body["output_config"] = config
 
 
-def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
-    report = target.report
+def _encode_sampling(request: ir.Request, target: Target, body: dict[str, Any], *, own: bool) -> None:
+    """Write the settings of the sampling. own: True = only those that the configuration states are adapted to
+    what the API accepts; False = all of them.
+    """
+    sampling, report = request.sampling, target.report
     values = zip(_SAMPLING, _sampling_values(sampling), strict=True)
     stated = {member: value for member, value in values if value is not None}
     if stated and target.facts.sampling is False:
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
     elif stated:
-        fitted = stated if own else _fit_sampling(stated, target, body)
+        made = [key for key in stated if not (own and states(request, NAME, f"sampling.{key}"))]
+        fitted = _fit_sampling({key: stated.pop(key) for key in made}, target, body) | stated
         if target.facts.sampling_pair is False and {"temperature", "top_p"} <= fitted.keys():
-            del fitted["top_p"]
-            report.lose("sampling.top_p", EITHER, "quality")
+            # A value of the configuration gives way to the client's own.
+            less = "temperature" if "temperature" in made and "top_p" in stated else "top_p"
+            del fitted[less]
+            report.lose(f"sampling.{less}", EITHER, "quality")
         body.update(fitted)
     if sampling.stop is not None:
-        _encode_stop(sampling.stop, target, body, own=own)
+        _encode_stop(sampling.stop, target, body, own=own and states(request, NAME, "sampling.stop"))
     FIELDS.lose(sampling, report, "sampling")
 
 
@@ -339,11 +347,11 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    own, report = request.dialect == NAME, target.report
+    report = target.report
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
-        _encode_identity(request, target, body, own=own)
+        _encode_identity(request, target, body, own=states(request, NAME, "metadata"))
     if request.tier is not None:
-        stated = request.tier if states_tier(request, NAME) else None
+        stated = request.tier if states(request, NAME, "tier") else None
         if (word := TIER_WORDS.get(request.tier, stated)) is None:
             report.lose("tier", f"the Messages API has no service tier {request.tier}")
         else:

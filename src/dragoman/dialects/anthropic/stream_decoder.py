@@ -4,8 +4,8 @@
                   → message_delta → message_stop
 
 An answer that continues a server tool may come whole inside `message_start`, with its stop reason. The counts
-of each usage replace the earlier counts of the same names.
-https://platform.claude.com/docs/en/build-with-claude/streaming
+of each usage replace the earlier counts of the same names; null replaces none, and 0 replaces no count above
+it. https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _EVENT = b"event: content_block_delta\ndata: "
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
-_START = Typed(NAME, id=str, model=str)
+_START = Typed(NAME, id=str, model=str, usage=dict)
 """Checks the types of `id` and `model` in the message of `message_start`."""
 
 
@@ -80,10 +80,10 @@ class _Open(msgspec.Struct):
 
     index: its number among the answer's blocks. block: the block as it was opened. kind: its class. plain,
     event: the wire's delta and the IR event from `_PLAIN` that continue the block's text; None = the block
-    has no text that deltas continue. whole: the arguments that the start of a call states, which are used if
-    no deltas follow; None = there are none, or deltas have followed. grown: the members that deltas added to
-    a Native block; None = no delta added any. kept: counts the values that the decoder keeps of this stream,
-    and raises WireError above a limit.
+    has no text that deltas continue. whole: the arguments that the start of a call states ("" = none), which
+    are used if no deltas follow; None = the block is no call, or deltas have followed. grown: the members
+    that deltas added to a Native block; None = no delta added any. kept: counts the values that the decoder
+    keeps of this stream, and raises WireError above a limit.
     """
 
     index: int
@@ -112,12 +112,13 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer. An
-        error becomes ir.Error. Any other event of unknown type becomes ir.Raw, or nothing before
-        `message_start`.
+        """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer and
+        for `[DONE]`. An error becomes ir.Error. Any other event of unknown type becomes ir.Raw, or nothing
+        before `message_start`.
 
-        Raises WireError for an event of unknown form. Also raises it if an event of a known type comes before
-        `message_start` and is neither `ping` nor `error`.
+        Raises WireError for an event of unknown form, and if the stream has too many open blocks or kept
+        values (`bounds`). Also raises it if an event of a known type comes before `message_start` and is
+        neither `ping` nor `error`.
         """
         marked = type(frame) is ErrorFrame
         if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
@@ -145,7 +146,8 @@ class AnthropicDecoder:
 
     def run(self, read: bytes) -> tuple[_Events, int]:
         """Return (the events, the number of bytes) for the deltas at the beginning of `read` that continue
-        the block of the last delta; ([], 0) = `feed` must read the next event. See `streaming.ReadsRuns.run`.
+        the block of the last delta; ([], 0) = `feed` must read the next event. read: the next bytes of the
+        provider's stream, which begin with the start of an event and may end inside one.
         """
         alike, state = self._alike, self._going
         if alike is None or state is None:
@@ -363,8 +365,8 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 
 
 def _words(delta: dict[str, Any], member: str) -> str:
-    """Return the text that a delta states as `member`; "" for null. Raises WireError if it is not a
-    string.
+    """Return the text that a delta states as `member`; "" for null. Raises WireError if it is not a string,
+    KeyError if it is missing.
     """
     return "" if delta[member] is None else required(delta, member, str, "delta")
 

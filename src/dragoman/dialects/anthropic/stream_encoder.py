@@ -1,7 +1,8 @@
 """Encodes streams: IR events to the bytes for Anthropic's clients.
 
-Blocks must not overlap in this protocol, so they are written one after the other. Stop reason and usage are
-sent at the end. Each event has an `event:` line, because the official clients skip events without it.
+Blocks must not overlap in this protocol, so they are written one after the other. The stop reason and the
+final usage are sent at the end. Each event has an `event:` line, because the official clients skip events
+without it.
 """
 
 from __future__ import annotations
@@ -327,7 +328,7 @@ class AnthropicEncoder(EventEncoder):
         where = f"candidates[0].blocks[{event.index}].citations[{number}]"
         state.cited += 1
         citation = encode_citation(event.citation, self._scope, where)
-        if citation is None:
+        if citation is msgspec.UNSET:
             return b""
         start = b"" if state.started else self._begin_text(state, state.block, None)
         return start + self._citation(state, citation)
@@ -345,14 +346,14 @@ class AnthropicEncoder(EventEncoder):
 
     def _elsewhere(self, event: Any) -> bytes:
         """Take an event of a block that is not being streamed, and return b"". If the block waits, the event
-        is held back. If the block has ended, a citation is reported as lost. An event of another candidate is
-        ignored.
+        is held back. If the block has ended, a citation is reported as lost, and any other event is ignored.
+        An event of another candidate is ignored.
         """
         # Another candidate was reported when its block was opened.
         return b"" if event.candidate else self._blocks.feed(event, self._unheld)
 
     def _unheld(self, event: Any) -> bytes:
-        """Take an event of a block that has ended."""
+        """Take an event of a block that has ended: report a citation as lost, and ignore any other event."""
         if type(event) is ir.Cite:
             where = f"candidates[0].blocks[{event.index}].citations"
             self._report.lose(where, "the citation came after its text block was complete", "quality")

@@ -10,7 +10,7 @@ from dragoman.dialects.anthropic.block_decoder import marked
 from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.leftovers import lose_settings
-from dragoman.dialects.request import Target
+from dragoman.dialects.request import Target, states
 from dragoman.errors import WireError
 
 _FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict"})
@@ -41,7 +41,9 @@ read in 2026-11."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
-    """Decode the `tools` of a request. Raises WireError for an entry that is not an object."""
+    """Decode the `tools` of a request. A tool without a `type`, or of the type "custom", becomes ir.Function;
+    any other becomes ir.ProviderTool. Raises WireError for an entry that is not an object.
+    """
     tools: list[ir.Tool] = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -81,15 +83,16 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `tool_choice` into the body, and report losses. If the choice has the mode "auto" or
-    "any" and names the permitted tools, all other tools are left out. For a client of another dialect,
+    """Write `tools` and `tool_choice` into the body; losses and changes are reported. If the choice has the
+    mode "auto" or "any" and names the permitted tools, all other tools are left out. A wish about parallel
+    calls becomes the member `disable_parallel_tool_use` of `tool_choice`. For a client of another dialect,
     nothing is written if no tool can be written.
 
-    If the choice forces a tool call and the model is known to refuse this, a text in the body's `system` asks
-    for the call. Raises WireError for a free-text tool.
+    If the choice forces a tool call and the model is known to refuse this, the choice becomes "auto", and a
+    text in the body's `system` asks for the call. Raises WireError for a free-text tool.
     """
-    own = request.dialect == NAME
-    choice = request.tool_choice
+    own, choice = states(request, NAME, "tools"), request.tool_choice
+    free = own and states(request, NAME, "tool_choice") and states(request, NAME, "parallel")
     allowed: frozenset[str] | None = None
     if choice is not None and choice.mode in {"auto", "any"} and choice.names:
         allowed = frozenset(choice.names)
@@ -100,7 +103,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             target.report.change(f"tools[{index}]", "tools", "left out: it is not an allowed tool")
         elif (written := _encode_tool(tool, target, index, own=own)) is not None:
             tools.append(written)
-    if not tools and not own:
+    if not tools and not free:
         if choice is not None and choice.mode not in {"auto", "none"}:
             target.report.lose("tool_choice", "the request has no tools", "hint")
         elif choice is not None:

@@ -7,7 +7,7 @@ these totals exclude (compaction, the advisor, a model that declined before a fa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
-from dragoman.dialects.typed import Typed
+from dragoman.dialects.typed import Count, Typed
 
 _KNOWN = frozenset(
     {
@@ -26,10 +26,10 @@ _KNOWN = frozenset(
 )
 _COUNTS = Typed(
     NAME,
-    input_tokens=int,
-    output_tokens=int,
-    cache_creation_input_tokens=int,
-    cache_read_input_tokens=int,
+    input_tokens=Count,
+    output_tokens=Count,
+    cache_creation_input_tokens=Count,
+    cache_read_input_tokens=Count,
     service_tier=str,
 )
 _LIFETIMES = {"ephemeral_5m_input_tokens": "cache_write_5m", "ephemeral_1h_input_tokens": "cache_write_1h"}
@@ -45,16 +45,19 @@ _REQUIRED = {"web_search_requests": 0, "web_fetch_requests": 0}
 """The members of `server_tool_use` that Anthropic's clients take for granted."""
 
 
+_Number = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    ephemeral_5m_input_tokens: int
-    ephemeral_1h_input_tokens: int
+    ephemeral_5m_input_tokens: _Number
+    ephemeral_1h_input_tokens: _Number
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
+    input_tokens: _Number | None = None
+    output_tokens: _Number | None = None
+    cache_creation_input_tokens: _Number | None = None
+    cache_read_input_tokens: _Number | None = None
     cache_creation: _Written | None = None
     server_tool_use: None = None
     service_tier: str | None = None
@@ -73,9 +76,9 @@ def counted(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. Counts of the wrong type become leftovers. model: the model that answered;
-    entries of `iterations` that name no model count for this model. None = such entries count for the model
-    "".
+    """Decode a `usage` object. Counts of the wrong type, or below 0, become leftovers. model: the model that
+    answered; entries of `iterations` that name no model count for this model. None = such entries count for
+    the model "".
     """
     try:
         usual = msgspec.convert(value, _Usual)
@@ -124,7 +127,7 @@ def _decode_unusual(value: dict[str, Any], model: str | None) -> ir.Usage:
 def _lifetimes(part: Any, _output: int) -> dict[str, Any] | None:
     if not isinstance(part, dict) or not part.keys() <= _LIFETIMES.keys():
         return None
-    if any(type(count) is not int for count in part.values()):
+    if any(type(count) is not int or count < 0 for count in part.values()):
         return None
     return {_LIFETIMES[key]: count for key, count in part.items()}
 
@@ -133,7 +136,7 @@ def _thinking(part: Any, output: int) -> dict[str, Any] | None:
     if not isinstance(part, dict) or part.keys() != {"thinking_tokens"}:
         return None
     thinking = part["thinking_tokens"]
-    return {"reasoning": thinking} if type(thinking) is int and thinking <= output else None
+    return {"reasoning": thinking} if type(thinking) is int and 0 <= thinking <= output else None
 
 
 def _requests(part: Any, _output: int) -> dict[str, Any] | None:
@@ -169,9 +172,11 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode a `usage` object, and report losses. usage: None = the provider stated none; the two counts that
-    the API requires are then 0, which is reported as a change. own: True = the answer comes from this
-    dialect, so counts of the provider's tools that it did not state are not added.
+    """Encode a `usage` object. Losses and changes are reported. usage: None = the provider stated none; the
+    two counts that the API requires are then 0, which is reported as a change.
+
+    own: True = the answer comes from this dialect. False = if the usage counts uses of the provider's tools,
+    the counts that Anthropic's clients take for granted (`_REQUIRED`) are added as 0 where they are missing.
     """
     if usage is None:
         report.change(

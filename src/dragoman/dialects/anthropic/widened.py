@@ -22,12 +22,12 @@ _WORD: Final = "-"
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """Return a copy of the request for `check`, without the values that some servers accept although `check`
-    refuses them.
+    refuses them. The request itself is not changed.
 
     If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens" and
     `thinking` states an integer `budget_tokens` or none, that budget becomes null and the type of the
-    thinking becomes "adaptive". If it has "content", empty texts of messages and of their blocks are
-    replaced.
+    thinking becomes "adaptive", unless the type is not a string. If it has "content", each content of a
+    message that is empty, null or missing becomes "-", and so does each empty text of its blocks.
     """
     body = dict(wire.body)
     if "temperature" in widens:

@@ -5,9 +5,10 @@ form of the service model `bedrock-runtime/2023-09-30` of botocore 1.44.5. The p
 of a model or of an inference profile, or an ARN) and whether the response streams. The gateway sends requests
 in this protocol to providers; it has no endpoint for clients that speak it.
 
-Canonical form. A request or a response that is decoded to the IR and encoded again stays the same, except
-that
+Canonical form. A request or a response that is decoded to the IR and encoded again may differ from the
+original in these points, for example:
 - null in a member with an IR field, an empty `inferenceConfig`, and an empty `serverToolUsage` are left out;
+- a `type` beside a block that only repeats the block's kind is left out; a call without `input` gets `{}`;
 - the schema of the output is JSON text of the same value, without other white space;
 - in streams, the padding `p` and empty deltas are left out.
 """

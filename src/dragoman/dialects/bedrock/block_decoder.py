@@ -40,8 +40,8 @@ SERVER_CALL: Final = "server_tool_use"
 
 def decode_blocks(values: Iterable[Any], where: str) -> tuple[ir.Block, ...]:
     """Decode a list of blocks. A usual cache point becomes the cache mark of the block before it, if this
-    block can have a mark and has none. where: the path of the list. Raises WireError, with the path
-    `where[index]`, for an entry that is not an object.
+    block can have a mark and has none; otherwise it becomes a block of its own. where: the path of the list.
+    Raises WireError for an entry that is not an object (path: `where[index]`).
     """
     blocks: list[ir.Block] = []
     for index, value in enumerate(values):
@@ -70,7 +70,9 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged."""
+    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged; so
+    does a block with a list of blocks inside if this is no list, or has an entry that is not an object.
+    """
     text = value.get("text")
     if type(text) is str and len(value) == 1:
         return ir.Text(text)
@@ -106,7 +108,6 @@ def _text(value: Any) -> ir.Block:
 
 
 def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
-    """Return the decoder for media blocks of this kind ("image", "document", "video" or "audio")."""
     types = FORMATS[kind]
 
     def decode(value: _Wire) -> ir.Block:
@@ -132,8 +133,9 @@ def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
 
 
 def _source(source: _Wire) -> dict[str, Any]:
-    """Return the fields of ir.Media for the `source` of a medium. Raises ValueError if the source does not
-    have exactly one member, or one of an unknown form.
+    """Return the fields of ir.Media for the `source` of a medium. Raises ValueError or TypeError if the
+    source does not have exactly one member, or one of an unknown form; `read_block` handles these errors.
+    Raises WireError for a list of blocks with an entry that is not an object.
     """
     ((kind, content),) = source.items()
     if kind == "bytes":
@@ -141,10 +143,19 @@ def _source(source: _Wire) -> dict[str, Any]:
     if kind == "text":
         return {"text": _string(content)}
     if kind == "content":
-        return {"blocks": decode_blocks(content, "content")}
+        return {"blocks": _inner(content)}
     if kind == "s3Location" and content.keys() == {"uri"}:
         return {"file": _string(content["uri"]), "form": "s3"}
     raise ValueError
+
+
+def _inner(values: Any) -> tuple[ir.Block, ...]:
+    """Decode the list of blocks inside of a block. Raises TypeError, which `read_block` handles, if it is not
+    a list of objects.
+    """
+    if type(values) is not list or any(type(value) is not dict for value in values):
+        raise TypeError
+    return decode_blocks(values, "content")
 
 
 def _search_result(value: _Wire) -> ir.Block:
@@ -153,7 +164,7 @@ def _search_result(value: _Wire) -> ir.Block:
         raise ValueError
     return ir.Media(
         "document",
-        blocks=decode_blocks(value["content"], "content"),
+        blocks=_inner(value["content"]),
         name=value["title"],
         context=value["source"],
         citable=None if wish is None else wish["enabled"],
@@ -181,7 +192,7 @@ def _result(value: _Wire) -> ir.Block:
     provided = kind is not None and kind != "tool_result"
     return ir.ToolResult(
         _string(value["toolUseId"]),
-        decode_blocks(value["content"], "content"),
+        _inner(value["content"]),
         error=None if status is None else _STATUS[status],
         kind=_string(kind) if provided else "function",
         by="provider" if provided else "client",
@@ -254,7 +265,7 @@ _PLACES: Final = {
 def decode_citation(value: Any) -> ir.Citation:
     """Decode one citation. `Citation.source` holds the whole wire object. If a member has a type that no
     field of the IR can hold, the citation has only this `source`, and its kind is `document`. A value that is
-    not an object becomes an `odd_citation`.
+    not an object becomes a citation of the kind "odd", which only keeps this value (`odd_citation`).
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)

@@ -1,7 +1,8 @@
 """Encodes content blocks, IR to wire, of requests, responses and streams.
 
-A seal is an opaque signature of reasoning. A request gets only the seals whose origin is this dialect. A
-response gets the seals of other dialects, too, with a tag that names their origin.
+A seal is an opaque signature of reasoning. Thinking in a request gets only a seal whose origin is this
+dialect. Thinking in a response gets the seals of other dialects, too, with a tag that names their origin. A
+seal on any other block is left out and reported as lost.
 """
 
 from __future__ import annotations
@@ -54,10 +55,11 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
-    """Encode blocks that come with their IR paths. Blocks that `encode_block` leaves out are not in the
-    result. The cache point of a mark follows its block; for content of another dialect, a mark on a block
-    inside a tool result or a document gives a cache point behind the whole result or document, which gets at
-    most one.
+    """Encode blocks, which come as (block, its IR path). Blocks that `encode_block` leaves out are not in the
+    result. Raises WireError for the first block that `encode_block` refuses.
+
+    The cache point of a mark follows its block. For content of another dialect, a mark on a block inside a
+    tool result or a document gives a cache point behind the whole result or document, which gets at most one.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -128,10 +130,12 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
-    the block was empty. where: the block's IR path.
+    the block was empty or a blank refusal. where: the block's IR path.
 
-    In a request, raises WireError for a medium without content or of an unsupported type, for a medium that
-    has only a URL outside of S3 or the file id of another provider, and for a call of a free-text tool.
+    In a request, raises WireError for a medium without content or of an unsupported type, for audio and video
+    of another dialect without a media type, for a medium that has only a URL outside of S3 or the file id of
+    another provider, and for a call of a free-text tool. In a response, a medium that cannot be written is
+    left out, or its transcript is written in its place; both are reported as losses.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
         members = {shown(key): value for key, value in (block.extra or {}).get(NAME, {}).items()}
@@ -165,23 +169,24 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
     written = [
         encode_citation(one, scope, f"{where}.citations[{at}]") for at, one in enumerate(block.citations)
     ]
-    citations = [one for one in written if one is not None]
+    citations = [one for one in written if one is not msgspec.UNSET]
     if citations or (scope.own and block.form == "citations"):
         return {"citationsContent": {"content": [{"text": text}], "citations": citations}}
     return {"text": text}
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; None = it is reported as lost. A citation of another dialect is written only in a
-    response, and only if it has a URL or a title. where: the citation's IR path.
+    """Encode a citation; UNSET = it is reported as lost. A citation that came in this dialect is written as
+    it came. A citation of another dialect is written only in a response, and only if it has a URL or a title.
+    where: the citation's IR path.
     """
     if scope.own and citation.source is not None:
         return dict(citation.source)
-    if scope.own and (odd := stated_oddly(citation, NAME)) is not None:
+    if scope.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if not scope.answer or (citation.url is None and citation.title is None):
         scope.report.lose(where, f"{API} accepts only its own citations", "hint")
-        return None
+        return msgspec.UNSET
     out: _Wire = {}
     if citation.title is not None:
         out["title"] = citation.title
@@ -350,8 +355,9 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 
 def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
     """Return the `format` of a medium; None = it came in this dialect and states none. If no media type is
-    stated, it is found from the data of an image, or assumed for a document. Raises WireError for a type that
-    the API does not have, and if no type can be found. where: the medium's IR path.
+    stated, that of an image is recognised by its data (otherwise PNG), and a document is assumed to be PDF,
+    or plain text if it has no `data`; this is reported as a change. Raises WireError for a type that the API
+    does not have, and for audio and video without a type. where: the medium's IR path.
     """
     mime = block.mime
     if mime is None:

@@ -29,7 +29,9 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request, with a JSON path and a code."""
+    """Raise WireError for the first mistake in a request, with a JSON path without `$.`
+    (`messages[0].content`) and a code.
+    """
     check_members(request.body, _RULES)
 
 

@@ -18,8 +18,8 @@ _COUNTED: Final = ("messages", "system", "toolConfig", "additionalModelRequestFi
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """Return the body of a CountTokens request: the members of the chat request `body` that belong to its
-    prompt.
+    """Return the body of a CountTokens request: `{"input": {"converse": …}}` with those members of the chat
+    request `body` that belong to its prompt (`_COUNTED`). The second parameter is not used.
     """
     return {"input": {"converse": {key: body[key] for key in _COUNTED if key in body}}}
 

@@ -2,11 +2,12 @@
 
 A body is `{"message": …}` (sometimes `Message`). The header `x-amzn-errortype` names the exception; a colon
 and a URL may follow the name: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, read in
-2026-11. An exception in a stream has the same members, and its name as `type` (`wire.eventstream`).
+2026-11. For an exception in a stream, `wire.eventstream` makes one JSON object: the exception's body, with
+the exception's name as `type`.
 
-The gateway adds members, which clients of AWS ignore because their service model does not have them: `code`,
-the kind of the fault, if the exception and its message do not show this kind; `param`, the place in the
-request, if the fault states one; and the gateway's `error_id`.
+In the errors that it encodes, the gateway adds members, which clients of AWS ignore because their service
+model does not have them: `code`, the kind of the fault, if the exception, its message and the status do not
+show this kind; `param`, the place in the request, if the fault states one; and the gateway's `error_id`.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ statuses below 500 do not show that the request is invalid, because some models 
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never fails: without a readable body, the header
-    `x-amzn-errortype` and the status give the kind.
+    """Return the fault of an error response. Never raises, also not for a body that is empty or that cannot
+    be read. The name of the exception is taken from the header `x-amzn-errortype` or, without this header,
+    from the body. headers: by their names in lower case.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     stated = headers.get(HEADER, "").partition(":")[0] or None
@@ -93,14 +95,17 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(frame: bytes | dict[str, Any]) -> Fault:
-    """Return the fault of an error object inside a response or a stream."""
+    """Return the fault of an error object inside a response or a stream. Never raises. frame: the object, as
+    JSON or decoded. The fault's status is the `originalStatusCode` of the object (`_original`); its
+    `retry_after` is None.
+    """
     said = read_body(frame)
     return _fault(said, None, _original(said), None)
 
 
 def _original(said: Body) -> int | None:
     """Return the status with which the model behind the API answered (`originalStatusCode`). None = the error
-    does not state it, or it is not from 400 to 599.
+    does not state it, or it is not an integer from 400 to 599.
     """
     status = said.rest.get("originalStatusCode")
     return status if type(status) is int and 400 <= status <= 599 else None
@@ -137,9 +142,12 @@ def _type_of(said: Body) -> str | None:
 
 
 def _kind(name: str | None, message: str, status: int | None, original: int | None = None) -> Kind:
-    """Return the kind of a fault. name: the exception's name, None = unknown. message: the error's text.
-    status: that of the response, None = the error is inside a response or a stream. original: the status of
-    the model behind the API, None = not stated.
+    """Return the kind of a fault: the kind of the exception's name or, for an unknown name, of the status. A
+    status of 424, an `original` in `_ORIGINAL` and the message can change it.
+
+    name: the exception's name, None = not stated. message: the error's text. status: that of the response;
+    for an error inside a response or a stream, the same as `original`. original: the status of the model
+    behind the API. None as a status = not stated.
     """
     kind = _KINDS.get((name or "").lower())
     if kind is None:
@@ -172,8 +180,8 @@ _STATUS: Final[dict[Kind, int]] = {"quota": 400, "timeout": 408, "upstream": 424
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error response. request_id: None = no header with the id is
-    written.
+    """Return (status, headers, body) of an error response. request_id: the id of the request, which is
+    written into a header and, as `error_id`, into the body; None = no header with an id is written.
     """
     status, name = _shown(fault)
     headers = {**retry_headers(fault), HEADER: name}
@@ -183,7 +191,9 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def exception_of(fault: Fault) -> tuple[str, bytes]:
-    """Return (the name, the payload) of the exception event that reports a failure inside a stream."""
+    """Return (the name, the payload as JSON) of the exception event that reports a failure inside a stream.
+    The name begins with a small letter ("throttlingException").
+    """
     name = _shown(fault)[1]
     if name == "ModelErrorException":
         name = "ModelStreamErrorException"

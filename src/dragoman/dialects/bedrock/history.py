@@ -36,9 +36,10 @@ _COMPANION: Final = "See the attached document."
 
 
 def safe_id(stated: str) -> str:
-    """Return the id of a call in the form that the API accepts. stated: the id that the client or another
-    provider chose. An accepted id is returned unchanged. In any other id, `_` replaces refused characters,
-    the id is cut, and a hash of the whole id is added. The same id always gives the same result.
+    """Return the id of a call in the form that the API accepts: 1 to 64 ASCII letters, digits, `_`, `.`, `:`
+    and `-`. stated: the id that the client or another provider chose. An accepted id is returned unchanged.
+    In any other id, `_` replaces refused characters, the id is cut to 51 characters, and `_` and a hash of
+    the whole id are added. The same id always gives the same result.
     """
     if _ID.fullmatch(stated):
         return stated
@@ -47,8 +48,8 @@ def safe_id(stated: str) -> str:
 
 
 def decode_messages(values: Any) -> tuple[ir.Message, ...]:
-    """Decode the messages of a request. Raises WireError for an unknown role, and for a message or block that
-    is not an object.
+    """Decode `messages`, the list of a request; None gives (). Raises WireError for an unknown role, and for
+    a message or block that is not an object.
     """
     return tuple([_message(value, f"messages[{index}]") for index, value in enumerate(values or ())])
 
@@ -103,9 +104,10 @@ _RULES: Final = Rules(
 
 
 def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
-    """Write `system` and `messages` of a request that came in this dialect, unchanged, into `body`. If system
-    messages are at the front, which only the gateway puts there, they are written before the client's
-    `system`.
+    """Write `system` and `messages` of a request that came in this dialect into `body`. The order of the
+    messages stays as it is. The content of system messages at the front goes into `system`, before the
+    client's own `system`. Raises WireError for a block that `encode_block` cannot write, for example a medium
+    without content.
     """
     added: list[_Wire] = []
     messages: list[_Wire] = []
@@ -124,8 +126,9 @@ def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
 
 
 def encode_history(request: ir.Request, target: Target, scope: Scope, body: _Wire) -> None:
-    """Write `system` and `messages` of a request that came in another dialect into `body`; report repairs and
-    losses.
+    """Write `system` and `messages` of a request that came in another dialect into `body`; report repairs,
+    changes and losses. Without system text, `system` is not written. Raises WireError for a block that
+    `encode_block` cannot write, for example a medium without content.
     """
     system: list[_Wire] = []
     messages: list[_Wire] = []
@@ -149,8 +152,8 @@ def _placed(blocks: tuple[ir.Block, ...], where: str) -> list[tuple[ir.Block, st
 
 
 class _Writer:
-    """Writes turns: the system text at the beginning into `system`, all other turns into `messages`. Turns of
-    the same role become one message if nothing was written for the turns between them.
+    """Writes turns: the turns of system text at the beginning into `system`, all other turns into `messages`.
+    Two turns of the same role become one message if nothing was written for the turns between them.
     """
 
     __slots__ = ("_led", "_messages", "_report", "_scope", "_system")
@@ -209,7 +212,7 @@ class _Writer:
             if (wire := encode_block(block, self._scope, where)) is not None:
                 out.append(wire)
             mark = getattr(block, "cache", None)
-            if mark is not None and not piece.tagged:
+            if mark is not None:
                 out += encode_mark(mark, self._scope, where, after=bool(out))
 
     def _heading(self, message: ir.Message, where: str, content: list[_Wire], before: int) -> None:
@@ -221,8 +224,9 @@ class _Writer:
 
 
 def _trim(messages: list[_Wire], scope: Scope, last: int) -> None:
-    """Remove the white space at the end of the last message if it is the assistant's, because Claude refuses
-    it. last: the index of the last message in the IR.
+    """Remove the white space at the end of the last message if this message is the assistant's and ends with
+    a text, because Claude refuses such white space; report the change. last: the index of the last message in
+    the IR.
     """
     if not messages or messages[-1]["role"] != "assistant":
         return

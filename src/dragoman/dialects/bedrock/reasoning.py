@@ -1,5 +1,5 @@
-"""Encodes a request for reasoning, in `additionalModelRequestFields`. The members differ by the family of the
-model:
+"""Encodes a request for reasoning, in `additionalModelRequestFields`, and makes the history of a Claude agree
+with it (`reconcile`). The members differ by the family of the model:
 
     Claude     thinking {type, budget_tokens}, output_config {effort}
     Nova 2     reasoningConfig {type, maxReasoningEffort}
@@ -18,7 +18,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bedrock.terms import API, Family, restore
-from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
+from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of, lose_effort
 from dragoman.dialects.request import Target
 
 MIN_BUDGET: Final = 1024
@@ -33,11 +33,12 @@ _EFFORTS: Final = ("low", "medium", "high")
 def encode_reasoning(
     request: ir.Request, target: Target, fields: dict[str, Any], family: Family, *, forced: bool
 ) -> None:
-    """Write into `fields` (`additionalModelRequestFields`) whether and how much the model should think;
-    report losses. Nothing is written for a request that says nothing about thinking.
+    """Write into `fields` (the object `additionalModelRequestFields`) whether and how much the model should
+    think; report changes and losses. Nothing is written for a request that says nothing about thinking.
 
-    forced: True = the request forces a tool call, which Claude refuses while it thinks. Then a Claude is not
-    asked to think, and thinking is disabled if the model allows it.
+    forced: True = the request forces a tool call, which Claude refuses while it thinks. If such a request
+    asks a Claude to think, this wish is reported as lost, and thinking is disabled, unless the model is known
+    not to accept that. forced has no effect on other families.
     """
     wish = request.reasoning
     if wish is None:
@@ -45,6 +46,7 @@ def encode_reasoning(
     restore({}, wish.extra, target.report, "reasoning")
     off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
     asked = wish.mode is not None or wish.effort is not None or wish.budget is not None
+    lose_effort(wish, target.report)
     if family == "claude":
         _claude(request, wish, target, fields, forced=forced, off=off, asked=asked)
     elif asked:
@@ -109,9 +111,10 @@ def _claude(
 
 
 def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dict[str, Any]) -> None:
-    """Write `thinking` with a budget into `fields`. The budget is that in `wish`, or stands for its effort;
-    it has at least 1024 tokens and less than `max_output`. If `max_output` is too small for that, nothing is
-    written and the loss is reported.
+    """Write `thinking` with a budget in tokens into `fields`; report changes and losses. The budget is that
+    in `wish` or, if there is none or it is negative, stands for the effort ("medium" if none is stated). It
+    is at least 1024 and less than `max_output`. If `max_output` is too small for that, nothing is written and
+    the loss is reported.
     """
     report = target.report
     budget, place = wish.budget, "additionalModelRequestFields.thinking.budget_tokens"
@@ -119,9 +122,12 @@ def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dic
         effort = wish.effort or "medium"
         budget = EFFORT_BUDGETS.get(effort, MIN_BUDGET)
         report.change("reasoning", place, f"the effort {effort} is written as a budget of {budget} tokens")
-    elif budget < MIN_BUDGET:
-        report.change("reasoning.budget", place, f"raised to {MIN_BUDGET}, the minimum")
-        budget = MIN_BUDGET
+    else:
+        if wish.effort is not None:
+            report.lose("reasoning.effort", "the thinking budget is sent instead", "hint")
+        if budget < MIN_BUDGET:
+            report.change("reasoning.budget", place, f"raised to {MIN_BUDGET}, the minimum")
+            budget = MIN_BUDGET
     limit = request.max_output
     if limit is not None and limit <= MIN_BUDGET:
         report.lose("reasoning", f"the limit of {limit} tokens is too small for thinking", "quality")
@@ -136,12 +142,14 @@ def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, a
     """Make the history and the thinking of a Claude agree, because otherwise the model refuses the request.
     Removed thinking is reported as a loss, removed blocks as changes.
 
-    With a budget, the assistant's last turn must begin with thinking: if it does not, `thinking` is removed
-    from `fields`. Without thinking, the history must have no reasoning: if the model is not expected to
-    think, the reasoning blocks are removed from `body`, except from messages that have no other blocks.
+    With a budget, the assistant's current turn must begin with reasoning (`_began_with_thought`): if it does
+    not, `thinking` is removed from `fields`. Without thinking, the history must have no reasoning. So the
+    reasoning blocks are removed from `body` if `fields` disables thinking; or if `fields` has no `thinking`,
+    and the model is known not to think by default, or this is not known and `asked` is True. A message that
+    has no other blocks keeps them.
 
-    body: the encoded request. fields: its `additionalModelRequestFields`. asked: the client's request says
-    whether or how much to think.
+    body: the encoded request, which is changed. fields: its `additionalModelRequestFields`. asked: the
+    client's request has settings for reasoning.
     """
     thinking = fields.get("thinking", {})
     kind = thinking.get("type")

@@ -1,8 +1,8 @@
 """Relays chat between a client and a provider that both speak this protocol.
 
-The gateway has no endpoint for clients of this protocol, so only programs that relay by themselves
-(`dragoman.testing`) use this module. The content of events is not changed. A frame comes without its framing,
-which is written again.
+The gateway has no endpoint for clients of this protocol, so only tests and programs that relay by themselves
+use this module. A frame is one event as JSON, `{NAME: PAYLOAD}` (`wire.eventstream`). Its content is not
+changed, but it is written again, as a message of an event stream.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ class BedrockRelay(BodyRelay):
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider: the client's body with the edits, but without `model`, because
-        the path states the model.
+        the path states the model. head: name of a member of the client's body -> its JSON bytes. edits: name
+        of a member -> its new value; `msgspec.UNSET` removes the member.
         """
         return super().request({**head, "model": b"null"}, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body unchanged, because it does not name the model; its usage, None = not stated).
-        Raises RequestFailed for an error in the body, WireError for a body that is not JSON or has no
-        `output`.
+        Raises RequestFailed for an object without `output` that has a `message`, because it is an error.
+        Raises WireError for a body that is not JSON, for any other body without `output`, and for a malformed
+        usage.
         """
         try:
             answer = _decode(body)
@@ -60,8 +62,8 @@ class BedrockRelay(BodyRelay):
 
 
 class BedrockStreamRelay:
-    """Relays the events of one stream unchanged (a `StreamRelay`). `estimate` is not used: a stream without a
-    usage gets none.
+    """Relays the events of one stream unchanged (implements `StreamRelay`). The function `estimate` is never
+    called: a stream that states no usage gets none.
     """
 
     def __init__(self) -> None:
@@ -71,8 +73,8 @@ class BedrockStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes of the event in one frame. Raises RequestFailed for an exception event, WireError
-        for a malformed frame.
+        """Return the event of one frame as bytes for the client. Raises RequestFailed for an ErrorFrame (an
+        exception in the stream), WireError for a malformed frame.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -88,7 +90,9 @@ class BedrockStreamRelay:
         return event(kind, _encode(value))
 
     def close(self) -> bytes:
-        """End the stream; always returns b"". Raises RequestFailed if no stop reason has come."""
+        """End the stream; always returns b"". Raises RequestFailed if no `messageStop` has come, because then
+        the stream broke off.
+        """
         if not self._stopped:
             raise RequestFailed(STREAM_BROKEN)
         self.done = True

@@ -1,8 +1,8 @@
 """Requests: decodes the body of Converse and ConverseStream to ir.Request, and encodes it.
 
-The path states the model and whether the response streams. `additionalModelRequestFields`, whose members
-differ by model, is a leftover, and so are `guardrailConfig`, `promptVariables` and all other members that are
-not in `MAPPED`.
+The path states the model and whether the response streams. A leftover is a member without a field in the IR,
+which is kept in `extra`. `additionalModelRequestFields`, whose members differ by model, is a leftover, and so
+are `guardrailConfig`, `promptVariables` and all other members that are not in `MAPPED`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import placed_at
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import Target, WireRequest, states_tier
+from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
@@ -64,7 +64,9 @@ def _streams(wire: WireRequest) -> bool:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only the fields on which the form of the response depends: the model, and whether it streams."""
+    """Decode only the fields on which the form of the response depends: the model, and whether the response
+    streams (then it also states its usage).
+    """
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -75,8 +77,8 @@ def _model(wire: WireRequest) -> str | None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that `check` has accepted. Raises WireError for a list entry of the wrong type and for
-    an unknown role.
+    """Decode a request that `check` has accepted. Raises WireError for a message or block that is not an
+    object, and for an unknown role.
     """
     body, stream = wire.body, _streams(wire)
     get = body.get
@@ -135,10 +137,10 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for Bedrock, and report losses.
+    """Encode a request for Bedrock, and report changes and losses.
 
     Raises WireError if the request asks for several candidates or for output other than text, has a free-text
-    tool, or has a block that `encode_block` refuses.
+    tool, or has a block that `encode_block` cannot write, for example a medium with a URL outside of S3.
     """
     own, report = request.dialect == NAME, target.report
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -177,8 +179,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _restore_extra(extra: ir.Extra, target: Target, body: dict[str, Any]) -> None:
-    """Write the leftovers of the request into `body`. The client's `additionalModelRequestFields` are added
-    to the members that the encoder has written there, and replace those of the same name.
+    """Write the leftovers of the request (`extra`) into `body`; those of another dialect are reported as
+    lost. The client's `additionalModelRequestFields` are added to the members that the encoder has written
+    there, and replace those of the same name.
     """
     if extra is None:
         return
@@ -236,8 +239,9 @@ def _encode_sampling(
 def _fit_sampling(
     config: dict[str, Any], sampling: ir.Sampling, target: Target, fields: dict[str, Any], family: Family
 ) -> None:
-    """Change or remove the sampling values in `config` that the model refuses, and write `top_k`, which
-    differs by family, into `fields`; report losses.
+    """Change or remove the values in `config` (the later `inferenceConfig`) that the model refuses, and write
+    `top_k`, whose member differs by family, into `fields` (the later `additionalModelRequestFields`); report
+    changes and losses.
     """
     report = target.report
     if target.facts.sampling is False:
@@ -325,7 +329,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.metadata:
         _encode_metadata(request.metadata, body, report, own=own)
     if request.tier is not None:
-        stated = request.tier if states_tier(request, NAME) else None
+        stated = request.tier if states(request, NAME, "tier") else None
         if (word := TIER_WORDS.get(request.tier, stated)) is not None:
             body["serviceTier"] = {"type": word}
             if word != request.tier:

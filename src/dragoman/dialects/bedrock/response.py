@@ -36,8 +36,9 @@ _STOP_DETAIL: Final = f"{API} has no such field"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error object, WireError for any other object without
-    `output.message.content`.
+    """Decode a response. Raises RequestFailed for a body without `output` that has a `message`, because it is
+    an error. Raises WireError for any other body without the array `output.message.content`, for a block that
+    is not an object, and for a value of a wrong type that the IR cannot hold.
     """
     stated = body.get("output")
     output = stated if type(stated) is dict else {}
@@ -65,7 +66,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 def decode_stop(word: Any) -> ir.Stop | None:
     """Return the stop of the IR for a `stopReason`; None = `word` is not a text, or is empty. An unknown text
-    becomes the reason "other".
+    gives the reason "other", with the text as `raw`.
     """
     if type(word) is not str or not word:
         return None
@@ -73,9 +74,9 @@ def decode_stop(word: Any) -> ir.Stop | None:
 
 
 def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
-    """Return (the IR's word for a `serviceTier`, a leftover). stated: the decoded `serviceTier`; None =
-    (None, None). If it has an unknown form, the word is None, and the leftover holds it; otherwise the
-    leftover is None.
+    """Return (the service tier, a leftover). stated: the decoded `serviceTier`. A tier that the API does not
+    have is returned as it is stated. If `stated` has an unknown form, the tier is None and the leftover holds
+    `stated`; otherwise the leftover is None. None as `stated` gives (None, None).
     """
     if stated is None:
         return None, None
@@ -85,11 +86,12 @@ def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> str:
-    """Return the `stopReason`. stop: None = not stated; then it is `tool_use` if `called` is True, else
-    `end_turn`. own: True = the response came in this dialect; then its original `stopReason` is written if
-    there is one. called: True = the response has calls of tools. A stop reason that the API does not have is
-    reported as lost, and `end_turn` is written for it. In a response of another dialect with calls,
-    `tool_use` replaces `end_turn`.
+    """Return the `stopReason` for a stop. stop: None = not stated; then the result is `tool_use` if `called`
+    is True, else `end_turn`. own: True = the response came in this dialect; then the stop's original word
+    (`raw`) is returned if it has one. called: True = the response has calls of tools.
+
+    Otherwise, a reason that the API does not have becomes `end_turn`, and its loss is reported; so are the
+    stop's sequence and details. In a response of another dialect with calls, `tool_use` replaces `end_turn`.
     """
     if stop is None:
         return "tool_use" if called else "end_turn"
@@ -111,8 +113,9 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def encode_tier(tier: str | None, out: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the service tier into `out`, or report it as lost. tier: None = nothing is written. own: True =
-    the response came in this dialect, so that any tier is written.
+    """Write the service tier into `out`, the body or the event of the response, or report it as lost if the
+    API does not have it. tier: None = nothing is written. own: True = the response came in this dialect, so
+    that any tier is written.
     """
     if tier is None:
         return
@@ -123,8 +126,8 @@ def encode_tier(tier: str | None, out: dict[str, Any], report: Report, *, own: b
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """Return the block. If it is a call without an id, or with an id that the API does not allow, return a
-    copy with a new id. index: the block's number in the response.
+    """Return the block. If it is a call without an id, or with an id that the API does not accept
+    (`safe_id`), return a copy with a new id. index: the block's number in the response.
     """
     if not isinstance(block, ir.ToolCall):
         return block
@@ -133,15 +136,17 @@ def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
 
 
 def lose_head(response: ir.Response | ir.Start, report: Report) -> None:
-    """Report the fields of a response that the API has no member for: its id, model, date and status."""
+    """Report as lost the id, the model, the date and the status of a response, as far as they are stated: the
+    API has no members for them.
+    """
     for field in ("id", "model", "created", "status"):
         if getattr(response, field) is not None:
             report.lose(field, f"a response of {API} has no such field", "hint")
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate of a response; report losses. Raises RequestFailed if the response has an
-    error.
+    """Encode the first candidate of a response; report changes and losses, for example the further
+    candidates. Raises RequestFailed if the response has an error.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -174,7 +179,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _restore_message(out: dict[str, Any], extra: ir.Extra, report: Report) -> None:
-    """Write the leftovers of the response. Those with the prefix `output.message.` go into the message."""
+    """Write the leftovers of the response (`extra`) into the body `out`. Those whose names begin with
+    `output.message.` go into the message. Those of another dialect are reported as lost.
+    """
     if extra is None or NAME not in extra:
         restore(out, extra, report, "")
         return

@@ -36,13 +36,15 @@ _STOP: Final = frozenset({"stopReason", "p"})
 _START: Final = frozenset({"role", "p"})
 _METADATA: Final = frozenset({"usage", "serviceTier", "p"})
 _NONE: Final[dict[str, Any]] = {}
+_GROWS: Final = frozenset({ir.ToolResult, ir.Native})
+"""The blocks whose end decodes also the deltas of unknown kinds."""
 
 
 class _Open(msgspec.Struct):
-    """A block that is open. index: its number in the IR. kind: its class in the IR. value: its `start` on the
-    wire; {} = it had none. signature: the signature so far. withheld: the redacted reasoning so far, in
-    base64. grown: the deltas of a result, or of a kind without deltas in the IR, which are decoded when the
-    block ends.
+    """A block that is open. index: its number in the IR. kind: its class in the IR. value: the `start` of its
+    `contentBlockStart`; {} = it had none. signature: the signature so far. withheld: the redacted reasoning
+    so far, in base64. grown: of a result or an ir.Native, the deltas of unknown kinds and the content of the
+    result so far, which are decoded when the block ends; other blocks have none.
     """
 
     index: int
@@ -54,7 +56,7 @@ class _Open(msgspec.Struct):
 
 
 class BedrockDecoder:
-    """Decodes one provider's stream to IR events."""
+    """Decodes one stream of a provider to IR events."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._open: dict[int, _Open] = {}
@@ -64,10 +66,12 @@ class BedrockDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame; [] = it gives none, for example after the last event of the
-        stream. An exception event gives ir.Error, an event with an unknown name ir.Raw.
+        """Return the IR events for one frame; [] = it gives none, for example after the end of the stream or
+        after an error. The first event gives ir.Start, too. An exception gives ir.Error and ends the stream.
+        An event with an unknown name gives ir.Raw.
 
-        Raises WireError for a malformed event.
+        frame: one event as JSON, `{NAME: PAYLOAD}`, or an ErrorFrame. Raises WireError for a malformed event,
+        for a block after `messageStop`, and for too many open blocks or values in memory (`dialects.bounds`).
         """
         if self._state == "over":
             return []
@@ -87,14 +91,12 @@ class BedrockDecoder:
             return [*events, ir.Raw(NAME, {kind: value})]
         try:
             return events + take(self, an_object(value, kind))
-        except OF_ANOTHER_SHAPE as error:
-            if isinstance(error, WireError):
-                raise
+        except OF_ANOTHER_SHAPE:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def close(self) -> _Events:
-        """Return the last events, after the last byte of the stream: the end if a stop reason has come,
-        otherwise an error; [] = the end or an error was returned before.
+        """Return the last events, after the last byte of the stream: ir.End if `messageStop` has come,
+        otherwise ir.Error; [] = one of these two was returned before.
         """
         if self._state == "over":
             return []
@@ -182,8 +184,8 @@ class BedrockDecoder:
         return ir.Open(self._open[number].index, block)
 
     def _result(self, start: dict[str, Any], content: list[Any]) -> Any:
-        """Return the result of a tool that the provider ran; an ir.Native if the result has an unknown form.
-        start: the member `toolResult` of the start. content: the decoded JSON of its content.
+        """Return the decoded result of a tool; an ir.Native if it has an unknown form. start: the member
+        `toolResult` of the block's start. content: the entries of its content, decoded from JSON.
         """
         return decode_block({"toolResult": {**start, "content": content}})
 
@@ -201,10 +203,13 @@ class BedrockDecoder:
             state = self._open[number]
         for kind, content in delta.items():
             take = _DELTAS.get(kind)
-            if take is None:
+            if take is not None:
+                events += take(self, state, content)
+            elif state.kind in _GROWS:
                 self._grow(state, {kind: content})
             else:
-                events += take(self, state, content)
+                strange = {"contentBlockDelta": {"contentBlockIndex": number, "delta": {kind: content}}}
+                events.append(ir.Raw(NAME, strange, state.index))
         return events
 
     def _grow(self, state: _Open, piece: Any) -> None:
@@ -262,14 +267,16 @@ class BedrockDecoder:
 
 
 def _joined(before: str, piece: str) -> str:
-    """Return two parts of a blob, each in base64, as one blob in base64."""
+    """Join two parts of a blob, each in base64, to one blob in base64. before: "" = `piece` is the first
+    part, and is returned unchecked. Otherwise raises ValueError or TypeError for a part that is not base64.
+    """
     if not before:
         return piece
     return base64.b64encode(base64.b64decode(before) + base64.b64decode(piece)).decode()
 
 
 def _opening(delta: dict[str, Any]) -> ir.Block:
-    """Return the empty block that a delta without a `contentBlockStart` opens: thinking, a text, or an
+    """Return the empty block that is opened by a delta for which no block is open: thinking, a text, or an
     ir.Native for another kind of delta.
     """
     if "reasoningContent" in delta:
@@ -291,8 +298,8 @@ def _is_foreign(delta: dict[str, Any], kind: type) -> bool:
 
 
 def _grown(state: _Open) -> ir.Block:
-    """Return the block that a start and its deltas state together: an image, or an ir.Native for an unknown
-    kind.
+    """Return the block that a start and its deltas state together: an image, for example, or an ir.Native for
+    an unknown kind.
     """
     whole = {kind: dict(value) if type(value) is dict else value for kind, value in state.value.items()}
     for piece in state.grown:

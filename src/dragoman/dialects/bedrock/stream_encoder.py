@@ -1,8 +1,8 @@
 """Encodes IR events as a stream of ConverseStream.
 
 Blocks do not overlap, because some clients know only one call at a time. Text, reasoning and the arguments of
-calls are written at once. Signatures, redacted reasoning and all other blocks
-are written when the block ends.
+calls are written at once. Signatures, redacted reasoning and all other blocks are written when the block
+ends.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ _MESSAGE: Final = "output.message."
 
 
 class _Block(msgspec.Struct):
-    """A block that is open. fold: collects a block that is written when it ends; None = its deltas are
-    written at once. said: True = a part of the block was written, or the block is left out. part: the summary
-    part of reasoning that was written last, None = no part is stated. cited: the number of citations so far.
+    """A block that is open. block: the block as it opened; later with the latest seal of thinking. fold:
+    collects the block until it ends, because it is written then or left out; None = its deltas are written at
+    once. said: True = a part of the block was written, or the block is left out. part: the summary part of
+    reasoning that was written last, None = no part is stated. cited: the number of citations so far.
     """
 
     block: ir.Block
@@ -65,9 +66,9 @@ class BedrockEncoder(EventEncoder):
         self._tier: str | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes for the client after one IR event; empty = nothing is written now, or the stream
-        has ended. Events of further candidates give no bytes; such a candidate is reported as lost when one
-        of its blocks opens.
+        """Return the bytes for the client after one IR event; b"" = nothing is written now, or the stream has
+        ended. Events of further candidates give no bytes; such a candidate is reported as lost when one of
+        its blocks opens.
         """
         if self._over or getattr(event, "candidate", 0) > 0:
             if isinstance(event, ir.Open):
@@ -248,7 +249,7 @@ class BedrockEncoder(EventEncoder):
     def _cited(self, index: int, state: _Block, citation: ir.Citation) -> bytes:
         wire = encode_citation(citation, self._scope, f"{self._where(index)}.citations[{state.cited}]")
         state.cited += 1
-        return b"" if wire is None else self._delta(index, {"citation": wire})
+        return b"" if wire is msgspec.UNSET else self._delta(index, {"citation": wire})
 
     def _close(self, event_: ir.Close) -> bytes:
         index = event_.index
@@ -283,7 +284,7 @@ class BedrockEncoder(EventEncoder):
 
     def _whole(self, index: int, block: ir.Block) -> bytes:
         """Return the events of a block that is written when it ends, without `contentBlockStop`; b"" = the
-        block is left out. index: the block's number.
+        block is left out. Reports what is lost of the block. index: the block's number.
         """
         wire = encode_block(block, self._scope, self._where(index))
         if wire is None:

@@ -112,7 +112,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html, read i
 
 def family_of(model: str | None) -> Family:
     """Return the family of a model. model: its id, the id of its inference profile, or its ARN; None =
-    unknown. "other" = the name is unknown or does not show a family, as that of an application inference
-    profile.
+    unknown. "other" = the model is unknown, or its name does not show a family, for example the ARN of an
+    application inference profile.
     """
     return next((family for pattern, family in _FAMILIES if pattern.search(model or "")), "other")

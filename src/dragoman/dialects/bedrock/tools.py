@@ -1,7 +1,8 @@
 """Decodes and encodes `toolConfig`: the tools and the tool choice.
 
 The API refuses a history with calls or results if the request has no tools; then tools are made from the
-names of the calls. The API has no tool choice "none": the tools are left out, unless the history has calls.
+names of the calls. The API has no tool choice "none": the tools are left out, unless the history has calls. A
+request that came in this dialect is written as it was.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _EMPTY: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
 
 def decode_tools(config: Mapping[str, Any]) -> tuple[ir.Tool, ...]:
-    """Decode the tools of a `toolConfig`. A usual cache point becomes the cache mark of the tool before it,
-    if this tool has none.
+    """Decode the tools of a `toolConfig`; () = it has none. A `toolSpec` with a JSON schema becomes an
+    ir.Function, any other entry an ir.ProviderTool that holds it unchanged. A usual cache point
+    (`decode_mark`) becomes the cache mark of the tool before it, if there is one without a mark.
     """
     tools: list[ir.Tool] = []
     for value in config.get("tools") or ():
@@ -59,8 +61,8 @@ _PLAIN: Final[dict[str, ir.ToolChoice]] = {"auto": ir.ToolChoice("auto"), "any":
 
 
 def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """Decode the `toolChoice` of a `toolConfig`; None = there is none. A choice in an unknown form gets the
-    mode "native" and stays unchanged.
+    """Decode the `toolChoice` of a `toolConfig`; None = there is none. A choice in an unknown form gives the
+    mode "native", which holds the choice unchanged.
     """
     choice = config.get("toolChoice")
     if choice is None:
@@ -74,8 +76,9 @@ def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[str, Any]) -> None:
-    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. Raises
-    WireError for a free-text tool.
+    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. Without
+    tools, nothing is written for a request of another dialect. If the model refuses a forced call, a text in
+    `system` asks for the call instead. Raises WireError for a free-text tool.
     """
     own, report, choice = scope.own, target.report, request.tool_choice
     called = _called(request.messages)
@@ -127,7 +130,9 @@ def _no_tools(
 
 
 def _called(messages: Iterable[ir.Message]) -> list[str]:
-    """Return the names of the client's tools that the history calls, each once, in the order of the calls."""
+    """Return the names of the client's tools that the history calls, each name once, in the order of the
+    first calls.
+    """
     return list(
         dict.fromkeys(
             block.name
@@ -221,8 +226,8 @@ def _specified(body: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Add a system text that asks for the call that the choice forces; report the change, and a loss, because
-    the model may ignore the text. The caller has checked that the model refuses a forced call.
+    """Add a text to `system` that asks for the call that the choice forces; report the change, and a loss,
+    because the model may ignore the text. Called only if the model refuses a forced call.
     """
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     text = f"Answer by calling {wanted}. Do not answer in plain text."

@@ -1,9 +1,10 @@
 """Token counts (`usage`), decoded and encoded.
 
 `inputTokens` usually excludes the tokens that were read from or written to a cache. For some models of
-OpenAI's it includes them (https://github.com/anomalyco/opencode/issues/47354), which `totalTokens` shows.
-Usage.form has words joined by "+": "inclusive" = the input included the cached tokens; "counts" = the cached
-tokens were also stated in `cacheReadInputTokenCount` and `cacheWriteInputTokenCount`, which no page mentions.
+OpenAI's it includes them (https://github.com/anomalyco/opencode/issues/47354): then `totalTokens` is the sum
+of `inputTokens` and `outputTokens` alone. Usage.form has words joined by "+": "inclusive" = the input
+included the cached tokens; "counts" = the cached tokens were also stated in `cacheReadInputTokenCount` and
+`cacheWriteInputTokenCount`, which no page mentions.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _INCLUDED: Final = ("tool_input", "reasoning")
 
 
 def decode_usage(whole: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another, except that `cache_write` includes its parts by
-    lifetime. Members without a field in the IR are leftovers.
+    """Decode token counts. In the result no count includes another, except that `cache_write` includes its
+    parts by lifetime, and `output` the tokens of reasoning, which the API does not count separately. whole:
+    the object `usage`. Members without a field in the IR, and values that are no counts, are leftovers.
     """
     wire = counted(whole)
     get = wire.get
@@ -67,8 +69,9 @@ def _lifetimes(details: Any) -> dict[str, Any]:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Return the member `usage` for token counts; report the counts that the API has no member for. own: True
-    = the counts came in this dialect.
+    """Return the object `usage` for token counts; report as lost the counts that the API has no member for.
+    own: True = the counts came in this dialect, so only what was stated is written. Otherwise an unknown
+    input or output is written as 0. Estimated counts are marked (`ESTIMATED`).
     """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:

@@ -9,9 +9,9 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 class Call:
     """A tool call while it streams. id, name: the id of the call and the name of its tool, None = not stated
-    yet. first: the first fragment of the call; a decoder may add to it the members of the fragment with the
-    tool's name. block: the index of the call's block in the IR; -1 before the block opens. pieces: the parts
-    of the arguments that came before the tool's name.
+    yet. The id is that of the first fragment. first: the first fragment of the call, a JSON object; a decoder
+    may add to it the members of the fragment with the tool's name. block: the index of the call's block in
+    the IR; -1 before the block opens. pieces: the parts of the arguments that came before the tool's name.
     """
 
     __slots__ = ("block", "first", "id", "name", "pieces")
@@ -28,8 +28,8 @@ class Call:
         name: the fragment's id and tool name; None = the fragment states none.
 
         A fragment without a name does not start another call. If the fragment and this call both have an id,
-        it does if the ids differ. Otherwise it does if this call has a name already, and either the names
-        differ or both ids are missing.
+        it starts another call if the ids differ. Otherwise it does so if this call has a name already, and
+        either the names differ or both ids are missing.
         """
         if name is None:
             return False
@@ -39,12 +39,14 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """Return the call to which a fragment of a tool call belongs; a new call is added to `calls`. wire: the
-    fragment. inner: the fragment's function.
+    """Return the call to which a fragment of a tool call belongs. calls: the calls so far, by the index or
+    the id of their first fragment; a new call is added. wire: the fragment, an entry of `tool_calls`. inner:
+    the object `function` in the fragment. A call without a name gets the name in the fragment.
 
     The call is found by the fragment's index, or by its id if it has no member `index`. Without both, and for
-    an index that is neither an integer nor a text, it is the latest call. If the found call has another id,
-    an earlier call with the fragment's id is taken instead, if there is one.
+    an index that is neither an integer nor a text, it is the latest call. If the found call does not have the
+    fragment's id, the call that `calls` holds under this id is taken instead, if there is one. If no call is
+    found, a new one is made.
 
     Some vendors give every call the index 0. Therefore a fragment with a tool name starts a new call if its
     id is not the id of the found call. If one of these ids is missing, it starts a new call only if the found

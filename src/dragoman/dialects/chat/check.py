@@ -1,5 +1,5 @@
 """Checks of request members that several protocols share. Each check raises WireError for a mistake, with a
-text like OpenAI's.
+text like OpenAI's. In all checks, `path` is the JSON path of the checked value, if nothing else is said.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def check_few_stops(value: Any, path: str) -> None:
 
 
 def check_moderation(value: Any, path: str) -> None:
-    """Check `moderation`: the model that moderates, which is required, and in an optional `policy` a mode
-    ("score" or "block") for inputs and for outputs.
+    """Check `moderation`: an object with `model`, the name of the model that moderates, and with an optional
+    object `policy`. In `policy`, `input` and `output` are optional objects with a `mode`, "score" or "block".
     """
     an_object(value, path)
     require(value, "model", a_string, path)
@@ -85,11 +85,12 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`: its `type` and, for the type "json_schema", the schema in `json_schema`.
+    """Check `response_format`: an object with a `type` of `FORMS`. The type "json_schema" requires the member
+    `json_schema` or one of the vendors' members in `SCHEMA_BESIDE`.
 
-    For the type "json_object", and for "json_schema" without the member `json_schema`, the schemas in
-    vendors' members (`SCHEMA_BESIDE`) are checked, if they are objects. The type "json_schema" requires
-    `json_schema` or a vendor's member.
+    With the type "json_schema", the name, the description, `strict` and the schema in `json_schema` are
+    checked. Without `json_schema`, and with the type "json_object", the schemas in the vendors' members are
+    checked instead, as far as these are objects.
     """
     an_object(value, path)
     if "type" not in value:
@@ -113,9 +114,9 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, strict: bool = False) -> None:
-    """Check a JSON Schema. what: the tool or format that has this schema, for the error's text. code: the
-    error's code, None = the error has no code. strict: True = OpenAI's rules for strict schemas apply, too.
-    path: the schema's JSON path.
+    """Check a JSON Schema. path: the schema's JSON path. what: the tool or format that has this schema, for
+    the error's text. code: the error's code, None = the error has no code. strict: True = OpenAI's rules for
+    strict schemas apply, too.
     """
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
@@ -128,7 +129,9 @@ def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, 
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """Check one function tool; OpenAI's rules for strict schemas are not applied here.
+    """Check one function tool: its name (required), its description, `strict`, and the JSON schema in
+    `parameters`, whose `type` must be "object" if it is stated. OpenAI's rules for strict schemas are not
+    applied here.
 
     path: the path of the list of tools. index: the tool's index in the list. member: ".function" if the
     function stands in this member of the tool, "" if the tool itself is the function.
@@ -168,8 +171,9 @@ def _parameters(value: Any, path: str, name: str) -> None:
 
 
 def check_image(part: dict[str, Any], path: str) -> None:
-    """Check an object with an image in `image_url`: a content part, or an entry of `images` (images of an
-    answer that a client sends back). path: the object's path.
+    """Check an object with an image in `image_url`, where `url` is required and `detail` is optional: a
+    content part, or an entry of `images` (images of an answer that a client sends back). part: the object.
+    path: its JSON path.
     """
     an_object(part, path)
     require(part, "image_url", an_object, path)

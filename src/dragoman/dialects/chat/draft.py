@@ -1,4 +1,4 @@
-"""The context in which the chat family's encoders write one request or response."""
+"""The context in which the chat family's encoders write one request or response (`Draft`)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from dragoman.ir import Request
 
 
 def is_enveloped(reply: Reply) -> bool:
-    """Whether the client receives calls of free-text tools as function calls: `Request.forms` has custom =
-    "function".
+    """Whether the client receives calls of free-text tools as function calls: `Request.forms` of the client's
+    request has "custom": "function".
     """
     return (reply.request.forms or {}).get("custom") == "function"
 
 
 @dataclass(slots=True)
 class Draft:
-    """The context for writing one request or response: loss report, vendor quirks, model facts, and more.
+    """The context for writing one request or response. report: gets the losses and changes. quirks: the
+    vendor's deviations. facts: those about the model.
 
-    own: the content came in this dialect, so its original spelling is kept. answer: True = a response is
-    written, False = a request. chunked: the client sends each chunk of a streamed answer as a message of its
-    own, so that several messages may be one answer (`repair.messages.CHUNKED`). enveloped: the client
-    receives calls of free-text tools as functions whose arguments are the text.
+    own: True = the content came in this dialect, so its original spelling is kept. answer: True = a response
+    is written, False = a request. chunked: True = the client sends each chunk of a streamed answer as a
+    message of its own, so that several messages may be one answer (`repair.messages.CHUNKED`). enveloped:
+    True = the client receives calls of free-text tools as functions, with the free text itself as
+    `arguments`.
     """
 
     report: Report
@@ -47,7 +49,7 @@ class Draft:
     def leave_seal(self, where: str) -> None:
         """Report that a block's seal (a signature or encrypted reasoning) is not written. In a request this
         is a loss. In a response it is only a change, because the gateway stores the seal. where: the block's
-        path in the IR.
+        IR path.
         """
         if self.answer:
             self.report.change(

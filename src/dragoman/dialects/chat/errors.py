@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman.dialects.failure import only_tells
+from dragoman.dialects.typed import an_object
 
 _MINIMAX: Final = {
     1001: "timeout",
@@ -30,15 +31,18 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
     Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in Groq's `x_groq`,
     which tells why a stream stopped early; an `error` in the first choice. If `choices` is absent or null,
-    also MiniMax's `base_resp` with an error code and, without a member `usage`, a message beside it.
+    there are two more forms: MiniMax's `base_resp` with an error code, and a body that has a message
+    (`message` or `detail`, for example) and no `usage`.
+
+    Raises WireError if the first choice is not an object.
     """
     if body.get("error") or body.get("object") == "error":
         return body
     if type(groq := body.get("x_groq")) is dict and groq.get("error"):
         return {"error": groq["error"]}
     choices = body.get("choices")
-    if choices:
-        error = choices[0].get("error")
+    if choices and type(choices) is list:
+        error = an_object(choices[0], "choices[0]").get("error")
         return {"error": error} if error else None
     if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
         return failed
@@ -46,8 +50,8 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """Return MiniMax's `base_resp` (the argument) as an error body; None if it has no status code, or the
-    code 0: success.
+    """Return MiniMax's `base_resp` (`status`) as an error body; None if it is not an object, or if its
+    `status_code` is missing or 0, which means success.
     """
     number = status.get("status_code") if type(status) is dict else None
     if not number:

@@ -21,10 +21,10 @@ def read_history(
 ) -> tuple[ir.Message, ...]:
     """Return the decoded messages of a history.
 
-    plain: the roles whose messages become a text block without a call of `read`, if they have no members
-    except `role` and a `content` that is a string. read: decodes every other message; its arguments are the
-    message, its role and its path. What it raises (WireError for an unknown role, for example) is raised
-    here, too.
+    messages: JSON objects. plain: the roles whose messages become a text block without a call of `read`, if
+    they have no members except `role` and a `content` that is a string. read: decodes every other message;
+    its arguments are the message, its role and its path (`messages[0]`). What it raises (WireError for an
+    unknown role, for example) is raised here, too.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -40,7 +40,8 @@ def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
     """Return the blocks of a message's `content`: a string is one text block, a list is decoded by `read`,
-    null gives no block. Raises WireError for any other value. where: the message's path.
+    null gives no block. Raises WireError for any other value. where: the message's path. read: decodes a
+    list; its arguments are the list and the path of the list.
     """
     if type(content) is str:
         return (ir.Text(content),)
@@ -64,8 +65,8 @@ def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where:
 
 
 def short_id(call_id: str) -> str:
-    """Return the call's id, unchanged if it has at most 40 characters. A longer id is replaced by a hash of
-    it; equal ids give equal hashes.
+    """Return the call's id, unchanged if it has at most 40 characters. A longer id is replaced by `call_` and
+    a hash of the id, together 37 characters; equal ids give equal results.
     """
     if len(call_id) <= _MAX_ID:
         return call_id

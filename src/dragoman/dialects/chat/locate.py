@@ -10,7 +10,7 @@ _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
     """Return the longest beginning of `path` that exists in the body: the path itself, or the path of an
-    object or array around it. `fallback` if there is none.
+    object or array around it. fallback: the result if not even the first member of the path exists.
     """
     while not has(body, path):
         shorter = path[: max(path.rfind("."), path.rfind("["), 0)]
@@ -21,7 +21,9 @@ def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
 
 
 def has(body: Any, path: str) -> bool:
-    """Whether a path such as `messages[0].content` exists in the body. A null member exists, too."""
+    """Whether a path such as `messages[0].content` exists in a decoded body. A member that is null exists,
+    too.
+    """
     value = body
     for step in _STEP.findall(path):
         if step.startswith("["):

@@ -23,8 +23,9 @@ def decode_tokens(
 
 
 def put_logprobs(blocks: list[ir.Block], kind: type, tokens: tuple[ir.Logprob, ...] | None) -> bool:
-    """Put log probabilities (`tokens`) into the first block of type `kind` in `blocks`. Returns False if
-    nothing was put: there is no such block, or `tokens` is None.
+    """Put log probabilities (`tokens`) into the first block of the class `kind` in the list `blocks`, where a
+    copy replaces the block. Returns whether this was done: False = there is no such block, or `tokens` is
+    None.
     """
     place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
     if place is None or tokens is None:

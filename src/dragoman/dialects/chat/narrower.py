@@ -1,5 +1,5 @@
-"""What protocols write alike that descend from chat but have fewer members: functions, calls, the heads of
-messages, and the losses that these protocols have in common.
+"""Encodes functions, calls and the heads of messages for protocols that descend from chat but have fewer
+members (Mistral's, Ollama's and Cohere's), and reports what these protocols cannot express.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Restore = Callable[[dict[str, Any], ir.Extra, Report, str], None]
 class Narrower:
     """Encodes for one such protocol, which has no cache breakpoints, no author names and no free-text tools.
 
-    api: the protocol's name in reports and errors, such as "the Mistral API". restore: writes the leftovers
-    of its dialect.
+    api: the protocol's name in reports and errors, such as "the Mistral API". restore: `Leftovers.restore` of
+    its dialect, which writes leftovers and reports those that it does not write.
     """
 
     __slots__ = ("_api", "_restore")
@@ -40,8 +40,8 @@ class Narrower:
             draft.report.lose(where + ".cache", f"{self._api} has no cache breakpoints", "hint")
 
     def lose_head(self, message: ir.Message, draft: Draft, where: str) -> None:
-        """Report as lost what a message has beside its role and its blocks: the author's name, the cache mark
-        and the leftovers. where: the message's IR path.
+        """Report as lost what a message of another dialect has beside its role and its blocks: the author's
+        name, the cache mark and the leftovers. where: the message's IR path.
         """
         if message.name is not None:
             draft.report.lose(where + ".name", f"{self._api} has no author names", "hint")
@@ -51,9 +51,10 @@ class Narrower:
     def encode_function(
         self, tool: ir.Function, draft: Draft, where: str, more: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the function as an entry of `tools`. A function of another dialect without a schema gets the
-        schema of an object without properties, because the protocols require one. more: further members to
-        write into `function`. where: the tool's IR path. Raises WireError for a free-text tool.
+        """Return the function as an entry of `tools`; its cache mark is reported as lost. A function of
+        another dialect without a schema gets the schema of an object without properties, because the
+        protocols require a schema. more: further members to write into `function`. where: the tool's IR path.
+        Raises WireError for a free-text tool.
         """
         if tool.kind == "custom":
             raise WireError(f"{self._api} has no free-text tools", where, "unsupported_value")
@@ -72,9 +73,9 @@ class Narrower:
         return out
 
     def encode_call(self, block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-        """Return the call as an entry of `tool_calls`, with the arguments as JSON text. stated: the id to
-        write; None = the entry has no id. where: the call's IR path. Empty arguments of another dialect's
-        call become "{}".
+        """Return the call as an entry of `tool_calls`, with the arguments as JSON text. Empty arguments of
+        another dialect's call become "{}". The call's seal and cache mark are not written, but reported.
+        stated: the id to write; None = the entry has no id. where: the call's IR path.
 
         In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
         request's history such a call raises WireError; normally `emulate` has replaced the call before.

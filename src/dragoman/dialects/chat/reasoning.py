@@ -6,19 +6,22 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.efforts import effort_of, lose_effort
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
     """Write `reasoning_effort` into `body`, and report what this member cannot express. shown: True = the
     provider always returns the reasoning itself, so fewer settings are lost (`lose_visibility`).
 
-    The effort is the stated effort, or the effort that stands for the stated budget or mode (`effort_of`).
-    Nothing is written without such an effort, or if the model is known to have no reasoning.
+    The effort is the stated effort, or the effort that stands for the stated budget or mode; if the model is
+    known not to support it, the nearest supported one (`effort_of`). Without any of these, nothing is
+    written. If the model is known to have no reasoning, nothing is written either, and `reasoning` as a whole
+    is reported as lost, unless it is switched off.
     """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
             draft.report.lose("reasoning", "the model does not support reasoning", "hint")
+        lose_effort(reasoning, draft.report)
         return
     if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
         body["reasoning_effort"] = effort
@@ -26,9 +29,9 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Report the settings that show or summarize reasoning as lost, because the provider has no such
-    settings. shown: True = the provider always returns the reasoning; then a wish to show it, or the summary
-    "auto", is reported only as a change.
+    """Report the settings `visible` (show or hide reasoning) and `summary` as lost, because the provider has
+    no such settings. shown: True = the provider always returns the reasoning; then the wish to show it, or
+    the summary "auto", is reported only as a change.
     """
     if shown and reasoning.summary == "auto":
         draft.report.change("reasoning.summary", "", "the reasoning itself is returned")

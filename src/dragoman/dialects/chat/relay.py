@@ -16,7 +16,7 @@ from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.chat.stream_decoder import error_body
 from dragoman.dialects.chat.template import Template
-from dragoman.dialects.chat.usage import vendor_usage
+from dragoman.dialects.chat.usage import is_blank, vendor_usage
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import BodyRelay, stated_at
@@ -28,7 +28,7 @@ from dragoman.wire.sse import ErrorFrame, data
 _DONE: Final = b"[DONE]"
 _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
 """Matches the beginning of an array that is empty or whose first value is an object."""
-_IN_CHOICE: Final = re.compile(rb'"error"')
+_IN_CHOICE: Final = b'"error"'
 """Occurs in choices of which one may state an error; inside texts, quotes are escaped."""
 _HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
@@ -38,10 +38,11 @@ _encode = msgspec.json.Encoder().encode
 class Words(NamedTuple):
     """The properties of one protocol of the chat family that its relay needs.
 
-    usage: decodes token counts from an object. read_usage: the same from a JSON value; None = `usage` is
-    used. encode_usage: encodes token counts. fault: decodes an error body. padding: the name of the random
-    member that hides the length of a chunk's text. asks: True = a stream reports its usage only if the
-    request asks for it. tier: the path of members at which a response states its service tier.
+    usage: decodes token counts from an object. fault: decodes an error body. padding: the name of the random
+    member that hides the length of a chunk's text. asks: True = a stream states its usage only if the request
+    asks for it. encode_usage: encodes token counts. read_usage: decodes token counts from their JSON bytes;
+    None = `usage` does this after the JSON is decoded. tier: the names of the members that lead to the
+    service tier in a response, the outermost first.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
@@ -56,7 +57,7 @@ class Words(NamedTuple):
         return self.encode_usage(usage, Report(""), own=False)
 
     def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """Return the token counts in the JSON value `raw`; None = the value is null or empty."""
+        """Return the token counts in the JSON value `raw`; None = the value is null or an empty object."""
         usage = _decode(raw)
         return self.usage(usage) if usage else None
 
@@ -70,8 +71,9 @@ class ChatRelay(BodyRelay):
         self.place = words.tier
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the edits by which a streamed request asks for its usage: member -> new value; {} = no edit
-        is needed.
+        """Return the edits by which this request asks for the usage of its stream: member -> new value; {} =
+        no edit is needed: the request does not stream, asks already, or need not ask in this protocol. body:
+        the request's body, decoded.
         """
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
@@ -82,8 +84,9 @@ class ChatRelay(BodyRelay):
         """Return (the body for the client, its usage). If the body has a `model`, its value becomes
         `reply.model`, unless that is None. The usage is None if it is missing or cannot be read.
 
-        Raises RequestFailed for an error with status 200, also one in the first choice. Raises WireError if
-        `choices` is not an array or its first entry is not an object.
+        Raises RequestFailed, with the usage, for an error with status 200 (the forms in `failure`), also one
+        in the first choice. Raises WireError if the body is not a JSON object, if `choices` is not an array,
+        or if its first entry is not an object; an empty array is accepted.
         """
         head = decode_head(body)
         try:
@@ -97,7 +100,7 @@ class ChatRelay(BodyRelay):
             if not _decode(choices) and (failed := failure(_decode(body))) is not None:
                 raise RequestFailed(self._words.fault(failed), usage)
             raise WireError("expected an array of objects", "choices")
-        if _IN_CHOICE.search(choices) and (failed := failure(_decode(body))) is not None:
+        if _IN_CHOICE in bytes(choices) and (failed := failure(_decode(body))) is not None:
             raise RequestFailed(self._words.fault(failed), usage)
         if reply.model is not None and "model" in head:
             body = encode_head({**head, "model": reply.model})
@@ -111,12 +114,12 @@ class ChatRelay(BodyRelay):
 
 
 class ChatStreamRelay:
-    """Relays the frames of one stream.
+    """Relays the frames of one stream (implements `StreamRelay`).
 
-    The relay replaces the model's name. If the client did not ask for the usage, and streams of this protocol
-    state it only if asked (`Words.asks`), the relay removes the member `usage`, and drops a chunk that has a
-    usage and no choices. `estimate` estimates the usage at the end of a stream, if the provider sent none;
-    None = no estimate is made.
+    The relay replaces the model's name by `Reply.model`, if that is set. If the client did not ask for the
+    usage, and streams of this protocol state it only if asked (`Words.asks`), the relay removes the member
+    `usage`, and drops a chunk that has a usage and no choices. The function `estimate` is called at the end
+    of a stream whose provider stated no usage; the client gets its result. None = no estimate is made.
     """
 
     __slots__ = (
@@ -145,8 +148,9 @@ class ChatStreamRelay:
         text and padding."""
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes for the client, for one frame; b"" = the client gets none. Raises RequestFailed
-        for an error in the stream, WireError for a frame that is not a chunk, or for too many choices.
+        """Return the bytes for the client, for one frame; b"" = the client gets none, for example after
+        `[DONE]`. Raises RequestFailed for an error in the stream, WireError for a frame that is not a chunk,
+        or for too many choices.
         """
         if self._template.known and type(frame) is not ErrorFrame:
             sent = self._template.relayed(frame)
@@ -183,10 +187,10 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Record the usage and the service tier of a chunk, and which choices have begun, have content or
-        have ended. Returns False if the chunk must not be sent to the client: it has a usage but no choices,
-        and the client did not ask for the usage. Raises RequestFailed for an error chunk, WireError for too
-        many choices.
+        """Record the usage and the service tier of a chunk, which choices have begun or ended, and whether
+        any content has come. Returns False if the chunk must not be sent to the client: it has a usage but no
+        choices, and the client did not ask for the usage. Raises RequestFailed for an error chunk, WireError
+        for too many choices.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
         self.tier = stated_at(chunk, self._words.tier) or self.tier
@@ -206,15 +210,16 @@ class ChatStreamRelay:
             self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
         if not usage:
             return True
-        self.usage = self._words.usage(usage)
+        if isinstance(usage, dict) and (self.usage is None or not is_blank(usage)):
+            self.usage = self._words.usage(usage)
         return bool(choices) or self._asked
 
     def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """Return a chunk with the estimated usage, which also becomes `usage`. b"" = there is no `estimate`,
-        no choice has ended, or the provider stated a usage.
+        """Return a chunk with the estimated usage for the client; the attribute `usage` is set to it, too.
+        b"" = there is no `estimate`, no choice has ended, or the provider stated a usage.
         """
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
@@ -223,11 +228,11 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def close(self) -> bytes:
-        """Return the last bytes for the client when the upstream's stream has ended: if no `[DONE]` came, an
-        estimated usage (if `estimate` is set and the provider sent none) and, in server-sent events,
-        `[DONE]`; else b"".
+        """Return the last bytes for the client when the upstream's stream has ended: b"" if `[DONE]` has
+        come. Otherwise an estimated usage (if `estimate` is set and the provider sent none) and, in
+        server-sent events, `[DONE]`; b"" if there is neither.
 
-        Raises RequestFailed if a choice has not ended, or if no choice came.
+        Raises RequestFailed if no `[DONE]` has come, and a choice has not ended or no choice came.
         """
         if self.done:
             return b""
@@ -245,5 +250,7 @@ def _as_line(payload: bytes) -> bytes:
 
 
 def says_something(delta: dict[str, Any]) -> bool:
-    """Whether a chunk's delta has content: a member other than the role whose value is not empty."""
+    """Whether a chunk's delta has content: a member other than `role` whose value is not empty. Empty are
+    null, "", [], {}, 0 and false.
+    """
     return any(value for key, value in delta.items() if key != "role")

@@ -17,9 +17,12 @@ def choices_of(
     fault_of: Callable[[dict[str, Any]], ir.Fault],
     usage_of: Callable[[dict[str, Any]], ir.Usage],
 ) -> list[Any]:
-    """Return the list `choices` of a whole response, with its entries not decoded. Raises RequestFailed for
-    an error inside a response with status 200, WireError if there is no such list. fault_of: decodes the
-    error. usage_of: decodes the member `usage`.
+    """Return the list `choices` of the body of a whole response; its entries stay as they are. fault_of:
+    decodes an error body. usage_of: decodes the object `usage`.
+
+    Raises RequestFailed, with the usage, for an error inside a response with status 200 (the forms in
+    `failure`). Raises WireError if there is no such list, and AttributeError, KeyError or TypeError if the
+    first entry of `choices` is not an object.
     """
     if (failed := failure(body)) is not None:
         usage = body.get("usage")
@@ -31,9 +34,9 @@ def choices_of(
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
-    """Return the members `id`, `object`, `created` and `model` of a response or of every chunk. answer: the
-    response, or its Start event. kind: the value of `object`. own: True = the answer came in this dialect
-    (see `created_of`).
+    """Return the members `id`, `object`, `created` and `model`, which stand in a response or in every chunk
+    of a stream. answer: the response, or the Start event of the stream. kind: the value of `object`. own:
+    True = the answer came in this dialect, so that its date stays as it is (`created_of`).
     """
     return {
         "id": answer.id if answer.id is not None else reply.id,
@@ -44,9 +47,10 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
-    """Return the answer's date in Unix seconds: the vendor's date, or `reply.created` if the vendor stated
-    none or a text that is not a date. A text without a time zone is read as UTC. own: True = the vendor
-    speaks the client's dialect, so its date is returned unchanged, even a text.
+    """Return the date of an answer for the client, in Unix seconds: the vendor's date (`created`) as an
+    integer, or `reply.created` if the vendor stated none or a text that is not a date of ISO 8601. A text
+    without a time zone is read as UTC. own: True = the vendor speaks the client's dialect, so its date is
+    returned unchanged, even a text.
     """
     if created is None:
         return reply.created
@@ -62,7 +66,7 @@ def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
 
 
 def shown_model(model: str | None, reply: Reply) -> str | None:
-    """Return the model name that the client receives: `reply.model`, otherwise the provider's name (`model`),
-    otherwise the requested name. None if none of these is known.
+    """Return the model name that the client receives: `reply.model`; if that is None, the provider's name
+    (`model`); if that is missing, too, the name in the request. None = none of these is known.
     """
     return reply.model or model or reply.request.model

@@ -14,9 +14,9 @@ from dragoman.dialects.repair.turn import Piece
 class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
-    _say: type of a block -> the method that adds such a block. spaced: True = a blank line goes before the
-    next text that is not empty, because another block or message came after the last text. A subclass may
-    leave out this line if the message came in its own dialect.
+    _say: type of a block -> the method that adds such a block. spaced: True = another block or message came
+    after the last text, so a blank line goes before the next text that is not empty, unless white space is
+    there already (`separated`). A subclass may leave out this line if the message came in its own dialect.
     """
 
     __slots__ = ("draft", "spaced")
@@ -36,7 +36,7 @@ class Saying:
 
     def add_piece(self, piece: Piece) -> None:
         """Add a piece of the repaired history to the message that is written. Sets `spaced` first; if
-        `draft.chunked`, only if the piece is `apart`.
+        `draft.chunked`, only if a medium that was moved away stood before this piece (`Piece.apart`).
         """
         self.spaced = self.spaced or piece.apart or not self.draft.chunked
         for index, block in enumerate(piece.blocks):
@@ -47,8 +47,8 @@ class Saying:
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report as lost a block that an assistant message of the written dialect cannot hold. where: the block's
-    IR path.
+    """Report as lost a block that an assistant message of the written dialect cannot hold. The reason depends
+    on the kind of block. where: the block's IR path.
     """
     if isinstance(block, ir.ToolCall):
         draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
@@ -62,8 +62,8 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """Return `text`, with a blank line before it if neither `before` nor `text` is empty and no white space
-    stands between them; otherwise `text` unchanged. before: the text that comes before `text`.
+    """Return `text` with a blank line before it; or unchanged if `before` or `text` is empty, if `before`
+    ends with white space, or if `text` begins with white space. before: the text that comes before `text`.
     """
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text

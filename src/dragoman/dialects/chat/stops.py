@@ -62,10 +62,11 @@ STOPS_LOST: Final[dict[str, str]] = {
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
     """Return the stop for a finish reason of the wire (`word`). None if `word` is None. "" means that the
     provider stated no finish reason, and counts as a normal end. An unknown word gives the reason "other";
-    upper case in a known word is ignored.
+    upper case in a known word is ignored. `Stop.raw` keeps the word if the stop alone does not show it.
 
     sequence: the stop sequence that was found; if there is one and `word` is not empty, the stop's reason is
-    "sequence". called: the answer has tool calls; then a normal end gets the reason "tool".
+    "sequence", whatever `word` says. called: True = the answer has tool calls; then a normal end gets the
+    reason "tool".
     """
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
@@ -87,16 +88,14 @@ def encode_stop(
     words: Mapping[str, str] = STOP_WORDS,
     losses: Mapping[str, str] = STOPS_LOST,
 ) -> str | None:
-    """Return the finish reason for the client; None if `stop` is None. Losses are reported, unless the answer
-    came in the client's dialect.
+    """Return the finish reason for the client; None if `stop` is None. If the answer came in the client's
+    dialect (`draft.own`), no loss is reported, and a finish reason that the decoder saved in `Stop.raw` is
+    written unchanged. Otherwise `words` gives the finish reason for the IR's reason.
 
-    If the answer came in the client's dialect, a finish reason that the decoder saved in `Stop.raw` is
-    written unchanged. Otherwise `words` gives the finish reason for the IR's reason. A normal end becomes
-    "tool_calls" if the client gets tool calls (`called`).
-
-    called: True = the client gets tool calls. legacy: True = the client gets the older form of a call, so a
-    call or a normal end becomes "function_call". losses: IR reason -> the text to report if its finish reason
-    is less precise. where: the candidate's IR path.
+    where: the candidate's IR path. called: True = the client gets tool calls, so a normal end becomes
+    "tool_calls". legacy: True = the client gets the older form of a call, so a call or a normal end becomes
+    "function_call". words: IR reason -> finish reason, for every reason. losses: IR reason -> the text to
+    report, for each reason whose finish reason is less precise.
     """
     if stop is None:
         return None
@@ -115,9 +114,9 @@ def encode_stop(
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Report as lost the facts about a stop that the finish reason for the client does not express. where:
-    the stop's IR path. losses: IR reason -> the text to report, for each reason whose finish reason is less
-    precise.
+    """Report as lost the facts about a stop that the finish reason for the client does not express: a more
+    precise reason, the stop sequence, and the details. where: the stop's IR path. losses: IR reason -> the
+    text to report, for each reason whose finish reason is less precise.
     """
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")

@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.chat.template import Template
+from dragoman.dialects.chat.usage import is_blank
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.leftovers import named
 from dragoman.errors import WireError
@@ -28,7 +29,10 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Candidate:
-    """The state of one candidate during the stream. index: the candidate's number in the answer."""
+    """The state of one candidate during the stream. index: the candidate's number in the answer. word: its
+    finish reason so far, None = none. extra: its unknown members, with their latest values. kept: counts the
+    values that the decoder keeps.
+    """
 
     __slots__ = ("extra", "index", "kept", "word")
 
@@ -39,32 +43,36 @@ class Candidate:
         self.kept = Kept()  # counts the values in `extra`; `_candidate` sets the count of the whole stream
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
-        """Add the members that are not in `known` to `extra`, each under `prefix` and its name. A later value
-        replaces an earlier one; null is ignored. Raises WireError if the stream's unknown members become too
-        many or too large.
+        """Add the members that are not in `known` to `extra`, each under `prefix` and its name (`named`). A
+        later value replaces an earlier one; null is ignored. Raises WireError if the unknown members of this
+        candidate, or the values inside those of the whole stream, become too many.
         """
         for key, value in members.items():
             if key not in known:
                 self.keep(prefix + named(key), value)
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value into `extra` under `key`, unless it is null. Raises WireError if the stream's unknown
-        members become too many or too large.
+        """Put a value into `extra` under `key`, in place of an earlier one; null is ignored. Raises WireError
+        if the unknown members of this candidate, or the values inside those of the whole stream, become too
+        many.
         """
         if value is not None:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Set the finish reason to `word`; a value that is neither a string nor null goes into `extra`."""
+        """Set the finish reason to `word`. null changes nothing; "" does not replace an earlier reason,
+        because some servers state "" in every chunk without a reason. A value that is neither a string nor
+        null goes into `extra`. Raises WireError if the unknown members become too many.
+        """
         if type(word) is str:
-            self.word = word
+            self.word = word or self.word or ""
         else:
             self.keep(_ODD_END, word)
 
     @property
     def reason(self) -> str | None:
-        """The finish reason: the latest one that is a text. "" = no chunk had a finish reason. None = the
-        finish reasons were of other types.
+        """The finish reason: the latest one that is a text. "" = the chunks stated none, or an empty text.
+        None = they stated no text that is not empty, but a value of another type, which is in `extra`.
         """
         return self.word or (None if _ODD_END in self.extra else "")
 
@@ -79,8 +87,8 @@ CandidateT = TypeVar("CandidateT", bound=Candidate)
 
 
 class ChunkDecoder(ABC, Generic[CandidateT]):
-    """Decodes one stream of a provider. padding: the name of the random member that hides the length of a
-    chunk's text.
+    """Decodes one stream of a provider; a subclass decodes the chunks of its protocol. padding: the name of
+    the random member that hides the length of a chunk's text.
     """
 
     __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
@@ -96,9 +104,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of a frame: ir.Error for an error frame, the last events for `[DONE]`, and none
-        for a frame after an error or `[DONE]`. Raises WireError if the frame is not a chunk, or if there are
-        too many candidates or unknown members.
+        """Return the events of a frame; [] for a frame after an error or `[DONE]`. An ErrorFrame gives
+        ir.Error. `[DONE]` gives the last events, or ir.Error if no chunk of an answer came before. Raises
+        WireError if the frame is not a chunk, or if there are too many candidates or unknown members.
         """
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
@@ -125,10 +133,18 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
             raise WireError(f"a stream event has an unknown format: {error}") from error
         return events
 
+    def _is_news(self, usage: Any) -> bool:
+        """Whether a chunk's usage replaces the latest one (`_usage`): it is another object, which counts some
+        tokens if the latest one does.
+        """
+        if type(usage) is not dict or not usage or usage == self._usage:
+            return False
+        return self._usage is None or not is_blank(usage)
+
     def close(self) -> list[ir.Event]:
-        """Return the last events, when the frames have ended; none if `[DONE]` or an error came before. An
-        answer that is not finished gives ir.Error: it has no candidate, or a candidate has no finish reason.
-        Raises WireError if the end of the answer has an unknown format.
+        """Return the last events, when the frames have ended; [] = `[DONE]` or an error came before. An
+        answer that is not finished gives only ir.Error: it has no candidate, or a candidate has no finish
+        reason. Raises WireError if the end of the answer has an unknown format.
         """
         if self._over:
             return []
@@ -151,9 +167,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        """Save the unknown members of a chunk that are not null. Returns the members that are new or have a
-        new value. known: the names of the members that are not saved. Raises WireError if the unknown members
-        become too many or too large.
+        """Save the unknown members of a chunk that are not null. Returns those that are new or have a new
+        value, by the names of leftovers (`named`). known: the names of the members that are not saved. Raises
+        WireError if the unknown members, or the values inside them, become too many.
         """
         news = {
             name: value
@@ -195,8 +211,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         """
 
     @abstractmethod
-    def _fault(self, body: dict[str, Any]) -> ir.Fault:
-        """Return the fault described by an error body."""
+    def _fault(self, body: dict[str, Any]) -> ir.Fault: ...
 
     @abstractmethod
     def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:

@@ -22,8 +22,8 @@ _DONE: Final = b"data: [DONE]\n\n"
 
 
 class Out:
-    """A block of the IR while it is sent: the constant bytes around its text, and how much has been sent.
-    where: the block's IR path.
+    """A block of the IR while it is sent: the constant bytes before and after its text, and how much has been
+    sent. where: the block's IR path.
     """
 
     __slots__ = ("block", "closed", "head", "length", "said", "start", "tail", "where")
@@ -43,8 +43,8 @@ OutT = TypeVar("OutT", bound=Out)
 
 
 class Choice(Generic[OutT]):
-    """One candidate of the response while it is sent. outs: its blocks, by their index. head: the bytes of a
-    chunk before the value of `delta`.
+    """One candidate of the response while it is sent. index: its number. head: the bytes of its chunks before
+    the value of `delta`. outs: its blocks, by their index.
     """
 
     __slots__ = ("calls", "head", "index", "last", "length", "outs", "spaced")
@@ -63,7 +63,7 @@ ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
 
 
 class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
-    """Encodes one stream of chunks.
+    """Encodes one stream of chunks; a subclass encodes the blocks of its protocol.
 
     A chunk of text without log probabilities is a constant head, the text as JSON, and a constant tail. Head
     and tail are made when the block opens. Id, date and model are the same in every chunk. A chunk with an
@@ -119,8 +119,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all later chunks. In candidates that have begun, chunks with text, thinking or
-        arguments do not get them, because the constant bytes of these chunks are made already.
+        """Add these members to all later chunks. An exception are the chunks with text, thinking or arguments
+        in candidates that have begun already: the constant bytes of these chunks stay as they are.
         """
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
@@ -143,9 +143,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
-        """Write leftovers (`extra`) into `out`, and report those that cannot be written as lost, as
-        `Leftovers.restore` does. extra: None = there are none. where: the IR path of the value that has the
-        leftovers.
+        """Write leftovers (`extra`) into `out`: those of this dialect, and a few of a related dialect
+        (`SHARED` in `dialects.leftovers`). Leftovers that are not written and not null are reported as lost.
+        extra: None = there are none. where: the IR path of the value that has the leftovers.
         """
         self._leftovers.restore(out, extra, self._draft.report, where)
 
@@ -160,15 +160,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return role + self._opened(choice, out)
 
     def _frame(self, choice: ChoiceT, out: OutT, head: bytes, tail: bytes) -> None:
-        """Set the constant bytes around the text of a block's chunks. head, tail: the part of these bytes
-        inside the choice, directly before and after the text's JSON.
+        """Set the constant bytes around the text of a block's chunks. head, tail: the bytes that stand
+        directly before and after the text's JSON, as the value of `delta`: `{"content":` and `}`.
         """
         out.head = choice.head + head
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
         """Report the parts of a block that this dialect cannot express and that are not written: the block's
-        seal, and its leftovers of another dialect.
+        seal (as a change), and its leftovers of another dialect (as lost).
         """
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
@@ -211,7 +211,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
         """Return the chunk with the end of a text that no delta has brought; b"" = all was sent. final: the
-        block as its Close event states it, with the whole text.
+        block as its Close event states it, with the whole text. What was sent already is not compared with
+        it.
         """
         return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
 
@@ -268,15 +269,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        """Return further members for every chunk: the service tier, and those leftovers of the answer that
-        every chunk repeats. The leftovers are taken out of `_once`. tier: the service tier; None = not
-        stated.
+        """Return further members for every chunk, as far as the protocol has them: the service tier, and
+        those leftovers of the answer that every chunk repeats. These leftovers are taken out of `_once`.
+        tier: None = not stated.
         """
 
     @abstractmethod
     def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
-        """Return the bytes to send when a block opens. This method also sets the constant bytes around the
-        block's text.
+        """Return the bytes to send when a block opens; b"" = none yet. This method also sets the constant
+        bytes around the block's text (`_frame`), if it has a text that is sent piece by piece.
         """
 
     @abstractmethod
@@ -302,7 +303,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
-        """Return the value of `logprobs` in a chunk of text. tokens: the log probabilities of this text."""
+        """Return the value of `logprobs` in a chunk of text. tokens: the log probabilities of the chunk's
+        text. out: the block with this text.
+        """
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
@@ -318,20 +321,22 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
-        """Return the last `delta` and the `finish_reason` of a candidate. where: the candidate's path in the
-        IR.
+        """Return the members `delta` and `finish_reason` of a candidate's last entry in `choices`. stop: None
+        = not stated. where: the candidate's IR path.
         """
 
     @abstractmethod
     def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
-        """Return the chunks that end a candidate. last: the entry in `choices` of its last chunk, as JSON."""
+        """Return the chunks to send when a candidate has ended. last: the last entry of the candidate in
+        `choices`, as JSON; its chunk may be held back until the next candidate ends, or until `_last`.
+        """
 
     @abstractmethod
     def _last(self) -> bytes:
-        """Return the last chunk before `[DONE]`, with the token counts and the members in `_once`; b"" if
-        there are neither.
+        """Return the last chunk before `[DONE]`: with the token counts, the members in `_once`, and what
+        `_conclude` has held back; b"" if there is none of these.
         """
 
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        """Return the JSON object of the frame that tells the client of an error."""
+        """Return the JSON object of the chunk that tells the client of an error."""

@@ -3,9 +3,9 @@ random padding.
 
 Most chunks differ from the previous chunk in one string: the next part of the answer. After such a chunk has
 been decoded (`Template.learn`), the bytes before and after that string are saved. A later frame repeats this
-chunk if it starts and ends with these bytes and has one JSON string between them. After several chunks in a
-row that no later frame repeated, no further chunk is learnt. `Template.run` recognises several such events at
-once.
+chunk if it starts and ends with these bytes and has one JSON string between them. After more than `_MISSES`
+learnt chunks in a row that no later frame repeated, no further chunk is learnt. `Template.run` recognises
+several such events at once.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class _Run(msgspec.Struct, frozen=True, gc=False):
 
 
 class Template:
-    """A chunk of a stream that later frames may repeat with another text. padding: the name of the chunk's
-    random member. known: True = there is such a chunk, so `text` and `relayed` may be called.
+    """A chunk of a stream that later frames may repeat with another text. padding: the name of the random
+    member that chunks may have beside their text. known: True = a chunk is learnt, so `text` and `relayed`
+    may be called.
     """
 
     __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_run", "_sent", "_tail", "known")
@@ -113,10 +114,11 @@ class Template:
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the client's bytes for the events at the beginning of `read` that repeat the learnt chunk,
-        the size of these events in `read`). (b"", 0) = no chunk is learnt whose events can be compared, the
-        first event does not repeat the chunk, or the text of one of these events is not a JSON string.
+        the size of these events in `read`, in bytes). (b"", 0) = no chunk is learnt whose events can be
+        compared, the first event does not repeat the chunk, or the text of one of these events is not a JSON
+        string.
 
-        read: server-sent events; an event begins at its first byte.
+        read: server-sent events as they came from the network; an event begins at its first byte.
         """
         if (run := self._run) is None:
             return _NO_RUN
@@ -137,8 +139,8 @@ class Template:
         return read if run.same else run.sent_opening + text + run.sent_closing, len(read)
 
     def _several(self, run: _Run, read: bytes) -> tuple[bytes, int]:
-        """Return the same as `run`, for a `read` that is not exactly one event. run: the bytes around the
-        text of the events.
+        """Do the same as the method `run`, for a `read` that is not exactly one event. run: the bytes around
+        the text of the events.
         """
         texts, size = run.alike.first(read)
         if not texts or not _are_strings(texts, run.apart):
@@ -150,11 +152,13 @@ class Template:
         return run.sent_opening + joint.join(texts) + run.sent_closing, size
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
-        """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognise
-        such frames. Nothing is learnt after more than `_MISSES` chunks in a row that no later frame repeated.
+        """Learn a frame as the chunk that later frames may repeat, in place of the one learnt before. Returns
+        whether `text` can now recognise such frames: False = the chunk has other content than one text, its
+        text cannot be found with certainty, or too many learnt chunks in a row were not repeated (more than
+        `_MISSES`).
 
-        chunk: the decoded frame; this method changes it. sent: the client's bytes for the frame; None = the
-        frame itself.
+        chunk: the decoded frame; this method may change it. sent: the client's bytes for the frame, with the
+        framing of the stream; None = only `text` is needed, not `relayed` and `run`.
         """
         self.known = False
         self._run = None
@@ -236,8 +240,8 @@ def _are_strings(texts: list[bytes], apart: bytes) -> bool:
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
     """Return the place of a chunk's only text, which is a part of the answer, of its reasoning or of a call's
-    arguments: (an object in the chunk, the name of the member with the text). None = the chunk has no text,
-    or also has other content.
+    arguments: (an object in the chunk, the name of its member with the text). None = the chunk has no text,
+    or other content, too: a usage, a finish reason or log probabilities, for example.
     """
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):

@@ -28,5 +28,5 @@ AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES
 
 
 def text_of(value: Any) -> str:
-    """Return a JSON value as text for a model: a string unchanged, any other value as JSON."""
+    """Return a decoded JSON value as text for a model: a string unchanged, any other value as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

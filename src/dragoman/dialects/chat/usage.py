@@ -1,4 +1,4 @@
-"""Functions for the object `usage` in the responses of the chat family."""
+"""Functions that several protocols share to decode and encode the token counts (`usage`) of a response."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _ABSENT: Final = object()
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the usage that some vendors send in a chunk without being asked: in `x_groq` (Groq) or, without
-    `x_groq`, in the first choice (Moonshot). None = the chunk has none there.
+    """Return the `usage` object that some vendors send, without being asked, at another place than the
+    chunk's own `usage`: in `x_groq` (Groq) or, if the chunk has no `x_groq`, in the first choice (Moonshot).
+    None = the chunk has no such object there. chunk: one event of a stream, decoded.
     """
     holder = chunk.get("x_groq")
     if holder is None and (choices := chunk.get("choices")):
@@ -23,11 +24,21 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
     return usage if isinstance(usage, dict) else None
 
 
+def is_blank(usage: Mapping[str, Any]) -> bool:
+    """Whether a usage object counts no tokens. Such an object at the end of a stream does not replace an
+    earlier one that counts some: counts only grow.
+    """
+    return not (usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"))
+
+
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """Return the members of `wire` that `written` lacks or has with another value; null members are left out.
-    If both have an object under the same name, its members are compared one by one, and get dotted names:
-    `prompt_tokens_details.NAME`. within: the prefix of the names; "" = `wire` is the whole usage object. With
-    a prefix, objects inside `wire` are compared as a whole.
+    """Return the leftovers of a usage object: the members of `wire` that `written` lacks or has with another
+    value. Null members are left out. If both have an object under the same name, the members of this object
+    are compared one by one, and get dotted names: `prompt_tokens_details.NAME`.
+
+    wire: the object that a provider sent. written: the object that the encoder makes of the decoded counts.
+    within: put before each name; "" = `wire` is the whole usage object, otherwise the two are the objects of
+    one member, and objects inside them are compared as a whole.
     """
     rest: dict[str, Any] = {}
     for key, value in wire.items():
@@ -42,9 +53,9 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add to the usage object `out` 0 for a prompt or completion count that is missing, and the sum of these
-    two counts as `total_tokens`. If `usage`, from which `out` was made, is empty, these zeros are reported as
-    additions.
+    """Complete the usage object `out`: a missing `prompt_tokens` or `completion_tokens` becomes 0, and
+    `total_tokens` becomes the sum of the two. The zeros are reported as additions only if `usage`, from which
+    `out` was made, states nothing at all (it equals `ir.Usage()`).
     """
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
@@ -55,11 +66,12 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
 def lose_counts(
     usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
 ) -> None:
-    """Report as lost the counts other than 0 that the client's protocol cannot state, and the usages of other
-    models (`Usage.others`).
+    """Report as lost the counts that the client's protocol cannot state, unless they are 0, and the usages of
+    other models (`Usage.others`).
 
-    included: fields of ir.Usage whose tokens the protocol has only as part of a larger count. known: the keys
-    of `Usage.detail` that are written. api: the name of the protocol in the report.
+    included: fields of ir.Usage whose tokens the protocol states only as part of a larger count. known: the
+    keys of `Usage.detail` that the protocol states, so that they are not lost. api: the protocol's name in
+    the report.
     """
     for field in included:
         if getattr(usage, field):

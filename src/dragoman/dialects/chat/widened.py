@@ -1,5 +1,6 @@
-"""Prepares a copy of a request for OpenAI's checks: in the copy, values that a vendor allows, although OpenAI
-may refuse them, are removed or corrected.
+"""What several protocols share to check a request for a server that accepts more than OpenAI does. The
+functions remove, in a copy of the request, values that the server accepts although OpenAI may refuse them.
+OpenAI's rules then check the copy. The server gets the request itself.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ refuse this member.
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """Return a copy of the request, in which some values of the body are removed or corrected. widens: the
-    names of the values to change; a name that is not in `puts` changes nothing. puts: name of a value -> the
-    function that removes or corrects this value.
+    """Return the request with a copy of its body, which the functions of `puts` have changed. Only those
+    functions are called whose name is in `widens`. The request itself is not changed.
+
+    widens: names of the values that the server accepts; a name that is not in `puts` changes nothing. puts:
+    name -> the function that removes or corrects the values of this name in a body.
     """
     body = dict(wire.body)
     for name, put in puts.items():
@@ -32,15 +35,15 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of texts, of any length."""
+    """Remove `stop` if it is a list of texts. The list may have any length, also one that OpenAI accepts."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]
 
 
 def put_max_tokens(body: _Body) -> None:
-    """Remove a token limit that is an integer below 1. Servers that accept such a limit understand it as no
-    limit.
+    """Remove `max_tokens`, and `max_completion_tokens`, if it is an integer below 1. Servers that accept such
+    a limit understand it as no limit.
     """
     for member in ("max_tokens", "max_completion_tokens"):
         if type(most := body.get(member)) is int and most < 1:
@@ -48,13 +51,15 @@ def put_max_tokens(body: _Body) -> None:
 
 
 def put_logit_bias(body: _Body) -> None:
-    """Remove `logit_bias` if it is a list or has `false` as a bias. llama.cpp accepts both."""
+    """Remove `logit_bias` if it is a list, or an object in which a value is `false`. llama.cpp accepts both
+    forms.
+    """
     biases = body.get("logit_bias")
     if type(biases) is list or (type(biases) is dict and any(bias is False for bias in biases.values())):
         del body["logit_bias"]
 
 
 def put_stream_options(body: _Body) -> None:
-    """Remove `stream_options` if it is an object and the answer is not to be streamed."""
+    """Remove `stream_options` if it is an object and the body does not have `stream: true`."""
     if type(body.get("stream_options")) is dict and body.get("stream") is not True:
         del body["stream_options"]

@@ -4,8 +4,9 @@ Specification: https://docs.cohere.com/reference/chat; read in the form of the c
 consists of server-sent events with a name and a `type`, and `[DONE]` at the end.
 
 Canonical form: a body that is decoded and encoded again differs from the original only in these points:
-- left out: null members, empty plans and empty lists of calls; the arguments "null" of a call become "";
-- added: the type of a tool and of a call; in answers also the id, and the cited text of a citation;
+- left out: null members, empty plans, empty lists of calls and of citations, in answers also empty content;
+- changed: the arguments "null" of a call become ""; in answers, content that is a string becomes a list;
+- added: the type of a tool, of a call and of a citation, and a citation's cited text; in answers also the id;
 - citations stand in the order of the texts that they belong to.
 
 The main replacements of features that the protocol lacks:

@@ -18,8 +18,9 @@ _NOTHING: Final = "null"
 
 
 def decode_call(call: Any) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`, or the object that a stream event has as `tool_calls`. A missing name
-    becomes "". Raises WireError if the call is not an object or its name is not a text.
+    """Decode one call: an entry of a message's `tool_calls`, or the object that a stream event has as
+    `tool_calls`. A missing name becomes "". Raises WireError if the call or its `function` is not an object,
+    or if the name is not a text.
     """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function") or {}, "tool_calls[].function")
@@ -34,5 +35,7 @@ def decode_call(call: Any) -> ir.ToolCall:
 
 
 def told_arguments(arguments: Any) -> str:
-    """Return a call's `arguments` as text. The text "null" becomes ""."""
+    """Return a call's `arguments` as the IR's text. The text "null" and None become "", any other text stays
+    unchanged, and any other value becomes JSON.
+    """
     return "" if arguments == _NOTHING else arguments_text(arguments)

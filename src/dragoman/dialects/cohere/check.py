@@ -35,8 +35,8 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request, with a JSON path and a code. A mistake in the
-    schema of the response has no code.
+    """Raise WireError for the first mistake in a request, with a JSON path. The error has a code, except for
+    a mistake in the schema of the response.
     """
     body = request.body
     if body.get("model") is None:

@@ -1,11 +1,12 @@
 """Citations of an answer, decoded and encoded.
 
-A citation of Cohere names a span of a content block and all sources of that span. Each source becomes an
-ir.Citation, of the kind "document" or "tool"; a citation without sources becomes one ir.Citation. The url,
-the title and the snippet in a source's data become fields; `Citation.source` keeps the whole source.
-Documentation: https://docs.cohere.com/docs/rag-citations, read 2026-11.
+A citation of Cohere names a span of a content part, or of the plan (`tool_plan`), and all sources of that
+span. Each source becomes an ir.Citation, of the kind "document" or "tool"; a citation without sources becomes
+one ir.Citation of the kind "document". The url, the title and the snippet in a source's data become fields;
+`Citation.source` keeps the whole source. Documentation: https://docs.cohere.com/docs/rag-citations, read
+2026-11.
 
-Citation.form: None = the citation states `content_index`, the number of its content block; "unplaced" = it
+Citation.form: None = the citation states `content_index`, the number of its content part; "unplaced" = it
 does not, as in answers of older models.
 """
 
@@ -29,11 +30,13 @@ _DATA: Final = {"document": "document", "tool": "tool_output"}
 
 
 def decode_citation(wire: Any, said: str, kind: str) -> tuple[ir.Citation, ...]:
-    """Return an ir.Citation for each source of a citation; one without `source` if the citation has no
-    sources.
+    """Return one ir.Citation for each source of a citation (`wire`). A citation without sources gives one
+    ir.Citation, whose `source` is None. Raises WireError if the citation or one of its sources is not an
+    object.
 
-    said: the text of the cited block. The citation's `text` becomes a leftover if it is not the cited span of
-    `said`. kind: the usual `type` of citations of this block; any other `type` becomes a leftover.
+    said: the text of the cited block; in a stream, as far as it has come. The citation's `text` becomes a
+    leftover if it is not the cited span of `said`. kind: the usual `type` of citations of this block
+    (`USUAL` or `PLANNED`); any other `type` becomes a leftover.
     """
     wire = an_object(wire, "citations[]")
     start, end = wire.get("start"), wire.get("end")
@@ -87,12 +90,12 @@ def encode_citations(
     *,
     before: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return the wire citations for the citations of one block. Neighbours that differ only in their source
-    become one wire citation.
+    """Return the wire citations for the citations of one block. Neighbours with sources that differ only in
+    their source become one wire citation with all these sources.
 
     said: the text of the block. index: the number of the content part that has this text; None = the
     `tool_plan` has it. where: the block's IR path. before: the number of characters in the content part
-    before this text.
+    before this text; they are added to the offsets.
     """
     out: list[dict[str, Any]] = []
     for number, citation in enumerate(citations):
@@ -113,9 +116,12 @@ def _without_sources(wire: dict[str, Any]) -> dict[str, Any]:
 def encode_citation(
     citation: ir.Citation, said: str, index: int | None, draft: Draft, where: str, *, before: int = 0
 ) -> dict[str, Any]:
-    """Return the wire citation for one citation. A citation of another dialect without a start begins at the
-    beginning of the text; without an end, it ends at the end of the text. said, index, before: as for
-    `encode_citations`. where: the citation's IR path.
+    """Return the wire citation for one citation. In a citation of another dialect, a missing start becomes
+    the beginning of the text, and a missing end the end of the text; its `source` is reported as lost.
+
+    said: the text of the cited block. index: the number of the content part that has this text; None = the
+    `tool_plan` has it. where: the citation's IR path. before: the number of characters in the content part
+    before this text; they are added to the offsets.
     """
     start = citation.start if citation.start is not None or draft.own else 0
     end = citation.end if citation.end is not None or draft.own else len(said)

@@ -1,10 +1,10 @@
 """Cohere's embeddings, decoded and encoded: POST /v2/embed.
 
 Specification: https://docs.cohere.com/v2/reference/embed, read 2026-11 in the texts of the client `cohere`
-7.3.1. Every request states the purpose of its vectors (`input_type`). For a request that states no purpose,
-`search_document` is written and reported; a client can send `{"cohere": {"input_type": …}}`. An answer has
-the vectors by their type, which is always `float` in translated answers. Only a relay passes on requests with
-pictures, or with mixtures of texts and pictures.
+7.3.1. Every request must state the purpose of its vectors (`input_type`). For a client of another protocol
+that states no purpose, `search_document` is written and reported; the client can choose another one with the
+member `{"cohere": {"input_type": …}}`. An answer has the vectors by their type, which is always `float` in
+translated answers. Requests with pictures, or with mixtures of texts and pictures, can only be relayed.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ _read_meta: Final = msgspec.json.Decoder(_Meta | None).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request, with a JSON path and a code."""
+    """Raise WireError for the first mistake in a request, with a JSON path and a code. `input_type` must be
+    stated, and `texts`, too, unless `images` or `inputs` is stated.
+    """
     body = request.body
     if body.get("images") is None and body.get("inputs") is None:
         check_members(body, _RULES, "input_type", "texts")
@@ -148,8 +150,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode an embedding request; report changes and losses. Raises WireError for inputs that are token ids
-    whose text is unknown.
+    """Encode an embedding request for Cohere. Changes, losses and added members are reported to
+    `target.report`. Raises WireError for an input of token ids that cannot be converted to text.
     """
     report = target.report
     own = request.dialect == NAME
@@ -196,15 +198,18 @@ def unasked(request: ir.EmbedRequest) -> frozenset[str]:
 
 
 def locate(_: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path, in a request of this dialect, for the IR path `where`."""
+    """Return the JSON path, in a request of this dialect, for the IR path `where`: `$.texts[0]` for
+    `inputs[0]`. The first argument is not used.
+    """
     if where.startswith("inputs"):
         return f"$.texts{where.removeprefix('inputs')}"
     return "$." + {"dimensions": "output_dimension", "task": "input_type"}.get(where, where)
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200. Raises WireError for an invalid
-    body, and if the number of vectors is not the number of inputs.
+    """Decode a response to `request`. Raises RequestFailed for an error with status 200. Raises WireError for
+    an invalid body, for a body without `float` vectors, and if the number of vectors is not the number of
+    inputs.
     """
     try:
         answer = _read(answered.data)
@@ -220,7 +225,9 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
 
 
 def _refuse_failure(body: bytes) -> None:
-    """Raise RequestFailed if a body has an error message and no vectors."""
+    """Raise RequestFailed if a body has a `message` that is a text, and no member `embeddings`. Raises
+    WireError if the body is not a JSON object.
+    """
     written = decode_object(body)
     if "embeddings" not in written and type(written.get("message")) is str:
         raise RequestFailed(fault_of(written))
@@ -228,8 +235,8 @@ def _refuse_failure(body: bytes) -> None:
 
 def _usage(meta: _Meta | None) -> ir.Usage | None:
     """Return the billed tokens, because Cohere states no others here; None = `meta` is None, or states no
-    tokens. Cohere counts the tokens of pictures separately from those of texts; here they are part of the
-    input tokens.
+    tokens. Cohere counts the tokens of pictures separately from those of texts; in the result, they are part
+    of the input tokens, and stand in `detail` as `input_image`.
     """
     billed = meta.billed_units if meta is not None else None
     if billed is None or (billed.input_tokens is None and billed.image_tokens is None):
@@ -240,7 +247,9 @@ def _usage(meta: _Meta | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Return the response body. Vectors that do not have the requested length are reported."""
+    """Return the response body for a client. A loss is reported if the client requested a number of
+    dimensions, and the first vector has another number.
+    """
     lose_length(response, reply)
     body: dict[str, Any] = {
         "id": response.id or reply.id,
@@ -267,8 +276,8 @@ class CohereEmbeddingRelay(WholeAnswerRelay):
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the upstream's response, unchanged; its usage). None as the usage = missing or unreadable.
-        model: is not used, because the response does not name the model. Raises RequestFailed for an error
-        with status 200, WireError for any other body without vectors.
+        wire, model: are not used. Raises RequestFailed for an error with status 200, WireError for any other
+        body without `embeddings`.
         """
         head = decode_head(answer.data)
         if "embeddings" not in head:

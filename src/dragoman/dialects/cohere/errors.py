@@ -41,15 +41,17 @@ _WORDS: Final[dict[str, Kind]] = {"TOO_MANY_TOKENS": "context_length"}
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never fails: without a readable body, the status gives
-    the kind.
+    """Return the fault of an error response. Never raises: if the body shows no kind, the status decides the
+    kind; without a message, the fault's message only names the status.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """Return the fault of an error object inside a response or a stream."""
+    """Return the fault of an error inside a response or a stream, which has no HTTP status of its own. frame:
+    the error object, decoded or as bytes. Never raises.
+    """
     said = read_body(frame)
     return _fault(said, stated_status(said), None)
 
@@ -79,8 +81,8 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error response. request_id: None = no header with the id is
-    written.
+    """Return (status, headers, body) of an error response. request_id: written as the header `x-request-id`,
+    and as the body's `id`; None = there is no such header, and `id` is the fault's own `error_id`.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -90,8 +92,11 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """Return the error as a JSON object. status: of the error response; None = the error is inside a
-    stream.
+    """Return the error as a JSON object. Secrets in the message are replaced. Other members than `message`
+    may be missing: `id` if the fault has no `error_id`, `code` if the other members and the status already
+    show the fault's kind.
+
+    status: of the error response; None = the error is inside a stream.
     """
     out: dict[str, Any] = {"message": redact(fault.message)}
     if fault.type in _WORDS:

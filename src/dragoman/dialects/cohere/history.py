@@ -30,8 +30,8 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """Decode the messages of a request, each into one ir.Message. Raises WireError for an unknown role or
-    form.
+    """Decode the messages of a request, each into one ir.Message. Raises WireError for an unknown role, and
+    for content or a call of an invalid form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
 
@@ -55,8 +55,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Encode the messages of a request. A history of another dialect is repaired first. Raises WireError for
-    a tool result without its call in a history of another dialect, and for media that no part can hold.
+    """Encode the system text and the messages of a request. A history of this dialect is written as it is; a
+    history of another dialect is repaired first. Raises WireError for media that no part can hold and, in a
+    history of another dialect, for a tool result without its call and for a call of a free-text tool.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -103,8 +104,8 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def _restore_citations(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Write the leftovers of an assistant message into `out`. If there are citations among the leftovers,
-        they are added to the message's citations. where: the message's IR path.
+        """Write the leftovers of an assistant message into `out`, the encoded message. Citations among the
+        leftovers are put behind those that `out` has. where: the message's IR path.
         """
         told = out.get(CITATIONS, [])
         restore(out, message.extra, self.draft.report, where)
@@ -112,8 +113,8 @@ class _OwnHistory:
             out[CITATIONS] = [*told, *out[CITATIONS]]
 
     def say(self, role: str, blocks: Sequence[ir.Block], where: str, *, parts: bool = False) -> None:
-        """Append a message with these blocks. parts: True = the content is always a list; False = the content
-        of a single text is a string. where: the IR path of `blocks`.
+        """Append a message with these blocks to `out`. parts: True = the content is always a list; False = a
+        single text without leftovers is a string, and no content is null. where: the IR path of `blocks`.
         """
         self._put(role, [(block, f"{where}[{index}]") for index, block in enumerate(blocks)], parts=parts)
 
@@ -155,8 +156,9 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one turn as a message and append it to `out`. An assistant message without content is left
-        out. The repairs of the turn are reported.
+        """Encode one turn (a message of the repaired history) and append it to `out`. An assistant message of
+        which nothing but the role is left is not appended, which is reported as a change. The repairs of the
+        turn are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
@@ -196,8 +198,8 @@ class _History(_OwnHistory):
         self.out.append({"role": "tool", "tool_call_id": block.id, "content": content})
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """Return the content of a tool result's message: a text, or a list of parts if the result has text
-        documents. where: the IR path of `block`.
+        """Return the content of a tool result's message: a string or, if the result has text documents, a
+        list of one text part and the `document` parts. where: the IR path of `block`.
         """
         draft = self.draft
         texts: list[str] = []

@@ -28,10 +28,9 @@ _INNER: Final = {"sampling": "", "output": "response_format.", "reasoning": "thi
 
 
 def locate(where: str) -> str:
-    """Return the JSON path for the IR path `where`: `$.p` for `sampling.top_p`.
-
-    For a block, the path of the block's message is returned, because the form of the message's content is not
-    known here.
+    """Return the JSON path for the IR path `where`: `$.p` for `sampling.top_p`. For a block
+    (`messages[1].blocks[0]`), this is the path of the block's message (`$.messages[1]`), because the form of
+    the message's content is not known here.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -48,8 +47,9 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in `request` for the IR path `where`. For a block, the path of the block's message
-    is returned. If the request has no such member, the nearest path that the request has is returned.
+    """Return the JSON path in `request` for the IR path `where`. For a block, this is the path of the block's
+    message. If the request has no value at the path, the path of the nearest object or array around it is
+    returned; if there is none, the path itself.
     """
     body: dict[str, Any] = request.body
     if (block := _BLOCK.fullmatch(where)) is not None:

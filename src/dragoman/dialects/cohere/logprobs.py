@@ -19,9 +19,8 @@ _ITEM: Final = frozenset({"text", "token_ids", "logprobs"})
 
 
 def decode_logprobs(items: Sequence[Any]) -> tuple[ir.Logprob, ...] | None:
-    """Return the log probabilities of the tokens in these entries (`items`), one token in each entry. None =
-    an entry has several tokens, or none. May raise AttributeError, KeyError or TypeError for an invalid
-    entry.
+    """Return one ir.Logprob for each entry of `logprobs`. None = an entry has several tokens, or none. May
+    raise AttributeError, KeyError or TypeError for an invalid entry.
     """
     tokens: list[ir.Logprob] = []
     for item in items:
@@ -34,8 +33,8 @@ def decode_logprobs(items: Sequence[Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprob(token: ir.Logprob, report: Report, where: str) -> dict[str, Any]:
-    """Return the entry `{"text", "token_ids", "logprobs"}` for one token. where: the IR path of the text
-    block, for the report.
+    """Return the entry `{"text", "token_ids", "logprobs"}` for one token. Other likely tokens are reported as
+    lost, and so are bytes that are not those of the token's text. where: the IR path of the text block.
     """
     ids = [] if token.id is None else [token.id]
     if token.top:

@@ -1,8 +1,9 @@
 """Content parts and media, decoded and encoded.
 
-A text document in the result of a tool is written as a `document` part, which the model can cite. A
-`document` part whose data are a text and perhaps a title becomes an ir.Media. Any other becomes an ir.Native,
-which stands for its data as JSON.
+A text document in the result of a tool is written as a `document` part, which the model can cite. In the
+other direction, a `document` part becomes an ir.Media if its `data` has only a text and perhaps a title.
+Otherwise it becomes an ir.Native; for other protocols, the Native stands for a text with `data` as JSON, if
+`data` is an object.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ _DATA: Final = frozenset({"title", "text"})
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
-    """Return the blocks of a message's content parts, one block for each part. where: the path of the list,
-    for errors. Raises WireError for a part that is not an object.
+    """Return the blocks of a message's content parts, one block for each part (see `decode_part`). Raises
+    WireError for a part that is not an object. where: the JSON path of the list, for this error.
     """
     return [decode_part(an_object(part, f"{where}[{index}]")) for index, part in enumerate(parts)]
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
-    """Return the block of a content part. An unknown or invalid part becomes an ir.Native."""
+    """Return the block of a content part. A part of an unknown type, or of an invalid form, becomes an
+    ir.Native, so nothing is raised.
+    """
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
@@ -80,13 +83,13 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """Return the content part for one block; None = nothing is written for the block, and the loss is
-    reported: a message cannot contain this kind of block, or thinking of another dialect has no text. where:
-    the block's IR path.
+    """Return the content part for one block. None = nothing is written for the block, which is reported as a
+    loss: a message cannot contain this kind of block (a call, for example), it is a Native of another
+    dialect, or it is thinking of another dialect without a text. where: the block's IR path.
 
-    Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or an
-    image that is only the id of a file (`unsupported_value`). Without the medium the model would answer
-    another question.
+    Raises WireError for media that no part can hold, because without the medium the model would answer
+    another question: sound, a video, or a document whose text is not in the block (`unsupported_modality`),
+    and an image that is only the id of a file (`unsupported_value`).
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -158,9 +161,9 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the part for a medium in the result of a tool: a `document` part for a text document; for any
-    other medium the part that `encode_part` returns. Raises WireError for media that no part can hold. where:
-    the medium's IR path.
+    """Return the part for a medium in the result of a tool: a `document` part for a document whose text is in
+    `Media.text`; for any other medium the part that `encode_part` returns, with the same errors. where: the
+    medium's IR path.
     """
     if block.text is None or block.kind != "document":
         return _write_media(block, draft, where)
@@ -176,8 +179,8 @@ def _lose_settings(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add the leftovers of `block` to its part `out`, and return `out`. The block's seal and cache mark,
-    which cannot be written, are reported. where: the block's IR path.
+    """Add the leftovers of `block` to its encoded part `out`, and return `out`. The block's seal and cache
+    mark are reported, because Cohere has no members for them. where: the block's IR path.
     """
     _lose_opaque(block, draft, where)
     restore(out, block.extra, draft.report, where)

@@ -1,8 +1,8 @@
 """Relays chat between a client and an upstream that both speak Cohere's protocol.
 
-Answers and events do not name the model, so nothing is rewritten. The relay looks for the usage, for errors
-and for the end. After the first content, an event whose first member is the type `content-delta` is passed on
-without decoding it.
+Answers and events do not name the model, so they stay as they are; only an estimated usage may be added. The
+relay looks for the usage, for errors and for the end. After the first content, an event whose first member is
+the type `content-delta` is passed on without decoding it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class CohereRelay(BodyRelay):
     """Relays Cohere chat requests and responses that are not streamed, and makes the relay of a stream."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body, unchanged; its usage). None as the usage = not stated. Raises RequestFailed for
-        an error in the body, WireError for a body that is not JSON or has no `message`.
+        """Return (the body, unchanged; its usage). None as the usage = not stated. reply: is not used. Raises
+        RequestFailed for an error in the body, and for a finish reason that means a failed generation;
+        WireError for a body that is not JSON or has no object `message`.
         """
         try:
             answer = _decode(body)
@@ -69,8 +70,11 @@ class CohereRelay(BodyRelay):
 
 
 class CohereStreamRelay:
-    """Relays the events of one stream. If the stream states no usage and `estimate` is set, the estimated
-    usage is added to the event `message-end`.
+    """Relays the events of one stream (see `StreamRelay`).
+
+    content: True = an event with content has passed. done: True = the event `message-end` has passed. usage:
+    the usage in `message-end`. estimate: if it is set, and `message-end` states no usage, its result is added
+    to this event and becomes `usage`; None = no estimate is made.
     """
 
     __slots__ = ("_ended", "content", "done", "estimate", "usage")
@@ -83,13 +87,14 @@ class CohereStreamRelay:
         self._ended = False  # the end mark was sent
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes for the client after one frame; b"" after the end. Raises RequestFailed for an
-        error, WireError for an invalid event, unless the event is passed on without decoding it.
+        """Return the client's bytes for one frame (the data of an event); b"" = the end mark was sent before.
+        Raises RequestFailed for an event that tells of an error, WireError for an invalid event; an event
+        that is passed on without decoding it is not checked.
         """
-        if self.content and frame.startswith(_DELTA):
-            return event(_NAMED_DELTA, frame)
         if self._ended:
             return b""
+        if self.content and frame.startswith(_DELTA):
+            return event(_NAMED_DELTA, frame)
         if isinstance(frame, ErrorFrame):
             raise RequestFailed(fault_of(bytes(frame)))
         if frame.strip() == _DONE:
@@ -107,8 +112,9 @@ class CohereStreamRelay:
             raise WireError(f"a stream event cannot be parsed: {error}") from None
 
     def _end(self, value: dict[str, Any], frame: bytes) -> bytes:
-        """Read the usage of the event `message-end`, and return its frame; if the event states no usage and
-        `estimate` is set, with the estimated usage added. Raises RequestFailed if the event reports an error.
+        """Read the usage of the event `message-end` (`value`), and return its frame: unchanged or, if it
+        states no usage and `estimate` is set, with the estimated usage. Raises RequestFailed if the event has
+        an `error`, or a finish reason that means a failed generation.
         """
         delta = value.get("delta") or {}
         self.usage = stated_usage(delta)
@@ -125,8 +131,8 @@ class CohereStreamRelay:
         return frame
 
     def close(self) -> bytes:
-        """Return the end mark `[DONE]`, or b"" if it was sent before. Raises RequestFailed if the stream ends
-        without `message-end`.
+        """Return the event with the end mark `[DONE]`; b"" = it was sent before. Raises RequestFailed if no
+        `message-end` has come.
         """
         if not self.done:
             raise RequestFailed(STREAM_BROKEN)

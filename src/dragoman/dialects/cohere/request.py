@@ -2,7 +2,8 @@
 
 Values of the IR's `forms` and `form`: Request.forms has "stream": "false" if the client stated false, and
 "strict_tools": "true" or "false" as stated; Output.form is "response_format" if the client stated the type
-"text". `thinking.type` "enabled" is Reasoning.mode "on", "disabled" is "off".
+"text", and "native" for a format that the IR cannot express. `thinking.type` "enabled" is Reasoning.mode
+"on", "disabled" is "off".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dragoman.dialects.cohere.terms import (
     restore,
 )
 from dragoman.dialects.cohere.tools import STRICT, decode_choice, decode_tools, encode_tools
-from dragoman.dialects.efforts import EFFORT_BUDGETS
+from dragoman.dialects.efforts import EFFORT_BUDGETS, lose_effort
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
 from dragoman.dialects.request import MADE, Target, WireRequest
@@ -56,7 +57,9 @@ _UNBOUNDED: Final = frozenset({"high", "xhigh", "max"})
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that `check` has accepted. Raises WireError for a message of unknown form."""
+    """Decode a request that `check` has accepted. Raises WireError for a message that cannot be decoded
+    although `check` does not refuse it.
+    """
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -118,7 +121,7 @@ def _decode_reasoning(wire: dict[str, Any] | None) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for an upstream of this dialect; report changes and losses.
+    """Encode a request for an upstream of this dialect. Changes and losses are reported to `target.report`.
 
     Raises WireError, with an IR path, for what cannot be replaced: a medium that no part can hold, a
     free-text tool or call, a tool result without its call in a history of another dialect, a response other
@@ -166,8 +169,8 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Change sampling values of another dialect in `body` to values that Cohere accepts, or remove them. Both
-    are reported.
+    """Bring sampling values of another dialect, which are in `body` already, into Cohere's ranges, and report
+    each change. A negative seed is removed, and so are stop sequences after the fifth.
     """
     report = draft.report
     if sampling.top_p is not None and not LEAST_P <= sampling.top_p <= MOST_P:
@@ -212,7 +215,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 def _lose_words(output: ir.Output, draft: Draft) -> None:
     """Report the name, the description and the strictness of an output schema, for which Cohere has no
-    members. Cohere always follows the schema.
+    members: the description as lost, the others as changes, because the answer follows the schema anyway.
     """
     report = draft.report
     if output.name is not None:
@@ -247,11 +250,13 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
 def _thinking(wish: ir.Reasoning, draft: Draft) -> dict[str, Any]:
     """Return `thinking` for the reasoning that a request of another dialect asks for; {} = the model decides.
     The mode "off", the effort "none" and the budget 0 disable thinking. A positive budget is written, and a
-    stated effort beside it is lost. An effort below "high" is written as a budget, any other effort as
-    thinking without a limit.
+    stated effort beside it is lost. An effort in `_UNBOUNDED` ("high" and above) is written as thinking
+    without a limit, any other effort as a budget; an effort that has no budget in `EFFORT_BUDGETS` gets that
+    of "low". The mode "on" alone gives thinking without a limit. Deviations are reported.
     """
     report, budget, effort = draft.report, wish.budget, wish.effort
     if wish.mode == "off" or effort == "none" or budget == 0:
+        lose_effort(wish, report)
         report.change("reasoning", "thinking.type", "thinking is disabled")
         return {"type": "disabled"}
     if budget is not None and budget > 0:

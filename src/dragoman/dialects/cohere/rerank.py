@@ -17,7 +17,9 @@ from dragoman.dialects.request import Target, WireRequest
 
 
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
-    """Encode a request in Cohere's form. Raises WireError for a document that is not a text."""
+    """Encode a request in Cohere's form, and report losses. A document that is an object with only a `text`
+    is written as this text. Raises WireError for any other document that is not a text.
+    """
     quirks = msgspec.structs.replace(target.quirks, ranking="cohere")
     return family.encode_request(request, msgspec.structs.replace(target, quirks=quirks))
 

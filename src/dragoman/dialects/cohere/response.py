@@ -37,7 +37,7 @@ SAID: Final = Typed(NAME, "message", tool_plan=str, tool_calls=list, citations=l
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     """Decode a response. Raises RequestFailed for an error with status 200, and if the finish reason says
-    that the generation failed; WireError for an invalid body.
+    that the generation failed (then with the usage that the body states); WireError for an invalid body.
     """
     if type(body.get("message")) is not dict and is_failure(body):
         raise RequestFailed(fault_of(body))
@@ -50,7 +50,9 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 
 
 def is_failure(body: dict[str, Any]) -> bool:
-    """Whether a body or an event is an error: its `message` is a text, or it has an `error`."""
+    """Whether a body or an event is an error: its `message` is a text, or it has an `error` that is not
+    empty.
+    """
     return type(body.get("message")) is str or bool(body.get("error"))
 
 
@@ -62,8 +64,8 @@ def failure_of(word: Any) -> ir.Fault | None:
 
 
 def stated_usage(told: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the usage that `told` states: the body of a response, or the `delta` of an event. None = it
-    states none.
+    """Return the usage that `told` states in its member `usage`. told: the body of a response, or the `delta`
+    of an event. None = the member is missing, empty, or not an object.
     """
     usage = told.get("usage")
     return decode_usage(usage) if usage and type(usage) is dict else None
@@ -106,8 +108,8 @@ def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Return the body with the first candidate; further candidates are reported as lost. Raises RequestFailed
-    if the response has an error.
+    """Return the body for the client. It has the response's first candidate; further candidates are reported
+    as lost. Without any candidate, the message is empty. Raises RequestFailed if the response has an error.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -141,8 +143,9 @@ ONE_ANSWER: Final = "a response of the Cohere API has only one candidate"
 
 
 def shown_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any] | None:
-    """Return the member `usage` for the client; None = the response came in this dialect without a usage. For
-    a response of another dialect without a usage, counts of 0 are written and reported.
+    """Return the member `usage` for the client; None = the response came in this dialect without a usage, so
+    the member is left out. For a response of another dialect without a usage, counts of 0 are returned and
+    reported as an addition.
     """
     if usage is None and draft.own:
         return None
@@ -152,8 +155,9 @@ def shown_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any] | None:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Report the model, date, status and service tier of a response as lost, because this dialect has no
-    members for them.
+    """Report the model, the date (`created`), the status and the service tier of a response as lost, if it
+    states them, because this dialect has no members for them. answer: a whole response, or the beginning of a
+    streamed one.
     """
     for field in ("model", "created", "status", "tier"):
         if getattr(answer, field) is not None:
@@ -161,9 +165,9 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def mint(draft: Draft, reply: Reply, stated: str | None, position: int) -> str | None:
-    """Return the id to write for a call. A call without an id gets a new one, unless the response came in
-    this dialect. stated: the call's own id, None = it has none. position: the number of the call in the
-    response.
+    """Return the id to write for a call; None = no id is written. A call without an id gets a new one, made
+    of the id of the reply and `position`, unless the response came in this dialect. stated: the call's own
+    id, None = it has none. position: the number of the call in the response, from 0.
     """
     if stated is not None or draft.own:
         return stated
@@ -171,10 +175,12 @@ def mint(draft: Draft, reply: Reply, stated: str | None, position: int) -> str |
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """Return the finish reason for the client. stop: None = not stated; then it is `COMPLETE`, or None for a
-    response that came in this dialect. where: the candidate's IR path. called: True = the client gets tool
-    calls; then, in a response of another dialect, the reason "end" becomes `TOOL_CALL`. A stop that Cohere
-    cannot express is reported.
+    """Return the finish reason for the client; None = none is written. A response that came in this dialect
+    keeps its own finish reason. For one of another dialect, a stop that Cohere cannot express is reported.
+
+    stop: None = the response states none; the finish reason is then `COMPLETE`, or None for a response that
+    came in this dialect. where: the candidate's IR path. called: True = the client gets tool calls; then, in
+    a response of another dialect, the reason "end" becomes `TOOL_CALL`.
     """
     if stop is None:
         return None if draft.own else "COMPLETE"

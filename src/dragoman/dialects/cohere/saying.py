@@ -26,9 +26,10 @@ CITATIONS = "citations"
 
 
 def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], list[Any]]:
-    """Return (the blocks of an assistant message, the citations that belong to none of its texts). The order
-    of the blocks: thinking, plan, the other content, calls. where: the message's path, for errors. Raises
-    WireError for a plan or content of a wrong type.
+    """Return (the blocks of an assistant message, its citations that belong to none of its texts, as they
+    are). The order of the blocks: thinking at the beginning of the content, plan, the other content, calls.
+    where: the message's JSON path, for errors. Raises WireError for a plan or content of a wrong type, and
+    for a part or a call that is not an object.
     """
     plan = message.get(PLAN)
     if plan is not None and type(plan) is not str:
@@ -51,8 +52,9 @@ def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block
 
 
 def _cite(citations: Any, planned: list[ir.Block], said: list[ir.Block]) -> list[Any]:
-    """Add citations to the texts that they cite, and return the citations that cite none of them. planned:
-    the plan as a list of one block; [] = there is none. said: the blocks of the content.
+    """Add citations to the text blocks that they cite, by replacing these blocks in the two lists. Returns
+    the citations that cite none of them. planned: the plan as a list of one block; [] = there is none. said:
+    the blocks of the content, in the order of its parts.
     """
     if type(citations) is not list:
         return []
@@ -71,8 +73,9 @@ def _cite(citations: Any, planned: list[ir.Block], said: list[ir.Block]) -> list
 
 
 def _cited(wire: Any, blocks: Sequence[ir.Block], *, planned: bool) -> int | None:
-    """Return the index in `blocks` of the block that a citation belongs to; None = there is no such block.
-    planned: True = `blocks` has only the plan.
+    """Return the index in `blocks` of the block that a citation (`wire`) belongs to; None = there is no such
+    block. A citation that states no `content_index` belongs to the first text. planned: True = `blocks` has
+    only the plan, and the citation belongs to it.
     """
     if type(wire) is not dict:
         return None
@@ -85,8 +88,9 @@ def _cited(wire: Any, blocks: Sequence[ir.Block], *, planned: bool) -> int | Non
 class Saying(Collected):
     """Collects blocks and writes one assistant message.
 
-    parts: True = the content is always a list. mint: returns the id to write for a call (None = no id is
-    written); its arguments are the call's own id (None = the call has none) and the call's position.
+    parts: True = the content is always a list; False = in a request, a single text is written as a string.
+    mint: returns the id to write for a call (None = no id is written); its arguments are the call's own id
+    (None = the call has none) and the number of calls before it in the message.
     """
 
     __slots__ = ("calls", "citations", "mint", "parts", "plan", "written")
@@ -110,7 +114,8 @@ class Saying(Collected):
         return self.done()
 
     def done(self) -> dict[str, Any]:
-        """Return the message with everything that was added, as a wire object.
+        """Return the message with everything that was added, as a wire object. Only the member `role` is
+        always there.
 
         In a history of another dialect, the text of a message with calls becomes its plan, as Cohere's own
         models write it: https://docs.cohere.com/docs/tool-use-overview, read 2026-11.
@@ -157,9 +162,9 @@ class Saying(Collected):
             self.spaced = False
 
     def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
-        """Write the citations of a text. They are left out in a history of another dialect. index: the number
-        of the content part that gets the text; None = the plan gets it. where: the IR path of `block`.
-        before: the number of characters in that content part before the text.
+        """Add the citations of a text to the message. They are left out in a history of another dialect.
+        index: the number of the content part that gets the text; None = the plan gets it. where: the IR path
+        of `block`. before: the number of characters in that content part before the text.
         """
         cited = getattr(block, CITATIONS, ())
         if cited and (self.draft.own or self.draft.answer):

@@ -3,8 +3,9 @@
 A stream has `message-start`, then the start, deltas and end of each block, then `message-end` with the finish
 reason and the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block.
 A citation of the type `PLAN` belongs to the plan. Any other citation belongs to the content part that it
-names; if it names none, to the latest text. A stream that fails ends with a `message-end` that has an `error`
-or a finish reason of `FAILURES`. https://docs.cohere.com/docs/streaming, read 2026-11
+names; if it names none, to the latest text (content or plan). A citation that belongs to no text becomes a
+leftover of the message. A stream that fails ends with a `message-end` that has an `error` or a finish reason
+of `FAILURES`. https://docs.cohere.com/docs/streaming, read 2026-11
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 
 class _Open:
-    """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: the
-    parts of its text so far; of a call, [] = no arguments have come. held: "null" if the arguments of a call
-    so far are this text, else "". The text is left out if no more arguments follow, because it then means a
-    call without arguments. closed: the block has ended.
+    """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: of
+    a text, the pieces so far; of a call, [] = no arguments have come. held: "null" if the arguments of a call
+    so far are this text, else "". This text is not passed on if no more arguments follow, because it then
+    means a call without arguments. closed: the block has ended.
     """
 
     __slots__ = ("closed", "held", "index", "kind", "said")
@@ -88,7 +89,7 @@ class _Open:
 
     @property
     def text(self) -> str:
-        """The text of the block so far."""
+        """The text so far, of a text block."""
         if len(self.said) > 1:
             self.said = ["".join(self.said)]
         return self.said[0] if self.said else ""
@@ -116,7 +117,8 @@ class CohereDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of one frame; [] = it gives none, for example after the last event of the stream.
+        """Return the IR events of one frame (the data of one event of the stream); [] = it gives none, for
+        example after the end. A failure that the provider tells becomes an ir.Error, which is the last event.
         Raises WireError for a malformed event.
         """
         if self._over:
@@ -148,8 +150,8 @@ class CohereDecoder:
         return events
 
     def close(self) -> list[ir.Event]:
-        """Return the last events when the upstream has ended the stream: an ir.Error if no `message-end` has
-        come; [] = the last event was returned before.
+        """Return the last events when the upstream has ended the stream: an ir.Error, because no
+        `message-end` has come; [] = the last event was returned before.
         """
         return [] if self._over else self._fail(STREAM_BROKEN)
 
@@ -158,7 +160,9 @@ class CohereDecoder:
         return [ir.Error(fault)]
 
     def _more_words(self, frame: bytes) -> list[ir.Event] | None:
-        """Return the events of a frame that only adds to the latest text; None = it is another frame."""
+        """Return the events of a frame that only adds to the latest text, which must be open; None = it is
+        another frame. This is only faster: `_content` would return the same events.
+        """
         latest = self._latest
         if latest is None or latest.closed:
             return None
@@ -180,8 +184,8 @@ class CohereDecoder:
         events.append(ir.Start(NAME, head.get("id"), extra=extra))
 
     def _keep(self, extra: ir.Extra) -> None:
-        """Count leftovers that stay in memory until the stream ends. Raises WireError if there are
-        too many.
+        """Count leftovers that stay in memory until the stream ends. Raises WireError if they have too many
+        names or values.
         """
         for name, value in (extra or {}).get(NAME, {}).items():
             self._seen.add(name)
@@ -359,7 +363,7 @@ def _inside(event: _Wire) -> _Wire:
 
 
 def _empty(content: _Wire) -> _Wire:
-    """Return the empty content part that a delta belongs to, for a delta whose part has no
-    `content-start`.
+    """Return an empty content part of the kind that this delta (`content`) continues. It opens the part if no
+    `content-start` has come for it.
     """
     return {"type": "thinking", "thinking": ""} if "thinking" in content else {"type": "text", "text": ""}

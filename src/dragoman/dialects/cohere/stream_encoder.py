@@ -1,9 +1,10 @@
 """Encodes IR events as a stream of events for Cohere's clients.
 
 A text is sent as a constant head, the text as JSON, and a constant tail. A call of a free-text tool, and
-blocks that only this dialect has, are sent when they are complete. Blocks do not overlap, because some
-clients know only one call at a time. Only the first candidate is sent. The finish reason is sent with the
-usage, because the last event has both. A stream that fails ends with an event with `error`.
+blocks that are neither text, thinking nor calls, are sent when they are complete. Blocks do not overlap,
+because some clients know only one call at a time. Only the first candidate is sent. The finish reason is sent
+with the usage, because the event `message-end` has both. A stream that fails ends with a `message-end` that
+has an `error`, without `[DONE]`.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ _PROSE: Final = frozenset({ir.Text, ir.Refusal, ir.Thinking, ir.Json})
 class _Out:
     """One block of the response while it is sent.
 
-    where: its IR path. head, tail: the constant bytes before and after each text. part: its number in the
-    content; None = it is the plan, or not in the content. call: its number among the calls; None = it is not
-    a call, or is not sent yet. fold: collects a block that is sent when it is complete; None = its deltas are
-    sent at once. said: the texts that were sent. blank: the number of characters in `said` that the encoder
-    has put before the block's text, to separate it from the text before. cites: the number of its citations
-    that were written. parts: the number of summary parts of reasoning that have begun.
+    block: the IR block, as it was opened. where: its IR path. head, tail: the constant bytes before and after
+    each text. part: its number in the content; None = it is the plan, or not in the content. call: its number
+    among the calls; None = it is not a call, or is not sent yet. fold: collects a block that is sent when it
+    is complete; None = its deltas are sent at once. said: the pieces of text or arguments that were sent.
+    blank: the number of characters in `said` that the encoder has put before the block's text, to separate it
+    from the text before. cites: the number of its citations that were sent. parts: the number of summary
+    parts of reasoning that have begun.
     """
 
     __slots__ = ("blank", "block", "call", "cites", "fold", "head", "part", "parts", "said", "tail", "where")
@@ -88,8 +90,8 @@ class CohereEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes for one event; b"" = there are none. An event of a candidate other than the first
-        is reported as lost.
+        """Return the client's bytes for one IR event; b"" = there are none now. A candidate other than the
+        first is reported as lost.
         """
         number = getattr(event, "candidate", 0)
         if number:
@@ -154,8 +156,8 @@ class CohereEncoder(EventEncoder):
         return _sent(start) + self._initial(out, block)
 
     def _initial(self, out: _Out, block: Any) -> bytes:
-        """Return the events for the text and the citations of a block. Called when the block opens, or at its
-        end if nothing of it was sent.
+        """Return the events for the text and the citations that a block has already. Called when the block
+        opens, and again at its end if no text of it was sent.
         """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
@@ -268,8 +270,8 @@ class CohereEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """Return the events for a block that is sent when it is complete; b"" = the block is lost, which is
-        reported.
+        """Return the events for a block that is sent when it is complete (`block`); b"" = the block is lost,
+        which is reported. Of a medium that is lost, the transcript is sent as text.
         """
         draft = self._draft
         if isinstance(block, ir.ToolCall) and block.by == "client":
@@ -362,8 +364,8 @@ class CohereEncoder(EventEncoder):
 
 
 def shed_into(content: dict[str, Any], block: Any, draft: Draft, where: str) -> None:
-    """Add the leftovers of a block to the content part `content` that opens it; report the block's seal.
-    where: the block's IR path.
+    """Add the leftovers of a block to the content part `content` that opens the block in the stream; report
+    the block's seal, which is not sent. where: the block's IR path.
     """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)

@@ -1,4 +1,6 @@
-"""Tables between Cohere's names and values and those of the IR, and the dialect's functions for leftovers."""
+"""The words and limits of Cohere's chat protocol, the tables between its finish reasons and those of the IR,
+and the dialect's functions for leftovers.
+"""
 
 from __future__ import annotations
 

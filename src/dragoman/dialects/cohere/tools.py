@@ -1,7 +1,7 @@
 """Tools and tool choice, decoded and encoded.
 
 The member `strict_tools` is about all functions of a request; a true value becomes `strict` of each function.
-Cohere can force a call of any tool, not of a certain tool: then only that tool is offered.
+Cohere can force a call of any tool, not of a certain tool: to force a certain tool, only that tool is sent.
 https://docs.cohere.com/reference/chat, https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11.
 """
 
@@ -21,13 +21,15 @@ STRICT: Final = "strict_tools"
 
 
 def decode_tools(tools: list[dict[str, Any]], *, strict: bool) -> tuple[ir.Tool, ...]:
-    """Decode the tools of a request. strict: the request's `strict_tools`."""
+    """Decode the tools of a request. A tool without a type is a function; a tool of another type becomes an
+    `ir.ProviderTool`. strict: whether the request's `strict_tools` is true.
+    """
     return tuple([_tool(tool, strict=strict) for tool in tools])
 
 
 def _tool(tool: dict[str, Any], *, strict: bool) -> ir.Tool:
-    kind = tool.get("type", "function")
-    if kind != "function":
+    kind = tool.get("type")
+    if kind is not None and kind != "function":
         return ir.ProviderTool(NAME, str(kind), tool)
     function = tool["function"]
     extra = ir.merge(leftovers(tool, _TOOL), leftovers(function, _FUNCTION, "function"))
@@ -47,8 +49,8 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `tools`, `strict_tools` and `tool_choice` into `body`; report changes and losses. Raises
-    WireError for a free-text tool.
+    """Write `tools`, `strict_tools` and `tool_choice` into `body`; report changes and losses. If no tool can
+    be written, nothing is written for a request of another dialect. Raises WireError for a free-text tool.
     """
     choice = request.tool_choice
     allowed = _offered(choice, request, draft)
@@ -77,8 +79,9 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, request: ir.Request, draft: Draft) -> frozenset[str] | None:
-    """Return the names of the tools that the choice allows, and report the change; None = all tools are
-    offered, because the choice names no tools, or names none of the request's tools (a loss).
+    """Return the names of the tools that the choice allows, and report that the others are left out. None =
+    all tools are offered: there is no choice, it names no tools, its mode is "none" or "native", or it names
+    none of the request's tools (which is reported as a loss).
     """
     if choice is None or not choice.names or choice.mode not in {"auto", "any", "tool"}:
         return None

@@ -31,8 +31,9 @@ _KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, _IMAGES})
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another. If `tokens` is missing, the numbers of
-    `billed_units` are the counts.
+    """Decode the object `usage` (`wire`) into counts of which none includes another. If `tokens` is missing
+    or has no counts, the numbers of `billed_units` are the counts, and `Usage.form` is "billed". Members that
+    are not counts become leftovers.
     """
     tokens, billed = _counts(wire, "tokens"), _counts(wire, "billed_units")
     used = tokens or billed
@@ -63,8 +64,8 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def _counts(wire: dict[str, Any], member: str) -> dict[str, int]:
-    """Return the counts in the object `member` of the usage `wire`, without members that are not counts; {} =
-    there is no such object.
+    """Return the counts (integers >= 0) in the object `member` of the usage `wire`; {} = there is no such
+    object, or it has no counts.
     """
     inner = wire.get(member)
     if type(inner) is not dict:
@@ -73,8 +74,9 @@ def _counts(wire: dict[str, Any], member: str) -> dict[str, int]:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Return the member `usage` for token counts; report the counts that Cohere has no member for. own: True
-    = the counts came in this dialect.
+    """Return the member `usage` for token counts. own: True = the counts came in this dialect, and get their
+    original form. If not, missing input and output counts become 0, and counts for which Cohere has no member
+    are reported as lost.
     """
     out = _encode(usage, own=own)
     if not own:
@@ -107,8 +109,8 @@ def _encode(usage: ir.Usage, *, own: bool) -> dict[str, Any]:
 
 
 def _images(usage: ir.Usage) -> int | None:
-    """Return the number of input tokens that are images; None = it is not stated, or greater than the number
-    of all input tokens. Then `image_tokens` is not written.
+    """Return the number of input tokens that are images, for `image_tokens`; None = the usage does not state
+    it, or states more than the number of all input tokens.
     """
     images = (usage.detail or _NONE).get(_IMAGES)
     return images if images is not None and images <= usage.input_total else None

@@ -16,11 +16,12 @@ FORMS: Final[Mapping[str, str]] = {"custom": "function"}
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """Return the request with free-text calls in place of function calls of free-text tools, and with
-    free-text results in place of their results.
+    """Return a copy of the request in which the history's calls of the request's free-text tools, and the
+    results of these calls, have the kind "custom" instead of "function". A result is recognised by the id of
+    its call.
 
-    `FORMS` is added to the request's `forms`, because the client wants calls of free-text tools in the form
-    of function calls.
+    `FORMS` is added to the copy's `forms`, even if there is no free-text tool: the client wants new calls of
+    free-text tools in the form of function calls.
     """
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
@@ -38,9 +39,10 @@ def freed(request: ir.Request) -> ir.Request:
 
 def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
     """Return the block. A function call of a tool in `free` becomes a free-text call, and the result of such
-    a call becomes a free-text result; any other block is unchanged.
+    a call becomes a free-text result; any other block is returned itself.
 
-    called: the ids of the free-text calls so far; this function adds new ones.
+    free: the names of the free-text tools. called: the ids of the calls of these tools so far; this function
+    adds new ones.
     """
     if isinstance(block, ir.ToolCall) and block.name in free and block.kind != "builtin":
         if block.id is not None:

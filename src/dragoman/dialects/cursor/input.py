@@ -36,8 +36,9 @@ class Input:
 
     def check(self, wire: WireRequest) -> None:
         """Raise WireError for the first mistake that is found, with the path in the client's body. A
-        `background` that is true, and members and items that need a stored response (`previous_response_id`,
-        `conversation`, an item of the type `item_reference`), are mistakes, too.
+        `background` that is true, and members and items that need a stored response, are mistakes, too:
+        `previous_response_id`, `conversation`, an item of the type `item_reference`, and an item with an id
+        but without a type and a role.
         """
         body = wire.body
         if (options := body.get("stream_options")) is not None:
@@ -60,8 +61,8 @@ class Input:
         return "$." + _client_path(request.body, located.removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for an
-        input of an unknown form.
+        """Return the decoded request. Calls of free-text tools in it are free-text calls (`freed`). wire: a
+        request that `check` has accepted. Raises WireError for an input of an unknown form.
         """
         request = self._responses.decode(_responses(wire))
         return freed(replace(request, stream_usage=_usage(wire)))
@@ -87,8 +88,8 @@ def _responses(wire: WireRequest) -> WireRequest:
 
 
 def _item(item: Any) -> Any:
-    """Return an item of `input`, with an empty text in place of an empty list of content, if it is an
-    assistant message. Any other item is returned unchanged.
+    """Return an item of `input`. In an assistant message, an empty list of content becomes an empty text, in
+    a copy; any other item is returned itself.
     """
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
@@ -97,8 +98,8 @@ def _item(item: Any) -> Any:
 
 def _flat(tool: Any) -> Any:
     """Return a tool or tool choice of chat's form, rewritten in the form of Responses: the members of the
-    object inside it are moved up, beside `type`, and the members of a grammar are moved up into `format`. Any
-    other value is returned as it is.
+    object inside it are moved up, beside `type`, and the members of a grammar are moved up into `format`. The
+    tools in a choice of the type `allowed_tools` are rewritten, too. Any other value is returned as it is.
     """
     if (inner := _nested(tool)) is None:
         return tool
@@ -128,8 +129,9 @@ _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
 def _client_path(body: Mapping[str, Any], path: str) -> str:
-    """Return the path in the client's body, for a path in the body that `_responses` makes from it. body: the
-    client's body.
+    """Return the path in the client's body (`body`) of the value that has the path `path` in the body that
+    `_responses` makes from it: `tools[0].function.name` for `tools[0].name`, if the client wrote this tool in
+    chat's form.
     """
     if (found := _TOOL.fullmatch(path)) is None:
         return path

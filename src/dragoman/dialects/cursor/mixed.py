@@ -40,7 +40,7 @@ _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 def is_mixed(body: Mapping[str, Any]) -> bool:
     """Whether a body contains tools, a tool choice, content or a `system` in the form of other protocols, or
-    an empty list of content beside calls. The body was not checked, and may have any shape.
+    an empty list of content beside calls. The body was not checked: its members may have any shape.
     """
     if body.get("system") is not None:
         return True
@@ -66,8 +66,8 @@ class Blocks(NamedTuple):
 
 
 class Mixed:
-    """Checks and decodes mixed requests. chat: the dialect record of chat, which reads the parts in chat's
-    form. blocks: reads Anthropic's blocks.
+    """Checks and decodes mixed requests (see the module). chat: the dialect record of chat, which checks and
+    decodes the request in chat's form. blocks: checks and decodes Anthropic's blocks.
     """
 
     def __init__(self, chat: Dialect, blocks: Blocks) -> None:
@@ -104,8 +104,9 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Return the decoded request. wire: a request that `check` has accepted. Raises WireError for a value
-        of unknown form that `check` has not refused.
+        """Return the decoded request. Calls of free-text tools in it are free-text calls (`freed`). Its
+        dialect is `NAME` if it has a `system` or a block of Anthropic's, otherwise chat. wire: a request that
+        `check` has accepted. Raises WireError for a value of unknown form that `check` has not refused.
         """
         body = wire.body
         request = self._chat.decode(_chat(wire))
@@ -136,10 +137,10 @@ class Mixed:
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
         """Return the decoded message, with Anthropic's blocks in place of the empty texts that stand for
-        them, and with tool results moved before all other blocks.
+        them. In a user's or assistant's message, tool results are then moved before all other blocks. A
+        message without such blocks is returned itself.
 
-        message: decoded, with empty texts in place of these blocks. written: the message as the client wrote
-        it.
+        message: as chat's codec has decoded it. written: the message as the client wrote it.
         """
         if not (foreign := _foreign(written)):
             return message
@@ -157,11 +158,11 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """Return the decoded blocks of a message, with Anthropic's blocks in place of the empty texts that
-        stand for them.
+        """Return `blocks`, the decoded blocks of a message, with Anthropic's blocks decoded in place of the
+        empty texts that stand for them.
 
-        foreign: index in the message's content -> the block as the client wrote it. before: the number of
-        `blocks` that come before the first block of the content.
+        foreign: index in the message's content -> Anthropic's block there, as the client wrote it. before:
+        how many of `blocks` come before the first block of the content.
         """
         filled = list(blocks)
         for number, block in foreign.items():
@@ -180,9 +181,11 @@ def _is_thought(block: ir.Block) -> bool:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """Return the request in chat's form: without `system`, with tools and the tool choice rewritten, and with
-    an empty text in place of each of Anthropic's blocks. A `disable_parallel_tool_use` in the tool choice
-    becomes `parallel_tool_calls`, if the body does not state this member.
+    """Return a copy of the request in chat's form: without `system`, and with tools and the tool choice
+    rewritten. An empty text stands in place of each of Anthropic's blocks, so that the indexes of the content
+    stay the same; `_with_blocks` later puts the decoded blocks there. An empty list of content beside calls
+    becomes null. A `disable_parallel_tool_use` in the tool choice becomes the opposite `parallel_tool_calls`,
+    if the body does not state this member. A part of unknown form is left as it is.
     """
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
@@ -197,8 +200,8 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """Return a tool, rewritten in chat's form. The same object is returned if it has that form already, or an
-    unknown form.
+    """Return a tool of Anthropic's form, or flat as in Responses, rewritten in chat's form. Any other value
+    is returned itself; `is_mixed` relies on that.
     """
     if type(tool) is not dict or type(tool.get("name")) is not str:
         return tool
@@ -219,8 +222,8 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """Return a tool choice, rewritten in chat's form. The same object is returned if it has that form
-    already, or an unknown form.
+    """Return a tool choice of Anthropic's form, or flat as in Responses, rewritten in chat's form: an object
+    or a word ("required"). Any other value is returned itself; `is_mixed` relies on that.
     """
     if type(choice) is not dict:
         return choice
@@ -241,8 +244,8 @@ def _choice(choice: Any) -> Any:
 
 def _message(message: Any) -> Any:
     """Return a message, rewritten in chat's form: with an empty text in place of each of Anthropic's blocks,
-    and with null in place of an empty list of content beside calls. The same object is returned if it has
-    that form already, or an unknown form.
+    or with null in place of an assistant's empty list of content beside calls. If there is nothing to
+    rewrite, or the value has an unknown form, it is returned itself; `is_mixed` relies on that.
     """
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
@@ -271,8 +274,9 @@ _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allow
 
 
 def _client_path(body: dict[str, Any], path: str) -> str:
-    """Return the path in the client's body, for a path in the body that `_chat` makes from it. body: the
-    client's body.
+    """Return the path in the client's body (`body`) of the value that has the path `path` in the body that
+    `_chat` makes from it: `tools[0].input_schema` for `tools[0].function.parameters`, if the client wrote
+    this tool in Anthropic's form.
     """
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):

@@ -42,8 +42,9 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Encode the request in Deepgram's form, and report losses. Raises WireError for an audio format that
-    Deepgram lacks, for a text that cannot be a voice of Deepgram's, and for a model without a voice.
+    """Encode the request in Deepgram's form, and report losses to `target.report`. Without a requested audio
+    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks, for a voice that
+    cannot be one of Deepgram's, and if neither the model's name nor the request states a voice of Deepgram's.
     """
     report = target.report
     wished = request.output or family.USUAL
@@ -58,16 +59,16 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def _voiced(model: str, request: ir.SpeechRequest, report: Report) -> str:
-    """Return the model's name with the requested voice in it. A voice may be a whole name of a model
-    (`aura-2-zeus-en`), which replaces the model, or the voice in it (`zeus`). A voice such as `zeus` gets the
-    requested language or, without one, the language in the model's name, or "en".
+    """Return the model's name with the requested voice in it. A requested voice that is a whole name of a
+    model (`aura-2-zeus-en`) replaces any `model`. Another voice (`zeus`) replaces the voice in `model`; with
+    it, the name gets the requested language or, without one, the language in `model`, or "en".
 
-    OpenAI's own voices are reported as lost, and so is a requested language that is not in the result. A
-    model's name of another form is returned unchanged; a requested voice and a requested language are then
-    reported as lost.
+    One of OpenAI's own voices is reported as lost if `model` states a voice, which then speaks. A `model` of
+    another form than Deepgram's names is returned unchanged, and a voice that cannot replace it is reported
+    as lost. A requested language that is not in the result is always reported as lost.
 
-    Raises WireError for a voice that is not a word of letters, and for a model's name without a voice if none
-    of Deepgram's voices is requested.
+    Raises WireError if `model` is one of Deepgram's names, and the voice is no word of letters, or neither
+    `model` nor the request states a voice of Deepgram's.
     """
     voice = request.voice
     found = _MODEL.fullmatch(model)

@@ -72,7 +72,9 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request in Deepgram's form, and report losses. Raises WireError for a translation."""
+    """Encode the request in Deepgram's form. The options that the client did not ask for, and losses, are
+    reported to `target.report`. Raises WireError for a request to translate.
+    """
     report = target.report
     if request.translate:
         message = "Deepgram transcribes audio but does not translate it."
@@ -100,7 +102,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. The texts of several channels are joined by line breaks. Raises RequestFailed for an
+    """Decode a response. The texts of several channels are joined by line breaks, and their words follow one
+    another. The language is the one that Deepgram has detected; None = none. Raises RequestFailed for an
     error with status 200. Raises WireError for an invalid body, and for a body in which no channel has a
     transcript.
     """
@@ -124,8 +127,8 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _segments(utterances: Sequence[_Utterance] | None, words: Sequence[_Word]) -> tuple[ir.Segment, ...]:
-    """Return Deepgram's utterances as segments. utterances: None = none were requested; the segments are then
-    made of the words.
+    """Return Deepgram's utterances as segments. utterances: None = the response has none, because none were
+    requested; the words are then grouped into segments (`segments_of`).
     """
     if utterances is None:
         return segments_of(Said(_written(one), one.start, one.end, _speaker(one.speaker)) for one in words)

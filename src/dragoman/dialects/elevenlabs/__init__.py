@@ -1,8 +1,9 @@
-"""ElevenLabs' API: POST /text-to-speech/{voice_id} and POST /speech-to-text.
+"""ElevenLabs' API: POST /text-to-speech/{voice_id}/stream and POST /speech-to-text.
 
-Specification: the client https://github.com/elevenlabs/elevenlabs-python, read 2026-11. Errors have their
-words in `detail`: https://help.elevenlabs.io/hc/en-us/articles/19572237925521, read 2026-11. ElevenLabs has
-no chat in a protocol of this gateway. Its WebSockets are not supported here.
+Specification: the client https://github.com/elevenlabs/elevenlabs-python, read 2026-11. The body of an error
+has an object `detail` with `status` (or `code`) and `message`:
+https://help.elevenlabs.io/hc/en-us/articles/19572237925521, read 2026-11. ElevenLabs has no chat in a
+protocol of this gateway. Its WebSockets are not supported here.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ _KINDS: Final[Mapping[str, ir.Kind]] = {
     "missing_permissions": "permission",  # of the key: elevenlabs/cli#126
     "output_format_not_allowed": "invalid_request",  # by the plan: elevenlabs/elevenlabs-js#153
 }
-"""`status` in an error body -> kind. The HTTP status does not show this kind: an exhausted quota is a 401."""
+"""`detail.status` or `detail.code` in an error body -> kind. The HTTP status does not show this kind: an
+exhausted quota is a 401."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
-    """Return the fault of an error response. Never raises: without a readable body, the HTTP status decides
-    the kind.
+    """Return the fault of an error response. The body's `detail.status`, or else `detail.code`, becomes the
+    fault's code, and decides its kind if it is in `_KINDS`. Otherwise the HTTP status and, if the status has
+    many meanings, the code and the message decide the kind. Never raises, whatever the body is.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     detail: Any = said.rest.get("detail")

@@ -43,7 +43,9 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request in ElevenLabs' form, and report losses. Raises WireError for a translation."""
+    """Encode the request in ElevenLabs' form. Losses are reported to `target.report`. Raises WireError if the
+    request asks for a translation.
+    """
     report = target.report
     if request.translate:
         message = "ElevenLabs transcribes audio but does not translate it."
@@ -65,7 +67,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response. Its words and segments are made of the answer's list of words; both are None if
+    there is no such list. Raises RequestFailed for an error with status 200, WireError for an invalid body.
+    """
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:
@@ -82,7 +86,8 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 def _said(words: Sequence[_Word]) -> list[Said]:
     """Return the words and sounds among the entries of an answer. The text of each ends with the blanks that
-    follow it. Entries without times are left out.
+    follow it; blanks before the first one are left out. A word or sound without a start or an end is left
+    out.
     """
     said: list[Said] = []
     for one in words:

@@ -100,7 +100,7 @@ def check(wire: WireRequest) -> None:
 def portable(wire: WireRequest) -> None:
     """Raise WireError if `responseMimeType`, `thinkingLevel` or the `mode` of function calling has an unknown
     value. Only Google's own servers may know such a value, so the request cannot be translated. The case of
-    the letters does not matter.
+    the letters does not matter. wire: a request that has passed `check`.
     """
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})

@@ -217,8 +217,8 @@ _TEXT: Final = frozenset({"text"})
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, always as a batch, and report losses. Raises WireError for an input of token ids
-    that cannot be converted to text.
+    """Encode the request, always as a batch. Losses and changes are reported to `target.report`. Raises
+    WireError for an input of token ids that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
@@ -233,14 +233,11 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     if request.truncate is False:
         target.report.lose("truncate", "this provider truncates an input that is too long", "quality")
     beside = _write_leftovers(options, request, target.report)
-    requests = [
-        {
-            "model": full_name(model),
-            "content": {"parts": parts_of(item, index, request.model, target.report)},
-            **options,
-        }
-        for index, item in enumerate(request.inputs)
-    ]
+    requests = []
+    for index, item in enumerate(request.inputs):
+        to = f"requests[{index}].content.parts[0].text"
+        parts = parts_of(item, index, request.model, target.report, to)
+        requests.append({"model": full_name(model), "content": {"parts": parts}, **options})
     params = {} if model is None else {"model": model}
     return WireRequest("embed", {"requests": requests, **beside}, path=BATCH_PATH, params=params)
 
@@ -318,7 +315,8 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode the vectors in the form of the client's request: one vector, a batch, or the answer of
-    `:predict`. An estimated usage is left out.
+    `:predict`. An estimated usage is left out. If the client requested a number of dimensions and the vectors
+    have another one, a loss is reported to `reply.report`.
     """
     lose_length(response, reply)
     if reply.request.form == predict.FORM:

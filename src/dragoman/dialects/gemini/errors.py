@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -21,6 +22,7 @@ from dragoman.dialects.failure import (
     blame_of,
     kind_of_status,
     read_body,
+    redact,
     retry_after,
     retry_headers,
 )
@@ -98,7 +100,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, without an HTTP status of its own.
-    value: the body or chunk, decoded or as bytes.
+    value: the body or chunk, decoded or as bytes. Never raises.
     """
     return _fault(read_body(value), None, None)
 
@@ -118,8 +120,8 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     ours = info.get("domain") == _OURS and isinstance(info.get("metadata"), dict)
     told: Mapping[str, Any] = info["metadata"] if ours else {}
     kind = _kind(body, status, word, info, details)
-    if told.get("kind") in KIND_WORDS:
-        kind = cast("Kind", told["kind"])
+    if (stated := _text(told.get("kind"))) in KIND_WORDS:
+        kind = cast("Kind", stated)
     reason = _text(info.get("reason"))
     code = _text(told.get("code")) if ours else CODES_OF_KINDS.get(kind) or (reason and reason.lower())
     shown = [one for one in details if str(one.get("@type")) in _SHOWN]
@@ -156,8 +158,9 @@ def _kind(
     result. Otherwise the kind is found in two steps.
 
     First, the HTTP status gives a kind. If `status` is None or below 400, the number in `error.code` is used
-    in its place; without a number, `word` (`error.status`) gives the kind. Then a more exact kind may replace
-    the first kind: the message, `word` or a `QuotaFailure` in `details` can show it.
+    in its place; without a number, `word` (`error.status`) gives the kind, or "upstream" if `_STATUSES` does
+    not have it. Then a more exact kind may replace the first kind: the message, `word` or a `QuotaFailure` in
+    `details` can show it.
     """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
@@ -202,16 +205,17 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
     """Return the seconds to wait, from the text in `RetryInfo` (`"37s"`) or, without such a text, from the
-    message. None = the text that was read states no time.
+    message. None = the text that was read states no time, or a number that is too large for a float.
     """
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
         stated = found[1]
     units = _DURATION.findall(stated or "")
     try:
-        return sum(float(count) * _SECONDS[unit] for count, unit in units) if units else None
+        seconds = sum(float(count) * _SECONDS[unit] for count, unit in units)
     except ValueError:  # "1.2.3s"
         return None
+    return seconds if units and seconds < inf else None
 
 
 # --- Our face ------------------------------------------------------------------------------------
@@ -251,7 +255,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_body(fault: Fault) -> dict[str, Any]:
     """Return the body of an error for a client. The same object is the last chunk of a failed stream. The
-    fault's `error_id` is written in a `RequestInfo`.
+    message begins with the fault's `param`, unless it contains it already. The fault's `error_id` is written
+    in a `RequestInfo`.
     """
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
@@ -261,9 +266,8 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _message(fault: Fault) -> str:
-    if fault.param is None or fault.param in fault.message:
-        return fault.message
-    return f"{fault.param}: {fault.message}"
+    text = redact(fault.message)
+    return text if fault.param is None or fault.param in text else f"{fault.param}: {text}"
 
 
 def _stated(fault: Fault) -> Iterator[dict[str, Any]]:
@@ -271,7 +275,7 @@ def _stated(fault: Fault) -> Iterator[dict[str, Any]]:
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}
     if fault.param is not None:
-        violation = {"field": fault.param, "description": fault.message}
+        violation = {"field": fault.param, "description": redact(fault.message)}
         yield {"@type": _TYPE + "BadRequest", "fieldViolations": [violation]}
     if fault.retry_after is not None:
         yield {"@type": _TYPE + "RetryInfo", "retryDelay": f"{fault.retry_after:g}s"}

@@ -24,7 +24,7 @@ _LISTS = ("citations", "citationSources")
 _MOST_LOOKED_AT = 100_000_000
 """The most characters that may be searched to find the places of citations. If decoding one list of citations
 would search more, none of the list is decoded. When encoding the citations of a candidate has searched so
-many, the remaining ones are lost."""
+many, the remaining ones are written without their places."""
 _MOST_WORDS = 8_000_000
 """The most characters that all segments of a candidate's written citations may have together. The segments
 repeat text of the answer."""
@@ -35,7 +35,7 @@ Texts = Sequence[tuple[int, str]]
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
     """Return the citations in the metadata of `candidate`, as (index of the text block, citation); [] if
-    `texts` is empty.
+    `texts` is empty. A citation whose place is not found belongs to the last text, without `start` and `end`.
 
     An entry of unknown form is left out, and so is a list of citations whose places would take too long to
     find. Both stay in the leftovers.
@@ -167,8 +167,8 @@ def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
 
 
 class Sources:
-    """Collects the citations of one candidate; `metadata` returns them as `groundingMetadata`. report: gets
-    the losses.
+    """Collects the citations of one candidate (`cite`); `metadata` returns them as `groundingMetadata`.
+    report: gets the losses.
     """
 
     def __init__(self, report: Report) -> None:
@@ -180,7 +180,8 @@ class Sources:
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
         """Add a citation of `text`, the whole text of a block. Without `start` or `end`, the citation begins
         or ends where the text does. Values that cannot be written are reported as lost at the IR path
-        `where`; a citation without URL, title and quote is lost completely.
+        `where`; a citation without URL, title and quote is lost completely. After the limits `_MOST_WORDS`
+        and `_MOST_LOOKED_AT`, only the source is written, without its place, and this is reported, too.
 
         part: the index of the part that holds the text. before: how many UTF-8 bytes the candidate's texts
         before this text have, if places are counted in all texts together; otherwise 0.

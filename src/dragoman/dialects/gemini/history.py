@@ -117,7 +117,10 @@ _RULES_OF_OLDER_MODELS = msgspec.structs.replace(_RULES, takes_out=_is_medium)
 
 
 def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """Encode a history of another dialect. Returns (parts of the system instruction, contents)."""
+    """Encode a history of another dialect, repaired to the order that the API requires. Returns (parts of the
+    system instruction, contents). Losses and changes are reported to `draft.report`. Raises WireError for
+    media that cannot be sent to Google, and for calls of free-text tools.
+    """
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"
         said = [{"role": _ROLES.get(role, role), "parts": [{"text": text}]} for role, text in texts[led:]]

@@ -43,9 +43,10 @@ def _is_imagen(model: str | None) -> bool:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Encode the request, and report losses. Raises WireError for a mask, for an invalid size, for an aspect
-    ratio that the model lacks, and for an input image that is given by a file id or by a URL other than a
-    data URL. If the model is Imagen, every request to edit or vary an image raises WireError.
+    """Encode the request. Losses and changes are reported to `target.report`. A size becomes the nearest
+    aspect ratio. Raises WireError for a mask, for an invalid size, for an aspect ratio that the model lacks,
+    and for an input image that is given by a file id or by a URL other than a data URL. If the model is
+    Imagen, every request to edit or vary an image raises WireError.
     """
     if request.mask is not None:
         raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")
@@ -107,8 +108,8 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode a response of either API. Raises RequestFailed for an error object and for a response without
-    images, WireError for a malformed object.
+    """Decode a response of generateContent or of `predict`; the members of the body show which it is. Raises
+    RequestFailed for an error object and for a response without images, WireError for a malformed object.
     """
     body = decode_object(answered.data)
     if body.get("error") is not None:

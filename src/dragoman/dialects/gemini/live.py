@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.gemini.usage import decode_usage
-from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
+from dragoman.dialects.live import Heard, Live, Message, Names, Spoken, Used, closing
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 
@@ -23,6 +23,13 @@ METHOD: Final = "GenerativeService.BidiGenerateContent"
 VERSIONS: Final = ("v1beta", "v1alpha")
 _READ: Final = re.compile(rb'"(?:usageMetadata|usage_metadata|turnComplete|turn_complete)"')
 _REPLIES: Final = re.compile(rb'"(?:modelTurn|model_turn|toolCall|tool_call|outputTranscription)"')
+_OTHERS: Final = frozenset(
+    {
+        *("clientContent", "realtimeInput", "toolResponse"),
+        *("client_content", "realtime_input", "tool_response"),
+    }
+)
+"""The members that make a client's message one of another type than `setup`: a message has one of them."""
 _NAMES: Final = {
     "responseTokenCount": "candidatesTokenCount",
     "responseTokensDetails": "candidatesTokensDetails",
@@ -31,8 +38,9 @@ _NAMES: Final = {
 
 
 class LiveTalk:
-    """One session. names: the names of the session's model. first: the client's first message, never None.
-    The caller has checked with `model` that this message is a `setup` that names a model.
+    """One session. names: of the session's model; the provider gets `names.upstream`. first: the client's
+    first message, never None. The caller has checked with `model` that this message is a `setup` that names a
+    model.
     """
 
     def __init__(self, names: Names, first: Message | None) -> None:
@@ -48,10 +56,10 @@ class LiveTalk:
         """Return the client's `setup` with the provider's name of the model, as the only message."""
         return (self._setup,)
 
-    def said(self, message: Message) -> Message:
-        """Return the client's message unchanged. Raises WireError for a message that is not a JSON object.
-        Also raises WireError for a second `setup`, because it may name a model for which the client's rights
-        and limits were not checked.
+    def said(self, message: Message) -> Spoken:
+        """Return the client's message unchanged, without the length of its sound, which is paid with the
+        turns. Raises WireError for a message that is not a JSON object. Also raises WireError for a second
+        `setup`, because it may name a model for which the client's rights and limits were not checked.
         """
         try:
             said = _read_said(message)
@@ -59,13 +67,13 @@ class LiveTalk:
             raise WireError(f"A message must be a JSON object: {error}", "", "invalid_message") from None
         if bytes(said.setup):
             raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")
-        return message
+        return Spoken(message)
 
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states, and whether it is a part of
-        a reply (`begins`) or ends one (`ends`: it has `turnComplete`, or states usage). Only a message with
-        `usageMetadata` or `turnComplete` is decoded; WireError is raised if such a message is not a JSON
-        object.
+        a reply (`begins`) or ends one: with usage (`ends`), or with a `turnComplete` whose usage may come in
+        a message of its own (`owed`). Only a message with `usageMetadata` or `turnComplete` is decoded;
+        WireError is raised if such a message is not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None
@@ -75,9 +83,10 @@ class LiveTalk:
         content = value.get("serverContent") or value.get("server_content")
         content = content if isinstance(content, dict) else {}
         usage = value.get("usageMetadata") or value.get("usage_metadata")
-        used = (Used(usage_of(usage)),) if isinstance(usage, dict) else ()
-        ended = bool(content.get("turnComplete") or content.get("turn_complete") or used)
-        return Heard(message, begins=begins, ends=ended, used=used)
+        counts = usage_of(usage) if isinstance(usage, dict) else None
+        used = (Used(counts),) if counts is not None and counts.stated else ()
+        complete = bool(content.get("turnComplete") or content.get("turn_complete"))
+        return Heard(message, begins=begins, ends=bool(used), owed=complete and not used, used=used)
 
 
 class _Said(msgspec.Struct, gc=False):
@@ -120,12 +129,15 @@ def _is_told(usage: dict[str, Any]) -> bool:
 
 def model(message: Message) -> str:
     """Return the model's name in the client's first message, without `models/`. Raises WireError if the
-    message is not a `setup` with a model.
+    message is not a `setup` with a model, or is also a message of another type.
     """
-    setup = decode_object(_bytes(message)).get("setup")
+    first = decode_object(_bytes(message))
+    setup = first.get("setup")
     named = setup.get("model") if isinstance(setup, dict) else None
     if not isinstance(named, str) or not named.removeprefix("models/"):
         raise WireError("The first message must be a 'setup' with a 'model'.", "setup.model", "invalid_value")
+    if (other := next((name for name in first if name in _OTHERS), None)) is not None:
+        raise WireError(f"The first message must be a 'setup' without {other!r}.", other, "invalid_value")
     return named.removeprefix("models/")
 
 
@@ -141,12 +153,12 @@ def address(base: str, query: str) -> str | None:
 
 def closed(code: int, reason: str) -> ir.Fault:
     """Return the fault for the code and reason with which the provider closed a session that had not begun.
-    Code 1007 with "API key" in the reason is a wrong or expired key ("API key expired. Please renew the API
-    key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
+    Code 1007 with "API key" in the reason is a wrong or expired key of the gateway's ("API key expired.
+    Please renew the API key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():
-        return msgspec.structs.replace(fault, kind="authentication", code=None)
+        return msgspec.structs.replace(fault, kind="authentication", code=None, blame="upstream")
     return fault
 
 

@@ -50,8 +50,8 @@ def rest_of(result: Any) -> dict[str, Any]:
 
 
 def _token(value: dict[str, Any], top: dict[str, Any] | None) -> ir.Logprob:
-    """Decode a token. top: its entry in `topCandidates`, whose unknown members become leftovers of the token,
-    `topCandidates.NAME`.
+    """Decode a token; without a `logProbability`, it is 0. top: the token's entry in `topCandidates`, whose
+    unknown members become leftovers of the token, `topCandidates.NAME`; None = it has no entry.
     """
     beside = None if top is None else leftovers(top, _TOP, _TOPS)
     return ir.Logprob(

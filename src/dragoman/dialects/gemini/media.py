@@ -54,8 +54,9 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """Return a part with the medium's data or, if it has none, its address; None = it has neither. Raises
-    WireError for an address that cannot be sent to Google (`_address`). where: the block's IR path.
+    """Return a part with the medium's data or, if it has none, its address; None = it has neither. If the
+    block comes from another dialect, raises WireError for a file id that is not Google's and, in a request,
+    for a URL that the provider cannot read (`_address`). where: the block's IR path.
     """
     if block.data is not None:
         data = block.data
@@ -109,9 +110,9 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write `detail`, the resolution of a medium, into `out`, the medium's part. A resolution that the API
-    lacks is reported as lost, and so is any resolution if `out` is a text. "auto" is never reported. where:
-    the block's IR path.
+    """Write `detail`, the resolution of a medium ("low", "high"), as `mediaResolution` into `out`, the
+    medium's part. A resolution that the API lacks is reported as lost, and so is any resolution if `out` is a
+    text. "auto" is never written, and never reported. where: the block's IR path.
     """
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:

@@ -16,7 +16,7 @@ from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import ADAPTED, clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import MADE, Target
+from dragoman.dialects.request import MADE, Target, states
 from dragoman.dialects.schema import describe
 
 KEYS: Final = frozenset(
@@ -90,8 +90,8 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the answer's format, modalities and voice into `config` (`generationConfig`), and report losses.
-    For a request without `output`, nothing is written.
+    """Write the answer's format, modalities and voice into `config` (`generationConfig`). Losses and changes
+    are reported to `target.report`. For a request without `output`, nothing is written.
 
     If the request has functions and the model is known to refuse a format together with functions, a text in
     the body's `systemInstruction` asks for the format instead. A format that a client of this dialect stated
@@ -109,9 +109,10 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
         else:
             _form(output, target, config)
     if output.modalities is not None:
-        config["responseModalities"] = _modalities(output, target, own=own)
+        stated = states(request, NAME, "output.modalities")
+        config["responseModalities"] = _modalities(output, target, own=stated)
     if output.audio is not None:
-        _speech(output.audio, target, config, own=own)
+        _speech(output.audio, target, config, own=states(request, NAME, "output.audio"))
     if output.verbosity is not None:
         target.report.lose("output.verbosity", "the Gemini API has no verbosity", "quality")
     restore(config, output.extra, target.report, "output")
@@ -175,8 +176,9 @@ def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, ow
 
 
 def known_voice(voice: str, report: Report, where: str) -> str:
-    """Return the name of one of Google's voices: `voice`, with a capital letter if it lacks one. If Google
-    has no such voice, the result is `VOICE`, and a loss is reported at the IR path `where`.
+    """Return the name of one of Google's voices: `voice`, with the first letter as a capital and all other
+    letters small ("KORE" becomes "Kore"). If Google has no such voice, the result is `VOICE`, and a loss is
+    reported at the IR path `where`.
     """
     if voice in VOICES:
         return voice

@@ -53,7 +53,7 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 def decode_part(part: _Wire) -> ir.Block:
     """Decode one part, whose keys are in camelCase or snake_case. A part of an unknown kind or form becomes
-    ir.Native, which holds the part's members.
+    ir.Native, which holds the part's members, in camelCase and without those that are null.
     """
     text = part.get("text")
     if type(text) is str and len(part) == 1:
@@ -69,7 +69,8 @@ def decode_part(part: _Wire) -> ir.Block:
 
 def keep_whole(part: _Wire) -> ir.Native:
     """Decode a part to ir.Native, the block for parts that the IR cannot express. A signature that is a
-    string becomes the block's seal (an empty one is dropped). All other members stay unchanged.
+    string becomes the block's seal (an empty one is dropped). All other members stay unchanged, also a
+    signature of another type.
     """
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:

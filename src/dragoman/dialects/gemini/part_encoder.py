@@ -24,8 +24,9 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """Return the part of a text block that has nothing but its text. None for any other block, and for a text
-    whose client wrote no member `text` (form "bare").
+    """Return the part `{"text": …}` for a text block without seal, citations, log probabilities, cache mark,
+    item and leftovers. None for any other block, and for a text whose client wrote no member `text` (form
+    "bare"); `encode_part` encodes these.
     """
     if type(block) is not ir.Text:
         return None
@@ -35,11 +36,11 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode one block as a part; None = the block is left out, and this loss is reported. where: the block's
-    IR path.
+    """Encode one block as a part, and report losses and changes to `draft.report`. None = the block is left
+    out, which is reported as a loss. where: the block's IR path.
 
-    In a request, raises WireError for media with the file id of another provider, for media at a URL that the
-    provider cannot read, and for calls of free-text tools.
+    Raises WireError only in a request of another dialect: for media with a file id that is not Google's, for
+    media at a URL that the provider cannot read, and for calls of free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -207,9 +208,10 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """Return the text that is sent in place of a medium: the text of a text document, or the transcript of
-    audio without data. The change is reported. None = no text is sent in place of the medium. where: the
-    block's IR path.
+    """Return the text that is sent in place of a medium, and report this change. It is the text of a document
+    that consists of text or of content blocks, or the transcript of audio without data. None = the medium
+    itself is sent. The name of such a document, and the transcript of audio with data, are reported as lost.
+    where: the block's IR path.
     """
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
@@ -233,8 +235,9 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
-    """Return the text of a block inside a tool result or a document; None = the block has no text, which is
-    reported as a loss. where: the block's IR path.
+    """Return the text of the part for a block inside a tool result or a document; a JSON block gives its
+    JSON. None = the block is left out, or its part has no text, which is reported as a loss. In a request,
+    raises WireError for media that cannot be sent. where: the block's IR path.
     """
     part = encode_part(block, draft, where)
     if part is None:
@@ -247,8 +250,8 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Encode a block as ir.Native, so that a history in another dialect can hold it. block: was decoded from
-    this dialect; a Native is returned unchanged.
+    """Return a block as an ir.Native whose value is Gemini's part, so that a history in another dialect can
+    hold it. block: a block that was decoded from this dialect; an ir.Native is returned unchanged.
     """
     if isinstance(block, ir.Native):
         return block

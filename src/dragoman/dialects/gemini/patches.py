@@ -29,8 +29,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Patches:
-    """Builds the arguments of one tool call from pieces. bare: the text of the arguments if no pieces
-    come.
+    """Builds the arguments of one tool call from pieces. bare: what `text` returns while there are no
+    arguments.
     """
 
     __slots__ = ("_arguments", "_bare", "_going_on", "_place", "_words")
@@ -43,8 +43,12 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one element of `partialArgs`. An element without a string, number or boolean stands for null.
-        Raises WireError for a JSON path that is malformed, or that does not fit the arguments so far.
+        """Add one element of `partialArgs` (`piece`). Objects and arrays on its path are created. The element
+        replaces the value at its path; a string is appended instead, if the element before has the same path
+        and `willContinue`. An element without a string, number or boolean stands for null.
+
+        Raises WireError for a JSON path that is missing or malformed, or that does not fit the arguments so
+        far, for example because it skips an index of an array.
         """
         path = piece.get("jsonPath")
         if not isinstance(path, str):
@@ -67,7 +71,7 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def take(self, members: Mapping[str, Any]) -> None:
-        """Add members of the arguments. Each replaces an earlier one of the same name."""
+        """Add complete members of the arguments: name -> value. Each replaces an earlier one of its name."""
         self._settle()
         self._arguments.update(members)
 
@@ -81,7 +85,9 @@ class Patches:
         self._going_on, self._words = None, []
 
     def text(self) -> str:
-        """Return the arguments so far, as the text of a JSON object; without arguments, the text `bare`."""
+        """Return the arguments so far, as the text of a JSON object; without arguments, the constructor's
+        `bare`.
+        """
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
@@ -90,7 +96,7 @@ class Patches:
 
 def _steps(path: str) -> list[str | int]:
     """Return the member names and indexes of a JSON path: "$.a[0]" gives ["a", 0]. Raises WireError if the
-    path is malformed, too long, or has too many steps.
+    path is malformed, too long, or has too many steps or none ("$").
     """
     steps: list[str | int] = []
     position = 1

@@ -1,4 +1,5 @@
-"""Embeddings of Vertex AI: `:predict` for most models, `:embedContent` for the newest models.
+"""Embeddings of Vertex AI: `:predict` for most models, `:embedContent` for the newest models. Providers are
+asked at both endpoints. Of clients, this module handles only requests to `:predict`.
 
 https://cloud.google.com/vertex-ai/docs/generative-ai/embeddings/get-text-embeddings (read in 2026-11), in the
 form of the recordings of :predict and of the client google-genai 3.4.0 (`_EmbedContentConfig_to_vertex`). A
@@ -36,8 +37,9 @@ _split = batches(_MOST_INPUTS, _MOST_TOKENS)
 
 def by_content(model: str | None) -> bool:
     """Whether the endpoint of a model is :embedContent, which takes one input; otherwise the endpoint is
-    :predict. True if the last step of the model's name has "gemini" or "maas" in it, and does not begin with
-    a name in `_OLD`. model: the provider's name for the model; None gives False.
+    :predict. True if the part of the model's name after the last "/" has "gemini" or "maas" in it, and does
+    not begin with a name in `_OLD` (the older Gemini models, such as "gemini-embedding-001"). model: the
+    provider's name for the model; None gives False.
     """
     name = (model or "").rpartition("/")[2]
     return ("gemini" in name or "maas" in name) and not name.startswith(_OLD)
@@ -46,14 +48,15 @@ def by_content(model: str | None) -> bool:
 _OLD: Final = ("gemini-embedding-001", "gemini-embedding-exp")
 
 
-def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
-    """Return an input as text parts. Raises WireError for token ids that cannot be converted to text. index:
-    the input's position in the request. model: the requested model's name, which decides the vocabulary of
-    token ids; None = unknown, so that token ids are refused. report: gets the change if token ids are
-    converted.
+def parts_of(item: ir.Input, index: int, model: str | None, report: Report, to: str) -> list[dict[str, str]]:
+    """Return an input as parts: one `{"text": …}` for each of its texts. Raises WireError for token ids that
+    cannot be converted to text. index: the input's position in the request. model: the requested model's
+    name, which decides the vocabulary of token ids; None = unknown, so that token ids are refused. report:
+    gets the change if token ids are converted, and a loss if incomplete characters at the ends are left out.
+    to: the JSON path of the input's first text in the encoded body, for this report.
     """
     if isinstance(item, ir.Tokens):
-        item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
+        item = text_of(item, index, model, report, to)
     texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
     return [{"text": text} for text in texts]
 
@@ -61,14 +64,19 @@ def parts_of(item: ir.Input, index: int, model: str | None, report: Report) -> l
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """Encode the request for the endpoint of its model (`by_content`), and report losses. All leftovers are
     lost. For :embedContent, only the first input is written, so the caller gives a request with one input
-    (`split`). Raises WireError for an input of token ids that cannot be converted to text.
+    (`split`). For :predict, the texts of one input are joined by line breaks, which is reported as a change.
+    Raises WireError for an input of token ids that cannot be converted to text.
     """
     model = target.model if target.model is not None else request.model
+    predicts = not by_content(model)
     if request.user is not None:
         target.report.lose("user", "Vertex AI has no end user id for embeddings", "hint")
-    inputs = [
-        parts_of(item, index, request.model, target.report) for index, item in enumerate(request.inputs)
-    ]
+    inputs: list[list[dict[str, str]]] = []
+    for index, item in enumerate(request.inputs):
+        to = f"instances[{index}].content" if predicts else "content.parts[0].text"
+        inputs.append(parts_of(item, index, request.model, target.report, to))
+        if predicts and len(inputs[-1]) > 1:
+            target.report.change(f"inputs[{index}]", to, "its text parts are joined by line breaks")
     task = None if request.task is None else request.task.upper()
     options: dict[str, Any] = {}
     if request.dimensions is not None:
@@ -78,7 +86,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     for dialect, members in (request.extra or {}).items():
         lose_members(members, target.report, "", dialect)
     params = {} if model is None else {"model": model}
-    if by_content(model):
+    if not predicts:
         stated = {"taskType": task, "title": request.title, **options}
         config = {key: value for key, value in stated.items() if value is not None}
         body: dict[str, Any] = {"content": {"role": "user", "parts": inputs[0]}}
@@ -96,8 +104,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
     """Yield parts of the request, each as (index of its first input, request). Each part has one input, if
-    the model's name has "gemini" or "maas" in it; otherwise it has at most `_MOST_INPUTS` inputs and, if it
-    has more than one, at most `_MOST_TOKENS` tokens.
+    the model's name has "gemini" or "maas" in it. Otherwise a part has at most `_MOST_INPUTS` (250) inputs
+    and, if it has more than one, at most `_MOST_TOKENS` (20,000) tokens. model: the upstream's name of it.
     """
     if "gemini" not in model and "maas" not in model:
         yield from _split(request, model)
@@ -134,7 +142,9 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a request that has passed `check`. Raises WireError for instances with different options."""
+    """Decode a request that has passed `check`. Raises WireError for instances whose members beside `content`
+    differ, because the IR has each option only once.
+    """
     instances = wire.body["instances"]
     first = {key: value for key, value in instances[0].items() if key != "content"}
     for index, one in enumerate(instances):
@@ -182,9 +192,9 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.EmbedResponse) -> dict[str, Any]:
-    """Return the body of a response. The usage is written only if there is one vector, because the usage
-    counts all inputs together, and the body has a separate count for each vector. An estimated usage is left
-    out.
+    """Return the body of a response of :predict. The usage is written only if there is one vector, because
+    the usage counts all inputs together, and the body has a separate count for each vector. An estimated
+    usage is left out.
     """
     usage, alone = response.usage, len(response.vectors) == 1
     known = alone and usage is not None and not usage.estimated
@@ -229,8 +239,9 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response of either endpoint. Raises RequestFailed for an error object. Raises WireError for
-    any other object without embeddings, and if the number of vectors is not the number of inputs.
+    """Decode a response of either endpoint. The usage is the sum of the counts of all vectors; None = at
+    least one vector has no count. Raises RequestFailed for an error object. Raises WireError for any other
+    body without embeddings, and if the number of vectors is not the number of inputs.
     """
     try:
         answer = _read(answered.data)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.efforts import lose_effort
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
 from dragoman.dialects.request import MADE, Target
 
@@ -26,7 +27,9 @@ DYNAMIC: Final = -1
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """Decode a `thinkingConfig`; None = the object states nothing. value: an object."""
+    """Decode a `thinkingConfig` that has passed the checks; None = the object states nothing. A level other
+    than minimal, low, medium, high and xhigh becomes a leftover. The budget -1 becomes the mode "adaptive".
+    """
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -47,11 +50,12 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
-    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses.
+    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses and changes. Nothing is
+    written if the request states no reasoning, or if the model can do no such reasoning.
 
-    A request of this dialect is written as it states its reasoning, unless it states a level and the model is
-    known to accept no levels. In this case, for all other dialects, and for reasoning from the configuration,
-    it is written in a form that the model accepts.
+    The reasoning is written as the client stated it if the client speaks this dialect, unless the client
+    stated a level and the model is known to accept no levels. Otherwise, and if the reasoning comes from the
+    configuration, it is written in a form that the model accepts.
     """
     wish = request.reasoning
     if wish is None:
@@ -84,7 +88,8 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 class _Fitting:
     """Finds the `thinkingConfig` that the model accepts and that is nearest to the reasoning in a request
-    (`wish`). Differences are reported. own: True = the client speaks this dialect.
+    (`wish`). Differences are reported. own: True = the client speaks this dialect, so thoughts are not asked
+    for on the client's behalf.
     """
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
@@ -106,6 +111,7 @@ class _Fitting:
                 self.report.lose("reasoning", "the model does not support reasoning", "quality")
             return {}
         if off:
+            lose_effort(wish, self.report)
             out = self._off()
         elif self.levels:
             out = self._level()
@@ -141,8 +147,8 @@ class _Fitting:
         return {"thinkingLevel": known[0].upper()}
 
     def _known(self) -> tuple[str, ...]:
-        """Return the model's levels, from the weakest to the strongest; if they are unknown, all levels. The
-        result is never empty.
+        """Return the model's levels, from the weakest to the strongest; if they are unknown, all levels; if
+        none of them is a level of this API, "low". The result is never empty.
         """
         efforts = self.facts.efforts
         known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
@@ -165,9 +171,9 @@ class _Fitting:
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """Return the level for an effort: the same word, if the model has this level; otherwise the strongest
-        of the model's weaker levels; without a weaker level, the model's weakest level. If the result is
-        another word, this is reported.
+        """Return the model's level for an effort: the same word, if the model has this level; otherwise the
+        next weaker level that it has; if it has none, its weakest level. If the result is another word, this
+        is reported. An effort that is no level of this API ("max") counts as stronger than all levels.
         """
         known = self._known()
         if effort in known:

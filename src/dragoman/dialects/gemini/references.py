@@ -32,7 +32,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Definition(NamedTuple):
-    """A schema that references may name. place: the schema's path inside the whole schema (`$defs.Node`)."""
+    """A schema that references may name. schema: as the client wrote it. place: its path inside the client's
+    whole schema (`$defs.Node`).
+    """
 
     schema: Any
     place: str
@@ -41,9 +43,10 @@ class Definition(NamedTuple):
 class References:
     """The references inside one schema.
 
-    definitions: name -> definition. The names are those that the encoder writes; they need no escapes in a
-    reference. budget: each definition costs `_DEFINING` steps; WireError is raised when too few steps are
-    left.
+    definitions: name -> definition, for all definitions under `$defs` and `definitions`, also unused ones,
+    and for all other schemas that a reference names. The names are those that the encoder writes; they need
+    no escapes in a reference. budget: each definition costs `_DEFINING` steps; the constructor raises
+    WireError when too few steps are left.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
@@ -63,15 +66,16 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """Return the meaning of a `$ref`: the name of a definition, or `ROOT` for the whole schema; None =
-        the `$ref` names neither. reference: the value of the `$ref`.
+        """Return the meaning of a `$ref`: a name in `definitions`, or `ROOT` for the whole schema; None = the
+        `$ref` names neither, or is not a string. reference: the value of a `$ref` in the schema.
         """
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
         """Whether `schema`, a part of the definition `within`, leads back to this definition without passing
-        through an optional property. Then a value of the definition may need another value of the same
-        definition inside it, and so on without end.
+        through an optional property or `additionalProperties`. Then a value of the definition may need
+        another value of the same definition inside it, and so on without end. within: a name in
+        `definitions`, or `ROOT`.
         """
         if within != self._within:
             self._within, self._looped = within, {}
@@ -119,9 +123,10 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition and return its name: `name` with `_` in place of refused characters, cut to
-        `LONGEST_PLACE` characters. If another definition has this name already, the result is a similar name.
-        place: the path of `schema` inside the whole schema. Raises WireError if the schema budget is used up.
+        """Add a definition and return its name: `name` with `_` in place of all characters except ASCII
+        letters, digits, `_`, `.` and `-`, cut to `LONGEST_PLACE` characters. If another definition has this
+        name already, the result is a similar name. place: the path of `schema` inside the whole schema.
+        Raises WireError if the schema budget is used up.
         """
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
@@ -145,8 +150,10 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """Return the name of the definition that a reference means. If the schema that the reference names is
-        not a definition yet, it becomes one. None = the reference names no schema that is an object.
+        """Return the name of the definition that a reference means, or `ROOT`. If the schema that the
+        reference names is not a definition yet, it becomes one. If a pointer (`#/a/b`) leads nowhere, it
+        means the definition whose name stands behind its first step, wherever this definition is. None = the
+        reference means no schema that is an object.
         """
         if (found := self._inside.target(reference)) is None:
             if not reference.startswith("#/"):
@@ -180,7 +187,8 @@ class References:
 
 def _needed(schema: _Schema) -> list[Any]:
     """Return the schemas directly inside `schema` that a value may need: those of required properties, those
-    in lists such as `anyOf`, and those of items.
+    in lists such as `anyOf`, and those of items. An entry may be any JSON value; None = a required property
+    has no schema.
     """
     found: list[Any] = []
     properties = schema.get("properties")
@@ -194,8 +202,8 @@ def _needed(schema: _Schema) -> list[Any]:
 
 
 def required(schema: _Schema) -> list[str]:
-    """Return the list `required` of a schema; [] = the schema has none, or one with other values than
-    strings.
+    """Return the value of `required` in a schema (the same list, not a copy); [] = the schema has none, or it
+    is not a list of strings.
     """
     names = schema.get("required")
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
@@ -203,7 +211,8 @@ def required(schema: _Schema) -> list[str]:
 
 def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:
     """Yield the schemas directly inside `schema`, each as (keyword, name, path, value): `("properties", "a",
-    "properties.a", {…})`. The name is "" for a keyword without names. The path begins at `schema`.
+    "properties.a", {…})`. The name is "" for a keyword without names. The path begins at `schema`. The value
+    may be any JSON value.
     """
     for key in _NAMED:
         if isinstance(named := schema.get(key), dict):

@@ -1,6 +1,7 @@
-"""Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
-as members that the configuration adds. In answers, the model's name is replaced and a missing usage is added.
-All other members stay unchanged.
+"""Relays between clients and providers of this protocol. In requests, top-level members are set or removed,
+such as members that the configuration adds; of a member that is stated twice, only the last one is sent. In
+answers, the model's name is replaced, and an estimated usage is added if the provider states none and the
+client wants one. All other members stay unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dragoman.dialects.gemini.errors import broken, error_body, fault_of
 from dragoman.dialects.gemini.searches import QUERIES, Searches, with_searches
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.terms import camel
-from dragoman.dialects.gemini.usage import decode_usage, encode_usage
+from dragoman.dialects.gemini.usage import carried, decode_usage, encode_usage
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
@@ -55,12 +56,12 @@ class GeminiRelay(BodyRelay):
     place = ("usageMetadata", "serviceTier")
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """Return the body for the provider. head: the client's body. edits: top-level member -> new value;
-        UNSET = the member is removed. `model` is always removed, because the path states it.
+        """Return the body for the provider. head: the client's body, member -> JSON. edits: top-level member
+        -> new value, which replaces the client's member of exactly this spelling; UNSET = the member is
+        removed. `model` is always removed, because the path states it.
 
-        If a member of the body or of `generationConfig` is stated twice, in one spelling or in both, only the
-        last one is sent. In other protocols all members that bound an answer are at the top level, where the
-        same holds: the provider reads what was checked.
+        If the client states a member of the body or of `generationConfig` twice, in one spelling or in both
+        (`a_b`, `aB`), only the last one is sent, so that the provider reads the value that was checked.
         """
         once = _once(head)
         for key in _CONFIG:
@@ -73,8 +74,8 @@ class GeminiRelay(BodyRelay):
         """Return (the body for the client, its usage); None as the usage = the body states none.
         `reply.model` replaces the provider's name of the model, unless it is None or the body names no model.
 
-        Raises RequestFailed for an error without candidates, WireError for any other body that is not an
-        answer.
+        Raises RequestFailed for an error without candidates. Raises WireError for any other body that is not
+        an answer: one that is not a JSON object, or without candidates, `promptFeedback` and token counts.
         """
         try:
             head = _decode_head(body)
@@ -95,7 +96,7 @@ class GeminiRelay(BodyRelay):
         return _encode({**head, "modelVersion": reply.model}), usage
 
     def stream(self, reply: Reply) -> GeminiStreamRelay:
-        """Return the relay of one stream."""
+        """Make a new relay for one stream."""
         return GeminiStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
@@ -112,7 +113,7 @@ _CONFIG = ("generationConfig", "generation_config")
 
 
 def _once(head: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members, of those with two spellings (`a_b` and `aB`) only the last one."""
+    """Return a copy without a member that comes again later in the other spelling (`a_b`, `aB`)."""
     last = {camel(key): key for key in head}
     return dict(head) if len(last) == len(head) else {key: head[key] for key in last.values()}
 
@@ -139,8 +140,12 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class GeminiStreamRelay:
-    """Relays one stream, with the client's name of the model. If the provider states no token counts and
-    `estimate` is set, an estimate is written at the end.
+    """Relays one stream. The client's name of the model (`Reply.model`), if there is one, replaces the
+    provider's name.
+
+    content: True = a chunk with parts has passed. done: True = `close` has found the stream complete.
+    estimate: the engine sets this function if the client wants an estimate of the usage; `close` calls it if
+    the provider has stated no token counts. None = there is no estimate.
     """
 
     __slots__ = (
@@ -168,8 +173,8 @@ class GeminiStreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The usage of the last chunk that states one; if no chunk states one, the estimate that `close` has
-        written. None = there is neither.
+        """The usage of the last chunk that states one, with the number of the web searches in all chunks; if
+        no chunk states one, the estimate that `close` has written. None = there is neither.
         """
         stated = self._counted()
         return self._searches.counted(decode_usage(stated)) if stated else self._estimated
@@ -183,8 +188,9 @@ class GeminiStreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes for the client, for one chunk (`frame`, as JSON). Raises RequestFailed for an
-        error, WireError for JSON that cannot be read and for too many candidates.
+        """Return the bytes for the client for one chunk (`frame`, as JSON): a server-sent event, or an
+        element of a JSON array, as the client asked. Raises RequestFailed for an error, WireError for JSON
+        that cannot be read and for too many candidates.
         """
         try:
             chunk = _decode_chunk(frame)
@@ -228,10 +234,18 @@ class GeminiStreamRelay:
             return frame[:at] + self._renamed
         return _encode({**_decode_head(frame), "modelVersion": msgspec.Raw(self._name)})
 
+    def _note(self, usage: msgspec.Raw, candidates: list[_Answer]) -> None:
+        """Record the usage of a chunk that has these candidates."""
+        before, self._usage = self._usage, usage
+        if before and (not candidates or any(one.finish_reason is not None for one in candidates)):
+            stated = _readable(usage)
+            if (whole := carried(_readable(before), stated)) is not stated:
+                self._usage = msgspec.Raw(_encode(whole))
+
     def _see(self, chunk: _Chunk) -> None:
-        if not _is_nothing(chunk.usage_metadata):
-            self._usage = chunk.usage_metadata
         candidates = chunk.candidates or []
+        if not _is_nothing(chunk.usage_metadata):
+            self._note(chunk.usage_metadata, candidates)
         if len(candidates) == 1:  # as in nearly all chunks
             only = candidates[0]
             if only.finish_reason is None and (only.index or 0) in self._answered:
@@ -261,7 +275,7 @@ class GeminiStreamRelay:
         of the prompt nor a usage.
 
         `done` becomes True, unless the model failed in every candidate: each has a stop reason in `BROKEN`
-        and no answer.
+        and no content other than reasoning.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):

@@ -19,7 +19,7 @@ from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.request import Target, WireRequest, states_tier
+from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.errors import WireError
 
 PATH = "/models/{model}:generateContent"
@@ -64,8 +64,8 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Also raises WireError for a content, a part, a system
-    instruction or an entry of `tools` that is not an object, and for an unknown role.
+    """Decode a request that has passed `check`. Without `check`, some mistakes still raise WireError: a
+    content, a part, a system instruction or an entry of `tools` that is not an object, and an unknown role.
     """
     body = spelled(wire.body)
     get = body.get
@@ -86,8 +86,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode the members that are not in `_USUAL`, and put their values into `fields`, the arguments for
-    ir.Request. Returns the leftovers: members that have no IR field.
+    """Decode all members except those in `_USUAL`, and put their values into `fields`, the keyword arguments
+    for ir.Request. Returns the leftovers: the members that have no IR field, also those of `generationConfig`
+    and `toolConfig`. body: with keys in camelCase.
     """
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
@@ -125,7 +126,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the values on which the form of the answer depends: the model, and
-    whether the answer streams.
+    whether the answer streams. Both are in the path; the body is not read.
     """
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
@@ -182,11 +183,11 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for a Gemini model, and report losses.
+    """Encode a request for a Gemini model, and report losses and changes to `target.report`.
 
-    Raises WireError for media that the provider cannot read, for free-text tools and their calls, for too
-    many candidates in a request of another dialect, and for schemas that are nested too deeply or take too
-    many steps to reduce.
+    A request of another dialect raises WireError for media that the provider cannot read, for free-text tools
+    and their calls, for more than `_ANSWERS` (8) candidates, and for schemas that are nested too deeply or
+    take too many steps to reduce.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -205,16 +206,16 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.tools is not None or request.tool_choice is not None or request.parallel is False:
         encode_tools(request, target, body)
     if request.sampling is not _NO_SAMPLING:
-        _encode_sampling(request.sampling, target, config, own=own)
+        _encode_sampling(request, target, config)
     if request.max_output is not None:
-        _limit(request.max_output, target, config, own=own)
+        _limit(request.max_output, target, config, own=states(request, NAME, "max_output"))
     if request.reasoning is not None:
         encode_reasoning(request, target, config)
     if request.output is not None:
         encode_output(request, target, body, config)
-    if not own and _draws(request, target):
+    if not states(request, NAME, "tools") and _draws(request, target):
         config.setdefault("responseModalities", ["TEXT", "IMAGE"])
-    _encode_rare(request, target, body, config, own=own)
+    _encode_rare(request, target, body, config)
     if config:
         body["generationConfig"] = config
     path = STREAM_PATH if request.stream else PATH
@@ -262,21 +263,31 @@ _ANSWERS = 8
 """The most candidates of one request."""
 
 
-def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
+def _encode_sampling(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
+    """Write the settings of the sampling into `config` (`generationConfig`). Those that a client of this
+    dialect stated are not adapted to what the API accepts.
+    """
+    sampling = request.sampling
     stated = zip(_SAMPLING, _sampling_values(sampling), strict=True)
-    config.update({key: value for key, value in stated if value is not None})
+    made = {key: value for key, value in stated if value is not None}
     if sampling.stop is not None:
-        config["stopSequences"] = list(sampling.stop)
+        made["stopSequences"] = list(sampling.stop)
     FIELDS.lose(sampling, target.report, "sampling")
-    if not own and config.get("topK", 0) < 0:
-        del config["topK"]
+    if request.dialect == NAME:
+        own = [key for key in made if states(request, NAME, f"sampling.{_SAMPLING[key]}")]
+        config.update({key: made.pop(key) for key in own})
+    if made.get("topK", 0) < 0:
+        del made["topK"]
         target.report.change("sampling.top_k", "", NO_LIMIT)
-    if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
-        _fit_sampling(target, config)
+    if target.facts.sampling is False or not made.keys() <= _DRAWN:
+        _fit_sampling(target, made)
+    config.update(made)
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the values in `config` (`generationConfig`) that the API refuses, and report this.
+    """Change or remove the values in `config` that the API refuses, and report this. config: members of
+    `generationConfig`.
+
     Removed without a report are a count of one candidate, `responseLogprobs` that is false, and `logprobs`
     that is 0. Raises WireError for too many candidates.
     """
@@ -318,16 +329,14 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
         del config["stopSequences"]
 
 
-def _encode_rare(
-    request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
-) -> None:
+def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
     report = target.report
     if request.tier is not None:
-        _encode_tier(request.tier, target, body, own=states_tier(request, NAME))
+        _encode_tier(request.tier, target, body, own=states(request, NAME, "tier"))
     if request.cache is not None:
         FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")
-    if own and request.store is not None:
+    if request.store is not None and states(request, NAME, "store"):
         body["store"] = request.store
     FIELDS.lose(request, report, written=body)
     if request.extra is not None:

@@ -48,11 +48,12 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a GenerateContentResponse.
+    """Decode a GenerateContentResponse. An answer without candidates, such as a refused prompt, gets one
+    candidate without blocks (`stops.unanswered`).
 
-    Raises RequestFailed for an error object without candidates. Raises it also if the model failed in every
-    candidate, and no candidate has content other than reasoning. Raises WireError for any other object that
-    is not an answer.
+    Raises RequestFailed for an error object without candidates. Raises it also if every candidate has a stop
+    reason that means that the model failed, and none has content other than reasoning. Raises WireError for
+    any other object that is not an answer.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -152,8 +153,8 @@ def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
 
 
 def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    """Return the leftovers of a candidate: its members without an IR field, and those of its `content` as
-    `content.NAME`; {} = there are none.
+    """Return the leftovers of a candidate as name -> value: its members without an IR field, and those of its
+    `content` as `content.NAME`; {} = there are none. The arguments are not changed.
     """
     extra = ir.merge(leftovers(candidate, CANDIDATE), leftovers(content, _CONTENT, "content"))
     return dict(extra[NAME]) if extra else {}
@@ -163,8 +164,8 @@ def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, A
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a GenerateContentResponse, and report losses. Raises RequestFailed if the response has an
-    `error`.
+    """Encode a GenerateContentResponse, and report losses to `reply.report`. Raises RequestFailed if
+    `response.error` is set.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -190,10 +191,10 @@ def identity(id: str | None, model: str | None, created: float | str | None, rep
     """Return the members `modelVersion`, `createTime` and `responseId` of an answer or of a chunk of a
     stream.
 
-    id: as the provider stated it; None = the gateway's id is used. model: the model's name as the provider
-    stated it. `modelVersion` is the first of these that is not empty: `reply.model`, `model`, the name in the
-    request; otherwise "". created: the answer's date, as a text or in Unix seconds; None = `createTime` is
-    left out.
+    id: as the provider stated it; None = the gateway's id (`reply.id`) is used. model: the model's name as
+    the provider stated it. `modelVersion` is the first of these that is not empty: `reply.model`, `model`,
+    the name in the request; otherwise "". created: the answer's date, as a text (written unchanged) or in
+    Unix seconds (`reply.created` replaces a number that is no date); None = `createTime` is left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
@@ -240,8 +241,8 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """Whether the candidate's leftovers (`extra`) still have the grounding or citation metadata from which
-    its citations were decoded.
+    """Whether the candidate's leftovers (`extra`) have Google's grounding or citation metadata, from which
+    its citations were decoded. Then an encoder writes the metadata back, and not the citations.
     """
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

@@ -39,12 +39,15 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """Return the JSON Schema without the keywords and values that the API refuses; the schema itself if it
-    `is_plain`. where: the schema's IR path.
+    """Return a copy of the JSON Schema without the keywords and values that the API refuses; the schema
+    itself if it has none of them (`is_plain`). where: the schema's IR path.
 
-    A refused keyword is written as text into the `description` of the schema that states it, and is reported
-    as a loss. The keywords in `_UNSAID` are left out without a report. Raises WireError if the schema is
-    nested too deeply, or if reducing it takes too many steps.
+    A keyword is written in another form if the API has one: `const` as `enum`, `allOf` merged, definitions at
+    the root. Any other refused keyword is written as text into the `description` of the schema that states
+    it, and is reported as a loss. A reference that would recurse without end is cut off, or its property is
+    made optional, which is reported as a loss, too. The keywords in `_UNSAID`, and null values that restrict
+    nothing, are left out without a report. Raises WireError if the schema is nested too deeply, or if
+    reducing it takes too many steps.
     """
     if is_plain(schema):
         return schema
@@ -74,8 +77,8 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """Whether the schema has only keywords and values of `_Plain`, which the API accepts unchanged. False for
-    every schema with a `$ref` or with an enum that has other values than strings.
+    """Whether the schema has only keywords and values of `_Plain`, which the API accepts unchanged. False
+    also for some schemas that the API accepts: those with a `$ref`, or with numbers in an `enum`.
     """
     try:
         msgspec.convert(schema, _Plain)
@@ -100,8 +103,8 @@ class _Cleaner:
     the steps that merging and copying may still take. within: the name of the definition that is being
     reduced.
 
-    Each method in `_WRITE` writes one keyword of a schema into `node.out`, or refuses it. node: the schema.
-    key: the keyword. value: its value.
+    Each method in `_WRITE` writes one keyword of a schema into `node.out`, or refuses it by putting it into
+    `node.refused`. node: the schema. key: the keyword. value: its value.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -113,8 +116,8 @@ class _Cleaner:
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
-        """Return the reduced root schema, with all reduced definitions as its `$defs`. where: the schema's IR
-        path.
+        """Return the reduced root schema, with all reduced definitions, if there are any, as its `$defs`.
+        where: the schema's IR path.
         """
         out = self.clean(schema, where, hard=True)
         defs = {}
@@ -208,8 +211,8 @@ class _Cleaner:
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
         """Write a `$ref` to a definition or to the whole schema. A `$ref` to anything else is refused. A
-        `$ref` that leads back to its own definition, without an optional property between them, is not
-        written, which is reported as a loss.
+        `$ref` is not written, which is reported as a loss, if its schema leads back to the definition in
+        which it stands, without an optional property between them.
         """
         target = self.references.target(value)
         if target is None:
@@ -285,9 +288,9 @@ class _Cleaner:
             node.out["enum"] = [value]
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """Write an `enum` of strings and numbers, with at least one of them; null in the `enum` becomes the
-        type "null". Any other `enum` is refused. An `enum` is left out if a `const` is written, because the
-        `const` is one of its values.
+        """Write an `enum` of strings and numbers, with at least one of them. null in the `enum` is removed,
+        and "null" is added to the types of the schema. Any other `enum` is refused. An `enum` is left out if
+        a `const` is written, because the `const` is one of its values.
         """
         if isinstance(value, list) and "const" in node.schema and _is_written(node.schema):
             return
@@ -301,7 +304,7 @@ class _Cleaner:
 
     def _or_null(self, node: _Node) -> None:
         """Let the written schema (`node.out`) also accept null, because its source has OpenAPI's `nullable:
-        true`. A written schema without `$ref`, type, choices and `enum` stays unchanged.
+        true`. A written schema without `$ref`, `type`, `anyOf`, `oneOf` and `enum` stays unchanged.
         """
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
@@ -317,8 +320,9 @@ class _Cleaner:
     def bound(self, node: _Node, key: str, value: Any) -> None:
         """Write an exclusive bound as an inclusive bound. If the bound is an integer and the schema's type is
         "integer", the next integer is written, so nothing is lost. In all other cases, the same number is
-        written, and the keyword is also refused, because the inclusive bound allows one more value. A bound
-        that is not a number, or that stands beside an inclusive bound that is not a number, is only refused.
+        written, and the keyword is also refused, because the inclusive bound allows one more value. If the
+        schema also states the inclusive bound, the stricter of both numbers is written. A bound that is not a
+        number, or that stands beside an inclusive bound that is not a number, is only refused.
         """
         name, step, stricter = _BOUNDS[key]
         beside = value if node.schema.get(name) is None else node.schema[name]
@@ -334,9 +338,10 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """Return the schema with the members of its `allOf` merged into it. If they cannot be merged, `allOf`
-        is written as text into the schema's description, which is reported as a loss. where: the schema's IR
-        path.
+        """Return a copy of the schema with the members of its `allOf` merged into it. Of several different
+        titles, descriptions or notes (`_FIRST`), the first one stays, and the others are reported as lost. If
+        the members cannot be merged, `allOf` is written as text into the schema's description, which is
+        reported as a loss. where: the schema's IR path.
         """
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
@@ -367,8 +372,9 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """Return a member of an `allOf`. If the member is only a reference to a definition, and one more copy
-        of this definition may be made here, the definition is returned instead, and counted as a copy.
+        """Return a member of an `allOf`. If the member is only a reference to a definition, and a copy of
+        this definition may be made here (`opened`, `left`), the definition is returned instead, and counted
+        as a copy.
         """
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)

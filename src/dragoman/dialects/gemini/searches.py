@@ -33,8 +33,9 @@ class Searches:
         self._queries: set[str] = set()
 
     def note(self, candidates: Any) -> None:
-        """Add the queries of these candidates, up to `_MOST` queries in all. Candidates of unknown form have
-        none. candidates: the value of `candidates`.
+        """Add the queries of these candidates that are not blank. After `_MOST` (1,000) different queries,
+        further ones are ignored. candidates: the value of `candidates` in an answer or a chunk; a value of
+        unknown form has no queries.
         """
         for candidate in candidates if isinstance(candidates, list) else ():
             grounding = candidate.get(GROUNDING) if isinstance(candidate, dict) else None
@@ -44,8 +45,8 @@ class Searches:
                     self._queries.add(query)
 
     def counted(self, usage: ir.Usage) -> ir.Usage:
-        """Return a copy of a usage with the number of the collected queries in its `detail`; the usage itself
-        if there are no queries.
+        """Return a copy of a usage with the number of the collected queries in its `detail`, under the name
+        `UNIT`; the usage itself if there are no queries.
         """
         if not self._queries:
             return usage
@@ -54,8 +55,9 @@ class Searches:
 
 
 def with_searches(usage: ir.Usage, candidates: Any) -> ir.Usage:
-    """Return the usage of a whole answer with the number of its searches; the usage itself if there are none.
-    candidates: the value of `candidates`.
+    """Return a copy of the usage of a whole answer with the number of its different search queries in
+    `detail`, under the name `UNIT`; the usage itself if there are none. candidates: the value of
+    `candidates`.
     """
     searches = Searches()
     searches.note(candidates)

@@ -23,7 +23,8 @@ _USUAL: Final = str.maketrans("-_", "+/")
 
 def read_signature(signature: str) -> Sealed:
     """Return the seal (a value that only its origin can read) in a signature. A tag in the signature names
-    the origin; without a valid tag, the origin is this dialect.
+    the origin, and the rest is the seal's data. Without a valid tag, the origin is this dialect, and the
+    whole signature is the data.
     """
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
@@ -36,7 +37,7 @@ def read_signature(signature: str) -> Sealed:
 
 
 def write_signature(sealed: Sealed) -> str:
-    """Return the signature for a seal (a value that only its origin can read). A seal of this dialect is
-    returned unchanged; a seal of another origin gets a tag and is encoded in base64.
+    """Return the signature for a seal (a value that only its origin can read). The data of a seal of this
+    dialect is returned unchanged; for another origin, a tag and the data together are encoded in base64.
     """
     return sealed.data if sealed.origin == NAME else b64encode(tag_seal(sealed).encode()).decode()

@@ -28,7 +28,7 @@ _LOST: Final = {"speed": "the Gemini API has no speed parameter: describe the sp
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """Encode the request, and report losses. Raises WireError for an audio format other than wav and pcm.
-    Without a stated format, the answer will be wav.
+    Without a stated format, the answer will be wav, not OpenAI's default mp3, which is reported as a loss.
     """
     report = target.report
     if request.output is None:
@@ -55,11 +55,12 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio of an answer. The result has raw samples if the request wants "pcm" and Google sent
-    raw samples of one channel; in all other cases it has a WAV file.
+    """Decode the audio of an answer: all media parts of its first candidate, one after the other. The result
+    has raw samples if the request wants "pcm" and Google sent raw samples of one channel; in all other cases
+    it has a WAV file.
 
-    Raises RequestFailed for an error object or an answer without audio. Raises WireError for any other
-    object, for audio that is neither raw samples nor WAV, and for invalid base64.
+    Raises RequestFailed for an error object or an answer without audio. Raises WireError for any other body
+    that is not an answer, for media whose first part is neither raw samples nor WAV, and for invalid base64.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     pieces = [
@@ -90,9 +91,9 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """Return the fault for an answer without the requested content. If the stop reason is a filter, the fault
-    says that the model refused; otherwise it says that the answer lacks this content. lacking: the content in
-    words, such as "sound".
+    """Return the fault for an answer without the requested content. If a filter stopped the first candidate,
+    the fault says that the model refused (kind "content_policy"). Otherwise it says that the answer lacks
+    this content (kind "upstream"). lacking: the content in words, such as "sound".
     """
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":

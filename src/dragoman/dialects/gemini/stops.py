@@ -70,8 +70,9 @@ _EXPLANATION = "explanation"
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
     """Return the stop of a candidate; None = the candidate states no `finishReason`. An unknown
-    `finishReason` gives the reason "other". candidate: the object as Google wrote it. called: True = the
-    candidate calls a tool that the client runs, so its normal end gives the reason "tool".
+    `finishReason` gives the reason "other". A `finishMessage` becomes a detail of the stop. candidate: the
+    object as Google wrote it. called: True = the candidate calls a tool that the client runs, so its normal
+    end gives the reason "tool".
     """
     word = candidate.get("finishReason")
     if word is None:
@@ -88,9 +89,9 @@ UNANSWERED = ir.Stop("other", "")
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """Return the stop of an answer, or of a chunk, without candidates. With a `promptFeedback`, it is a
-    "filter" that holds the feedback as a detail; with only a usage, it is `UNANSWERED`; with neither, it is
-    None.
+    """Return the stop of an answer, or of a chunk, without candidates (`body`). With a `promptFeedback` that
+    is not empty, the reason is "filter", and the feedback is a detail. With only a usage, the stop is
+    `UNANSWERED`; with neither, None.
     """
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
@@ -102,8 +103,8 @@ def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
 
 
 def refused(feedback: Any) -> ir.Stop | None:
-    """Return the stop of a prompt that Google refused; None = the prompt was not refused. feedback: the value
-    of `promptFeedback`.
+    """Return the stop of a prompt that Google refused; None = `feedback`, the value of `promptFeedback`,
+    states no `blockReason`, or is not an object.
     """
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
@@ -111,7 +112,7 @@ def refused(feedback: Any) -> ir.Stop | None:
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
     """Return the stop that states more, of the stops of two chunks without candidates. A detail and the
-    provider's word count; None states nothing. If both state equally much, `stop` is returned.
+    provider's word (`raw`) count equally; None states least. If both state equally much, `stop` is returned.
     """
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
@@ -127,8 +128,9 @@ def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """Return the fault for a stop with the reason "broken", which means that the model failed; None for any
-    other stop.
+    """Return the fault (of the kind "upstream") for a stop with the reason "broken", which means that the
+    model failed; None for any other stop, and for None. The text is Google's `finishMessage`, if there is
+    one.
     """
     if stop is None or stop.reason != "broken":
         return None
@@ -141,11 +143,12 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
 def encode_stop(
     stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
 ) -> dict[str, Any]:
-    """Return the members `finishReason` and `finishMessage` of a candidate; {} if `stop` is None. Losses are
-    reported.
+    """Return the members `finishReason` and, if there is one, `finishMessage` of a candidate; {} if `stop` is
+    None. Losses are reported.
 
-    where: the candidate's IR path. called: True = the candidate has calls of tools that the client runs. own:
-    True = the answer comes from this dialect, so the provider's own words are written, if the stop has them.
+    where: the candidate's IR path. called: True = the candidate has calls of tools that the client runs; it
+    decides only what is reported. own: True = the answer comes from this dialect, so the provider's own words
+    are written, if the stop has them.
     """
     if stop is None:
         return {}

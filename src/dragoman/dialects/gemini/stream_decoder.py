@@ -33,7 +33,7 @@ from dragoman.dialects.gemini.stops import (
     weightier,
 )
 from dragoman.dialects.gemini.terms import NAME, leftovers, stated
-from dragoman.dialects.gemini.usage import decode_tier, decode_usage
+from dragoman.dialects.gemini.usage import carried, decode_tier, decode_usage
 from dragoman.dialects.gemini.words import Repeated, Words, decode_words, repeated
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import an_object
@@ -59,15 +59,15 @@ _LATE = KNOWN | {"promptFeedback"}
 class _Answer(msgspec.Struct):
     """One candidate while it arrives.
 
-    number: the candidate's index. kept: counts the leftovers in memory for all candidates, and raises
+    number: the candidate's index. kept: counts the JSON values in the leftovers of all candidates, and raises
     WireError above a limit. index: the index of the open block or, if no block is open, of the next block.
     kind: the class of the open block; None = no block is open. texts: (index, pieces) of each text block.
-    pieces: the pieces of the last text block. size: the number of characters of all texts. patches: the
-    arguments of the open call; None = no call is open. media: the last piece of the open audio; None = no
-    audio is open. called: True = the candidate calls a tool that the client runs. usable: True = the
-    candidate has content other than reasoning. finish: the candidate as the provider wrote it in the chunk
-    with its stop reason; None = this chunk has not come. extra: the candidate's leftovers. told: the
-    citations in the leftovers, as JSON.
+    pieces: the pieces of the last text block. size: the number of characters of all texts, also of those that
+    are not kept. patches: the arguments of the open call; None = no call is open. media: the last piece of
+    the open audio; None = no audio is open. called: True = the candidate calls a tool that the client runs.
+    usable: True = the candidate has content other than reasoning. finish: the candidate as the provider wrote
+    it in the chunk with its stop reason; None = this chunk has not come. extra: the candidate's leftovers.
+    told: name of a list in the leftover citation metadata -> the list's elements as JSON.
     """
 
     number: int
@@ -86,7 +86,9 @@ class _Answer(msgspec.Struct):
     told: dict[str, set[bytes]] = {}
 
     def close(self) -> _Events:
-        """Return the events that close the open block; [] = no block is open."""
+        """Return the events that close the open block, for a call after an event with its arguments; [] = no
+        block is open.
+        """
         if self.kind is None:
             return []
         events: _Events = []
@@ -133,7 +135,7 @@ class _Answer(msgspec.Struct):
                 pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
-        """Return the events that close the open block and add a complete block."""
+        """Return the events that close the open block, if there is one, and add a complete block."""
         events = self.close()
         index, number = self.index, self.number
         self.usable = self.usable or is_usable(block)
@@ -203,9 +205,10 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks; [] after the end
-        of the answer. An error becomes ir.Error, which ends the answer. Raises WireError for a frame that is
-        not JSON, and for a chunk of unknown form.
+        """Return the IR events for one frame: the JSON of a chunk, or of a list of chunks; [] after `close`
+        or an error. An error of the provider becomes ir.Error, which ends the answer. Raises WireError for a
+        frame that is not JSON, for a chunk of unknown form, for arguments that do not fit a call, and for too
+        many candidates, citations or leftovers.
         """
         if self._answers:
             try:
@@ -230,9 +233,10 @@ class GeminiDecoder:
         return events
 
     def run(self, read: bytes) -> tuple[_Events, int]:
-        """Return (the events, the size of `read` in bytes), if `read` is a single event of the stream that
-        differs from an earlier one only in its text and token counts; otherwise ([], 0), and the caller gives
-        the event to `feed`. See `streaming.ReadsRuns.run`.
+        """Return (the IR events, the size of `read` in bytes), if `read` is exactly one server-sent event
+        that continues the open block and differs from an earlier event only in its text and token counts.
+        Otherwise ([], 0), and the caller gives the event to `feed`. read: the bytes as they came from the
+        network.
         """
         if (going := self._going) is None:
             return [], 0
@@ -252,8 +256,8 @@ class GeminiDecoder:
 
     def _expect(self, frame: bytes, words: Words) -> None:
         """Prepare `run` to recognise events like `frame`, which has continued a text. words: the decoded
-        frame. After more than `_MISSES` such frames in a row that `run` has not recognised, nothing is
-        prepared any more.
+        frame, which is changed. If more than `_MISSES` such frames in a row were not recognised by `run`,
+        `run` is switched off for the rest of the stream.
         """
         self._misses += 1
         if self._misses > _MISSES:
@@ -266,9 +270,9 @@ class GeminiDecoder:
         self._going = None if same is None else (same, answer, kind)
 
     def close(self) -> _Events:
-        """Return the last IR events, after the last byte; [] if an error has come before.
+        """Return the last IR events, after the provider's last byte; [] if an ir.Error was returned before.
 
-        The events end the answer in two cases. Candidates came, each has a stop reason, and at least one of
+        The last event is an ir.End in two cases. Candidates came, each has a stop reason, and at least one of
         them did not fail or has content other than reasoning. Or no candidate came, but a `promptFeedback` or
         a usage. In every other case the last event is an ir.Error.
         """
@@ -305,13 +309,17 @@ class GeminiDecoder:
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
 
-    def _tally(self) -> _Events:
+    def _stated(self) -> Any:
+        """Return the latest `usageMetadata`, decoded; None = there is none, or it cannot be decoded."""
         usage = self._usage
-        if usage is None:
-            return []
         try:
-            value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+            return _decode(usage) if isinstance(usage, msgspec.Raw) else usage
         except _NO_JSON:  # raw JSON may hold bytes that are not UTF-8
+            return None
+
+    def _tally(self) -> _Events:
+        value = self._stated()
+        if value is None:
             return []
         if type(value) is not dict:
             return [ir.More({NAME: {"usageMetadata": value}})]
@@ -323,8 +331,8 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: Words) -> _Events | None:
-        """Return the event for a chunk that continues the open text or reasoning of a candidate, and take the
-        chunk's usage. None = the chunk does not do this.
+        """Return the event for a chunk that continues the open text or reasoning of a candidate, and store
+        the chunk's usage. None = the chunk does not continue it; then nothing is stored.
         """
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
@@ -369,7 +377,8 @@ class GeminiDecoder:
         elif extra is not None:
             events.append(ir.More(extra))
         if (usage := value.get("usageMetadata")) and type(usage) is dict:
-            self._usage = usage
+            ends = not candidates or any(one.get("finishReason") is not None for one in candidates)
+            self._usage = carried(self._stated(), usage) if ends else usage
         if candidates:  # the prompt was answered after all
             events += self._feedback()
             self._searches.note(candidates)
@@ -447,8 +456,9 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
     """Return the events for a piece of a call. The first piece, which states the tool's name, opens the call.
-    A piece without `willContinue` closes the call. Raises WireError for arguments of a call that is not open,
-    and for a wrong JSON path.
+    A piece without `willContinue` closes the call. A part with the tool's name but without `partialArgs` and
+    `willContinue` is a complete call. part: the part as it came. call: its `functionCall`. Raises WireError
+    for arguments of a call that is not open, and for a wrong JSON path.
     """
     events: _Events = []
     if "name" in call:
@@ -459,10 +469,11 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
         events = answer.close()
         answer.called = answer.usable = True
         answer.kind, answer.patches = ir.ToolCall, Patches()
-        events.append(ir.Open(answer.index, block, answer.number))
+        opened = msgspec.structs.replace(block, arguments="")  # they follow as a whole when the call closes
+        events.append(ir.Open(answer.index, opened, answer.number))
     if answer.patches is None:
         raise WireError("arguments of a tool call that has not started", "functionCall.partialArgs")
-    if type(arguments := call.get("args")) is dict and "name" not in call:
+    if type(arguments := call.get("args")) is dict:
         answer.patches.take(arguments)
     for piece in call.get("partialArgs") or ():
         answer.patches.add(piece)
@@ -470,8 +481,8 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
 
 
 def _bare(answer: _Answer, part: _Wire) -> _Events:
-    """Return the events that open a call without arguments. It stays open until the next part, because some
-    servers send its arguments there, without the tool's name.
+    """Return the events that open a call without arguments. The call stays open until the candidate's next
+    part, because some servers send its arguments there, without the tool's name.
     """
     block = decode_part(part)
     if not isinstance(block, ir.ToolCall):
@@ -502,7 +513,7 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
     Lists in citation metadata grow. Grounding metadata is merged: a member replaces the earlier member of the
     same name, and the other earlier members stay. Any other leftover replaces the earlier one of the same
-    name, unless the new value is empty.
+    name, unless the new value is empty. Raises WireError for too many leftovers, or too many values in them.
     """
     extra = answer.extra
     for key, value in more.items():
@@ -521,9 +532,9 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
-    """Extend the lists in `before` by the new elements of the lists in `more`, and return `before`. A value
-    in `more` that is not a list replaces the earlier value of the same name. Raises WireError for too many
-    citations.
+    """Extend the lists in `before` by those elements of the lists in `more` that they do not have yet, and
+    return `before`. A value in `more` that is not a list replaces the earlier value of the same name. Raises
+    WireError for too many citations. before, more: values of `citationMetadata`.
     """
     told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():

@@ -134,8 +134,8 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """Return the bytes of a chunk that has only leftovers of the answer; b"" = `extra` has none of this
-        dialect.
+        """Return the bytes of a chunk with the answer's leftovers of this dialect in `extra`; b"" = it has
+        none. Leftovers of other dialects are reported as lost.
         """
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
@@ -207,8 +207,8 @@ class GeminiEncoder(EventEncoder):
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """Return the value of `groundingMetadata` for a candidate's citations. Their places are counted in
-        all texts of the candidate together.
+        """Return the value of `groundingMetadata` for a candidate's citations; {} = it has none. Their places
+        are counted in UTF-8 bytes of all texts of the candidate together, without reasoning.
         """
         sources = Sources(self._report)
         counts: dict[int, int] = {}
@@ -245,10 +245,10 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """Return the bytes of a chunk with the content of `block`; b"" = the block has no content that can be
-        written.
+        """Return the bytes of a chunk with the whole content of `block`; b"" = the block has no content that
+        can be written. Its citations are stored for the last chunk.
 
-        block: a text or reasoning block as it was opened, or in its final form.
+        block: a text, refusal or reasoning block as it was opened, or in its final form.
         """
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
@@ -339,8 +339,9 @@ class GeminiEncoder(EventEncoder):
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """Return the bytes of the content of a text or reasoning block that is only in its final form
-        (`final`) and was not sent before; b"" = there is none.
+        """Return the bytes of what only the final form (`final`) of a text, refusal or reasoning block
+        states: its whole content if nothing of the block was sent, otherwise only its seal if none was sent.
+        b"" = nothing is left to send.
         """
         if not state.said:
             return self._opened(state, final)

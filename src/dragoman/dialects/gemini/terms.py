@@ -25,7 +25,7 @@ def camel(key: str) -> str:
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of one object of the API with its keys in camelCase; the object itself if all its keys
-    have this form already.
+    have this form already. If a key comes in both forms, the last one counts.
 
     The objects inside it are not changed. Never call this function on arguments, results, schemas and labels,
     because their keys are the client's.
@@ -37,9 +37,9 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def stated(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object of the API with its keys in camelCase, without the members that are null. In the JSON
-    form of protocol buffers, null means that a member is not stated; Python clients write whole models in
-    this way.
+    """Return a copy of an object of the API with its keys in camelCase, without the members that are null;
+    the object itself if nothing has to change. Objects inside it stay unchanged. In the JSON form of protocol
+    buffers, null means that a member is not stated; Python clients write whole models in this way.
     """
     value = spelled(value)
     if None in value.values():

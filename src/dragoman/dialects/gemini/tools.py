@@ -16,7 +16,7 @@ from dragoman.dialects.gemini.schema import ADAPTED, clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.loss import Report
-from dragoman.dialects.request import Target
+from dragoman.dialects.request import Target, states
 from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
@@ -58,10 +58,11 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools` (`values`), a list or a single entry. Each function declaration becomes one tool of the
-    IR, and so does each other member of an entry, which is one of the provider's own tools.
+    """Decode the value of `tools` (`values`), a list or a single entry. Each function declaration becomes an
+    ir.Function. Each other member of an entry is one of the provider's own tools, and becomes an
+    ir.ProviderTool.
 
-    Raises WireError for an entry that is not an object.
+    Raises WireError for an entry that is not an object. `check` must have accepted the declarations.
     """
     tools: list[ir.Tool] = []
     for index, value in enumerate(listed(values)):
@@ -103,9 +104,9 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """Decode `functionCallingConfig`. The mode ANY with one name becomes "tool". A mode that the IR does not
-    have becomes "auto", and the stated mode becomes a leftover. Without a mode, the result is "auto" with the
-    form "bare".
+    """Decode the object `functionCallingConfig` (`value`). The mode ANY with one allowed name becomes "tool".
+    A mode that the IR does not have (VALIDATED) becomes "auto", and the stated mode becomes a leftover.
+    Without a mode, the result is "auto" with the form "bare".
     """
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
@@ -128,8 +129,9 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     """Write `tools` and `toolConfig` into the body, and report losses. Raises WireError for a free-text tool,
     and for a schema that is nested too deeply or takes too many steps to reduce.
     """
-    own, report = request.dialect == NAME, target.report
-    if not request.tools and not own:
+    own, report = states(request, NAME, "tools"), target.report
+    chosen = states(request, NAME, "tool_choice")
+    if not request.tools and not (own and chosen):
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
             report.lose("tool_choice", "the request has no tools", "hint")
         elif request.tool_choice is not None:
@@ -140,8 +142,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     tools, strict = _written(request, target, own=own)
     if tools or (own and request.tools is not None):
         body["tools"] = tools
-    if own or any(_DECLARES in tool for tool in tools):
-        config = _tool_config(request, target, strict, own=own)
+    if (own and chosen) or any(_DECLARES in tool for tool in tools):
+        config = _tool_config(request, target, strict, own=own, chosen=chosen)
         if not own and len(tools) > 1 and target.quirks.server_call_parts:
             config[SERVER_CALLS] = True
             why = "required to combine functions with the provider's own tools"
@@ -155,8 +157,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 
 
 def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
-    """Report what becomes of a tool choice in a body without functions: "none" is a change, a forced call a
-    loss.
+    """Report what becomes of a tool choice in a body without functions: "none" is a change, "auto" is
+    nothing, and any other choice is a loss.
     """
     restore({}, choice.extra, report, "tool_choice")
     if choice.mode == "none":
@@ -256,13 +258,18 @@ def _provided(
     return {key: {}}
 
 
-def _tool_config(request: ir.Request, target: Target, strict: list[int], *, own: bool) -> dict[str, Any]:
+def _tool_config(
+    request: ir.Request, target: Target, strict: list[int], *, own: bool, chosen: bool
+) -> dict[str, Any]:
+    """Return the `toolConfig`; {} = there is none. own: True = a client of this dialect stated the tools.
+    chosen: True = it stated the choice.
+    """
     choice = request.tool_choice
     calling: dict[str, Any] | None = None
     if choice is not None and choice.mode == "native":
         target.report.lose("tool_choice", "the Gemini API has no tool of the chosen kind", "meaning")
     elif choice is not None:
-        calling = _calling(choice, target, own=own, functions=_functions(request))
+        calling = _calling(choice, target, own=chosen, functions=_functions(request))
     if strict and not own:
         calling = _validated(strict, target, calling)
     return {} if calling is None else {"functionCallingConfig": calling}
@@ -275,7 +282,8 @@ def _functions(request: ir.Request) -> frozenset[str]:
 def _calling(
     choice: ir.ToolChoice, target: Target, *, own: bool, functions: frozenset[str]
 ) -> dict[str, Any]:
-    """Return the `functionCallingConfig` for a tool choice, and report changes and losses.
+    """Return the `functionCallingConfig` for a tool choice, and report changes and losses. For a model that
+    cannot be forced to call, a forced call becomes VALIDATED or AUTO, which is a loss.
 
     If the client speaks another dialect (own = False), an allowed name stays only if it is in `functions`,
     the names of the request's functions. If the choice has names and none of them stays, the mode is NONE: no

@@ -53,8 +53,9 @@ _KINDS: Final = {
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request. Raises WireError for an `output` that needs timestamps, and for a recording of more
-    than `_LARGEST` bytes.
+    """Encode the request, whose recording must be there as bytes (`reads`). The added prompt is reported as a
+    change. Raises WireError for an `output` that needs timestamps (`TIMED`, such as "srt"), and for a
+    recording of more than `_LARGEST` bytes.
     """
     if request.output in TIMED:
         message = f"Gemini returns no timestamps, so the format {request.output} is not available."
@@ -105,11 +106,11 @@ def _kind(audio: ir.File) -> str:
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode the first candidate of an answer. If it has no text, the transcript is "": nobody speaks in the
-    recording.
+    """Decode the first candidate of an answer. The transcript is its text, without whitespace around it; "" =
+    nobody speaks in the recording.
 
     Raises RequestFailed for an error object, for a refusal without text, and if the model failed. Raises
-    WireError for any other object that is not an answer.
+    WireError for any other body that is not an answer.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     blocks = answer.candidates[0].blocks if answer.candidates else ()

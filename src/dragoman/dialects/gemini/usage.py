@@ -29,6 +29,7 @@ _MEMBERS = {
 }
 """Name in `Usage.detail` -> (the wire's list of counts, the modality of the count in this list)."""
 _TOOLS = "toolUsePromptTokenCount"
+_ANSWER = "candidatesTokenCount"
 _COUNT = frozenset({"modality", "tokenCount"})
 _COUNTS = (
     *("promptTokenCount", "cachedContentTokenCount", _TOOLS),
@@ -44,7 +45,9 @@ _PLAIN = (None, "auto", "default")
 
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
-    """Decode a `usageMetadata` object. Members of wrong types and inconsistent sums become leftovers."""
+    """Decode a `usageMetadata` object, except its service tier (`decode_tier`). Unknown members, members of
+    wrong types, negative counts and inconsistent sums become leftovers. Nothing is raised.
+    """
     detail, rest = _detail(value)
     counts = list(map(value.get, _COUNTS))
     if not _NUMBERS.issuperset(map(type, counts)) or min(filter(None, counts), default=0) < 0:
@@ -78,6 +81,16 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     )
 
 
+def carried(before: Any, usage: Any) -> Any:
+    """Return the usage of a chunk that ends an answer, with the answer's tokens of an earlier chunk's usage
+    (`before`) if it does not state them: the last chunk may leave them out, if it has no text. Usages that
+    are not objects are not looked at.
+    """
+    if type(before) is not dict or type(usage) is not dict or _ANSWER in usage or _ANSWER not in before:
+        return usage
+    return {**usage, _ANSWER: before[_ANSWER]}
+
+
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (the counts by modality, as `Usage.detail`; the leftovers). A list of unknown form becomes a
     leftover as a whole.
@@ -96,8 +109,9 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """Return the counts of `listed`, a list by modality, as `Usage.detail` has them; None = the list is
-    empty, or its form is unknown. prefix: the beginning of the names in the result, such as `INPUT`.
+    """Return the counts in `listed`, a list of `{"modality", "tokenCount"}`, as `Usage.detail` has them:
+    {"input_text": 5}. None = the list is empty, or its form is unknown. prefix: the beginning of the names in
+    the result, such as `INPUT` ("input_").
     """
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
@@ -113,8 +127,8 @@ def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Return the list by modality for the counts in a `Usage.detail` whose names begin with `prefix`; [] =
-    there are none.
+    """Return the list of `{"modality", "tokenCount"}` for the counts in a `Usage.detail` whose names are
+    `prefix` and a modality ("input_text"); [] = there are none.
     """
     return [
         {"modality": word, "tokenCount": detail[prefix + small]}
@@ -124,8 +138,9 @@ def modalities(detail: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """Return the IR's word for the service tier in a `usageMetadata` object (`value`); None = no tier is
-    stated, or it is not a text. A word that the IR does not know stays unchanged.
+    """Return the IR's word for the service tier in a `usageMetadata` object (`value`): "default" for
+    "standard"; any other word stays unchanged. None = there is no object, no tier is stated, or it is not a
+    text.
     """
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
@@ -133,9 +148,10 @@ def decode_tier(value: Mapping[str, Any] | None) -> str | None:
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode `usageMetadata`, which also states the service tier, and report losses. The result is {} if
-    `usage` is None; a tier other than the default is then reported as lost.
+    `usage` is None; a tier other than the default is then reported as lost. An estimated usage is marked by
+    one more member (`ESTIMATED`).
 
-    tier: None = unknown. own: True = the answer comes from this dialect.
+    tier: the IR's word, None = unknown. own: True = the answer comes from this dialect.
     """
     if usage is None:
         if tier not in _PLAIN:

@@ -81,8 +81,9 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
 
 
 def repeated(frame: bytes, words: Words) -> Repeated | None:
-    """Return the form of the events that repeat `frame` with another text and other counts; None = text and
-    counts cannot be found safely in the frame's bytes. words: the decoded frame; this function changes it.
+    """Return the form of the events that repeat `frame` with another text and other token counts; None = text
+    and counts cannot be found safely in the frame's bytes. words: the decoded frame, whose text and counts
+    this function overwrites.
     """
     text = _encode(words.candidates[0].content.parts[0].text)
     before, found, after = frame.partition(text)

@@ -24,17 +24,18 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
     """Decode an entry of `tool_calls`. Raises WireError if the entry is not an object, if it has no
     `function` object, or if the name is neither text nor null (null becomes "").
 
-    position: the entry's position in the list. An `index` in the entry is dropped if it is 0 or equal to the
-    position; otherwise it is a leftover.
+    The id is None if it is missing, null, "null" or not a text. An `index` is dropped if it is 0 or equal to
+    `position`, the entry's position in the list. Any other index, an id or type that is not a text, a type
+    other than "function", and unknown members become leftovers.
     """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")
     name, stated = function.get("name"), call.get("id")
     known = _INDEXED if call.get("index") in (0, position) else _CALL
+    if call.get("type") not in {None, "function"}:
+        known -= {"type"}
     extra = None
     if not (call.keys() <= known and function.keys() <= _CALLED):
-        if call.get("type") not in {None, "function"}:
-            known -= {"type"}
         extra = ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function"))
     if type(name) is not str:
         name = "" if name is None else required(function, "name", str, "tool_calls[].function")
@@ -47,7 +48,7 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Return a call's `arguments` as text. The text "null", which Mistral writes for a call without
-    arguments, becomes "", and so does None.
+    """Return a call's `arguments` as text: a text unchanged, another value as JSON. The text "null", which
+    Mistral writes for a call without arguments, becomes "", and so does None.
     """
     return "" if arguments == NO_ID else arguments_as_text(arguments)

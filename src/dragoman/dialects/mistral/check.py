@@ -39,7 +39,9 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with a path and, except for a response schema, a code."""
+    """Raise WireError for the first mistake in a chat request, with the JSON path of the value and a code; a
+    mistake in the schema of `response_format` has no code.
+    """
     body = request.body
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:

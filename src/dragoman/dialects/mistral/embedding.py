@@ -1,8 +1,8 @@
 """Decodes and encodes Mistral's embeddings: POST /embeddings, like OpenAI's.
 
 Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences from OpenAI: inputs cannot be token
-ids; `output_dimension` stands for `dimensions`; `output_dtype` asks for numbers other than floats; an answer
-has an id; and one request may have fewer inputs and tokens.
+ids; `output_dimension` stands for `dimensions`; `output_dtype` can ask for numbers other than floats; an
+answer has an id; and the limits of one request are lower (`MOST_INPUTS`, `MOST_TOKENS`).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request in this dialect, and report losses. Raises WireError for token ids that cannot be
-    converted to text.
+    """Encode the request in Mistral's form. Losses and changes go to `target.report`. Inputs that are token
+    ids are sent as text; WireError is raised if they cannot be converted.
     """
     report = target.report
     texts = texts_of(request, report)
@@ -91,7 +91,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path in the client's request for the IR path `where`."""
+    """Return the JSON path in the client's request (`$.input[0]`) for the IR path `where` (`inputs[0]`)."""
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 

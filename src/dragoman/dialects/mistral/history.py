@@ -60,11 +60,11 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Return the messages of a request in this dialect. The history of another dialect's client is repaired
-    first.
+    """Return the messages of a request in Mistral's form. The history of another dialect's client is repaired
+    first, so that it obeys Mistral's order of messages.
 
     Raises WireError for a medium that no chunk can hold and, in a history of another dialect, for a tool
-    result without its call.
+    result without its call and for a call of a free-text tool.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -112,11 +112,11 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message of this role. where: the IR path of the list `blocks`.
+        """Append a message of this role to `out`. where: the IR path of the list `blocks`.
 
         parts: True = the content is always a list of chunks. False or None = the content is a string if the
-        message has only one text, otherwise a list; without any chunk it is null, for a client of another
-        dialect "".
+        message has only one block, a text; otherwise it is a list. But if the blocks give no chunk, it is
+        null; in a request of another dialect's client, "".
         """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
@@ -177,7 +177,8 @@ _RULES: Final = Rules(
     ),
 )
 _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _: True)
-"""The rules for models that accept no media in tool results: these media move to a user message."""
+"""The rules for models that are not known to accept media in tool results: these media move to a user
+message."""
 
 
 class _History(_OwnHistory):
@@ -187,7 +188,8 @@ class _History(_OwnHistory):
 
     def write_turn(self, turn: Turn) -> None:
         """Encode one turn as a message and append it to `out`. A message of the assistant or of system text
-        is left out if it is empty. The repairs of the turn are reported.
+        is left out if it is empty; the top-level system text (`Request.system`) is not. The repairs of the
+        turn, and what is lost beside the blocks of its messages, are reported.
         """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
@@ -217,8 +219,9 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Append a message of system text, unless it is empty. role: the role of the turn; "user" means that
-        a repair has turned the text into the user's, any other role is written as "system".
+        """Append a message of system text; an empty one is left out, unless it is the top-level system text.
+        role: the role of the turn; "user" means that a repair has turned the text into the user's, any other
+        role is written as "system".
         """
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"

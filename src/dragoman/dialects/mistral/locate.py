@@ -37,7 +37,7 @@ def locate(where: str) -> str:
     can state the field, the path names the first in `_MEMBERS`.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
-    here.
+    here. A field of a tool is placed in the tool's `function`, also for tools that have none.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -81,7 +81,7 @@ def place(request: WireRequest, where: str) -> str:
 
 def _said(body: dict[str, Any], message: str, position: int) -> str:
     """Return the JSON path from which the block at `position` of a message was decoded: a part of the content
-    or, after all parts, a call. message: the message's JSON path.
+    or, after all parts, a call. message: the message's path, such as `messages[0]`.
     """
     messages = body.get("messages")
     index = int(message.removeprefix("messages[").removesuffix("]"))

@@ -46,7 +46,9 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """Encode the request in this dialect, and report losses. Raises WireError for an image."""
+    """Encode the request in Mistral's form, and report losses and changes to `target.report`: several texts
+    of one input are joined by line breaks. Raises WireError for an image.
+    """
     texts = family.only_texts(request, target.report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,

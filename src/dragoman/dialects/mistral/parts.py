@@ -57,7 +57,9 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
-    """Decode one chunk to a block; an unknown or invalid chunk becomes an ir.Native."""
+    """Decode one chunk to a block. An unknown or invalid chunk, and a `reference`, becomes an ir.Native that
+    holds the chunk unchanged.
+    """
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
@@ -66,8 +68,9 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """Decode a thinking chunk to a block, with its texts joined. If the chunk also has entries that are not
-    plain text, the list of all entries becomes a leftover.
+    """Decode a thinking chunk to a block, with its texts joined; the signature becomes the block's seal. If
+    an entry of the chunk is not a text, or has more members than `type` and `text`, the list of all entries
+    becomes a leftover.
     """
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
@@ -147,12 +150,13 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """Return the chunks of one block. [] = this dialect has no chunk for this kind of block, which is
-    reported as a loss. where: the block's IR path.
+    """Return the chunks of one block. [] = no chunk of Mistral can hold this block, such as a tool call or a
+    Native of another dialect; this is reported as a loss. where: the block's IR path.
 
     Raises WireError for a medium of a kind that no chunk can hold, such as a video (`unsupported_modality`),
-    and for a medium with only a file id of another provider (`unsupported_value`). Such a medium is not left
-    out, because the model would then answer another question.
+    and for a medium without any content that can be sent, such as one that has only a file id of another
+    provider (`unsupported_value`). Such a medium is not left out, because the model would then answer another
+    question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -213,8 +217,9 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """Return a list with the chunk of a medium. Raises WireError for a medium that no chunk can hold, such as
-    a video, or a medium with only a file id of another provider. where: the block's IR path.
+    """Return a list with the one chunk of a medium. Raises WireError for a medium that no chunk can hold,
+    such as a video, and for one without any content that can be sent, such as one that has only a file id of
+    another provider. where: the block's IR path.
     """
     write = _MEDIA.get(block.kind)
     if write is None:
@@ -276,7 +281,8 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark, and a
-    seal from another dialect, cannot be written, and are reported as lost. where: the block's IR path.
+    seal from another dialect, cannot be written. They are reported as lost; in a response, the seal is
+    reported as a change, because the gateway stores it. where: the block's IR path.
     """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:

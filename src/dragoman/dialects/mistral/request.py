@@ -31,7 +31,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
-from dragoman.dialects.request import MADE, Target, WireRequest, states_tier
+from dragoman.dialects.request import MADE, Target, WireRequest, states
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
@@ -130,9 +130,9 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode the request for an upstream of this dialect. Losses and changes go to `target.report`.
 
-    Raises WireError, with a path in the IR, for a request that has no replacement in this dialect: a medium
-    that no chunk can hold; a free-text tool or call; an answer other than text; in a request of another
-    dialect, a tool result without its call.
+    Raises WireError, with a path in the IR, for what Mistral cannot express and nothing can replace: a medium
+    that no chunk can hold; a free-text tool or call (normally `emulate` has replaced it before); an answer
+    other than text; in a request of another dialect, a tool result without its call.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -165,7 +165,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _predicted(request.prediction, draft)}
     if request.tier is not None:
-        _encode_tier(body, request.tier, draft, own=states_tier(request, NAME))
+        _encode_tier(body, request.tier, draft, own=states(request, NAME, "tier"))
 
 
 def _encode_sampling(

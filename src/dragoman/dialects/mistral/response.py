@@ -43,8 +43,8 @@ encode_stop: Final = partial(chat_stop, words=STOP_WORDS, losses=STOPS_LOST)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decode the log probabilities of tokens: OpenAI's form, with `token_id` added. Raises one of
-    `typed.OF_ANOTHER_SHAPE` if a token is invalid.
+    """Decode the log probabilities of tokens: OpenAI's form, with `token_id` added. Raises AttributeError,
+    KeyError, TypeError or ValueError (`typed.OF_ANOTHER_SHAPE`) if a token has an unexpected shape.
     """
     return decode_tokens(tokens, _TOKEN, leftovers)
 
@@ -66,8 +66,8 @@ def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, An
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a provider's response. Raises RequestFailed for an error with status 200, WireError for an
-    invalid body.
+    """Decode a provider's response. Raises RequestFailed, with the usage that the body states, for an error
+    with status 200; WireError for an invalid body.
     """
     try:
         return sound(_decode(body))
@@ -94,7 +94,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
-    """Return the service tier that the `usage` of a response states, as the IR's word; None = not stated."""
+    """Return the service tier that the `usage` of a response states, as the IR's word; an unknown word is
+    returned unchanged. None = no word is stated.
+    """
     word = usage.get("service_tier")
     return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
@@ -156,8 +158,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Return the member `usage` of a response, which in this dialect also states the service tier. tier: the
-    IR's name of the tier; None = not stated. A tier for which Mistral has no other word is written unchanged.
-    own: True = the answer came in this dialect.
+    IR's name of the tier; None = not stated. A tier for which Mistral has no other word is written unchanged;
+    if Mistral uses this word for another tier, a change is reported. own: True = the answer came in this
+    dialect.
     """
     out = encode_usage(usage, report, own=own)
     if tier is None:

@@ -132,8 +132,8 @@ class Saying(Collected):
             self.chunks.extend(encode_part(block, self.draft, where))
 
     def _replays(self, block: ir.Thinking) -> bool:
-        """Whether reasoning in the history of another dialect's request is sent to Mistral. It is sent if it
-        has no seal and the model is not known to be unable to reason.
+        """Whether reasoning in the history of another dialect's request may be sent to Mistral: it has no
+        seal, and the model is not known to be unable to reason.
 
         Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons
         accepts it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Reasoning

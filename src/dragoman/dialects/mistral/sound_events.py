@@ -20,8 +20,9 @@ _StructT = TypeVar("_StructT", bound=msgspec.Struct)
 
 
 class Events:
-    """Cuts a stream into events, each a decoded JSON object. `feed` and `close` raise RequestFailed for an
-    event that states an error, WireError for a malformed event.
+    """Cuts a stream of server-sent events into events, each a decoded JSON object; `[DONE]` is left out.
+    `feed` and `close` raise RequestFailed for an event that states an error, WireError for a malformed event
+    and for one that is too large.
     """
 
     def __init__(self, most: int) -> None:
@@ -43,8 +44,8 @@ def _event(frame: bytes) -> dict[str, Any]:
 
 
 def converted(event: Any, form: type[_StructT]) -> _StructT:
-    """Convert an event to a struct of the class `form`. Raises WireError if the event does not fit this
-    class.
+    """Convert an event to a struct of the class `form`. Members that the class does not have are ignored.
+    Raises WireError if a required member is missing, or a member has the wrong type.
     """
     try:
         return msgspec.convert(event, form)

@@ -36,8 +36,9 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Encode the request in Mistral's form, and report losses. Raises WireError for an audio format that
-    Mistral lacks.
+    """Encode the request in Mistral's form. Losses and changes are reported to `target.report`. For "pcm", a
+    WAV file is asked for, and `decode_response` takes the samples out of it. Raises WireError for an audio
+    format that Mistral lacks.
     """
     report = target.report
     body: dict[str, Any] = {
@@ -61,8 +62,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode a whole response with audio. If the client wants "pcm", the samples are taken out of the WAV
-    file. Raises RequestFailed for an error with status 200, WireError for an invalid body.
+    """Decode a response that is not streamed, with its audio. If the client wants "pcm", the samples are
+    taken out of the WAV file. Raises RequestFailed for an error with status 200, WireError for an invalid
+    body and for a WAV file that does not have 16-bit samples of one channel.
     """
     body = heard.object_of(answered.data)
     data = _decoded(body.get("audio_data") if isinstance(body, dict) else None)
@@ -96,8 +98,9 @@ class _Done(msgspec.Struct):
 
 
 class SpeechStream:
-    """Decodes streamed speech: the events `speech.audio.delta`, and `speech.audio.done` with the usage.
-    begun: the response before its first audio.
+    """Decodes streamed speech: the events `speech.audio.delta`, and `speech.audio.done` with the usage;
+    others are ignored. begun: the response before its first audio. `feed` and `close` raise RequestFailed for
+    an event that states an error, WireError for a malformed event.
     """
 
     def __init__(self, request: ir.SpeechRequest, most: int) -> None:
@@ -122,8 +125,8 @@ class SpeechStream:
         return pieces
 
     def close(self) -> ir.SpeechResponse:
-        """Return the response without its audio, after the last bytes. Raises RequestFailed if the event
-        `speech.audio.done` has not come.
+        """Return the response without its audio, which `feed` has returned; call it after the last bytes.
+        Raises RequestFailed if the event `speech.audio.done` has not come.
         """
         self._pieces(self._events.close())
         if self._whole is None:

@@ -72,7 +72,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
+        if (usage := chunk.get("usage")) and self._is_news(usage):
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage)))
             if (tier := tier_of(usage)) is not None and tier != self._tier:
@@ -136,9 +136,10 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Append to `events` the opening of a block of thinking (`thinks`) or of text. If another block is
-        open, its end is appended first. Nothing happens if a block of the wanted kind is open and has no
-        citations yet.
+        """Make sure that a block of thinking (`thinks`) or of text is open, to which the caller can add;
+        `candidate.prose` is then its number. Nothing is appended to `events` if a block of this kind is open
+        and has no citations yet. Otherwise the end of the open block of text or thinking, if there is one, is
+        appended, and then the opening of a new block. Tool calls stay open.
         """
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return

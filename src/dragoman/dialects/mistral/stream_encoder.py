@@ -1,8 +1,8 @@
 """Encodes IR events as a stream of chunks for Mistral's clients.
 
-A tool call is sent only when it is complete, as Mistral itself does. Images and blocks with leftovers are
-sent when they are complete, too. The last candidate's finish reason waits for the usage, because both stand
-in one chunk.
+A tool call is sent only when it is complete, as Mistral itself does. Media, and texts and thinking with
+leftovers of this dialect, are sent when they are complete, too. The finish reason of the candidate that ends
+last waits for the usage, because both stand in one chunk.
 """
 
 from __future__ import annotations
@@ -129,8 +129,9 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _seal(self, event: ir.SealDelta) -> bytes:
         """Return the chunk with the seal (signature) of Mistral's own thinking. b"" = nothing is sent now:
-        the block is sent at its end, with its seal, or the seal cannot be written, which is reported as a
-        loss. A seal of another dialect, and a seal on another block than thinking, cannot be written.
+        the block is sent at its end, with its seal, or the seal cannot be written. A seal of another dialect,
+        and a seal on another block than thinking, cannot be written; this is reported as a change, because
+        the gateway stores the seal.
         """
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]

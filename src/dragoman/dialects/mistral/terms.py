@@ -15,7 +15,8 @@ _own: Final = Leftovers(NAME)
 leftovers: Final = _own.of
 restore: Final = _own.restore
 narrower: Final = Narrower("the Mistral API", restore)
-"""Writes the values that the narrower protocols of the family write alike."""
+"""Encodes functions, calls and the heads of messages as all protocols do that come from chat but have fewer
+members."""
 PATH: Final = "/chat/completions"
 
 MAX_TEMPERATURE: Final = 1.5

@@ -35,8 +35,8 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """Decode `tool_choice`: a known word, or an object that names the one function that must be called. Any
-    other value gets the mode "native", which holds the value.
+    """Decode `tool_choice`: a known word, or an object that only names the one function that must be called.
+    Any other value becomes a ToolChoice of the mode "native", which holds the value.
     """
     if isinstance(choice, str):
         if (mode := CHOICES.get(choice)) is None:
@@ -48,8 +48,9 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools, the tool choice and `parallel_tool_calls` into the body. Losses are reported. Raises
-    WireError for a free-text tool.
+    """Write the tools, the tool choice and `parallel_tool_calls` into the body. If a request of another
+    dialect has no tools left, none of the three is written. Losses and changes are reported. Raises WireError
+    for a free-text tool.
     """
     choice = request.tool_choice
     allowed = _subset(choice, draft)

@@ -94,8 +94,8 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """Return the kind of timestamps to request from Mistral: "segment" or "word". None = the client's
-    response format has no timestamps.
+    """Return the kind of timestamps to request from Mistral: "word" if the client wants only those of words,
+    otherwise "segment". None = the client's response format has no timestamps.
     """
     if request.output not in TIMED:
         return None
@@ -113,8 +113,9 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def response_of(answer: Answer, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Convert Mistral's `answer` to the IR. If the request asks for times, these are in the segments of the
-    result or, if it asks only for the times of words, in the words.
+    """Convert Mistral's `answer` to the IR. If the request asks for times, these are in the `segments` of the
+    result or, if it asks only for the times of words, in its `words`; but if one of Mistral's segments or
+    words has no times, both are None.
     """
     times = _times(request)
     told = None if times is None else _timed(answer.segments or ())
@@ -142,8 +143,9 @@ def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def usage_of(told: Usage) -> ir.Usage:
-    """Convert Mistral's token counts to the IR. Sometimes the prompt count does not include the audio tokens:
-    the total is then the sum of prompt, audio and completion. In this case they are added to the input.
+    """Convert Mistral's token counts to the IR; a count that is missing is 0. Sometimes the prompt count does
+    not include the audio tokens: the total is then the sum of prompt, audio and completion. In this case the
+    audio tokens are added to the input.
     """
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
@@ -158,7 +160,8 @@ def usage_of(told: Usage) -> ir.Usage:
 
 class TranscriptStream:
     """Decodes a streamed transcript. The last event, `transcription.done`, has the whole answer. begun: the
-    response before its first text.
+    response before its first text. A segment without times is left out. `feed` and `close` raise
+    RequestFailed for an event that states an error, WireError for a malformed event.
     """
 
     begun: Final = ir.TranscriptionResponse("")

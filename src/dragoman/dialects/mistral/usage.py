@@ -1,8 +1,9 @@
 """Decodes and encodes token counts (`usage`).
 
 Usage.form has words joined by "+", or is None: "num" = `num_cached_tokens` states the number of cached
-tokens; "details" = `prompt_tokens_details` states it, too; "audio_outside" = the prompt count does not
-include the audio tokens. Members that an encoder cannot derive from the counts are leftovers.
+tokens; "details" = `prompt_tokens_details` states it, too (without "num", only this member states it);
+"audio_outside" = the prompt count does not include the audio tokens. Members that an encoder cannot derive
+from the counts are leftovers.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
     whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    details = get("prompt_tokens_details") or _NONE
+    details = get("prompt_tokens_details")
+    if type(details) is not dict:
+        details = _NONE
     cached, apart = details.get("cached_tokens"), get("num_cached_tokens")
     audio, seconds = details.get("audio_tokens"), get("prompt_audio_seconds")
     words: list[str] = []
@@ -57,8 +60,9 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
-    counts for which Mistral has no member are reported as lost.
+    """Encode token counts as the member `usage`; estimated counts get the gateway's own member `estimated`.
+    own: True = the counts came in this dialect. If not, missing totals are added, and the counts for which
+    Mistral has no member are reported as lost.
     """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:

@@ -34,7 +34,9 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake in a chat request."""
+    """Raise WireError, with the JSON path of the value and a code, for the first mistake in a chat
+    request.
+    """
     body = request.body
     for key, value in body.items():
         if value is not None and value != "" and (rule := _RULES.get(key)) is not None:

@@ -118,8 +118,9 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request in this dialect, and report losses. Raises WireError for token ids that cannot be
-    converted to text.
+    """Encode the request in Ollama's form: for /api/embeddings if an Ollama client called that path,
+    otherwise for /api/embed. Losses and changes go to `target.report`. Inputs that are token ids are sent as
+    text; WireError is raised if they cannot be converted.
     """
     texts = texts_of(request, target.report)
     model = target.model if target.model is not None else request.model
@@ -185,7 +186,8 @@ def _usage(count: int | None) -> ir.Usage | None:
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode the response in the form of the path that the client called. For `PATH` (/api/embed), each
     vector is normalised to length 1; a vector stays unchanged if its length is 0 or differs from 1 by at most
-    `_SLACK`. For the older path, the body has only one vector, unchanged.
+    `_SLACK`. For the older path, the body has only one vector, unchanged. If the first vector does not have
+    the requested length, a loss is reported.
     """
     lose_length(response, reply)
     if reply.request.form == _OLD:
@@ -220,7 +222,7 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
         missing or cannot be read.
 
         model: the name that replaces the upstream's name of the model, if the response has a name; None = the
-        name stays. For a body without vectors, the exceptions of `decode_response` are raised.
+        name stays. A body without vectors raises RequestFailed if it has an `error`, otherwise WireError.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):

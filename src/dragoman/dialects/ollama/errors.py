@@ -40,15 +40,17 @@ _NO_MODEL: Final = ("model ", " not found")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never raises: if the body is not readable, the HTTP status alone
-    decides the kind.
+    """Return the fault of an error response. Its kind is the body's `code`, if that is the name of a kind (a
+    gateway has written it); otherwise the text and the status decide. Never raises: if the body is not
+    readable, the HTTP status alone decides the kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """Return the fault of an error inside a response or a stream. frame: the body or line, decoded or as
+    """Return the fault of an error inside a response with status 200 or inside a stream. The fault's status
+    is the one that the error itself states; None = it states none. frame: the body or line, decoded or as
     bytes.
     """
     said = read_body(frame)
@@ -82,9 +84,9 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error response. request_id: written into the header `x-request-id`
-    and into the body; None = the header is not written, and the body has the fault's own `error_id`, if the
-    fault has one.
+    """Return (status, extra headers, body) of an error response. request_id: written into the header
+    `x-request-id` and into the body; None = the header is not written, and the body has the fault's own
+    `error_id`, if the fault has one.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -101,8 +103,9 @@ def _placed(fault: Fault) -> str:
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     """Return the error as a JSON object: `error` (the text), and `error_id` if the fault has one. If the text
-    and the status do not show the fault's kind, the kind is written as `code`. status: the HTTP status of the
-    response; None = the error is in a stream.
+    and the status do not show the fault's kind, the kind is written as `code`. In the text, secrets are
+    replaced by "[redacted]"; for an invalid value, its path stands before the message if the message does not
+    name it. status: the HTTP status of the response; None = the error is in a stream.
     """
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:

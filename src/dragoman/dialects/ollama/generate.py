@@ -29,10 +29,13 @@ from dragoman.errors import WireError
 
 PATH: Final = "/api/generate"
 _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
-MAPS: Final = CHAT_MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
+_ONLY_CHATS: Final = frozenset({"messages", "tools"})
+"""Members of /api/chat that this endpoint does not have. Ollama ignores them in a request to it."""
+MAPS: Final = CHAT_MAPS - _ONLY_CHATS | _OWN
+_LOST: Final = ("context", *sorted(_ONLY_CHATS))
 _OPERATION: Final = "ollama_generate"
-"""The dialect name for the leftover `context`. No dialect has this name, so `context` is always reported as
+"""The dialect name for the leftovers in `_LOST`. No dialect has this name, so they are always reported as
 lost."""
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
@@ -42,7 +45,7 @@ _encode = msgspec.json.Encoder().encode
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Convert the body of a request to /api/generate into the body of the same request to /api/chat, without
-    `context`.
+    `context` and without the members that only /api/chat has (`messages`, `tools`).
 
     Raises WireError for a member of a wrong type, if /api/chat does not have this member. Also raises
     WireError for a true or non-empty value of a member that a conversation cannot have: `raw` (a prompt
@@ -68,7 +71,7 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     if images := body.get("images"):
         asked["images"] = images
     messages.append(asked)
-    rest = {key: value for key, value in body.items() if key not in _OWN}
+    rest = {key: value for key, value in body.items() if key not in _OWN | _ONLY_CHATS}
     return {**rest, "messages": messages}
 
 
@@ -83,9 +86,9 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a response, or one line of a stream, of /api/chat to the body of /api/generate. The message's
-    text becomes `response`, and its thinking becomes `thinking`; the message's other members are left out. A
-    body without `message`, such as an error, stays unchanged.
+    """Return a response, or one line of a stream, of /api/chat in the form of /api/generate. The message's
+    text becomes `response`, and its thinking becomes `thinking`; the message's other members, such as calls,
+    are left out without a report. A body without `message`, such as an error, is only copied.
     """
     message = answer.get("message")
     if type(message) is not dict:
@@ -111,8 +114,8 @@ def generated_lines(lines: bytes) -> bytes:
 
 
 def place(body: Mapping[str, Any], where: str) -> str:
-    """Convert `where`, a JSON path in the body of /api/chat, to the JSON path in `body`, the client's body of
-    /api/generate.
+    """Convert `where`, a JSON path in the body of /api/chat (with or without `$.`), to the JSON path in
+    `body`, the client's body of /api/generate: `messages[0].images[1]` becomes `images[1]`.
     """
     found = _IN_MESSAGE.match(where)
     if found is None:
@@ -124,7 +127,9 @@ def place(body: Mapping[str, Any], where: str) -> str:
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake in a request."""
+    """Raise WireError, with a JSON path in the client's body and a code, for the first mistake in a request
+    to this endpoint.
+    """
     body = request.body
     try:
         check_chat(_as_chat(request))
@@ -135,13 +140,13 @@ def check(request: WireRequest) -> None:
 
 def decode_request(wire: WireRequest) -> ir.Request:
     """Decode a request that has passed `check`. A `context` that is not empty goes into `extra`, and every
-    encoder reports it as lost.
+    encoder reports it as lost. The same happens to `messages` and `tools`, which this endpoint does not have.
     """
     request = decode_chat(_as_chat(wire))
-    context = wire.body.get("context")
-    if not context:
+    lost = {member: value for member in _LOST if (value := wire.body.get(member))}
+    if not lost:
         return request
-    extra = ir.merge(request.extra, {_OPERATION: {"context": context}})
+    extra = ir.merge(request.extra, {_OPERATION: lost})
     return msgspec.structs.replace(request, extra=extra)
 
 

@@ -1,7 +1,8 @@
 """Decodes and encodes the messages of a request.
 
-In the IR, a `tool` message is a Message with the role "user" and one ToolResult. In this dialect, the content
-of a message is one text; images and audio are in the member `images`. Any order of roles is accepted.
+Ollama's messages have the roles system, user, assistant and tool, in any order. The content of a message is
+one text; images and audio are in the member `images`. In the IR, a message with the role "tool" is an
+ir.Message with the role "user" and one ir.ToolResult.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """Return one ir.Message for each wire message. A call without an id gets the id that its result states.
-    Raises WireError for a message that is not an object, for an unknown role, and for a text, an image or a
-    call of unknown form.
+    """Return one ir.Message for each wire message, in order. Unknown members become leftovers. A call without
+    an id gets the id that its result states (`linked`). Images in the assistant's text, as Markdown with data
+    URLs, become image blocks.
+
+    messages: must have passed `check`, which finds most mistakes. Raises WireError for those that are found
+    only here: a message that is not an object, an unknown role, an image that is not a string, and a text of
+    the assistant or a call of unknown form.
     """
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
@@ -63,9 +68,13 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Return the request's messages in this dialect. A history of another dialect is first repaired
-    (`repair`). Raises WireError for media that cannot be written (`_History.say`) and for calls of free-text
-    tools.
+    """Return the request's messages in this dialect, after a message with its top-level system text. A
+    history of another dialect is first repaired (`repair`), so that one message may become several. Losses
+    and changes are reported to `draft.report`.
+
+    Raises WireError for calls of free-text tools, and for media that a message of the user or of the system
+    or a tool's result has but that cannot be written: a video, an image or audio without data (only a URL or
+    a file id), a document without text (a PDF).
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
@@ -97,8 +106,6 @@ _RULES: Final = Rules(
 
 
 class _History:
-    """Encodes the messages of a request, and appends them to `out`."""
-
     __slots__ = ("draft", "out")
 
     def __init__(self, draft: Draft) -> None:
@@ -106,7 +113,9 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write_own(self, messages: Sequence[ir.Message]) -> None:
-        """Encode all messages of a history of this dialect, in the form in which the client wrote them."""
+        """Append the messages of a history that came in this dialect, without repairs. Their leftovers are
+        written back.
+        """
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
             first = message.blocks[0] if message.blocks else None
@@ -129,7 +138,9 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Encode one turn of a repaired history of another dialect as one message. Repairs are reported."""
+        """Append one message for a turn of another dialect's repaired history. Reports the repairs, and as
+        losses the authors' names, the cache marks and the leftovers of the messages in the turn.
+        """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -175,11 +186,12 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message of this role with the text and the media of these blocks. Several texts are joined
-        by line breaks. Blocks that are neither texts nor media are reported as lost.
+        """Append a message with the text and the media of these blocks. Texts, refusals, JSON and documents
+        become its `content`, joined by line breaks; images and audio become its `images`. Other blocks are
+        reported as lost.
 
-        blocks: (block, its IR path). Raises WireError for a video, for an image or audio without data, and
-        for a document without text.
+        role: "system", "user" or "tool". blocks: (block, its IR path). Raises WireError for a video, for an
+        image or audio without data, and for a document without text.
         """
         draft = self.draft
         texts: list[str] = []
@@ -208,8 +220,8 @@ class _History:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the base64 of an image or audio for `images`. Raises WireError for a medium without data. where:
-    the block's IR path.
+    """Return the base64 of an image or audio for `images`. What else the block has (detail, name, transcript)
+    is reported as lost. Raises WireError for a medium without data. where: the block's IR path.
     """
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
@@ -225,8 +237,8 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the text of a document. Raises WireError for a medium without text, such as a video or a PDF.
-    where: the block's IR path.
+    """Return the text of a document, in tags (`document_text`). Raises WireError for a medium without text,
+    such as a video or a PDF. where: the block's IR path.
     """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")

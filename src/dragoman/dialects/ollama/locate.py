@@ -22,10 +22,12 @@ _SCHEMA: Final = "output.schema"
 
 
 def locate(where: str) -> str:
-    """Return the JSON path for an IR path (`where`): `$.options.seed` for `sampling.seed`.
+    """Return the JSON path for an IR path (`where`): `$.options.seed` for `sampling.seed`. An IR path without
+    a rule of its own becomes the same JSON path: `$.messages[0]` for `messages[0]`.
 
     For a block, or a place inside a block, it is the path of the block's message, because the member that
-    held the block is unknown here.
+    held the block is unknown here. A place inside a tool (`tools[0].name`) becomes a place inside the tool's
+    `function`.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -42,8 +44,10 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in this request for an IR path (`where`). If the request does not have the path of
-    `locate`, the result is the nearest path above it that the request has.
+    """Return the JSON path in this request for an IR path (`where`). It is the path of `locate`, if the
+    request has it; otherwise `where` itself, if the request has that, as it has for leftovers
+    (`$.tools[0].type`); otherwise the longest beginning of the path of `locate` that the request has. If the
+    request has not even its first member, the result is the path of `locate`.
     """
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")

@@ -1,7 +1,8 @@
 """Checks, decodes and encodes the object `options` of a request: sampling, output limit, engine settings.
 
 The checks of types, and their error texts, are those of Ollama's server. The server ignores unknown options,
-with a warning in its log. The server checks no ranges; this module checks them because of other protocols.
+with a warning in its log. The server checks no ranges; this module checks them, because the same request may
+have to be written in another protocol, which has ranges.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -70,8 +71,9 @@ _WHOLE: Final = frozenset(_LEAST)
 
 
 def check_options(options: Any, path: str) -> None:
-    """Raise WireError if `options` is not an object, and for an option of a wrong type or outside its range.
-    null and unknown options are accepted. path: the JSON path of `options`.
+    """Raise WireError if `options` is not an object, and for an option of a wrong type or outside its range
+    (`RANGES`, with both ends). An unknown option, and an option whose value is null, are accepted; so are
+    floats for integers, also with a fraction. path: the JSON path of `options`.
     """
     if type(options) is not dict:
         raise WireError(f"'{path}' must be an object", path, "invalid_type")
@@ -96,9 +98,10 @@ _NUMBERS: Final = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for `check`. The copy lacks each option that has a range and a number as
-    its value, so that no range is checked. If `widens` does not have "options", or the request has no object
-    `options`, the request itself is returned.
+    """Return the request that `check` gets. If `widens`, the provider's `Quirks.widens`, has "options", this
+    is a copy without those options that have a range (`RANGES`) and a number as their value, so that no range
+    is checked. Without "options" in `widens`, or without an object `options` in the request, it is the
+    request itself.
     """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
@@ -124,11 +127,13 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options for which the IR has a field into `fields`, the arguments for ir.Request. Returns all
-    other options as leftovers; None = there are none. A null option is dropped.
+    """Put the options for which the IR has a field into `fields`, the arguments for ir.Request: `num_predict`
+    as `max_output`, the others as an ir.Sampling under `sampling`. Returns the other options as leftovers
+    with names such as `options.num_ctx`; None = there are none. An option whose value is null is dropped.
 
-    These options are leftovers, too: a `seed` or `top_k` that is below 0 or not a whole number, and a
-    `num_predict` that is below 1 or not a whole number.
+    options: must have passed `check_options`. A value that the IR's field cannot hold is a leftover, too: a
+    `seed` below 0, a `top_k` below -1, a `num_predict` below 1, and a number with a fraction for one of these
+    three.
     """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -156,8 +161,8 @@ def _as_integer(value: Any) -> Any:
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """Return the object `options`, which may be empty. A negative seed is reported as lost. Raises WireError
-    if the request asks for several candidates.
+    """Return the object `options` with the values that have an IR field; it may be empty. A negative seed is
+    left out, and reported as lost. Raises WireError if the request asks for several candidates.
 
     bound: the most output tokens that the model allows; None = unknown. If a request of another dialect asks
     for more output tokens than `bound`, `bound` is written instead, and this is reported.

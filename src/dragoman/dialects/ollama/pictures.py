@@ -1,12 +1,15 @@
-"""Writes images that a model made as Markdown in an assistant's text, and reads them back.
+"""Writes the images in a model's answer as Markdown in the answer's text. Reads such Markdown again when a
+client sends the answer back in its history.
 
 Clients of this protocol accept no images in an answer: the official client for Python fails at `images`. So
-an image of another dialect becomes Markdown with a data URL or, if the image has no data, with the image's
-URL. When a client sends a data URL in Markdown back, it becomes the assistant's image again.
+an image in another dialect's answer becomes Markdown with a data URL or, if the image has no data, with the
+image's URL. When a client sends a data URL in Markdown back, it becomes an image block of the assistant
+again; Markdown with another URL stays text.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
-`Media.form` is the Markdown without the URL, with the white space around the image: `lead![alt](|)trail`.
+`Media.form` keeps how the Markdown was written: `lead![alt](|)trail`. `lead` and `trail` are the white space
+around it, and `|` stands for the URL.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ a megabyte."""
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
     """Return an image as Markdown, with its data or, without data, its URL; None = the image has neither.
-    own: True = the image came in this dialect; its Markdown then has the same form as before (`Media.form`),
-    if the image has a form.
+    The alternative text is "image". own: True = the image came in this dialect; if it has a `Media.form`, the
+    alternative text and the white space are those that its client wrote.
     """
     if block.data is None and block.url is None:
         return None
@@ -41,17 +44,17 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield pieces of the text, in order. Each piece has at most `_PIECE` characters, short enough for one
-    line of a stream.
+    """Yield pieces of the text, in order, each short enough for one line of a stream: at most 262,144
+    characters (`_PIECE`). "" has no pieces.
     """
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 
 
 def read(text: str) -> list[ir.Block]:
-    """Split an assistant's text into blocks, in order. Images in Markdown with data URLs become image blocks.
-    The text before, between and after them becomes text blocks. The white space around an image belongs to
-    the image's `form`, not to a text.
+    """Split an assistant's text into blocks, in order. Images in Markdown with base64 data URLs become image
+    blocks. The text before, between and after them becomes text blocks, without the white space around an
+    image: that is kept in the image's `form`. A text without such an image is returned as one text block.
     """
     if _LINK not in text:
         return [ir.Text(text)]

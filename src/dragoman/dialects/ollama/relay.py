@@ -38,8 +38,9 @@ class OllamaRelay(BodyRelay):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = not stated. The body's `model`
-        becomes `reply.model`, unless that is None. Raises RequestFailed for a body with `error` and without
-        `message`, WireError for any other body that is not JSON or has no `message`.
+        becomes `reply.model`, or is added, unless `reply.model` is None. Raises RequestFailed for a body with
+        `error` and without `message`. Raises WireError for any other body without `message`, and for one that
+        is not a JSON object.
         """
         try:
             answer = _decode(body)
@@ -55,7 +56,9 @@ class OllamaRelay(BodyRelay):
         return body, usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return the response body with these token counts; counts that it already has are replaced."""
+        """Return the response body with these token counts; counts that it already has are replaced. If the
+        counts are an estimate, the body gets the member `estimated` as well.
+        """
         return encode_head({**decode_head(body), **self._counts(usage)})
 
     def stream(self, reply: Reply) -> OllamaStreamRelay:
@@ -71,8 +74,12 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class OllamaStreamRelay:
-    """Relays the lines of one stream. `reply.model` replaces the provider's name of the model, unless it is
-    None. If the last line states no usage and `estimate` is set, the estimated usage is added to that line.
+    """Relays the lines of one stream. `reply.model` replaces the provider's name of the model in each line
+    that has one, unless `reply.model` is None.
+
+    content: True = a line with text, thinking, a call or media has come. done: True = the last line
+    (`"done": true`) has come. usage: from the last line; None = not known. estimate: if set, it is called
+    when the last line states no usage, and its result is added to that line.
     """
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
@@ -87,8 +94,9 @@ class OllamaStreamRelay:
         self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the client's bytes for one line of the stream. Raises RequestFailed for a line with an
-        error, WireError for a line that cannot be parsed.
+        """Return the client's bytes for one line of the stream. Raises RequestFailed for a line with `error`
+        and without `message`, and WireError for a line that is decoded and is not JSON of the known form. Not
+        every line is decoded (see the module).
         """
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
@@ -102,9 +110,7 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Decode a line, and set `content`, `usage` and `done` from it. Raises RequestFailed for a line with
-        an error, WireError for a line that cannot be parsed.
-        """
+        """Decode a line, and set `content`, `usage` and `done` from it. Raises what `feed` raises."""
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:

@@ -11,7 +11,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import lose_visibility
-from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.efforts import effort_of, lose_effort
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import lose_items
@@ -20,7 +20,7 @@ from dragoman.dialects.ollama.options import PLACES, decode_options, encode_opti
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
 from dragoman.dialects.openai.sampling import leave_out_sampling
-from dragoman.dialects.request import MADE, Target, WireRequest
+from dragoman.dialects.request import MADE, Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
@@ -41,8 +41,9 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. A known member whose value is "" counts as absent, except
-    `model`. Raises WireError for a message of unknown form.
+    """Decode a request that has passed `check`. A member in `MAPS` whose value is "" counts as absent, except
+    `model`. Other members and options without an IR field become leftovers in `extra`. Raises WireError for a
+    message of unknown form.
     """
     body = wire.body
     get = body.get
@@ -69,7 +70,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the values on which the form of the response depends: the model,
-    `stream` (False only if the request says so), and whether thinking is wanted (`think`).
+    `stream` (False only if the request has `"stream": false`), and in `forms` whether the client demands
+    thinking (`think` is true or a level).
     """
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
@@ -85,10 +87,12 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode the request for an upstream of this dialect, and report changes and losses.
+    """Encode the request for an upstream of this dialect, and report changes and losses to `target.report`.
+    The model is `target.model`; if that is None, the request's.
 
-    Raises WireError, with an IR path, for values that cannot be replaced: a medium without data, a video, a
-    document without text, a free-text tool or call, output other than text, several candidates.
+    Raises WireError, with an IR path, for values that cannot be replaced: a free-text tool or call, output
+    other than text, several candidates, and media of the user, the system or a tool's result that are a
+    video, an image or audio without data, or a document without text.
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -98,8 +102,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_tools(body, request, draft)
     FIELDS.lose(request.sampling, target.report, "sampling")
     body["options"] = encode_options(request, target.facts.max_output, target.report)
-    if not draft.own and target.facts.sampling is False:
-        leave_out_sampling(body["options"], SAMPLING, draft)
+    if target.facts.sampling is False:
+        made = [member for member in SAMPLING if not states(request, NAME, f"sampling.{member}")]
+        leave_out_sampling(body["options"], made, draft)
     for member in _TOKENS:
         if (value := getattr(request.sampling, member)) is not None:
             body[member] = value
@@ -120,7 +125,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
     report = draft.report
     if output.kind == "schema" and output.schema is not None:
-        body["format"] = output.schema if draft.own else _titled(output, draft)
+        body["format"] = output.schema if draft.own and output.form != MADE else _titled(output, draft)
     elif output.kind != "text":
         body["format"] = "json"
     FIELDS.lose(output, report, "output")
@@ -130,10 +135,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """Return a copy of the output's schema. If the schema has no title, the output's name becomes its title;
-    if it has no description, the output's description becomes its description. This is reported as a change.
-    If the schema already has another title or description, that one stays, and the output's is reported as
-    lost.
+    """Return a copy of the output's schema, with the output's name as its title and the output's description
+    as its description; each is reported as a change. If the schema already has another title or description,
+    that one stays, and the output's is reported as lost.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
@@ -156,6 +160,7 @@ def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) ->
             report.lose("reasoning", "the model does not support reasoning", "hint")
         return
     if off:
+        lose_effort(wish, report)
         body["think"] = False
         report.change("reasoning", "think", "no reasoning is written as `false`")
     elif wish.mode == "on" and wish.effort is None and wish.budget is None:

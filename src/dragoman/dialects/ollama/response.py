@@ -1,4 +1,4 @@
-"""Decodes and encodes whole (not streamed) Ollama responses. A stream's last line has the same form."""
+"""Decodes and encodes whole (not streamed) Ollama responses. The last line of a stream has the same form."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ _INCLUDED: Final = (
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for a body with `error` and without `message`, WireError for
-    any other invalid body.
+    """Decode a response. Unknown members, and most members of a wrong type, become leftovers. Raises
+    RequestFailed for a body with `error` and without `message`. Raises WireError if `message` is not an
+    object, if its `content` is not text, or if an image or a call in it has an unknown form.
     """
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
@@ -83,9 +84,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Return the stop that a response, or a line of a stream, states; None = the response has not ended yet.
-    An unknown word becomes the reason "other". called: True = the response has tool calls; a normal end then
-    becomes a stop with the reason "tool".
+    """Return the stop that a response, or a line of a stream, states in `done_reason`; None = `done` is not
+    true, so the response has not ended yet. No word means a normal end, an unknown word the reason "other".
+    called: True = the response has tool calls; a normal end then becomes a stop with the reason "tool".
     """
     if not body.get("done"):
         return None
@@ -95,8 +96,9 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the token counts of a response or a line; None = neither count is stated. The server may omit
-    the prompt's count if it has cached the prompt; only the other count is then in the result.
+    """Return the token counts of a response or a line; None = neither count is stated. A count that is not an
+    integer >= 0 counts as not stated. The server may omit the prompt's count if it has cached the prompt;
+    only the other count is then in the result.
     """
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
@@ -108,15 +110,16 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decode the tokens with their log probabilities. May raise KeyError, TypeError or AttributeError for
-    tokens of an unknown shape.
+    """Decode the value of `logprobs`, a list of tokens with their log probabilities. Raises KeyError,
+    TypeError or AttributeError for a token of an unknown shape; the types of a token's values are not checked
+    (`sound_tokens` does that).
     """
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate of the response; the other candidates are reported as lost. Raises
-    RequestFailed if the response has an `error`.
+    """Encode the first candidate of the response; the other candidates are reported as lost. A response
+    without candidates becomes an empty message. Raises RequestFailed if the response has an `error`.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -153,9 +156,9 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Make the function `mint` for a `Saying`: it returns the id to write for a call. This is the id that the
-    call states. For a call without an id, it is None if the response came in this dialect, otherwise a new
-    id.
+    """Make the function `mint` for a `Saying`. The function gets the id that a call states (None = none) and
+    the call's position in the response, and returns the id to write: the stated id; without one None (no id)
+    if the response came in this dialect, otherwise a new id.
     """
 
     def mint(stated: str | None, position: int) -> str | None:
@@ -169,12 +172,14 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 def ending(
     stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
-    """Return the members at the end of a response: `done`, the finish reason and the token counts. If the
-    response came in another dialect, the result also has `total_duration` in nanoseconds.
+    """Return the members at the end of a response: `done`, `done_reason` and the token counts. If the
+    response came in another dialect, the result also has `total_duration`: the nanoseconds since the request
+    came (`Reply.elapsed`), left out if they are 0.
 
-    stop: None = not stated; a response of this dialect then has `done: false`, any other response ends with
-    "stop". usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
-    calls, for which Ollama has no finish reason.
+    stop: None = not stated; a response of this dialect then has `done: false`, any other response has
+    `done: true` and the reason "stop". usage: None = not stated. where: the candidate's IR path. called:
+    whether the response has tool calls, for which Ollama has no finish reason; it only decides what is
+    reported.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
@@ -200,8 +205,9 @@ def ending(
 
 
 def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
-    """Return the members for the token counts; {} if `usage` is None. For a response of another dialect,
-    counts for which this dialect has no member are reported.
+    """Return the members for the token counts; {} if `usage` is None. For a response of this dialect, only
+    the counts that it stated are written. For any other response both are written, and the counts for which
+    this dialect has no member are reported as lost.
     """
     if usage is None:
         return {}
@@ -227,8 +233,8 @@ def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Encode the tokens with their log probabilities. where: the IR path of the text that they form, for the
-    report.
+    """Encode the tokens with their log probabilities. Token ids, and leftovers of other dialects, are
+    reported as lost. where: the IR path of the text that the tokens form.
     """
     return [_encode_token(token, report, where) for token in tokens]
 

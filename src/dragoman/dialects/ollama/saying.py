@@ -1,7 +1,8 @@
 """Decodes and encodes the assistant's message, in responses and in the history of requests.
 
-A message has one text, one thinking text, a list of images and a list of calls; it does not state their
-order. The arguments of a call are a JSON object.
+A message has one text, one thinking text, a list of media and a list of calls; it does not state their order.
+The list of media has the name `images`, but may contain audio, too: the first bytes of an entry decide. The
+arguments of a call are a JSON object.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ the bytes."""
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
     """Return the blocks of an assistant message, in this order: thinking, text, media, calls. A member that
-    is "" gives no block. Raises WireError for a text, an image or a call of unknown form.
+    is missing, null or empty gives no block. Raises WireError for a `content` that is not text, an image that
+    is not a string, and a call of unknown form (`decode_call`). The type of `thinking` is not checked.
     """
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
@@ -52,8 +54,8 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """Return the media in `images`, in order: audio if the first bytes show audio, otherwise images. Raises
-    WireError if an entry is not a string.
+    """Return the media in `images`, in order: audio if the first bytes show MP3, WAV or M4A, otherwise
+    images. [] = the message has none. Raises WireError if an entry is not a string.
     """
     images = message.get("images") or ()
     for data in images:
@@ -73,10 +75,11 @@ def _medium(data: str) -> ir.Media:
 
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: its position in the list. The entry's `index` is dropped if
-    it is null or equals the position; otherwise it is a leftover. Arguments that are null or missing become
-    "{}". Raises WireError if the entry is not an object, if it has no `function` object, or if the name is
-    neither text nor null (null becomes "").
+    """Decode an entry of `tool_calls`. position: its position in the list. `function.index` is dropped if it
+    is null or equals the position; otherwise it is a leftover. An id that is "" counts as none; one that is
+    not text is a leftover. Arguments that are null or missing become "{}", and a name that is null or missing
+    becomes "". Raises WireError if the entry is not an object, if it has no `function` object, or if the name
+    has another type.
     """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
@@ -151,9 +154,9 @@ class Saying(Collected):
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """Add a medium of the assistant to the text. An image of a response that has data or a URL is written
-        as Markdown. Any other medium is reported as lost, and only its transcript, if it has one, is added.
-        where: the block's IR path.
+        """Add a medium of the assistant to the text. An image in a response is written as Markdown, if it has
+        data or a URL. Any other medium, and each medium in a request, is reported as lost, and only its
+        transcript, if it has one, is added. where: the block's IR path.
         """
         shed(block, self.draft, where)
         shows = self.draft.answer and block.kind == "image"
@@ -183,8 +186,9 @@ class Saying(Collected):
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """Return the text of a block; the text of a Json block is JSON. The block's seal, cache mark, citations
-    and leftovers cannot be written, and are reported. where: the block's IR path.
+    """Return the text of a block; the text of a Json block is JSON. That a refusal becomes text is reported.
+    The block's seal, cache mark, citations and leftovers of other dialects cannot be written, and are
+    reported; so are log probabilities in a request of another dialect. where: the block's IR path.
     """
     if isinstance(block, ir.Json):
         text = text_of(block.value)
@@ -203,9 +207,10 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
-    """Return the text of a thinking block or, if it has none, its summary; "" = it has neither, which is
-    reported as a loss for a block of another dialect. The block's seal, cache mark and leftovers cannot be
-    written, and are reported. where: the block's IR path.
+    """Return the text of a thinking block or, if it has none, the parts of its summary, with a blank line
+    between them; "" = it has neither, which is reported as a loss for a block of another dialect. The block's
+    seal, cache mark and leftovers of other dialects cannot be written, and are reported. where: the block's
+    IR path.
     """
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
@@ -220,8 +225,9 @@ def lose_source(draft: Draft, where: str) -> None:
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report a block's seal, cache mark and leftovers as not written. This dialect has no members for them.
-    where: the block's IR path.
+    """Report a block's seal, cache mark and leftovers of other dialects as not written: this dialect has no
+    members for them. A seal in a response is only a change, because the gateway stores it; the rest are
+    losses. where: the block's IR path.
     """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
@@ -233,8 +239,8 @@ def encode_call(
     block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
 ) -> dict[str, Any]:
     """Encode the call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
-    position: the call's position in the response, written as `index`; in a request it is not written. where:
-    the call's IR path.
+    position: the call's position in the response, written as `function.index`; in a request it is not
+    written. where: the call's IR path.
 
     Arguments that are not a JSON object become the object `{"input": text}`, and so does the text of a
     free-text call (kind "custom") in a response. A free-text call in a request raises WireError; normally

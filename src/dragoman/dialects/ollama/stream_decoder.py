@@ -1,7 +1,7 @@
 """Decodes a stream of Ollama's lines into IR events.
 
-Thinking and text come in deltas; a call comes whole in one line. The last line has `done`, the reason and the
-usage. A line with `error` and without `message` ends the stream.
+Thinking and text come in deltas; a call comes whole in one line. The last line has `"done": true`, the finish
+reason and the usage. A line with `error` and without `message` ends the stream, too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A line of a stream that has nothing but a text delta."""
+    """A line of a stream that has nothing but a text delta, beside the members that every line has."""
 
     message: _Said
     done: bool
@@ -71,8 +71,9 @@ class OllamaDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events for one line; [] after the end of the answer. A line with an error becomes an
-        ir.Error. Raises WireError for an invalid line.
+        """Return the events for one line; [] for every line after the last one. A line with `error` and
+        without `message` becomes an ir.Error, and is the last one. Raises WireError for a line that is not a
+        JSON object of the known form, and for a stream with more unknown members than the gateway keeps.
         """
         if self._over:
             return []
@@ -128,8 +129,9 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """Return the leftovers of a line that are new, or whose value is not that of the lines before; None =
-        there are none. Raises WireError if the stream has more than `MOST_LEFTOVERS` different leftovers.
+        """Return the leftovers of a line that are new, or whose value is not the latest one of an earlier
+        line; None = there are none. Raises WireError if the stream has more than `MOST_LEFTOVERS` different
+        leftovers, or too many JSON values in them (`Kept`).
         """
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
@@ -190,7 +192,9 @@ _PROSE: Final = frozenset({"role", "content", "thinking"})
 
 
 def _more_words(frame: bytes) -> str:
-    """Return the text that a line adds, if the line has nothing but a text delta; "" for any other line."""
+    """Return the text that a line adds, if the line has nothing but a text delta; "" for any other line,
+    which must then be decoded in full.
+    """
     try:
         line = _decode_words(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

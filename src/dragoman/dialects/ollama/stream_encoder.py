@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of lines for Ollama's clients.
 
-A line with text is a constant head, the text as JSON, and a constant tail. Calls and images are sent when
-they are complete. Only the first candidate is sent. An error ends the stream.
+A line with text is a head that is constant within the stream, the text as JSON, and a constant tail. Calls
+and media are sent when they are complete. Only the first candidate is sent. An error ends the stream.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class _Out:
     """One block of the response while it is sent. Text, refusals and thinking are sent in deltas; any other
     block is sent whole at its end.
 
-    head: the bytes of a line before a piece of the block's text. fold: collects the content of a block that
-    is sent whole; None = the block is sent in deltas, or has ended. said: True = a line with text of the
-    block was sent. parts: how many summary parts of thinking have begun, at least 1. cites: how many of the
-    block's citations were reported as lost.
+    head: the bytes of a line between the head of the stream's lines and a piece of the block's text. fold:
+    collects the content of a block that is sent whole; None = the block is sent in deltas, or has ended.
+    said: True = a line with text of the block was sent. parts: how many summary parts of thinking have begun,
+    at least 1. cites: how many of the block's citations were reported as lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
@@ -67,7 +67,7 @@ class OllamaEncoder(EventEncoder):
         self._draft = Draft(reply.report, answer=True)
         self._head = b""
         self._outs: list[_Out] = []
-        # The last text of each kind; a line break separates the next block's text.
+        # The last text of each kind (text, thinking); a blank line separates the next block's text from it.
         self._prose: dict[bytes, str] = {}
         self._calls = 0
         self._once: dict[str, Any] = {}  # leftovers for the last line
@@ -132,8 +132,9 @@ class OllamaEncoder(EventEncoder):
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """Return the line with the text that `block` has itself; b"" = it has none. Called for the block as
-        it was opened, and for the block's final form if none of its text was sent before.
+        """Return the line with the text that `block` has itself; b"" = it has neither text nor log
+        probabilities. Called for the block as it was opened, and for the block's final form if none of its
+        text was sent before.
         """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
@@ -194,8 +195,9 @@ class OllamaEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """Return the lines for a block that is sent whole: one line with a message, or several lines with
-        pieces of a medium's text; b"" = the block gives neither.
+        """Return the lines for a block that is sent whole: one line with a message or, for a medium that is
+        written as text (Markdown, a transcript), lines with pieces of this text; b"" = nothing is written for
+        the block.
         """
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)

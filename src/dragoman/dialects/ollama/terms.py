@@ -15,7 +15,8 @@ _own: Final = Leftovers(NAME)
 leftovers: Final = _own.of
 restore: Final = _own.restore
 narrower: Final = Narrower("the Ollama API", restore)
-"""Writes the values that the narrower protocols of the family write alike."""
+"""Encodes functions in the same way as for the other protocols that have fewer members than OpenAI's chat,
+and reports which cache marks and parts of messages these protocols cannot express."""
 PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}
@@ -27,9 +28,10 @@ precisely."""
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """Return a date in the form of RFC 3339. created: Unix seconds, or the text of a date, which is returned
-    unchanged. otherwise: the Unix seconds to use if `created` is None or not a date, such as another text or
-    a number beyond the year 9999.
+    """Return a date as a text: RFC 3339 in UTC, with microseconds ("2026-11-25T17:00:00.000000Z"). created:
+    Unix seconds, or a date that is already a text (ISO 8601), which is returned unchanged. otherwise: the
+    Unix seconds to use if `created` is None or not a date, such as another text or a number beyond the year
+    9999.
     """
     if isinstance(created, str):
         try:

@@ -15,7 +15,9 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters"})
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """Decode the tools of a request that has passed `check`."""
+    """Decode the tools of a request that has passed `check`. Each becomes an ir.Function; its `type` is
+    dropped, and other unknown members become leftovers.
+    """
     return tuple([_tool(tool) for tool in tools])
 
 
@@ -26,8 +28,9 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools that may be called into the body, and report losses. Without such tools, the body has
-    no `tools`. Raises WireError for a free-text tool.
+    """Write the functions that the request's tool choice allows into `body`, as `tools`; if there are none,
+    `body` gets no `tools`. Providers' own tools, strict schemas, a forced call, and a ban on parallel calls
+    are reported as lost. Raises WireError for an allowed free-text tool.
     """
     choice = request.tool_choice
     allowed = _offered(choice, draft)
@@ -47,9 +50,10 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """Return the names of the tools to offer under this tool choice; None = all tools; an empty set = no
-    tool. A forced call cannot be written, and is reported as lost; so is a choice of a provider's own tool
-    ("native").
+    """Return the names of the tools to offer under this tool choice (None = the request has none); None = all
+    tools, an empty set = no tool. A forced call cannot be written, and is reported as lost: the model may
+    answer without a call, but is offered only the tools that the choice names. A choice in another dialect's
+    own form ("native") is reported as lost, too.
     """
     report = draft.report
     if choice is None:

@@ -1,4 +1,5 @@
-"""Encodes errors as Azure OpenAI states them, for clients that call a deployment of Azure's.
+"""Encodes errors as Azure OpenAI states them, for clients that call the gateway by Azure's paths
+(`/openai/deployments/…`). Whether Azure is the provider does not matter.
 
 Azure's error object has OpenAI's members, but other codes for some kinds of errors, and more about Azure's
 content filter: https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter (read 2026-11).
@@ -27,8 +28,9 @@ of content, because the provider stated none."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, extra headers, body) of an error response in Azure's form. request_id: stands in the
-    header `x-request-id` and in the body as `error_id`; None = the request has no id.
+    """Return (status, extra headers, body) of an error response in Azure's form. The extra headers say when
+    to retry, if the fault does, and the request's id. request_id: stands in the header `x-request-id` and in
+    the body as `error_id`; None = the request has no id.
     """
     return encode_answer(fault, request_id, _member)
 

@@ -16,7 +16,7 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """Return the prompt cache settings in a body; None if all are absent or null. Unknown members of
+    """Return the prompt cache settings in a request body; None if all are absent or null. Unknown members of
     `prompt_cache_options` become leftovers. leftovers: collects the leftovers of the body's dialect.
     """
     options = body.get("prompt_cache_options") or {}
@@ -31,8 +31,10 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write prompt cache settings into a request body. Reported as lost: the mode and the lifetime, if the
-    client speaks another dialect; a cache mark of the whole request; leftovers of other dialects.
+    """Write prompt cache settings into a request body (`body`). The key and the retention are always written,
+    the mode and the lifetime (`ttl`) only for a request that came in the body's dialect (`draft.own`).
+    Reported as lost: the mode and the lifetime that are not written; a cache mark of the whole request;
+    leftovers of other dialects.
 
     leftovers: writes the leftovers of the body's dialect.
     """

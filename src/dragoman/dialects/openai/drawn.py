@@ -54,7 +54,10 @@ class _Picture(msgspec.Struct):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response. An image that the provider gave as a data URL becomes one in base64. Raises
+    RequestFailed for an error with status 200. Raises WireError for any other invalid body, for a response
+    without images, and for an image with neither base64 nor a URL.
+    """
     body = decode_object(answered.data)
     refuse_failure(body, "data")
     try:
@@ -86,7 +89,8 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 def decode_usage(wire: Any) -> ir.Usage | None:
     """Return the token counts in `usage` (`wire`), whose members have the image API's names or, if it has
-    `prompt_tokens`, chat's names. Members of unknown names become leftovers. None = `wire` is not an object.
+    `prompt_tokens`, chat's names. A count that is not an integer counts as not stated. Members of unknown
+    names become leftovers. None = `wire` is not an object.
     """
     if not isinstance(wire, dict):
         return None
@@ -110,8 +114,8 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """Return the response body for the client. Fewer images than requested, and images in another form or
-    format than requested, are reported.
+    """Return the response body for the client. Fewer images than requested, images in another form (base64 or
+    URL) or format than requested, and other leftovers than those of this dialect are reported.
     """
     body: dict[str, Any] = {
         "created": response.created or reply.created,
@@ -188,9 +192,9 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Return usage in OpenAI's form. Without token counts, the result has only the provider's further
-    members. None = the provider stated neither. If the request holds no images, all input tokens count as
-    text, unless the provider stated otherwise.
+    """Return usage in OpenAI's form. Without token counts, the result has only the further members of the
+    provider's usage. None = the provider stated neither. If the client's request (`request`) has no images,
+    all input tokens count as text, unless the provider stated otherwise.
     """
     if usage is None:
         return None
@@ -224,7 +228,9 @@ _FREE: Final[dict[str, Any]] = {
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
     """Return a whole response as SSE events. Each event has one completed image. The last event has the
     response's usage; in the other events, and if there is no usage, all token counts are 0. If the provider
-    sent only the URL of an image, the event has this URL in place of base64, and a loss is reported.
+    sent only the URL of an image, the event has this URL in place of base64, and a loss is reported. A
+    setting of the images that the provider did not state (`size`, `quality`, `background`) is the one that
+    the client requested, or "auto" if OpenAI's clients cannot decode that.
     """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"

@@ -18,7 +18,7 @@ from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.chat.check import check_texts
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai.operation import model_of, refuse_failure
+from dragoman.dialects.openai.operation import model_of, read_usage, refuse_failure, usage_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.operation import (
     ClientSide,
@@ -52,20 +52,14 @@ class _Vector(msgspec.Struct):
     index: int | None = None
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    total_tokens: int | None = None
-
-
 class _Answer(msgspec.Struct):
     data: list[_Vector]
     model: str | None = None
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
     id: str | None = None
 
 
 _read: Final = msgspec.json.Decoder(_Answer).decode
-_read_usage: Final = msgspec.json.Decoder(_Usage | None).decode
 
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -77,8 +71,8 @@ def check(request: WireRequest) -> None:
 
 
 def check_input(value: Any, path: str) -> None:
-    """Raise WireError unless the value is a text (which may be empty), a list of texts, a list of token ids,
-    or a list of lists of token ids. Lists must not be empty.
+    """Raise WireError unless the value is a text (which may be empty), a list of texts, a list of token ids
+    (integers >= 0), or a list of lists of token ids. Lists must not be empty. path: the value's JSON path.
     """
     check_texts(value, path, 0)
 
@@ -93,8 +87,8 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """Return (the inputs, form) of a checked value of `input`. The form is "one" if the value was a single
-    input, and None if it was a list of inputs.
+    """Return (the inputs, form) of a value of `input` that `check_input` has accepted. The form is "one" if
+    the value was a single input (a text or a list of token ids), and None if it was a list of inputs.
     """
     if isinstance(value, str):
         return (value,), "one"
@@ -104,11 +98,13 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """Return the value of `input` for the upstream. Inputs that are token ids stay token ids if
-    `tokens.reads_tokens` allows them for the upstream's model, usually because it has the vocabulary of the
-    requested model. Otherwise they are converted to texts. model: the upstream's model; None = unknown.
+    """Return the value of `input` for the upstream. Inputs that are token ids stay token ids unless they can
+    be converted and the upstream's model is not known to have the vocabulary of the requested model
+    (`tokens.reads_tokens`); then they are converted to texts, which is reported. model: the upstream's model;
+    None = unknown.
 
-    Raises WireError for a text beside token ids that stay, and for token ids that cannot be converted.
+    Raises WireError for a text beside token ids that stay, and for token ids that the requested model's
+    vocabulary lacks or that are not valid text.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -142,7 +138,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """Return the request in this dialect. For clients of other dialects it requests lists of numbers, which
-    every vendor supports. Losses are reported. Raises WireError for inputs that `encode_input` refuses.
+    every vendor supports. Losses are reported. Raises WireError for token ids that cannot be sent
+    (`encode_input`).
     """
     model = target.model if target.model is not None else request.model
     body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
@@ -156,8 +153,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
-    """Whether the request can be sent unchanged to a vendor's model (`model`): its inputs are texts, or token
-    ids that `tokens.reads_tokens` allows for this model.
+    """Whether the inputs of the request can be sent unchanged to a vendor's model (`model`): they are texts,
+    or token ids that need no conversion (`tokens.reads_tokens`).
     """
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
@@ -183,7 +180,9 @@ def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`: `$.input[1]` for `inputs[1]`,
+    or `$.input` if the client wrote a single input.
+    """
     if where.startswith("inputs["):
         return "$.input" if request.form == "one" else f"$.input{where.removeprefix('inputs')}"
     return "$." + _PLACES.get(where, where)
@@ -197,7 +196,8 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
-    and for a response that does not have one vector for each input of `request`.
+    and for a response that does not have one vector for each input of `request`. Unreadable usage is
+    ignored.
     """
     try:
         answer = _read(answered.data)
@@ -211,23 +211,16 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     response = ir.EmbedResponse(
         tuple(from_base64(one) if isinstance(one, str) else from_floats(one) for one in written),
         model=answer.model,
-        usage=_usage(answer.usage),
+        usage=usage_of(read_usage(answer.usage)),
         id=answer.id,
     )
     return one_each(response, request)
 
 
-def _usage(usage: _Usage | None) -> ir.Usage | None:
-    if usage is None:
-        return None
-    # Voyage states only the total.
-    tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
-    return None if tokens is None else ir.Usage(input=tokens)
-
-
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Return the response body for the client. If the first vector does not have the requested length, a loss
-    is reported.
+    """Return the response body for the client. Vectors are base64 if the client asked for that, otherwise
+    lists of numbers. If the first vector does not have the requested number of dimensions, a loss is
+    reported.
     """
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
@@ -271,10 +264,7 @@ class EmbeddingRelay(WholeAnswerRelay):
         wished = wire.body.get("encoding_format")
         if wished is not None and (wished == "base64") is (_IN_LISTS.search(data, 0, _HEAD) is not None):
             return None
-        try:
-            usage = _usage(_read_usage(head.get("usage", b"null")))
-        except msgspec.MsgspecError:
-            usage = None  # unreadable usage is ignored
+        usage = usage_of(read_usage(head.get("usage", b"null")))
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

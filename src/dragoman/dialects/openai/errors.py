@@ -56,11 +56,13 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """Return the fault for an error body (`said`). Unknown members of its error object become leftovers of
-    `dialect`. A code of only digits is dropped.
+    """Return the fault for a provider's error. The code, the type and the status decide its kind (`kind_of`).
+    A code of only digits is not kept.
 
-    message: the fault's message, used instead of `said.message`. status: the HTTP status; None = not stated.
-    wait: the seconds to wait before the next attempt; None = not stated.
+    dialect: the dialect whose leftovers the unknown members of the error object become. said: the error's
+    body, as `failure.read_body` has read it. message: the fault's message, used instead of `said.message`.
+    status: the HTTP status; None = not stated. wait: the seconds to wait before the next attempt; None = not
+    stated.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -81,7 +83,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
     `error_id` if the fault has one (OpenAI's clients accept further members).
 
     words: kind of fault -> (type, code). The type is always from `words`. The fault's own code is written
-    instead of the code in `words` if `keeps_code` allows it.
+    instead of the code in `words`, unless it is a known code of another kind of fault (`keeps_code`).
     """
     kind, code = words[fault.kind]
     error = {
@@ -96,9 +98,11 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, extra headers, body) of an error response. request_id: stands in the header
-    `x-request-id`, and in the body as `error_id` if `member` writes it; None = the request has no id. member:
-    makes the error object from the fault.
+    """Return (status, extra headers, body) of an error response. The status is that of the fault's kind
+    (`ir.STATUS`). The extra headers say when to retry, if the fault does, and the request's id.
+
+    request_id: stands in the header `x-request-id`, and in the body as `error_id` if `member` writes it; None
+    = the request has no id. member: makes the error object from the fault.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -115,7 +119,8 @@ _SPOKEN: Final = (NAME, "openai_responses")
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
-    determines the kind.
+    determines the kind. The delay before a retry comes from the headers or, without one there, from the body
+    (Google's `RetryInfo`).
     """
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)
@@ -125,7 +130,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(frame: dict[str, Any]) -> Fault:
     """Return the fault of an error inside a response with status 200, or inside a stream event. frame: the
-    JSON object that contains the error.
+    JSON object that has the error in its member `error`, or that is the error itself. The fault's status is
+    one that the error states itself, otherwise None.
     """
     said = read_body(frame)
     return decode_fault(NAME, said, _message(said), stated_status(said), None)
@@ -160,20 +166,24 @@ def _stated_delay(said: Body) -> float | None:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, extra headers, body) of an error response in OpenAI's form. request_id: stands in the
-    header `x-request-id` and in the body as `error_id`; None = the request has no id.
+    """Return (status, extra headers, body) of an error response in OpenAI's form. The extra headers say when
+    to retry, if the fault does, and the request's id. request_id: stands in the header `x-request-id` and in
+    the body as `error_id`; None = the request has no id.
     """
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """Return the error object for a response body or a stream frame, in OpenAI's form."""
+    """Return the error object for a response body or a stream event, in OpenAI's form, with those further
+    members of the provider's error object that OpenAI's clients read (`shown_members`).
+    """
     return encode_fault(fault, WORDS) | shown_members(fault)
 
 
 def shown_members(fault: Fault) -> dict[str, Any]:
-    """Return the further members of a provider's error object that clients of OpenAI's protocols read
-    (`_SHOWN`). {} if there are none, or if the error came in another protocol.
+    """Return the further members of a provider's error object that clients of OpenAI's protocols read:
+    `innererror`, `content_filters`, `failed_generation`. {} if there are none, or if the error did not come
+    in OpenAI's chat or Responses protocol.
     """
     kept = [(fault.extra or {}).get(name, {}) for name in _SPOKEN]
     return {key: value for one in kept for key, value in one.items() if key in _SHOWN}

@@ -31,7 +31,7 @@ _KNOWN: Final = frozenset(
 
 def decode_usage(wire: Any) -> ir.Usage | None:
     """Return the tokens and the seconds of audio that a response's `usage` (`wire`) states; None if `wire` is
-    not an object. Members of unknown names become leftovers.
+    not an object. A count of a wrong type counts as not stated. Members of unknown names become leftovers.
     """
     if not isinstance(wire, dict):
         return None
@@ -68,10 +68,10 @@ def _count(value: Any) -> float | None:
 
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
     """Return usage in OpenAI's form: the token counts if the usage has any, otherwise the seconds of audio.
-    None = neither is known.
+    None = neither is known. usage: None = the provider stated none.
 
-    duration: the length of the audio in seconds, rounded up here; None = unknown. The duration is used only
-    if the usage states no seconds.
+    duration: the length of the audio in seconds; None = unknown. It is used, rounded up to whole seconds,
+    only if the usage states neither tokens nor seconds.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}
@@ -92,14 +92,18 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
 
 
 def refuse_failure(body: Mapping[str, Any]) -> None:
-    """Raise RequestFailed if the JSON of a response or event contains an error."""
+    """Raise RequestFailed if the JSON of a response or event contains an error: a member `error` that is not
+    empty, or a message (`message`, `detail`) without `usage`, or another form that vendors have
+    (`chat.errors.failure`).
+    """
     if (failed := failure(dict(body))) is not None:
         raise RequestFailed(fault_of(failed))
 
 
 def seen(frame: bytes) -> ir.Usage | None:
-    """Return the usage in one stream event; None = the event has none. Raises RequestFailed for an event with
-    an error. frame: the event's data.
+    """Return the usage in one stream event; None = the event has none. frame: the event's data, JSON. Raises
+    RequestFailed for an event with an error. Only events in which the word "usage" or "error" stands in
+    quotation marks are decoded; WireError is raised if such an event is not a JSON object.
     """
     if b'"usage"' not in frame and b'"error"' not in frame:
         return None  # most events: audio or text

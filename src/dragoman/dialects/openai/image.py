@@ -13,15 +13,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.forms import edited, files, refuse_files
 from dragoman.dialects.openai import pictures
 from dragoman.dialects.openai.drawn import decode_response, decode_usage, encode_response, encode_stream
 from dragoman.dialects.openai.errors import fault_of
-from dragoman.dialects.openai.operation import model_of, refuse_failure
+from dragoman.dialects.openai.operation import model_of, read_usage, refuse_failure
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
 from dragoman.dialects.picturing import joined, wanted
@@ -102,9 +100,9 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """Return the request's body with JSON values. In a form all values are texts: texts that are integers or
-    booleans become such values, in the members that need them. Other texts stay, so that `check` refuses
-    them.
+    """Return the request's body with JSON values. For a form this is a copy, because in a form all values are
+    texts: texts that are integers or booleans (true, false, 1, 0, in any case) become such values, in the
+    members that need them. Other texts stay, so that `check` refuses them.
     """
     body = request.body
     if not request.fields:
@@ -157,8 +155,9 @@ def _check_references(body: Mapping[str, Any]) -> None:
 
 
 def _check_reference(value: Any, path: str) -> None:
-    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter: a URL, a
-    data URL, or an object with one of these or with a file id. path: the value's JSON path.
+    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter: an HTTP
+    URL or a data URL, or an object with one of these (`image_url`, `url`, or `url` inside one of them) or
+    with a file id. path: the value's JSON path.
     """
     if isinstance(value, str):
         _check_address(value, path)
@@ -183,12 +182,14 @@ def _check_address(value: Any, path: str) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether the client requests a stream."""
+    """Whether the client requests a stream: `stream` is true, in a form also "true" or "1"."""
     return typed(wire).get("stream") is True
 
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
-    """Return the decoded request. wire: a request that `check` has accepted."""
+    """Return the decoded request. wire: a request that `check` has accepted; its path says whether images are
+    generated, edited or varied. For a generation, input images and a mask are not read, but are leftovers.
+    """
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
     get = body.get
@@ -240,21 +241,25 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Return the request in the form of the vendor (`Quirks.pictures`). Raises WireError for a value that the
-    vendor cannot serve, for example a variation, a mask, a file id or an invalid size.
+    """Return the request in the form of the vendor (`Quirks.pictures`: OpenAI's, xAI's or OpenRouter's), and
+    report losses. Raises WireError for a value that xAI or OpenRouter cannot serve: a variation, a mask, a
+    file id and, for xAI, an invalid size.
     """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
 def passes(_: WireRequest, quirks: Quirks, __: str) -> bool:
-    """Whether the vendor's image requests have OpenAI's form, so that the client's request can be sent
-    unchanged.
+    """Whether the vendor's image requests have OpenAI's form (`Quirks.pictures`), so that the client's
+    request need not be translated.
     """
     return quirks.pictures == "openai"
 
 
 def locate(request: ir.ImageRequest, where: str) -> str:
-    """Return the JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`: `$.n` for `count`. An input
+    image (`images[0]`) has the path `$.images[0]` if the client listed URLs or file ids, otherwise `$.image`.
+    The action, which the URL's path states, has the path `$.model`.
+    """
     if where.startswith("images["):
         named = any(image.data == b"" for image in request.images)
         return f"$.{where}" if named and request.listed else "$.image"
@@ -282,6 +287,7 @@ class ImageRelay:
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         """Return the client's request with `edits`, and without `response_format` if `edits` names a model
         that rejects it (`_ALWAYS_BYTES`). head: the members of the client's body as JSON; empty for a form.
+        edits: name -> new value, which replaces the client's value of this name.
         """
         path = wire.path or pictures.PATH
         rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
@@ -299,9 +305,10 @@ class ImageRelay:
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if the response states none.
-        Returns None in place of both if the client asked for URLs or for base64, and no image has this form;
-        then the response must be translated. model: the model's name for the client; None = the name stays
-        unchanged.
+        Returns None in place of both if the client stated in `response_format` that it wants URLs or base64,
+        and no image has this form; then the response must be translated. model: the model's name for the
+        client, written in place of the model that the response states, if it states one; None = the name
+        stays unchanged.
 
         Raises RequestFailed for an error with status 200, WireError for a body without `data`.
         """
@@ -328,8 +335,7 @@ class ImageRelay:
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    usage = head.get("usage")
-    return None if usage is None else decode_usage(msgspec.json.decode(usage))
+    return decode_usage(read_usage(head.get("usage", b"null")))
 
 
 IMAGE: Final = OperationCodec(

@@ -18,10 +18,12 @@ _LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs"})
 
 def in_objects(logprobs: Any) -> Any:
     """Return a choice's `logprobs` in OpenAI's form: an object whose `content` is a list of objects, one for
-    each token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, `top_logprobs`).
-    These are converted if they have the same length. A further list of this length (`token_ids`) has one
-    value for each token: the token's object gets this value, under the list's name. All other members stay
-    beside `content`. Any other value is returned unchanged.
+    each token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, and perhaps
+    `top_logprobs`). These are converted if they have the same length. A further list of this length
+    (`token_ids`) has one value for each token: the token's object gets this value, under the list's name. All
+    other members stay beside `content`.
+
+    logprobs: any JSON value. A value without such lists is returned unchanged; it is never changed in place.
     """
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:
@@ -50,13 +52,16 @@ def _in_object(token: Any, value: Any, top: Any) -> dict[str, Any]:
 
 
 def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """Return the decoded log probabilities of tokens; None if they are invalid."""
+    """Return the decoded log probabilities of tokens; None if `tokens` is not a list of objects, one for each
+    token, with values of the right types.
+    """
     return sound_tokens(decode_logprobs, tokens)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Return the decoded log probabilities of tokens. Raises one of `typed.OF_ANOTHER_SHAPE` if a token is
-    invalid.
+    """Return the decoded log probabilities of tokens. Raises AttributeError, KeyError or TypeError for a
+    token that is not an object or lacks `token` or `logprob`. The types of its values are not checked
+    (`read_logprobs` does that).
     """
     return decode_tokens(tokens, _TOKEN, leftovers)
 

@@ -106,8 +106,8 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """Return the request in this dialect. An input of several parts, or with an image, can only be the only
-    input here; WireError is raised if the request also has other inputs.
+    """Return the request in this dialect. Raises WireError if an input of several parts, or with an image, is
+    not the only input: OpenAI reads a list of parts as one input.
     """
     inputs = request.inputs
     value: Any
@@ -154,7 +154,10 @@ def _written(block: ir.Text | ir.Media, report: Report, where: str) -> dict[str,
 
 
 def locate(request: ir.ModerationRequest, where: str) -> str:
-    """Return the JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`. `inputs[1]` has the path
+    `$.input[1]`. If the client wrote a list of parts, which is one input, `inputs[0][1]` has the path
+    `$.input[1]`; if it wrote a single text, all inputs have the path `$.input`.
+    """
     if where.startswith("inputs["):
         if request.form == "one":
             return "$.input"
@@ -167,8 +170,8 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
-    and if there is not one result for each input.
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for any other invalid
+    body, and if `results` does not have one result for each input of `request`.
 
     A result without `flagged` (Mistral's) is flagged if any category applies.
     """
@@ -191,7 +194,9 @@ def _judgement(result: _Result) -> ir.Judgement:
 
 
 def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.ModerationRequest]) -> Payload:
-    """Return the response body for the client. Categories keep the provider's names."""
+    """Return the response body for the client. Categories keep the provider's names. A response without an
+    id gets one. The usage is not written, because OpenAI's form has none.
+    """
     results: list[dict[str, Any]] = []
     for judgement in response.judgements:
         result: dict[str, Any] = {

@@ -37,7 +37,8 @@ def integer_of(value: Any) -> int | None:
 
 def input_of(usage: Any) -> int | None:
     """Return the number of input tokens in `usage`: the first number in `prompt_tokens`, `input_tokens` and
-    `total_tokens`, in this order. None if there is none. The operations that use this have no output tokens.
+    `total_tokens`, in this order (Voyage states only the last); a float is cut to an integer. None if there
+    is none, or if `usage` is not an object. The operations that use this have no output tokens.
     """
     if not isinstance(usage, Mapping):
         return None
@@ -46,15 +47,27 @@ def input_of(usage: Any) -> int | None:
 
 
 def usage_of(usage: Any) -> ir.Usage | None:
-    """Return the input tokens in `usage` (see `input_of`) as an ir.Usage; None if there are none."""
+    """Return the number of input tokens in `usage` (`input_of`) as an ir.Usage; None if it states none."""
     tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 
 
+def read_usage(usage: bytes | msgspec.Raw) -> Any:
+    """Return the JSON value `usage` of a response or an event, decoded. None = it is null or cannot be
+    decoded, for example because a number is too large: the client has paid for the response, so it is not
+    refused because of its usage.
+    """
+    try:
+        return msgspec.json.decode(usage)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 class ListRelay(WholeAnswerRelay):
     """Relays requests to `path`, and the responses. member: the name of the list that every valid response
-    has. If the argument `model` of `response` is not None, it replaces the model that a response states; a
-    response without a model gets none.
+    has. `response` raises RequestFailed for a response with an error in place of this list, and WireError for
+    any other response without this list. If its argument `model` is not None, it replaces the model that a
+    response states; a response without a model gets none.
     """
 
     def __init__(self, path: str, member: str) -> None:
@@ -71,7 +84,7 @@ class ListRelay(WholeAnswerRelay):
         if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)
             raise WireError("expected an array", self._member)
-        usage = usage_of(msgspec.json.decode(head.get("usage", b"null")))
+        usage = usage_of(read_usage(head.get("usage", b"null")))
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

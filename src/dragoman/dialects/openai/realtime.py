@@ -12,13 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.live import Heard, Live, Message, Names, Used, closing
+from dragoman.dialects.live import TRANSCRIBING, Heard, Live, Message, Names, Spoken, Used, closing
 from dragoman.dialects.openai.errors import decode_error, error_member
+from dragoman.dialects.openai.input_sound import InputSound
 from dragoman.errors import WireError
 from dragoman.tokens.vocabulary import by_bytes
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -36,10 +38,27 @@ _BETA: Final = frozenset({"transcription_session.created", "transcription_sessio
 """Events that only the beta version has. Azure's dated versions are of this version, too."""
 _READ: Final = re.compile(
     r'"(?:response\.(?:created|done)|(?:transcription_)?session\.(?:created|updated)'
-    r'|conversation\.item\.input_audio_transcription\.completed|error)"'
+    r'|conversation\.item\.input_audio_transcription\.(?:completed|failed)|error)"'
 )
 """Matches the types of the events that the relay reads. Sound in base64 has no quotation marks, so events
 with sound are searched quickly."""
+_PARTIAL: Final = "in_progress"
+"""The `status` of a transcript of which more follows."""
+_FAILED: Final = "conversation.item.input_audio_transcription.failed"
+_SPEECH: Final = re.compile(
+    r'"(?:input_audio_buffer\.(?:speech_started|committed)'
+    r'|conversation\.item\.input_audio_transcription\.(?:delta|updated|segment))"'
+)
+"""Matches the types of the events which show that a transcript has begun. They need not be decoded."""
+_MOST_OF_SPEECH: Final = 16_384
+"""The most characters of an event that is searched for `_SPEECH`. Longer ones have sound."""
+_COMMIT: Final = "input_audio_buffer.commit"
+_UPDATES: Final = frozenset({"session.update", "transcription_session.update"})
+"""The client's events with the settings of a session; the second is that of the beta version."""
+_FIRST_EVENT: Final = (
+    "The first event of a session that only transcribes must be a 'session.update' that names the model,"
+    " unless the query of the URL does."
+)
 _TRANSCRIPTIONS: Final = (("audio", "input", "transcription"), ("input_audio_transcription",))
 """The places of the transcription in a session's settings; the second is that of the beta version."""
 _OF_REPLY: Final = re.compile(r'"response_id"\s*:\s*"([^"\\]{1,128})"')
@@ -62,6 +81,7 @@ class _Said(msgspec.Struct, gc=False):
     model: msgspec.Raw = msgspec.Raw(b"")
     session: msgspec.Raw = msgspec.Raw(b"")
     response: msgspec.Raw = msgspec.Raw(b"")
+    audio: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_said: Final = msgspec.json.Decoder(_Said).decode
@@ -79,26 +99,36 @@ class RealtimeTalk:
         self._names = names
         self._first = first
         self._transcriber: str | None = None
-        """The provider's name of the model that transcribes the client's speech; None = none does."""
+        """The model that transcribes the client's speech, as the provider states it; None = none does."""
+        self._wanted: str | None = None
+        """The model that the client has asked for since, which may transcribe before the provider says so."""
         self._unnamed = names.unnamed and first is None
         """Whether a message must still name the model to the provider."""
+        self._sound = InputSound()
+        self._billed = 0.0
+        """The seconds of sound that xAI has stated as billed so far."""
 
     def opening(self) -> Sequence[Message]:
-        """Return the first messages for the provider: the client's first message, if it was read to know the
-        model. Otherwise none, because the provider begins with `session.created`.
+        """Return the first messages for the provider: the client's first message in the form for the provider
+        (`said`, which may raise WireError), if it was read to know the model. Otherwise none, because the
+        provider begins with `session.created`.
         """
-        return () if self._first is None else (self.said(self._first),)
+        return () if self._first is None else (self.said(self._first).message,)
 
-    def said(self, message: Message) -> Message:
+    def said(self, message: Message) -> Spoken:
         """Return a client's event in the form for the provider. If the event names a model as `model`,
         `session.model` or `response.model`, this name becomes the provider's name; in a session that only
         transcribes, also the name in the settings of the transcription, which is added if they have none. An
-        event with one of these members has each member only once afterwards: of repeated members the last
-        one.
+        event with `model`, `session` or `response` has each member only once afterwards: of repeated members
+        the last one. Any other event is returned unchanged.
 
-        Raises WireError for a binary message, for a message that is not a JSON object, and for a model that
-        is not one of the session's names (`names.allowed`): the client's rights and limits were checked only
-        for these.
+        The result also says how much sound is in the event, if a model transcribes it. The type of the event
+        does not matter for this, because parsers may differ on a type that stands in the event twice.
+
+        Raises WireError for a binary message, for a message that is not a JSON object or whose `type` is not
+        a text, for a model that is not one of the session's names (`names.allowed`), because the client's
+        rights and limits were checked only for these, and for settings of another type in a session that only
+        transcribes.
         """
         if isinstance(message, bytes):
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
@@ -109,31 +139,51 @@ class RealtimeTalk:
                 f"A realtime event must be a JSON object: {error}", "", "invalid_message"
             ) from None
         if not (bytes(said.session) or bytes(said.response) or bytes(said.model)):
-            return message
+            return self._spoken(said, message)
         head = decode_head(message.encode())
         self._rename(head, "model")
         for name in ("session", "response"):
             if bytes(head.get(name, b""))[:1] == b"{":  # otherwise the provider says what is wrong with it
                 settings = decode_head(bytes(head[name]))
                 self._rename(settings, f"{name}.model")
-                if self._names.transcribes and name == "session":
-                    for path in _TRANSCRIPTIONS:
-                        place = ".".join(("session", *path))
-                        _edit_at(settings, path, partial(self._set_transcriber, place))
+                if name == "session":
+                    self._set(settings)
                 head[name] = msgspec.Raw(encode_head(settings))
-        return encode_head(head).decode()
+        return self._spoken(said, encode_head(head).decode())
+
+    def _spoken(self, said: _Said, message: str) -> Spoken:
+        """Return an event for the provider (`message`) with the sound in it. said: the client's event."""
+        if (by := self._by) is None:
+            return Spoken(message)
+        audio = bytes(said.audio)
+        sound = self._sound.milliseconds(audio, len(message)) if audio else 0.0
+        return Spoken(message, sound, None if self._names.transcribes else by, said.type == _COMMIT)
+
+    @property
+    def _by(self) -> str | None:
+        """The provider's name of the model that transcribes what the client says; None = none does."""
+        return self._names.upstream if self._names.transcribes else self._transcriber or self._wanted
+
+    def _set(self, settings: dict[str, msgspec.Raw]) -> None:
+        """Read, and in a session that only transcribes edit, the settings that the client sends."""
+        if self._names.transcribes:
+            _hold_to_transcription(_value(settings.get("type")))
+            for path in _TRANSCRIPTIONS:
+                place = ".".join(("session", *path))
+                _edit_at(settings, path, partial(self._set_transcriber, place))
+        stated = _value(msgspec.Raw(encode_head(settings)))
+        self._sound.said(stated)
+        if isinstance(stated, dict) and _states_transcription(stated):
+            self._wanted = _transcriber(stated)
 
     def _rename(self, members: dict[str, msgspec.Raw], path: str) -> None:
-        """Replace the member `model`, if there is one and it is not null, by the provider's name of the
-        session's model. path: the place of this member in the event.
+        """Replace the member `model` of `members`, if there is one and it is not null, by the provider's name
+        of the session's model. Raises WireError if it is not a name that the client may use for this model.
+        path: the JSON path of this member in the event.
         """
-        model = bytes(members.get("model", b"null"))
-        if model == b"null":
+        if bytes(members.get("model", b"null")) == b"null":
             return
-        try:
-            name = msgspec.json.decode(model)
-        except msgspec.DecodeError:
-            name = None  # a number that JSON may have, but that is too large for a float
+        name = _value(members["model"])
         if not isinstance(name, str) or name not in self._names.allowed:
             text = f"Invalid '{path}': the model of a running session cannot be changed."
             raise WireError(text, path, "model_not_changeable")
@@ -141,7 +191,8 @@ class RealtimeTalk:
 
     def _set_transcriber(self, place: str, members: dict[str, msgspec.Raw]) -> None:
         """Write the provider's name of the session's model into the settings of a transcription (`members`),
-        in place of the client's name, if they state one. place: the place of these settings in the event.
+        in place of the client's name, if they state one. place: the JSON path of these settings in the event.
+        Raises WireError as `_rename`.
         """
         self._rename(members, f"{place}.model")
         members["model"] = msgspec.Raw(encode(self._names.upstream))
@@ -149,16 +200,22 @@ class RealtimeTalk:
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
         name becomes the name that the client knows. The result also says whether a response begins or ends,
-        which response it is, what was used, and whether the event is an error. The model that transcribes the
-        client's speech, which the settings name, is saved. In a session that only transcribes this is always
-        the session's model, also if the provider states another name, such as that of a dated version.
+        which response it is, what was used, and whether the event is an error.
 
-        If neither the URL nor the client has named the model to the provider, the answer to the first event
-        with settings names it, in the form of the version that the event shows.
+        An event with the session's settings names the model that transcribes the client's speech, which later
+        transcripts are charged to. In a session that only transcribes, they are always charged to the
+        session's model, also if the provider states another name, such as that of a dated version. If neither
+        the URL nor the client has named the model to the provider, the first event with settings is answered
+        (`Heard.answers`) by an event that names it, in the form of the API's version that the event shows.
+
+        A binary message, and an event of a type that is not read here, is passed on unchanged. Raises
+        WireError if an event that is read is not a JSON object.
         """
         if isinstance(message, bytes):
-            return Heard(message)
+            return self._of_binary(message)
         if _READ.search(message) is None:
+            if len(message) <= _MOST_OF_SPEECH and _SPEECH.search(message) is not None:
+                return Heard(message, speech="heard")
             part = _OF_REPLY.search(message)
             return Heard(message, reply=None if part is None else part[1])
         event = decode_object(message.encode())
@@ -166,17 +223,33 @@ class RealtimeTalk:
         if kind == _CREATED:
             return Heard(message, begins=True, reply=_reply(event))
         if kind == _DONE:
-            return Heard(message, ends=True, used=_of_response(event), reply=_reply(event))
+            return Heard(message, ends=True, used=self._of_response(event), reply=_reply(event))
         if kind == _TRANSCRIBED:
-            return Heard(message, used=self._of_transcript(event))
+            used = self._of_transcript(event)
+            return Heard(message, used=used, speech=None if used else "heard")
+        if kind == _FAILED:
+            return Heard(message, speech="failed")
         if kind in _SESSION and isinstance(session := event.get("session"), dict):
+            self._sound.heard(session)
             if not self._names.transcribes and _states_transcription(session):
-                self._transcriber = _transcriber(session)
+                self._transcriber, self._wanted = _transcriber(session), None
             shown = self._shown(message, session)
             return Heard(shown, transcriber=self._transcriber, answers=self._naming(kind))
         if kind == "error":
             return Heard(message, fault=_fault(event))
         return Heard(message)
+
+    def _of_binary(self, message: bytes) -> Heard:
+        """Read a binary message like a text, if it is one: clients read both alike. Other ones are sound."""
+        try:
+            text = message.decode() if message[:1] == b"{" else None
+        except UnicodeDecodeError:
+            text = None
+        if text is None:
+            return Heard(message)
+        heard = self.heard(text)
+        told = message if heard.message == text else str(heard.message).encode()
+        return msgspec.structs.replace(heard, message=told)
 
     def _shown(self, message: str, session: Mapping[str, Any]) -> Message:
         shown = self._names.shown
@@ -194,8 +267,9 @@ class RealtimeTalk:
         return encode_head(head).decode()
 
     def _naming(self, kind: str) -> tuple[Message, ...]:
-        """Return the settings that name the model to the provider, if nothing has named it yet. kind: the
-        type of the provider's event with the settings, which shows the version of the API.
+        """Return the event that names the model to the provider; () = something has named it already, for
+        example an earlier call. kind: the type of the provider's event with the session's settings, which
+        shows the version of the API.
         """
         if not self._unnamed:
             return ()
@@ -206,22 +280,45 @@ class RealtimeTalk:
         settings = {"type": "transcription", "audio": {"input": {"transcription": named}}}
         return (_update("session.update", settings),)
 
+    def _of_response(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
+        """Return the tokens, and the milliseconds of sound, that the end of a response states as used; () =
+        it states none.
+
+        xAI bills time and states it as `billable_audio_seconds`, which is not documented (2026-11). In
+        sessions that others have recorded it is the sum of all responses so far, so only the growth counts;
+        a smaller number than before can be no such sum, and counts as a whole.
+        """
+        response = event.get("response")
+        stated = response.get("usage") if isinstance(response, dict) else None
+        usage = stated or event.get("usage")
+        if not isinstance(usage, dict):
+            return ()
+        units: dict[str, int] = {}
+        seconds = usage.get("billable_audio_seconds")
+        if isinstance(seconds, (int, float)) and 0 < seconds <= _LONGEST:
+            before, self._billed = self._billed, seconds
+            if grown := seconds if seconds < before else seconds - before:
+                units["input_audio_ms"] = round(grown * 1000)
+        tokens = next(iter(_readable(usage)), None)
+        return (Used(tokens, units),) if units or tokens is not None else ()
+
     def _of_transcript(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
         """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
         by the model that the session names for transcription, otherwise by the session's model. If the event
-        states no usage, and the session only transcribes, the tokens of the whole text are estimated. () =
-        the usage is unreadable. event: the provider's event.
+        states neither, the tokens of the text are estimated. () = more of the same transcript follows (xAI).
+        event: the provider's event.
         """
-        usage = event.get("usage")
-        if not isinstance(usage, dict):
-            return _estimated(event) if self._names.transcribes else ()
-        model = None if self._names.transcribes else self._transcriber or self._names.upstream
-        if usage.get("type") == "duration":
-            seconds = usage.get("seconds")
-            if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
-                return ()
-            return (Used(units={"input_audio_ms": round(seconds * 1000)}, model=model),)
-        return tuple(Used(one, model=model) for one in _readable(usage))
+        usage, model = event.get("usage"), None if self._names.transcribes else self._transcriber
+        if model is None and not self._names.transcribes:
+            model = self._names.upstream
+        stated = _of_sound(usage) if isinstance(usage, dict) else None
+        if stated is None and event.get("status") == _PARTIAL:
+            return ()
+        if stated is None:
+            text = event.get("transcript")
+            words = ir.Usage(output=by_bytes(text) if isinstance(text, str) else 0, estimated=True)
+            stated = Used(words)
+        return (msgspec.structs.replace(stated, model=model, transcript=True),)
 
 
 _LONGEST: Final = 86_400
@@ -229,7 +326,9 @@ _LONGEST: Final = 86_400
 
 def usage_of(usage: Mapping[str, Any]) -> ir.Usage:
     """Return the token counts in the `usage` of an event. Its `input_tokens` includes the cached tokens; the
-    result counts the cached tokens apart, in `cache_read`.
+    result counts the cached tokens apart, in `cache_read`. `detail` has the counts of text, audio and images
+    as they are stated, in `input_…` with the cached tokens. A count that is not an integer >= 0 counts as not
+    stated.
     """
     taken, given = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     inputs = usage.get("input_token_details")
@@ -250,27 +349,34 @@ def _detail(detail: dict[str, Any], prefix: str, counts: Any) -> None:
                 detail[f"{prefix}_{kind}"] = amount
 
 
-def _estimated(event: Mapping[str, Any]) -> tuple[Used, ...]:
-    """Return the estimated tokens of a transcript; () = more of the same text follows (xAI)."""
-    if event.get("status") == "in_progress":
-        return ()
-    text = event.get("transcript")
-    return (Used(ir.Usage(output=by_bytes(text) if isinstance(text, str) else 0, estimated=True)),)
+def _of_sound(usage: Mapping[str, Any]) -> Used | None:
+    """Return the tokens or the milliseconds that the `usage` of a transcript states; None = it states none
+    that is possible.
+    """
+    if usage.get("type") != "duration":
+        return next((Used(one) for one in _readable(usage)), None)
+    seconds = usage.get("seconds")
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _LONGEST:
+        return None
+    return Used(units={"input_audio_ms": round(seconds * 1000)} if seconds else {})
 
 
 def _update(kind: str, settings: Mapping[str, Any]) -> Message:
     return encode({"type": kind, "session": settings}).decode()
 
 
+def _value(raw: msgspec.Raw | None) -> Any:
+    """Return the decoded value of a member; None = there is no such member. A number that is too large for a
+    float becomes infinity.
+    """
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return inf
+
+
 def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
-
-
-def _of_response(event: Mapping[str, Any]) -> tuple[Used, ...]:
-    response = event.get("response")
-    stated = response.get("usage") if isinstance(response, dict) else None
-    usage = stated or event.get("usage")
-    return tuple(Used(one) for one in _readable(usage)) if isinstance(usage, dict) else ()
 
 
 def _readable(usage: Mapping[str, Any]) -> tuple[ir.Usage, ...]:
@@ -324,13 +430,26 @@ def _transcriber(session: Mapping[str, Any]) -> str | None:
     name is in the first of `_TRANSCRIPTIONS` that has one.
     """
     for path in _TRANSCRIPTIONS:
-        value: Any = session
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        model = value.get("model") if isinstance(value, dict) else None
+        model = _at(session, (*path, "model"))
         if isinstance(model, str) and model:
             return model
     return None
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    """Return the value at `path` within a decoded JSON value; None = there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _hold_to_transcription(kind: Any) -> None:
+    """Raise WireError if the settings of a session that only transcribes say that it is of another type.
+    kind: their member `type`; None = they have none.
+    """
+    if kind is not None and kind != TRANSCRIBING:
+        text = f"Invalid 'session.type': this session only transcribes, so its type is {TRANSCRIBING!r}."
+        raise WireError(text, "session.type", "invalid_value")
 
 
 def _fault(event: Mapping[str, Any]) -> ir.Fault:
@@ -342,8 +461,9 @@ def _fault(event: Mapping[str, Any]) -> ir.Fault:
 
 
 def transcribing(base: str, query: str) -> str:
-    """Return the URL of a provider's sessions that only transcribe. It does not name the model. base, query:
-    as for `address`.
+    """Return the URL of a provider's sessions that only transcribe; it does not name the model. base: the
+    provider's base URL. query: the query that all URLs of the provider have ("?api-version=…"); "" = they
+    have none.
     """
     intent = "intent=transcription"
     return f"{base}/realtime{query}&{intent}" if query else f"{base}/realtime?{intent}"
@@ -351,23 +471,30 @@ def transcribing(base: str, query: str) -> str:
 
 def transcriber(message: Message) -> str:
     """Return the model that a client's first event in a session that only transcribes names in the settings
-    of the transcription. Raises WireError if it names none.
+    of the transcription. Raises WireError if the event is not one with the settings of such a session, if it
+    names no model there, or if it names another one elsewhere.
     """
-    event = None if isinstance(message, bytes) else decode_object(message.encode())
-    session = None if event is None else event.get("session")
-    named = _transcriber(session) if isinstance(session, dict) else None
-    if named is None:
-        text = (
-            "The first event of a session that only transcribes must be a 'session.update' that names the"
-            " model, unless the query of the URL does."
-        )
-        raise WireError(text, "session.audio.input.transcription.model", "missing_required_parameter")
+    event = {} if isinstance(message, bytes) else decode_object(message.encode())
+    kind, session = event.get("type"), event.get("session")
+    if kind is not None and not (isinstance(kind, str) and kind in _UPDATES):
+        raise WireError(_FIRST_EVENT, "type", "invalid_value")
+    session = session if isinstance(session, dict) else {}
+    _hold_to_transcription(session.get("type"))
+    named = _transcriber(session)
+    if kind is None or named is None:
+        place = "type" if kind is None else "session.audio.input.transcription.model"
+        raise WireError(_FIRST_EVENT, place, "missing_required_parameter")
+    for path in (("model",), ("session", "model"), *(("session", *one, "model") for one in _TRANSCRIPTIONS)):
+        if (other := _at(event, path)) is not None and other != named:
+            place = ".".join(path)
+            text = f"Invalid '{place}': the event names the model {named[:64]!r}, too, and a session has one."
+            raise WireError(text, place, "invalid_value")
     return named
 
 
 def error_event(fault: ir.Fault) -> str:
-    """Return an `error` event for the client. Its form is `types.realtime.RealtimeErrorEvent` of OpenAI's
-    Python client.
+    """Return an `error` event for the client, as JSON text. Its form is `types.realtime.RealtimeErrorEvent`
+    of OpenAI's Python client.
     """
     error = {**error_member(fault), "event_id": None}
     event_id = f"event_{(fault.error_id or 'gateway').removeprefix('req_')}"

@@ -116,7 +116,9 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.RerankRequest:
-    """Return the decoded request. wire: a request that `check` has accepted."""
+    """Return the decoded request. wire: a request that `check` has accepted. `top_k` is read only without
+    `top_n`, and then the request's form is "voyage".
+    """
     body = wire.body
     top, form = body.get("top_n"), None
     if top is None and "top_k" in body:
@@ -189,8 +191,9 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body,
-    and for a result whose index is not the index of a document in `request`.
+    """Decode a response, whose results are in `results` or `data`. Its further members go into `told`. Raises
+    RequestFailed for an error with status 200, WireError for any other invalid body, and for a result whose
+    index is not the index of a document in `request`.
     """
     body = decode_object(answered.data)
     try:
@@ -215,8 +218,8 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Return usage with the number of input tokens, and with the search units that Cohere bills. None = the
-    body states neither in a readable form.
+    """Return usage with the number of input tokens, and with the search units that Cohere bills (`detail`).
+    None = the body states neither in a readable form.
     """
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
@@ -231,10 +234,12 @@ def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
 
 def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.RerankRequest]) -> Payload:
     """Return the response body for the client: the best documents first, at most as many as the client
-    requested (all, if it requested no number).
+    requested (all, if it requested no number). The body is in Voyage's form if the request is; the provider's
+    further members are written, too.
 
     If `return_documents` is true, the documents are taken from the request. If it is false, no documents are
-    written. If the client does not state it, the documents that the provider returned are written.
+    written. If the client does not state it, the documents that the provider returned are written. A text is
+    written as `{"text": …}`, except in Voyage's form.
     """
     request = reply.request
     voyage = request.form == "voyage"

@@ -97,7 +97,8 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the JSON path of the value, for the first mistake that is found.
+    """Raise WireError for the first mistake that is found, with the JSON path of the value ("voice.id").
+    `input` and `voice` are required. Members of unknown names, and null for any other member, are accepted.
 
     The length of the text is not checked here, because it depends on the provider: OpenAI accepts 4,096
     characters, others more.
@@ -106,7 +107,7 @@ def check(request: WireRequest) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether the client requests a stream."""
+    """Whether the client wants the audio in SSE events (`stream_format: sse`)."""
     return wire.body.get("stream_format") == "sse"
 
 
@@ -131,8 +132,9 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Return the request in this dialect. It always asks for the audio itself. If the client asked for
-    events, the gateway makes the events from the whole audio.
+    """Return the request in this dialect, without `stream_format`: the provider is always asked for the audio
+    itself. If the client asked for events, the gateway makes them from the whole audio. Leftovers of other
+    dialects are reported to `target.report` as lost.
     """
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
@@ -150,8 +152,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Report fields of the request as lost. why: name of a field -> reason. A field that the request does not
-    state is not reported, nor is a speed of 1.
+    """Report fields of the request as lost, with the severity "quality". why: name of a field of
+    `ir.SpeechRequest` -> reason. A field that is None is not reported, nor is a speed of 1.
     """
     for field, reason in why.items():
         value = getattr(request, field)
@@ -160,7 +162,9 @@ def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> N
 
 
 def locate(_: ir.SpeechRequest, where: str) -> str:
-    """Return the JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`: "$.input" for "text". Most
+    fields have the same name in both ("$.voice").
+    """
     return "$." + _PLACES.get(where, where)
 
 
@@ -172,7 +176,8 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
     """Return a provider's audio as a response. Its `output` is the requested format, or `USUAL` if none was
-    requested. Raises RequestFailed for an error with status 200, WireError if the body is empty or not audio.
+    requested; its media type is the one that the provider states. Raises RequestFailed for an error with
+    status 200, WireError if the body is empty or not audio.
     """
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
@@ -180,8 +185,8 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 def refuse_words(answered: Payload) -> None:
     """Raise an exception if a response is not audio: RequestFailed for an error in JSON, WireError for other
-    JSON, a text, or an empty body. The media type decides: a type that `heard.is_json` accepts (also an empty
-    one) is JSON, `text/…` is a text, and anything else is audio.
+    JSON, a text, or an empty body. Only the media type decides: `application/json`, a type that ends in
+    `+json`, and a missing type are JSON, `text/…` is a text, and anything else is audio.
     """
     if heard.is_json(answered.kind):
         heard.object_of(answered.data)
@@ -192,16 +197,17 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """Return the body for the client: the provider's audio, unchanged. Audio that is not as requested is
-    reported as a loss (`lose_format`).
+    """Return the body for the client: the provider's audio and media type, unchanged. A loss is reported if
+    the audio does not have the requested format or OpenAI's sample rate (`lose_format`).
     """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Report a loss if the audio is not in the requested format, or if it is "pcm" with another sample rate
-    than OpenAI's (`RATE`). If the client requested no format, only the rate is compared.
+    """Report a loss to `reply.report` if the audio is not in the format that the client requested, or if it
+    is "pcm" with another sample rate than OpenAI's (`RATE`). If the client requested no format, any format is
+    right, and only the rate of "pcm" is compared. An unknown rate is not reported.
     """
     wished = reply.request.output
     if wished is not None and response.output != wished:
@@ -214,8 +220,8 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """Return the whole audio as SSE events; the last event has the token counts. Audio that is not as
-    requested is reported as a loss (`lose_format`).
+    """Return the whole audio as SSE events; the last event has the token counts (0 = unknown). A loss is
+    reported if the audio does not have the requested format or OpenAI's sample rate (`lose_format`).
     """
     lose_format(response, reply)
     events = SoundEvents()
@@ -245,8 +251,12 @@ class Sound:
 
 
 def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
-    """Return a decoder that passes audio on while it arrives. None = the media type (`kind`) is that of JSON
-    or of a text, or is empty. Then the response is read as a whole, and `refuse_words` raises the error.
+    """Return a decoder that passes audio on while it arrives. Its response states the media type of the
+    requested format (`KINDS`), or `kind` for a format that is not in this table.
+
+    None = `kind`, the provider's media type, is JSON's or a text's, or is empty. Then the caller reads the
+    response as a whole, and `refuse_words` raises the error. The last argument, the most bytes of an event,
+    is not used.
     """
     if heard.is_json(kind) or kind.startswith("text/"):
         return None
@@ -268,7 +278,7 @@ class PlainSound:
 
 
 class SoundEvents:
-    """Encodes audio as SSE events; the last event has the token counts."""
+    """Encodes audio as SSE events. The last event has the token counts; a count that is not known is 0."""
 
     kind: Final = "text/event-stream; charset=utf-8"
 
@@ -293,8 +303,8 @@ def encoder(
     begun: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]
 ) -> AnswerEncoder[ir.SpeechResponse]:
     """Return the encoder of a response for the client: for events if the client asked for them, else for the
-    audio itself. Audio that is not as requested is reported as a loss (`lose_format`). begun: the response
-    without its audio.
+    audio itself. A loss is reported if the audio does not have the requested format or OpenAI's sample rate
+    (`lose_format`). begun: the response without its audio.
     """
     lose_format(begun, reply)
     return SoundEvents() if reply.request.delivery == "sse" else PlainSound(begun.kind)
@@ -313,7 +323,9 @@ def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, mod
 
 
 class SpeechRelay:
-    """Relays speech requests and their audio, between client and server of this dialect."""
+    """Relays speech requests and their audio, between client and server of this dialect. For a whole response
+    that is not audio, `response` raises the errors of `refuse_words`; it always returns None as the usage.
+    """
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         return Outgoing(PATH, encode_head({**head, **edits}))

@@ -12,10 +12,10 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """Return the value of `strict` to write for a response schema. It is the client's value, with one
-    exception: if the client speaks another dialect, and the client's strict schema breaks OpenAI's rules for
-    strict schemas, the result is None, and a change is reported. own: True = the client speaks the written
-    dialect.
+    """Return the value of `strict` to write for a response schema. It is the client's value (None = not
+    stated), with one exception: if the client speaks another dialect, and its schema is strict but breaks
+    OpenAI's rules for strict schemas, the result is None, and a change is reported. own: True = the client
+    speaks the dialect that is written.
     """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
@@ -27,9 +27,9 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
     """Return the value of `strict` to write for a tool. It is the client's value (None = not stated), with
-    one exception: if the client speaks another dialect, and the schema of the client's strict tool breaks
-    OpenAI's rules for strict schemas, the result is False, and a loss is reported. own: True = the client
-    speaks the written dialect. where: the tool's IR path.
+    one exception: if the client speaks another dialect, and the tool is strict but its schema breaks OpenAI's
+    rules for strict schemas, the result is False, and a loss is reported. own: True = the client speaks the
+    dialect that is written. where: the tool's IR path.
     """
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict

@@ -1,5 +1,6 @@
-"""The dialect name of OpenAI's chat, under which chat and the operations keep leftovers; functions for
-leftovers.
+"""The dialect name of OpenAI's chat, under which chat and the other operations keep leftovers (members for
+which the IR has no field), and the functions that collect leftovers (`leftovers`) and write them back
+(`restore`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: if a whole response needs them, the request fails. Stream
-events have times only for `diarized_json`; for other formats with times, a loss is reported. A missing
-duration is taken from the last time, or is 0.
+Missing times and speakers are never invented: if the requested format needs them, the request fails, unless
+the transcript is empty. Stream events have times only for `diarized_json`; for other formats with times, a
+loss is reported. A missing duration is taken from the last time, or is 0.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ _SEGMENT: Final = frozenset({*_Segment.__struct_fields__, "speaker"})
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a whole response in any format. Raises RequestFailed for an error with status 200, WireError for
-    an invalid body.
+    """Decode a whole response in any format. A response that is not JSON (`is_json`), or that is a JSON
+    string, is a text. The text is read as subtitles if the client asked for `srt` or `vtt`; otherwise it is
+    the transcript, without one line break at its end. Raises RequestFailed for an error with status 200,
+    WireError for a web page and any other invalid body.
     """
     if is_page(answered):
         raise WireError("expected a transcript, not a page")
@@ -95,8 +97,8 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def is_json(answered: Payload) -> bool:
-    """Whether a response is JSON. Its media type decides. Without a media type, or with
-    `application/octet-stream`, the response is JSON if it begins with `{`.
+    """Whether a response is JSON: its media type is `application/json` or ends in `+json`. Without a media
+    type, or with `application/octet-stream`, the response is JSON if it begins with `{`.
     """
     if answered.kind in {"", "application/octet-stream"}:
         return answered.data.lstrip().startswith(b"{")
@@ -138,8 +140,9 @@ Reply = OperationReply[ir.TranscriptionRequest]
 
 
 def encode_response(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    """Return the response in the requested format ("json" if none was requested). Raises RequestFailed if the
-    format needs times or speakers that the provider did not return.
+    """Return the response in the requested format ("json" if none was requested). Losses go to
+    `reply.report`. Raises RequestFailed if the format needs times or speakers that the provider did not
+    return, unless the transcript is empty.
     """
     return _WRITERS[reply.request.output or "json"](response, reply)
 
@@ -259,7 +262,7 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
     """Return a segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker. index: the
-    segment's number, which becomes the id of a segment that has none.
+    segment's number; a segment without an id gets the id `seg_INDEX`.
     """
     if one.speaker is None:
         _refuse("This model's provider does not distinguish speakers", reply)
@@ -292,7 +295,9 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 class TranscriptEvents:
-    """Encodes a transcript as SSE events: text, or for `diarized_json` segments with their speakers."""
+    """Encodes a transcript as SSE events: text, or for `diarized_json` segments with their speakers. At the
+    end come an event with the whole text and the token counts (none if they are unknown), and `[DONE]`.
+    """
 
     kind: Final = "text/event-stream; charset=utf-8"
 

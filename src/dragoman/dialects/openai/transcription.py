@@ -1,5 +1,5 @@
 """Decodes and encodes transcription requests, as OpenAI and its compatible vendors use them: POST
-/audio/transcriptions, and /audio/translations for English text.
+/audio/transcriptions, and /audio/translations, whose response is an English text.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription. Requests are forms:
 all values except the audio file are texts or lists of texts. Responses have six formats. Some vendors accept
@@ -88,7 +88,10 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
+    """Raise WireError for the first mistake that is found, with the name of the form's field; for an entry of
+    a list also with its index ("timestamp_granularities[0]"). Audio is required: exactly one file in `file`,
+    or one URL in `url` or `file`. Fields of unknown names are accepted.
+    """
     _check_file(request)
     check_members(request.body, _RULES)
 
@@ -110,7 +113,7 @@ def _check_file(request: WireRequest) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether the client requests a stream."""
+    """Whether the client requests a stream: `stream` is "true", in capital or small letters, or "1"."""
     return str(wire.body.get("stream", "")).lower() in _TRUE
 
 
@@ -135,7 +138,10 @@ def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Return the request in this dialect, as a form."""
+    """Return the request in this dialect: a form for the path `PATH`, or `TRANSLATIONS` for a translation.
+    Audio that is given by a URL is written as `url`. Leftovers of other dialects are reported to
+    `target.report` as lost.
+    """
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     stated = (
         ("url", request.audio.url),
@@ -161,7 +167,10 @@ def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
 
 
 def locate(request: ir.TranscriptionRequest, where: str) -> str:
-    """Return the JSON path, in the client's request, for the IR path `where`."""
+    """Return the path of a form field in the client's request ("$.response_format"), for the IR path `where`.
+    For the translation into English, which only the URL's path asks for, it is "$.model". For audio that is
+    given by a URL, it is always "$.url", also if the client wrote the URL in `file`.
+    """
     if where == "audio":
         return "$.file" if request.audio.url is None else "$.url"
     return "$." + _PLACES.get(where, where)
@@ -175,7 +184,7 @@ _PLACES: Final = {
 
 
 class TranscriptionRelay:
-    """Relays transcription forms, and responses in any format."""
+    """Relays transcription forms, and responses in any format, between client and server of this dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         return Outgoing(wire.path or PATH, edited(wire.fields, edits))
@@ -188,10 +197,11 @@ class TranscriptionRelay:
 
         Returns None in place of both if the response must be translated: it is a web page, it is JSON
         although the client asked for `text`, `srt` or `vtt`, it is not JSON although the client asked for
-        another format, or it is a JSON string. model: the model's name for the client; None = the name stays
-        unchanged.
+        another format, or it is a JSON string. model: the model's name for the client, which replaces the
+        name in a JSON response that states one; None = the name stays unchanged.
 
-        Raises RequestFailed for an error with status 200, WireError for JSON without a text.
+        Raises RequestFailed for an error with status 200, WireError for invalid JSON and for JSON without a
+        `text`. If the client asked for `text`, `srt` or `vtt`, none of them is raised here.
         """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):

@@ -1,9 +1,10 @@
 """Decodes and encodes the token counts of OpenAI's chat (`usage`).
 
 Usage.form has words joined by "+", or is None. Three words name the members that state the cached tokens:
-"details" (OpenAI's member), "cached_tokens", "hit_miss". Without one of these words, only OpenAI's member
-states them. "cache_outside" = the prompt count does not include cached tokens. "reasoning_outside" = the
-completion count does not include reasoning.
+"details" (OpenAI's member, in `prompt_tokens_details`), "cached_tokens" (a member of `usage` itself),
+"hit_miss" (`prompt_cache_hit_tokens`). Without one of these words, only OpenAI's member states them.
+"cache_outside" = the prompt count does not include cached tokens. "reasoning_outside" = the completion count
+does not include reasoning.
 
 Members that an encoder cannot derive from the counts, such as a total that is not the sum, are leftovers.
 """
@@ -73,7 +74,7 @@ class _Counts(msgspec.Struct, gc=False):
 
 
 class _OnlyCounts(_Counts, forbid_unknown_fields=True):
-    """As `_Counts`, but decoding fails if the object has any further member."""
+    pass
 
 
 _COUNTS: Final = frozenset(_Counts.__struct_fields__)
@@ -84,8 +85,8 @@ _decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
 
 
 def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
-    """Decode the JSON value of `usage`: None for null and for an empty object, otherwise the result of
-    `decode_usage`.
+    """Decode the JSON value of `usage`, like `decode_usage`. None for null, an empty object or list, "", 0
+    and false. Raises AttributeError for any other value that is not an object. quirks: the provider's.
     """
     try:
         usage = _disjoint(_decode_counts(raw))
@@ -98,11 +99,14 @@ def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another.
+    """Decode the object `usage` (`wire`) into counts of which none includes another. A count that is missing
+    is None. A member that is not a count (a whole number from 0) becomes a leftover, but a `total_tokens`
+    that is not a number is dropped. quirks: the provider's.
 
     Some vendors do not include cached tokens in the prompt count: a cached count above the prompt count shows
-    this. Some vendors do not include reasoning in the completion count: the total shows this or, if the total
-    is neither of the two sums, the vendor's quirk decides (`Quirks.reasoning_tokens`).
+    this. Some vendors do not include reasoning in the completion count. The total shows this: it is the sum
+    of prompt, completion and reasoning. If the total is neither this sum nor the sum of prompt and
+    completion, or is missing, the vendor's quirk decides (`Quirks.reasoning_tokens`).
     """
     try:
         usage = _disjoint(msgspec.convert(wire, _Counts))
@@ -178,8 +182,8 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    inputs = get("prompt_tokens_details") or _NONE
-    outputs = get("completion_tokens_details") or _NONE
+    inputs = _object(get("prompt_tokens_details"))
+    outputs = _object(get("completion_tokens_details"))
     words: list[str] = []
     cached = _cached(wire, inputs, words)
     written = inputs.get("cache_write_tokens")
@@ -222,6 +226,10 @@ def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         stated = {key: value for key, value in stated.items() if key != "total_tokens"}
     rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
     return msgspec.structs.replace(usage, extra={NAME: rest}) if rest else usage
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else _NONE
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
@@ -291,9 +299,11 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
-    counts for which this dialect has no member are reported as lost. Estimated counts are marked with the
-    member `ESTIMATED`.
+    """Encode token counts as the member `usage`. Estimated counts are marked with the member `ESTIMATED`.
+
+    own: True = the counts came in this dialect, and are written in the vendor's form. False = they came in
+    another dialect: then the counts of prompt, completion and total are always written, an unknown one as 0,
+    and counts for which this dialect has no member are reported as lost.
     """
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:

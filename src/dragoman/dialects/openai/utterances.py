@@ -28,8 +28,9 @@ class Said(Value, frozen=True):
 
 
 def segments_of(words: Iterable[Said], *, joined: bool = False) -> tuple[ir.Segment, ...]:
-    """Return the words as segments. A segment ends at the end of a sentence, before a pause (`PAUSE`), and
-    before another speaker.
+    """Return the words as segments; () = there are no words. A segment ends at the end of a sentence, before
+    a pause of at least `PAUSE` seconds, and before another speaker. Its times are those of its first and last
+    word.
 
     joined: True = the texts of the words contain the blanks; False = a blank is put between two words.
     """

@@ -1,17 +1,17 @@
 """Decodes the assistant's message, in responses and in the history of requests.
 
 Thinking.form names the members from which a block was decoded: "reasoning", "reasoning_content", or both
-joined by "+" if both have the same text; "details" for an entry of `reasoning_details` whose text `reasoning`
-repeats, "details_content" if `reasoning_content` repeats it (MiniMax), or "details_only" if neither does
-(only known in whole messages, not in streams).
+joined by "+" if both have the same text. For an entry of `reasoning_details` it is "details" if `reasoning`
+repeats the text of the entries or if they have no text, "details_content" if `reasoning_content` repeats it
+(MiniMax), and "details_only" if neither does. In a stream, "details" stands in place of "details_only",
+because only a whole message shows that neither member repeats the text.
 
 Text.form "object": the content was a JSON object; "null": there was no text, only annotations. Citation.form
 "citations": the citation is an entry of the list `citations` in the response body; "odd": an annotation that
-is no object. Media.form "images": an
-entry of `images`; "images+index": such an entry that states its position. ToolCall.form "type:…": a vendor's
-own type of the call, such as Moonshot's "builtin_function", whose result the client has to send back.
-Native.kind "tool_calls": an entry of `tool_calls` about a tool that the vendor has run, such as Zhipu's "mcp"
-and "code_interpreter".
+is no object. Media.form "images": an entry of `images`; "images+index": such an entry that states its
+position. ToolCall.form "type:…": a vendor's own type of the call, such as Moonshot's "builtin_function",
+whose result the client has to send back. Native.kind "tool_calls": an entry of `tool_calls` about a tool that
+the vendor has run, such as Zhipu's "mcp" and "code_interpreter".
 """
 
 from __future__ import annotations
@@ -78,15 +78,15 @@ _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
-    """Return (the blocks of an assistant message, its leftovers). The order of the blocks is: thinking,
-    content, refusal, images, audio, calls. Raises WireError for a content, a part or a call of an unknown
-    form.
+    """Return (the blocks of an assistant message, its leftovers; None = it has none). The order of the blocks
+    is: thinking, content, refusal, images, audio, calls. Raises WireError for a content that is neither a
+    text, a list, an object nor null, for a part that is not an object, and for a call of an unknown form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
     that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
-    leftovers are members of unknown names or of a wrong type, the refusal "", an audio without an id, and a
-    `function_call` without a name. Annotations beside no text become the citations of an empty Text of the
-    form "null".
+    leftovers are members of unknown names or of a wrong type, the refusal "", an audio without an id, a
+    `function_call` without a name and, in a response, `name`. If the content is null or a list without a
+    text, annotations become the citations of an empty Text of the form "null".
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -117,8 +117,9 @@ def decode_answer(
 
 
 def _cited(blocks: Sequence[ir.Block], notes: Sequence[ir.Citation]) -> list[ir.Block]:
-    """Return the blocks of a content that is a list, with the message's citations in its texts. If there is
-    no text, an empty one is appended.
+    """Return the blocks of a content that is a list, with the message's citations (`notes`) in its texts:
+    each in the text in which it starts. If there are citations but no text, an empty text of the form "null"
+    is appended.
     """
     out = list(blocks)
     if not notes:
@@ -140,9 +141,12 @@ def _cited(blocks: Sequence[ir.Block], notes: Sequence[ir.Citation]) -> list[ir.
 
 
 def placed(note: ir.Citation, texts: Sequence[tuple[int, int]]) -> tuple[int, ir.Citation]:
-    """Return (the block in which a message's citation starts, the citation with its offsets in this block).
-    A citation without a start belongs to the first text. texts: (the offset of a text in the message's
-    content, its block) pairs, in order; at least one.
+    """Return (the index of the block in which a message's citation starts, the citation with its offsets in
+    this block). A citation without a start belongs to the first text.
+
+    note: a citation whose offsets count from the beginning of the message's content, in characters. texts:
+    for each text in order, (its offset in the message's content, the index of its block); at least one text,
+    and the first offset is 0.
     """
     at = 0 if note.start is None else max(0, bisect_right(texts, note.start, key=itemgetter(0)) - 1)
     base, block = texts[at]
@@ -250,13 +254,15 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 
 
 def spoken_text(block: ir.Block) -> str:
-    """Return the text of a thinking block, or its summary if it has no text. "" for any other block."""
+    """Return the text of a thinking block, or if it has none, the parts of its summary with a blank line
+    between them. "" for any other block.
+    """
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
 def is_vendors_own(call: Mapping[str, Any]) -> bool:
-    """Whether an entry of `tool_calls` calls neither a function nor a custom tool: it has another type, and
-    no `function`.
+    """Whether an entry of `tool_calls` calls neither a function nor a custom tool: it has another type (""
+    and a missing type do not count as one), and no object `function`.
     """
     return (
         type(kind := call.get("type")) is str and kind not in _OURS and type(call.get("function")) is not dict
@@ -265,9 +271,10 @@ def is_vendors_own(call: Mapping[str, Any]) -> bool:
 
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
     """Decode an entry of `tool_calls`. An entry of the type "custom" has its name and its text in `custom`;
-    any other entry has its name and arguments in `function`. Arguments that are not text become JSON text;
-    missing or null arguments become "". A missing name becomes "". Raises WireError if the entry does not
-    have its object, or if the name is not text.
+    any other entry has its name and arguments in `function`, and may have the signature of Google's servers
+    in `extra_content`. Arguments that are not text become JSON text; missing or null arguments become "". A
+    missing or null name becomes "". An id or a type that is not text becomes a leftover. Raises WireError if
+    the entry does not have its object, or if the name is not text.
 
     position: the entry's position in the list. If the entry has the same number as its `index`, this `index`
     is not a leftover. where: the entry's path, for errors.
@@ -324,8 +331,9 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
 
 
 def decode_image(image: Any, position: int) -> ir.Block:
-    """Decode an entry of a message's `images`. An entry without a URL becomes an ir.Native. position: the
-    entry's position in the list.
+    """Decode an entry of a message's `images` as a medium: a data URL becomes data. An entry without a URL
+    becomes an ir.Native. position: the entry's position in the list. An entry whose `index` is this number
+    gets the form "images+index"; any other entry gets "images", and its `index` becomes a leftover.
     """
     holder = image.get("image_url") if type(image) is dict else None
     if not isinstance(holder, dict) or type(holder.get("url")) is not str:
@@ -341,9 +349,9 @@ def decode_image(image: Any, position: int) -> ir.Block:
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
     """Return a message's annotations as citations. For an annotation that is not a `url_citation` with an
     object of this name, the citation has only the type; the annotation's other members are in `extra`. An
-    annotation that is not an object becomes an `odd_citation`; null is left out.
+    annotation that is not an object becomes an `odd_citation`.
     """
-    return tuple([_decode_annotation(note) for note in notes if note is not None])
+    return tuple([_decode_annotation(note) for note in notes])
 
 
 def _decode_annotation(note: Any) -> ir.Citation:

@@ -2,7 +2,8 @@
 
 The checks run on every request, also on relayed ones, so they loop over tables and build few paths. Members
 and content parts with unknown names are accepted, because vendors have their own. Anthropic's `system` and
-content blocks are refused. Values that OpenAI rejects but other servers accept are handled by `widened`.
+content blocks are refused. For values that OpenAI rejects but other servers accept, the module `widened`
+makes a copy of the request without them, which is checked again here.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ if it has nothing but a role and a text.
 
 
 def check(request: WireRequest) -> None:
-    """Check a request of a client. Raises WireError, with the value's JSON path, for the first mistake that
-    is found.
+    """Check a request of a client. Raises WireError for the first mistake that is found, with the value's
+    JSON path ("messages[0].content"). A member that is not required may also be null.
     """
     body = request.body
     if is_usual(body):
@@ -228,8 +229,9 @@ def _custom(custom: Any, path: str) -> None:
 
 def _check_choice(body: dict[str, Any]) -> None:
     """Check `tool_choice` or, if it is missing or null, the older `function_call`. Raises WireError for a
-    wrong form, for a tool that is not in the request, and for "required" or "any" in a request without tools
-    and functions. A `tool_choice` object of a vendor's own type is accepted if its `type` is a text.
+    wrong form, for a tool that is not in `tools` (a function of `function_call`: in `functions`), and for
+    "required" or "any" in a request without tools and functions. A `tool_choice` object of a vendor's own
+    type is accepted if its `type` is a text.
     """
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:

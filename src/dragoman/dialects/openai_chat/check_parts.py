@@ -29,8 +29,9 @@ from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    """Check the `content` of the message at `path`: a text, a list of parts or, if not `required`, null.
-    Raises WireError for any other content, for a wrong part and, if `required`, for an empty list.
+    """Check the `content` of the message at `path`: a text, a list of parts or, if not `required`, null or
+    missing. Raises WireError for any other content, for a wrong part and, if `required`, for an empty list.
+    An empty text is accepted.
     """
     content = message.get("content")
     if type(content) is str:

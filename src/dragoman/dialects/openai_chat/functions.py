@@ -1,7 +1,8 @@
 """Converts OpenAI's older functions to tools, for servers that support only tools.
 
-`functions`, `function_call` and messages of the role `function` have no ids: the result of a call is the next
-result with the name of its function. The encoder of responses converts answers back (`response.legacy`).
+`functions`, `function_call` and messages of the role `function` have no ids, so ids are made here: the result
+of a call is the next result with the name of its function. The encoder of responses writes the tool calls of
+the answer as `function_call` again for these clients (`response.legacy`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ replace = msgspec.structs.replace
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with tools in place of OpenAI's older functions: in the list of tools, in the tool
-    choice and in the history. Each change is reported.
+    choice and in the history. Each change is reported to `report`. A request without them is returned itself.
 
     If the list of tools comes from `functions`, `parallel` becomes False, because such clients read only one
-    call.
+    call of an answer.
     """
     fields: dict[str, Any] = {}
     forms = dict(request.forms or {})

@@ -4,9 +4,10 @@ it.
     Request: {prompt, systemPrompt, model, temperature, maxTokens}
     Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
 
-A request with another member, or with a true `stream`, is refused, and the error names the member. Images of
-an answer are in `images`, as in chat; other content that is not text is a loss. Errors are chat's. No
-upstream has this API, so every answer is translated.
+A request with another member, or with a true `stream`, is refused, and the error names the member.
+`finishReason` has chat's words, `processingTime` is in milliseconds, `timestamp` is a text of RFC 3339 in
+UTC, and `tokenUsage` is null if it is unknown. Images of an answer are in `images`, as in chat; other content
+that is not text is a loss. Errors are chat's. No upstream has this API, so every answer is translated.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ _MEMBERS: Final = {"max_output": "maxTokens", "sampling.temperature": "temperatu
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
+    """Raise WireError for the first mistake that is found, with the JSON path of the value ("maxTokens"):
+    `prompt` is missing or null, a member is unknown, or a value has a wrong type or range.
+    """
     body = request.body
     if body.get("prompt") is None:
         missing("prompt")
@@ -82,7 +85,9 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path, in the client's request, for the IR path `where`."""
+    """Return the JSON path, in the client's request, for the IR path `where`: "$.systemPrompt" or "$.prompt"
+    for a place in a message, and the member of a setting ("$.maxTokens").
+    """
     if (found := _MESSAGE.match(where)) is not None:
         system = found[1] == "0" and request.body.get("systemPrompt")
         return "$.systemPrompt" if system else "$.prompt"
@@ -91,8 +96,8 @@ def place(request: WireRequest, where: str) -> str:
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """Return the response body for the client, from the first candidate; all other candidates are ignored. A
-    block that is not a text, a refusal or an image is reported as lost, and so are citations. Raises
-    RequestFailed if the response holds an error.
+    block that is not a text, a refusal or an image is reported as lost, and so are citations, and an image
+    without data and URL. Raises RequestFailed if the response holds an error.
     """
     if response.error is not None:
         raise RequestFailed(response.error)

@@ -34,9 +34,9 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """Return the decoded messages of a request, one IR message for each wire message. A role that only one
-    vendor has (`ROLES`) is a leftover of the message. Raises WireError for an unknown role, and for a content
-    or a call of unknown form.
+    """Return the decoded messages of a request, one IR message for each wire message. A message whose role
+    only one vendor has gets the role that `ROLES` states for it, and keeps its own role as a leftover. Raises
+    WireError for an unknown role, and for a content or a call of unknown form.
     """
     return read_history(messages, _PLAIN_ROLES, _message)
 
@@ -71,8 +71,8 @@ def _moves(block: ir.Media, _: ir.Message) -> bool:
 
 def _moves_own(block: ir.Media, message: ir.Message) -> bool:
     """Whether a medium in an assistant message moves to a user message. Used for clients of this dialect, at
-    a vendor that rejects `images` in an assistant message. An entry of `images` moves; for any other medium
-    `_moves_unshown` decides.
+    a vendor that rejects `images` in an assistant message. Media in a list of content parts, and audio with
+    an id stay; all other media move, also the entries of `images`.
     """
     return _is_shown(block) or _moves_unshown(block, message)
 
@@ -112,8 +112,8 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Return the wire messages of a request. The history is first repaired for this protocol. Raises
-    WireError for a medium that no content part can hold and, in a history of another dialect, for a tool
-    result without its call.
+    WireError for a medium that no content part can hold, for audio samples that are not base64 and, in a
+    history of another dialect, for a tool result without its call.
 
     If a history of another dialect ends with an assistant message, a loss is reported, because the model will
     answer this message instead of continuing it. No loss is reported if `Facts.prefill` is true.
@@ -149,8 +149,8 @@ def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
 
 
 def _plain_text(message: ir.Message) -> str | None:
-    """Return the text of a `user` or `system` message that consists of one plain text; None for any other
-    message.
+    """Return the text of a `user` or `system` message that has only a text: no other block, and no cache
+    mark, leftovers, seal, name or list of parts. None for any other message.
     """
     if len(message.blocks) != 1 or message.role not in _ALIKE:
         return None
@@ -174,8 +174,8 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Encode one turn as a message and append it to `out`. A message is not appended if all its content
-        is lost. The repairs of the turn are reported.
+        """Encode one turn as a message and append it to `out`. A message of a user, the system or the
+        assistant is not appended if all its content is lost. The repairs of the turn are reported.
         """
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message

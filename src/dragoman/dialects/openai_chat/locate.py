@@ -80,7 +80,8 @@ def locate(where: str) -> str:
     members can state the field, the path names the recommended one.
 
     For a block it is the path of the block's message, because the form of the message's content is unknown
-    here.
+    here. For a field of a tool it is the path in the tool's `function`, or of the tool itself if `_FUNCTION`
+    does not have the field.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -105,11 +106,12 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in `request` for an IR path (`where`).
+    """Return the JSON path in `request` for an IR path (`where`), with "$." at its beginning.
 
     For a field in `_MEMBERS`, the path names the member that the client used, or the recommended member if
-    the client used none. For any other field that the request does not have, it is the nearest path above
-    that the request has or, if there is none, the path where the field could be stated.
+    the client used none. A path inside the response schema is not looked up: it is put behind the schema's
+    path. For any other field that the request does not have, it is the nearest path above that the request
+    has or, if there is none, the path where the field could be stated.
     """
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
@@ -151,7 +153,8 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 def _said(message: dict[str, Any], position: int) -> str:
     """Return the JSON path, inside an assistant message, from which `decode_answer` made the block at
-    `position`. For a content that is a string it is "content[0]".
+    `position`. For a content that is a string it is "content[0]"; for the empty text that holds the
+    annotations of a message without a text, it is "annotations".
     """
     thoughts = thinking_members(message)
     if position < len(thoughts):
@@ -163,6 +166,7 @@ def _said(message: dict[str, Any], position: int) -> str:
         return f"content[{at}]"
     at -= parts
     members = (
+        ("annotations", int(bool(message.get("annotations")) and not _has_text(content))),
         ("refusal", int(bool(message.get("refusal")))),
         ("images", len(message.get("images") or ())),
         ("audio", int(bool(audio and audio.get("id")))),
@@ -177,6 +181,12 @@ def _said(message: dict[str, Any], position: int) -> str:
 
 
 _LISTS: Final = frozenset({"images", "tool_calls"})
+
+
+def _has_text(content: Any) -> bool:
+    if not isinstance(content, list):
+        return content is not None
+    return any(isinstance(part, dict) and part.get("type") == "text" for part in content)
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:

@@ -15,7 +15,7 @@ def finish(
     """Add a cache mark and leftovers to the wire object `out`, and return `out`. A mark of a client of this
     dialect is written in the client's form, any other mark in the vendor's form (`Quirks.cache_marks`). If
     the vendor has no form, the mark is reported as lost; if its form states no lifetime, the lifetime is.
-    Leftovers are written as by `Leftovers.restore`.
+    Leftovers of this dialect are written into `out`; those of other dialects are reported as lost.
 
     mark, extra: None = there are none. where: the IR path of the value that `out` is made from.
     """

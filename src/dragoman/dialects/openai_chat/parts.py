@@ -95,7 +95,8 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
     """Return the cache mark of a wire object: `prompt_cache_breakpoint` or, if this has no readable value,
-    `cache_control`. None if neither has one.
+    `cache_control`. A value is readable if it is an object whose `ttl` is a text, null or missing. None if
+    neither member has one.
     """
     for member, (word, said) in _MARKS.items():
         mark = wire.get(member)
@@ -212,11 +213,9 @@ Perplexity; `thought_parts`).
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """Return the block as a content part. None, with a reported loss, for a block that is not a medium and
-    that no part can hold, for example a tool call.
-
-    Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), for a medium in a
-    form that no part can hold, for example only by an id (`unsupported_value`), and for audio samples that
-    are not base64 (`invalid_value`). where: the block's IR path.
+    that no part can hold, for example a tool call. For a medium, `encode_media` makes the part, or raises
+    WireError with the code `unsupported_modality`, `unsupported_value` or `invalid_value`. where: the block's
+    IR path.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -254,9 +253,12 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the content part for a medium. Raises WireError for a medium of a kind or in a form that no part
-    can hold, and for audio samples that are not base64; `encode_part` names the codes. where: the block's IR
-    path.
+    """Return the content part for a medium. Fields of the medium that the part cannot state are reported as
+    lost. where: the block's IR path.
+
+    Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), for a medium in a
+    form that no part can hold, for example only by an id (`unsupported_value`), and for audio samples that
+    are not base64 (`invalid_value`).
     """
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
@@ -353,8 +355,9 @@ def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the URL of a medium; if it has none, a data URL with its data. Raises WireError if it has
-    neither. where: the block's IR path.
+    """Return the URL of a medium; if it has none, a data URL with its data. The data of another dialect's
+    medium without a media type counts as a picture; the first bytes tell its type. Raises WireError if the
+    medium has neither URL nor data. where: the block's IR path.
     """
     if block.url is not None:
         return block.url

@@ -11,7 +11,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import by_effort, lose_visibility
-from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
+from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of, lose_effort
 from dragoman.dialects.leftovers import shown
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 
@@ -97,9 +97,9 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     """Write the reasoning settings into `body`, and report what is lost.
 
     form: the members that the client used, joined by "+"; "" = the client speaks another dialect. The
-    vendor's member is `Quirks.reasoning_request`. If the vendor's member is `reasoning_effort`, or if the
-    client used the vendor's member, the settings are written into all members that the client used. In all
-    other cases they are written into the vendor's member; if the vendor has none, they are lost.
+    vendor's member is `Quirks.reasoning_request`. The settings are written into all members that the client
+    used, if it used any and the vendor's member is `reasoning_effort` or one of them. In all other cases they
+    are written into the vendor's member, with its values; if the vendor has none, they are lost.
     """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
@@ -152,6 +152,9 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 
 def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     out = _own_object(reasoning)
+    lose_effort(reasoning, draft.report)
+    if reasoning.mode == "off" and "effort" in out:
+        del out["effort"]
     if "effort" in out and "max_tokens" in out:
         draft.report.lose("reasoning.budget", "a reasoning effort and a budget cannot be combined", "hint")
         del out["max_tokens"]
@@ -162,6 +165,8 @@ def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
 def _by_thinking(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     off = reasoning.mode == "off" or reasoning.effort == "none"
     body["thinking"] = {"type": "disabled" if off else "enabled"}
+    if off:
+        lose_effort(reasoning, draft.report)
     effort = None if off else effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")
     if effort is not None:
         known = draft.facts.efforts or ("low", "high", "max")
@@ -175,10 +180,14 @@ def _by_thinking(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) ->
 def _by_switch(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     off = reasoning.mode == "off" or reasoning.effort == "none"
     body["enable_thinking"] = not off
+    if off:
+        lose_effort(reasoning, draft.report)
     budget = reasoning.budget
     if budget is None and reasoning.effort is not None and not off:
         budget = EFFORT_BUDGETS.get(reasoning.effort, EFFORT_BUDGETS["low"])
         draft.report.change("reasoning.effort", "thinking_budget", "the provider expects a number of tokens")
+    elif budget is not None and reasoning.effort is not None and not off:
+        draft.report.lose("reasoning.effort", "the thinking budget is sent instead", "hint")
     if budget is not None and not off:
         body["thinking_budget"] = budget
     lose_visibility(reasoning, draft)

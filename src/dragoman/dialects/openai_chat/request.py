@@ -152,7 +152,9 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Return an IR request with only the model and those fields that decide the form of the response."""
+    """Return an IR request with only the model and those fields that decide the form of the response:
+    `stream`, `stream_usage`, and "tools" in `forms`.
+    """
     get = wire.body.get
     if _SHAPING.isdisjoint(wire.body):
         return ir.Request(NAME, get("model"))
@@ -178,8 +180,9 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return (the name of vLLM's member for the answer's schema, the schema). None = the request has
-    `response_format`, or no such member, or the member is not a schema in an object.
+    """Return (the name of vLLM's member for the answer's schema, the schema): `guided_json` if it is an
+    object, else `structured_outputs` if it is an object whose only member `json` is an object. None = the
+    request has neither, or it has `response_format`.
     """
     if body.get("response_format") is not None:
         return None
@@ -300,7 +303,7 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
     """Return the name of the member for the limit of output tokens. If the vendor has another name than
     `max_completion_tokens` (`Quirks.max_tokens_field`), it is the vendor's name. Otherwise it is the name
     that the client wrote, or `max_completion_tokens` if the client speaks another dialect or the model
-    rejects `max_tokens`.
+    rejects the written `max_tokens`, which is reported as a change.
 
     forms: `Request.forms` of a client of this dialect, else {}.
     """

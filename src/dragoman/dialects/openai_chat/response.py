@@ -97,8 +97,8 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
     """Return the citations of an answer's whole text: one for each text in the list `citations` of the body,
-    where search vendors put URLs. Titles come from `search_results`; a title may be None. () if there is no
-    such list.
+    where search vendors put URLs. () if there is no such list. Their form is "citations", and their titles
+    come from `search_results`; a title may be None.
     """
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):

@@ -1,5 +1,5 @@
 """Encodes the assistant's message, in responses and in the history of requests. The module `answer` explains
-the values of `form`.
+the values of the blocks' field `form`.
 """
 
 from __future__ import annotations
@@ -206,9 +206,9 @@ class Saying(Collected):
         `reasoning_details`. Unless their form is "details_only", their text also becomes `reasoning` (or the
         member in `MIRRORS`), if the message has no such member.
 
-        All other thinking is written into the vendor's `reasoning_field`, if the
-        message is part of a request and the vendor has this field. Otherwise thinking of this dialect goes
-        into the members that it came from, and thinking of another dialect into `reasoning_content`.
+        All other thinking is written into the vendor's `reasoning_field`, if the message is part of a request
+        and the vendor has this field. Otherwise thinking of this dialect goes into the members that it came
+        from, and thinking of another dialect into `reasoning_content`.
         """
         wire = self.wire
         details: list[dict[str, Any]] = []
@@ -329,9 +329,10 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     path.
 
     A call of a free-text tool has the type "custom". If the client receives such calls as functions
-    (`Draft.enveloped`), it has the type "function", and its arguments are the text. A signature of Google's
-    servers is written in a response. In a request it is written only if the client speaks this dialect and
-    the vendor accepts it (`Quirks.call_signatures`). Any seal that is not written is reported.
+    (`Draft.enveloped`), it has the type "function", and its arguments are the text. A call of a vendor's own
+    type keeps this type if it came in this dialect. A signature of Google's servers is written in a response.
+    In a request it is written only if the client speaks this dialect and the vendor accepts it
+    (`Quirks.call_signatures`). Any seal that is not written is reported.
     """
     out: dict[str, Any] = {}
     if call_id is not None:
@@ -346,6 +347,7 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     else:
         out["type"] = "custom"
         out["custom"] = {"name": block.name, "input": block.arguments}
+    _lose_mark(block, draft, where)
     if block.sealed is not None:
         if block.sealed.origin == SEALS and (draft.answer or (draft.own and draft.quirks.call_signatures)):
             out["extra_content"] = seal_members(block.sealed)
@@ -359,11 +361,17 @@ def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any
     """Return a call as the value of `function_call`. The call's id and seal are not written; the seal is
     reported. where: the call's IR path.
     """
+    _lose_mark(block, draft, where)
     if block.sealed is not None:
         draft.leave_seal(where)
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
+
+
+def _lose_mark(block: ir.ToolCall, draft: Draft, where: str) -> None:
+    if block.cache is not None:
+        draft.report.lose(where + ".cache", "a tool call cannot be a cache breakpoint here", "hint")
 
 
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
@@ -374,8 +382,8 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
 
 
 def is_part(block: ir.Block) -> bool:
-    """Whether a block was decoded from a content part of a type that this dialect does not share with OpenAI,
-    including parts with thinking (`thought_parts`). Such a part can stand only in a list of parts.
+    """Whether a block can stand only in a list of content parts: it was decoded from a part for which the IR
+    has no block, such as a part of a vendor's own type, or from a part with thinking (`thought_parts`).
     """
     if isinstance(block, ir.Thinking):
         return block.form in FORMS
@@ -392,9 +400,10 @@ def lose_second_call(draft: Draft, where: str) -> None:
 def encode_annotations(
     citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """Return a text's citations as annotations. In an answer of this dialect, citations of the form
-    "citations" are left out, because they stand in a list of the body. In an answer of another dialect,
-    citations without a URL are reported as lost.
+    """Return a text's citations as annotations. In a message of this dialect, citations of the form
+    "citations" are left out, because they stand in a list of the response body. In a message of another
+    dialect, citations without a URL are reported as lost. Offsets in the text become offsets in the content;
+    in a message of another dialect, missing ones become `start` and `end`.
 
     start, end: where the text begins and ends in the message's content, in characters. where: the text's IR
     path.
@@ -403,7 +412,7 @@ def encode_annotations(
     for index, citation in enumerate(citations):
         if draft.own and citation.form == "citations":
             continue
-        if (note := _annotation(citation, start, end, own=draft.own)) is not None:
+        if (note := _annotation(citation, start, end, own=draft.own)) is not msgspec.UNSET:
             notes.append(note)
             if citation.source is not None:
                 place, why = (
@@ -421,15 +430,15 @@ def encode_annotations(
 
 
 def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> Any:
-    """Return one annotation; None = a citation of another dialect has no URL."""
-    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not None:
+    """Return one annotation; UNSET = a citation of another dialect has no URL."""
+    if own and citation.form is not None and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update({shown(key): value for key, value in (citation.extra or {}).get(NAME, {}).items()})
         return note
     if citation.url is None and not own:
-        return None
+        return msgspec.UNSET
     cited: dict[str, Any] = {}
     if citation.start is not None or not own:
         cited["start_index"] = start + (citation.start or 0)
@@ -449,8 +458,8 @@ def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> An
 
 
 def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """Return the image as an entry of `images`; None, with a reported loss, if it has neither data nor URL.
-    where: the block's IR path.
+    """Return the image as an entry of `images`, which has the form of a content part; None, with a reported
+    loss, if it has neither data nor URL. where: the block's IR path.
     """
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
@@ -462,7 +471,7 @@ def source_notes(
     block: ir.ToolResult, at: int, known: set[str], draft: Draft, where: str
 ) -> list[dict[str, Any]]:
     """Return the URLs in the result of a tool that the provider itself ran (such as a web search), as
-    annotations.
+    annotations. If there are any, this is reported as a change.
 
     at: the offset that each annotation states, in characters of the message's content. known: the URLs that
     have an annotation already; they get no second one, and this function adds the new ones. A loss is
@@ -486,7 +495,10 @@ def source_notes(
 
 
 def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """Return a thinking block as an entry of `reasoning_details`. where: the block's IR path."""
+    """Return a thinking block as an entry of `reasoning_details`. Its type is "reasoning.encrypted" for a
+    redacted block with a seal, "reasoning.summary" for a block with a summary, and "reasoning.text" for any
+    other, where the seal becomes the `signature`. where: the block's IR path.
+    """
     out: dict[str, Any]
     if block.redacted and block.sealed is not None:
         out = {"type": "reasoning.encrypted", "data": block.sealed.data}

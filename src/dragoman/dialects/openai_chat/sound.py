@@ -58,9 +58,9 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Decide whether a response can hold this audio block. If it cannot, because the block has only a URL or
-    a file id, the block is reported as lost. If it can, the fields of the block that are not written are
-    reported (`lose_about`). where: the block's IR path.
+    """Decide whether a response can hold this audio block. False = it cannot, because the block has only a
+    URL or a file id; the block is reported as lost. True = it can; the block's name, context and permission
+    to cite, which are not written, are reported as lost if they are stated. where: the block's IR path.
     """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
@@ -134,8 +134,8 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
 
 
 def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report the seal and the leftovers of an audio block, because they are not written. where: the block's
-    IR path.
+    """Report the seal and the leftovers of another dialect's audio block, because they are not written.
+    where: the block's IR path.
     """
     if block.sealed is not None:
         draft.leave_seal(where)
@@ -302,8 +302,8 @@ class Joined:
     returns pieces that any client can read.
 
     Some clients join the pieces and decode the whole; others decode and play each piece at once. So every
-    returned piece, except the last, holds whole samples of two bytes and has no padding. Base64 that is
-    invalid is passed on unchanged.
+    returned piece, except the last, holds whole samples of two bytes and has no padding. Base64 that cannot
+    be decoded is passed on unchanged.
     """
 
     __slots__ = ("_bytes", "_text")

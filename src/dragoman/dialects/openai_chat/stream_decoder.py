@@ -84,8 +84,9 @@ class _Candidate(Candidate):
         self.sequence: str | None = None
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value into `extra`, unless it is null. An empty value does not replace an earlier value.
-        Raises WireError if `extra` becomes too large.
+        """Put a value into `extra` under `key`, in place of an earlier one; null is ignored, and an empty
+        value does not replace an earlier value. Raises WireError if the unknown members of this candidate, or
+        the values inside those of the whole stream, become too many.
         """
         if value is not None and (key not in self.extra or value not in _EMPTY):
             self._put(key, value)
@@ -127,7 +128,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         same counts as the latest chunk that stated some.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
-        if not usage or usage == self._usage or type(usage) is not dict:
+        if usage is None or not self._is_news(usage):
             return []
         self._usage = usage
         return [ir.Tally(decode_usage(usage, self._quirks))]
@@ -220,8 +221,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
                 self._cite(candidate, events)
 
     def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
-        """Append to `events` the opening of a block of text, thinking or refusal. If a block of these kinds
-        is open, its end is appended first. kind: the candidate's new `prose_kind`.
+        """Append to `events` the opening of a block of text, thinking or refusal, and set `candidate.prose`
+        to the block's number. If a block of these kinds is open, its end is appended first. kind: the
+        candidate's new `prose_kind`.
         """
         if candidate.prose >= 0:
             events.append(ir.Close(candidate.prose, None, candidate.index))

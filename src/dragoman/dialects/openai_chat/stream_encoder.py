@@ -1,7 +1,8 @@
 """Encodes IR events as a stream of chunks for clients of OpenAI's chat.
 
-A call starts with its id and name, then its arguments follow in several chunks. Images, and the citations of
-other dialects, are sent when their block ends. Usage has its own last chunk, if the client asked for it.
+A tool call starts with its id and name, then its arguments follow in several chunks. Images are sent when
+their block ends; so are citations, if the answer comes from another dialect. If the client asked for the
+usage (`Request.stream_usage`), the last chunk states it.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ _CONSTANT: Final = ("service_tier", "system_fingerprint")
 
 
 class _Out(Out):
-    """One block while it is sent, with content that is sent only when the block ends: citations, the data of
-    an image.
+    """One block while it is sent, with the content that may be held back until the block ends: citations, and
+    the data of an image.
     """
 
     __slots__ = ("cites", "part", "pieces", "position")
@@ -71,7 +72,9 @@ class _Choice(Choice[_Out]):
 
 
 class ChatEncoder(ChunkEncoder[_Choice, _Out]):
-    """Encodes the events of one stream as the bytes of chunks."""
+    """Encodes the events of one stream as the bytes of chunks. reply: the client's request, and the values
+    that the provider does not state (`Reply`).
+    """
 
     __slots__ = ("_legacy",)
     dialect = NAME
@@ -229,8 +232,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
         """Return the chunk with an entry of `reasoning_details` that holds `block`; None = the open block
-        (`out.block`) itself. If the form of the open block is "details", the chunk has the text also as
-        `reasoning`.
+        (`out.block`) itself. If the provider repeats the text of such entries in a member of its own
+        (`MIRRORS`: `reasoning` or `reasoning_content`, by the form of the open block), the chunk repeats it
+        there, too.
         """
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
@@ -280,7 +284,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _cite(self, event: ir.Cite) -> bytes:
         """Return the chunk with a citation; b"" = there is nothing to send now. In an answer of another
-        dialect, a citation waits until its text block has ended.
+        dialect, the citations of a text are held back until its block ends; a citation that comes later is
+        sent at once.
         """
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
@@ -334,9 +339,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """Return the chunk with a whole image; b"" if the image is lost. The image gets an `index`, because
-        clients use it to merge the lists of several chunks. In an answer of this dialect, an image that came
-        without an `index` gets none.
+        """Return the chunk with a whole image; b"" = the image has no data and no URL, and is reported as
+        lost. The image gets an `index`, because clients use it to merge the lists of several chunks. In an
+        answer of this dialect, an image that came without an `index` gets none.
         """
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
@@ -363,9 +368,12 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _more(self, event: ir.More) -> bytes:
         """Save the members of a More event for later chunks, and return b"". A chunk of their own would have
-        no choices, but many clients always read `choices[0]`. Members in `_CONSTANT` go into the head of
-        later chunks. Others go into the next chunk that begins or ends a candidate; if none follows, into the
-        last chunk of the stream.
+        no choices, but many clients always read `choices[0]`.
+
+        Members in `_CONSTANT` go into all later chunks, except the chunks with a piece of text, thinking or
+        arguments in candidates that have begun already (`_set_head`). All others go into the next chunk that
+        begins or ends a candidate; if none follows, into the last chunk of the stream. If an error ends the
+        stream, they are not sent.
         """
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))
@@ -376,7 +384,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._chunk(b"", **members) if members else b""
 
     def _counts(self) -> dict[str, Any]:
-        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them."""
+        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them.
+        Known counts that the client's protocol lacks are reported as lost, also if the client did not ask.
+        """
         if self._usage is None:
             return {}
         usage = encode_usage(self._usage, self._draft.report, own=self._own)

@@ -1,15 +1,16 @@
-"""Reasoning as a part of an assistant message's content, decoded and encoded.
+"""Reasoning as a part of an assistant message's content, decoded and encoded. There are three forms; the name
+of the form is the value of `Thinking.form`:
 
-    thinking    {"type": "thinking", "thinking": [{"type": "text", "text": "…"}]}: Mistral's models, if the
-                server passes on their form; some servers write a text in place of the list
-    reasoning   {"type": "reasoning", "summary": [{"type": "summary_text", "text": "…", "signature": "…"}]}:
+thinking_part   {"type": "thinking", "thinking": [{"type": "text", "text": "…"}]}: Mistral's models, if the
+                server passes on their form
+thinking_text   {"type": "thinking", "thinking": "…"}: some servers write a text in place of the list
+reasoning_part  {"type": "reasoning", "summary": [{"type": "summary_text", "text": "…", "signature": "…"}]}:
                 Claude at Databricks
                 (https://docs.databricks.com/aws/en/machine-learning/model-serving/query-reason-models, read
                 in 2026-11)
 
-Thinking.form is "thinking_part", "thinking_text" or "reasoning_part". Canonical form: the texts of one
-`thinking` part are joined. A part of another form, such as a `reasoning` part with two summaries, stays an
-`ir.Native`.
+Canonical form: the texts of one `thinking` part are joined. A part of another form, such as a `reasoning`
+part with two summaries, stays an `ir.Native`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FRAMES: Final[dict[str, tuple[bytes, bytes]]] = {
 
 
 def decode_thought(part: dict[str, Any]) -> ir.Thinking | None:
-    """Return the thinking that a content part holds; None = the part has another form."""
+    """Return the thinking that a content part holds; None = the part does not have one of the three forms."""
     if part.get("type") == "thinking":
         return _decode_thinking(part)
     return _decode_reasoning(part) if part.get("type") == "reasoning" else None
@@ -68,7 +69,10 @@ def _decode_reasoning(part: dict[str, Any]) -> ir.Thinking | None:
 
 
 def encode_thought(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """Return the content part for a thinking block with a form of `FORMS`. where: the block's IR path."""
+    """Return the content part for a thinking block, in the form that its `form` names (one of `FORMS`). A
+    seal is written only in the form "reasoning_part". Leftovers of another dialect are reported as lost.
+    where: the block's IR path.
+    """
     if block.form == _SUMMARY:
         spoken = {"type": "summary_text", "text": block.text}
         if block.sealed is not None:

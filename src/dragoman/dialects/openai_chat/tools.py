@@ -1,7 +1,8 @@
 """Decodes and encodes tools and the tool choice.
 
-`Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" mark OpenAI's older members;
-ToolChoice.form "any" marks "any", some vendors' word for `required`.
+`Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" say that the client used OpenAI's
+older members `functions` and `function_call`. ToolChoice.form "any" says that it wrote "any", some vendors'
+word for `required`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _VENDORS: Final = frozenset({"type", "parameters"})
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
     """Return the request's tools: `tools` or, if it is missing or null, the older `functions`; after them the
-    web search of `web_search_options`. None = the request has none of these members.
+    web search of `web_search_options`. None = all three members are missing or null. body: has passed the
+    checks of requests.
     """
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
@@ -122,8 +124,9 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 def _search_leftovers(search: Any, within: str = "") -> ir.Extra:
     """Return the leftovers of a web search's settings: members of unknown names and, if `user_location` has
-    the object `approximate`, the other members of `user_location`. search: the settings, of any shape.
-    within: as for `Leftovers.of`.
+    the object `approximate`, the members of `user_location` beside `type` and `approximate`. search: the
+    settings, of any shape. within: the member of the tool that holds the settings ("parameters"); it stands
+    before the leftovers' names. "" = the settings stand alone.
     """
     if type(search) is not dict:
         return None
@@ -136,8 +139,9 @@ def _search_leftovers(search: Any, within: str = "") -> ir.Extra:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """Return the tool choice in `tool_choice`, else in the older `function_call`; None if the request has
-    neither. A choice that the IR cannot express gets the mode "native".
+    """Return the tool choice in `tool_choice` or, if that is missing or null, in the older `function_call`;
+    None if the request has neither. A choice that the IR cannot express gets the mode "native" and keeps its
+    value. body: has passed the checks of requests.
     """
     form = None
     choice = body.get("tool_choice")
@@ -170,7 +174,7 @@ _ALLOWED: Final = frozenset({"mode", "tools"})
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
     """Return the tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no
-    names, or if an entry has another type than "function" and "custom", or states more than a name.
+    names, or if an entry is not a function or a `custom` tool, or states more than its name.
     """
     names: list[str] = []
     for tool in allowed["tools"]:
@@ -182,12 +186,15 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools, the tool choice and `parallel_tool_calls` into the body. Tools that this dialect does
-    not have are reported as lost.
+    """Write the tools, the tool choice and `parallel_tool_calls` into the body. If a client of this dialect
+    used the older `functions`, its tools are written there. A web search of another dialect becomes
+    `web_search_options`. Tools and tool choices that this dialect or the provider does not have are reported
+    as lost.
 
     For a client of another dialect, a provider's tool that the tool choice does not allow is left out, which
     is reported as a change. If then no entry of `tools` is written, the tool choice and `parallel_tool_calls`
-    are not written either; they are reported as lost if they would have an effect.
+    are not written either. A choice of another mode than "auto" and "none", and `parallel` = False, are
+    reported as lost.
     """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:

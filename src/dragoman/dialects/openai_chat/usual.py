@@ -1,22 +1,22 @@
 """Recognises correct requests in one step. Most requests are correct, and need no search for the first
 mistake.
 
-The types here are narrower than the rules of `check`. A request that `is_usual` accepts is correct. A request
-that it does not accept may be correct, too: `check` decides. Each member for which `check` has a rule needs a
-field here. A field of the type None accepts only null: with any other value, `check` decides.
+The types here are narrower than the rules of the module `check`, which searches for the first mistake. A
+request that `is_usual` accepts is correct. A request that it does not accept may be correct, too: `check`
+decides. Each member for which `check` has a rule needs a field here. A field of the type None accepts only
+null: with any other value, `check` decides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from dragoman.dialects.schema import strict_mistake
-from dragoman.dialects.schema_form import CommonParametersForm, ParametersForm, SchemaForm
+from dragoman.dialects.schema_form import ParametersForm, SchemaForm
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64)]
 """A name of allowed length. Its characters are compared with `_NAMES`."""
@@ -98,17 +98,9 @@ class _Declared(msgspec.Struct, gc=False):
     parameters: ParametersForm | None = None
 
 
-class _CommonDeclared(_Declared):
-    parameters: CommonParametersForm | None = None  # type: ignore[assignment]
-
-
 class _Function(msgspec.Struct, gc=False):
     type: Literal["function"]
     function: _Declared
-
-
-class _CommonFunction(_Function):
-    function: _CommonDeclared
 
 
 class _Words(msgspec.Struct, gc=False, tag_field="type", tag="text"):
@@ -165,7 +157,7 @@ class Usual(msgspec.Struct, gc=False, kw_only=True):
     top_p: _Fraction | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    tools: Annotated[list[Any], Meta(min_length=1)] | None = None
+    tools: Annotated[list[_Function], Meta(min_length=1)] | None = None
     tool_choice: Literal["none", "auto", "required"] | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -208,37 +200,28 @@ class Usual(msgspec.Struct, gc=False, kw_only=True):
 
 
 def is_usual(body: dict[str, Any]) -> bool:
-    """Whether the body is certainly correct. False = this is not known, and `check` must look for
-    mistakes.
+    """Whether the body, a decoded request, is certainly correct. False = this is not known, and `check` must
+    look for mistakes.
     """
     try:
         request = msgspec.convert(body, Usual)
-        tools = None if request.tools is None else _functions(request.tools)
     except msgspec.ValidationError:
         return False
     if request.max_tokens is not None and request.max_completion_tokens is not None:
         return False
     if request.stream_options is not None and request.stream is not True:
         return False
-    if tools is None:
+    if request.tools is None:
         if request.tool_choice == "required":
             return False
-    elif not _are_good(tools, body["tools"]):
+    elif not _are_good(request.tools, body["tools"]):
         return False
     form = request.response_format
     return type(form) is not _Schema or _is_good(form.json_schema, body["response_format"]["json_schema"])
 
 
-def _functions(tools: list[Any]) -> Sequence[_Function]:
-    """Return the tools as typed values. Raises msgspec.ValidationError if a tool does not fit the types."""
-    try:
-        return msgspec.convert(tools, list[_CommonFunction])
-    except msgspec.ValidationError:
-        return msgspec.convert(tools, list[_Function])
-
-
 def _is_good(form: _Named, wire: dict[str, Any]) -> bool:
-    """Whether a response schema has a name of allowed characters (or none) and, if it is strict, follows
+    """Whether a response schema has no name or a name of allowed characters and, if it is strict, follows
     OpenAI's rules for strict schemas. form: the typed value. wire: the same object as decoded JSON.
     """
     if form.name is not None and _NAMES.fullmatch(form.name) is None:
@@ -246,7 +229,7 @@ def _is_good(form: _Named, wire: dict[str, Any]) -> bool:
     return not form.strict or form.schema is None or strict_mistake(wire["schema"]) is None
 
 
-def _are_good(tools: Sequence[_Function], wire: list[dict[str, Any]]) -> bool:
+def _are_good(tools: list[_Function], wire: list[dict[str, Any]]) -> bool:
     """Whether all tools have different names of allowed characters, and the schemas of strict tools follow
     OpenAI's rules. tools: the typed values. wire: the same tools as decoded JSON.
     """

@@ -26,9 +26,10 @@ from dragoman.dialects.schema import mistake
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for OpenAI's checks. For each name in `widens`, values of this kind are
-    removed or corrected, also some that OpenAI accepts: for example each `stop` that is a list of texts.
-    widens: names for the kinds of values that the server accepts, such as "stop".
+    """Return the request with a copy of its body, for OpenAI's checks. For each name in `widens`, values of
+    this kind are removed from the copy or corrected there, also some that OpenAI accepts: for example each
+    `stop` that is a list of texts. The request itself is not changed. widens: names for the kinds of values
+    that the server accepts, such as "stop"; a name that chat does not have (not in `_PUTS`) changes nothing.
     """
     return put_right(wire, widens, _PUTS)
 
@@ -52,7 +53,8 @@ def _reasoning_effort(body: _Body) -> None:
 
 def _logprobs(body: _Body) -> None:
     """Remove `logprobs` if its value is an integer of at least 0, as in Together's chat and in the older
-    completions; and a `logit_bias` in a form of llama.cpp.
+    completions. Remove `logit_bias` if it has a form that only llama.cpp accepts: a list, or an object with
+    `false` as a bias.
     """
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
@@ -80,8 +82,9 @@ def _as_object(part: _Body) -> _Body:
 
 
 def _with_samples(message: _Body) -> _Body:
-    """Return a message in which sounds that are URLs have other `data`, and sounds that are data URLs only
-    the data of these.
+    """Return a copy of the message in which the sounds (`input_audio`) have data that OpenAI's checks accept:
+    a data URL is replaced by the data in it, a URL by other data. A message without such sounds is returned
+    itself.
     """
     parts = message.get("content")
     if type(parts) is not list or not any(map(_is_linked_sound, parts)):
@@ -149,7 +152,9 @@ def _with_usual_role(message: _Body) -> _Body:
 
 
 def _with_content(message: _Body) -> _Body:
-    """Return a message whose content is null, absent or an empty list with the content ""."""
+    """Return a copy of the message with the content "" if its content is null, absent or an empty list. Any
+    other message is returned itself.
+    """
     return {**message, "content": ""} if message.get("content") in (None, []) else message
 
 
@@ -161,8 +166,8 @@ def _with_known_calls(message: _Body) -> _Body:
 
 
 def _as_function(call: Any) -> Any:
-    """Return a copy of a call of a vendor's own type as a call of a function. Any other call is returned
-    itself.
+    """Return a copy of a call of a vendor's own type as a call of a function: of the function that the call
+    states, or else of one with the type as its name. Any other call is returned itself.
     """
     kind = call.get("type") if type(call) is dict else None
     if type(kind) is not str or kind in _CALL_TYPES:
@@ -175,8 +180,8 @@ _CALL_TYPES: Final = frozenset({"function", "custom"})
 
 
 def _named(value: Any, name: str) -> Any:
-    """Return a copy of a tool's or a schema's object with another name. An object without a name, and any
-    other value, is returned itself.
+    """Return a copy of a tool's or a schema's object with the name `name`. An object without a name or with
+    the name "", and any other value, is returned itself.
     """
     if type(value) is not dict or type(stated := value.get("name")) is not str or not stated:
         return value
@@ -184,8 +189,9 @@ def _named(value: Any, name: str) -> Any:
 
 
 def _names(body: _Body) -> None:
-    """Give the tools, the functions and the schema of the response names that OpenAI accepts, and the tool
-    choice the new name of its tool.
+    """Give all tools, the functions and the schema of the response new names, which OpenAI accepts, and the
+    tool choice the new name of its tool. Names that OpenAI accepts are replaced, too, so that one name for
+    two tools becomes two.
     """
     renamed: dict[str, str] = {}
     for member, inner in (("tools", ("function", "custom")), ("functions", ())):
@@ -228,7 +234,8 @@ def _choice_named(choice: _Body, renamed: dict[str, str]) -> _Body:
 
 def _schemas(body: _Body) -> None:
     """Remove the schemas of functions and of the response that are objects, but no JSON Schemas; of functions
-    also those of other types than "object".
+    also those whose type is not "object". Of vLLM's members with such a schema, `guided_json` and the whole
+    `structured_outputs` are removed.
     """
     for member, inner in (("tools", "function"), ("functions", None)):
         tools = body.get(member)
@@ -260,7 +267,9 @@ def _without_schema(holder: Any, inner: str | None, member: str) -> Any:
 
 
 def _remove(member: str, kind: type) -> Put:
-    """Make the function that removes a member of this type."""
+    """Return the function that removes the top-level member `member` of a body if its value has the type
+    `kind`.
+    """
 
     def put(body: _Body) -> None:
         if type(body.get(member)) is kind:

@@ -4,12 +4,13 @@ Specification: https://platform.openai.com/docs/api-reference/completions, OpenA
 https://github.com/openai/openai-openapi. The model continues a prompt; there is no conversation. Usage,
 finish reasons, errors and stream frames are those of chat, and use its code.
 
-Canonical form: decoding and encoding a body drops null members and an empty `stream_options`; in streams also
-`obfuscation`, and all but the last value of an unknown member.
+Canonical form: decoding and encoding a request drops null members and an empty `stream_options`. A response
+loses a null `usage` and its unknown members that are null, and a stream also `obfuscation`, and all but the
+last value of an unknown member.
 
-Prompts of token ids are sent only to servers of this protocol. Several prompts of one request are sent to
-servers of other protocols one after another. If an upstream cannot repeat the prompt (`echo`), the gateway
-repeats it in the response.
+Prompts of token ids are sent only to servers of this protocol. Several prompts of one request (at most 16
+answers) are sent to servers of other protocols one after another. If an upstream cannot repeat the prompt
+(`echo`), the gateway repeats it in the response.
 """
 
 from __future__ import annotations

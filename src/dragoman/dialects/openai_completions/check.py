@@ -20,7 +20,9 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the JSON path of the value, for the first mistake that is found."""
+    """Raise WireError for the first mistake that is found; its path is the path of the wrong value. A member
+    that is null counts as missing. `prompt` is required.
+    """
     body = request.body
     check_members(body, _RULES, "prompt")
     best_of = body.get("best_of")

@@ -13,10 +13,11 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """Return the JSON path for an IR path (`where`): `$.logit_bias` for `sampling.logit_bias`.
+    """Return the JSON path for an IR path (`where`), such as `$.logit_bias` for `sampling.logit_bias` and
+    `$.max_tokens` for `max_output`. A path that this module does not translate gets `$.` in front.
 
-    A path inside a message becomes `$.prompt`, except for the second block of the first message, which is the
-    suffix.
+    The path of the second block of the first message becomes `$.suffix`. Any other path of a message, or
+    inside a message, becomes `$.prompt`.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member

@@ -1,5 +1,6 @@
-"""Decodes and encodes log probabilities of the completions API. They are four parallel lists; the third
-(`top_logprobs`) is a list of objects.
+"""Decodes and encodes log probabilities of the completions API. They are four parallel lists with an entry
+for each token: `tokens`, `token_logprobs`, `top_logprobs` (objects: alternative -> log probability) and
+`text_offset`.
 
 A token's offset in prompt and answer together (`text_offset`) becomes a leftover of the token.
 """
@@ -20,12 +21,13 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """Return the decoded log probabilities. wire: the four lists, or the form of chat, which llama.cpp writes
-    here.
+    """Return the decoded log probabilities. wire: the four lists, or the form of chat (a list `content`),
+    which llama.cpp writes here.
 
-    None = the IR cannot hold them: tokens or values are missing, the lists differ in length, the values or
-    the alternatives contain null (as for an echoed prompt), or there is another member (in chat's form, one
-    that is not null). May raise one of `typed.OF_ANOTHER_SHAPE` for other values of an unknown shape.
+    None = the IR cannot hold them: the tokens or their values are missing or empty, the lists differ in
+    length, the values or the alternatives contain null (as for an echoed prompt), or there is another member
+    (in chat's form, one that is not null). May raise one of `typed.OF_ANOTHER_SHAPE` for other values of an
+    unknown shape.
     """
     if type(wire.get("content")) is list:
         alone = all(value is None for member, value in wire.items() if member != "content")
@@ -51,11 +53,11 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """Return the value of `logprobs`: four parallel lists. `top_logprobs` is None if no token has
-    alternatives.
+    """Return the value of `logprobs`: four parallel lists. `top_logprobs` is None if all tokens state no
+    alternatives (`top` is None).
 
-    start: the offset of the first token, in characters of prompt and answer together. The offset of a later
-    token is counted from it, unless this token has an offset as a leftover.
+    start: the offset of the first token, in characters of prompt and answer together. The offsets of later
+    tokens are counted from it. A token that has an offset as a leftover keeps its own.
     """
     offsets: list[int] = []
     for token in tokens:
@@ -71,9 +73,9 @@ def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
 
 
 def lose_beside_tokens(tokens: Sequence[ir.Logprob], report: Report, where: str) -> None:
-    """Report as lost everything of these tokens that `encode_logprobs` does not write: ids, bytes that a
-    token's text does not show, and leftovers, except the offsets. where: the IR path of the block that the
-    tokens form.
+    """Report as lost everything that `encode_logprobs` does not write of these tokens and of their
+    alternatives: ids, bytes that a token's text does not show, and leftovers, except the offsets. where: the
+    IR path of the block to which the tokens belong.
     """
     place = where + ".logprobs"
     for token in tokens:

@@ -25,7 +25,9 @@ class CompletionsRelay(ChatRelay):
 
 
 class CompletionsStreamRelay(ChatStreamRelay):
-    """Relays the frames of one completions stream."""
+    """Relays the frames (the data of the events) of one completions stream. A `text` in a choice counts as
+    content, too.
+    """
 
     def _see(self, chunk: dict[str, Any]) -> bool:
         shown = super()._see(chunk)

@@ -32,7 +32,7 @@ from dragoman.dialects.openai_completions.terms import (
     leftovers,
     restore,
 )
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import LEFT_OUT, Target, WireRequest, states
 from dragoman.errors import WireError
 
 _SCALARS: Final = frozenset({*SCALARS, *EXTENSIONS})
@@ -59,7 +59,9 @@ _MOST_ANSWERS: Final = 16
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Return the decoded request. wire: a request that `check` has accepted."""
+    """Return the decoded request; without `max_tokens` its `max_output` is 16, OpenAI's default. wire: a
+    request that `check` has accepted.
+    """
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -69,7 +71,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
         forms["echo"] = "true" if echo else "false"
     if (limit := get("max_tokens")) is None:
         limit = _MAX_TOKENS
-        forms["max_output"] = "default"
+        forms["max_output"] = LEFT_OUT
     options = get("stream_options") or {}
     return ir.Request(
         NAME,
@@ -86,7 +88,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Return an IR request with only the model and those fields that decide the form of the response."""
+    """Return an IR request with only the fields that decide the form of the response: the model, `stream` and
+    `stream_usage`. wire: a request that `check` has accepted.
+    """
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
@@ -94,7 +98,7 @@ def brief(wire: WireRequest) -> ir.Request:
 
 def portable(wire: WireRequest) -> None:
     """Raise WireError for a prompt that cannot be translated into one request of another protocol: several
-    prompts in one list, or token ids.
+    prompts in one list, or token ids. Several prompts can be split before (`parts`).
     """
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
@@ -105,8 +109,8 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """Split a request with several prompts into requests with one prompt and one answer each, for a provider
-    of another protocol. The requests have the order of the choices in the response. The result is empty if
-    the request has only one prompt, or prompts of token ids.
+    of another protocol. The requests have the order of the choices in the response: for each prompt, `n`
+    times the same request. The result is empty if the request has only one prompt, or prompts of token ids.
 
     Raises WireError if this makes more than `_MOST_ANSWERS` requests.
     """
@@ -167,7 +171,9 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
     """Return the text of the prompt that one choice of the response continues. candidate: the index of this
-    choice. "" for a prompt of token ids, and if the index belongs to no prompt.
+    choice, which matters only if the request has several prompts. "" for a prompt of token ids, and if the
+    index belongs to none of several prompts. For a request of another dialect, it is the text of the first
+    message.
     """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
@@ -178,8 +184,8 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
     """Return the prompt that the gateway must put before a choice of another dialect's answer. "" if the
-    client did not ask for this (`echo`). The caller has checked that the answer came in another dialect.
-    candidate: the index of the choice.
+    client did not ask for this (`echo`), or uses another dialect. The caller has checked that the answer came
+    in another dialect. candidate: the index of the choice.
     """
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
@@ -189,10 +195,13 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Return the request for an upstream of this dialect.
+    """Return the request for an upstream of this dialect. Losses and changes are reported to `target.report`.
+    A request of another dialect that states no limit gets a large `max_tokens` (`_free_tokens`), because
+    otherwise the answer would end after 16 tokens.
 
     Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
-    assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium.
+    assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium. A
+    Native of another dialect is reported as lost.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -203,14 +212,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.max_output is None:
         body["max_tokens"] = _free_tokens(body["prompt"], target.facts)
         draft.report.add("max_tokens", f"without it a response ends after {_MAX_TOKENS} tokens")
-    elif forms.get("max_output") != "default":
+    elif forms.get("max_output") != LEFT_OUT:
         body["max_tokens"] = request.max_output
-    _encode_sampling(body, request.sampling, forms, draft)
+    _encode_sampling(body, request, forms, draft)
     if request.user is not None:
         body["user"] = request.user
     _encode_stream(body, request, forms, draft)
-    if not draft.own:
-        _lose_foreign(body, request, draft)
+    _lose_foreign(body, request, draft)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
@@ -291,21 +299,25 @@ def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
 
 
 def _encode_sampling(
-    body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
+    body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    sampling = request.sampling
     for member in SCALARS:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
     for member in EXTENSIONS:
         value = getattr(sampling, member)
-        if value is not None and (draft.own or member in draft.quirks.extensions):
+        if value is None:
+            continue
+        if member in draft.quirks.extensions or states(request, NAME, f"sampling.{member}"):
             body[member] = value
     FIELDS.lose(sampling, draft.report, "sampling", written=body)
     if sampling.stop is not None:
         body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
     if sampling.logprobs or sampling.top_logprobs:
         asked = sampling.top_logprobs or 0
-        body["logprobs"] = asked if draft.own else min(asked, _MAX_LOGPROBS)
+        stated = states(request, NAME, "sampling.top_logprobs")
+        body["logprobs"] = asked if stated else min(asked, _MAX_LOGPROBS)
         if asked != body["logprobs"]:
             draft.report.change("sampling.top_logprobs", "logprobs", f"limited to {_MAX_LOGPROBS}")
             draft.report.lose(
@@ -326,9 +338,9 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
-    """Write the wanted form of the answer (`wish`), any JSON object or a schema, as chat's `response_format`.
-    Returns `wish` without the settings that were written; it is unchanged, and nothing is written, if it
-    wants plain text.
+    """Write the wanted form of the answer (`wish`), any JSON object or a schema, as chat's `response_format`
+    into the body. Returns a copy of `wish` without the settings that were written. If it wants plain text,
+    nothing is written, and `wish` itself is returned.
     """
     if wish.kind == "json":
         body["response_format"] = {"type": "json_object"}
@@ -349,8 +361,10 @@ def _encode_format(body: dict[str, Any], wish: ir.Output) -> ir.Output:
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    if request.tools:
-        raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
+    if request.tools and draft.own:  # they are from the configuration
+        draft.report.lose("tools", _NO_CALLS)
+    elif request.tools:
+        raise WireError(_NO_CALLS, "tools", _UNSUPPORTED)
     FIELDS.lose(request, draft.report)
     if request.tool_choice is not None:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
@@ -368,6 +382,7 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
         restore({}, cache.extra, draft.report, "cache")
 
 
+_NO_CALLS: Final = "the Completions API has no tool calls"
 FIELDS: Final = Fields(
     NAME,
     handled={

@@ -37,8 +37,8 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a provider's response. Raises RequestFailed for an error with status 200, WireError for an
-    invalid body.
+    """Decode a provider's response. Each choice becomes a candidate with one text. Raises RequestFailed for
+    an error with status 200, WireError for an invalid body. quirks: the vendor's, for the counts.
     """
     try:
         return sound(_decode(body, quirks))
@@ -85,8 +85,9 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Return the response body for a client of this dialect. An error in the response is written as the
-    member `error`. Losses are reported to `reply.report`.
+    """Return the response body for a client of this dialect. If the client asked for the prompt (`echo`), and
+    the answer came in another dialect, each text begins with the prompt. An error in the response is written
+    as the member `error`. Losses are reported to `reply.report`.
     """
     report = reply.report
     own = response.dialect == NAME
@@ -159,9 +160,9 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report the parts of a block that are not written. Text and refusals are written as text, without
-    citations and leftovers. Thinking and blocks of any other kind are lost. A seal is reported as a change,
-    because the gateway stores it. where: the block's IR path.
+    """Report the parts of a block that are not written. A text is written without citations and leftovers. A
+    refusal is written as text, which is reported as a change. Blocks of any other kind, such as thinking, are
+    lost. A seal is reported as a change, because the gateway stores it. where: the block's IR path.
     """
     report = draft.report
     if isinstance(block, ir.Text):
@@ -181,8 +182,9 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """Return the finish reason for a stop; None if `stop` is None. Facts that the finish reason does not
-    express are reported as lost. where: the candidate's IR path.
+    """Return the finish reason for a stop; None if `stop` is None. An answer that came in this dialect keeps
+    its finish reason. In any other answer a tool call becomes "stop", and facts that the finish reason does
+    not express are reported as lost. where: the candidate's IR path.
     """
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":

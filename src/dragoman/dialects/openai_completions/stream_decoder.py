@@ -23,7 +23,9 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 class CompletionsDecoder(ChunkDecoder[Candidate]):
-    """Decodes the frames of one provider's stream into events."""
+    """Decodes the frames (the data of the events) of one provider's stream into events. quirks: the vendor's,
+    for the counts.
+    """
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
@@ -47,7 +49,7 @@ class CompletionsDecoder(ChunkDecoder[Candidate]):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
+        if (usage := chunk.get("usage")) and self._is_news(usage):
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage, self._quirks)))
         return events

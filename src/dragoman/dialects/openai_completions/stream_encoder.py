@@ -1,7 +1,8 @@
 """Encodes IR events as a stream of completions chunks.
 
 A chunk that has only text is a constant head, the text as JSON, and a constant tail. A candidate's first
-chunk is the repeated prompt, or empty. An error is the last frame, without `[DONE]`.
+chunk has the prompt, if the gateway must repeat it (`echo`), else an empty text. An error is the last frame,
+without `[DONE]`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 class CompletionsEncoder(EventEncoder):
-    """Encodes the events of one stream as the bytes of chunks."""
+    """Encodes the events of one stream as the bytes of chunks. reply: the client's request, and the values
+    that the provider does not state (`Reply`).
+    """
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -124,8 +127,8 @@ class CompletionsEncoder(EventEncoder):
         return b""
 
     def _nothing(self, event: ir.Event) -> bytes:
-        """Always b"". Used for pings, and for content that is not text: `_open` has already reported its
-        block as lost.
+        """Always b"". Used for pings, and for content that is not text: its loss was reported when its block
+        opened.
         """
         return b""
 

@@ -16,8 +16,9 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another. Vendors whose counts
-    leave out cached tokens or reasoning are recognised as in chat (`openai.usage.decode_usage`).
+    """Decode the object `usage` (`wire`) into counts of which none includes another. Some vendors' prompt
+    counts leave out cached tokens, and some vendors' completion counts leave out reasoning; the counts
+    themselves or `quirks` show this (`openai.usage.decode_usage`).
     """
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:
@@ -28,7 +29,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode token counts as the member `usage`. own: True = the counts came in this dialect. If not, the
-    counts for which this dialect has no member are reported as lost.
+    counts for which this dialect has no member are reported as lost. Leftovers of another dialect are
+    reported as lost, too.
     """
     out = chat.encode_usage(msgspec.structs.replace(usage, extra=None), report, own=own)
     restore(out, usage.extra, report, "usage")

@@ -19,15 +19,17 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for OpenAI's checks, without the values that `widens` names. widens: the
-    names of the values that the server accepts (`Quirks.widens`).
+    """Return the request with a copy of its body, for OpenAI's checks. The copy lacks the values that
+    `widens` names, also some that OpenAI accepts: for example each `stop` that is a list of texts. The
+    request itself is not changed. widens: the names of the values that the server accepts (`Quirks.widens`);
+    a name that is not in `_PUTS` changes nothing.
     """
     return put_right(wire, widens, _PUTS)
 
 
 def _logprobs(body: dict[str, Any]) -> None:
-    """Remove `logprobs` if it is an integer of at least 0, or a boolean; and a `logit_bias` in a form of
-    llama.cpp.
+    """Remove `logprobs` if it is an integer of at least 0, or a boolean. Remove `logit_bias` if it has a form
+    that only llama.cpp accepts: a list, or an object with `false` as a bias.
     """
     if type(many := body.get("logprobs")) is bool or (type(many) is int and many >= 0):
         del body["logprobs"]

@@ -26,9 +26,10 @@ class _Builtin(msgspec.Struct, frozen=True):
 
     call, output: the types of the items for a call and for its output. prefix: the beginning of the ids of
     call items. member: the member of a call item that holds the arguments, an object. fixed: members of this
-    object that are added if the arguments lack them. beside: further members that are written into each call
-    item. offered: makes a function from the declared tool, or returns None (see the function `offered`).
-    told: makes the text of a tool result from an output item.
+    object that the arguments of the function lack: they are added for the item, and removed if the item has
+    these values. beside: further members that are written into each call item. offered: makes a function from
+    the declared tool, or returns None (see the function `offered`). told: makes the text of a tool result
+    from an output item.
     """
 
     call: str
@@ -48,9 +49,9 @@ def offered(tool: Mapping[str, Any]) -> ir.Function | None:
     """Return the function that replaces a declared tool at other protocols. tool: the tool in the client's
     request.
 
-    None = the tool's type is not one of the four types in `_BUILTINS`. Also None: a `shell` whose
-    `environment` is an object of a type other than "local" or without a type; a `tool_search` without
-    `execution: "client"` or without an object `parameters`.
+    None = the tool's type is none of `tool_search`, `local_shell`, `shell` and `apply_patch`. Also None: a
+    `shell` whose `environment` is an object of a type other than "local" or without a type; a `tool_search`
+    without `execution: "client"` or without an object `parameters`.
     """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
@@ -143,7 +144,8 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
     """Convert a call with the name of one of the tools in this module to its item: (the item's type, the
-    beginning of the item's id, the item's other members).
+    beginning of the item's id, the item's members with the arguments). The id and the `call_id` are not among
+    these members.
 
     None = the call has another name, or its arguments are not a JSON object. Empty arguments count as {}.
     """
@@ -172,8 +174,8 @@ def _found(item: Mapping[str, Any]) -> str:
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
     """Return the tools that an item of the history adds to the request, as the client wrote them. Malformed
-    tools are left out. The caller has checked that the type of the item is in `TELLING`. [] = the item adds
-    none.
+    tools are left out. [] = the item adds none. The caller has checked that the item is a
+    `tool_search_output` or `additional_tools` (`TELLING`).
     """
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []

@@ -98,6 +98,8 @@ def _check_input(items: list[Any], *, continued: bool) -> None:
         path = f"input[{index}]"
         for member, rule in required.items():
             require(item, member, rule, path)
+        if kind == "reasoning" and item.get("content") is not None:
+            _texts(item["content"], f"{path}.content")
         if kind in _CALLS:
             calls.add(item["call_id"])
         elif kind in _OUTPUTS and not continued and item["call_id"] not in calls:

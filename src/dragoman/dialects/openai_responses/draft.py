@@ -14,7 +14,9 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Draft(FamilyDraft):
-    """The Draft of the chat family with two more fields.
+    """The context for writing one request or response: the report, the vendor's quirks, the facts about the
+    model, whether the content came in this dialect (`own`), and whether a response is written (`answer`). Two
+    fields are added to those of the chat family.
 
     mint: makes the id of an item that has none, from a prefix ("msg", "fc", "rs"); None = such an item stays
     without an id. summarised: True = the raw text of thinking is written as a summary.
@@ -63,8 +65,9 @@ class Draft(FamilyDraft):
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
     ) -> dict[str, Any]:
-        """Add a cache mark and leftovers to the wire object `out`, and return it. mark, extra: None = there
-        are none. where: the IR path of the block that `out` is made from.
+        """Add a cache mark and leftovers to the wire object `out`, and return it. What this provider or this
+        dialect does not have of them is reported as lost. mark, extra: None = there are none. where: the IR
+        path of the block that `out` is made from.
         """
         if mark is not None:
             self.mark(out, mark, where + ".cache")

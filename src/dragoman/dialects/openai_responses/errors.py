@@ -65,14 +65,16 @@ _WORDS: Final[Words] = {
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, extra headers, body) of an error response for a client. request_id: written into the
-    header `x-request-id` and into the body; None = the header is not written, and the body has the fault's
-    own `error_id`, if the fault has one.
+    header `x-request-id` and, as `error_id`, into the body; None = the header is not written, and the body
+    has the fault's own `error_id`, if the fault has one.
     """
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """Return the error object for a client: the member `error` of an error body."""
+    """Return the error object for a client: the member `error` of an error body. Secrets in the message are
+    removed.
+    """
     return encode_fault(fault, _WORDS) | shown_members(fault)
 
 
@@ -90,8 +92,9 @@ def failure_member(fault: Fault) -> dict[str, Any]:
     """Return the member `error` of a response object that failed: a code, the message, and the fault's
     `error_id`, if there is one.
 
-    The code is the code that `error_member` returns, if this code is in `CODES`. If the HTTP status of the
-    fault's kind is 500 or more, the code must also be in `_FAILURES`. Otherwise the code is "server_error".
+    The code is the code that `error_member` returns, if it is a code that the gateway knows (`CODES`). If the
+    HTTP status of the fault's kind is 500 or more, the code must also be in `_FAILURES`. Otherwise the code
+    is "server_error".
     """
     member = error_member(fault)
     code = member["code"]

@@ -42,9 +42,10 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """Return the messages in the value of `input`: a list of items, a string, or None (no input). For a
-    string and for None, `forms` gets the key "input", with the value "text" or "none". Raises WireError for
-    any other value, and for an item or a part that is not an object.
+    """Return the messages in the value of `input`: a list of items, a string, or None (no input). A list
+    gives one message for each item, a string one message of the user. For a string and for None, `forms` gets
+    the key "input", with the value "text" or "none". Raises WireError for any other value, and for an item or
+    a part that is not an object.
     """
     if value is None:
         forms["input"] = "none"
@@ -77,7 +78,10 @@ def _message(item: Any, where: str) -> ir.Message:
 
 
 def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
-    """Write `instructions` and `input` into the body. Raises WireError for a medium that no part can hold."""
+    """Write `instructions` and `input` into the body, and report losses and changes. For a client of this
+    dialect, `input` is a string if the client wrote a string, and is missing if the client wrote none. Raises
+    WireError for a medium that no part can hold.
+    """
     if request.system:
         body["instructions"] = _instructions(request.system, draft)
     forms = (request.forms or {}) if draft.own else {}
@@ -104,7 +108,8 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
     """Return the items without what OpenAI refuses. placed: (IR path of the message, item) pairs; the result
     consists of such pairs, too. Reasoning without encrypted content is left out, which is reported as a loss.
-    Ids that OpenAI would refuse (`has_strange_id`) are removed, which is reported as a change.
+    Ids that OpenAI would refuse (`has_strange_id`) are removed, also from the argument's items, which is
+    reported as a change.
 
     OpenAI refuses a message or a call with an id if the reasoning that came before it is missing
     (openai/openai-dotnet#1050). So all assistant messages and all calls of functions and custom tools that
@@ -184,8 +189,8 @@ def _moves(block: ir.Media, _: ir.Message) -> bool:
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether the request must have an output for this call. False only for a call of the kind "builtin" for
-    which `builtins.called` returns an item.
+    """Whether the request must have an output for this call. False only for a call that is written as an item
+    of a tool that this protocol defines: its kind is "builtin", and `builtins.called` returns an item.
     """
     return call.kind != "builtin" or builtins.called(call) is None
 

@@ -49,8 +49,12 @@ _CLIENT_SIDE: Final = frozenset(
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
     """Return (the role of an item, its blocks). An item of an unknown type or form becomes one Native, with
-    all its members. The role of a Native is the role that the item states. Without one, it is "user" if the
-    type of the item says that the client made it (such as `shell_call_output`), else "assistant".
+    all its members.
+
+    A message has the role that it states ("assistant" if this is none of the four roles), an output of a call
+    has "user", any other item of a known form has "assistant". A Native has "user" if the item is a result of
+    a tool in `builtins`, else the role that the item states. Without one, it is "user" if the type of the
+    item is missing or says that the client made it (such as `item_reference`), else "assistant".
 
     Raises WireError if the item is not an object (at the path `where`), or if a part of it is not an object.
     """
@@ -191,12 +195,13 @@ def encode_items(
     *,
     parts: bool = False,
 ) -> list[_Wire]:
-    """Encode blocks as items, in order. Adjacent parts whose `ir.Item`s are equal, or that all have none,
-    become one message. A block that cannot be written is left out and reported as lost. Raises WireError for
-    a medium of a request that no part can hold.
+    """Encode blocks as items, in order. Adjacent parts of messages whose `ir.Item`s are equal, or that all
+    have none, become one message. A block that cannot be written is left out and reported as lost. Raises
+    WireError for a medium of a request that no part can hold.
 
     where: the IR path of the list of blocks. An entry None in `blocks` is skipped. role: the role of the
-    messages. parts: True = every block is written as a part of a message.
+    messages. parts: True = every block is written as a part of a message; False = only the blocks for which
+    `is_part` is true.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -223,8 +228,8 @@ def encode_items(
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
     """Whether a block is written as a part of a message of this role; otherwise it is an item of its own.
-    True for a text, a refusal, JSON, a Native of this dialect whose kind is in `_PARTS`, and any medium
-    except an image in an assistant message. False for all other blocks.
+    True for a text, a refusal, JSON, a Native that is a content part of this dialect (`_PARTS`), and any
+    medium except an image in an assistant message. False for all other blocks.
     """
     if isinstance(block, ir.Media):
         return role != "assistant" or block.kind != "image"
@@ -244,8 +249,9 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """Return a new message item with an empty `content`, and with the members that `Draft.item` writes for
-    `item` (None = only those that every item has). where: the IR path of the message's first block, for the
+    """Return a new message item with its role, an empty `content`, and the id, status, phase and leftovers of
+    `item`. What `item` lacks, or None in its place, gets the usual values, if `draft` asks for them
+    (`Draft.item`): a new id, the status "completed". where: the IR path of the message's first block, for the
     report.
     """
     head = draft.item("message", "msg", item, where)
@@ -253,8 +259,8 @@ def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = 
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is not a part of a message as an item. None, with a reported loss, if the block
-    cannot be written as an item.
+    """Encode a block that is not a part of a message as an item of its own. None, with a reported loss, if
+    the block cannot be written as an item.
 
     Raises WireError for a tool result of a request with a medium that no part can hold. where: the block's IR
     path.
@@ -292,7 +298,8 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     """Return the item for a call of a provider's own tool, from another dialect. Only a web search in an
-    answer has an item. For any other call None is returned and a loss is reported. where: the call's IR path.
+    answer has an item, which is reported as a change. For any other call None is returned and a loss is
+    reported. where: the call's IR path.
     """
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
@@ -392,9 +399,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Return the item of a block of this dialect, as a Native; a Native is returned unchanged. The result is
-    put into a history in another dialect, so that the item can return to this dialect unchanged. block: a
-    call or a result of the provider's own tools.
+    """Return the block that a later request repeats for a call or a result of the provider's own tools. In
+    this dialect such a block is always a Native, which is returned itself.
     """
     if isinstance(block, ir.Native):
         return block

@@ -39,9 +39,9 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """Return the JSON path for an IR path (`where`). A path inside a message becomes the path of the
-    message's item, such as `$.input[2]`, because the form of the item is unknown here. Any path that this
-    module does not translate gets `$.` in front.
+    """Return the JSON path for an IR path (`where`), such as `$.text.verbosity` for `output.verbosity`. A
+    path inside a message becomes the path of the message's item, such as `$.input[2]`, because the form of
+    the item is unknown here. Any path that this module does not translate gets `$.` in front.
     """
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
@@ -64,11 +64,15 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path, in this request, for an IR path (`where`).
+    """Return the JSON path, in this request, for an IR path (`where`). request: its body has passed the
+    checks.
 
-    A path of a block, or of a field of a block, becomes the path of the part in `content` or of a member of
-    the item. If the item lacks the member, the result is the path of the item. The path of a message is the
-    path of its item. If `input` is not a list, the result is `$.input` for all of these paths.
+    A path of a block in a message, or of a field of this block, becomes the path of the part in `content`; if
+    `content` is a string, the path of `content`. In any other item, the path of a part of the result becomes
+    the path in `output`, and the path of a field the path of the member with this name; if the item lacks the
+    member, the path of the item. A path behind `.item.` becomes the path of this member of the item. The path
+    of a message is the path of its item. If `input` is not a list, the result is `$.input` for all of these
+    paths.
 
     The path of a tool in a namespace leads into the namespace. `previous` becomes `$.conversation` if the
     request states a conversation and no previous response, else `$.previous_response_id`.
@@ -102,8 +106,9 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _tool_place(tools: Any, where: str) -> str:
-    """Return the JSON path of a tool, which may be in a namespace; "$.tools" if an input item added the tool.
-    where: the tool's IR path, which counts the tools of namespaces one by one.
+    """Return the JSON path of a tool, which may be in a namespace; "$.tools" if the member `tools` does not
+    have the tool, because an input item added it. where: the tool's IR path, which counts the tools of
+    namespaces one by one.
     """
     number, _, rest = where.removeprefix("tools[").partition("]")
     left = int(number)

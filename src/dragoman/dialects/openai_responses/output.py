@@ -48,8 +48,8 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
     """Write the wanted form of the answer into the body: `text`, and a tool that generates images if the
-    client wants images. A schema is reported as lost if the model is known not to support structured output.
-    Raises WireError if the client wants an answer of another kind, such as audio.
+    client wants images. A schema is reported as lost if the model is known not to support structured output;
+    so are settings for sound. Raises WireError if the client wants an answer of another kind, such as audio.
     """
     text: dict[str, Any] = {}
     if output.kind == "schema":

@@ -1,13 +1,15 @@
 """Decodes and encodes content parts of messages and of tool results.
 
-`Text.form` is the part's type if it is not the usual type: `input_text` for a user, a developer or a tool,
-`output_text` for the model. `Media.form`: "base64" for file data that is not a data URL.
+`Text.form` is the part's type if it is not the usual type: `output_text` for the model, `input_text` for all
+others. `Media.form`: "base64" for file data that is not a data URL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
@@ -55,7 +57,8 @@ def decode_parts(
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
     """Decode a part to a block. A part of an unknown type or form becomes a Native. said: True = the model
-    wrote the message. item: the `ir.Item` that the block gets; None = it gets none.
+    wrote the message, so that `output_text`, not `input_text`, is the usual type of a text. item: the
+    `ir.Item` that the block gets; None = it gets none.
     """
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None
@@ -163,7 +166,7 @@ def _marked(part: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir
 
 def decode_citation(value: Any) -> ir.Citation:
     """Decode an annotation. If it is malformed or not a `url_citation`, all its members are in the citation's
-    leftovers. A value that is not an object becomes an `odd_citation`.
+    leftovers. A value that is not an object becomes a citation that only keeps the value (`odd_citation`).
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)
@@ -272,8 +275,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
     """Encode a text part. Its type is the type that a client or a provider of this dialect stated. Without
     such a type, it is `output_text` if the model wrote the text (`said`), else `input_text`. Only an
-    `output_text` has `annotations` and log probabilities; in other parts both are reported as lost. where:
-    the block's IR path.
+    `output_text` has `annotations`, and log probabilities if the text has some or an answer is written; in
+    other parts both are reported as lost. where: the block's IR path.
     """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
@@ -282,7 +285,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
             wire
             for index, citation in enumerate(block.citations)
             if (wire := encode_citation(citation, block.text, draft, f"{where}.citations[{index}]"))
-            is not None
+            is not msgspec.UNSET
         ]
         if block.logprobs is not None or draft.answer:
             out["logprobs"] = encode_logprobs(block.logprobs, draft, f"{where}.logprobs")
@@ -298,8 +301,8 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
     """Encode a citation of `text` as an annotation. A citation that came in this dialect is written as it
-    came. Any other citation becomes a `url_citation`; if it has no URL, None is returned and a loss is
-    reported. where: the citation's IR path.
+    came. Any other citation becomes a `url_citation`, for the whole text if it states no place in the text.
+    If it has no URL, UNSET is returned and a loss is reported. where: the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -307,13 +310,13 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         stated = {member: value for member, value in told.items() if value is not None}
         restore(stated, citation.extra, draft.report, where)
         return {"type": "url_citation", **stated}
-    if draft.own and (odd := stated_oddly(citation, NAME)) is not None:
+    if draft.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd
     if citation.kind != "url" and (own := (citation.extra or {}).get(NAME)) is not None:
         return dict(own)
     if citation.url is None:
         draft.report.lose(where, "a source without a URL cannot be cited", "quality")
-        return None
+        return msgspec.UNSET
     out: _Wire = {
         "type": "url_citation",
         "url": citation.url,
@@ -328,8 +331,9 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
 
 
 def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
-    """Encode log probabilities; each entry has every member that the specification requires. values: None =
-    none, which gives []. where: the IR path of the log probabilities.
+    """Encode log probabilities; each entry has every member that the specification requires. Missing bytes
+    are made from the token's text. Token ids are reported as lost. values: None = none, which gives [].
+    where: the IR path of the log probabilities.
     """
     return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
 
@@ -350,13 +354,18 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether OpenAI's servers download a medium from its URL: only an image or a document at an HTTP URL."""
+    """Whether OpenAI's servers download a medium from its URL: only an image or a document with a URL that
+    begins with `http://` or `https://`.
+    """
     return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """Return the part for a medium. Values that no part can state, such as a transcript, are reported as
-    lost. Raises WireError if no part can hold the medium. where: the block's IR path.
+    """Return the part for a medium. A document that is given as text becomes an `input_text`. Values that no
+    part can state, such as a transcript, are reported as lost. where: the block's IR path.
+
+    Raises WireError if no part can hold the medium: sound or video of another dialect, sound without data,
+    and any other medium without data and URL; an image or a document may have a file id instead.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

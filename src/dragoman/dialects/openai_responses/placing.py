@@ -38,10 +38,13 @@ class Places:
 
     def find(self, kind: str, value: _Value) -> None:
         """Put `output_index` into an event that belongs to an item and does not state it. kind: the event's
-        type. value: the event.
+        type. value: the event, which is changed. Events of types that do not belong to an item are left as
+        they are.
 
-        An item that begins gets the next number. Another event belongs to the item that has its id, or else
-        to the item of the fitting type that began last; if there is none, it begins an item.
+        An event belongs to the open item that has its id. If there is none, an event other than the beginning
+        of an item belongs to the last item of the fitting type to which an event belonged, if this item is
+        open. Otherwise the event begins an item, which gets the next number. An item is open until its
+        `response.output_item.done`. Raises WireError if too many items are open (`MOST_OPEN`).
         """
         item = value.get("item") if kind in (ADDED, DONE) else None
         if type(item) is dict:

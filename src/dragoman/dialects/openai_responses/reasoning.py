@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.efforts import effort_of, lose_effort
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import leftovers, restore
 from dragoman.dialects.request import MADE
@@ -14,7 +14,9 @@ _REASONING: Final = frozenset({"effort", "summary"})
 
 
 def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
-    """Decode the member `reasoning` of a request."""
+    """Decode the member `reasoning` of a request: the effort and the summary as they are stated; other
+    members become leftovers.
+    """
     return ir.Reasoning(
         effort=value.get("effort"), summary=value.get("summary"), extra=leftovers(value, _REASONING)
     )
@@ -35,6 +37,7 @@ def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> 
     if draft.facts.reasoning is False and not own:
         if wish.mode != "off" and wish.effort != "none":
             draft.report.lose("reasoning", "the model does not support reasoning", "hint")
+        lose_effort(wish, draft.report)
         return
     effort = wish.effort if own else effort_of(wish, draft.facts, draft.report, "reasoning.effort")
     if effort is not None:

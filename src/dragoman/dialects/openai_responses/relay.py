@@ -78,10 +78,12 @@ class ResponsesRelay(BodyRelay):
         """Return (the body for the client, its usage). The usage is None if it is missing or unreadable.
 
         Three kinds of members are replaced if the answer has them: the model's name, if the client gets
-        another name; the members in `SHOWN` that the client wrote, by the client's values; the id, if the
-        gateway has made one. Members in `_ADDED` are also added if the answer lacks them.
+        another name; the members in `SHOWN` that the client wrote (such as `store`), by the client's values;
+        the id, if the gateway has made one. `id` and `conversation` (`_ADDED`) are also added if the answer
+        lacks them.
 
-        Raises RequestFailed for an answer that states an error, WireError for a malformed answer.
+        Raises RequestFailed, with the usage, for an answer that states an error, WireError for a malformed
+        answer.
         """
         head = decode_head(body)
         if _failed(head):
@@ -108,7 +110,7 @@ def _failed(head: _Head) -> bool:
 def _edits(reply: Reply) -> dict[str, Any]:
     """Return the edits of a response object (member -> value for the client): the members in `SHOWN` that the
     client's request states, the model's name for the client, if there is one, and the gateway's id, if the
-    gateway has made one.
+    gateway has made one (it begins with "resp_").
     """
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
@@ -149,9 +151,9 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 class ResponsesStreamRelay:
     """Relays one stream (`streaming.TellsEnding`): edits the response object in events, and gives reasoning
-    events the names that the client knows (OpenAI's, or those of Open Responses). If the provider's stream
-    does not begin with `response.created`, this event is sent first: OpenAI's own clients refuse any other
-    beginning.
+    events the names that the client knows (OpenAI's, or those of Open Responses). If the first event of the
+    answer is neither `response.created` nor a failure, a `response.created` is sent before it: OpenAI's own
+    clients refuse any other beginning.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -206,11 +208,13 @@ class ResponsesStreamRelay:
         return before + self._framed(kind.encode(), sent)
 
     def _begin(self, kind: str, frame: bytes) -> bytes:
-        """Return the event `response.created` if the stream begins with another event of the answer; b"" for
-        this event itself, for a failure, and for events that are not of the answer (`keepalive`). kind: the
-        type of an event before which nothing of the answer came. frame: its data.
+        """Return a `response.created` that must be sent before the first event of the answer; b"" = none: the
+        event is a `response.created` or a failure, or is not of the answer (`keepalive`). kind: the type of
+        an event before which nothing of the answer came. frame: its data, JSON.
 
-        The response object is the event's, as far as it has one. All later response objects get its id.
+        The response object is the event's, as far as it has one, but with the state of a running answer
+        (`_RUNNING`). All later response objects get its id. Raises one of `UNREADABLE` or WireError if the
+        frame is malformed.
         """
         if kind in _FAILURES or not kind.startswith("response."):
             return b""
@@ -265,8 +269,9 @@ class ResponsesStreamRelay:
     def _look(self, kind: str, frame: bytes) -> bytes:
         """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and
         `_response`, the last response object. If the stream states no usage and `estimate` is set, the
-        terminal event gets an estimated usage. Raises RequestFailed for an event that states an error. kind:
-        the event's type. frame: the event's data.
+        terminal event gets an estimated usage. Raises RequestFailed for an event that states an error,
+        WireError or one of `UNREADABLE` for a malformed event. kind: the event's type. frame: the event's
+        data, JSON.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -277,7 +282,8 @@ class ResponsesStreamRelay:
         if "response" not in head:
             return frame
         response = decode_head(bytes(head["response"]))
-        self.usage = _usage(response) or self.usage
+        if kind not in _SILENT:  # before, the counts are not final
+            self.usage = _usage(response)
         if "service_tier" in response:
             self.tier = stated_at(_decode(response["service_tier"]), ()) or self.tier
         if kind == "response.failed" or _failed(response):
@@ -345,7 +351,9 @@ def _number(frame: bytes) -> int:
 
 def _says_nothing(kind: str, frame: bytes) -> bool:
     """Whether an event only begins a message, a text or reasoning, without any of its content yet. False for
-    an event that begins another item or part, and for an event of any other type. kind: the event's type.
+    an event that begins another item or part, and for an event that begins nothing (also `response.created`,
+    which callers look at before). kind: the event's type. frame: the event's data, JSON. Raises one of
+    `UNREADABLE` if the data of a beginning is not a JSON object.
     """
     if (member := _BEGINNINGS.get(kind)) is None:
         return False

@@ -33,7 +33,7 @@ from dragoman.dialects.openai_responses.terms import (
     restore,
 )
 from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 
@@ -124,7 +124,8 @@ def portable(wire: WireRequest) -> None:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Decode only the fields that decide the form of the answer: the model, `stream`, and the names of
-    reasoning events. A stream always states its usage.
+    reasoning events (`Request.forms`). A stream always states its usage. wire: a request that `check` has
+    accepted.
     """
     stream = wire.body.get("stream") is True
     return ir.Request(
@@ -155,7 +156,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request. It asks the provider to store nothing, unless a client of this dialect wrote `store:
-    true`. A member that the vendor refuses is removed from the body.
+    true`. A member that the vendor refuses is removed from the body, and is reported as lost unless the
+    gateway itself has added it. Other losses and changes are reported, too (`target.report`).
 
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
     can hold.
@@ -166,7 +168,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     encode_history(body, request, draft)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
-    _encode_sampling(body, request.sampling, draft)
+    _encode_sampling(body, request, draft)
     _encode_wishes(body, request, draft)
     for member, field in _ALIKE.items():
         if (value := getattr(request, field)) is not None:
@@ -180,7 +182,10 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if not draft.own:
         _lose_foreign(body, request, draft)
     FIELDS.lose(request, draft.report)
-    body["store"] = request.store if draft.own and request.store is not None else False
+    stored = request.store if states(request, NAME, "store") else None
+    if stored is None and request.store:
+        draft.report.change("store", "", "the gateway stores the response itself")
+    body["store"] = bool(stored)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     _encode_include(body, request, draft)
@@ -193,7 +198,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     if request.max_output is not None:
-        body["max_output_tokens"] = _bound(request.max_output, draft)
+        body["max_output_tokens"] = _bound(request, request.max_output, draft)
     if request.output is not None:
         encode_output(body, request.output, draft)
     if request.reasoning is not None:
@@ -217,21 +222,23 @@ _PLACES: Final = {
 }
 
 
-def _bound(tokens: int, draft: Draft) -> int:
-    if draft.own or tokens >= MIN_OUTPUT:
+def _bound(request: ir.Request, tokens: int, draft: Draft) -> int:
+    if tokens >= MIN_OUTPUT or states(request, NAME, "max_output"):
         return tokens
     draft.report.change("max_output", "max_output_tokens", f"raised to {MIN_OUTPUT}, the minimum")
     draft.report.lose("max_output", f"raised to {MIN_OUTPUT}, the minimum", "quality")
     return MIN_OUTPUT
 
 
-def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
+def _encode_sampling(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    sampling = request.sampling
     if sampling is _NO_SAMPLING:
         return
     if sampling.n is not None and sampling.n > 1:
         raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
     for member in SCALARS:
-        if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
+        value = getattr(sampling, member)
+        if value is not None and (member not in _ABSENT or states(request, NAME, f"sampling.{member}")):
             body[member] = value
     for member in _ABSENT:
         if member in draft.quirks.extensions and (value := getattr(sampling, member)) is not None:
@@ -254,7 +261,7 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Remove from `body` the settings of another dialect's request that this provider cannot follow (an
     unknown service tier, an earlier response by its id, a conversation) or that the gateway carries out
-    itself (`background`). Each is reported, and so is a wish to store the response.
+    itself (`background`). Each is reported.
     """
     report = draft.report
     if request.tier is not None and request.tier not in TIERS:
@@ -265,8 +272,6 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
             report.lose(_ALIKE[member], "state of another protocol cannot be referenced")
     if body.pop("background", None):
         report.change("background", "", "the gateway does this itself")
-    if request.store:
-        report.change("store", "", "the gateway stores the response itself")
 
 
 FIELDS: Final = Fields(

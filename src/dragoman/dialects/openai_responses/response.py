@@ -1,8 +1,8 @@
 """Decodes a whole response object to ir.Response, and encodes it back.
 
-Some members of a response object repeat the request. In an answer of this dialect, `echo` holds these
-members. In an answer of another dialect, they are taken from the client's request (`Reply.echo`); a member
-that the request lacks gets the specification's default, because clients require every member.
+Some members of a response object repeat the request. In an answer of this dialect, `Response.echo` holds
+these members. In an answer of another dialect, they are taken from the client's request (`Reply.echo`); a
+member that the request lacks gets the specification's default, because clients require every member.
 
 https://platform.openai.com/docs/api-reference/responses/object
 """
@@ -127,7 +127,8 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
     """Decode a response object whose `output` has already been decoded to `blocks`. The fault of a failed
-    response is in `error`, and is not raised; a failed response without blocks has no candidate.
+    response is in `error`, and is not raised; a failed response without blocks has no candidate. Raises
+    KeyError, TypeError or AttributeError for members of an unknown form.
     """
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
@@ -172,9 +173,12 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Return the reason why an answer with these blocks stopped. A completed answer has the reason "tool" if
-    a block is a call for the client, else "end". An answer without a status is complete. body: the response
-    object. None = it states another status than "completed", "incomplete", "failed" or "cancelled".
+    """Return the reason why an answer with these blocks stopped. body: the response object. None = its status
+    is none of the following.
+
+    An incomplete answer has the reason "length" or "filter", or "other" for any other stated reason and for
+    none. A failed or cancelled answer has "error". A completed answer, and one without a status, has "tool"
+    if a block is a call for the client, else "end".
     """
     status = body.get("status")
     if status == "incomplete":
@@ -233,8 +237,8 @@ def asks_for_summary(reply: Reply) -> bool:
 
 
 class Mint:
-    """Makes the ids of items without an id. The same calls for the same answer give the same ids. answer: the
-    id of the answer.
+    """Makes the ids of items without an id. The same calls give the same ids, if the answer has the same id.
+    answer: the id of the answer.
     """
 
     def __init__(self, answer: str) -> None:
@@ -316,8 +320,9 @@ def leave_incomplete(item: dict[str, Any]) -> None:
 def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
-    """Return the response object for the client. output: its encoded items. running: True = the stream has
-    not ended yet; the status is "in_progress", and the usage is null.
+    """Return the response object for the client; losses are reported to `reply.report`. Only the first
+    candidate counts. output: its encoded items. running: True = the stream has not ended yet; the status is
+    "in_progress", and the usage is null.
     """
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
@@ -353,7 +358,8 @@ def answer_id(stated: str | None, reply: Reply) -> str:
     """Return the response id for the client, with which the client can continue this response.
 
     This is the gateway's id (`reply.id`) if it begins with "resp_", or if the provider stated no id.
-    Otherwise it is the provider's id (`stated`).
+    Otherwise it is the provider's id (`stated`). If the gateway's id replaces another one, a change is
+    reported.
     """
     if stated is None:
         return reply.id

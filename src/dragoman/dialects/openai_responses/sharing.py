@@ -32,8 +32,8 @@ class Shared:
         """The texts of the marks so far, in order."""
 
     def json(self, value: Any) -> bytes:
-        """Return the JSON of a value, with a mark in place of each long text. The results of several calls
-        must be given to `cut` in the order of these calls.
+        """Return the JSON of a value, with a mark (one byte) in place of each long text. The results of
+        several calls must be given to `cut` together, joined in the order of these calls.
         """
         return encode(self._marked(value))
 
@@ -51,7 +51,7 @@ class Shared:
     def cut(self, written: bytes) -> list[bytes]:
         """Cut JSON at its marks. written: the results of all calls of `json` since the last cut, joined in
         order; other bytes may stand between them. The result begins and ends with a piece of the JSON around
-        the long texts; every second piece is a long text. Without marks, the result is [written].
+        the long texts; every second piece is a long text, as JSON. Without marks, the result is [written].
         """
         if not self._found:
             return [written]
@@ -62,8 +62,9 @@ class Shared:
         return pieces[:-1]
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
-        """Cut `written` into events; each event is a list of pieces, as `cut` makes them. end: the bytes at
-        the end of every event; `written` must end with them.
+        """Cut `written` into events; each event is a list of pieces, as `cut` makes them. written: as for
+        `cut`: the results of all calls of `json` since the last cut, with other bytes between them. end: the
+        bytes at the end of every event; `written` must end with them.
         """
         events: list[list[bytes]] = []
         event: list[bytes] = []

@@ -3,13 +3,15 @@
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed | response.cancelled
 
-Servers that leave out events are read, too: content begins the answer and its item if nothing else did, and
-`Places` numbers the items of a server that does not number them.
+Servers that leave out events are read, too. Any event of a known type, except `error` and `keepalive`,
+begins the answer. A delta of a text, a refusal or reasoning begins its block; a delta of a call's arguments
+needs the start of the call. `Places` numbers the items of a server that does not number them.
 
-`output_item.done` holds the final item, and the item's blocks end with the values in it. Items that only this
-protocol has are decoded from this event alone; the earlier events about their progress pass as Raw. The
-stream ends with `error` or with the first terminal event (the second line above); later frames, such as the
-`[DONE]` of some vendors, are not read. https://platform.openai.com/docs/api-reference/responses-streaming
+`output_item.done` holds the final item, and the item's blocks end with the values in it. Items without deltas
+(calls of OpenAI's own tools) are decoded from this event alone; the earlier events about their progress pass
+as Raw. The stream ends with `error` or with the first terminal event (the second line above, or
+`response.done`); later frames, such as the `[DONE]` of some vendors, are not read.
+https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -69,9 +71,10 @@ ignored."""
 class _Open(msgspec.Struct):
     """A block that has not ended.
 
-    index: the number of the block in the answer. block: as it was opened. said: whether a delta came. words:
-    the texts of the deltas of a text or of arguments. logprobs: the log probabilities in the deltas; if there
-    are any, they replace those in the final item. cited: the number of citations so far.
+    index: the number of the block in the answer. block: as it was opened. said: whether a delta or a citation
+    came. words: the texts of the deltas so far, only for a text or a call's arguments. logprobs: the log
+    probabilities in the deltas; if there are any, they replace those in the final item. cited: the number of
+    citations so far.
     """
 
     index: int
@@ -83,7 +86,7 @@ class _Open(msgspec.Struct):
 
 
 class ResponsesDecoder:
-    """Decodes one provider's stream to IR events."""
+    """Decodes the stream of one answer to IR events (`streaming.StreamDecoder`)."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._state = "new"
@@ -126,8 +129,8 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """Return the IR event for a delta that only adds text to an open text block; the text is also added
-        to the block's state. None for any other frame, which `feed` then reads in full.
+        """Return the IR event, in a list, for a delta that only adds text to an open text block; the text is
+        also added to the block's state. None for any other frame, which `feed` then reads in full.
         """
         try:
             value = _decode_delta(frame)
@@ -168,15 +171,17 @@ class ResponsesDecoder:
         ]
 
     def _hold(self, value: _Value) -> _Events:
-        """Keep an event of an unknown type until the answer begins. Returns a ping."""
+        """Keep an event of an unknown type, which follows the Start when the answer begins. Returns a ping.
+        Raises WireError if too many events, or too many JSON values, are kept.
+        """
         refuse_more(len(self._early), MOST_LEFTOVERS, "unknown events")
         self._kept.add(value)
         self._early.append(ir.Raw(NAME, value))
         return [ir.Ping()]
 
     def _progress(self, value: _Value) -> _Events:
-        """Return the IR event for `queued` and `in_progress`, which hold the same response object as
-        `created`: the start of the response if there was none yet, otherwise a ping.
+        """Return the IR events for `queued` and `in_progress`, which hold the same response object as
+        `created`. If the answer has not begun, they are the same as for `created`, otherwise a ping.
         """
         return self._created(value) or [ir.Ping()]
 
@@ -247,10 +252,12 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """Return the events that end one item: the ends of its open blocks, and the blocks that only the
-        final item has.
+        """Return the events that end one item: the ends of its open blocks (`_close`), then all events of the
+        blocks that only the final item has. Raises WireError if the final item, or a part of it, is not an
+        object.
 
-        number: the item's output_index. item: the final item; None = the stream did not state it.
+        number: the item's output_index. item: the final item; None = the stream did not state it, so the open
+        blocks end as they are.
         """
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
@@ -268,10 +275,11 @@ class ResponsesDecoder:
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
         """Return the events that end the block of `state`. final: the block in the final item; None = it is
-        unknown.
+        unknown, so the only event is a Close without a block.
 
-        Content of the final block that was in no delta comes first, as events. If a final text does not begin
-        with the text of the deltas, there is no event for the text.
+        Otherwise content of the final block that was in no delta comes first, as events, and the Close holds
+        the final block. The text of a refusal or of thinking comes only if there was no delta at all. If a
+        final text, or a call's arguments, do not begin with the deltas, there is no event for them.
         """
         if final is None:
             self._said.append(state.block)
@@ -308,11 +316,12 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """Return (events, state of the block) for a delta (`value`) of a block of this `kind`. If the block
-        is not open yet, the events open it as `opened[kind]`; otherwise there are none.
+        """Return (events, state of the block) for a delta or an annotation (`value`) of a block of this
+        `kind`. If the block is not open yet, the events open it: `opened[kind]`, with the id and phase of its
+        message. Otherwise there are no events. Sets `said` of the block's state.
 
-        Raises WireError if the block is not open and `opened` lacks the kind, or if the open block is of
-        another kind.
+        Raises WireError if the block is not open and `opened` lacks the kind, if too many blocks are open, or
+        if the open block is of another kind.
         """
         place = value["output_index"], (value.get("content_index") or 0) if kind in _PARTS else 0
         events: _Events = []
@@ -367,8 +376,8 @@ class ResponsesDecoder:
 
 
 def _words(value: _Value) -> str:
-    """Return the text of a delta; "" for null, which some servers send. Raises TypeError for a value of
-    another type.
+    """Return the text (`delta`) of a delta event; "" for null, which some servers send. Raises KeyError if
+    the event has no `delta`, TypeError for a value of another type; `feed` makes a WireError of both.
     """
     words = value["delta"]
     if words is not None and type(words) is not str:
@@ -378,7 +387,7 @@ def _words(value: _Value) -> str:
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
     """Return the item at the position `number` in the final `output`, for an item whose end event did not
-    come. announced: the item as it was announced.
+    come. number: its output_index. announced: the item as it was announced, None = it was not.
 
     None if `announced` is None, if there is no object at this position, or if the object has another type or
     id than the announced item.
@@ -403,8 +412,9 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """Return the `ir.Item` of an announced message: its id and phase. The status is left out, because only
-    the end of the item states it. None = the message has neither id nor phase.
+    """Return the `ir.Item` of an announced message: its id and phase. The status is left out, because the
+    final one comes with the end of the item. item: the item as announced; {} = it was not announced. None =
+    the item has neither id nor phase.
     """
     if item.get("id") is None and item.get("phase") is None:
         return None
@@ -506,4 +516,5 @@ _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
 _EARLY: Final = frozenset(
     {"response.created", "response.queued", "response.in_progress", "keepalive", "error", *_STATUSES}
 )
-"""Events that begin the answer, or may come before it."""
+"""Events that begin the answer themselves, or may come before it. Before any other event of a known type, an
+empty response object begins the answer."""

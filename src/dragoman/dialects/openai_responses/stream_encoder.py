@@ -1,11 +1,11 @@
 """Encodes streams: IR events to the bytes for clients of the Responses API.
 
     created → in_progress → per item: output_item.added, its parts and deltas, output_item.done
-    → completed | incomplete | failed [→ data: [DONE]]
+    [→ error] → completed | incomplete | failed [→ data: [DONE]]
 
-The end of a block is written when the next block begins or the answer ends: only then is it known whether the
-block's message continues, and whether the answer is incomplete. Events are numbered from 0. Open Responses
-requires `[DONE]`, OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
+The end of a block is written when the next block or item begins or the answer ends: only then is it known
+whether the block's message continues, and whether the answer is incomplete. Events are numbered from 0. Open
+Responses requires `[DONE]`, OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
 https://www.openresponses.org/specification#streaming
 """
 
@@ -49,8 +49,9 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 class _Item(msgspec.Struct):
     """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event. of:
-    the `ir.Item` that its blocks share; None = they have none. parts: the parts of a message that have begun
-    so far; a part is replaced by its final form when it ends.
+    the `ir.Item` of its blocks, in a message that of the text or refusal that ended last; None = they have
+    none. parts: the parts of a message that have begun so far; a part is replaced by its final form when it
+    ends.
     """
 
     number: int
@@ -64,15 +65,16 @@ class _Item(msgspec.Struct):
 
 
 class _Block(msgspec.Struct):
-    """A block whose end has not been written.
+    """A block whose end has not been written, or a text whose message is still open (`_ended`).
 
-    item: the item that holds the block; None = the block is sent only when it ends, or is a text that is
-    empty so far. place: the members that name its item and part in events. closed: its Close event has come.
-    said: whether a delta was sent. head, tail: the bytes with which each of its deltas begins and ends.
+    block: as it was opened. item: the item that holds the block; None = the block is sent only when it ends,
+    or is a text that is empty so far. place: the members that name its item and part in events. closed: its
+    Close event has come. said: whether a delta was sent. head, tail: the bytes with which each of its deltas
+    begins and ends.
 
-    For thinking: part: the index of the open summary part, None = the raw text of the thinking is open.
-    words: the deltas of the open part. before: the number of summary parts (0 or 1) that hold the raw text;
-    they come before the model's summary.
+    For thinking: words: the deltas of the open part, [] = no part is open. part: the open part: the index of
+    a summary part, None = the raw text of the thinking. before: the number of summary parts (0 or 1) that
+    hold the raw text; they come before the model's summary.
     """
 
     block: ir.Block
@@ -88,7 +90,9 @@ class _Block(msgspec.Struct):
 
 
 class ResponsesEncoder(EventEncoder):
-    """Encodes the IR events of one answer as a stream for a client (`streaming.TellsInPieces`)."""
+    """Encodes the IR events of one answer as a stream for a client (`streaming.TellsInPieces`). Losses are
+    reported to `reply.report`.
+    """
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -184,12 +188,13 @@ class ResponsesEncoder(EventEncoder):
 
     def _error(self, event: ir.Error) -> bytes:
         self._fold.add(event)
-        self._shared = self.ending = None  # a failure is sent at once
+        self._shared = self.ending = None  # the events of a failure are not cut into pieces
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """Return the terminal event. If it has to wait, b"" is returned, and `ending` holds the response. It
-        waits if the response has a long text, or must be stored before the client gets the event (`waits`).
+        """Return the terminal event, and `[DONE]` if the framing has it. If the event has to wait, b"" is
+        returned, and `ending` holds the response. It waits if long texts are shared (`_share`), or if the
+        response must be stored before the client gets the event (`waits`).
         """
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
@@ -216,8 +221,8 @@ class ResponsesEncoder(EventEncoder):
         an event of another protocol.
 
         If the start of its item was sent by this method, too, `output_index` becomes the index of the item in
-        this stream; otherwise `output_index` is unchanged. Before the start of an item, the events that end
-        earlier blocks are sent.
+        this stream; otherwise `output_index` is unchanged. Before the start of an item, the bytes of
+        `_settle` come, which end the closed blocks and the open message.
         """
         if event.dialect != NAME:
             return b""
@@ -265,7 +270,7 @@ class ResponsesEncoder(EventEncoder):
 
     def _open_message(self, index: int, block: ir.Block) -> tuple[_Item, bytes]:
         """Return (the open message, b""). If none is open, the message of this block is begun, and the bytes
-        are the beginning of the message. index: the block's index.
+        are its event `output_item.added`. index: the block's index.
         """
         if self._message is not None:
             return self._message, b""
@@ -374,11 +379,12 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Return the bytes of a delta of thinking. part: the index of the summary part, None = the raw text
-        of the thinking. If `Draft.summarised` is set, the raw text is sent as the first summary part.
+        """Return the bytes of a delta of thinking. part: the index of the part in the model's summary, None =
+        the raw text of the thinking. If `Draft.summarised` is set, the raw text is sent as the first summary
+        part, and the model's parts get the indexes after it.
 
-        If the delta does not continue the open part, the events that end the open part and begin the new part
-        come before the delta.
+        If the delta does not continue the open part, the events that end the open part, if there is one, and
+        begin the new part come before the delta.
         """
         out = b""
         assert state.item is not None
@@ -443,12 +449,12 @@ class ResponsesEncoder(EventEncoder):
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
         """Return the bytes of an event with a citation of a part whose end was already sent; b"" if no
         annotation can hold the citation, which is reported as lost. The end of the item will hold the
-        citation, too. told: the block of this part. where: the citation's IR path.
+        citation, too. told: the block of this part. where: the IR path of the block's citations.
         """
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
         annotation = encode_citation(citation, part["text"], self._draft, where)
-        if annotation is None:
+        if annotation is msgspec.UNSET:
             return b""
         part["annotations"].append(annotation)
         members = {"annotation_index": len(part["annotations"]) - 1, "annotation": annotation}
@@ -464,8 +470,8 @@ class ResponsesEncoder(EventEncoder):
 
     def _settle(self, following: ir.Block | None) -> bytes:
         """Return the bytes that end all blocks whose Close event has come. They also end the open message,
-        unless one of its blocks is open, or `following` (the next block; None = no block follows) is a part
-        of this message.
+        unless one of its blocks is open, or `following` is a part of this message. following: the next block;
+        None = an item of this protocol alone follows (`_raw`), or the answer ends.
         """
         waiting = [index for index, state in self._blocks.items() if state.closed]
         waiting.sort(
@@ -540,10 +546,11 @@ class ResponsesEncoder(EventEncoder):
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, index: int, final: ir.Block, where: str) -> bytes:
-        """Return the bytes of a block that was not sent in deltas. A part of a message goes into the open
-        message, because a message that began inside of it would overlap it. Any other block is an item: the
-        result is the start of the item, unless it was sent before, and its end. b"", with a reported loss, if
-        no item can hold the block. final: the block, complete. where: its IR path.
+        """Return the bytes of a block that was not sent in deltas. A part of the open message, or a part
+        while no message is open, is written by `_whole_part`. A part of another message than the open one
+        becomes a message of its own, and any other block becomes an item: the result is then the start of the
+        message or item, unless the start was sent before, and its end. b"", with a reported loss, if nothing
+        can hold the block. index: the block's number. final: the block, complete. where: its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
@@ -571,8 +578,8 @@ class ResponsesEncoder(EventEncoder):
         return out + self._item_done(number, wire)
 
     def _whole_part(self, index: int, block: ir.Block, where: str) -> bytes:
-        """Return the bytes of a part of the open message, which is begun if none is open. A text is sent as
-        one delta. b"", with a reported loss, if no part can hold the block.
+        """Return the bytes of a whole part of the open message; if none is open, a message is begun. A text
+        is sent as one delta, if it is not empty. b"", with a reported loss, if no part can hold the block.
         """
         if isinstance(block, ir.Text):
             empty = msgspec.structs.replace(block, text="")

@@ -1,4 +1,4 @@
-"""The dialect's name, path and words, and its functions for leftovers.
+"""The dialect's name, path and words, and its functions for leftovers (members that have no field in the IR).
 
 Specification: https://platform.openai.com/docs/api-reference/responses
 """
@@ -19,8 +19,8 @@ restore: Final = LEFTOVERS.restore
 PATH: Final = "/responses"
 ID_PREFIX: Final = "resp_"
 SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
-"""Members of a response object that repeat the request. The client gets the values of its own request,
-because the gateway stores and continues responses itself."""
+"""Members of a response object that repeat the request. If the client's request has one of them, the client
+gets its own value instead of the provider's, because the gateway stores and continues responses itself."""
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -30,9 +30,9 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def reasoning_event(request: ir.Request) -> str:
-    """Return the beginning of the names of reasoning events for this client; `.delta` or `.done` follows. It
-    is "response.reasoning" for a client of Open Responses, else "response.reasoning_text". request: the
-    client's request.
+    """Return the beginning of the names of the events with the raw text of reasoning (not with its summary)
+    for this client; `.delta` or `.done` follows. It is "response.reasoning" for a client of Open Responses,
+    else "response.reasoning_text". request: the client's request.
     """
     follows_open = (request.forms or {}).get("events") == "open"
     return "response.reasoning" if follows_open else "response.reasoning_text"

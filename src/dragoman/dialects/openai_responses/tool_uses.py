@@ -20,7 +20,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.tool_units import PICTURES, SEARCHES, counted, unit_of_item
 
 UNIT: Final = "_requests"
-"""The end of the names of such counts in `Usage.detail`."""
+"""The end of the names of counts of tool uses in `Usage.detail` (`web_search_requests`)."""
 _BILLED: Final = re.compile(rb'"(?:web_search|file_search|code_interpreter|shell|image_generation)_call"')
 DRAWS: Final = b'"image_generation"'
 """The JSON text of `tools` contains this text if one of the tools makes pictures."""
@@ -30,15 +30,21 @@ _KINDS: Final = {"text_tokens": "text", "image_tokens": "image"}
 
 
 def may_tell(output: bytes) -> bool:
-    """Whether the JSON text of an `output` may have calls that are billed. False = it has none."""
+    """Whether the JSON text of an `output` may have calls that are billed. False = it has none. True = it has
+    a type of item of which some or all calls are billed.
+    """
     return _BILLED.search(output) is not None
 
 
 def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
-    """Return the usage of an answer together with the uses of tools that the answer states: counts in
-    `detail`, and in `others` the tokens of the model that made pictures. usage: without the uses of tools; if
-    the answer states no uses, it is returned unchanged. answer: the members `output`, `tool_usage` and
-    `tools` of the decoded response object; each may be missing.
+    """Return a copy of the usage of an answer, with the uses of tools that the answer states: counts in
+    `detail`, and in `others` the tokens of the model that made pictures. If the answer states these tokens,
+    the pictures are not counted in `detail`. A number of searches in `tool_usage` replaces the number of
+    calls in `output`.
+
+    usage: without the uses of tools; if the answer states no uses, it is returned unchanged. answer: the
+    decoded response object, or a mapping with its members `output`, `tool_usage` and `tools`; each may be
+    missing.
     """
     counts = _called(answer.get("output"))
     stated = answer.get("tool_usage")
@@ -58,9 +64,10 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 
 
 def report_uses(usage: ir.Usage, answer: Mapping[str, Any], report: Report) -> None:
-    """Report, as lost, each count of tool uses in `usage` that differs from the count in `answer`, the
-    response object for the client. This happens if the final object of a provider's stream had a use that the
-    stream did not show. answer: as in `with_tools`.
+    """Report, as lost, each count of tool uses in `usage` that is not 0 and differs from the count that the
+    client reads in `answer`, the response object for the client (its `output`, `tool_usage` and `tools`; each
+    may be missing). This happens if the final object of a provider's stream had a use that the stream did not
+    show. Tokens of pictures are not compared.
     """
     detail = usage.detail
     if detail is None or not any(key.endswith(UNIT) for key in detail):
@@ -81,8 +88,8 @@ def _called(output: Any) -> dict[str, int]:
 
 
 def _drawn(stated: Any) -> ir.Usage | None:
-    """Return the tokens of pictures as a usage; None = both the input and the output tokens are 0 or not
-    stated. stated: the value of `tool_usage.image_gen`.
+    """Return the tokens of pictures as a usage, with the tokens of texts and images apart in `detail`; None =
+    both the input and the output tokens are 0 or not stated. stated: the value of `tool_usage.image_gen`.
     """
     read, written = _count(stated, "input_tokens"), _count(stated, "output_tokens")
     if not read and not written:

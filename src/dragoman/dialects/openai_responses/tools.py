@@ -12,6 +12,7 @@ from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai_responses.builtins import offered
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+from dragoman.dialects.request import states
 
 _GROUP: Final = frozenset({"type", "name", "description", "tools"})
 _FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
@@ -27,13 +28,17 @@ _WORDS: Final = {"auto": "auto", "none": "none", "any": "required"}
 _NAMED: Final = frozenset({"type", "name"})
 _SPACED: Final = _NAMED | {"namespace"}
 _ALLOWED: Final = frozenset({"type", "mode", "tools"})
+_CALLING: Final = ("tools", "tool_choice", "parallel")
+"""The fields of a request that `encode_tools` writes."""
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """Decode `tools`. The tools of a namespace become separate tools with the same `ir.Namespace`, if
-    `is_group` is true for it; otherwise it becomes one ProviderTool.
+    """Decode `tools`, which must have passed the checks of the request. Functions and free-text tools
+    (`custom`) become `ir.Function`. A namespace that has a name and only such tools (`is_group`) is taken
+    apart: each of its tools becomes an `ir.Function` with the same `ir.Namespace`. Any other tool, and any
+    other namespace, becomes one `ir.ProviderTool`.
     """
     decoded: list[ir.Tool] = []
     for tool in tools:
@@ -51,8 +56,9 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace has a name and at least one tool, and all its tools are functions and free-text
-    (`custom`) tools. Any other namespace becomes one ProviderTool.
+    """Whether a namespace has a name and at least one tool, and all its tools are functions or free-text
+    (`custom`) tools. `decode_tools` makes one `ir.ProviderTool` of any other namespace. tool: the namespace,
+    an entry of `tools`.
     """
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
@@ -119,7 +125,10 @@ def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """Decode `tool_choice`. A choice that the IR cannot express gets the mode "native"."""
+    """Decode `tool_choice`, a text or an object. A choice that the IR cannot express gets the mode "native",
+    and is kept as it is in `native`. If such a choice is an object with nothing but a type, `provided` has
+    the kind of the provider's tool of this type.
+    """
     if type(choice) is str:
         mode = _MODES.get(choice)
         return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
@@ -152,18 +161,23 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body. For clients of other dialects,
-    all three are written only if at least one tool can be written. A choice that cannot be written is
-    reported as lost.
+    """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body, as far as the request states
+    them. For clients of other dialects, all three are written only if at least one tool can be written. Tools
+    and choices from the configuration are written like those of other dialects. A choice that cannot be
+    written is reported as lost; "auto" or "none" without tools, and `parallel_tool_calls` without tools, are
+    reported as changes.
     """
+    foreign = Draft(draft.report, draft.quirks, draft.facts)
     if request.tools is not None:
-        tools = _encode_all(request.tools, draft)
-        if tools or draft.own:
+        stated = draft if states(request, NAME, "tools") else foreign
+        tools = _encode_all(request.tools, stated)
+        if tools or stated.own:
             body["tools"] = tools
-    may_call = draft.own or "tools" in body
+    may_call = "tools" in body or all(states(request, NAME, field) for field in _CALLING)
     if request.tool_choice is not None:
         if may_call:
-            _encode_choice(body, request.tool_choice, request.tools or (), draft)
+            stated = draft if states(request, NAME, "tool_choice") else foreign
+            _encode_choice(body, request.tool_choice, request.tools or (), stated)
         elif request.tool_choice.mode not in {"auto", "none"}:
             draft.report.lose("tool_choice", "the request has no tools", "meaning")
         else:
@@ -177,8 +191,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
-    """Encode the tools. Adjacent tools with the same namespace are written inside one `namespace` tool. A
-    tool that cannot be written is left out, which is reported as a loss.
+    """Encode the tools. Adjacent tools with equal namespaces are written inside one `namespace` tool. A tool
+    that cannot be written is left out, which is reported as a loss.
     """
     out: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
@@ -313,8 +327,9 @@ def _encode_choice(
 
 
 def _chosen_provided(name: str, tools: Sequence[ir.Tool], written: Sequence[Any]) -> dict[str, Any] | None:
-    """Return the choice that forces a call of the provider's own tool `name`; None = no such tool is written.
-    tools: of the request. written: the same tools in the body, without those that are lost.
+    """Return the choice that forces a call of a provider's own tool; None = no such tool is written. name:
+    the tool's name or kind. tools: those of the request. written: the same tools in the body, without those
+    that are lost.
     """
     kinds = {
         tool.kind for tool in tools if isinstance(tool, ir.ProviderTool) and name in {tool.name, tool.kind}

@@ -25,7 +25,10 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """Decode a `usage` object. A total that is not a token count (such as a text) becomes a leftover."""
+    """Decode a `usage` object. A count that it does not state is None. The cached tokens and the reasoning
+    are subtracted from the totals that include them. A total that is not a token count (such as a text)
+    becomes a leftover.
+    """
     value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")
@@ -46,14 +49,14 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Take the counts named in `keys` out of the object `name` in `rest`, and return them. Counts that are
-    not integers stay in `rest`. If the sum of the counts exceeds the total (`whole`), nothing is taken and {}
-    is returned. whole: None = not stated.
+    """Take the counts named in `keys` out of the object `name` in `rest`, and return them. Values that are
+    not integers >= 0 stay in `rest`. If the sum of the counts exceeds the total (`whole`), nothing is taken
+    and {} is returned. whole: None = not stated.
     """
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
-    parts = {key: details[key] for key in keys if type(details.get(key)) is int}
+    parts = {key: count for key in keys if type(count := details.get(key)) is int and count >= 0}
     if whole is not None and sum(parts.values()) > whole:
         return {}
     del rest[name]
@@ -63,10 +66,12 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """Encode a `usage` object; None if `usage` is None. Counts that this dialect does not have are reported.
+    """Encode a `usage` object; None if `usage` is None. Counts that this dialect does not have are reported
+    (`_report`). Totals without any stated part are written as 0. An estimated usage gets the member
+    `estimated`, which is true.
 
-    own: True = the counts came in this dialect. False = details that the provider did not state are written
-    as 0.
+    own: True = the counts came in this dialect, and details that the provider did not state are left out.
+    False = such details are written as 0.
     """
     if usage is None:
         return None

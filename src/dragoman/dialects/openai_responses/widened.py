@@ -1,5 +1,5 @@
-"""Removes or replaces, in a copy of a request, values that OpenAI refuses but other servers accept, so that
-`check` can check the rest of the request.
+"""Removes or replaces, in a copy of a request, values that OpenAI may refuse but other servers accept. So
+`check` can check the rest of the request. The server gets the request itself.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for `check`, in which values beyond OpenAI's limits are removed or
-    replaced. widens: the names of the values that the server accepts; only these are changed.
+    """Return a copy of the request for `check`, in which the values that the server accepts although OpenAI
+    may refuse them are removed or replaced. Some are also removed or replaced if OpenAI would accept them.
+    The request itself is not changed.
+
+    widens: the names of these values (`Wider`); a name that is not in `_PUTS` changes nothing.
     """
     return put_right(wire, widens, _PUTS)
 
@@ -47,8 +50,8 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any) -> Any:
-    """Return a copy of a tool or of a response format, with `strict: false` in place of `strict: true`. In a
-    namespace, the tools inside are changed, too. A value that is not an object is returned itself.
+    """Return a tool or a response format with `strict: false` in place of `strict: true`, also in the tools
+    inside a namespace. The argument is not changed. A value that is not an object is returned itself.
     """
     if type(holder) is not dict:
         return holder
@@ -58,7 +61,9 @@ def _loosened(holder: Any) -> Any:
 
 
 def _content(body: _Body) -> None:
-    """Give messages without content an empty one, and reasoning without a summary an empty one."""
+    """Write an empty list as the content of each message whose content is missing or null, and as the summary
+    of each reasoning item whose summary is missing or null.
+    """
     items = body.get("input")
     if type(items) is list:
         body["input"] = [_with_content(item) if type(item) is dict else item for item in items]
@@ -73,7 +78,9 @@ def _with_content(item: _Body) -> _Body:
 
 
 def _names(body: _Body) -> None:
-    """Give tools and the schema of the response names that OpenAI accepts, and the tool choice, too."""
+    """Write other names, which OpenAI accepts (`tool_0`, `schema`), in place of all names of tools and of the
+    response's schema. The tool choice gets the new names of its tools.
+    """
     renamed: dict[str, str] = {}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_named(tool, f"tool_{at}", renamed) for at, tool in enumerate(tools)]
@@ -108,8 +115,8 @@ def _renamed(choice: _Body, renamed: dict[str, str]) -> _Body:
 
 
 def _schemas(body: _Body) -> None:
-    """Replace the schemas of functions and of the response that are objects, but no JSON Schemas, by empty
-    ones.
+    """Replace the schemas of functions and of the response that are objects, but no JSON Schemas, by {}, and
+    the `strict` beside them by null.
     """
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_without_schema(tool) for tool in tools]

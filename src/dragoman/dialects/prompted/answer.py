@@ -1,8 +1,8 @@
 """Changes the events of an answer whose text contains calls or reasoning: each call, and the reasoning,
 becomes a block of its own.
 
-A text block of the upstream becomes one block for each text, call and reasoning in it, so the later blocks
-get other numbers.
+A text block of the upstream becomes one block for the reasoning in it, one for each call, and one for each
+plain text around the calls, so the later blocks get other numbers.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ class TextCalls:
     """Turns the calls and the reasoning in the texts of one answer into blocks.
 
     reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
-    at the beginning of the answer is marked; None = the texts contain no reasoning.
+    at the beginning of each candidate is marked; None = the texts contain no reasoning.
 
-    When a text ends, its last events wait for the next event about a block, or for the stop reason. If the
-    stop reason says that the answer was cut off, and the text ends inside a call, no calls are read from the
-    text of this call, because this text may be the content of a file.
+    When a text ends, its last events wait for the next event about a block of the same candidate, for the
+    candidate's stop reason, or for the end of the stream. If the stop reason says that the answer was cut off
+    (`_CUT`), or an error ends it, and the text ends inside a call, no calls are read from the text of this
+    call, because this text may be the content of a file.
     """
 
     __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")
@@ -48,7 +49,8 @@ class TextCalls:
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events for the client in place of this event of the upstream. [] = nothing to send now:
         for example, the text is held back because it may be the beginning of a call. If a candidate with a
-        call ends normally or states no stop reason, its stop reason becomes "tool".
+        call has the stop reason "end" or states none, its stop reason becomes "tool". Raises KeyError for an
+        event of a block that was not opened.
         """
         if isinstance(event, ir.Finish):
             return self._finish(event)
@@ -59,7 +61,16 @@ class TextCalls:
         if isinstance(event, ir.End):
             ended = [one for candidate in tuple(self._ending) for one in self._ended(candidate)]
             return [*ended, event]
+        if isinstance(event, ir.Error):
+            return [*self._broken_off(), event]
         return [event]
+
+    def _broken_off(self) -> Sequence[ir.Event]:
+        """Return what was held back of all texts, because an error ends the answer."""
+        held = [one for candidate in tuple(self._ending) for one in self._ended(candidate, cut=True)]
+        for text in self._texts.values():
+            held += text.broken_off()
+        return held
 
     def _finish(self, event: ir.Finish) -> Sequence[ir.Event]:
         stop = event.stop
@@ -69,8 +80,9 @@ class TextCalls:
         return [*ended, event]
 
     def _ended(self, candidate: int, *, cut: bool = False) -> Sequence[ir.Event]:
-        """Return the events for the client at the end of the candidate's last text. [] = no text has ended,
-        or its end has been passed on. cut: True = the model has not ended its answer itself.
+        """Return the last events of the candidate's text that has ended; they have waited until now. [] = no
+        text has ended, or its last events were returned before. cut: True = the model has not ended its
+        answer itself.
         """
         if (ending := self._ending.pop(candidate, None)) is None:
             return []
@@ -78,7 +90,6 @@ class TextCalls:
         return text.close(event, cut=cut)
 
     def _about_block(self, event: Any) -> Sequence[ir.Event]:
-        """Return the events for the client in place of an event that names a block of the upstream."""
         ended = self._ended(event.candidate)
         return [*ended, *self._in_block(event, (event.candidate, event.index))]
 
@@ -116,20 +127,23 @@ class TextCalls:
         return self._numbers.get((0, index)) if text is None else text.said
 
     def number(self, candidate: int) -> int:
-        """Return the next free number of this candidate's blocks, for a new block of the client."""
+        """Return the next free number of this candidate's blocks, for a new block of the client. The next
+        call returns the number after it.
+        """
         number = self._next.get(candidate, 0)
         self._next[candidate] = number + 1
         return number
 
     def calls(self, candidate: int) -> None:
-        """Record that this candidate has a call."""
+        """Record that this candidate has a call, so that its stop reason becomes "tool"."""
         self._called.add(candidate)
 
 
 class _Text:
     """One text block of the upstream. The client gets a text block for each plain text in it, a block for
-    each call, and a block for the reasoning. answer: the answer with this block. candidate: its index.
-    reader: finds the calls and the reasoning; None = all of the text is plain.
+    each call, and a block for the reasoning. answer: the answer with this block. candidate: the index of the
+    candidate with this block. reader: finds the calls and the reasoning; None = all of the text is plain.
+    said: the client's number of the last text block so far; None = there is none.
     """
 
     __slots__ = (
@@ -149,13 +163,20 @@ class _Text:
         self._divided = False  # whether there was a call or reasoning
 
     def begin(self, block: ir.Text) -> list[ir.Event]:
-        """Return the events for the client when the upstream's block opens."""
+        """Return the events for the client when the upstream opens this block (`block`); [] = the block has
+        no text yet. The client's block is opened with its first text.
+        """
         self._block = replace(block, text="")
         return self._read(block.text)
 
     def feed(self, event: Any) -> list[ir.Event]:
-        """Return the events for the client in place of an event about this block; [] = the client gets
-        nothing for this event.
+        """Return the events for the client in place of an event about this block, except its Open and its
+        Close; [] = the client gets nothing for this event.
+
+        A citation goes to the client's last text block. Log probabilities go to the first plain text that
+        the event completes or, without one, to the open text block. Both are dropped if the client has no
+        such block. An event that is neither text nor a citation goes to the open text block or call; if there
+        is none, a text block is opened.
         """
         if isinstance(event, ir.TextDelta):
             return self._delta(event)
@@ -177,15 +198,17 @@ class _Text:
         return events
 
     def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
-        """Return the events for the client at the end of the block. event: the upstream's event that closes
-        it. cut: True = the model has not ended its answer itself.
+        """Return the events for the client at the end of the block. A text without calls and reasoning gives
+        a text block even if it is empty; the client then also gets the final block, if the upstream sent one.
+
+        event: the upstream's event that closes the block; the text of its final block is read only if the
+        upstream has sent no text before. cut: True = the model has not ended its answer itself.
         """
         events: list[ir.Event] = []
         final = event.block
         if isinstance(final, ir.Text) and not self._fed:
             events += self._read(final.text)
-        if self._reader is not None:
-            events += self._pieces(self._reader.close(cut=cut))
+        events += self._held_back(cut=cut)
         if self.said is None and not self._divided:
             events += self._speak()
         if self._open is not None:
@@ -194,6 +217,18 @@ class _Text:
             events.append(ir.Close(self._open, block, self._candidate))
             self._open = None
         return events
+
+    def broken_off(self) -> list[ir.Event]:
+        """Return the events for the text that was held back, when an error ends the answer. [] = none was, or
+        `close` has returned them.
+        """
+        return self._held_back(cut=True)
+
+    def _held_back(self, *, cut: bool) -> list[ir.Event]:
+        if self._reader is None:
+            return []
+        pieces, self._reader = self._reader.close(cut=cut), None
+        return self._pieces(pieces)
 
     def _read(self, text: str) -> list[ir.Event]:
         if not text:
@@ -227,7 +262,10 @@ class _Text:
         return events
 
     def _speak(self) -> list[ir.Event]:
-        """Return the events that open a text block for the client; [] if a text block is open."""
+        """Return the events that open a text block for the client, and close a block of reasoning; [] if a
+        text block or a call is open. The first text block has the fields of the upstream's block, later ones
+        only its `form`.
+        """
         if self._open is not None and not self._thinking:
             return []
         events = self._end()
@@ -237,7 +275,9 @@ class _Text:
         return [*events, ir.Open(self._open, block, self._candidate)]
 
     def _think(self) -> list[ir.Event]:
-        """Return the events that open a block of reasoning for the client; [] if such a block is open."""
+        """Return the events that open a block of reasoning for the client, and close the block that is open;
+        [] if a block of reasoning is open.
+        """
         if self._thinking:
             return []
         events = self._end()

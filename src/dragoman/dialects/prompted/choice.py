@@ -39,7 +39,9 @@ _SEVERAL: Final = (
 
 
 def is_choice(request: ir.Request) -> bool:
-    """Whether the request forces a call of a function, and offers at least one such function."""
+    """Whether the request forces a call of a function, and offers at least one function that this call may
+    name.
+    """
     choice = request.tool_choice
     if choice is None or choice.mode not in {"any", "tool"}:
         return False
@@ -52,12 +54,15 @@ def chosen(
     request: ir.Request, report: Report, notation: Notation | None, *, keeps: bool
 ) -> tuple[ir.Request, Callable[[], CallReader]]:
     """Return (the request that asks for its forced call as structured output, a function that makes the
-    reader of the answer). The caller has checked that `is_choice` is true for the request.
+    reader of each text of the answer). The caller has checked that `is_choice` is true for the request.
+
+    The request's output becomes the schema of the call; an output of another kind than text is reported as
+    lost. A text at the end of `system` describes the allowed functions. The history stays as it is.
 
     notation: how the model writes a call if its server ignores the schema; None = such an answer is plain
     text. keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys:
-    some providers require the tools if the history has calls. False = the tools are removed. report: gets the
-    changes and losses.
+    some providers require the tools if the history has calls. False = the functions are removed. report: gets
+    the changes and losses.
     """
     allowed = offered(request, report)
     single = request.parallel is False
@@ -105,7 +110,9 @@ def _object(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(tools: Sequence[ir.Function]) -> dict[str, Any]:
-    """Return the schema of an answer that is a call of one of these tools. tools: at least two."""
+    """Return the schema of an answer that is a call of one of these tools (`{"call": …}`). tools: at least
+    two.
+    """
     definitions: dict[str, Any] = {}
     calls = [_of_call(tool, index, definitions) for index, tool in enumerate(tools)]
     schema = _closed({"call": {"anyOf": calls}})
@@ -148,9 +155,10 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(node: Any, moved: Mapping[str, str], place: str, references: SchemaReferences) -> Any:
-    """Return a copy of a schema that was moved to `place` (a JSON pointer), with its references adapted.
-    moved: old place of a definition -> its new place. references: those of the complete schema. References by
-    anchors become pointers, because several tools may have the same anchors.
+    """Return a copy of a part of a tool's schema (`node`), after the schema was moved to `place` (a JSON
+    pointer). Its references are adapted, and those by anchors become pointers, because several tools may have
+    the same anchors. moved: old pointer to a definition -> its new pointer. references: those of the tool's
+    complete schema.
     """
     if isinstance(node, list):
         return [_moved(item, moved, place, references) for item in node]
@@ -178,7 +186,8 @@ def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
 
 class _Arguments:
     """Reads the arguments of a call, which are passed on while they come, and the text after them. ending:
-    the characters that are expected after the arguments: closing braces, and the end of a code fence.
+    the characters that are expected after the arguments, in order: the braces that close the objects around
+    them, and the end of a code fence.
     """
 
     __slots__ = ("_ending", "_extent")
@@ -188,7 +197,9 @@ class _Arguments:
         self._ending: str | None = ending  # closes the objects around the arguments; None = other text came
 
     def feed(self, text: str) -> list[Piece]:
-        """Take the next part of the text, and return the pieces that it completes."""
+        """Take the next part of the text, and return the pieces in it: Written for arguments, Ended at their
+        end, then plain text.
+        """
         pieces: list[Piece] = []
         if not self._extent.ended():
             end = self._extent.feed(text)
@@ -223,9 +234,10 @@ class ForcedCall:
     """The `CallReader` of an answer that is one call. A Markdown code fence around the answer is left out,
     because models whose server ignores the schema often write one.
 
-    heads: how an answer may begin, without white space, up to the first brace of the arguments -> the name of
-    the tool. ending: the braces that close the objects around the arguments. otherwise: makes the reader of
-    an answer that begins in another way; None = such an answer is plain text.
+    heads: how an answer may begin, without white space, up to and with the first brace of the arguments ->
+    the name of the tool. ending: the braces that close the objects around the arguments. otherwise: makes the
+    reader of an answer that begins in another way, or that has not shown within `_LONGEST` characters how it
+    begins; None = such an answer is plain text.
     """
 
     __slots__ = ("_arguments", "_ending", "_heads", "_held", "_other", "_otherwise")
@@ -241,8 +253,9 @@ class ForcedCall:
         self._other: CallReader | None = None
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes. [] = it completes none:
-        the beginning of the answer is held back until it shows whether the answer is a call.
+        """Take the next part of the text, and return the pieces that it completes. [] = it completes none,
+        for example because the beginning of the answer is held back until it shows whether the answer is a
+        call.
         """
         if self._arguments is not None:
             return self._arguments.feed(text)
@@ -264,8 +277,9 @@ class ForcedCall:
         return self._other.feed(text)
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """Return the last pieces: the end of a call that broke off, or text that was held back. cut: as in
-        `CallReader.close`.
+        """Return the last pieces: the end of a call that broke off, or text that was held back; [] = there is
+        neither. cut: True = the model has not ended its answer itself; it matters only to the reader that
+        `otherwise` has made.
         """
         if self._arguments is not None:
             return self._arguments.close()
@@ -292,8 +306,8 @@ _MAY_FENCE: Final = re.compile(r"\s*(?:`{1,3}|```(?:j|js|jso|json)?[ \t]*\r?)", 
 
 
 def _head(name: str) -> str:
-    """Return the beginning of an answer with a call of this tool, up to the first brace of the arguments,
-    without white space.
+    """Return the beginning of an answer with a call of this tool, up to and with the first brace of the
+    arguments, without white space.
     """
     quoted = "".join(msgspec.json.encode(name).decode().split())
     return f'{{"call":{{"tool":{quoted},"arguments":{{'

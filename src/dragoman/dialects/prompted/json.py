@@ -28,8 +28,9 @@ _text = msgspec.json.Decoder(str).decode
 
 
 def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Opening]:
-    """Return the opening mark of the notation -> a function that makes the reader of the text after this
-    mark. marks: the opening and the closing mark. tools: the declared tools, by name.
+    """Return {the opening mark of the notation: a function that makes the reader of the text after this
+    mark}. marks: the opening and the closing mark. tools: the declared tools, by name; the values are not
+    used.
     """
 
     def body(_work: Work) -> Body:  # every piece is read once
@@ -79,7 +80,7 @@ class _Body:
 
 def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
     """Return the calls that a JSON text states: an object is one call, an array of objects several. () = the
-    text is not such JSON, or one of the objects is not a call of one of `tools`.
+    text is not such JSON, the array is empty, or one of the objects is not a call of one of `tools`.
     """
     try:
         objects = _several(written) if written.startswith("[") else [written]
@@ -91,8 +92,10 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
 
 
 def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | None:
-    """Return the call that an object states. None = the object names none of `tools`, has other members, or
-    its arguments are not an object. Raises msgspec.DecodeError if the name is not a text.
+    """Return the call that an object states: `name` or `tool` has the tool's name, `arguments` or
+    `parameters` the arguments, which may be missing. None = the object names none of `tools`, has other
+    members or both names of a member, or its arguments are not an object. `members` is emptied. Raises
+    msgspec.DecodeError if the name is not a text.
     """
     stated = [members.pop(member) for member in _NAMES if member in members]
     values = [members.pop(member) for member in _ARGUMENTS if member in members]
@@ -107,9 +110,9 @@ def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | N
 
 
 def written(marks: tuple[str, str], name: str, arguments: str, *, key: str = "name") -> str:
-    """Return a call in this notation, as the model would have written it. arguments: JSON text; a text that
-    is not a JSON object is written as a JSON string, a blank text as {}. marks: the opening and the closing
-    mark. key: the member for the tool's name.
+    """Return a call in this notation, as the model would have written it. marks: the opening and the closing
+    mark. name: the tool. arguments: JSON text; a text that is not a JSON object is written as a JSON string,
+    a blank text as {}. key: the member for the tool's name.
     """
     if not arguments.strip():
         arguments = "{}"

@@ -20,8 +20,8 @@ class Notation(msgspec.Struct, frozen=True):
 
     guide: the instruction that tells the model how to write a call. call: writes a call, from the tool's name
     and the arguments (JSON text). result: writes a result, from the tool's name, the result's text, and
-    whether the tool failed. openings: opening mark of a call -> a function that makes the reader of the text
-    after it; from the declared tools (name -> schema of the parameters).
+    whether the tool failed. openings: takes the declared tools (name -> schema of the parameters), and
+    returns {opening mark of a call: a function that makes the reader of the text after this mark}.
     """
 
     guide: str
@@ -31,13 +31,16 @@ class Notation(msgspec.Struct, frozen=True):
 
     def reader(self, tools: Mapping[str, Mapping[str, Any]], *, single: bool) -> Callable[[], CallReader]:
         """Return a function that makes a reader for each text of the answer. tools: the declared tools, name
-        -> schema of the parameters. single: True = the answer may contain only one call.
+        -> schema of the parameters. single: True = each text may contain only one call; what follows the call
+        is plain text.
         """
         return partial(TextReader, self.openings(tools), single=single)
 
 
 def described(tool: ir.Function) -> str:
-    """Return a tool as one line of JSON: its name, its description and the JSON Schema of its parameters."""
+    """Return a tool as one line of JSON: its name, its description (if it has one) and the JSON Schema of its
+    parameters.
+    """
     said: dict[str, Any] = {"name": tool.name}
     if tool.description:
         said["description"] = tool.description

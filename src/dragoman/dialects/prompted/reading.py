@@ -1,9 +1,10 @@
 """Finds tool calls in a text that comes in parts.
 
-A reader takes the parts, and gives the plain text and the calls in them, in order. A text that may be the
-beginning of a call is held back until this is decided: at most as long as the longest mark with which a call
-begins, and white space before it. The text after such a mark is held back until the call is complete. A call
-that is not well-formed is plain text.
+A reader takes the parts, and gives the plain text and the calls in them, in order. `TextReader` finds calls
+that begin with a mark. A text that may be the beginning of a call is held back until this is decided: at most
+as long as the longest mark, and up to 64 characters of white space before it. The text after a mark is held
+back until the call is complete. If it is no well-formed call, its mark is plain text, and the text after the
+mark is read again, because there may be calls in it.
 """
 
 from __future__ import annotations
@@ -41,21 +42,21 @@ class Thought(msgspec.Struct, frozen=True):
 
 Piece: TypeAlias = str | Begun | Written | Ended | Thought
 """What a reader gives: plain text (str), a part of a call, or reasoning. A call is one Begun, any number of
-Written, and one Ended."""
+Written, and one Ended, with no other piece between them."""
 
 
 class CallReader(Protocol):
     """Reads one text of an answer, which comes in parts."""
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
-        back.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
+        text is held back or left out.
         """
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """Return the pieces of the text that was held back. Called once, after the last part of the text.
-        cut: True = the model has not ended its answer itself, for example because it has reached its limit of
-        tokens.
+        """Return the pieces of the text that was held back, and the end of a call that has begun and not
+        ended. Called once, after the last part of the text. cut: True = the model has not ended its answer
+        itself, for example because it has reached its limit of tokens.
         """
 
 
@@ -93,19 +94,20 @@ Opening: TypeAlias = Callable[[Work], Body]
 """Makes the reader of the text after an opening mark. `Work` limits how often this text is read again."""
 
 _MOST_CALLS: Final = 1000
-"""After so many calls, the rest of an answer is plain text. This limits the number of its blocks, because the
-limits on a provider's JSON do not count calls in a text."""
+"""After so many calls, the rest of a text is plain text. This limits the number of blocks, because the limits
+on a provider's JSON do not count calls in a text."""
 _PART: Final = 4096
 
 
 class TextReader:
-    """The `CallReader` of texts in which each call begins with an opening mark.
+    """The `CallReader` of one text in which each call begins with an opening mark.
 
-    openings: opening mark -> a function that makes the reader of the text after it. single: True = the
-    answer may have only one call; later calls are plain text. White space of at most `_MOST_SPACE` characters
-    is left out between two calls, after the last call, and before the first call if no other text precedes
-    it. The text of a broken call is read again as plain text; when the `Work` is used up, the rest of the
-    answer is plain text.
+    openings: opening mark -> a function that makes the reader of the text after it. single: True = the text
+    may have only one call; what follows it is plain text. If several calls after one mark would exceed this
+    limit (or `_MOST_CALLS`), all of them are plain text. White space of at most `_MOST_SPACE` characters is
+    left out between two calls, after the last call, and before the first call if no other text precedes it.
+    The text after the mark of a broken call is read again, and may contain calls; when the `Work` is used up,
+    the rest of the text is plain text.
     """
 
     __slots__ = (
@@ -131,8 +133,8 @@ class TextReader:
         self._work = Work()
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = the text is held
-        back.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
+        text is held back.
         """
         pieces: list[Piece] = []
         self._work.grow(len(text))
@@ -140,9 +142,10 @@ class TextReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """Return the pieces of the text that was held back. A call that is not complete is plain text. cut:
-        as in `CallReader.close`. If the answer was cut off inside a call, no other calls are read from the
-        text of this call, because they may be part of a value.
+        """Return the pieces of the text that was held back. The mark of a call that is not complete is plain
+        text, and the text after it is read again, because there may be calls in it. cut: True = the model has
+        not ended its answer itself; then no calls are read from this text, because they may be part of a
+        value.
         """
         pieces: list[Piece] = []
         if cut and self._body is not None:
@@ -227,8 +230,8 @@ class TextReader:
         return self._give_up(pieces) + text
 
     def _give_up(self, pieces: list[Piece]) -> str:
-        """Append the opening mark of a broken call to `pieces` as plain text. Returns the text after the
-        mark, which must be read again.
+        """End a broken call: append its opening mark to `pieces` as plain text. Returns the text after the
+        mark, without the part that `_inside` is reading; it must be read again.
         """
         behind = "".join(self._behind)
         self._behind.clear()

@@ -17,8 +17,8 @@ replace = msgspec.structs.replace
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A request with its tools as text. reader: makes a reader for each text of the answer; None = no tool
-    may be called, so the answer contains no calls.
+    """A request with its functions, and the calls and results in its history, as text. reader: makes a reader
+    for each text of the answer; None = no function may be called, so the texts contain no calls.
     """
 
     request: ir.Request
@@ -26,9 +26,10 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def told(request: ir.Request, notation: Notation, report: Report) -> Told:
-    """Return the request without its functions, and the function that makes readers of its answers. System
-    text describes the functions that may be called, and the calls and results in the history are text. The
-    provider's own tools stay.
+    """Return the request without its functions, and the function that makes readers of its answers. A text at
+    the end of `system` describes the functions that may be called, and the calls and results in the history
+    are text. The provider's own tools stay. If there are any, the tool choice becomes "none" if it was "none"
+    or named functions; in all other cases it becomes None.
 
     notation: how calls and results are written. report: gets changes for what is now text, and losses for
     what text does not guarantee (such as a forced call).
@@ -66,8 +67,8 @@ def has_tools(request: ir.Request) -> bool:
 
 
 def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
-    """Return the functions of the request that the tool choice allows. If it does not allow all of them, a
-    change is reported.
+    """Return the functions of the request that the tool choice allows, without the provider's own tools. If
+    it does not allow all of them, a change is reported.
     """
     choice = request.tool_choice
     functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
@@ -85,9 +86,10 @@ def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
 
 
 def without_tools(request: ir.Request, report: Report) -> ir.Request:
-    """Return the request without its functions. Only tools of the provider stay, with the tool choice "none"
-    if there was a tool choice. report: gets a loss for each setting of a function that text cannot express,
-    and for each leftover of the tool choice.
+    """Return a copy of the request without its functions and without `parallel`. Only tools of the provider
+    stay, with the tool choice "none" if there was a tool choice; without such tools, there is no tool choice.
+    report: gets a loss for each setting of a function that text cannot express (`strict`, `cache`,
+    leftovers), and for each leftover of the tool choice.
     """
     for index, tool in enumerate(request.tools or ()):
         if not isinstance(tool, ir.Function):
@@ -111,8 +113,9 @@ def without_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 def as_text(request: ir.Request, notation: Notation) -> ir.Request:
-    """Return the request with text in its history, in place of calls and results of the client's tools.
-    notation: how calls and results are written.
+    """Return the request with text in its history, in place of calls and results of the client's tools; media
+    in a result stay, after its text. A request without such calls and results is returned itself. notation:
+    how calls and results are written.
     """
     names: dict[str, str] = {}
     messages = tuple([_message(message, notation, names) for message in request.messages])
@@ -161,7 +164,9 @@ def _say(text: str, blocks: list[ir.Block]) -> None:
 
 
 def _content(result: ir.ToolResult) -> tuple[str, list[ir.Block]]:
-    """Return (the text of a result, its other blocks)."""
+    """Return (the text of a result, its other blocks). The text is that of its texts and JSON values, joined
+    by line breaks.
+    """
     texts: list[str] = []
     others: list[ir.Block] = []
     for block in result.content:

@@ -2,8 +2,9 @@
 
 Reasoning models write these tags; a server that does not parse them returns them as part of the text. Some
 chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
-(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). One line
-break after `<think>`, one before `</think>`, and up to two after `</think>` belong to the tags.
+(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). Up to 8
+characters of white space before `<think>`, one line break after it, one before `</think>`, and up to two
+after `</think>` belong to the tags, and are left out with them.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class ThoughtReader:
     """Reads the reasoning at the beginning of one text. inner: reads the rest of the text, or a text without
     reasoning; None = all of it is plain text.
 
-    inside: True = the text begins inside the reasoning, without `<think>`. If the reasoning never ends, the
-    whole text is reasoning: a model writes such a text if it reaches its limit of tokens.
+    inside: True = the text begins inside the reasoning, without `<think>`; if this tag is there, it is left
+    out. False = only a text that begins with `<think>` has reasoning. If the reasoning never ends, the whole
+    text is reasoning: a model writes such a text if it reaches its limit of tokens.
     """
 
     __slots__ = ("_breaks", "_held", "_inner", "_inside", "_state")
@@ -67,8 +69,8 @@ class ThoughtReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """Return the pieces of the text that was held back. Called once, after the last part. cut: as in
-        `CallReader.close`.
+        """Return the pieces of the text that was held back, and the last pieces of `inner`. Called once,
+        after the last part. cut: True = the model has not ended its answer itself; `inner` is told this.
         """
         pieces: list[Piece] = []
         if self._state == "new":
@@ -78,8 +80,8 @@ class ThoughtReader:
         return pieces if self._inner is None else [*pieces, *self._inner.close(cut=cut)]
 
     def _think(self, text: str, pieces: list[Piece]) -> str:
-        """Append reasoning to `pieces`. Returns the text after the reasoning; "" if the reasoning has not
-        ended.
+        """Append the reasoning in a text to `pieces`. Returns the text after `</think>`; "" if this tag has
+        not come, or nothing follows it.
         """
         thought, closing, rest = text.partition(CLOSING)
         if closing:

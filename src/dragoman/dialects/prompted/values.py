@@ -8,7 +8,8 @@
     CDATA            an element that contains only CDATA: the text in it, unchanged; if the schema states
                      types, and string is not one of them, the JSON value that the text states, if any
 
-An object or an array may also be JSON text. Pure.
+An object or an array may also be JSON text. The values are not checked against the schema: a text that does
+not have the type of its parameter becomes a JSON string. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class NotWellFormed(ValueError):
-    """The text does not have the form of the elements that the schema describes."""
+    """The text does not have the form of the elements that the schema describes, its elements are nested too
+    deep, or the `Work` for reading it is used up.
+    """
 
 
 class Values:
@@ -52,15 +55,16 @@ class Values:
 
     def members(self, text: str, work: Work) -> dict[str, Any]:
         """Return the arguments in the text between the tool's tags, name -> value. work: pays for each
-        reading of the text. Raises NotWellFormed if the text does not have the form of the schema, or if the
-        work is used up.
+        reading of the text. Raises NotWellFormed if the text does not consist of elements that the schema
+        allows, if an argument that is no array comes twice, if elements are nested deeper than `_DEEPEST`, or
+        if the work is used up.
         """
         return self._members(text, self._root, 0, work)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
-        """Return the members of an object: one for each element in the text. schema: the schema of the
-        object. depth: the number of elements around the text. work, errors: as for `members`; an object that
-        is nested deeper than `_DEEPEST` raises NotWellFormed, too.
+        """Return the members of an object: one for each element in the text; if the schema allows an array,
+        several elements of one name become one array. schema: the schema of the object. depth: the number of
+        elements around the text, inside the tool's element. work, errors: see `members`.
         """
         if depth > _DEEPEST:
             raise NotWellFormed
@@ -152,8 +156,9 @@ class Values:
         return {key: value for key, value in schema.items() if key != "properties"}
 
     def _types(self, schema: Mapping[str, Any], depth: int = 3) -> frozenset[str]:
-        """Return the types that a schema allows; empty = the schema does not state any. depth: how many
-        levels of alternatives are searched.
+        """Return the types that a schema allows; empty = the schema does not state any. A schema without
+        `type` allows "object" if it has `properties`, otherwise the types of its alternatives. depth: how
+        many levels of alternatives are searched.
         """
         stated = schema.get("type")
         if isinstance(stated, str):
@@ -174,8 +179,9 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def parameter_names(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the names of the members that an object may have; None = any name. schema: the schema of the
-    object.
+    """Return the names of the members that an object may have: those in `properties`; None = any name,
+    because the schema allows additional properties or states nothing about its members. A schema that has
+    `properties` and does not state `additionalProperties` counts as one that forbids others.
     """
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
@@ -274,8 +280,8 @@ class _Elements:
 
 
 def _unwrapped(text: str) -> str:
-    """Return the text without the line breaks that belong to the tags: one at its beginning and one at its
-    end.
+    """Return the text without the line breaks that belong to the tags: one at its beginning, and one at its
+    end with the spaces and tabs after it.
     """
     if text[:2] == "\r\n":
         text = text[2:]
@@ -288,8 +294,9 @@ def _unwrapped(text: str) -> str:
 
 
 def _named(text: str, schema: Mapping[str, Any]) -> tuple[Any] | None:
-    """Return the value of `enum` or `const` in the schema that is written like the text, as a tuple of one;
-    None = there is no such value.
+    """Return the value of `enum` or `const` in the schema that is written like the text, as a tuple of one,
+    because the value may be None; None = there is no such value. A string is written without quotes, any
+    other value as JSON.
     """
     stated = schema.get("enum")
     values = [

@@ -5,10 +5,11 @@ parameter.
 
 This is the form of coding agents such as Roo Code and Cline, whose models are told not to escape anything: a
 value is the text between its tags as it stands, and entities are not decoded
-(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value that
-contains its own closing tag is written as CDATA. Only the names of declared tools, and inside them the names
-of their parameters, are tags; any other text that looks like XML is plain text. Values become JSON by the
-parameter's schema (`values`).
+(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value that could
+be read wrongly, for example because it contains a closing tag, is written as CDATA. In plain text, only the
+names of declared tools are tags. Inside a call, they are the names of the parameters, or any names if the
+tool's schema does not limit them; with any other tag, the text is not a call but plain text. The inside of a
+call may also be a JSON object. Values become JSON by the parameter's schema (`values`).
 """
 
 from __future__ import annotations
@@ -48,16 +49,17 @@ class _Empty:
         self._name = name
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Return the call without arguments. The call is complete with its tag, so all of `text` comes after
-        the call.
+        """Return the call, with the arguments `{}`. The call is complete with its tag, so all of `text` comes
+        after the call.
         """
         return Complete((Call(self._name, "{}"),), text)
 
 
 class _Body:
-    """Reads the text after the opening tag of a tool. The call ends at the first closing tag of the tool at
-    which all its parameters are closed. Earlier closing tags are part of a value. name, schema: of the tool.
-    work: pays for each reading of the text.
+    """Reads the text after the opening tag of a tool. The call ends at the first closing tag of the tool
+    before which the text is well-formed: elements that are closed, nothing, or a JSON object. Earlier closing
+    tags of the tool are part of a value. name: the tool's name. schema: the JSON Schema of its parameters.
+    work: limits how often the text may be read again.
     """
 
     __slots__ = (
@@ -81,8 +83,9 @@ class _Body:
         self._work = work
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns `Complete` at the end of the call, `Broken` if the text is
-        not a call, and None if more text is needed.
+        """Take the next part of the text. Returns `Complete` at the end of the call. Returns `Broken` if the
+        text does not begin like the inside of a call, or if the `Work` is used up. Returns None if more text
+        is needed; a text with a later mistake is given up only by the caller, when the text has ended.
         """
         text = self._tail + text
         if not self._begun:
@@ -114,8 +117,8 @@ class _Body:
         self._last = part.rstrip()[-1:] or self._last
 
     def _may_end(self) -> bool:
-        """Whether the call may end here, as far as the last character of its text shows. Only then the whole
-        text is parsed.
+        """Whether the call may end here: its text so far is blank, or its last character that is no white
+        space is `>` or `}`. Only then the whole text is parsed, because that takes longer.
         """
         return self._last in {"", ">", "}"}
 
@@ -130,8 +133,8 @@ class _Body:
         return None if any(start.startswith(text) for start in self._starts) else False
 
     def _arguments(self, inside: str) -> str | None:
-        """Return the arguments as JSON text; None = the text between the tool's tags (`inside`) is not
-        well-formed.
+        """Return the arguments as JSON text; a JSON object is returned as the model wrote it. None = the text
+        between the tool's tags (`inside`) is not well-formed, or the `Work` is used up.
         """
         stripped = inside.strip()
         if stripped.startswith("{"):
@@ -143,8 +146,9 @@ class _Body:
 
 
 def written(name: str, arguments: str) -> str:
-    """Return a call in this notation, as the model would have written it. arguments: JSON text; a text that
-    is not a JSON object stands between the tags, as CDATA.
+    """Return a call in this notation, as the model would have written it. name: the tool's name. arguments:
+    JSON text; a blank text means no arguments, and a text that is not a JSON object stands between the tags,
+    as CDATA.
     """
     members = parse_arguments(arguments)
     if members is None:

@@ -1,4 +1,5 @@
-"""Repairs the history (the messages) of a request, so that it follows the rules of the target's protocol.
+"""Repairs the history (the messages) of a chat request, so that it follows the rules of the target's
+protocol: the protocol of the provider that gets the request.
 
 A client's history follows the rules of the client's protocol. A history that was cut off or cancelled may
 break even these rules. The target states its own rules (`Rules`):
@@ -34,10 +35,11 @@ _ORDERS: Final[dict[str, type[Repair]]] = {"turns": Alternating, "messages": Mes
 
 def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[Turn]:
     """Return the repaired history of a request, as the turns that the encoder of the target writes. The first
-    turn is the top-level system text (`Request.system`), if there is any; the order "items" has no such turn.
+    turn is the top-level system text (`Request.system`), if there is any; with the order "items" there is no
+    such turn. The request is not changed.
 
-    rules: those of the target's protocol. facts: of the model. Raises WireError for a result without its
-    call, if the target refuses such results.
+    rules: those of the target's protocol. facts: of the model; unknown by default. Raises WireError for a
+    tool result without its call, if the target refuses such results (`orphans` = "error").
     """
     turns = kept(request, rules)
     return _ORDERS[rules.order](request, rules, facts).turns if turns is None else turns

@@ -17,11 +17,11 @@ _NOT_CONTINUED: Final = (
 
 
 class Alternating(Repair):
-    """Joins messages so that user and assistant alternate. In each turn of the user, the results of the calls
-    before it come first.
+    """Joins messages so that user and assistant alternate; a system turn may stand at the beginning, or
+    between them (`Rules.between`). In each turn of the user, the results of the calls before it come first.
 
     turn: the current turn. results: the tool results for this turn so far, as (number of the call, block, IR
-    path).
+    path); the block may also be a medium that was taken out of a result.
     """
 
     def write(self) -> None:
@@ -52,7 +52,7 @@ class Alternating(Repair):
             self.show(self.turn)
 
     def _close(self) -> None:
-        """End the user's turn: put its results first, and add a result for each call that has none."""
+        """End the user's turn: put its results first, and add a result for each earlier call without one."""
         rules, turn = self.rules, self.turn
         if self.waiting:
             for call in self.waiting:
@@ -70,9 +70,10 @@ class Alternating(Repair):
     def _instruct(self, message: ir.Message, index: int) -> None:
         """Add a system message. index: the message's position.
 
-        At the beginning of the history it becomes a system turn; later it does so only where `Rules.between`
-        allows it. Otherwise it becomes tagged text in the user's turn. A later message without text stays in
-        the current turn.
+        At the beginning of the history it becomes a system turn. Later it does so only between the user and
+        the assistant, if `Rules.between` and the model (`Facts.mid_system`) allow it; directly after such a
+        turn, it is added to this turn. Otherwise it becomes tagged text in the user's turn. A later message
+        without text that the protocol writes is put into the current turn, and begins no new one.
         """
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):

@@ -27,7 +27,7 @@ _BY_ORDER: Final = (
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
     """A call that has no result yet. id: its id after the repair. name: of its tool. kind: as in
-    `ir.ToolCall`. number: its position among all calls of the history.
+    `ir.ToolCall`. number: its position among the calls of the history (`Repair.count`).
     """
 
     id: str | None
@@ -41,7 +41,8 @@ class Repair(ABC):
 
     waiting: the calls that have no result so far. ids: the ids of all calls so far (only for "unique" ids).
     names: id -> tool name of the calls so far (not for "unique" ids, and only if results need a name). count:
-    the number of calls so far. minted: how many ids were made so far.
+    the number of calls so far; with "shared" ids, a call with the id of a waiting call is not counted.
+    minted: how many ids were made so far.
 
     first: the index of the first message in the assistant's current turn. position: the position of the next
     call in this turn. Only `Messages` resets `first` and `position` for each turn. moved: media that wait for
@@ -72,8 +73,9 @@ class Repair(ABC):
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Append a message of the assistant, repaired, to the pieces of `turn`. The message's calls go into
-        `waiting`; media that the message cannot hold go into `moved`. index: the message's position.
+        """Append a message of the assistant, repaired, to the pieces of `turn`; changed ids and transcripts
+        are noted in `turn`. The message's calls go into `waiting`; media that the message cannot hold go into
+        `moved`, and part the message into several pieces. index: the message's position.
         """
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
@@ -133,8 +135,8 @@ class Repair(ABC):
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
         """Return the block that the assistant's turn has in place of a medium: the medium itself, or its
-        transcript as text. None = the medium moves to the user: it is added to `moved`. where: the medium's
-        IR path.
+        transcript as text, which is noted in `turn`. None = the medium moves to the user: it is added to
+        `moved`. message: contains the medium. where: the medium's IR path.
         """
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
@@ -146,7 +148,9 @@ class Repair(ABC):
         return None
 
     def show(self, turn: Turn) -> Turn:
-        """Append the media in `moved` to a turn of the user, empty `moved`, and return the turn."""
+        """Append the media in `moved` to a turn of the user, with a note for each of them. Empty `moved`, and
+        return the turn.
+        """
         to, reason = self.rules.moved
         blocks, places = [block for block, _ in self.moved], [where for _, where in self.moved]
         turn.pieces.append(Piece(None, 0, blocks, places))
@@ -160,11 +164,16 @@ class Repair(ABC):
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """Return (the result with the id and name that the target requires, its call). None as the call = the
-        result has none, or the rules say that calls are not looked up (`orphans` = "any").
+        """Return (the result with the id and name that the target requires, its call). None as the call = no
+        waiting call has this result, or the rules say that calls are not looked up (`orphans` = "any"; the
+        result is then returned unchanged).
 
-        The call is taken out of `waiting`. block: the client's result. where: its IR path. notes: gets the
-        losses. Raises WireError for a result without its call, if the target refuses such results.
+        The call is taken out of `waiting`. It is found by the result's id. Without an id, it is the first
+        call of the result's name, or the first of all if the result states no name; with the order
+        "messages", also the first of all if no call has this name. block: the client's result. where: its IR
+        path. notes: gets a loss in this last case, and for a result without an id and a call that stays
+        (`orphans` = "kept"). Raises WireError for a result without its call, if the target refuses such
+        results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -208,10 +217,11 @@ class Repair(ABC):
     def without_media(
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
-        """Return (the result without the media that it cannot hold, [(one of these media, its IR path)]).
+        """Return (the result without the media that it cannot hold (`Rules.takes_out`), [(one of these media,
+        its IR path)]).
 
         where: the IR path of the result. noted: True = in the result, a text stands in place of each of these
-        media.
+        media: it says that the medium follows in the next message.
         """
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
@@ -228,7 +238,9 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """Make a result for a call that has none. Its text is `Rules.absent`."""
+        """Make a result for a call that has none. Its text is `Rules.absent`. With the order "turns", it is
+        marked as an error.
+        """
         rules = self.rules
         return ir.ToolResult(
             call.id,
@@ -240,7 +252,8 @@ class Repair(ABC):
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
         """Return (the blocks that stand in the user's message for a result whose call is missing, the IR path
-        of each of these blocks). where: the IR path of the result.
+        of each of these blocks): the text `Rules.words`, if there is one, then the result's content. where:
+        the IR path of the result.
         """
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]

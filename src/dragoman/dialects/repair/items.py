@@ -9,7 +9,8 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 class Items(Repair):
     """Keeps the order of the messages, because a result may come anywhere after its call. A missing result is
-    added directly after its call. Media that move come directly after the assistant's message.
+    added directly after its call. Media that move come in a turn of the user directly after the assistant's
+    message. A result without its call becomes a turn of the user.
     """
 
     def write(self) -> None:
@@ -50,18 +51,27 @@ class Items(Repair):
             places.append(where)
 
     def _answer_all(self) -> None:
-        """Add a result directly after each call that needs one (`Rules.needs`) and has none. The addition is
-        noted in the call's turn.
+        """Add a result directly after each call that needs one (`Rules.needs`) and has none: no result with
+        its id comes in a later turn. The addition is noted in the call's turn.
         """
         left = {call.id: call for call in self.waiting}
-        for turn in self.turns:
+        answered = {  # id -> the last turn with its result: an earlier call may have had the same id
+            block.id: at
+            for at, turn in enumerate(self.turns)
+            for piece in turn.pieces
+            for block in piece.blocks
+            if type(block) is ir.ToolResult and block.by == "client"
+        }
+        for at, turn in enumerate(self.turns):
             for piece in turn.pieces if turn.role == "assistant" else ():
                 blocks: list[ir.Block] = []
                 places: list[str] = []
                 for block, where in piece.placed():
                     blocks.append(block)
                     places.append(where)
-                    if is_call(block) and block.id in left and self.rules.needs(block):
+                    if not is_call(block) or block.id not in left or answered.get(block.id, -1) > at:
+                        continue
+                    if self.rules.needs(block):
                         blocks.append(self.absent(left[block.id]))
                         places.append("")
                         turn.notes.append(Note(None, *self.rules.added))

@@ -1,4 +1,4 @@
-"""Shortcuts for histories that need no repair, as most do."""
+"""Shortcuts for histories that need no repair. Most histories need none."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
     """Return the turns of a request's history, if it needs no repair by these rules; None = it may need a
     repair.
 
-    Turns are returned only for a history that has nothing but text, thinking, calls whose ids are all
-    different and need no change, and results of text. User and assistant alternate. The history begins with
-    the user (or with one system message), and ends with the user. All results for the calls of one message
+    Turns are returned only for a history that has nothing but text that is not blank, thinking, calls whose
+    ids are all different and need no change, and results of text; if results need a name (`Rules.named`),
+    only for a history without results. User and assistant alternate. The history begins with the user (or
+    with one system message before the user), and ends with the user. All results for the calls of one message
     stand in the next message, in the order of the calls, and nothing else does.
     """
     turns: list[Turn] = []
@@ -46,8 +47,8 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
 
 
 def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
-    """Return (role, text) for each message of a history, if each message is nothing but one text, and the
-    history needs no repair by any rules; None = the history may be of another form.
+    """Return (role, text) for each message of a history, if each message is nothing but one text that is not
+    blank, and the history needs no repair by any rules; None = the history may be of another form.
 
     Such a history has no top-level system text. User and assistant alternate. The history begins with the
     user, or with one system message before the user, and ends with the user.

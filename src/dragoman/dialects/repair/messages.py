@@ -20,8 +20,9 @@ text."""
 
 
 class Messages(Repair):
-    """Makes each result a separate message, and joins the assistant's messages of one answer. last: the role
-    of the last turn that the protocol writes.
+    """Makes each result a separate message, and joins the assistant's messages of one answer (`grouped`),
+    unless the client speaks the target's protocol. last: the role of the last turn so far of which the
+    protocol writes anything; "system" before the first one.
     """
 
     def write(self) -> None:
@@ -62,10 +63,11 @@ class Messages(Repair):
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Add the turns that the protocol's rules want before the next turn: results of calls that have none;
-        the assistant's "OK", if the last turn is a result and the next one is the user's or the system's; and
-        a turn of the user with the media that were moved out of results. To be called only if the next turn
-        is not a result.
+        """Add the turns that the protocol's rules want before the next turn: results of calls that have none
+        (not if `Rules.patient`); the assistant's "OK" (if there is a rule `bridge`), if the last turn is a
+        result and the next one is the user's or the system's; and a turn of the user with the media that were
+        moved out of results or out of the assistant's message. To be called only if the next turn is not a
+        result.
 
         bridge: True = the next turn is the user's or the system's; False = it is the assistant's, or there is
         none.
@@ -155,9 +157,9 @@ def grouped(
     message. Yields (index of the group's first message, the messages).
 
     Clients of the Responses protocol send one message for a thought, one for each call, and one for the text
-    between them. Two adjacent messages with nothing but text are two answers, so they are not grouped.
-    chunked: True = all adjacent messages of the assistant are grouped, because the client sends each chunk of
-    an answer as a separate message.
+    between them. Two adjacent messages that both have nothing but text are two answers, so they are not in
+    one group. chunked: True = all adjacent messages of the assistant are grouped, because the client sends
+    each chunk of an answer as a separate message.
     """
     begin = 0
     for end in range(1, len(messages) + 1):

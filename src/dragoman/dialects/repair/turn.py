@@ -17,9 +17,9 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 class Note(NamedTuple):
     """One repair, for the report.
 
-    where: the IR path of the repaired value; None = the repair adds something. to: the JSON path of the
-    result in the encoded body, in which `{at}` stands for the message's index; "" = the repair has no result
-    in the body. severity: of the loss; None = the repair is not a loss.
+    where: the IR path of the repaired value; None = the repair adds something. to: the JSON path, in the
+    encoded body, of what the repair has written, in which `{at}` stands for the message's index; "" = it has
+    written nothing. reason: in words. severity: of the loss; None = the repair is not a loss.
     """
 
     where: str | None
@@ -32,11 +32,12 @@ class Piece(msgspec.Struct):
     """Blocks for one turn. They come from one message or from the system text, or they are results, media and
     texts that the repair puts there.
 
-    message: the client's message, whose other fields are written with this piece; None = there are no such
-    fields. index: the position of this message; -1 = the blocks are the request's top-level system text.
-    places: the IR paths of the blocks, where "" is a block that was added; None = the blocks are all blocks
-    of the message. tagged: True = this is system text in the user's turn, and must be marked by `tagged`.
-    apart: True = a medium that has moved stood between this piece and the piece before.
+    message: the client's message, whose name, cache mark and leftovers are written with this piece; None =
+    this piece has none of them. index: the position of the client's message; -1 = the blocks are the
+    request's top-level system text. places: the IR paths of the blocks, where "" is a block that was added;
+    None = the blocks are all blocks of the message. tagged: True = this is system text in the user's turn,
+    and must be written with the tag that the function `tagged` adds. apart: True = a medium that has moved
+    stood between this piece and the piece before.
     """
 
     message: ir.Message | None
@@ -47,7 +48,7 @@ class Piece(msgspec.Struct):
     apart: bool = False
 
     def place(self, at: int) -> str:
-        """Return the IR path of the block with index `at` in `blocks`."""
+        """Return the IR path of the block with index `at` in `blocks`; "" = the repair has added it."""
         if self.places is not None:
             return self.places[at]
         return f"messages[{self.index}].blocks[{at}]" if self.index >= 0 else f"system[{at}]"
@@ -59,7 +60,7 @@ class Piece(msgspec.Struct):
 
 class Turn(msgspec.Struct):
     """One message of the target, or several of its items. role: the message's; "tool" = a tool result as a
-    separate message. notes: the repairs in this turn.
+    separate message. pieces: the content, in order. notes: the repairs in this turn.
     """
 
     role: Role
@@ -67,7 +68,9 @@ class Turn(msgspec.Struct):
     notes: list[Note] = []
 
     def tell(self, report: Report, at: int = 0) -> None:
-        """Put the notes of this turn into the report. at: the index of the message in the encoded body."""
+        """Put the notes of this turn into the report, as additions, changes and losses. at: the index of the
+        message in the encoded body.
+        """
         for note in self.notes:
             to = note.to.replace("{at}", str(at))
             if note.where is None:
@@ -84,5 +87,5 @@ def tagged(text: str) -> str:
 
 
 def has_heading(message: ir.Message) -> bool:
-    """Whether a message has a name, a cache mark or leftovers beside its blocks."""
+    """Whether a message has a name, a cache mark or leftovers (`extra`) beside its blocks."""
     return message.name is not None or message.cache is not None or message.extra is not None

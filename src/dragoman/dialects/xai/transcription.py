@@ -1,8 +1,9 @@
-"""Transcription by xAI: POST /stt, a form whose last field is the file; the answer is JSON.
+"""Transcription by xAI: POST /stt, a form with the URL of the audio, or with the file as its last field; the
+answer is JSON.
 
 Specification: https://docs.x.ai/developers/model-capabilities/audio/speech-to-text, read 2026-11, and
-recorded requests of August 2026. The answer always has the times of all words, and with `diarize` their
-speakers. There is no translation, no prompt and no temperature.
+recorded requests of August 2026. Recorded answers have the times of all words, and with `diarize` their
+speakers. The API has no translation, no prompt and no temperature.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request in xAI's form, and report losses. Raises WireError for a translation."""
+    """Encode the request in xAI's form, and report losses. Raises WireError if the request asks for a
+    translation.
+    """
     report = target.report
     if request.translate:
         raise WireError("xAI transcribes audio but does not translate it.", "translate", "unsupported_value")
@@ -66,7 +69,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response of status 200. Segments are made from the words, if the response has words. Raises
+    RequestFailed if the body is an error, WireError for an invalid body.
+    """
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:

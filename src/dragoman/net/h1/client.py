@@ -1,8 +1,8 @@
 """A pool of HTTP/1.1 connections to one provider, and the requests on them.
 
 A connection is used again only after a complete exchange: the request was sent completely, the answer was
-read to its end, no bytes came after it, and both sides keep the connection open. No request is sent twice
-here. The specification: RFC 9112, section 9.
+read to its end, no bytes came after it, and both sides keep the connection open. It must not be too old,
+either. No request is sent twice here. The specification: RFC 9112, section 9.
 """
 
 from __future__ import annotations
@@ -59,9 +59,11 @@ def _target(url: URL) -> tuple[Origin, str, str]:
 
 
 def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    """Return the head of a request as bytes, without the headers in `_FRAMING` (except host) and without the
-    empty line at its end. The headers accept and accept-encoding are added if they are missing. host: the
-    value of the header host, if `headers` has no such header.
+    """Return the head of a request as bytes: the request line, host and the other headers, without the empty
+    line at its end. Headers in `_FRAMING` (except host) are left out; the caller adds those that the request
+    needs. The headers accept and accept-encoding are added if they are missing. target: the path with the
+    query, percent-encoded. host: the value of the header host, if `headers` has no such header. headers: a
+    mapping that ignores the case of names.
 
     Raises ValueError for a method, target, header name or value with a character that is not allowed there.
     """
@@ -130,8 +132,12 @@ class HTTPClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """Send a request, and return its answer when the head has come. The parameters and errors are those
-        of `net.client.Client.request`.
+        """Send a request, and return its answer when the head has come.
+
+        added: more headers for this request; `head` must have none of these names. connect: the most seconds
+        for opening a connection, None = no limit. patience: gets `push` and `rest` while a body of the type
+        `Pieces` or `Flow` is sent. Raises Failure (NotReached also after `close`), and ValueError for a
+        header with a character that is not allowed (`net.client.Client.request`).
         """
         if self._closed:
             raise NotReached(_CLOSED)
@@ -173,7 +179,7 @@ class HTTPClient:
 
     async def _dialed(self, origin: Origin, connect: float | None) -> Connection:
         """Open a new connection. connect: the most seconds for it, None = no limit. Raises ConnectTimeout
-        after this time, NotReached if no connection can be opened.
+        after this time, NotReached if no connection can be opened or the client was closed meanwhile.
         """
         connection = await self._dialer.dial(origin, connect, self._made)
         if self._closed:
@@ -198,8 +204,10 @@ class HTTPClient:
         return None
 
     def take_back(self, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None) -> None:
-        """Store a connection for the next request if it can take one, otherwise close it. upload: the task
-        that sent the request's body, None = there was none.
+        """Store a connection for the next request to `origin`, and its TLS session for later connections. It
+        is closed instead if the request was not sent completely, if the answer was not read completely, if
+        the connection cannot be used again or is too old, or if the client is closed. upload: the task that
+        sends the request's body, which is cancelled if the connection is closed; None = there was none.
         """
         sent = upload is None or (upload.done() and not upload.cancelled() and upload.result())
         connection.rested = now = self._loop.time()
@@ -252,7 +260,7 @@ class HTTPClient:
         self._idle.clear()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those with a running request. Later requests raise NotReached."""
         self._closed = True
         self._idle.clear()
         if self._sweeper is not None:
@@ -273,9 +281,10 @@ def _written(head_: Head) -> tuple[Origin, bytes]:
 
 
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
-    """Send the body of a request in pieces. Returns True if it was sent completely. If the connection or the
-    source of the body fails, ends the connection and returns False. A cancellation of this task ends the
-    connection too. patience: gets `push` and `rest`; None = nothing is called.
+    """Send the body of a request in pieces. Returns True if all of it was given to the connection. If the
+    connection or the source of the body fails, ends the connection and returns False. A cancellation of this
+    task ends the connection too. patience: gets `push` after each piece, and `rest` before each wait for a
+    piece from the client; None = nothing is called.
     """
     patience = patience or Patience(UNLIMITED, None)
     cause: Exception | None = None
@@ -302,7 +311,8 @@ async def _upload(connection: Connection, body: Pieces | Flow, patience: Patienc
 
 async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> None:
     """Send the pieces of a flow as they arrive, as chunks if its size is unknown. Raises ValueError if the
-    body does not have its stated size.
+    body does not have its stated size; no bytes beyond this size are sent. patience: gets `rest` before each
+    wait for a piece, and `push` after it.
     """
     sent = 0
     patience.rest()
@@ -326,7 +336,7 @@ async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> No
 
 
 class _Packed:
-    """The compressed body of an answer. ended: whether it has been read to its end."""
+    """The compressed body of an answer. ended: whether it has been read to its end by `take`."""
 
     __slots__ = ("_connection", "_fed", "_unpacker", "ended")
 
@@ -378,7 +388,13 @@ def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Pack
 
 
 class Reply(msgspec.Struct, eq=False):
-    """An answer as `net.client.Incoming` describes it."""
+    """An answer whose head has come. headers: with names in lower case.
+
+    take: returns the bytes of the body, decompressed, that have arrived. b"" = the body has ended; None = no
+    bytes have arrived: await `arrival` first. Raises NotDecoded if the body cannot be decompressed. Bytes in
+    a content coding that `net.codings` does not know are returned as they are. arrival: returns a future that
+    completes when `take` may have more bytes, or the end; raises Failure if the connection has broken.
+    """
 
     status: int
     headers: HeaderMap
@@ -393,12 +409,15 @@ class Reply(msgspec.Struct, eq=False):
 
     @property
     def ended(self) -> bool:
-        """Whether the complete body has been read (see `net.client.Incoming`)."""
+        """Whether the complete body has been read by `take`."""
         reader, packed = self._connection.reader, self._packed
         return reader.complete and not reader.pieces and (packed is None or packed.ended)
 
     def release(self) -> None:
-        """End the call. The connection is used again or closed, as `net.client.Incoming.release` says."""
+        """End the call. The connection is used again if the request was sent completely, the answer was read
+        completely, both sides keep the connection open, and the connection is not too old; otherwise it is
+        closed. A body that is still being sent is cancelled. A second call does nothing.
+        """
         client, self._client = self._client, None
         if client is not None:
             client.take_back(self._connection, self._origin, self._upload)

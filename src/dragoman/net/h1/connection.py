@@ -27,10 +27,10 @@ class Connection(asyncio.Protocol):
     The caller calls `send`; then it awaits `arrival` until the reader has the head, and after that whenever
     `take` returns None. After b"" it asks `reusable`.
 
-    opened: when it was opened, in the loop's time. rested: since when it has no request, in the loop's time;
-    the pool sets it. secure: its TLS object, None = it is not encrypted. learnt: whether its TLS session has
-    been stored. surprised: called when the connection is closed because it has read bytes that no request
-    asked for.
+    reader: has the status and the headers of the answer. opened: when it was opened, in the loop's time.
+    rested: when its latest request ended, in the loop's time; the pool sets it. secure: its TLS object, None
+    = it is not encrypted. learnt: whether its TLS session has been stored; the dialer sets it. surprised:
+    called when the connection is closed because it has read bytes that no request asked for.
     """
 
     __slots__ = (
@@ -55,8 +55,9 @@ class Connection(asyncio.Protocol):
     # What its owner does -------------------------------------------------------------------------------
 
     def send(self, head: bytes, body: bytes = b"", *, bodiless: bool = False) -> None:
-        """Send a request's head and the bytes of its body. body: b"" = the request has no body, or `write`
-        sends it. bodiless: True = the answer will have no body (the method is HEAD).
+        """Send a request's head and the bytes of its body, without waiting. body: b"" = the request has no
+        body, or `write` sends it. bodiless: True = the answer will have no body (the method is HEAD). If the
+        connection has ended, nothing is raised here; `arrival` raises the Failure later.
         """
         transport = self._transport
         assert transport is not None
@@ -67,8 +68,8 @@ class Connection(asyncio.Protocol):
             transport.writelines((head, body))
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Send a piece of a body, and wait until there is room for the next one. Raises the Failure that has
-        ended the connection. If the connection ends during the wait, only the next call raises.
+        """Send a piece of a body, and wait until there is room for the next one. Raises a copy of the Failure
+        that has ended the connection. If the connection ends during the wait, only the next call raises.
         """
         if self._failure is not None:
             raise self._failed()
@@ -78,7 +79,9 @@ class Connection(asyncio.Protocol):
             await asyncio.shield(self._may_write)
 
     def take(self) -> bytes | None:
-        """Return the bytes of the body that have arrived; b"" = the end, None = await `arrival` first."""
+        """Return the bytes of the body that have arrived since the last call, not decompressed; b"" = the
+        body has ended, None = await `arrival` first. Never raises.
+        """
         reader = self.reader
         pieces = reader.pieces
         if not pieces:
@@ -96,8 +99,9 @@ class Connection(asyncio.Protocol):
 
     def arrival(self) -> asyncio.Future[None]:
         """Return a future that completes when bytes have arrived and the answer's head is complete, or when
-        the connection ends. Only one task may wait. If the connection has ended already, raises the Failure
-        that has ended it.
+        the connection ends. The future itself never has an exception: call this again if `take` still returns
+        None. If the connection has ended already, raises a copy of the Failure that has ended it. Only one
+        task may wait.
         """
         if self._failure is not None:
             raise self._failed()
@@ -124,7 +128,9 @@ class Connection(asyncio.Protocol):
         )
 
     def _failed(self) -> Failure:
-        """Return a copy of the failure, to be raised for one of the waiting tasks."""
+        """Return a copy of the failure, for one of the tasks that use the connection. Each of them needs its
+        own, because raising changes the traceback.
+        """
         failure = self._failure
         assert failure is not None
         copy = type(failure)(failure.meaning)
@@ -132,8 +138,8 @@ class Connection(asyncio.Protocol):
         return copy
 
     def fail(self, error: Failure) -> None:
-        """End the connection now. Each waiting task gets a copy of this failure; if the connection has failed
-        before, of the first failure.
+        """End the connection now. From now on, `arrival` and `write` raise a copy of this failure; if the
+        connection has failed before, of the first failure. The task that waits in `arrival` is woken.
         """
         if self._failure is None:
             self._failure = error
@@ -141,8 +147,8 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def abort(self) -> None:
-        """Close the connection now. Waiting tasks get a failure when the event loop reports the end of the
-        connection.
+        """Close the connection now. A waiting task is woken when the event loop reports the end of the
+        connection; after that, `arrival` and `write` raise a Failure.
         """
         if self._transport is not None:
             self._transport.abort()
@@ -192,8 +198,8 @@ class Connection(asyncio.Protocol):
         self.reader.close()
 
     def _ended_properly(self) -> bool:
-        """Whether the server itself has ended the stream of bytes. True without TLS, and if the answer is
-        already complete. Otherwise TLS's own message for the end must have come (close_notify; RFC 9112,
+        """Whether the server itself has ended the stream of bytes. Always True without TLS, and if the answer
+        is already complete. Otherwise TLS's own message for the end must have come (close_notify; RFC 9112,
         section 9.8), because an attacker on the way can end the TCP connection.
         """
         if self.secure is None or self.reader.complete:
@@ -206,8 +212,8 @@ class Connection(asyncio.Protocol):
             return False
 
     def _end(self, error: Exception | None) -> None:
-        """Record that no more bytes will arrive. error: why, None = the server has ended the connection
-        properly.
+        """Record that no more bytes will arrive, and wake the waiting task. A failure that was recorded
+        before stays. error: why; None = the server has ended the connection properly.
         """
         reader = self.reader
         if self._failure is None:

@@ -48,8 +48,9 @@ class Sessions(ssl.SSLContext):
         return super().wrap_bio(*args, **options)
 
     def remember(self, host: str, session: ssl.SSLSession | None) -> None:
-        """Store a session, to be resumed at the next connection to the host. None and a session that cannot
-        be resumed are ignored.
+        """Store a session, to be resumed at the next connection to the host, in place of an earlier one. None
+        and a session that cannot be resumed are ignored. If `_MOST_SESSIONS` hosts have a session, all are
+        removed first.
         """
         known = self._known()
         if session is not None and session.has_ticket:
@@ -72,12 +73,13 @@ def trusting(
     client_cert: str | None = None,
     client_key: str | None = None,
 ) -> Sessions:
-    """Return a TLS context for a provider, for TLS 1.2 or newer.
+    """Return a TLS context for connections to a provider, with TLS 1.2 or newer.
 
     ca_file: a file with PEM certificates that replace the system's, None = the system's; ignored if `verify`
-    is False. verify: False = the provider's certificate is not checked. client_cert: a PEM file with the
-    client certificate for the provider, None = none. client_key: the file with its key, None = the key is in
-    the same file. Raises OSError for a file that cannot be read, ssl.SSLError for one that is not valid.
+    is False. verify: False = the provider's certificate and its host name are not checked. client_cert: a PEM
+    file with the client certificate for the provider, None = none. client_key: the file with its key, None =
+    the key is in the same file; ignored without `client_cert`. Raises OSError for a file that cannot be read,
+    ssl.SSLError for one that is not valid.
     """
     context = Sessions(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -104,10 +106,10 @@ def trusting_the_system() -> Sessions:
 
 class Dialer:
     """Opens connections to one provider. tls: the context for https; None = `trusting_the_system`. lookup:
-    finds the addresses of a name, which are then used for `_KEPT` seconds; None = the system's look-up.
-    permits: returns whether a connection to (host, IP address) is allowed; None = all are. If one address of
-    a host is not allowed, no connection to the host is opened. Connections use exactly the addresses that
-    were checked.
+    finds the addresses of a name; None = the system's look-up. The addresses are used again for `_KEPT`
+    seconds, but not after a failure to connect. permits: returns whether a connection to (host, IP address)
+    is allowed; None = all are. If at least one address of a host is not allowed, no connection to the host is
+    opened. Connections use exactly the addresses that were checked.
     """
 
     def __init__(
@@ -127,8 +129,8 @@ class Dialer:
 
     async def dial(self, origin: Origin, seconds: float | None, make: Callable[[], _Made]) -> _Made:
         """Open a connection, and return the protocol object that `make` has created for it. seconds: the time
-        for look-up, connection and TLS together, None = no limit. Raises ConnectTimeout after this time,
-        NotReached if one of the steps fails or an address of the host is not allowed.
+        for look-up, connection and TLS together, None = no limit. Raises ConnectTimeout after this time;
+        NotReached if one of the steps fails, or if at least one address of the host is not allowed.
         """
         limit = asyncio.timeout(seconds)
         try:
@@ -138,8 +140,9 @@ class Dialer:
             raise (ConnectTimeout() if limit.expired() else NotReached(meaning_of(error))) from error
 
     def learn(self, origin: Origin, connection: Connection) -> None:
-        """Store the TLS session of a connection, so that later connections to the origin resume it. Does
-        nothing for a connection without TLS, or if the session cannot be resumed.
+        """Store the TLS session of a connection, so that later connections to the origin's host resume it.
+        Does nothing for a connection without TLS, if the session cannot be resumed, or if it was stored
+        before.
         """
         secure = connection.secure
         if secure is not None and not connection.learnt and (session := secure.session) is not None:
@@ -192,7 +195,7 @@ class Dialer:
         try:
             addresses = await self._lookup(*key)
             if not addresses:
-                raise OSError(socket.EAI_NONAME, "the name has no address")
+                raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
             self._known[key] = (self._loop.time() + _KEPT, addresses)
             return addresses
         finally:

@@ -33,13 +33,15 @@ again after them.
 
 class AnswerReader:
     """Reads one answer after another. Call `begin` before each request, `feed` with the bytes that arrive,
-    and `eof` when the server has ended the connection.
+    and `eof` when the server has ended the connection properly.
 
-    status, headers: of the final answer, once `headed` is true; interim answers are skipped. pieces: the
-    bytes of the body that have arrived; the caller takes all of them out of the list, and sets `held` to 0.
-    held: how many bytes have arrived for an unfinished head, or for the `pieces` that have not been taken
-    (framing included). complete: whether the body has ended. reusable: whether a next request may be sent on
-    the connection; valid only when `complete`. surplus: whether bytes came that belong to no request.
+    status, headers: of the final answer, once `headed` is true; interim answers are skipped. headed: whether
+    the head of the final answer is complete. pieces: the bytes of the body that have arrived; the caller
+    takes all of them out of the list, and sets `held` to 0. held: about how many bytes have arrived for an
+    unfinished head, or for the `pieces` that have not been taken (framing included). complete: whether the
+    body has ended; True also before the first request. reusable: whether a next request may be sent on the
+    connection; valid only when `complete`. surplus: whether bytes came that belong to no request; it stays
+    True, so the caller must close the connection.
     """
 
     __slots__ = (
@@ -87,8 +89,9 @@ class AnswerReader:
         self.pieces.clear()
 
     def feed(self, data: bytes) -> None:
-        """Process received bytes. Raises Malformed or HeadTooLarge; the connection cannot be used after
-        that.
+        """Process received bytes. Raises HeadTooLarge for a head, trailers or a chunk's size line above the
+        limits, Malformed for other invalid bytes; the connection cannot be used after that. Bytes that belong
+        to no request raise nothing: they set `surplus`.
         """
         if self.complete:
             if data:
@@ -115,8 +118,8 @@ class AnswerReader:
             raise HeadTooLarge
 
     def eof(self) -> None:
-        """Record that the server has ended the connection properly. This ends a body that has no stated
-        length.
+        """Record that the server has ended the connection properly. This completes an answer whose headers do
+        not say where the body ends; any other unfinished answer stays incomplete.
         """
         headers = self.headers
         if self.headed and "content-length" not in headers and "transfer-encoding" not in headers:

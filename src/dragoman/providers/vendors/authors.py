@@ -1,4 +1,6 @@
-"""Vendors that make the models that they serve. Each row states facts of the pages that it names."""
+"""Vendors that make the models that they serve, and Azure OpenAI. Each row states facts of the pages that it
+names.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ _CLAUDE_AT_VERTEX: Final = ApiRow(
 _OPEN_MODELS: Final = (
     *("meta/*", "deepseek-ai/*", "qwen/*", "zai-org/*", "moonshotai/*", "minimaxai/*", "openai/gpt-oss-*"),
 )
-"""The names of the models that Vertex AI serves for other publishers in OpenAI's protocol."""
+"""Patterns of the models that Vertex AI serves for other publishers in OpenAI's protocol."""
 _OPEN_AT_VERTEX: Final = ApiRow(
     # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis; LiteLLM
     # (`vertex_llm_base.py`, `create_vertex_url`) asks the same path.
@@ -70,8 +70,8 @@ _OPEN_AT_VERTEX: Final = ApiRow(
     models=_OPEN_MODELS,
 )
 _MANTLE_OPENAI: Final = ("openai.gpt-[!o]*",)
-"""The names of OpenAI's own models at Amazon, except those of gpt-oss, which have the usual paths, as
-recordings show.
+"""Patterns of OpenAI's own models at Amazon, which have other paths. Recordings show that the gpt-oss models
+have the usual paths.
 """
 _VERTEX: Final = Located(
     # The client google-genai 3.4.0 (`_api_client.py`), and

@@ -10,7 +10,7 @@ from dragoman.dialects.quirks import USUALLY_WIDER, Quirks
 from dragoman.providers.vendor import ENDLESS, USUAL, ApiRow, Vendor
 
 _WITHOUT_URLS: Final = Quirks(media_urls=False, forced_calls=False)
-"""The quirks that Ollama and LM Studio have in their protocols other than OpenAI's chat."""
+"""The quirks of Ollama's Responses API. LM Studio's, and Anthropic's protocol at both, have more."""
 _UNSIGNED: Final = msgspec.structs.replace(_WITHOUT_URLS, json_schema=False, signatures=False)
 """The quirks that Ollama and LM Studio have in Anthropic's protocol."""
 _COUNTING: Final = ApiRow(quirks=Quirks(counts=True, signatures=False))

@@ -146,7 +146,7 @@ class ExchangesApi:
             "worker": self._gateway.worker,
             "workers": self._gateway.workers,
             "reporting": len(pages),
-            "store": None if self._gateway.recording is None else failed or "ok",
+            "store": None if self._gateway.observers.recording is None else failed or "ok",
         }
         await client.answer(200, _UNSTORED, encode_shown(told))
 
@@ -154,7 +154,7 @@ class ExchangesApi:
         """Return the summaries of stored exchanges, and why they could not be read (None = they could, or
         this gateway stores no exchanges).
         """
-        if (recording := self._gateway.recording) is None:
+        if (recording := self._gateway.observers.recording) is None:
             return [], None
         try:
             lines = await recording.listed(page.wanted, page.before, page.limit)
@@ -171,8 +171,8 @@ class ExchangesApi:
         within = exchanges_within(request.caller, self._registry)
         found = await self._found(_Named(id_, within))
         if found is None:
-            older = f"the last {self._gateway.finished.keep}"
-            if self._gateway.recording is not None:
+            older = f"the last {self._gateway.observers.finished.keep}"
+            if self._gateway.observers.recording is not None:
                 older = f"those that are stored ({self._gateway.config.trace.store_ttl:g} s)"
             text = f"There is no exchange {id_[:128]!r}, or it is older than {older}."
             raise RequestFailed(ir.Fault("not_found", text, "exchange_not_found"))
@@ -187,7 +187,7 @@ class ExchangesApi:
         """
         if id_ is None:
             return None
-        if (own := self._gateway.finished.find(id_, within)) is not None:
+        if (own := self._gateway.observers.finished.find(id_, within)) is not None:
             return place(own)
         if (found := await self._found(_Named(id_, within))) is None:
             raise RequestFailed(_invalid("after", f"the list has no member {id_[:64]!r}, or no longer"))
@@ -203,7 +203,7 @@ class ExchangesApi:
         else:
             asked = await self._asked(ONE, msgspec.to_builtins(named))
             found = [one for one in asked if one is not None]
-        if not found and (recording := self._gateway.recording) is not None:
+        if not found and (recording := self._gateway.observers.recording) is not None:
             try:
                 stored = await recording.find(named.id, named.within)
             except StoreFailed as failed:
@@ -221,7 +221,7 @@ class ExchangesApi:
         a `_Page`, or its JSON form from another worker.
         """
         page = value if isinstance(value, _Page) else msgspec.convert(value, _Page)
-        found = self._gateway.finished.listed(page.wanted, page.before, page.limit)
+        found = self._gateway.observers.finished.listed(page.wanted, page.before, page.limit)
         lines = [summary(one, self._gateway.worker) for one in found]
         told: list[dict[str, Any]] = self._redaction().value(lines)
         return told
@@ -232,7 +232,7 @@ class ExchangesApi:
         """
         named = value if isinstance(value, _Named) else msgspec.convert(value, _Named)
         gateway = self._gateway
-        found = gateway.finished.find(named.id, named.within)
+        found = gateway.observers.finished.find(named.id, named.within)
         if found is None:
             running = [one for one in gateway.exchanges if named.id in (one.id, one.request_id)]
             found = max(filter(named.within.matches, running), key=place, default=None)

@@ -72,7 +72,7 @@ class Orders:
     def _look(self) -> Look:
         gateway = self._gateway
         now = gateway.seams.monotonic()
-        return look(gateway.upstreams, gateway.providers_health, gateway.exchanges, now)
+        return look(gateway.running.upstreams, gateway.providers_health, gateway.exchanges, now)
 
     def _obey(self, order: Order) -> None:
         health = self._gateway.providers_health

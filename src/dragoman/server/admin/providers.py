@@ -135,7 +135,7 @@ class ProvidersApi:
     async def list_providers(self, asked: Asked) -> Told:
         looks = await self._orders.looks()
         health = await self._healths()
-        names, more = page(list(self._gateway.upstreams), asked.query, str)
+        names, more = page(list(self._gateway.running.upstreams), asked.query, str)
         return Told(ProviderList([self._state(name, looks, health) for name in names], more))
 
     async def show_provider(self, asked: Asked) -> Told:
@@ -174,7 +174,7 @@ class ProvidersApi:
         provider has nothing to test.
         """
         name = self._named(asked)
-        upstream = self._gateway.providers.get(name)
+        upstream = self._gateway.running.providers.get(name)
         if upstream is None:
             text = f"{name!r} has no address and no keys that could be tested."
             raise RequestFailed(ir.Fault("invalid_request", text, "not_testable", "name"))
@@ -195,7 +195,7 @@ class ProvidersApi:
         503 without a working database (`AddedApi.change`, `Adding.make`).
         """
         name = asked.params["name"]
-        state = await self._whole(name) if name in self._gateway.upstreams else None
+        state = await self._whole(name) if name in self._gateway.running.upstreams else None
 
         def tag(version: int) -> str:
             rest = {} if state is None else changeable(state)
@@ -238,7 +238,7 @@ class ProvidersApi:
         provider.
         """
         name = asked.params["name"]
-        if name not in self._gateway.upstreams:
+        if name not in self._gateway.running.upstreams:
             text = f"There is no provider {name[:128]!r}."
             raise RequestFailed(ir.Fault("not_found", text, "provider_not_found", "name"))
         return name
@@ -265,8 +265,8 @@ class ProvidersApi:
         gateway = self._gateway
         seen = joined(looks, name)
         health = healths.get(name, {})
-        upstream = gateway.upstreams[name]
-        wire = gateway.providers.get(name)
+        upstream = gateway.running.upstreams[name]
+        wire = gateway.running.providers.get(name)
         row = gateway.loaded.providers[name] if wire is not None else None
         pool = gateway.providers_health.pools.get(name)
         keys = () if pool is None else pool.keys

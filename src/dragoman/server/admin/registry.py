@@ -256,7 +256,7 @@ class Registry:
         permits nothing here. may: the entry of the database or of the configuration that has these fields.
         """
         named = self.config.providers.named
-        found = unmet(may, "", {*self.gateway.upstreams, *named}, regions_of(self.config))
+        found = unmet(may, "", {*self.gateway.running.upstreams, *named}, regions_of(self.config))
         return [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
 
     def usage_since(self, tenant: str | None) -> float:

@@ -230,8 +230,8 @@ class UsageApi:
 
     async def records(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a page of records as JSON, or records as CSV; to a key that belongs to a tenant, those of its
-        tenant. Raises RequestFailed: 400 for a wrong query, also if such a key asks for another tenant; 503
-        if the store fails.
+        tenant, without the ids of the gateway's own provider keys. Raises RequestFailed: 400 for a wrong
+        query, also if such a key asks for another tenant; 503 if the store fails.
         """
         asked: RecordsQuery = reading.query(request.query, RecordsQuery)
         if not admits(request.caller, request.query.get("tenant", request.caller.tenant)):
@@ -259,7 +259,7 @@ class UsageApi:
         page, more = found[:limit], len(found) > limit
         answer = {
             "object": "list",
-            "data": [record_told(one) for one in page],
+            "data": [record_told(one, for_tenant=request.caller.tenant is not None) for one in page],
             "has_more": more,
             "next": f"{page[-1].created!r},{page[-1].id}" if more else None,
         }

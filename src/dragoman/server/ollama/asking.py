@@ -107,7 +107,7 @@ class Asking:
         exchange.asked = route.asked
         keep = value(stated.get("keep_alive"))
         unload = keep not in (None, "") and _is_over(keep)
-        if unload and (local := gateway.local) is not None:
+        if unload and (local := gateway.running.own_machine) is not None:
             for deployment in route.deployments:
                 if deployment.provider == local.name:
                     local.unload(deployment.model)

@@ -26,7 +26,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
-from dragoman.server.listed import in_turns
+from dragoman.server.listed import entry_of, in_turns
 from dragoman.server.ollama.bodies import members, needed
 from dragoman.server.ollama.definition import PARAMETERS
 from dragoman.server.ollama.naming import find_granted, tagged
@@ -125,7 +125,7 @@ class Listing:
         """Send the list of the embedded models that are in memory and that the client may use, the latest
         expiry first.
         """
-        local = self._gateway.local
+        local = self._gateway.running.own_machine
         running: list[tuple[float, dict[str, Any]]] = []
         if local is not None:
             report = await local.loaded()
@@ -133,7 +133,7 @@ class Listing:
                 path = model.options.path
                 named = (f"local/{name}" for name, own in local.models.items() if own.options.path == path)
                 name = next(named, None)
-                if name is None or not request.caller.may_use(name):
+                if name is None or entry_of(self._gateway, name, request.caller) is None:
                     continue
                 left = _EVER if model.expires is None else model.expires
                 file = await asyncio.to_thread(_file, name.removeprefix("local/"), path)
@@ -168,7 +168,7 @@ class Listing:
         """Return the model that this machine runs and that is the route's first deployment; None = the first
         deployment is no such model.
         """
-        local, first = self._gateway.local, route.deployments[0]
+        local, first = self._gateway.running.own_machine, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 

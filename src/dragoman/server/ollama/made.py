@@ -95,7 +95,7 @@ class InMemory:
 
     async def names(self) -> Mapping[str, MadeName]:
         # A reload may have removed some, with their providers.
-        self._made = {name: one for name, one in self._made.items() if name in self._gateway.made}
+        self._made = {name: one for name, one in self._made.items() if name in self._gateway.own_models.made}
         return self._made
 
     async def keep(self, caller: Caller, wanted: Wanted) -> None:

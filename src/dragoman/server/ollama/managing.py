@@ -166,7 +166,7 @@ class Managing:
             raise RequestFailed(_NO_ROOM)
         found = gateway.engine.table.find(name) if known is None else None
         direct = found is not None and found.deployments[0].name == name
-        alike = (*gateway.alike(name), *gateway.alike(tagged(name)))
+        alike = (*gateway.running.names.alike(name), *gateway.running.names.alike(tagged(name)))
         if direct or any(one not in names for one in alike):
             raise RequestFailed(_configured(name, "replaced"))
         if found is not None and "admin" not in caller.scopes:

@@ -63,17 +63,18 @@ def find(gateway: Core, caller: Caller, stated: str) -> Route:
 
 def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
     table = gateway.engine.table
-    listed = [*gateway.alike(bare), *gateway.alike(bare + _LATEST)]
+    listed = [*gateway.running.names.alike(bare), *gateway.running.names.alike(bare + _LATEST)]
     listed.sort(key=lambda name: name != bare)
     return next((route for name in listed if (route := table.find(name, caller)) is not None), None)
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """Return the same as `find`. Raises RequestFailed also if the client's key does not allow the model, or
-    none of its providers (404, as for an unknown model).
+    """Return the same as `find`. Raises RequestFailed also if the client's key does not allow the model, none
+    of its providers, or nothing that the model can do (404, as for an unknown model).
     """
-    route = find(gateway, caller, stated)
-    if not caller.may_use(route.asked) or not reaches(route, caller):
+    route, assembly = find(gateway, caller, stated), gateway.assembly
+    allowed = caller.may_use(route.asked) and reaches(route, caller)
+    if not allowed or assembly is None or not assembly.serves(route, caller):
         raise RequestFailed(missing(stated))
     return route
 

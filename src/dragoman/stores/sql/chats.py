@@ -43,7 +43,7 @@ _LISTED = (
 
 
 class SqlChats(Part):
-    """Stores chat completions in a database."""
+    """Stores chat completions and their metadata in a database."""
 
     async def save(self, chat: StoredChat) -> None:
         size = entry_size(chat.body, chat.messages) + 2 * len(chat.id) + _pairs_size(chat.metadata)

@@ -1,4 +1,5 @@
-"""Copies of a SQLite file, made before its schema is upgraded: `state.db.before-0006`.
+"""Copies of a SQLite file, made before its schema is upgraded. A copy has the old schema; its name has the
+revision of the new one: `state.db.before-0006` was made before the upgrade to 0006.
 
 https://www.sqlite.org/lang_vacuum.html#vacuuminto
 """
@@ -22,10 +23,10 @@ writers.
 
 
 def keep_copy(file: Path, before: str, most: int) -> None:
-    """Make the copy `FILE.before-REVISION` unless it exists, with access for its owner only. Then delete all
-    such copies except the `most` copies with the highest revisions. before: the revision that the file will
-    be upgraded to. most: at least 1. Several processes may call this at the same time, except on Windows.
-    Raises OSError and sqlite3.Error; the file itself is never changed.
+    """Make the copy `FILE.before-REVISION` in the folder of `file` unless it exists, with access for its
+    owner only. Then delete all such copies except the `most` copies with the highest revisions. before: the
+    revision that the file will be upgraded to. most: at least 1. Several processes may call this at the same
+    time, except on Windows. Raises OSError and sqlite3.Error; `file` itself is never changed.
     """
     copy = file.with_name(f"{file.name}.before-{before}")
     making = file.with_name(f"{copy.name}.part")

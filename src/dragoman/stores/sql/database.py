@@ -1,8 +1,9 @@
 """The interface between the SQL store and its database.
 
 The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
-database decides in which thread it runs a step, so the same steps work with every database. Each error of a
-driver becomes StoreFailed or its subclass DataRefused. Exceptions that a step itself raises are not changed.
+database decides in which thread it runs a step, so the same steps work with every database. Each error of
+SQLAlchemy, of a driver or of the file system becomes StoreFailed or its subclass DataRefused. Other
+exceptions, which a step itself raises, are not changed.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ T = TypeVar("T")
 
 class Database(Protocol):
     """Runs the store's steps in a database. kind: `sqlite` or `postgresql`. upgrades_itself: True = the first
-    process that opens a database with an older schema upgrades it.
+    process that opens a database with an older schema upgrades it; False = an operator upgrades it.
 
-    If the caller of a method is cancelled, its step is still run completely, or not at all. Of all processes
+    If the caller of a method is cancelled, its step is still run completely, or not at all. After `close`,
+    reading and writing raise StoreFailed. Of all processes
     that write the same kind of data (`opening.Use`), only one writes at a time: what a writing step reads
     stays unchanged until the step is committed.
     """
@@ -43,25 +45,27 @@ class Database(Protocol):
 
     async def read(self, step: Callable[[Connection], T]) -> T:
         """Run a step that only reads, and return its result. Each of its statements sees a consistent state
-        of the database, but other processes may write between two statements. Raises StoreFailed, and the
-        exceptions of the step.
+        of the database, but between two statements, other steps and other processes may write. Raises
+        StoreFailed, and the exceptions of the step.
         """
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a fast SELECT (`wanted`) that finds rows by an index, and return these rows.
+        """Run a fast SELECT (`wanted`) that finds rows by an index, and return these rows. SQLite may run it
+        on the event loop.
 
-        keys: the value of the SELECT's parameter `keys_`. values: the other parameters of the SELECT. Raises
-        StoreFailed.
+        keys: the values of the SELECT's list parameter `keys_` (`IN keys_`). values: the values of its other
+        parameters, by name. Raises StoreFailed.
         """
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         """Run a step that writes, in one transaction, and return its result after the commit.
 
-        A step may run a second time after a rollback, so it must change nothing outside the database. size:
-        the approximate number of bytes that the step writes. Raises StoreFailed, and the exceptions of the
-        step; then nothing is written.
+        After a rollback, a step may run again, so it must change nothing outside the database. size: the
+        approximate number of bytes that the step writes. Raises StoreFailed, and the exceptions of the step;
+        then nothing is written. One exception: if the connection to a server was lost during the commit, it
+        is not known whether the step is written.
         """
 
     async def shrink(self) -> None:
@@ -70,12 +74,13 @@ class Database(Protocol):
         """
 
     async def keep_copy(self, before: str) -> None:
-        """Make a copy of all data if this database makes copies, else do nothing. Called before the schema is
-        upgraded. before: the revision that the schema will be upgraded to. Raises StoreFailed.
+        """Make a copy of all data if this database makes copies (PostgreSQL does not), else do nothing.
+        Called before the schema is upgraded. before: the revision that the schema will be upgraded to. Raises
+        StoreFailed.
         """
 
     async def close(self) -> None:
-        """Wait for running steps, then close the connections."""
+        """Wait until the steps that run or wait have ended, then close the connections."""
 
 
 class Part:
@@ -90,14 +95,17 @@ class Part:
         self._now = now
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        """Return {name of the SQL parameter: value} for TENANT, ID and NOW, which gets the present time."""
+        """Return the values of three SQL parameters, by name: `tenant_` (the name of the client), `id_`, and
+        `now_` (the present time).
+        """
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
 def failed(error: Exception) -> StoreFailed:
     """Return (not raise) the StoreFailed for an error of SQLAlchemy, of a driver or of the file system. The
-    class is DataRefused for errors by which SQLite refuses values (`REFUSALS`). The text is the first line of
-    the driver's own text, so it contains no SQL statement.
+    class is DataRefused for errors by which SQLite refuses values (`REFUSALS`). The text is "the database: "
+    and the first line of the error's text (of the driver's error, if SQLAlchemy has wrapped one), which
+    contains no SQL statement; if that line is empty, the name of the error's class.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]

@@ -1,9 +1,9 @@
 """Client keys, tenants, teams and users, and provider keys of tenants, in a database; implements
 `state.directory.DirectoryStore`.
 
-The version is unique: of two writers with the same version, only one can succeed, in every database. Only the
-latest row of each entry is stored. So at a start, a table with 100,000 keys is read once, and later only the
-changes are read.
+Each row has the number of the change that wrote it (`version`), and these numbers are unique: of two writers
+with the same number, only one can succeed, in every database. Only the latest row of each entry is stored. So
+at a start, a table with 100,000 keys is read once, and later only the changes are read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ _OWNED = (
 
 
 class SqlDirectory:
-    """Stores client keys, tenants, teams and users, and the provider keys of tenants, in a database."""
+    """Stores in a database: client keys, tenants, teams and users; when client keys were last used; and the
+    provider keys of tenants.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -49,7 +49,8 @@ PostgreSQL has at most 2,704 bytes. The trace contains the complete text.
 
 class SqlExchanges:
     """Stores finished exchanges in one database. size: the most bytes of all exchanges together; a single
-    exchange with more than an eighth of them is not stored. ttl: seconds for which each exchange is stored.
+    exchange with more than an eighth of them is not stored. ttl: seconds from the beginning of an exchange
+    until it is deleted.
     """
 
     def __init__(self, database: Database, size: int, ttl: float) -> None:
@@ -60,10 +61,11 @@ class SqlExchanges:
 
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a database (`opening.opened`), and delete the exchanges that are older than `ttl`. If the rest
-        is larger than `size`, also delete the oldest ones of the owners with the most data, until it fits.
-        where: the place of the database. size: the most bytes of all exchanges together. ttl: seconds for
-        which each exchange is stored. seams: gives the clock. Raises StoreFailed.
+        """Open a database, and delete the exchanges that are older than `ttl`. If the rest is larger than
+        `size`, also delete the oldest ones of the owners with the most data, until it fits. A missing SQLite
+        file and missing tables are created (`opening.opened`). where: the place of the database. size, ttl:
+        as for the class. seams: gives the clock. Raises StoreFailed, also (its subclass SchemaRefused) if
+        this version cannot use the database's schema.
         """
         database = await opened(where, "exchanges")
         try:
@@ -147,8 +149,8 @@ def _row(one: StoredExchange) -> dict[str, Any]:
 
 
 def _indexed(value: str) -> str:
-    """Return a text as the columns with an index have it: cut to `_LONGEST` characters, and only characters
-    that databases accept.
+    """Return a text as the columns with an index have it: cut to `_LONGEST` characters, with "?" in place of
+    each half of a surrogate pair.
     """
     return whole(value[:_LONGEST])
 

@@ -4,7 +4,8 @@ after a restart.
 A usage record states its charges (`UsageRecord.settled`). The transaction that stores the record adds them to
 the rows of their counters, so a record that is stored once is charged once. At a start, one row is read for
 each counter whose window is running, however many records exist. This works for all limits, also for limits
-on models, on addresses, and on the requests for some models.
+on models, on addresses, and on the requests for some models. (Limits on `concurrency` have no window, and
+nothing of them is stored.)
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _ADD: Final = Adding(LIMIT_COUNTERS, ["used"])
 
 
 def add(connection: sa.Connection, rows: Sequence[tuple[str, int, int]]) -> None:
-    """Add amounts to counters. rows: (counter, end of its window, amount), as in `Batch.charges`. No counter
-    comes twice.
+    """Add amounts to the rows of counters; a counter without a row gets one. rows: (name of the counter, end
+    of its window in Unix seconds, amount in the limit's unit), as in `Batch.charges`. No counter comes twice.
     """
     _ADD.run(connection, rows)
 
@@ -46,7 +47,7 @@ def add(connection: sa.Connection, rows: Sequence[tuple[str, int, int]]) -> None
 async def charged(database: Database, limits: Collection[str], now: float) -> dict[str, int]:
     """Return the amounts that were charged to the counters of these limits, by the counter's name; money in
     nano-USD. Only counters whose window ends after `now` (Unix seconds) are returned. limits: the names of
-    limits.
+    limits. Raises StoreFailed.
     """
     found: dict[str, int] = {}
     after: str | None = ""
@@ -64,7 +65,9 @@ async def charged(database: Database, limits: Collection[str], now: float) -> di
 
 
 async def remove_over(database: Database, now: float) -> None:
-    """Delete the counters whose windows have ended at `now` (Unix seconds), in several transactions."""
+    """Delete the counters whose windows have ended at `now` (Unix seconds), in several transactions. Raises
+    StoreFailed.
+    """
     over = sa.select(_C.counter).where(_C.ends <= now).limit(_BATCH)
     some = sa.delete(LIMIT_COUNTERS).where(_C.counter.in_(over))
     removed = _BATCH

@@ -1,8 +1,9 @@
 """Runs the missing migrations of a database. `stores.standing` decides which databases a version can use.
 
-A SQLite file is upgraded when a process opens it, after a copy was made. A PostgreSQL database gets its
-tables when a process opens it for the first time. Later migrations of a PostgreSQL database are run by
-`dragoman db upgrade`, because an operator decides when many machines change to a new version.
+A SQLite file is upgraded when a process opens it. Before that, the file is copied, unless it is the file of
+finished exchanges. A PostgreSQL database gets its tables when a process opens it for the first time. Later
+migrations of a PostgreSQL database are run by `dragoman db upgrade`, because an operator decides when many
+machines change to a new version.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _OLDEST = "0001"
 
 
 class Migration(NamedTuple):
-    """One migration of the schema. revision: its number. does: its description. compatible_from: versions of
-    Dragoman whose HEAD (newest known migration) is older than this must not use the schema after this
-    migration; None = this migration does not change that.
+    """One migration of the schema. revision: its number ("0006"). does: the first paragraph of its module's
+    docstring. compatible_from: versions of Dragoman whose HEAD (newest known migration) is older than this
+    must not use the schema after this migration; None = this migration does not change that.
     """
 
     revision: str
@@ -50,8 +51,9 @@ async def migrate(database: Database) -> None:
 
 
 async def upgrade_database(database: Database) -> None:
-    """Create the tables if there are none, or run the missing migrations, if any. If migrations are missing
-    and the database makes copies, first make a copy. Raises StoreFailed.
+    """Create the tables if there are none, or run the missing migrations, if any, also in a database that
+    does not upgrade itself. If there are tables but migrations are missing, and the database makes copies,
+    first make a copy. Raises StoreFailed.
     """
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
     standing = await database.read(standing_of)
@@ -62,7 +64,8 @@ async def upgrade_database(database: Database) -> None:
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
     """Run the missing migrations up to `to` in this connection's transaction, and store the `compatible_from`
-    of the new schema. Do nothing if the database already has the migration `to` or a newer one.
+    of the new schema: the latest one that the migrations up to `to` state. Do nothing if the database already
+    has the migration `to` or a newer one.
     """
     from alembic import command
 
@@ -108,8 +111,8 @@ def _located(config: Any) -> Any:
 
 
 def standing_of(connection: Connection) -> Standing:
-    """Return the schema of the database: its newest migration (None = it has no tables), and if that is newer
-    than HEAD, `compatible_from`.
+    """Return the schema of the database: its newest migration (None = it has no tables); and, if that is
+    newer than HEAD, the `compatible_from` that the database stores.
     """
     inspector: Inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):

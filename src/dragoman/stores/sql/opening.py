@@ -1,4 +1,10 @@
-"""Opens a database, with the schema that this version needs."""
+"""Opens a database: `opened` gives it the schema that this version needs, `unchanged` leaves the schema as it
+is.
+
+An empty database gets its tables. A SQLite file with an older schema is upgraded. A PostgreSQL database with
+an older schema is refused, because an operator upgrades it (`dragoman db upgrade`). A newer schema is used if
+it is compatible with this version, else refused.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +27,10 @@ _UPGRADE: Final = 3600.0
 
 
 async def opened(where: Location, use: Use = "state") -> Database:
-    """Return the database at a place, ready for steps, with the schema that this version needs. A missing
-    SQLite file is created, with access for its owner only. use: the kind of data in the database. Raises
-    StoreFailed, and SchemaRefused if this version cannot use the database.
+    """Return the database at a place, ready for steps, with a schema that this version can use (the module
+    says which schemas are upgraded and which are refused). A missing SQLite file is created, with access for
+    its owner only. use: the kind of data in the database. Raises StoreFailed, and SchemaRefused if this
+    version cannot use the database.
     """
     if isinstance(where, Path):
         try:
@@ -40,9 +47,10 @@ async def opened(where: Location, use: Use = "state") -> Database:
 
 
 def unchanged(where: Location, use: Use = "state", *, patient: bool = False) -> Database:
-    """Return the database at a place, ready for steps; its schema is neither checked nor upgraded. A SQLite
-    file must exist: a missing one would be created with the usual access rights. use: as for `opened`.
-    patient: True = a statement in PostgreSQL may take as long as an upgrade needs; no effect for SQLite.
+    """Return the database at a place, ready for steps; its schema is neither checked nor upgraded. No
+    connection is made before the first step. A SQLite file must exist: the first step would create a missing
+    one with the usual access rights. use: the kind of data in the database. patient: True = a step in
+    PostgreSQL may take up to an hour (`_UPGRADE`), as an upgrade may need; no effect for SQLite.
     """
     if isinstance(where, Path):
         # Exchanges are deleted after a time anyway, so a copy of them is not worth its disk space.

@@ -1,7 +1,7 @@
 """Which client owns which object at a provider, in a database; implements `state.owned.OwnedObjects`.
 
 Provider and provider's id together are unique in the table. So if two processes store a new object at the
-same time, only one row is written, and both get the id in it.
+same time, only one row is written, and both get this row, with the same id for clients.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AT_ONCE = 500
 
 
 class SqlOwned:
-    """Stores the owners of objects in a database."""
+    """Stores in a database which client owns which object at a provider."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

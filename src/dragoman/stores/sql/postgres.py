@@ -8,9 +8,10 @@ costs little, because the steps that wait in a process are put together into its
 Threads: one thread writes, two threads read, each with its own connection. No connection exists before the
 first step, so the process may fork before it.
 
-Failures: if a connection was lost while it was idle, it is replaced and the step runs again. The server ends
-a statement after `postgres.STATEMENT` seconds. If the server does not do that either, the connection is cut
-after `_PATIENCE` seconds, and the step fails.
+Failures: if a thread's connection is lost, it is replaced and the step runs once more, unless it was lost
+during the commit or was made for this step. The server ends a statement after `postgres.STATEMENT` seconds.
+If the server does not answer at all, the connection is cut `_PATIENCE` seconds after the step was given to
+the threads, and the step fails.
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -55,7 +56,8 @@ class PostgresDatabase:
     """Runs steps in a PostgreSQL database; implements `stores.sql.database.Database`.
 
     lock: the number of the advisory lock that writers take. patience: the most seconds for a step, or for a
-    transaction of several steps. statement: the most seconds for one statement.
+    transaction of several steps, including the wait for a free thread; then StoreFailed is raised. statement:
+    the most seconds for one statement, including its wait for locks.
     """
 
     kind = "postgresql"
@@ -124,8 +126,9 @@ class PostgresDatabase:
             raise StoreFailed("the store is closed")
 
     def _run(self, threads: ThreadPoolExecutor, call: Callable[[_Job], T]) -> asyncio.Future[T]:
-        """Call `call` in one of the threads and return a future of its result. `call` gets a job, whose
-        connection is cut after `patience` seconds.
+        """Call `call` in one of the threads, and return a future of its result or its exception. `call` gets
+        a job, whose connection is cut `patience` seconds after this method was called; the time in which no
+        thread was free counts, too. If `call` then uses the connection, it gets `_Late`, a StoreFailed.
         """
         loop, job = asyncio.get_running_loop(), _Job()
         running = loop.run_in_executor(threads, call, job)
@@ -223,8 +226,8 @@ class PostgresDatabase:
 
 
 class _Opened:
-    """A connection. wire: a second file descriptor of its socket, through which another thread can cut the
-    connection.
+    """A connection. connection, driver: the same connection as an object of SQLAlchemy and of psycopg. wire:
+    a second file descriptor of its socket, through which another thread can cut the connection.
     """
 
     def __init__(self, connection: Connection, driver: psycopg.Connection[Any], wire: socket.socket) -> None:
@@ -242,8 +245,9 @@ class _Opened:
 
 
 class _Job:
-    """A job in a thread. When the job's time is over, the event loop cuts the connection that the job uses,
-    and the thread gets an error.
+    """A job in a thread. When the job's time is over, the event loop cuts the connection that the job uses
+    (`cut`), and the thread gets an error from the connection. A job that uses no connection at that time gets
+    the error from `check` or `begin`.
     """
 
     def __init__(self) -> None:
@@ -283,7 +287,7 @@ class _CastDouble(Double[float]):
 
 
 class _Late(StoreFailed):
-    """The time of a job was over before the server answered."""
+    """The time of a job was over before the job was done."""
 
 
 class _CommitFailed(psycopg.OperationalError):
@@ -310,7 +314,7 @@ def _begin_for_cursor(
     connection: Connection, _statement: Any, _many: Any, _values: Any, options: Mapping[str, Any]
 ) -> None:
     """Begin a transaction, unless one has begun, for a SELECT whose rows are fetched a few at a time, because
-    its cursor exists only in a transaction.
+    its cursor exists only in a transaction. `PostgresDatabase._attempt` ends the transaction.
     """
     if options.get("stream_results"):
         driver = _driver(connection)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dragoman.state.store import PAGE_SIZE, UNSETTLED, Item, Lease, StoredResponse
 from dragoman.stores.limits import check_read, later
 from dragoman.stores.sql.database import Part
+from dragoman.stores.sql.inserting import insert
 from dragoman.stores.sql.rows import (
     BIT_BY_BIT,
     BODY,
@@ -55,8 +56,8 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
-    """Return the SQL condition that a response has a lease and its status is not final; see
-    `StoredResponse.lease`. table: RESPONSES or an alias of it.
+    """Return the SQL condition that a response has a lease and its status is not final. Such a response does
+    not expire, and is not removed to make room. table: RESPONSES or an alias of it.
     """
     return sa.and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
@@ -70,7 +71,7 @@ _IS = sa.and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
     """Return a SELECT of the responses in `source`: one row for each item, or one row for a response without
-    items.
+    items. The columns are those of `_WHOLE`. source: RESPONSES, or a join that contains it.
     """
     return sa.select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
@@ -78,7 +79,7 @@ def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
 def _chain() -> Any:
     """Return a recursive SQL query for a response and the responses that it continues, up to `deepest_` steps
     back: the columns `id`, `previous` and `depth`, which is the number of steps back (0 = the response
-    itself).
+    itself). The chain ends before a response that is missing, has expired or belongs to another client.
     """
     start = sa.select(_R.id, _R.previous, sa.literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
@@ -169,9 +170,8 @@ class SqlResponses(Part):
 
         def save(connection: sa.Connection) -> None:
             self._room.make(connection, response.tenant, size)
-            connection.execute(_SAVE, row)
-            if rows:
-                connection.execute(_ADD_ITEMS, rows)
+            insert(connection, _SAVE, [row])
+            insert(connection, _ADD_ITEMS, rows)
 
         await self._database.write(save, size)
 
@@ -205,11 +205,9 @@ class SqlResponses(Part):
             old = connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
             if gone := items_size([Item(*item) for item in old]):
                 connection.execute(_SHRINK, {"id_": response.id, "more_": gone})
-            if response.output:
-                rows = item_rows("response", response.id, response.tenant, response.output, inputs)
-                connection.execute(_ADD_ITEMS, rows)
-            if events:
-                connection.execute(_ADD_EVENTS, _numbered(response.id, first, events))
+            rows = item_rows("response", response.id, response.tenant, response.output, inputs)
+            insert(connection, _ADD_ITEMS, rows)
+            insert(connection, _ADD_EVENTS, _numbered(response.id, first, events))
             return True
 
         return await self._database.write(settle, more)
@@ -280,7 +278,7 @@ class SqlResponses(Part):
             if owner is not None:
                 self._room.make(connection, owner, more, id_)
                 connection.execute(_GROW, grown)
-                connection.execute(_ADD_EVENTS, rows)
+                insert(connection, _ADD_EVENTS, rows)
 
         await self._database.write(append, more)
 
@@ -321,8 +319,8 @@ def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, A
 
 
 def _folded(result: sa.Result[Any]) -> list[StoredResponse]:
-    """Return the responses in the rows of a SELECT by `_whole`. The rows of one response must be adjacent, in
-    the order of its items.
+    """Return the responses in the rows of a SELECT that `_whole` has made, in the order of the rows. The rows
+    of one response must be adjacent, in the order of its items.
     """
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()

@@ -1,8 +1,8 @@
 """Limits the size of the database's rows by removing rows.
 
 Rows are removed in the transaction of the write that needs the space, so the limit holds for all processes
-together. The owner with the most data first loses its least recently used rows. The table `shares` has the
-size of each owner's data.
+together. The owners with the most data lose rows first, and each loses its least recently used rows first.
+The table `shares` has the size of each owner's data.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     """A table whose rows may be removed. key, owner, used: its columns with a row's key, the row's owner, and
     a time; the rows with the earliest time are removed first. size: an SQL expression for a row's bytes.
     leaves: an SQL condition that is true for the rows which may be removed; None = all rows. named: converts
-    an owner's name in the table `shares` to the value of the column `owner`.
+    an owner's name in the table `shares` to the value of the column `owner`; the default leaves it as it is.
     """
 
     key: sa.Column[Any]
@@ -85,13 +85,14 @@ class Room:
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` further bytes (or rows) of this owner fit. If the rows already exceed the
-        limit by more than `_ONCE`, this call removes only about `more` + `_ONCE`. If rows must be removed
-        because of a limit in bytes, 1/64 of the limit (`_SPARE`) is freed in addition, if possible. Runs in
-        the caller's transaction.
+        """Remove rows until `more` further bytes (or rows) of this owner fit; do nothing if they fit already.
+        The owners with the most data (`more` counts as data of `owner`) lose rows first. If the rows already
+        exceed the limit by more than `_ONCE`, this call removes only about `more` + `_ONCE`. If rows must be
+        removed because of a limit in bytes, 1/64 of the limit (`_SPARE`) is freed in addition, if possible.
+        Runs in the caller's transaction.
 
-        spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
-        the caller must roll back its transaction.
+        spared: rows with this key are not removed; None = there is no such key. Raises StoreFull if too few
+        rows may be removed; then the caller must roll back its transaction.
         """
         over = self._taken(connection) + more - self._limit
         if over <= 0:
@@ -101,8 +102,9 @@ class Room:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
     def trim(self, connection: sa.Connection) -> bool:
-        """Remove rows if the limit is exceeded, at most about `_ONCE` bytes (or rows). Return True if rows
-        were removed but the limit is still exceeded, so that this must be called again; else False.
+        """Remove rows if the limit is exceeded, at most about `_ONCE` bytes (or rows), in the caller's
+        transaction. Return True if rows were removed but the limit is still exceeded, so that this must be
+        called again; else False.
         """
         over = self._taken(connection) - self._limit
         if over <= 0:
@@ -110,8 +112,8 @@ class Room:
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
     def _taken(self, connection: sa.Connection) -> int:
-        """Return the total bytes (or number) of all rows. The driver reads them without SQLAlchemy, because
-        every write needs this number.
+        """Return the total bytes (or number) of the rows that this object limits. The driver reads this
+        number without SQLAlchemy, because every write needs it.
         """
         if self._text is None:
             options = {"literal_binds": True}
@@ -130,8 +132,7 @@ class Room:
         """Remove rows, and return how many bytes (or rows) were removed: less than `needed` only if no other
         rows may be removed.
 
-        spare: bytes to remove in addition. coming: the size of new rows, by owner. spared: the key of a row
-        that is not removed; None = no such row.
+        spare: bytes to remove in addition. coming: the size of new rows, by owner. spared: as for `make`.
         """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):
@@ -153,8 +154,9 @@ class Room:
         return gone
 
     def _remove(self, connection: sa.Connection, owner: str, much: int, spared: Any) -> int:
-        """Remove an owner's least recently used rows, except the row `spared`, until `much` bytes (or rows)
-        are removed or none is left. Return how many bytes (or rows) were removed.
+        """Remove an owner's least recently used rows (of all tables), except those with the key `spared`,
+        until `much` bytes (or rows) are removed, or until no row is left that may be removed. Return how many
+        bytes (or rows) were removed.
         """
         gone = 0
         while gone < much:

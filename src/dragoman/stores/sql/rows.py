@@ -81,8 +81,8 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
 
 
 def entry_size(*contents: bytes) -> int:
-    """Return the approximate bytes of a response, conversation, completion, exchange or seal, without its
-    items. contents: its bodies.
+    """Return the approximate bytes that a response, conversation, completion, exchange or seal takes in the
+    database, without its items. contents: the bytes in its columns, such as its JSON.
     """
     return _ENTRY + sum(map(len, contents))
 
@@ -95,7 +95,7 @@ def items_size(items: Iterable[Item]) -> int:
 
 
 def events_size(events: Sequence[bytes]) -> int:
-    """Return the approximate bytes of events in the database."""
+    """Return the approximate bytes of the events of a response in the database."""
     return _EVENT * len(events) + sum(map(len, events))
 
 

@@ -1,4 +1,5 @@
-"""The database tables, with types that mean the same in SQLite and PostgreSQL.
+"""The database tables, with types that mean the same in SQLite and PostgreSQL. The tables of usage
+(`usage_tables`) and of the counters of limits (`limit_counters`) have their own modules.
 
 Bodies are bytes, times are Unix seconds. Dependent rows are deleted with their parent (`ON DELETE CASCADE`).
 This module has only the columns that this version reads and writes; `migrations` creates the tables.
@@ -19,7 +20,7 @@ INTEGER.
 
 
 def _where(condition: str) -> dict[str, Any]:
-    """Return the options of an index that contains only the rows which meet a condition."""
+    """Return the options of an index that contains only the rows which meet a condition (SQL)."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 

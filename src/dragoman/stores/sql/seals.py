@@ -1,5 +1,6 @@
-"""The vault of seals in a database; implements `state.seals.Vault`. All processes share one secret, so each
-process finds the entries that other processes have stored.
+"""The vault of seals in a database; implements `state.seals.Vault`. Seals are the parts of answers that
+clients cannot send back, such as signatures. All processes share one secret, so each process finds the
+entries that other processes have stored.
 """
 
 from __future__ import annotations
@@ -8,21 +9,34 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
-from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, exists, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    LargeBinary,
+    String,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, Part, upsert
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import NOW, UNTIL, chunks, entry_size
-from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
+from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS, SHARES
 
-_S, _K = SEALS.c, SEAL_KEYS.c
+_S, _K, _H = SEALS.c, SEAL_KEYS.c, SHARES.c
 _NAME = "seals"
 _KEY = 200
 """The approximate bytes of one key of an entry, without the key's content, which is stored twice: in a row
 and in an index.
 """
+_MOST_OWNERS = 10_000
+"""The most owners that are remembered to have entries, so that the database is not asked for each request."""
 _PRECISION = 1 / 16
 """Finding an entry extends its life only if at least 1/16 of its time has passed. Otherwise every find would
 write to the database. An entry may therefore expire up to 1/16 of its time too early.
@@ -35,6 +49,9 @@ _FIND = (
     .join(SEALS, _S.number == _K.seal)
     .where(_K.key.in_(_KEYS), _S.until > NOW)
 )
+_SHARE = select(_H.entries).where(
+    _H.kind == bindparam("kind_"), _H.owner.in_(bindparam("keys_", type_=String, expanding=True))
+)
 _LED = select(_K.seal).where(_K.key.in_(_KEYS))
 _LAST = update(SEALS).where(_S.number.in_(_NUMBERS)).values(until=UNTIL)
 _DROP_KEYS = delete(SEAL_KEYS).where(_K.key.in_(_KEYS)).returning(_K.seal)
@@ -45,8 +62,9 @@ _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _
 
 
 class SqlVault(Part):
-    """Stores seals in a database. room: limits the bytes of all seals. now: returns Unix seconds. secret: the
-    vault's secret.
+    """Stores seals in a database. room: limits the bytes of all seals. limits: the limits of the store, of
+    which `seals_size` and `seals_ttl` are used. now: returns Unix seconds. secret: the vault's secret, from
+    which the keys of entries are made.
 
     `holds` is always True, because another process may store a seal at any moment.
     """
@@ -58,9 +76,22 @@ class SqlVault(Part):
     ) -> None:
         super().__init__(database, room, limits, now)
         self.secret = secret
+        self._owners: set[bytes] = set()
+        """Owners that had an entry once. All of their entries may have been removed since."""
 
     async def open(self) -> None:
-        """Do nothing: the store is already open."""
+        """Do nothing: the store is already open, and `secret` is known."""
+
+    async def has(self, owner: bytes) -> bool:
+        if owner in self._owners:
+            return True
+        rows = await self._database.look_up(_SHARE, [_shown(owner)], {"kind_": SEALS.name})
+        if not any(entries for (entries,) in rows):
+            return False
+        if len(self._owners) >= _MOST_OWNERS:
+            self._owners.clear()
+        self._owners.add(owner)
+        return True
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         named = sorted(set(keys))
@@ -77,7 +108,7 @@ class SqlVault(Part):
             if replaces:
                 _forget(connection, named)
             if size <= self._limits.seals_size:
-                self._room.make(connection, owner.hex().upper(), size)
+                self._room.make(connection, _shown(owner), size)
                 (seal,) = cast("tuple[int]", connection.execute(_KEEP, row).inserted_primary_key)
                 connection.execute(_LEAD, [{"key": key, "seal": seal} for key in named])
 
@@ -98,6 +129,11 @@ class SqlVault(Part):
             with suppress(StoreFailed):  # the entries were found even if their life cannot be extended
                 await self._database.write(last)
         return {key: entry for key, _, entry, _ in rows}
+
+
+def _shown(owner: bytes) -> str:
+    """Return the name of an owner in the table `shares`."""
+    return owner.hex().upper()
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:

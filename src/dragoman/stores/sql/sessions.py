@@ -64,7 +64,9 @@ _ALIVE = sa.select(sa.func.count()).select_from(SESSIONS).where(_S.expires > NOW
 
 
 class SqlSessions(Part):
-    """Stores sessions in a database. count: limits the number of sessions."""
+    """Stores sessions in a database. room: limits the bytes of sessions, together with other parts of the
+    store. count: limits the number of sessions.
+    """
 
     def __init__(
         self, database: Database, room: Room, limits: Limits, now: Callable[[], float], count: Room
@@ -135,8 +137,9 @@ class SqlSessions(Part):
 
 
 def _trim(connection: sa.Connection, values: dict[str, Any], size: int, most: int) -> None:
-    """Delete the oldest turns of a session until it has at most `most` bytes. size: its bytes before. values:
-    the id and client of the session as SQL parameters.
+    """Delete the oldest turns of a session until it has at most `most` bytes, and write its new size. size:
+    the bytes of its turns before, which must be more than `most`. values: the SQL parameters `id_` and
+    `tenant_` of the session.
     """
     cut = gone = 0
     for turn in connection.execute(_SIZES, values).all():

@@ -83,9 +83,10 @@ class SqliteDatabase:
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """See `Database.look_up`. With at most `_LOOKUP_KEYS` keys, the SELECT runs on the event loop and
-        without SQLAlchemy, because a thread or SQLAlchemy would take longer than the SELECT itself. With more
-        keys, or if the SELECT fails there (the file is locked, for example), it runs in a thread.
+        """Run a fast SELECT and return its rows (`Database.look_up` explains the arguments). With at most
+        `_LOOKUP_KEYS` keys, the SELECT runs on the event loop and without SQLAlchemy, because a thread or
+        SQLAlchemy would take longer than the SELECT itself. With more keys, or if the SELECT fails there (the
+        file is locked, for example), it runs in a thread.
         """
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
@@ -121,8 +122,8 @@ class SqliteDatabase:
 
     async def shrink(self) -> None:
         """Give unused pages back to the system, in steps, until at most `_FREE_PAGES` are left or a step
-        brings no progress. Then empty the log. An old file that cannot give pages back is rewritten instead,
-        if `_Pages.wasted` is True.
+        brings no progress. An old file that cannot give pages back is rewritten instead, if `_Pages.wasted`
+        is True. In all cases, empty the log at the end. Raises StoreFailed.
         """
         pages = await self.read(_pages)
         if not pages.vacuums:
@@ -142,7 +143,9 @@ class SqliteDatabase:
             await self._run(self._readers, lambda: keep_copy(self._file, before, self._copies))
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `job` in the writing thread, outside a transaction, and return its result."""
+        """Call `job` with the writing thread's connection, in this thread and outside a transaction, and
+        return its result.
+        """
         return await self._run(self._writer, lambda: job(_driver(self._connection())))
 
     async def close(self) -> None:
@@ -220,8 +223,9 @@ def _as_store_failed() -> Generator[None]:
 
 
 def _is_busy(error: Exception) -> bool:
-    """Return whether an error is SQLite's error SQLITE_BUSY: another process had the file locked for too
-    long.
+    """Return whether an error is SQLite's error SQLITE_BUSY: another connection had the file locked for too
+    long. False if SQLAlchemy has wrapped the error, as it does inside of a step; BEGIN and COMMIT raise it
+    unwrapped.
     """
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
@@ -232,8 +236,8 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 class _Pages(NamedTuple):
-    """The pages of a SQLite file. vacuums: True = unused pages can be given back. size: bytes of one page.
-    total: the number of pages. free: the number of unused pages.
+    """The pages of a SQLite file. vacuums: True = unused pages can be given back on request. size: bytes of
+    one page. total: the number of all pages. free: the number of the unused ones among them.
     """
 
     vacuums: bool
@@ -263,7 +267,8 @@ def _give_back(connection: Connection) -> None:
 
 
 def _rewrite(driver: sqlite3.Connection) -> None:
-    """Rewrite a file so that it can give unused pages back, unless another process has just done so.
+    """Rewrite a file without its unused pages, and so that it can later give unused pages back, unless
+    another process has just done so.
     https://www.sqlite.org/lang_vacuum.html
     """
     driver.execute("PRAGMA page_count").fetchone()  # without this read, the next PRAGMA gives an old value

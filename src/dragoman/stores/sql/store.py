@@ -52,7 +52,8 @@ _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, nam
 
 class SqlStore:
     """Stores all data in one database, except finished exchanges. Use `open` to make this object. secret_:
-    the vault's secret, 32 bytes.
+    the vault's secret, 32 bytes. `healthy` and `last_error` never change here: `stores.lazy.LazyStore`, which
+    uses this object, records whether its use succeeds.
     """
 
     shared = True
@@ -84,9 +85,10 @@ class SqlStore:
 
     @classmethod
     async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a database (`opening.opened`). where: the place of the database. limits: the
-        limits of the store. seams: gives the clock, and a random secret if the database has none yet. Raises
-        StoreFailed.
+        """Open the store in a database. A missing SQLite file and missing tables are created
+        (`opening.opened`). where: the place of the database. limits: the limits of the store. seams: gives
+        the clock, and a random secret if the database has none yet. Raises StoreFailed, also (its subclass
+        SchemaRefused) if this version cannot use the database's schema.
         """
         database = await opened(where)
         try:

@@ -45,10 +45,13 @@ def group_id(group: Group) -> int:
 
 
 class _Place:
-    """The sums of the plain records (`is_plain`) of one hour that have the same values in all dimensions.
+    """The records of one hour that have the same values in all dimensions, and the sums of the plain ones
+    among them (`is_plain`: a record that has only one part).
+
     cell: the hour, group, tags and end user of these sums. group: the group of these records. id_: the number
-    of this group. exact: whether the group has the records' values unchanged. sums: what these records add to
-    each column of SUMMED. units: the amounts of their units that have no column.
+    of this group. exact: True = the group has the records' values unchanged; False = a value was cut or left
+    out. sums: what the plain records add to each column of SUMMED. units: the amounts of their units that
+    have no column.
     """
 
     __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
@@ -63,9 +66,13 @@ class _Place:
 
 
 class Batch:
-    """The rows for some records, and the amounts that they add to the sums. rows: the rows of
-    `usage_records`. groups: {number of the group: group}. by_group, by_value, group_units, value_units: rows
-    of the tables with sums. charges: as `charges_of` returns them. A record that is given twice counts once.
+    """The rows for some records, and the amounts that they add to the sums. Records with the same `created`
+    and `id` count once.
+
+    rows: the rows of `usage_records`, as `usage_rows.row_of` makes them. groups: {number of the group:
+    group}. by_group, by_value, group_units, value_units: rows of the tables `usage_by_group`,
+    `usage_by_value`, `usage_group_units` and `usage_units`, with values in the order of the columns. charges:
+    rows for the counters of limits, as `charges_of` returns them.
     """
 
     def __init__(self, records: Iterable[UsageRecord]) -> None:
@@ -118,11 +125,11 @@ class Batch:
 
 
 def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
-    """Return the rows that records add to the counters of limits: (counter, end of its window in Unix
-    seconds, amount), with `_NEVER` as the end of a window that never ends. Each counter comes once. The rows
-    are sorted by counter, so that no two writers block each other. Left out are names that `counters.read`
-    cannot read, amounts of 0, counters without a window (`concurrency`), and counters whose windows had ended
-    when the last of these records ended.
+    """Return the rows that records add to the counters of limits: (name of the counter, end of its window in
+    Unix seconds, amount), with `_NEVER` as the end of a window that never ends. Each counter comes once. The
+    rows are sorted by counter, so that no two writers block each other. Left out are names that
+    `counters.read` cannot read, amounts of 0, counters without a window (`concurrency`), and counters whose
+    windows had ended when the last of these records ended.
     """
     sums: dict[str, int] = {}
     latest = 0.0

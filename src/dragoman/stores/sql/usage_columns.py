@@ -47,8 +47,8 @@ Amounts: TypeAlias = dict[int, int]
 
 
 def amounts(sums: Sums) -> Amounts:
-    """Return the values of the database's columns for these sums; a missing column has the value 0. The units
-    that have no column are left out: see `other_units`.
+    """Return the values of the database's columns for these sums, by the column's index in SUMMED; a missing
+    index has the value 0. The units that have no column are left out: `other_units` returns them.
     """
     found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
     for unit, amount in sums.units.items():
@@ -62,9 +62,9 @@ def amounts(sums: Sums) -> Amounts:
 
 
 def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
-    """Add a plain record (`is_plain`) to `sums`, which has a value for each column of SUMMED, and add its
-    units that have no column to `units`. This adds the same values as `parts_of`, `amounts` and `other_units`
-    give, but faster.
+    """Add a plain record (`is_plain`: it has only one part) to `sums`, which has a value for each column of
+    SUMMED, and add its units that have no column to `units`. This adds the same values as `parts_of`,
+    `amounts` and `other_units` give, but faster.
     """
     sums[_REQUESTS] += 1
     sums[_CALLS] += 1 if record.lines else record.attempts or record.cut
@@ -91,12 +91,12 @@ def count(record: UsageRecord, sums: list[int], units: dict[str, int]) -> None:
 
 
 def stated(sums: Sequence[int]) -> Amounts:
-    """Return the values that are not 0, by index. sums: a value for each column of SUMMED."""
+    """Return the values that are not 0, by the column's index in SUMMED. sums: a value for each column."""
     return {place: amount for place, amount in enumerate(sums) if amount}
 
 
 def full(found: Amounts) -> tuple[int, ...]:
-    """Return a value for each column of SUMMED; the columns that are missing in `found` get 0."""
+    """Return a value for each column, in the order of SUMMED; columns that are missing in `found` get 0."""
     row = list(ZEROS)
     for place, amount in found.items():
         row[place] = amount

@@ -1,4 +1,4 @@
-"""Reads usage from a database: reports from the sums (`usage_reports`), and single records."""
+"""Reads usage from a database: reports (`usage_reports`), what was spent since a time, and single records."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _ENDLESS: Final = 10**11
 
 
 class UsageReading:
-    """Reads reports, sums and single records of usage from a database. limits: the limits of the store; its
-    fields `usage_hours`, `usage_days` and `usage_months` tell how long sums are stored.
+    """Reads usage from a database: the methods of `state.usage_archive.UsageArchive` that read sums and
+    records. limits: the limits of the store; its fields `usage_hours`, `usage_days` and `usage_months` tell
+    how long sums are stored.
     """
 
     def __init__(self, database: Database, limits: Limits) -> None:
@@ -128,8 +129,9 @@ def _conditions(search: UsageSearch) -> Iterator[sa.ColumnElement[bool]]:
 
 def _values(record: UsageRecord, dimension: Dimension | None) -> Iterator[tuple[str, Sums]]:
     """Yield pairs (value, sums): for each part of a record (`parts_of`), one pair for each value that the
-    part has in a dimension. So a value may come several times. Several values occur only for the dimension
-    `tag`. The value is "" if the part has none, or if `dimension` is None.
+    part has in a dimension. A part has several values only in the dimension `tag`. A value comes several
+    times if several parts have it; the caller adds up. The value is "" if the part has none, or if
+    `dimension` is None.
     """
     for group, sums in parts_of(record):
         if dimension is None:

@@ -1,10 +1,10 @@
 """Makes reports on usage from the sums in a database.
 
-A report is made with up to three kinds of SELECTs. The first kind finds the largest groups by one column. The
-second kind adds up all columns for these groups. The third kind adds up all columns for everything; the
-largest groups are subtracted from its result, which leaves the sums of all other groups. So most rows are
-read in the order in which they are stored, or not at all. To group all rows, the database would have to sort
-them with all their columns, which takes longer than adding them up.
+A report is made with up to three kinds of SELECTs. The first kind finds the largest groups by one amount,
+such as the cost. The second kind adds up all columns for these groups. The third kind adds up all columns for
+everything; the largest groups are subtracted from its result, which leaves the sums of all other groups. So
+most rows are read in the order in which they are stored, or not at all. To group all rows, the database would
+have to sort them with all their columns, which takes longer than adding them up.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ _Top: TypeAlias = Sequence[tuple[str, ...]]
 
 
 class Source(NamedTuple):
-    """The tables that answer a query. sums, units: the tables. labels, unit_labels: the columns to group by
-    in each of them. joined: True = the query is about columns of `usage_groups`, which has to be joined.
-    values: the values that rows must have, by column of `sums`; if `joined` is True, by dimension.
+    """The tables that answer a query. sums, units: the tables. labels, unit_labels: the columns to group by,
+    in the table of sums and in that of units; () = the query does not group. joined: True = the query is
+    about columns of `usage_groups`, which has to be joined. values: the values that rows must have, by column
+    of `sums`; if `joined` is True, by dimension.
     """
 
     sums: sa.Table
@@ -58,8 +59,8 @@ class Source(NamedTuple):
     joined: bool
 
     def rows(self, table: sa.Table, segment: Segment) -> tuple[Any, list[sa.ColumnElement[bool]]]:
-        """Return the table or join to select from, and the conditions on its rows, for one segment. table:
-        `sums` or `units`.
+        """Return the table or join to select from, and the conditions on its rows, for one segment (a run of
+        periods of one length). table: `sums` or `units`.
         """
         found = _within(table, segment)
         if not self.joined:
@@ -78,7 +79,9 @@ def _within(table: sa.Table, segment: Segment) -> list[sa.ColumnElement[bool]]:
 
 
 def source_of(query: Query) -> Source:
-    """Return the tables and columns that answer a query."""
+    """Return the tables and columns that answer a query: the sums by value of one dimension if the query
+    names at most one dimension, otherwise the sums by combination of values.
+    """
     dimensions = query.dimensions
     if len(dimensions) > 1:
         labels = tuple(NAMES[name] for name in query.by)
@@ -92,8 +95,9 @@ def source_of(query: Query) -> Source:
 
 
 def answered(connection: sa.Connection, query: Query, known: Known, now: float) -> Report:
-    """Return the report for a query that `widened` has returned. All statements must see the same state of
-    the database. known: the times since which sums are stored. now: Unix seconds.
+    """Return the report for a query that `widened` has returned, so its span consists of whole periods. The
+    caller makes sure that all statements see the same state of the database (`snapshot`). known: the times
+    since which sums are stored. now: Unix seconds.
     """
     source = source_of(query)
     spans = segments(query.begin, query.end, query.step)
@@ -118,8 +122,8 @@ def _ungrouped(query: Query) -> Query:
 
 
 def _top(connection: sa.Connection, source: Source, query: Query, known: Known) -> _Top:
-    """Return the groups that the report shows separately, as their values of `Query.by`; () = it shows all of
-    them separately.
+    """Return the groups that the report shows separately, as their values in the dimensions of `Query.by`,
+    the largest first; () = it shows all groups separately.
     """
     amounts: Counter[tuple[str, ...]] = Counter()
     names = _names(connection, source) if source.joined else None
@@ -190,8 +194,9 @@ class _Row(NamedTuple):
 def _rows(
     connection: sa.Connection, source: Source, place: _Place, spans: Sequence[Segment], top: _Top | None
 ) -> list[_Row]:
-    """Return the rows of some segments. place: "sums" = the sums in columns, "units" = the units that have no
-    column. top: as for `cells`.
+    """Return the rows of some segments, added up by group and bucket in each segment. place: "sums" = the
+    sums in columns, "units" = the units that have no column. top: the groups to return; () = all groups,
+    None = everything together as one group.
     """
     of_units = place == "units"
     table, labels = (source.units, source.unit_labels) if of_units else (source.sums, source.labels)

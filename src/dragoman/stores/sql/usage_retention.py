@@ -1,8 +1,9 @@
 """Deletes usage that is too old, and adds up the sums of tags and end users with little usage.
 
 Records, and the sums of hours, days and months, are stored for as long as the settings say. There may be any
-number of tags and end users. When a period is over, only those with the largest cost keep their own sums. The
-others are added up under one value (`OTHER`), so that the sums stay complete, and the rows stay few.
+number of tags and end users. A day after a period has ended, only those with the largest cost in this period
+(`Limits.usage_values` of each) keep their own sums. The others are added up under one value (`OTHER`), so
+that the sums stay complete, and the rows stay few.
 """
 
 from __future__ import annotations
@@ -88,8 +89,9 @@ class UsageRetention:
 
     async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
         """Add up the sums of one dimension's values with little usage, in each period of one length that
-        ended at least SETTLED seconds ago. number: the index of `step` in STEPS. dimension: the number of the
-        dimension, as in NUMBERS. now: Unix seconds.
+        ended at least SETTLED seconds ago. Periods that this object has treated before are skipped. number:
+        the index of `step` in STEPS. dimension: the number of the dimension, as in NUMBERS. now: Unix
+        seconds.
         """
         most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
         before = start_of(step, now - SETTLED)
@@ -105,9 +107,10 @@ class UsageRetention:
 
 def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:
     """Return a step that adds the sums of the values with the least usage (by cost, then by requests) in one
-    period to those of OTHER, until `most` values are left besides OTHER and "". One run of the step treats at
-    most `_BATCH` values, and returns whether the step must be run again. number: the index of the period's
-    length in STEPS. dimension: the number of the dimension, as in NUMBERS. begin: the start of the period.
+    period to those of OTHER, and deletes their rows, until `most` values are left besides OTHER and "" (no
+    value). One run of the step treats at most `_BATCH` values, and returns whether the step must be run
+    again. number: the index of the period's length in STEPS. dimension: the number of the dimension, as in
+    NUMBERS. begin: the start of the period, Unix seconds.
     """
 
     def own(table: sa.Table) -> list[sa.ColumnElement[bool]]:

@@ -66,9 +66,10 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
 
 def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[str, Any]:
     """Return the row for a record: {column of `usage_records`: value}. The row does not contain `settled` and
-    `process`. Seconds are rounded to six decimals, and characters that databases refuse are replaced. group:
-    the group of the record's first part (`parts_of`). id_: the number of the group. exact: the result of
-    `is_exact`.
+    `process`. Durations (`seconds`, `first`, `overhead`) are rounded to six decimals, and characters that
+    databases refuse are replaced. group: the group of the record's first part (`parts_of`). id_: the number
+    of the group. exact: the result of `is_exact`; False = the row states the values that differ from the
+    group's.
     """
     more: dict[str, Any] = {}
     if not exact:
@@ -133,8 +134,9 @@ def is_exact(record: UsageRecord, group: Group) -> bool:
 
 
 def record_of(row: Any, group: Group) -> UsageRecord:
-    """Return the record of a row. Its `settled` and `process` are empty, because the row does not contain
-    them. row: has the columns of `usage_records` as attributes. group: the row's group.
+    """Return the record of a row. Its `settled` is () and its `process` is "", because the row does not
+    contain them. row: has the columns of `usage_records` as attributes, except `group_id`, `input` and
+    `output`, which are not read. group: the row's group.
     """
     rest = msgspec.json.decode(row.rest, type=_Rest)
     stated: dict[str, Any] = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}

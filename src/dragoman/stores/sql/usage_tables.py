@@ -2,10 +2,11 @@
 into them.
 
 Sums are stored twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …); most
-reports need only these. `usage_by_group` has them for each combination of values that occurred; all other
-reports are made from these. The transaction that stores a record also adds it to both tables, by hour, day
-and month. So reports do not read records, and the sums do not depend on a later job. End users are an
-exception: there may be as many end users as records in an hour, so they have sums only by day and by month.
+reports need only these. `usage_by_group` has them for each combination of values that occurred, without tags
+and end users; all other reports are made from these. The transaction that stores a record also adds it to
+both tables, by hour, day and month. So reports do not read records, and the sums do not depend on a later
+job. End users are an exception: there may be as many end users as records in an hour, so they have sums only
+by day and by month.
 
 `usage_columns` describes the columns of sums.
 """
@@ -104,8 +105,8 @@ USAGE_GROUP_UNITS = sa.Table(
 
 
 def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Insert the records that are not in the database yet, and return their ids. rows: as `usage_rows.row_of`
-    makes them.
+    """Insert the records that are not in the database yet (by `created` and `id`), and return their ids.
+    rows: as `usage_rows.row_of` makes them.
 
     In SQLite the statement runs without SQLAlchemy, which would need more time for a row than the database
     does.
@@ -193,7 +194,7 @@ _ROWS_AT_ONCE: Final = 1_000
 
 
 def _array(column: sa.Column[Any], values: Sequence[Any]) -> list[str] | str:
-    """Return the values of a column as a parameter for PostgreSQL. Numbers are written as text here, because
-    this is faster than the driver.
+    """Return the values of a column as a parameter for PostgreSQL: a list of texts, or numbers written as the
+    text of an array (`{1,2}`), because this is faster than the driver.
     """
     return list(values) if isinstance(column.type, sa.String) else f"{{{','.join(map(str, values))}}}"

@@ -144,3 +144,16 @@ def test_a_block_must_be_an_object() -> None:
     with pytest.raises(WireError) as caught:
         decode_blocks(["a"], "messages[0].content")
     assert caught.value.path == "messages[0].content[0]"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"toolResult": {"toolUseId": "a", "content": ["text"]}},
+        {"toolResult": {"toolUseId": "a", "content": "text"}},
+        {"searchResult": {"title": "a", "source": "b", "content": [1]}},
+        {"document": {"name": "a", "source": {"content": [None]}}},
+    ],
+)
+def test_an_odd_entry_inside_a_block_does_not_fail_the_answer(value: dict[str, Any]) -> None:
+    assert decode_block(value) == ir.Native("bedrock", next(iter(value)), value)

@@ -90,6 +90,17 @@ def test_a_document_needs_a_text_and_a_name_of_its_own() -> None:
     assert [change.to for change in report.changes if change.path is None] == ["messages[].content[].text"]
 
 
+def test_a_mark_on_a_later_system_text_becomes_a_point_behind_its_tags() -> None:
+    later = ir.Message("system", (ir.Text("Be brief.", cache=ir.CacheMark("1h")),))
+    request = asked(user("Hi"), later, user("Go"))
+    tagged = {"text": "<system>\nBe brief.\n</system>"}
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    assert sent(request)[0]["messages"][0]["content"] == [{"text": "Hi"}, tagged, point, {"text": "Go"}]
+    body, report = sent(request, LLAMA)
+    assert body["messages"][0]["content"] == [{"text": "Hi"}, tagged, {"text": "Go"}]
+    assert reasons(report) == [("messages[1].blocks[0].cache", "hint")]
+
+
 def test_cache_marks_become_points_for_models_that_have_a_cache() -> None:
     marked = user(ir.Text("Long", cache=ir.CacheMark("1h")), "Short")
     body, _ = sent(asked(marked))

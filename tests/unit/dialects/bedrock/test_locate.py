@@ -20,6 +20,7 @@ from dragoman.dialects.bedrock.locate import locate
         ("system[0].cache", "$.system[0]"),
         ("output.schema.properties.a", "$.outputConfig.textFormat.structure.jsonSchema.schema"),
         ("metadata", "$.requestMetadata"),
+        ("metadata.team", "$.requestMetadata.team"),
         ("guardrailConfig", "$.guardrailConfig"),
     ],
 )

@@ -40,6 +40,11 @@ def test_a_budget_stays_below_the_limit_of_tokens() -> None:
     assert fields(ir.Reasoning("on", budget=5000), max_output=1000) == (None, [("reasoning", "quality")])
 
 
+def test_an_effort_beside_a_budget_is_named() -> None:
+    told = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+    assert fields(ir.Reasoning("on", "low", 2000)) == (told, [("reasoning.effort", "hint")])
+
+
 def test_claude_that_decides_itself() -> None:
     told = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
     assert fields(ir.Reasoning(effort="high"), facts=ADAPTIVE) == (told, [])

@@ -199,3 +199,9 @@ def test_a_block_after_the_end_is_refused(late: dict[str, Any]) -> None:
 def test_a_thought_that_is_no_text_is_refused() -> None:
     with pytest.raises(WireError, match="unknown format"):
         events(START, delta(0, {"reasoningContent": {"text": ["a"]}}))
+
+
+def test_a_delta_of_an_unknown_kind_in_a_text_is_kept_for_clients_of_bedrock() -> None:
+    strange = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"novelty": {"a": 1}}}}
+    told = events(START, delta(0, {"text": "Hi"}), delta(0, {"novelty": {"a": 1}}), end(0), STOP, USAGE)
+    assert told[3:5] == [ir.Raw("bedrock", strange, 0), ir.Close(0)]

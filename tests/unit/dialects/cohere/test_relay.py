@@ -47,6 +47,7 @@ def test_a_stream() -> None:
     assert relay.done
     assert relay.usage == ir.Usage(5, output=2, estimated=True)
     assert relay.feed(b"[DONE]") == b"data: [DONE]\n\n"
+    assert relay.feed(TEXT) == b""
     assert relay.close() == b""
 
 

@@ -58,6 +58,12 @@ def test_strictness_is_read_for_each() -> None:
     assert read == STRICT
 
 
+def test_a_null_type_is_that_of_a_function() -> None:
+    tool = {"type": None, "function": {"name": "look", "parameters": SCHEMA}}
+    (read,) = decode_request(wire(tools=[tool])).tools or ()
+    assert read == LOOK
+
+
 def test_what_it_lacks() -> None:
     search = ir.ProviderTool("anthropic", "web_search", {})
     body, report = written(foreign(tools=(LOOK, search), parallel=False))

@@ -119,6 +119,7 @@ def test_a_body_that_says_nothing(body: bytes) -> None:
         ("x", [RETRY], {"retry-after": "5"}, 5.0),
         ("x", [{**RETRY, "retryDelay": "soon"}], {}, None),
         ("x", [{**RETRY, "retryDelay": "1.2.3s"}], {}, None),
+        ("x", [{**RETRY, "retryDelay": f"{'9' * 400}.0s"}], {}, None),
         ("x", [{**RETRY, "retryDelay": 37}], {}, None),
         ("Try again.", [], {}, None),
     ],
@@ -260,6 +261,11 @@ def test_a_message_that_names_its_field_names_it_once() -> None:
     fault = ir.Fault("invalid_request", "'contents' is required.", param="contents")
     _, _, body = encoded(fault)
     assert body["error"]["message"] == "'contents' is required."
+
+
+def test_a_kind_that_is_not_a_text_decides_nothing() -> None:
+    details = info("ANY", domain="dragoman", metadata={"kind": ["quota"]})
+    assert decoded(429, "RESOURCE_EXHAUSTED", "x", details).kind == "rate_limit"
 
 
 def test_no_code_is_no_code() -> None:

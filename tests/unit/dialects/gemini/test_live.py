@@ -44,6 +44,13 @@ def test_another_first_message_is_refused(first: str | bytes) -> None:
         model(first)
 
 
+@pytest.mark.parametrize("other", ["clientContent", "realtime_input"])
+def test_a_first_message_of_two_types_is_refused(other: str) -> None:
+    with pytest.raises(WireError) as caught:
+        model(json.dumps({**json.loads(SETUP), other: {}}))
+    assert (caught.value.path, caught.value.code) == (other, "invalid_value")
+
+
 @pytest.mark.parametrize(
     "message", ['{"s\\u0065tup": {"model": "models/dearer"}}', "[", b"\xff", '{"a":' * 100_000]
 )
@@ -56,7 +63,7 @@ def test_a_second_setup_and_no_json_are_refused(message: str | bytes) -> None:
     "message", ['{"client_content": {"turns": []}}', b'{"realtimeInput":{"text":"setup"}}']
 )
 def test_other_messages_stay_as_they_are(message: str | bytes) -> None:
-    assert talk().said(message) is message
+    assert talk().said(message).message is message
 
 
 def test_a_turn_begins_and_ends_with_its_usage() -> None:
@@ -72,9 +79,15 @@ def test_a_turn_begins_and_ends_with_its_usage() -> None:
     assert used.usage is not None
     assert (used.usage.input, used.usage.output) == (24, 26)
     interrupted = one.heard('{"serverContent": {"turnComplete": true}}')
-    assert (interrupted.ends, interrupted.used) == (True, ())
+    assert (interrupted.ends, interrupted.owed, interrupted.used) == (False, True, ())
+    odd = one.heard(
+        json.dumps({"serverContent": {"turnComplete": True}, "usageMetadata": {"promptTokenCount": "x"}})
+    )
+    assert (odd.ends, odd.owed, odd.used) == (False, True, ())
+    alone = one.heard(json.dumps({"usageMetadata": usage}))
+    assert (alone.ends, alone.owed, alone.used) == (True, False, ended.used)
     text = one.heard(b'{"serverContent": {"x": "\\"turnComplete\\""}}')
-    assert not text.ends
+    assert (text.ends, text.owed) == (False, False)
 
 
 def test_usage_has_the_live_names() -> None:
@@ -98,7 +111,8 @@ def test_usage_has_the_live_names() -> None:
 
 
 def test_a_wrong_key_is_told_by_words() -> None:
-    assert closed(1007, "API key expired. Please renew the API key.").kind == "authentication"
+    fault = closed(1007, "API key expired. Please renew the API key.")
+    assert (fault.kind, fault.blame) == ("authentication", "upstream")
     assert closed(1007, "Unknown name").kind == "invalid_request"
     assert closed(1011, "API key").kind == "upstream"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects import inputs
 from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.predict import CONTENT_PATH, PATH, PREDICTED, by_content, split
 from dragoman.dialects.loss import Report
@@ -87,6 +88,7 @@ def test_both_forms_of_requests() -> None:
     }
     assert (sent.path, sent.params) == (PATH, {"model": "text-embedding-005"})
     assert [loss.path for loss in report.losses] == ["user"]
+    assert [(change.path, change.to) for change in report.changes] == [("inputs[1]", "instances[1].content")]
     (_, first), _ = split(request, "gemini-embedding-2")
     sent = PREDICTED.encode(first, Target(Report(""), "gemini-embedding-2"))
     assert sent.path == CONTENT_PATH
@@ -99,6 +101,20 @@ def test_both_forms_of_requests() -> None:
             "autoTruncate": False,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "to"),
+    [("text-embedding-005", "instances[0].content"), ("gemini-embedding-2", "content.parts[0].text")],
+)
+def test_token_ids_are_reported_where_their_text_is_written(
+    model: str, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "detokenized", lambda *_: ("Hi", 0))
+    report = Report("")
+    request = ir.EmbedRequest("x", "m", (ir.Tokens((1,)),))
+    PREDICTED.encode(request, Target(report, model))
+    assert [(change.path, change.to) for change in report.changes] == [("inputs[0]", to)]
 
 
 def test_how_requests_are_split() -> None:

@@ -231,6 +231,15 @@ def test_arguments_in_pieces_end_with_the_last_piece() -> None:
     assert found[1:] == [ir.ArgsDelta(0, '{"items":[{"price":0.5},{"price":3}]}'), ir.Close(0)]
 
 
+@pytest.mark.parametrize("args", [{}, {"a": 1}])
+def test_arguments_beside_the_name_belong_to_a_call_in_pieces(args: dict[str, Any]) -> None:
+    found = content(call(name="f", args=args, willContinue=True), piece("$.b", numberValue=2, goes_on=False))
+    assert [event for event in found if not isinstance(event, ir.Close)] == [
+        ir.Open(0, ir.ToolCall(None, "f")),
+        ir.ArgsDelta(0, json.dumps({**args, "b": 2}, separators=(",", ":"))),
+    ]
+
+
 def test_another_call_ends_the_one_in_pieces() -> None:
     found = content(call(name="a", willContinue=True), CALL, call(name="b", willContinue=True), "text")
     assert [event.block for event in found if isinstance(event, ir.Open)] == [

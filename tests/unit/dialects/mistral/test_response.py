@@ -34,6 +34,10 @@ MESSAGES: list[tuple[dict[str, Any], tuple[ir.Block, ...]]] = [
     ({"content": ""}, ()),
     ({"content": "", "tool_calls": [CALL]}, (CALLED,)),
     (
+        {"content": "", "tool_calls": [{**CALL, "type": "remote"}]},
+        (ir.ToolCall("q7RtY2mNa", "look", "{}", extra={"mistral": {"type": "remote"}}),),
+    ),
+    (
         {"content": [THOUGHT, {"type": "text", "text": "Hi."}]},
         (ir.Thinking("Hm."), ir.Text("Hi.")),
     ),

@@ -142,6 +142,18 @@ def test_what_an_earlier_answer_left_is_missed(dialect: str) -> None:
     assert ("context", "meaning") in [(loss.path, loss.severity) for loss in report.losses]
 
 
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_members_that_only_chat_has_are_not_sent_but_reported(name: str) -> None:
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    stated = asked(tools=tools, messages=[{"role": "user", "content": "Another one."}])
+    GENERATE.request.check(stated)
+    report = Report(name)
+    sent = DIALECTS[name].request.encode(GENERATE.request.decode(stated), Target(report, "m"))
+    assert "look" not in json.dumps(sent.body)
+    assert "Another one." not in json.dumps(sent.body)
+    assert {"messages", "tools"} <= {loss.path for loss in report.losses}
+
+
 @pytest.mark.parametrize(
     ("members", "where"),
     [

@@ -46,7 +46,10 @@ def test_vectors_without_indices_stay_in_their_order() -> None:
 
 @pytest.mark.parametrize(
     ("usage", "tokens"),
-    [({"prompt_tokens": 3, "total_tokens": 4}, 3), ({"total_tokens": 4}, 4), ({}, None), (None, None)],
+    [
+        *[({"prompt_tokens": 3, "total_tokens": 4}, 3), ({"total_tokens": 4}, 4), ({}, None), (None, None)],
+        *[({"prompt_tokens": 3.0}, 3), ({"prompt_tokens": "odd"}, None), ("odd", None)],
+    ],
 )
 def test_usage_is_what_was_told(usage: Any, tokens: int | None) -> None:
     response = EMBEDDING.provider.decode(
@@ -102,6 +105,12 @@ def test_a_relayed_answer_shows_the_name_that_was_asked_for() -> None:
 def test_no_list_of_vectors_is_no_answer() -> None:
     with pytest.raises(WireError):
         RELAY.response(wire(), Payload(b'{"data":{}}'), None)
+
+
+def test_a_usage_that_cannot_be_decoded_is_ignored() -> None:
+    answer = Payload(b'{"data":[{"embedding":[1.0]}],"usage":{"prompt_tokens":1e999}}')
+    assert EMBEDDING.provider.decode(answer, ONE).usage is None
+    assert RELAY.response(wire(), answer, None) == (answer, None)
 
 
 @pytest.mark.parametrize("vectors", [0, 2])

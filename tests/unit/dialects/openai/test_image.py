@@ -186,6 +186,13 @@ def test_the_name_that_an_answer_shows() -> None:
     assert json.loads(told[0].data) == {"data": [], "model": "ours"}
 
 
+def test_a_usage_that_cannot_be_decoded_is_ignored() -> None:
+    assert IMAGE.relay is not None
+    answer = Payload(b'{"data": [], "usage": {"input_tokens": 1e999}}')
+    assert IMAGE.relay.response(WireRequest("image", {"prompt": "x"}), answer, None) == (answer, None)
+    assert IMAGE.relay.seen(b'{"usage": {"input_tokens": 1e999}}') is None
+
+
 def test_events_tell_costs_and_failures() -> None:
     assert IMAGE.relay is not None
     seen = IMAGE.relay.seen

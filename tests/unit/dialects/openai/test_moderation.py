@@ -154,6 +154,11 @@ def test_a_relay_passes_no_other_answer(body: bytes) -> None:
         RELAY.response(wire(input="x"), Payload(body), None)
 
 
+def test_a_relay_ignores_a_usage_that_cannot_be_decoded() -> None:
+    answer = Payload(b'{"results": [], "usage": {"prompt_tokens": 1e999}}')
+    assert RELAY.response(wire(input="x"), answer, None) == (answer, None)
+
+
 def test_a_relay_tells_a_failure() -> None:
     with pytest.raises(RequestFailed) as failed:
         RELAY.response(wire(input="x"), Payload(b'{"error": {"message": "slow", "code": 429}}'), None)

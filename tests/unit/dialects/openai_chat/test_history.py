@@ -355,6 +355,14 @@ def test_leftovers_of_results_return_or_are_named() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["function", "custom", "legacy"])
+def test_a_cache_mark_on_a_call_is_named(kind: str) -> None:
+    marked = ir.ToolCall("c1", "look", "{}", kind, cache=ir.CacheMark("1h"))
+    result = ir.ToolResult("c1", (ir.Text("blue"),), "look", kind=kind)
+    _, report = written(foreign(assistant(marked), user(result)))
+    assert lost(report) == {"messages[0].blocks[0].cache": "hint"}
+
+
 def test_a_sound_that_cannot_be_sent_on_is_refused_where_it_stood() -> None:
     with pytest.raises(WireError) as caught:
         written(foreign(assistant(CALLED), user(result(ir.Media("audio", url="https://a/b.mp3")))))

@@ -67,6 +67,13 @@ SPOKEN = {
     "reasoning_content": "Hm.",
     "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "b"}],
 }
+CITING: dict[str, Any] = {
+    "role": "assistant",
+    "content": None,
+    "annotations": [{"type": "url_citation", "url_citation": {"url": "https://a.example"}}],
+    "tool_calls": [CALL],
+}
+CITING_BESIDE = CITING | {"content": [{"type": "refusal", "refusal": "b"}]}
 WITH: list[tuple[dict[str, Any], str, str]] = [
     ({"max_tokens": 5}, "max_output", "$.max_tokens"),
     ({"max_completion_tokens": 5}, "max_output", "$.max_completion_tokens"),
@@ -138,6 +145,17 @@ WITH: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": [SPOKEN]}, "messages[0].blocks[0]", "$.messages[0].reasoning_content"),
     ({"messages": [SPOKEN]}, "messages[0].blocks[2]", "$.messages[0].content[1]"),
     ({"messages": [SPOKEN]}, "messages[0].blocks[7]", "$.messages[0].content"),
+    ({"messages": [CITING]}, "messages[0].blocks[0]", "$.messages[0].annotations"),
+    ({"messages": [CITING]}, "messages[0].blocks[1]", "$.messages[0].tool_calls[0]"),
+    ({"messages": [CITING_BESIDE]}, "messages[0].blocks[0]", "$.messages[0].content[0]"),
+    ({"messages": [CITING_BESIDE]}, "messages[0].blocks[1]", "$.messages[0].annotations"),
+    ({"messages": [CITING_BESIDE]}, "messages[0].blocks[2]", "$.messages[0].tool_calls[0]"),
+    ({"messages": [CITING | {"content": "a"}]}, "messages[0].blocks[1]", "$.messages[0].tool_calls[0]"),
+    (
+        {"messages": [SPOKEN | CITING | {"content": SPOKEN["content"]}]},
+        "messages[0].blocks[3]",
+        "$.messages[0].tool_calls[0]",
+    ),
     ({"messages": [{"role": "assistant", "content": 7}]}, "messages[0].blocks[0]", "$.messages[0].content"),
     ({}, "parallel", "$.parallel_tool_calls"),
     ({"stream": True, "stream_options": {"odd": 1}}, "stream_options.odd", "$.stream_options.odd"),

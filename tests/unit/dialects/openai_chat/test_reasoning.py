@@ -88,6 +88,13 @@ def test_each_vendor_is_asked_in_its_own_way(way: Way, value: ir.Reasoning, memb
     assert {key: value for key, value in body.items() if key not in {"model", "messages"}} == members
 
 
+def test_an_effort_beside_a_budget_is_named() -> None:
+    quirks = Quirks(reasoning_request="enable_thinking")
+    body, report = written(foreign(reasoning=ir.Reasoning("on", "low", 7)), quirks)
+    assert (body["enable_thinking"], body["thinking_budget"]) == (True, 7)
+    assert lost(report) == {"reasoning.effort": "hint"}
+
+
 def test_our_own_clients_words_are_turned_into_the_vendors() -> None:
     quirks = Quirks(reasoning_request="thinking")
     body, report = written(decoded(reasoning_effort="high"), quirks)

@@ -258,12 +258,19 @@ def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice",
-    [5, {"message": 5}, {"message": {"tool_calls": [5]}}, {"message": {"content": 5}}],
+    ("choice", "place"),
+    [
+        (5, "choices[0]"),
+        (None, "choices[0]"),
+        ({"message": 5}, "choices[0].message"),
+        ({"message": {"tool_calls": [5]}}, "choices[0].message.tool_calls[0]"),
+        ({"message": {"content": 5}}, "choices[0].message.content"),
+    ],
 )
-def test_a_choice_of_another_shape_is_told(choice: Any) -> None:
-    with pytest.raises(WireError):
+def test_a_choice_of_another_shape_is_told_with_its_place(choice: Any, place: str) -> None:
+    with pytest.raises(WireError) as refused:
         DIALECT.response.decode({"choices": [choice]}, STANDARD)
+    assert refused.value.path == place
 
 
 def test_a_failed_answer_shows_its_error() -> None:

@@ -559,3 +559,8 @@ def test_repeated_pieces_of_calls_and_thinking_go_on() -> None:
         ir.Thinking("hmm", form="reasoning"),
         ir.ToolCall("c1", "look", "[1]"),
     )
+
+
+def test_an_empty_finish_reason_does_not_replace_an_earlier_one() -> None:
+    told = events(chunk(ROLE), TEXT, chunk({}, "length"), chunk({}, ""), DONE)
+    assert ir.Finish(ir.Stop("length")) in told

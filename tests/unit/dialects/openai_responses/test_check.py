@@ -14,6 +14,7 @@ from tests.unit.dialects.openai_responses.asking import wire
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": None}
 CALL = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "a cat"}
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": []}
 
 
 def said(*parts: Any) -> list[Any]:
@@ -32,6 +33,12 @@ GOOD: list[dict[str, Any]] = [
     {"input": [], "prompt": {"id": "pmpt_1"}},
     {"input": [{"id": "msg_1"}, {"type": "something_new", "value": 1}]},
     {"input": [{"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "x"}]}]},
+    {
+        "input": [
+            {**THOUGHT, "content": None},
+            {**THOUGHT, "content": [{"type": "reasoning_text", "text": "x"}]},
+        ]
+    },
     {"input": said({"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"})},
     {"input": said({"type": "input_file", "file_data": "AAAA"}, {"type": "input_file", "file_id": "f"})},
     {"input": said({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}})},
@@ -110,6 +117,10 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"input": [CALL, {**RESULT, "output": 1}]}, "input[1].output", "invalid_type"),
     ({"input": [CALL, {**RESULT, "output": [1]}]}, "input[1].output[0]", "invalid_type"),
     ({"input": [{"type": "reasoning"}]}, "input[0].summary", "missing_required_parameter"),
+    ({"input": [{**THOUGHT, "content": "x"}]}, "input[0].content", "invalid_type"),
+    ({"input": [{**THOUGHT, "content": ["x"]}]}, "input[0].content[0]", "invalid_type"),
+    ({"input": [{**THOUGHT, "content": [{}]}]}, "input[0].content[0].text", "missing_required_parameter"),
+    ({"input": said({"type": "input_text", "text": "a"}, "x")}, "input[0].content[1]", "invalid_type"),
     ({"input": [{"type": "item_reference"}]}, "input[0].id", "missing_required_parameter"),
     (
         {"previous_response_id": "resp_1", "conversation": "conv_1"},

@@ -43,6 +43,17 @@ CASES: dict[str, tuple[tuple[ir.Message, ...], dict[str, Any], list[str], list[A
         ["assistant: call a, result a (none), call b, result b (none)", "user: No."],
         [ADDED, ADDED],
     ),
+    "an answered call of the same id keeps its only result": (
+        (
+            assistant(CALL),
+            user(result("a", "x")),
+            assistant(CALL),
+            user("No."),
+        ),
+        {**ITEMS, "ids": "shared"},
+        ["assistant: call a", "user: result a (x)", "assistant: call a, result a (none)", "user: No."],
+        [ADDED],
+    ),
     "some calls need none": (
         (assistant(CALL),),
         {**ITEMS, "needs": lambda _: False},

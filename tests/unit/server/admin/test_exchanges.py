@@ -259,7 +259,7 @@ def of_tenants(folder: Path, store: str) -> Asker:
 
 
 async def stored(asker: Asker, number: int) -> None:
-    recording = asker.gateway.recording
+    recording = asker.gateway.observers.recording
     for _ in range(1500):
         if recording is None or recording.stored >= number:
             return
@@ -345,7 +345,7 @@ async def test_workers_answer_a_tenant_with_what_is_its_own(tmp_path: Path) -> N
 
 async def test_text_that_is_not_unicode_does_not_hide_the_list(asker: Asker) -> None:
     await chat(asker)
-    (kept,) = asker.gateway.finished.all()
+    (kept,) = asker.gateway.observers.finished.all()
     kept.asked = "m\ud800"
     assert [row["model"] for row in await listed(asker)] == ["m?"]
     assert (await as_(asker, ADMIN, f"{LIST}/{kept.id}")).body["model"] == "m?"

@@ -15,6 +15,7 @@ from dragoman.accounts.windows import shown
 from dragoman.seams.clock import Seams
 from dragoman.server.admin.api import OPERATIONS
 from dragoman.server.admin.operation import Operation
+from dragoman.state.usage import UsageLine
 from tests.unit.server.admin.office import CHAT, OPS, SETTINGS, Office, started
 from tests.unit.server.admin.test_usage import YEAR, record
 
@@ -250,6 +251,18 @@ async def test_usage_is_the_tenants(office: Office) -> None:
     csv = await office.ask("GET", f"{single}&format=csv", key=EYES)
     assert b"acme" in csv.data
     assert b"globex" not in csv.data
+
+
+async def test_a_tenant_sees_the_ids_of_no_provider_keys_but_its_own(office: Office) -> None:
+    assert office.gateway.usage is not None
+    lines = (UsageLine("p/m", "p", key="key_gateway"), UsageLine("p/m", "p", key="key_brought", own=True))
+    await office.gateway.usage.keep([msgspec.structs.replace(record(1), tenant="acme", lines=lines)])
+    path = f"/admin/usage/records?{YEAR}"
+    for key, told in ((OPS, "key_gateway"), (BOSS, ""), (EYES, "")):
+        (one,) = (await office.ask("GET", path, key=key)).body["data"]
+        assert [line["key"] for line in one["lines"]] == [told, "key_brought"]
+        csv = await office.ask("GET", f"{path}&format=csv", key=key)
+        assert b"key_gateway" not in csv.data
 
 
 async def test_usage_of_an_earlier_tenant_of_the_name_is_not_seen(

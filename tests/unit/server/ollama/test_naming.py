@@ -70,7 +70,8 @@ async def test_a_default_model_of_one_tenant_is_none_for_others(tmp_path: Path) 
 
 def test_a_model_is_missing_for_a_key_that_may_call_none_of_its_providers() -> None:
     named = Table.build([Provider("one", "one"), Provider("two", "two")])
-    gateway = cast("Any", SimpleNamespace(engine=SimpleNamespace(table=named)))
+    running = SimpleNamespace(serves=lambda *_: True)
+    gateway = cast("Any", SimpleNamespace(engine=SimpleNamespace(table=named), assembly=running))
     may = Permits(providers=Grants(["one"]))
     assert find_granted(gateway, Caller("ann", may=may), "one/gpt").asked == "one/gpt"
     for caller in (Caller("ann", may=may), Caller("bob", Grants(["one/*"]))):

@@ -117,7 +117,8 @@ def upgrade() -> None:
 
 def _index_items(table: str) -> None:
     """Create the index of a table of items by item id. Clients choose ids of any length, and a B-tree of
-    PostgreSQL refuses more than 2,704 bytes, so the index is a hash index in PostgreSQL.
+    PostgreSQL refuses more than 2,704 bytes, so the index is a hash index of the id in PostgreSQL. In SQLite
+    it is a B-tree of the client's name and the id.
     https://www.postgresql.org/docs/current/hash-index.html
     """
     if op.get_bind().dialect.name == "postgresql":

@@ -98,8 +98,10 @@ def upgrade() -> None:
 
 
 def count(kind: str, owner: str, size: str, columns: str) -> None:
-    """Add up the existing rows of one table (`kind`), and create the triggers that count later changes. The
-    parameters are those of an entry of KINDS, in order.
+    """Add up the existing rows of one table (`kind`), and create the triggers that count later changes.
+    owner, size: SQL for a row's owner and for a row's bytes, with `{0}` in place of the table's name (or of
+    OLD or NEW, in a trigger). columns: the columns in `size`, separated by commas; an UPDATE of other columns
+    runs no trigger.
     """
     postgres = op.get_bind().dialect.name == "postgresql"
     if postgres:

@@ -85,7 +85,7 @@ def _of_groups() -> Iterator[sa.Column[Any]]:
 
 
 def _sums() -> Iterator[sa.Column[Any]]:
-    """Yield new columns for sums, for one table."""
+    """Yield the columns of sums. Each call makes new objects, because a column belongs to one table."""
     for name in (*_COUNTS, "unpriced", "cost", *(f"u_{unit}" for unit in _UNITS)):
         yield sa.Column(name, sa.BigInteger, nullable=False)
     for kind in ("total", "first"):

@@ -1,4 +1,4 @@
-"""The migration that adds the tenant to finished exchanges, so that its administrators find them."""
+"""The migration that adds the tenant to finished exchanges, so that a tenant's administrators find them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Add the column and its index. Rows that are there already, and rows that an older version writes later,
-    have no tenant: they are not in the index.
+    """Add the column and its index, which contains only rows with a tenant. Rows that are there already, and
+    rows that an older version writes later, have none.
     """
     op.add_column("exchanges", sa.Column("tenant", sa.String))
     known = sa.text("tenant IS NOT NULL")

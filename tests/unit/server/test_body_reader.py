@@ -1,4 +1,4 @@
-"""A form is read for those who may send one, within bounds, and what it holds ends with its exchange."""
+"""Bodies are read within bounds: forms for those who may send one, whose files end with their exchange."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from dragoman.server.faces import PathTable
 from dragoman.server.link import Message
 from dragoman.wire.json import encode
 from dragoman.wire.multipart import Field, content_type, written
+from tests.unit.server.test_app import CHAT, Own, Visit
 
 MIB = 1024 * 1024
 B = b"XyZ"
@@ -237,3 +238,15 @@ async def test_files_end_with_the_exchange(desk: Desk, start: Open) -> None:
     assert answered is not None
     with pytest.raises(ValueError, match="released"):
         bytes(answered[0].value)
+
+
+async def test_waiting_for_a_slow_upload_is_not_our_own_time() -> None:
+    own = Own()
+    own.may.set()
+    gateway = Gateway(upstreams={"own": own})
+    visit = Visit(gateway.asgi(), parts=[CHAT[:9], CHAT[9:]])
+    visit.pause = 0.2
+    await visit.task
+    assert visit.status == 200
+    assert float(visit.headers[b"x-dragoman-overhead-ms"]) < 200
+    await gateway.close()
