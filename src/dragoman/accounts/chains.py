@@ -5,17 +5,18 @@ Only one process reads at a time: the one that holds the lock on the file `reade
 each segment states the position up to which the database has the segment's records, so that a later reader
 does not store these records again. A segment is deleted when the database has all of its records and the next
 segment is on the disk. The last segment of a process that has ended is deleted when the database has all
-records of the process, and, if the process was killed, the ledger has charged them (`Ledger.adopted`).
+records of the process, and the ledger has charged what the process had not reported (`Ledger.adopted`). Until
+then all segments of such a process stay, so that a later reader can pass all of it to the ledger again, which
+changes nothing.
 
-There are two exceptions. For a process that was killed, the reader states no further position. So a later
-reader may pass the same records to the database and the ledger again, which changes nothing. A segment that
-could not be read completely is renamed instead of deleted.
+A segment that could not be read completely is renamed instead of deleted.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,7 @@ from dragoman.accounts.entries import (
     position_of,
     read,
 )
+from dragoman.accounts.left import records, unreported
 from dragoman.accounts.segments import SUFFIX, UNNAMED, lock
 from dragoman.state.usage import UsageRecord
 
@@ -89,7 +91,17 @@ class Chain:
         """
         self.left = False
         """Whether the process has ended, as far as `look` has found out."""
+        self.report = b""
+        """What the process could not report to the store of shared limits (`Ledger.unreported`); b"" as long
+        as `left` is False.
+        """
+        self.charged = True
+        """False = the process has ended, and the ledger still has to get what it has left (`to_charge`).
+        Whoever has passed it sets True.
+        """
         self._folder = folder
+        self._kept: list[int] = []
+        """The numbers of segments that the database has, and that the ledger may need."""
         self._numbers: list[int] = []
         """The numbers of the segments that are not deleted, in order. The first of them is being read."""
         self._at = 0
@@ -101,8 +113,8 @@ class Chain:
         `records`.
         """
         self._stored_to = HEAD
-        self._damaged_in = 0
-        """The number of the latest segment with a part that could not be read; 0 = there was none."""
+        self._damaged_in: set[int] = set()
+        """The numbers of segments with a part that could not be read."""
         self._descriptor = -1
         self._lock = -1
         self._counted = (0, 0)
@@ -138,10 +150,6 @@ class Chain:
     def done(self) -> None:
         """Drop `records`, because the database has them, and write the position after them to the segment's
         head.
-
-        The position is not written for a process that was killed. So if this reader ends, too, the next
-        reader stores the records after the last written position again, and passes them to `Ledger.adopted`
-        again, which charges no record twice.
         """
         self.records = []
         self.oldest = None
@@ -149,7 +157,7 @@ class Chain:
         self.damaged += self._unread[0]
         self.torn += self._unread[1]
         self._unread = (0, 0)
-        if self._at > self._stored_to and (self.ended_well or not self.left):
+        if self._at > self._stored_to:
             self._stored_to = self._at
             with suppress(OSError):  # the records are stored again then, which changes nothing
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
@@ -166,11 +174,17 @@ class Chain:
             if one is not None
         ]
 
+    def to_charge(self) -> Iterator[list[UsageRecord]]:
+        """Yield the records for the ledger, as `left.records` does. Call it only when `look` has set `left`.
+        Each step reads a file.
+        """
+        return records([self._path(number) for number in (*self._kept, *self._numbers)])
+
     def delete(self) -> None:
         """Delete all segments of the journal, because the database has all records. A segment with unreadable
         parts is renamed instead.
         """
-        for number in self._numbers[:-1]:
+        for number in (*self._kept, *self._numbers[:-1]):
             self._remove(number)
         self._close_first()
         self._remove(self._numbers[-1])
@@ -184,9 +198,9 @@ class Chain:
             self._lock = -1
 
     def look(self) -> None:
-        """Find out whether the process has ended. If it has, set `left` and `ended_well`, and keep its last
-        segment locked. If it has not, or has begun another segment meanwhile, leave both False. Raises
-        OSError, for example if the last segment was deleted.
+        """Find out whether the process has ended. If it has, set `left`, `ended_well`, `report` and
+        `charged`, and keep its last segment locked. If it has not, or has begun another segment meanwhile,
+        change nothing. Raises OSError, for example if the last segment was deleted.
         """
         if self.left:
             return
@@ -203,6 +217,9 @@ class Chain:
         self._lock, self.left = descriptor, True
         tail = os.pread(descriptor, len(_END), max(0, os.fstat(descriptor).st_size - len(_END)))
         self.ended_well = tail == _END
+        with suppress(OSError):  # then the records alone are charged
+            self.report = unreported(self._path(self._numbers[-1]))
+        self.charged = self.ended_well and not self.report
 
     def waiting(self) -> tuple[int, int]:
         """Return (how many records the database does not have yet, how many bytes of the segments the
@@ -322,12 +339,17 @@ class Chain:
 
     def _next(self) -> None:
         """Go on with the next segment, which must exist. Delete the segment that was read, because the
-        database has its records; a segment with unreadable parts is renamed instead.
+        database has its records; a segment with unreadable parts is renamed instead, and one that the ledger
+        may need stays.
         """
         with self._path(self._numbers[1]).open("rb") as following:
             os.fsync(following.fileno())  # it repeats the open exchanges of the segment that is deleted
         self._close_first()
-        self._remove(self._numbers.pop(0))
+        number = self._numbers.pop(0)
+        if self.charged:
+            self._remove(number)
+        else:
+            self._kept.append(number)
 
     def _close_first(self) -> None:
         if self._descriptor >= 0:
@@ -337,7 +359,7 @@ class Chain:
     def _remove(self, number: int) -> None:
         path = self._path(number)
         with suppress(FileNotFoundError):
-            if number == self._damaged_in:
+            if number in self._damaged_in:
                 path.rename(path.with_name(path.name + DAMAGED))
             else:
                 path.unlink()
@@ -357,9 +379,9 @@ class Chain:
         self._unread = (self._unread[0] + 1, self._unread[1])
 
     def _damage(self) -> None:
-        if self._damaged_in != self._numbers[0]:
+        if self._numbers[0] not in self._damaged_in:
             log.error("%s is damaged; what can be read of it is used", self._path(self._numbers[0]))
-        self._damaged_in = self._numbers[0]
+        self._damaged_in.add(self._numbers[0])
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self.mark}-{number:08d}{SUFFIX}"

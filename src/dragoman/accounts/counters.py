@@ -8,7 +8,7 @@ requests end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -77,6 +77,14 @@ class MemoryLedger:
         """Do the same as `reserve`, which never needs to ask another process."""
         return self.reserve(claims, now, onto)
 
+    def lapsed(self, reservation: Reservation, now: float) -> bool:
+        """Return False: nobody else uses the counters."""
+        return False
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        """Return no claims, because no place can lapse."""
+        return []
+
     def far(self, claims: Iterable[Claim]) -> bool:
         """Whether at most half of each limit would be used or reserved if these claims were reserved."""
         counts = self._counts
@@ -134,7 +142,9 @@ class MemoryLedger:
         self._waits, self._refuses = why, refuse and why is not None
         self._book.next = -inf if self._refuses else min(self._ending, default=inf)
 
-    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
+    async def adopted(
+        self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
+    ) -> int:
         """Charge nothing, and return 0: at the start, `seed` sets the counters to the sums of the usage
         records, which include what ended processes have used.
         """
@@ -151,6 +161,13 @@ class MemoryLedger:
             "last_error": waits,
             "counters": len(self._counts),
         }
+
+    def unreported(self) -> bytes:
+        """Return b"": there is nobody to report to."""
+        return b""
+
+    async def leave(self, patience: float) -> None:
+        """Do nothing: there is nobody to report to."""
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

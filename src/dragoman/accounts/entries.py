@@ -26,6 +26,11 @@ END: Final = 4
 body. A killed process does not write it.
 """
 
+UNREPORTED: Final = 5
+"""The kind of an entry with what the ledger of the process has not been able to report to the store of shared
+limits (`Ledger.unreported`). The latest one counts; no body = it has reported everything.
+"""
+
 HEAD: Final = 32
 """The size of a segment's head in bytes."""
 PREFIX: Final = 13
@@ -47,9 +52,9 @@ _POSITION: Final = struct.Struct("<QI")
 
 
 class Entry(NamedTuple):
-    """One entry. kind: `OPENED`, `CLOSED`, `STORED` or `END`. body: of an opened or closed exchange its usage
-    record (`accounts.bodies`), of a stored one its id, otherwise b"". end: the position after the entry, in
-    the data that was read.
+    """One entry. kind: `OPENED`, `CLOSED`, `STORED`, `END` or `UNREPORTED`. body: of an opened or closed
+    exchange its usage record (`accounts.bodies`), of a stored one its id, of `UNREPORTED` what the ledger has
+    written, of `END` b"". end: the position after the entry, in the data that was read.
     """
 
     kind: int

@@ -103,6 +103,9 @@ class MemoryJournal:
         for id_ in ids:
             self.backlog.records.pop(id_, None)
 
+    def unreported(self, report: bytes) -> None:
+        """Do nothing, because nobody could read it after this process has ended."""
+
     def tend(self) -> None:
         """Do nothing: memory needs no care."""
 

@@ -9,7 +9,7 @@ process ends without settling its reservations, they are released.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -31,20 +31,22 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger and `split` change `claims`. Whoever has a reservation must call `Ledger.settle` with it.
+    a ledger and `split` change `claims`. term: a ledger over a shared store writes here in which of its terms
+    (`Blocks.term`) the reservation was made. Whoever has a reservation must call `Ledger.settle` with it.
     """
 
-    __slots__ = ("claims",)
+    __slots__ = ("claims", "term")
 
-    def __init__(self, claims: dict[str, Claim]) -> None:
+    def __init__(self, claims: dict[str, Claim], term: int = 0) -> None:
         self.claims = claims
+        self.term = term
 
     def split(self, counters: Collection[str]) -> Reservation:
         """Move the claims on these counters into a new reservation, which has to be settled by itself, and
         return it. Counters on which nothing is reserved are ignored.
         """
         claims = self.claims
-        return Reservation({name: claims.pop(name) for name in counters if name in claims})
+        return Reservation({name: claims.pop(name) for name in counters if name in claims}, self.term)
 
 
 class Refused(NamedTuple):
@@ -132,6 +134,17 @@ class Ledger(Protocol):
         comes and the operator wants requests to be refused then.
         """
 
+    def lapsed(self, reservation: Reservation, now: float) -> bool:
+        """Whether other processes may have got the places (`concurrency`) of this reservation, because this
+        process was silent for too long: it was stopped, for example. Then `withdraw` has to be called before
+        a provider is called. now: Unix seconds.
+        """
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        """Give back the places (`concurrency`) of a reservation at hard limits. Returns their claims, which
+        have to be reserved again, onto this reservation. The other claims stay reserved.
+        """
+
     def far(self, claims: Iterable[Claim]) -> bool:
         """Whether at most half of each limit would be used or reserved if these claims were reserved, as far
         as this process knows.
@@ -172,12 +185,26 @@ class Ledger(Protocol):
         effect if `why` is None.
         """
 
-    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
-        """Charge what ended processes have used. A ledger whose counters only one process uses does nothing
-        (`MemoryLedger.adopted`). records: from the journals of these processes. A record is charged once,
-        even if it is passed several times. ended: the name of a process of which no further records follow,
-        so all that it had reserved is released; "" = further ones may follow. Returns how many records were
-        charged.
+    async def adopted(
+        self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
+    ) -> int | None:
+        """Charge what an ended process has used, and release what it held. A ledger whose counters only one
+        process uses does nothing (`MemoryLedger.adopted`). process: its name. report: what `unreported` of
+        its ledger has returned last. records: from its journal. A record is charged once, even if it is
+        passed several times, or if the process has reported its use. Returns how many records were charged;
+        None = the ledger was closed before all was done, so somebody has to call this again.
+        """
+
+    def unreported(self) -> bytes:
+        """Return what `adopted` needs besides the records if this process ends now, in a form that only a
+        ledger reads. b"" = nothing: all that was used is reported, or is in the records of the journal, and
+        nothing is held that a process that ends in good order has to give back.
+        """
+
+    async def leave(self, patience: float) -> None:
+        """Report what was used, and release what this process has reserved or holds. Call it when no request
+        runs any more; `unreported` then returns what could not be reported. patience: the most seconds that
+        this may take.
         """
 
     def state(self) -> dict[str, Any]:
@@ -186,4 +213,4 @@ class Ledger(Protocol):
         """
 
     async def close(self) -> None:
-        """Release what this process has reserved or holds, and close connections."""
+        """Leave, if that was not done, and close connections."""

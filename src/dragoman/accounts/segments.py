@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dragoman.accounts.bodies import encode
-from dragoman.accounts.entries import CLOSED, END, HEAD, OPENED, STORED, entry_of, head
+from dragoman.accounts.entries import CLOSED, END, HEAD, OPENED, STORED, UNREPORTED, entry_of, head
 from dragoman.accounts.journal import Backlog, JournalFailed
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageRecord
@@ -122,6 +122,8 @@ class FileJournal:
         """The ids of records that the database got from memory, and that the segment does not state as stored
         yet.
         """
+        self._unreported = b""
+        """What `unreported` was called with. Each segment begins with it, too, unless it is empty."""
         self._number = 0
         self._descriptor = -1
         self._size = 0
@@ -166,6 +168,16 @@ class FileJournal:
         for id_ in ids:
             if self.backlog.records.pop(id_, None) is not None:
                 self._stored.append(id_)
+
+    def unreported(self, report: bytes) -> None:
+        """Write what the ledger cannot report to the store of shared limits (`Ledger.unreported`), unless it
+        was written already. The process that reads this journal after this process has ended reports it.
+        """
+        if report != self._unreported:
+            self._unreported = report
+            written = self.last_error is None and self._write(entry_of(UNREPORTED, report))
+            if written and self._size >= self._full:
+                self._renew()
 
     def tend(self) -> None:
         """Begin the next segment if the present one has entries and is old (`AGE`), or was deleted, or if
@@ -271,8 +283,8 @@ class FileJournal:
 
     def _renew(self) -> None:
         """Begin the next segment. If that fails, or the folder has reached its size, `last_error` says so.
-        The new file gets its name when it has all open exchanges, and only then the lock on the earlier
-        segment is removed. So at any time one of the two is locked.
+        The new file gets its name when it has all open exchanges and what is not reported, and only then the
+        lock on the earlier segment is removed. So at any time one of the two is locked.
         """
         path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
         try:
@@ -280,7 +292,8 @@ class FileJournal:
             if size_of(self._folder) + HEAD > self._most:
                 self._fail(f"the journal has reached stores.journal_size ({self._folder})")
                 return
-            start = head() + b"".join(self._opened.values())
+            report = entry_of(UNREPORTED, self._unreported) if self._unreported else b""
+            start = head() + report + b"".join(self._opened.values())
             try:
                 descriptor = _made(path, start)
             except (FileNotFoundError, BlockingIOError):

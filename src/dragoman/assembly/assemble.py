@@ -310,7 +310,7 @@ def _assembled(
     )
     journaling = _journaling(loaded, store, parts, seams, mark)
     if journaling is not None:
-        journaling.on_adopted = [ledger.adopted]
+        journaling.adopting.ledger = ledger
     space = parts.hold(
         "answer space", config.server.answer_space, lambda: Space(config.server.answer_space, CROWDED)
     )

@@ -31,6 +31,11 @@ EVERY: Final = 0.5
 """Seconds between two reads of the latest version from the database."""
 _NOTED_EVERY: Final = 60.0
 """Seconds between two writes of the times at which keys were used."""
+_OPENED_EVERY: Final = 60.0
+"""The most seconds for which a SQLite file without keys is not opened because the system says that nobody has
+written it. The system can be wrong: its times have steps of some milliseconds, in which two writes may look
+like one, and a shared folder may tell its times late.
+"""
 _FIRST: Final = 10.0
 """The most seconds for which a start waits for the first read of all rows."""
 _FAREWELL: Final = 2.0
@@ -56,6 +61,8 @@ class Following:
         self._file = file
         self._empty: tuple[Stamp, ...] | None = None
         """What the system said about the file when it was last found to have no key; None = not known."""
+        self._opened = 0.0
+        """When the file was last found to have no key, in Unix seconds."""
         self._now = now
         self._peers = Peers()
         self._lock = asyncio.Lock()
@@ -139,11 +146,13 @@ class Following:
 
     async def _is_empty(self, file: Path) -> bool:
         """Whether nothing was ever changed in the SQLite file. It is only opened if it was written since it
-        was last found empty, and in a thread, because a disk may be slow. Raises StoreFailed.
+        was last found empty, or if that was `_OPENED_EVERY` seconds ago; and in a thread, because a disk may
+        be slow. Raises StoreFailed.
         """
-        stamps = written(file)
-        if stamps != self._empty:
+        stamps, now = written(file), self._now()
+        if stamps != self._empty or abs(now - self._opened) >= _OPENED_EVERY:
             self._empty = stamps if await asyncio.to_thread(_version_in, file) == 0 else None
+            self._opened = now
         return self._empty is not None
 
     async def _read_all(self) -> bool:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from dragoman.accounts.bodies import named
 from dragoman.accounts.chains import Chain, Chains, told
 from dragoman.accounts.journal import MemoryJournal
 from dragoman.accounts.segments import FileJournal, lockable, size_of
+from dragoman.assembly.adopting import Adopting
 from dragoman.config.load import Loaded
 from dragoman.errors import ConfigError, Problem
 from dragoman.observe.families import (
@@ -41,7 +42,7 @@ from dragoman.state.usage import UsageRecord, UsageStore
 log = logging.getLogger("dragoman.journal")
 
 Says: TypeAlias = MutableMapping[str, Callable[[], Any]]
-Adopt: TypeAlias = Callable[[Sequence[UsageRecord], str], Coroutine[Any, Any, Any] | None]
+T = TypeVar("T")
 
 FOLDER: Final = "journal"
 """The name of the journal's folder in Dragoman's own folder, if no other folder is stated."""
@@ -132,15 +133,8 @@ class Journaling:
     ) -> None:
         self.journal = journal
         self.folder = folder
-        self.on_adopted: list[Adopt] = []
-        """The functions to call with records of processes that were killed, after the database has got the
-        records: first the records of ended exchanges that the database did not have yet, then those of the
-        exchanges that were cut (`cut` is True), of which there may be none. The `process` of each record is
-        the mark of its process's journal. The second argument is this mark if no further records of the
-        process follow, otherwise "". If a function returns a coroutine, the coroutine runs as a task, and the
-        process's journal is deleted only after it has ended. If this process is killed meanwhile, another
-        process calls with the same records again, so a record must be charged only once.
-        """
+        self.adopting = Adopting(seams)
+        """Gives the ledger what ended processes have left."""
         self.stored = self.adopted = self.cut = self.rejected = 0
         self.damaged = self.torn = 0
         """The damaged places and torn bytes in journals that are deleted already."""
@@ -166,8 +160,6 @@ class Journaling:
         self._waiting = (0, 0)
         self._cut: set[str] = set()
         """The marks of ended processes whose cut exchanges are stored."""
-        self._charges: dict[str, set[asyncio.Task[Any]]] = {}
-        """{mark of an ended process: the tasks of `on_adopted` that charge limits with its records}."""
         self._drained_at = 0.0
         """When the latest complete draining began, in Unix seconds: it gave the database all records."""
         self._looked_at = 0.0
@@ -175,6 +167,8 @@ class Journaling:
         nobody can set.
         """
         self._lock = asyncio.Lock()
+        self._files = asyncio.Lock()
+        """Held while a thread works with `_chains`. Unlike `_lock`, not while the database works."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, sections: Says, *, keeps: bool, alert: Callable[[Event], None]) -> None:
@@ -188,6 +182,7 @@ class Journaling:
             self._tasks = [
                 spawn(self._tend(), "tending the journal"),
                 spawn(self._run(), "draining the journal"),
+                spawn(self._watch(), "watching for processes that end"),
             ]
 
     async def drain(self) -> bool:
@@ -209,7 +204,7 @@ class Journaling:
                 self._note(None)
                 self._drained_at, self._looked_at = begun, looked
             if self._reads:
-                await asyncio.to_thread(self._tell)
+                await self._with_files(self._tell)
             return done and (self._reads or self._chains is None)
 
     async def recover(self) -> bool:
@@ -226,13 +221,12 @@ class Journaling:
         try:
             if not await self._hold(self._chains):
                 return True
-            if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
+            if any(chain.left for chain in await self._with_files(self._chains.look)):
                 keeps, self._keeps = self._keeps, True
                 try:
                     done = await self._drain_patiently()
-                    if charges := {one for some in self._charges.values() for one in some}:
+                    if await self.adopting.wait(_CHARGING):
                         # Then the chains can be deleted, and the next process need not store them again.
-                        await asyncio.wait(charges, timeout=_CHARGING)
                         done = await self._drain_patiently()
                 finally:
                     self._keeps = keeps
@@ -258,7 +252,7 @@ class Journaling:
         assert self.folder is not None
         begun = since = self._seams.monotonic()
         signs = None
-        while not await asyncio.to_thread(chains.hold):
+        while not await self._with_files(chains.hold):
             state = await asyncio.to_thread(told, self.folder) or {}
             now = self._seams.monotonic()
             if state.get("running") and begun <= state.get("looked", 0.0) <= now:
@@ -317,7 +311,7 @@ class Journaling:
         """
         async with self._lock:
             if not (self._tasks and self._keeps):
-                await asyncio.to_thread(chains.close)
+                await self._with_files(chains.close)
                 self._reads = False
 
     def state(self) -> dict[str, Any]:
@@ -361,6 +355,7 @@ class Journaling:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self.adopting.leave(self.journal)
         self.journal.close()
         drained = False
         with suppress(TimeoutError):
@@ -370,18 +365,18 @@ class Journaling:
             log.error("the usage of %d requests is lost: %s", lost, self.last_error or "no time")
         elif not drained and self._reads:
             log.warning("usage waits in %s for the next start: %s", self.folder, self.last_error or "no time")
-        for charge in [one for charges in self._charges.values() for one in charges]:
-            charge.cancel()
+        await self.adopting.stop()
         if self._chains is not None:
             self._tell()
             self._chains.close()
 
-    # The two tasks ------------------------------------------------------------------------------------
+    # The tasks ----------------------------------------------------------------------------------------
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
             self.journal.tend()
+            self.adopting.note(self.journal)
             self._warn()
 
     async def _run(self) -> None:
@@ -395,6 +390,31 @@ class Journaling:
                 self.last_error = f"{type(error).__name__}: {error}"
             pause = least if self.last_error is None else min(2 * pause, most)
             await asyncio.sleep(pause)
+
+    async def _watch(self) -> None:
+        """While the database fails or works on a batch, look which processes have ended: the ledger need not
+        wait for the database.
+        """
+        while True:
+            await asyncio.sleep(_PAUSES[0])
+            if self._reads and (self._lock.locked() or self.last_error is not None):
+                with suppress(OSError):  # the next draining tells of it
+                    await self._look()
+
+    async def _look(self) -> list[Chain]:
+        """Return the journals of all processes, and begin to give the ledger what ended processes have left.
+        Only the reader may call this. Raises OSError.
+        """
+        assert self._chains is not None
+        async with self._files:
+            there = await asyncio.to_thread(self._chains.look)
+            self.adopting.begin(there)
+        return there
+
+    async def _with_files(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Return the result of a function that works with the journals, called in a thread."""
+        async with self._files:
+            return await asyncio.to_thread(work, *arguments)
 
     def _warn(self) -> None:
         """Tell operators if records could not be written or stored for `ALERT_AFTER` seconds, and again after
@@ -425,36 +445,35 @@ class Journaling:
         """
         if self._chains is None or not self._keeps:
             return True
-        self._reads = await asyncio.to_thread(self._chains.hold)
+        self._reads = await self._with_files(self._chains.hold)
         return not self._reads or await self._drained(self._chains)
 
     async def _drained(self, chains: Chains) -> bool:
-        there = await asyncio.to_thread(chains.look)
-        while full := await asyncio.to_thread(lambda: [chain for chain in there if chain.take()]):
+        there = await self._look()
+        ended = [chain for chain in there if chain.left]  # of the others something may be unread at the end
+        while full := await self._with_files(lambda: [chain for chain in there if chain.take()]):
             if not await self._keep([record for chain in full for record in chain.records]):
                 if self._failures >= _ODD:
-                    for chain in full:
-                        chain.again()
+                    await self._with_files(_again, full)
                 return False
             for chain in full:
                 if chain.left and not chain.ended_well:
                     self.adopted += len(chain.records)
-                    self._adopt(chain.mark, chain.records)
-            await asyncio.to_thread(_done, full)
+            await self._with_files(_done, full)
             if self._reads:
-                await asyncio.to_thread(self._tell)  # so that other processes see progress
-        for chain in there:
-            if chain.left and not await self._bury(chains, chain):
+                await self._with_files(self._tell)  # so that other processes see progress
+        for chain in ended:
+            if not await self._bury(chains, chain):
                 return False
         return True
 
     async def _bury(self, chains: Chains, chain: Chain) -> bool:
         """Finish the journal of a process that has ended. Store records of the exchanges that were still open
-        when the process ended. Then delete the journal; but while limits are being charged with its records,
-        the journal stays, and a later call deletes it. Returns False if the database has failed.
+        when the process ended. Then delete the journal; but while the ledger does not have what the process
+        has left, the journal stays, and a later call deletes it. Returns False if the database has failed.
         """
         if chain.mark not in self._cut:
-            cut = await asyncio.to_thread(chain.cut)
+            cut = await self._with_files(chain.cut)
             if cut and not await self._keep(cut):
                 return False
             self._cut.add(chain.mark)
@@ -463,31 +482,14 @@ class Journaling:
                 log.warning(
                     "a process was killed: %d requests were cut, and their usage is estimated", len(cut)
                 )
-                self._adopt(chain.mark, cut, chain.mark)
-            await asyncio.sleep(0)  # most charges need not wait for anything
-        if any(not charge.done() for charge in self._charges.get(chain.mark, ())):
+        if not chain.charged:
             return True
         self.damaged += chain.damaged
         self.torn += chain.torn
         self._cut.discard(chain.mark)
-        self._charges.pop(chain.mark, None)
-        await asyncio.to_thread(chains.delete, chain)
+        self.adopting.forget(chain)
+        await self._with_files(chains.delete, chain)
         return True
-
-    def _adopt(self, mark: str, records: Sequence[UsageRecord], ended: str = "") -> None:
-        """Call the functions of `on_adopted` with records of a process that was killed, so that limits are
-        charged. mark: the mark of that process's journal. ended: the same if no further records follow.
-        """
-        told = [msgspec.structs.replace(one, process=mark) for one in records]
-        for adopt in self.on_adopted:
-            try:
-                charge = adopt(told, ended)
-            except Exception:
-                log.exception("records of a process that was killed could not be charged")
-            else:
-                if charge is not None:
-                    task = spawn(charge, "charging limits for a process that was killed")
-                    self._charges.setdefault(mark, set()).add(task)
 
     async def _keep(self, records: Sequence[UsageRecord]) -> bool:
         """Give records to the database. If the database refuses them several times because of the records
@@ -591,6 +593,12 @@ class Journaling:
                 "last_error": None if self.last_error is None else self.last_error[:500],
             }
         )
+
+
+def _again(chains: Sequence[Chain]) -> None:
+    """Tell the chains that the database did not take their records."""
+    for chain in chains:
+        chain.again()
 
 
 def _done(chains: Sequence[Chain]) -> None:

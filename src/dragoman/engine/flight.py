@@ -194,21 +194,22 @@ class Flight(msgspec.Struct, eq=False):
 
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits must be asked before the call: because the deployment or its provider has limits,
-        the exchange has used a fallback route or uses one now, or earlier attempts have used something. False
-        if nothing is accounted for, or if nothing is reserved for the operation.
+        the exchange has used a fallback route or uses one now, earlier attempts have used something, or its
+        places have lapsed. False if nothing is accounted for or reserved for the operation.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         if meter is None or self.way.reserves == "nothing":
             return False
-        return bool(candidate.tier or meter.owes or meter.turned or meter.bounded(name))
+        return bool(candidate.tier or meter.owes or meter.turned or meter.lapsed or meter.bounded(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
-        limit refuses this one; None = the attempt may be made. Raises RequestFailed if the journal refuses
-        the exchange, or if no candidate is left.
+        limit refuses this one; None = the attempt may be made. Raises RequestFailed if the journal or a limit
+        refuses the exchange itself, or if no candidate is left.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
+        await meter.renew()
         try:
             if (candidate.tier or meter.turned) and not self._turned_to:
                 await meter.turn(self._candidates.plan_of(candidate).route)
@@ -429,9 +430,8 @@ class Flight(msgspec.Struct, eq=False):
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
-        """Return (the backend with which the same candidate is called again, the fault to tell). The call is
-        made in another protocol, without seals, or without thinking; backend None = the candidate is not
-        called again. The fault is that of `Refusals.note`.
+        """Return (the backend with which the same candidate is called again in another protocol, without
+        seals, or without thinking, None = it is not called again; the fault to tell, as of `Refusals.note`).
         """
         refusals, backend = self._refused(), attempt.backend
         told = refusals.note(backend, fault)

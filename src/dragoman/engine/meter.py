@@ -247,6 +247,21 @@ class Meter:
         if self._opened:
             self._open()
 
+    @property
+    def lapsed(self) -> bool:
+        """Whether other processes may have got the exchange's places (`Ledger.lapsed`)."""
+        return self._reserved is not None and self._reserved.lapsed
+
+    async def renew(self) -> None:
+        """Reserve the places of the exchange again if they have lapsed. Raises EndedByLimit if a limit
+        refuses them, or if that cannot be checked.
+        """
+        if self._reserved is not None and self._reserved.lapsed:
+            try:
+                await self._reserved.renew()
+            except RequestFailed as refused:
+                raise EndedByLimit(refused.fault) from None
+
     async def turn(self, route: Route) -> None:
         """Reserve the exchange at those limits of this fallback that it does not have yet, before an attempt
         there. What is reserved for other fallbacks that were not called is freed first. Raises RequestFailed

@@ -191,6 +191,16 @@ class Reservations:
         if whole is not None:
             self.release(whole)
 
+    @property
+    def lapsed(self) -> bool:
+        """Whether other processes may have got the exchange's places (`Ledger.lapsed`)."""
+        return self._whole is not None and self._ledger.lapsed(self._whole, self._seams.now())
+
+    async def renew(self) -> None:
+        """Reserve the places of the exchange, which have lapsed, again."""
+        if self._whole is not None:
+            await self.add(self._ledger.withdraw(self._whole), self._seams.now())
+
     async def turn(self, route: Route, expected: Expected | None) -> bool:
         """Reserve the exchange at those limits of this fallback that it does not have yet. What is reserved
         for other fallbacks that were not called is freed first. Returns whether anything has changed. The

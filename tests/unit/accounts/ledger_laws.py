@@ -73,9 +73,6 @@ class LedgerLaws(RuleBasedStateMachine):
     slack = 0.0
     """Seconds for which the ledger tells of counters whose windows are over."""
 
-    reserves_in_blocks = False
-    """Whether a refusal may tell of less than is reserved, because some was reserved without asking."""
-
     def __init__(self) -> None:
         super().__init__()
         self.now = BEGIN
@@ -170,10 +167,7 @@ class LedgerLaws(RuleBasedStateMachine):
         if refusing is not None:
             assert isinstance(found, Refused)
             assert found.claim == refusing
-            standing = self.model.standing(refusing.counter)
-            assert found.standing.used == standing.used
-            reserved = found.standing.reserved
-            assert reserved <= standing.reserved if self.reserves_in_blocks else reserved == standing.reserved
+            assert found.standing == self.model.standing(refusing.counter)
             self._says_when(found)
             return multiple()
         assert isinstance(found, Reservation)

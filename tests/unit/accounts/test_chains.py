@@ -152,6 +152,50 @@ def test_a_process_that_ends_in_good_order_leaves_nothing_to_charge(
     assert chains.look() == []
 
 
+def test_a_segment_stays_until_the_ledger_has_it(
+    tmp_path: Path, journal: FileJournal, chains: Chains
+) -> None:
+    """Else another reader could not pass it on, if this one is killed."""
+    journal.closed(record("a", settled=(("k", 1),)))
+    journal._renew()
+    journal.closed(record("b", settled=(("k", 1),)))
+    kill(journal)
+    chain = only(chains)
+    assert (chain.left, chain.charged) == (True, False)
+    while chain.take():
+        chain.done()
+    assert len(list(tmp_path.glob("*.journal"))) == 2
+    assert [[one.id for one in part] for part in chain.to_charge()] == [["a"], ["b"], []]
+    chains.close()
+    assert chains.hold()
+    chain = only(chains)
+    assert chain.take() == []  # the database has them
+    assert [[one.id for one in part] for part in chain.to_charge()] == [["a"], ["b"], []]
+    chains.delete(chain)
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_every_damaged_segment_is_kept_beside(tmp_path: Path, journal: FileJournal, chains: Chains) -> None:
+    for id_ in "ab":
+        journal._write(b"damage")
+        journal.closed(record(id_))
+        journal._renew()
+    kill(journal)
+    chain = only(chains)
+    while chain.take():
+        chain.done()
+    chains.delete(chain)
+    assert [left.suffix for left in sorted(tmp_path.glob("*-*"))] == [".damaged", ".damaged"]
+
+
+def test_what_a_process_could_not_report_has_to_be_charged(journal: FileJournal, chains: Chains) -> None:
+    assert only(chains).charged
+    journal.unreported(b"a report")
+    journal.close()
+    chain = only(chains)
+    assert (chain.left, chain.ended_well, chain.charged, chain.report) == (True, True, False, b"a report")
+
+
 def test_a_chain_that_goes_on_while_it_is_looked_at_is_not_left(journal: FileJournal, chains: Chains) -> None:
     chain = only(chains)
     journal._renew()

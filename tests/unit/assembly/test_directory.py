@@ -129,6 +129,27 @@ async def test_a_file_without_keys_is_opened_again_when_it_was_written(
     assert (opened, names(one)[0]) == ([file, file], True)
 
 
+async def test_a_file_that_was_written_unnoticed_is_opened_within_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a tenant that another server has made would have no limits here until the next change."""
+    file, seconds = tmp_path / "state.db", [1_000.0]
+    monkeypatch.setattr(directory, "written", lambda _: ())  # it looks the same for ever
+    kept = Kept("a")
+    one, _ = following(kept, file)
+    one._now = lambda: seconds[0]
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("CREATE TABLE directory (version)")
+        await one.catch_up()
+        database.execute("INSERT INTO directory VALUES (1)")
+    seconds[0] += 59
+    await one.catch_up()
+    assert not names(one)[0]
+    seconds[0] += 1
+    await one.catch_up()
+    assert names(one)[0]
+
+
 async def test_an_earlier_copy_of_the_database_replaces_all() -> None:
     kept = Kept("a", "b", "c")
     one, renewals = following(kept)

@@ -13,6 +13,7 @@ from dragoman.accounts.chains import READER
 from dragoman.accounts.segments import FileJournal
 from dragoman.assembly import journaling
 from dragoman.state.usage import UsageRecord
+from tests.unit.assembly.test_adopting import Counts
 from tests.unit.assembly.test_journaling import Database, Place, kill, place, record
 
 __all__ = ["place"]
@@ -74,10 +75,9 @@ async def test_a_start_deletes_the_chains_of_killed_processes_when_limits_are_ch
     kill(first)
     second = place.process(keeps=False)
 
-    async def charge(_records: Sequence[UsageRecord], _ended: str) -> None:
-        await asyncio.sleep(0.01)
-
-    second.on_adopted.append(charge)
+    counts = second.adopting.ledger = Counts()
+    counts.holds.clear()
+    asyncio.get_running_loop().call_later(0.01, counts.holds.set)
     assert await second.recover()
     assert isinstance(second.journal, FileJournal)
     others = [path for path in place.folder.glob("*.journal") if second.journal.mark not in path.name]

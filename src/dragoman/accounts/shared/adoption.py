@@ -1,69 +1,111 @@
-"""Charges in the store of shared limits what ended processes have used, according to their journals, and
-releases what these processes held.
+"""Tells the store of shared limits what ended processes have used, according to their journals, and releases
+what these processes held.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from math import inf
 from typing import Final
 
+import msgspec
+
+from dragoman.accounts.shared.blocks import lasts
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Charge, Charges
+from dragoman.accounts.shared.messages import Charge, Charged, Charges, LastReport, Late
 from dragoman.state.usage import UsageRecord
 
 _PORTION: Final = 256
-"""The most records in one message to the store."""
+"""The most records, or counters of a last report, in one message to the store."""
 _PAUSES: Final = (0.02, 0.25)
 """Seconds between two attempts to connect: at first, and at most."""
+_NONE: Final = LastReport("", 0, -inf)
 
 
 class Adoption:
-    """Charges the records of ended processes, one call after the other. reach: connects to the store; each
-    call opens a connection of its own, and closes it.
+    """Adopts ended processes, one after the other. reach: connects to the store; each adoption opens
+    connections of its own, and closes them. now: returns Unix seconds.
     """
 
-    def __init__(self, reach: Callable[[], Awaitable[Link]]) -> None:
+    def __init__(self, reach: Callable[[], Awaitable[Link]], now: Callable[[], float]) -> None:
         self._reach = reach
+        self._now = now
+        self._link: Link | None = None
         self._lock = asyncio.Lock()
         self._closing = False
 
-    async def charge(self, records: Sequence[UsageRecord], ended: str = "") -> int:
-        """Charge what ended processes have used, and release what one of them held. Waits until the store
-        answers, or until `close`. Returns how many records were charged.
+    async def adopt(
+        self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
+    ) -> int | None:
+        """Tell the store what a process has used that it could not report itself, and release what it held:
+        its places at once, the rest when all is told. Waits until the store answers, or until `close`.
+        Returns how many records were charged; None = `close` has ended it.
 
-        records: from the journals of these processes, with the names of the processes. A record is charged
-        once, even if it is passed several times. A record is not charged if the store does not know its
-        process, or if the process had reported the use itself. The store finds the latter by the time of the
-        process's latest reported settlement; so the process must have called `Ledger.settle` with the time
-        that the record has as `ended`.
-
-        ended: the name of a process of which no further records follow; "" = further ones may follow. After
-        the records are charged, all that this process held is released: its places, and what it had reserved
-        or not used. Until then nobody knows how much of that was used, so the store counts all of it.
+        report: what `unreported` of the process's ledger has returned; b"" = nothing. records: of the
+        process's exchanges, all that may have to be charged. A record is charged once, even if it is passed
+        several times. A record is not charged if the store does not know the process, or if the process had
+        reported the use itself. The latter is found by the time of the process's latest reported settlement;
+        so the process must have called `Ledger.settle` with the time that the record has as `ended`.
         """
-        charges = [
-            Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
+        async with self._lock:
+            try:
+                return await self._adopt(process, report, records)
+            finally:
+                await self._drop()
+
+    async def _adopt(
+        self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
+    ) -> int | None:
+        last = msgspec.msgpack.decode(report, type=LastReport) if report else _NONE
+        late, charged = self._late(last), 0
+        told = await self._tell(Charges(process, last.epoch, last.number, last.upto, late[:_PORTION], [], 0))
+        for start in range(_PORTION, len(late), _PORTION):
+            some = late[start : start + _PORTION]
+            told = await self._tell(Charges(process, last.epoch, last.number, last.upto, some, [], 0))
+        if told is not None and (upto := told.upto) is not None:
+            async for portion in records:
+                charges = [
+                    Charge(one.id, -1.0 if one.cut else one.ended, list(one.settled))
+                    for one in portion
+                    if one.cut or one.ended > upto
+                ]
+                for start in range(0, len(charges), _PORTION):
+                    some_charges = charges[start : start + _PORTION]
+                    told = await self._tell(Charges(process, "", 0, -inf, [], some_charges, 0))
+                    charged += 0 if told is None else told.charged
+        told = await self._tell(Charges(process, "", 0, -inf, [], [], 1))
+        return None if told is None else charged
+
+    def _late(self, last: LastReport) -> Sequence[Late]:
+        """Return the counters of a report as the store gets them, without those that are over."""
+        now = self._now()
+        return [
+            Late(one.counter, ttl, one.used, one.base)
+            for one in last.counters
+            if (ttl := lasts(one.ends, now)) != 0
         ]
-        charged, pause, told = 0, _PAUSES[0], not (charges or ended)
-        async with self._lock:  # in the order of the calls
-            while not (told or self._closing):
-                try:
-                    link = await self._reach()
-                    try:
-                        while not told:
-                            last = len(charges) <= _PORTION
-                            over = [ended] if ended and last else []
-                            charged += await link.charge(Charges(charges[:_PORTION], over))
-                            del charges[:_PORTION]
-                            told = last
-                    finally:
-                        await link.close()
-                except LinkFailed:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _PAUSES[1])
-        return charged
+
+    async def _tell(self, message: Charges) -> Charged | None:
+        """Send a message until the store has used it, and return the answer. None = the adoption closes."""
+        pause, most = _PAUSES
+        while not self._closing:
+            try:
+                self._link = self._link or await self._reach()
+                told = await self._link.charge(message)
+                if not told.recovering:
+                    return told
+            except LinkFailed:
+                await self._drop()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, most)
+        return None
+
+    async def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
 
     def close(self) -> None:
-        """Let `charge` return, if it waits for the store."""
+        """Let `adopt` return, if it waits for the store."""
         self._closing = True

@@ -14,7 +14,9 @@ from typing import Final
 
 from dragoman.accounts.ledger import Refused, Reservation, again
 from dragoman.accounts.limits import Claim, Limit, Standing
-from dragoman.accounts.shared.messages import Known, Report, Wanted
+from dragoman.accounts.shared.messages import Known, Report, Unreported, Wanted
+
+_PLACES: Final = "concurrency"
 
 _SLACK: Final = 120.0
 """Seconds for which a counter is kept after its window is over: for late settlements, and for processes whose
@@ -38,7 +40,8 @@ class Block:
     known when the counter was in use already, so the store may have made the counter without it. recall: the
     number of the latest recall (the store's request to give back what is not needed), 0 = there was none.
     contested: until this time (monotonic seconds), this process gives back at each report what its requests
-    have not reserved. touched: when something was last reserved (Unix seconds).
+    have not reserved. heard: when the store was last asked for these amounts (monotonic seconds). touched:
+    when something was last reserved (Unix seconds).
     """
 
     __slots__ = (
@@ -47,6 +50,7 @@ class Block:
         "counter",
         "ends",
         "granted",
+        "heard",
         "late",
         "limit",
         "others",
@@ -68,7 +72,7 @@ class Block:
         self.others = self.seed = seed
         self.late = False
         self.recall = 0
-        self.contested = self.touched = -inf
+        self.contested = self.heard = self.touched = -inf
 
     @property
     def free(self) -> int:
@@ -79,12 +83,15 @@ class Block:
         """Return the amounts that all processes have used and reserved, as far as this process knows."""
         return Standing(self.others + self.used, self.promised + self.reserved)
 
-    def learn(self, known: Known, told: int) -> None:
+    def learn(self, known: Known, told: int, instant: float) -> None:
         """Use the store's answer about the counter. told: how much of this process's `used` the store knew
-        when it answered.
+        when it answered. instant: when the store was asked, in monotonic seconds.
         """
         self.told = max(self.told, told)
-        self.others = max(self.others, known.used - self.told)
+        others = known.used - self.told
+        # What was used never becomes less, but the seed may be more than what the store has.
+        self.others = others if self.heard == -inf else max(self.others, others)
+        self.heard = instant
         self.base = max(self.base, known.base)
         self.promised = max(0, known.reserved - self.stated)
 
@@ -92,7 +99,7 @@ class Block:
         """Return for how many milliseconds from now the store has to keep the counter; -1 = for ever. now:
         Unix seconds.
         """
-        return -1 if self.ends == inf else int(1000 * max(_SLACK, self.ends - now + _SLACK))
+        return lasts(max(self.ends, now), now)
 
     def give_back(self) -> None:
         """Reduce `granted` to what is used and reserved, so that nothing is free. The store learns it from
@@ -116,7 +123,7 @@ class Block:
             self.recall,
             self.base if restate else 0,
             self.others + self.used if restate else self.seed,
-            int(self.late),
+            int(self.late or restate),
         )
 
     def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
@@ -124,6 +131,10 @@ class Block:
         number of the recall for which the request has waited, 0 = none.
         """
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
+
+    def unreported(self) -> Unreported:
+        """Return what the process that adopts this one needs of this block."""
+        return Unreported(self.counter, self.ends, self.used, max(self.base, self.seed))
 
     def share(self, processes: int) -> int:
         """Return the amount that may still be reserved while the store does not answer: what is free in the
@@ -146,6 +157,16 @@ class Blocks:
         self.seeds: dict[str, int] = {}
         self.changed: dict[Block, None] = {}
         """The blocks that have to be reported to the store."""
+        self.term = 0
+        """Counts how often the lease of this process has lapsed. Places that were reserved in an earlier term
+        may be reserved by other processes, too.
+        """
+
+    @property
+    def owe(self) -> bool:
+        """Whether this process has something to report or to give back."""
+        every = self.by_counter.values()
+        return bool(self.changed) or any(one.granted > one.used or one.used != one.told for one in every)
 
     def of(self, claim: Claim) -> Block:
         """Return the block for the counter of a claim. If there is none, make one without any granted amount.
@@ -200,7 +221,7 @@ class Blocks:
         reservation to which the claims are added; None = a new one. now: Unix seconds. Returns the
         reservation.
         """
-        reservation = Reservation({}) if onto is None else onto
+        reservation = Reservation({}, self.term) if onto is None else onto
         held = reservation.claims
         for claim, block in zip(claims, blocks, strict=True):
             block.reserved += claim.amount
@@ -221,7 +242,32 @@ class Blocks:
             block = self.of(claim)
             block.reserved -= claim.amount
             block.used += used.get(counter, 0)
+            if reservation.term != self.term and claim.limit.resource == _PLACES:
+                block.granted -= claim.amount  # another process may have this place
             self.changed[block] = None
+
+    def lapse(self) -> None:
+        """Begin a new term, because the store has treated this process as gone: it has given the places of
+        the process to whoever asked. Give back what is free in all blocks.
+        """
+        self.term += 1
+        for block in self.by_counter.values():
+            block.give_back()
+            self.changed[block] = None
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        """Give back the places of a reservation at hard limits, and return their claims (see
+        `Ledger.withdraw`). What is reserved onto the reservation later is of the present term.
+        """
+        claims = places(reservation)
+        for claim in claims:
+            block = self.of(claim)
+            block.reserved -= claim.amount
+            block.granted -= claim.amount
+            self.changed[block] = None
+            del reservation.claims[claim.counter]
+        reservation.term = self.term
+        return claims
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
         """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
@@ -247,6 +293,20 @@ class Blocks:
             if block.ends != inf:
                 self.seeds.pop(block.counter, None)
         return [block.counter for block in over]
+
+
+def lasts(ends: float, now: float) -> int:
+    """Return for how many milliseconds the store has to keep a counter whose window is over at `ends`; 0 = no
+    longer, -1 = for ever. ends, now: Unix seconds.
+    """
+    return -1 if ends == inf else max(0, int(1000 * (ends - now + _SLACK)))
+
+
+def places(reservation: Reservation) -> list[Claim]:
+    """Return the claims of a reservation on hard limits of `concurrency`."""
+    return [
+        claim for claim in reservation.claims.values() if claim.limit.resource == _PLACES and claim.limit.hard
+    ]
 
 
 def refused(claim: Claim, standing: Standing, now: float) -> Refused:

@@ -9,15 +9,6 @@ local OBEYED = 50       -- milliseconds in which a recall that all have obeyed n
 local SILENT = 500      -- a process that has not obeyed a recall for so many milliseconds is not waited for
 local CONTESTED = 1000
 
--- Add the difference to a field of a process and to its sum.
-local function set(key, field, sum, value)
-  local before = number(call('HGET', key, field .. me))
-  if before ~= value then
-    call('HSET', key, field .. me, text(value))
-    call('HINCRBY', key, sum, text(value - before))
-  end
-end
-
 -- Forget a process for good: what it has used becomes part of `b`, and so does what it still holds, because its
 -- journal has not told in all the time how much of that was used. If it tells later, this is counted already.
 local function forget(who)
@@ -46,9 +37,6 @@ call('ZADD', P .. 'members', 'XX', now + lease, me)
 for _, who in ipairs(call('ZRANGEBYSCORE', P .. 'members', '-inf', now, 'LIMIT', 0, 4)) do bury(who) end
 for _, who in ipairs(call('ZRANGEBYSCORE', P .. 'buried', '-inf', now - BURIED, 'LIMIT', 0, 4)) do forget(who) end
 local processes = call('ZCARD', P .. 'members')
-local function recovering()
-  return call('EXISTS', P .. 'until') == 1 and call('SCARD', P .. 'expected') > 0
-end
 local waits = recovering()
 
 -- The key of a counter, which is made if it is new. seed: what is known to be used, of all. late: 1 = it also counts
@@ -87,9 +75,9 @@ for i, r in ipairs(q[7]) do
   local key = counter(name, ttl, late == 1 and 0 or seed)
   call('SADD', P .. 'o:' .. me, name)
   if base > number(call('HGET', key, 'b')) and waits then call('HSET', key, 'b', text(base)) end
-  set(key, 'u:', 't', used)
-  set(key, 'h:', 'g', held)
-  set(key, 'r:', 'v', reserved)
+  set(key, 'u:', 't', me, used)
+  set(key, 'h:', 'g', me, held)
+  set(key, 'r:', 'v', me, reserved)
   if late == 1 then counter(name, ttl, seed, late) end  -- now, because the seed may have what was just reported
   if obeyed > 0 then call('HSET', key, 'k:' .. me, text(obeyed)) end
   local all, promised, given, before = standing(key)

@@ -11,7 +11,8 @@
 local me, run, fresh, lease, before, peers, grace = q[1], q[2], q[3], q[4], q[5], q[6], q[7]
 
 local epoch = call('GET', P .. 'epoch')
-local known = call('ZSCORE', P .. 'members', me) or call('ZSCORE', P .. 'buried', me)
+local member = call('ZSCORE', P .. 'members', me)
+local known = member or call('ZSCORE', P .. 'buried', me)
 if not epoch or call('GET', P .. 'run') ~= run then
   local found = epoch
   epoch = fresh
@@ -54,4 +55,6 @@ if not forgotten then
   call('ZADD', P .. 'members', text(now + lease), me)
   call('PERSIST', P .. 'p:' .. me)
 end
-return cmsgpack.pack({epoch, forgotten})
+-- While the store waits for others, nobody gets anything, so the places are still those of this process.
+local lapsed = not member and call('EXISTS', P .. 'until') == 0
+return cmsgpack.pack({epoch, forgotten, lapsed})

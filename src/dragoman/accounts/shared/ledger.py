@@ -12,16 +12,19 @@ import asyncio
 import logging
 from asyncio import CancelledError, Event, Future, TimerHandle
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.adoption import Adoption
-from dragoman.accounts.shared.blocks import Block, Blocks, refused
+from dragoman.accounts.shared.blocks import Block, Blocks, places, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Join, Known, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Join, LastReport, Outcome, Request
+from dragoman.accounts.shared.questions import Question, is_spare, release, taken
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -42,6 +45,10 @@ _BEATS: Final = 5
 """The least number of exchanges with the store during one lease."""
 _REPORT: Final = 0.1
 """Seconds between a settlement and its report to the store."""
+_NEWS: Final = 1.0
+"""Seconds after which a process asks again what others have used of a counter that a request reserves. The
+answer comes while the request runs, so the headers about limits tell the client what is left now.
+"""
 _SWEEP: Final = 5.0
 _IDLE: Final = 2.0
 """Seconds after which an unused block is given back, at the next sweep."""
@@ -58,20 +65,12 @@ _GRACE: Final = 400
 """Milliseconds for which the store waits for other processes to join, if the server has just started."""
 _PAUSES: Final = (0.02, 0.25)
 """Seconds between two attempts to connect: at first, and at most."""
+_PARTING: Final = LEASE
+"""Seconds for which a process that closes tries to leave the store, if nobody else can do so for it. Then its
+lease is over, too.
+"""
 _RETRIES: Final = (0.002, 0.03)
 """Seconds between two questions of one request: at first, and at most."""
-
-
-class _Question(NamedTuple):
-    """A question of one request to the store. claims: the claims that the store has to grant. blocks: of
-    these claims, in the same order. waited: {name of the counter: number of the recall for which the request
-    has waited}. answer: gets the store's answer; None if the connection was lost before the answer came.
-    """
-
-    claims: Sequence[Claim]
-    blocks: Sequence[Block]
-    waited: Mapping[str, int]
-    answer: Future[Answer | None]
 
 
 class _Forgotten(Exception):
@@ -109,13 +108,16 @@ class SharedLedger:
         self._open = serve_without
         self._lease = lease
         self._blocks = Blocks()
-        self._questions: deque[_Question] = deque()
+        self._questions: deque[Question] = deque()
         self._epoch = ""
         self._number = 0
         self._peers: list[str] = []
         self._least = self._processes = processes
         self._settled = self._upto = 0.0
-        self._sure = -inf
+        self._sure = self._sure_until = -inf
+        """Until when the blocks of this process are surely its own: in monotonic seconds, and in Unix
+        seconds. Both have to be in the future. A machine that is suspended stops the monotonic clock.
+        """
         self._joined = False
         self._recovering = False
         self._since: float | None = None
@@ -128,8 +130,8 @@ class SharedLedger:
         self._wake = Event()
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
-        self._adoption = Adoption(reach)
-        self._closing = False
+        self._adoption = Adoption(reach, seams.now)
+        self._closing = self._left = False
         self._waits: str | None = None
         self._refuses = False
 
@@ -162,13 +164,41 @@ class SharedLedger:
         if self._refuses:
             raise RequestFailed(UNKNOWN)
         instant = self._seams.monotonic()
-        if instant < self._sure:
+        if self._is_sure(instant, now):
             found = self._blocks.try_reserve(claims, now, onto)
             if found is not None:
+                self._refresh(claims, instant)
                 return found
         if self._open and self._since is not None and instant - self._since > PATIENCE:
             return self._blocks.by_share(claims, now, onto, processes=self._processes)
         return None
+
+    def _is_sure(self, instant: float, now: float) -> bool:
+        """Whether the lease of this process surely lasts, so that its blocks are its own. instant: monotonic
+        seconds. now: Unix seconds.
+        """
+        return instant < self._sure and now < self._sure_until
+
+    def lapsed(self, reservation: Reservation, now: float) -> bool:
+        """Whether other processes may have got places of this reservation (see `Ledger.lapsed`). False while
+        requests are served without the store, because then nobody can tell.
+        """
+        if reservation.term == self._blocks.term and self._is_sure(self._seams.monotonic(), now):
+            return False
+        return not (self._open and self._since is not None) and bool(places(reservation))
+
+    def withdraw(self, reservation: Reservation) -> list[Claim]:
+        return self._blocks.withdraw(reservation)
+
+    def _refresh(self, claims: Sequence[Claim], instant: float) -> None:
+        """Report the blocks of these claims now, if the store has told nothing of their counters for `_NEWS`
+        seconds. Its answer tells what other processes have used. instant: now, in monotonic seconds.
+        """
+        for claim in claims:
+            block = self._blocks.by_counter[claim.counter]
+            if block.heard < instant - _NEWS:
+                self._blocks.changed[block] = None
+                self._wake.set()
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
@@ -196,7 +226,7 @@ class SharedLedger:
             if found is not None:
                 return found
             lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
-            if lost or (again is not None and waited > _UNDECIDED):
+            if lost or self._closing or (again is not None and waited > _UNDECIDED):
                 return self._unanswered(claims, now, onto, again=again)
             # Only the pauses count as waiting: a busy event loop is not the store's fault.
             await asyncio.sleep(pause)
@@ -212,7 +242,7 @@ class SharedLedger:
         """
         if again is not None and again.outcome is Outcome.AGAIN:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
-            return refused(claim, Standing(again.why.used, again.why.reserved), now)
+            return refused(claim, self._blocks.of(claim).standing(), now)
         if not self._open:
             raise RequestFailed(UNKNOWN)
         return self._blocks.by_share(claims, now, onto, processes=self._processes)
@@ -220,36 +250,38 @@ class SharedLedger:
     async def _question(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, waited: Mapping[str, int]
     ) -> Reservation | Refused | Answer | None:
-        """Ask the store for the claims that do not fit into the blocks of this process. Returns the
-        reservation or the refusal; an Answer if the store has not decided yet; None if the connection was
-        lost, or if all claims fit into the blocks meanwhile. waited: see `_Question`. now: Unix seconds.
+        """Ask the store for the claims that do not fit into the blocks of this process, or for all of them if
+        the lease may be over. Returns the reservation or the refusal; an Answer if the store has not decided
+        yet; None if the connection was lost, or if no claim has to be asked for. waited: see `Question`. now:
+        Unix seconds.
         """
         blocks = [self._blocks.of(claim) for claim in claims]
         pairs = list(zip(claims, blocks, strict=True))
-        asked = [pair for pair in pairs if pair[0].limit.hard and pair[0].amount > pair[1].free]
+        sure = self._is_sure(self._seams.monotonic(), now)
+        asked = [one for one in pairs if one[0].limit.hard and not (sure and one[0].amount <= one[1].free)]
         if not asked:
+            self._wake.set()
             return None
         own = [pair for pair in pairs if pair not in asked]
         for claim, block in own:
             block.reserved += claim.amount
         future: Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self._questions.append(
-            _Question([one[0] for one in asked], [one[1] for one in asked], waited, future)
-        )
+        question = Question([one[0] for one in asked], [one[1] for one in asked], waited, future)
+        self._questions.append(question)
         self._wake.set()
         try:
             answer = await future
         except CancelledError:
-            if future.done() and not future.cancelled() and _granted(future.result()):
-                _release(asked)
+            if question.granted:
+                release(asked)
             raise
         finally:
-            _release(own)
+            release(own)
         if answer is None or answer.outcome is Outcome.RECOVERING:
             return answer
         if answer.outcome is not Outcome.GRANTED:
             claim, block = asked[answer.refusing]
-            if spare := _is_spare(claim, block, answer.why):
+            if spare := is_spare(claim, block):
                 found = self._blocks.try_reserve(claims, now, onto)
                 if isinstance(found, Reservation):
                     return found
@@ -258,10 +290,8 @@ class SharedLedger:
             if spare or answer.outcome is Outcome.AGAIN:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
                 return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
-            block.learn(answer.why, block.told)
-            unsaid = block.reserved - block.stated
-            return refused(claim, Standing(answer.why.used, answer.why.reserved + unsaid), now)
-        _release(asked)
+            return refused(claim, block.standing(), now)
+        release(asked)
         return self._blocks.take(claims, blocks, now, onto)
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -321,9 +351,22 @@ class SharedLedger:
             if (counter := read(name)) is not None and counter.ends > now
         }
 
-    async def adopted(self, records: Sequence[UsageRecord], ended: str = "") -> int:
-        """Charge what an ended process has used, and release what it held. See `Adoption.charge`."""
-        return await self._adoption.charge(records, ended)
+    async def adopted(
+        self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
+    ) -> int | None:
+        """Charge what an ended process has used, and release what it held. See `Adoption.adopt`."""
+        return await self._adoption.adopt(process, report, records)
+
+    def unreported(self) -> bytes:
+        """Return what whoever adopts this process has to report for it (see `Ledger.unreported`): what it has
+        used while the store is lost; when this process leaves, also that it still holds something.
+        """
+        if self._since is None and not self._closing:
+            return b""
+        told = [one.unreported() for one in self._blocks.by_counter.values() if one.used != one.told]
+        if not told and not (self._closing and self._epoch and not self._left):
+            return b""
+        return msgspec.msgpack.encode(LastReport(self._epoch, self._number, self._settled, told))
 
     def state(self) -> dict[str, Any]:
         asked = self._living is not None
@@ -342,27 +385,36 @@ class SharedLedger:
             "held": sum(1 for block in self._blocks.by_counter.values() if block.granted > block.used),
         }
 
-    async def close(self) -> None:
+    async def leave(self, patience: float) -> None:
+        """Report what was used, and give back what this process has of the counters (see `Ledger.leave`). A
+        store that is lost is tried until `patience` is over.
+        """
         self._closing = True
-        self._adoption.close()
         self._wake.set()
         living, self._living = self._living, None
         if living is not None:
-            done, _ = await asyncio.wait({living}, timeout=1.0)
-            if not done:
-                living.cancel()
-                await asyncio.wait({living})
+            idle = self._since is not None and not self._blocks.owe
+            await asyncio.wait({living}, timeout=0.0 if idle else patience)
+            living.cancel()
+            await asyncio.wait({living})
+            if not (self._left or idle):
+                why = self._error or "it does not answer"
+                log.warning("the last use of limits could not be reported to their store: %s", why)
         if self._timer is not None:
             self._timer.cancel()
+
+    async def close(self) -> None:
+        await self.leave(_PARTING)
+        self._adoption.close()
 
     def _begin(self) -> None:
         if self._living is None and not self._closing:
             self._living = spawn(self._live(), "keeping shared limits")
 
     async def _live(self) -> None:
-        """Stay connected to the store until `close`."""
+        """Stay connected to the store until this process has left it."""
         pause, most = _PAUSES
-        while not self._closing:
+        while not self._left:
             try:
                 link = await self._reach()
             except LinkFailed as error:
@@ -381,7 +433,7 @@ class SharedLedger:
                 finally:
                     self._joined = False
                     await link.close()
-            if not self._closing:
+            if not self._left:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, most)
 
@@ -395,10 +447,10 @@ class SharedLedger:
             )
             log.warning("the store of limits (%s) is lost: %s; %s", self._address, error, doing)
         while self._questions:
-            _answer(self._questions.popleft(), None)
+            self._questions.popleft().tell(None)
 
     async def _stay(self, link: Link) -> None:
-        """Exchange messages with the store until the ledger closes. Raises LinkFailed."""
+        """Exchange messages with the store until this process leaves it. Raises LinkFailed."""
         broken: list[LinkFailed] = []
         await link.listen()
         hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
@@ -448,7 +500,8 @@ class SharedLedger:
 
     async def _join(self, link: Link) -> None:
         """Register this process with the store, and report all blocks again. If the store has forgotten this
-        process, register it under a new name. Raises LinkFailed.
+        process, what it had used is counted already, and the process begins anew. If its lease was over, it
+        gives back what its requests have not reserved. Raises LinkFailed.
         """
         self._joined = False
         while True:
@@ -460,13 +513,15 @@ class SharedLedger:
             )
             if not joined.forgotten:
                 break
-            self._name = f"{self._name.partition('~')[0]}~{self._seams.random_id()[:8]}"
             for block in self._blocks.by_counter.values():
                 block.granted -= block.told
                 block.used -= block.told
                 block.others += block.told
                 block.told = 0
             self._epoch = ""
+        late = self._seams.monotonic() - self._sure >= (1 - _SURE) * self._lease
+        if joined.lapsed or (late and joined.epoch != self._epoch):
+            self._blocks.lapse()
         self._epoch = joined.epoch
         blocks = list(self._blocks.by_counter.values())
         try:
@@ -481,9 +536,7 @@ class SharedLedger:
         self._since = self._lost_at = None
 
     async def _leave(self, link: Link) -> None:
-        """Report what was used, and give back what this process has of the counters. A failure is only
-        logged.
-        """
+        """Report what was used, and give back what this process has of the counters. Raises LinkFailed."""
         changed = self._blocks.changed
         changed.update(dict.fromkeys(self._blocks.by_counter.values()))
         for block in changed:
@@ -492,8 +545,9 @@ class SharedLedger:
             while len(changed) > _REPORTS:
                 await self._exchange(link)
             await self._exchange(link, leaving=True)
-        except (_Forgotten, LinkFailed) as error:
-            log.warning("the last use of limits could not be reported to their store: %s", error)
+        except _Forgotten:
+            raise LinkFailed("it has lost its state") from None
+        self._left = True
 
     def _sweep(self) -> list[str]:
         """Give back the free part of each block on which nothing was reserved for `_IDLE` seconds. Drop
@@ -535,7 +589,7 @@ class SharedLedger:
                 block.contested = -inf
         if not changed:
             self._upto = self._settled
-        questions = self._taken() if restate is None else []
+        questions = taken(self._questions, _ASKS) if restate is None else []
         told = [(block, block.used) for block in blocks]
         self._number += 1
         request = Request(
@@ -546,7 +600,7 @@ class SharedLedger:
             self._upto,
             int(restated),
             [block.report(now, restate=restate is not None) for block in blocks],
-            [_wanted(one, now) for one in questions],
+            [one.wanted(now) for one in questions],
             list(over),
             int(leaving),
             1,
@@ -558,67 +612,31 @@ class SharedLedger:
         except BaseException:
             changed.update(dict.fromkeys(blocks))
             for question in questions:
-                _answer(question, None)
+                question.tell(None)
             raise
-        self._sure = instant + _SURE * self._lease
+        self._sure, self._sure_until = instant + _SURE * self._lease, now + _SURE * self._lease
         self._processes = max(self._least, reply.processes)
         self._peers, self._recovering = reply.peers, reply.recovering
         for (block, used), known in zip(told, reply.reports, strict=True):
-            block.learn(known, used)
+            block.learn(known, used, instant)
         for question, answer in zip(questions, reply.asks, strict=True):
-            self._answered(question, answer)
+            self._answered(question, answer, instant)
 
-    def _taken(self) -> list[_Question]:
-        """Take the questions for the next message to the store from the queue, at most `_ASKS`. Questions
-        whose requests have ended meanwhile are dropped.
-        """
-        taken: list[_Question] = []
-        while self._questions and len(taken) < _ASKS:
-            question = self._questions.popleft()
-            if not question.answer.done():
-                taken.append(question)
-        return taken
-
-    def _answered(self, question: _Question, answer: Answer) -> None:
-        instant = self._seams.monotonic()
-        if answer.outcome is Outcome.AGAIN:
-            question.blocks[answer.refusing].contested = instant + _CONTESTED
+    def _answered(self, question: Question, answer: Answer, asked: float) -> None:
+        """Use the store's answer to a question. asked: when it was asked, in monotonic seconds."""
+        if answer.refusing >= 0:
+            # Now, because the next report changes what the store has counted of this process.
+            refusing = question.blocks[answer.refusing]
+            refusing.learn(answer.why, refusing.told, asked)
+            if answer.outcome is Outcome.AGAIN:
+                refusing.contested = self._seams.monotonic() + _CONTESTED
         if answer.outcome is Outcome.GRANTED:
             for claim, block, known in zip(question.claims, question.blocks, answer.granted, strict=True):
                 block.granted += claim.amount + known.extra
                 block.stated += claim.amount
-                block.learn(known, block.told)
+                block.learn(known, block.told, asked)
                 if question.answer.done():
                     self._blocks.changed[block] = None
                 else:
                     block.reserved += claim.amount
-        _answer(question, answer)
-
-
-def _wanted(question: _Question, now: float) -> list[Any]:
-    return [
-        block.wanted(claim, now, question.waited.get(claim.counter, 0))
-        for claim, block in zip(question.claims, question.blocks, strict=True)
-    ]
-
-
-def _answer(question: _Question, answer: Answer | None) -> None:
-    if not question.answer.done():
-        question.answer.set_result(answer)
-
-
-def _granted(answer: Answer | None) -> bool:
-    return answer is not None and answer.outcome is Outcome.GRANTED
-
-
-def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
-    """Whether a claim that the store has refused may fit after this process has given back what is free in
-    the block: something is free there, and the used and reserved amounts leave room for the claim. known: the
-    amounts of the claim's counter, as the store stated them.
-    """
-    return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
-
-
-def _release(pairs: Iterable[tuple[Claim, Block]]) -> None:
-    for claim, block in pairs:
-        block.reserved -= claim.amount
+        question.tell(answer)

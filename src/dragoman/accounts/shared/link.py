@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from dragoman.accounts.shared.address import Address
-from dragoman.accounts.shared.messages import Charges, Join, Joined, Reply, Request
+from dragoman.accounts.shared.messages import Charged, Charges, Join, Joined, Reply, Request
 from dragoman.errors import DragomanError
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Link:
         """Register a process with the store. Raises LinkFailed."""
         return await self._run("join", request, Joined)
 
-    async def charge(self, request: Charges) -> int:
-        """Charge what ended processes have used. Returns how many records were charged. Raises LinkFailed."""
-        return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(request)))
+    async def charge(self, request: Charges) -> Charged:
+        """Charge what a process that has ended has used. Raises LinkFailed."""
+        return await self._run("charge", request, Charged)
 
     async def _run(self, name: str, request: Any, reply: type[T]) -> T:
         answer = await self._call(b"EVALSHA", _script(name)[1], 0, self._prefix, _packed(request))

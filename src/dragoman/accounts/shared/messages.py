@@ -21,7 +21,7 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
     the number of the latest recall that the process has obeyed, 0 = none. base: in the first reports after
     joining `Block.base`, in other reports 0. seed: in the first reports after joining the use of all
     processes, as far as this process knows; in other reports `Block.seed`. late: 1 = the seed counts even if
-    the store has the counter already.
+    the store has the counter already, and `used` is a part of it.
     """
 
     counter: str
@@ -146,29 +146,85 @@ class Join(msgspec.Struct, array_like=True, frozen=True):
 
 class Joined(msgspec.Struct, array_like=True, frozen=True):
     """The store's answer to `Join`. epoch: the id of the present epoch. forgotten: True = the store no longer
-    knows the process, which has to join again under another name.
+    knows the process, which has to join again as a process that knows no epoch. lapsed: True = the process
+    had no lease any more, so the store may have given its places (`concurrency`) to other processes.
     """
 
     epoch: str
     forgotten: bool
+    lapsed: bool
+
+
+class Unreported(msgspec.Struct, array_like=True, frozen=True):
+    """What a process has not been able to report of one counter. ends: when the counter's window is over, in
+    Unix seconds; infinity = never. used: as in `Report`. base: what processes that are gone had used of it,
+    or what is known from elsewhere.
+    """
+
+    counter: str
+    ends: float
+    used: int
+    base: int
+
+
+class LastReport(msgspec.Struct, array_like=True, frozen=True):
+    """What a process has not been able to report. Its journal keeps it, and the process that reads the
+    journal after the process has ended sends it to the store. epoch: the epoch that the process had joined.
+    number: of its latest request; if the store has got a later one, this report is out of date. upto: as in
+    `Request`. counters: those of which something is not reported; none = the process has only not given back
+    what it held.
+    """
+
+    epoch: str
+    number: int
+    upto: float
+    counters: list[Unreported] = []
 
 
 class Charge(msgspec.Struct, array_like=True, frozen=True):
-    """What one exchange of an ended process has used. id: of the exchange; it is charged only once. process:
-    the name of the process. settled: when the exchange was settled, in Unix seconds; -1 = never, because it
-    was cut. used: (name of the counter, amount) pairs.
+    """What one exchange of an ended process has used. id: of the exchange; it is charged only once. settled:
+    when the exchange was settled, in Unix seconds; -1 = never, because it was cut. used: (name of the
+    counter, amount) pairs.
     """
 
     id: str
-    process: str
     settled: float
     used: list[tuple[str, int]]
 
 
-class Charges(msgspec.Struct, array_like=True, frozen=True):
-    """Charges for exchanges of ended processes. ended: the names of processes of which no further charges
-    follow, so the store takes back what these processes have not used.
+class Late(msgspec.Struct, array_like=True, frozen=True):
+    """One counter of a `LastReport`, as the store gets it. ttl: for how many milliseconds the store has to
+    keep the counter, -1 = for ever.
     """
 
+    counter: str
+    ttl: int
+    used: int
+    base: int
+
+
+class Charges(msgspec.Struct, array_like=True, frozen=True):
+    """A message about a process that has ended. epoch, number, upto, late: of its last report; the epoch ""
+    = there is none, or it was sent already. charges: for its exchanges. over: 1 = no further charges follow,
+    so the store takes back what the process held.
+    """
+
+    process: str
+    epoch: str
+    number: int
+    upto: float
+    late: Sequence[Late]
     charges: Sequence[Charge]
-    ended: Sequence[str]
+    over: int
+
+
+class Charged(msgspec.Struct, array_like=True, frozen=True):
+    """The store's answer to `Charges`. recovering: True = nothing was done, as after a loss of its data the
+    store waits for other processes; send it again. charged: how many exchanges were charged. upto: the time
+    of the latest settlement that the process has reported, in Unix seconds; None = the store does not know
+    the process, so it charges nothing.
+    """
+
+    recovering: bool
+    charged: int = 0
+    upto: float | None = None

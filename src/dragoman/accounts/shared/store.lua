@@ -22,6 +22,20 @@ local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local function text(n) return string.format('%.0f', n) end
 local function number(s) return s and tonumber(s) or 0 end
 
+-- Set a field of a process, and add the difference to its sum.
+local function set(key, field, sum, who, value)
+  local before = number(call('HGET', key, field .. who))
+  if before ~= value then
+    call('HSET', key, field .. who, text(value))
+    call('HINCRBY', key, sum, text(value - before))
+  end
+end
+
+-- Whether, after a loss, the store waits for processes that have not yet put back what they know.
+local function recovering()
+  return call('EXISTS', P .. 'until') == 1 and call('SCARD', P .. 'expected') > 0
+end
+
 local function take_from(key, field, sum, who)
   local before = number(call('HGET', key, field .. who))
   if before ~= 0 then call('HINCRBY', key, sum, text(-before)) end

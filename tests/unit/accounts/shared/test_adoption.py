@@ -1,8 +1,10 @@
-"""What ended processes have used is charged in the order of the calls, and what they held is released."""
+"""What ended processes have used is charged once, one process after another; what they held is released."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import pytest
@@ -17,12 +19,17 @@ from tests.unit.accounts.shared.world import claim, eventually, granted, world
 from tests.valkey_server import ValkeyServer
 
 
-def _record(id: str, process: str, used: int) -> UsageRecord:
-    return UsageRecord(id=id, created=0, ended=900.0, process=process, settled=(("a/all", used),), cut=True)
+def _record(id: str, used: int) -> UsageRecord:
+    return UsageRecord(id=id, created=0, ended=900.0, settled=(("a/all", used),), cut=True)
 
 
 def _has_reported(ledger: SharedLedger) -> bool:
     return not ledger._blocks.changed
+
+
+async def _each(*portions: Sequence[UsageRecord]) -> AsyncIterator[Sequence[UsageRecord]]:
+    for portion in portions:
+        yield portion
 
 
 async def test_what_a_process_held_is_released_with_the_last_of_several_messages(
@@ -36,10 +43,11 @@ async def test_what_a_process_held_is_released_with_the_last_of_several_messages
             await granted(dying, claim("a", 10, 5))
             await eventually(partial(_has_reported, dying))
             await all_of.crash(dying)
-        adoption = Adoption(other._reach)
+        adoption = Adoption(other._reach, time.time)
         for number in (0, 1):
             name = f"process {number}"
-            assert await adoption.charge([_record(f"{number} {n}", name, 1) for n in range(3)], name) == 3
+            records = [_record(f"{number} {n}", 1) for n in range(3)]
+            assert await adoption.adopt(name, b"", _each(records, [])) == 3
         assert (await other.standings())["a/all"] == Standing(6, 0)
         await granted(other, claim("a", 10, 4))
 
@@ -52,11 +60,9 @@ async def test_it_waits_for_the_store_until_it_is_closed() -> None:
         tried += 1
         raise LinkFailed("away")
 
-    adoption = Adoption(reach)
-    assert await adoption.charge([]) == 0
-    assert tried == 0
-    charging = asyncio.create_task(adoption.charge([], "process 0"))
+    adoption = Adoption(reach, time.time)
+    adopting = asyncio.create_task(adoption.adopt("process 0", b"", _each([_record("a", 1)])))
     await eventually(lambda: tried > 1)
-    assert not charging.done()
+    assert not adopting.done()
     adoption.close()
-    assert await charging == 0
+    assert await adopting is None

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import multiprocessing
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,16 @@ from dragoman.accounts.shared.link import Link, connect
 from dragoman.accounts.shared.messages import Reply, Request
 from dragoman.errors import RequestFailed
 from dragoman.state.usage import UsageRecord
-from tests.unit.accounts.shared.world import World, claim, eventually, granted, refusal, settle, world
+from tests.unit.accounts.shared.world import (
+    World,
+    adopt,
+    claim,
+    eventually,
+    granted,
+    refusal,
+    settle,
+    world,
+)
 from tests.valkey_server import ValkeyServer
 
 
@@ -55,14 +65,6 @@ async def test_requests_that_come_together_get_one_rest(valkey: ValkeyServer) ->
         await granted(ledger, claim("before", 10))
         assert len(await _at_once([ledger], 12, claim("a", 100))) == 12
         assert 10 < ledger._blocks.by_counter["a/all"].free <= 99 // 4
-
-
-async def test_a_refusal_counts_what_was_not_reported_yet(valkey: ValkeyServer) -> None:
-    async with world(valkey) as all_of:
-        ledger = all_of.ledger()
-        await granted(ledger, claim("a", 10))
-        assert isinstance(ledger.reserve([claim("a", 10, 2)], time.time()), Reservation)  # all of its block
-        assert (await refusal(ledger, claim("a", 10, 8))).standing == Standing(0, 3)
 
 
 async def test_places_that_nobody_has_used_for_a_while_are_given_back(
@@ -301,7 +303,7 @@ async def test_what_a_dead_process_held_is_free_at_once_when_its_journal_was_rea
             await all_of.crash(dying)
             if lease < 600:
                 await _over(all_of, dying)
-            assert await other.adopted([], dying._name) == 0
+            assert await adopt(other, dying._name) == 0
             assert len(await _at_once([other], 120, *wanted)) == 99
 
 
@@ -345,7 +347,7 @@ async def test_what_nobody_has_told_of_a_dead_process_is_used_at_last(
             assert time.monotonic() < until
             await asyncio.sleep(0.02)
         cut = [_record("cut long ago", dying._name, 900.0, 9, cut=True)]
-        assert await other.adopted(cut, dying._name) == 0
+        assert await adopt(other, dying._name, cut) == 0
         assert len(await _at_once([other], 5, claim("a", 10))) == 1
 
 
@@ -367,10 +369,12 @@ async def test_what_a_dead_process_had_used_is_charged_once(valkey: ValkeyServer
             _record("reported", "process 0", 1000.0, 10),
             _record("not reported", "process 0", 1001.0, 20),
             _record("cut", "process 0", 900.0, 30, cut=True),
-            _record("of an unknown process", "process 9", 5000.0, 40),
         ]
-        assert await other.adopted(records, "process 0") == 2
-        assert await other.adopted(records, "process 0") == 0
+        assert await adopt(other, "process 0", records[:1], records[1:]) == 2
+        assert await adopt(other, "process 0", records) == 0
+        assert (
+            await adopt(other, "process 9", [_record("of an unknown process", "process 9", 5000.0, 40)]) == 0
+        )
         assert (await other.standings())["a/all"] == Standing(60, 0)
         await granted(other, claim("a", 100, 40))
         await refusal(other, claim("a", 100, 1))
@@ -379,23 +383,27 @@ async def test_what_a_dead_process_had_used_is_charged_once(valkey: ValkeyServer
 async def test_what_a_dead_process_held_stays_held_until_its_last_exchanges_are_charged(
     valkey: ValkeyServer,
 ) -> None:
-    """The cut ones are charged later: they go to the database first, as the closed ones did before."""
+    """But not its places, which end with it."""
     async with world(valkey) as all_of:
         dying, other = all_of.ledger(), all_of.ledger()
         await granted(other, claim("b", 10))
-        closed = await granted(dying, claim("a", 10, 2))
+        place = claim("places", 1, resource="concurrency")
+        closed = await granted(dying, claim("a", 10, 2), place)
         await granted(dying, claim("a", 10, 8))  # never settled
         settle(dying, closed, now=1001.0)  # not reported
         await all_of.crash(dying)
-        cut = [_record("cut", "process 0", 900.0, 8, cut=True)]
-        charges = [
-            other.adopted([_record("closed", "process 0", 1001.0, 2)]),
-            other.adopted([]),
-            other.adopted(cut, "process 0"),
-        ]
-        assert await charges[0] == 1
+        read = asyncio.Event()
+
+        async def records() -> AsyncIterator[list[UsageRecord]]:
+            yield [_record("closed", "process 0", 1001.0, 2)]
+            await read.wait()
+            yield [_record("cut", "process 0", 900.0, 8, cut=True)]
+
+        adopting = asyncio.create_task(other.adopted("process 0", b"", records()))
+        await granted(other, place)
         assert isinstance(await other.ask([claim("a", 10)], time.time()), Refused)
-        assert await asyncio.gather(*charges[1:]) == [0, 1]
+        read.set()
+        assert await adopting == 2
         assert isinstance(await other.ask([claim("a", 10)], time.time()), Refused)
         assert (await other.standings())[claim("a", 10).counter] == Standing(10, 0)
 
@@ -427,6 +435,21 @@ async def test_an_emptied_store_gets_back_what_processes_know(own_valkey: Valkey
         own_valkey.command("FLUSHALL")
         again = await _at_once(ledgers, 200, claim("a", 100))
         assert len(passed) + len(again) == 100
+
+
+async def test_a_process_alone_puts_back_what_it_knows_once(
+    own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is waited for then, as the server did not just start."""
+    monkeypatch.setattr(link_module, "_YOUNG", 0)
+    async with world(own_valkey) as all_of:
+        one = all_of.ledger()
+        settle(one, await granted(one, claim("a", 100, 10)), a=4)
+        await eventually(lambda: not one._blocks.changed)
+        own_valkey.command("FLUSHALL")
+        settle(one, await granted(one, claim("a", 100, 10)), a=4)
+        await eventually(lambda: not one._blocks.changed)
+        assert (await one.standings())["a/all"] == Standing(8, 0)
 
 
 async def test_a_replica_that_lacks_writes_is_noticed_by_its_run_id(own_valkey: ValkeyServer) -> None:

@@ -27,7 +27,17 @@ from dragoman.seams.clock import SYSTEM
 from dragoman.state.counters import Resource
 from tests.unit.accounts.ledger_laws import LIMITS, LedgerLaws
 from tests.unit.accounts.ledger_laws import claim as law_claim
-from tests.unit.accounts.shared.world import World, claim, eventually, settle, world
+from tests.unit.accounts.shared.world import (
+    World,
+    adopt,
+    claim,
+    cut_off,
+    eventually,
+    go_on,
+    settle,
+    stop,
+    world,
+)
 from tests.valkey_server import PATIENCE, ValkeyServer
 
 MOST = {"requests": 12, "tokens": 100, "places": 3}
@@ -52,6 +62,9 @@ STEP = st.one_of(
     st.tuples(st.just("settle"), st.integers(0, 30), st.integers(0, 60), st.just(0)),
     st.tuples(st.just("together"), st.integers(2, 12), st.sampled_from(sorted(MOST)), st.integers(1, 20)),
     st.tuples(st.just("crash"), st.integers(0, 3), st.just(0), st.just(0)),
+    st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 4), st.just(0)),
+    st.tuples(st.just("renew"), st.integers(0, 30), st.just(0), st.just(0)),
+    st.tuples(st.just("leave"), st.integers(0, 3), st.integers(0, 60), st.just(0)),
     st.tuples(st.just("wait"), st.integers(0, 200), st.just(0), st.just(0)),
     st.tuples(st.just("flush"), st.just(0), st.just(0), st.just(0)),
 )
@@ -65,7 +78,11 @@ class Model:
         self.used: dict[str, int] = defaultdict(int)
         self.reserved: dict[str, int] = defaultdict(int)
         self.over: dict[str, int] = defaultdict(int)
+        self.lapsed: list[Reservation] = []
+        """What was reserved by processes that were stopped for too long: their places may be used twice."""
         self.crashed = False
+        self.left = False
+        """Whether a process has left: what it had used, nobody else can put back for sure."""
 
     def note(self, ledger: SharedLedger, found: Reservation) -> None:
         self.held.append((ledger, found))
@@ -73,8 +90,9 @@ class Model:
             self.reserved[one.limit.name] += one.amount
 
     def never_over(self) -> None:
+        twice = {"places": sum(PLACE in one.claims for one in self.lapsed)}
         for name, most in MOST.items():
-            assert self.used[name] + self.reserved[name] <= most + self.over[name], name
+            assert self.used[name] + self.reserved[name] <= most + self.over[name] + twice.get(name, 0), name
 
     async def ask(self, number: int, names: Any, amount: int) -> None:
         ledger = self.processes[number]
@@ -108,6 +126,7 @@ class Model:
         if not self.held:
             return
         ledger, found = self.held.pop(number % len(self.held))
+        self.lapsed = [one for one in self.lapsed if one is not found]
         for one in found.claims.values():
             name = one.limit.name
             self.reserved[name] -= one.amount
@@ -124,16 +143,65 @@ class Model:
         for one, held in self.held:
             if one is ledger:  # what else it had reserved, its running requests may have used
                 self.reserved["places"] -= held.claims[PLACE].amount if PLACE in held.claims else 0
+                self.lapsed = [lapsed for lapsed in self.lapsed if lapsed is not held]
         self.held = [(one, held) for one, held in self.held if one is not ledger]
         self.processes[number] = self.world.ledger(serve_without=False)
         self.crashed = True
+
+    async def stop(self, number: int, wanted: int) -> None:
+        """A process is stopped until its lease is over, others ask for places, and it goes on."""
+        ledger = self.processes[number]
+        if not ledger._joined or ledger._recovering:
+            return
+        await stop(self.world, ledger)
+        self.lapsed += [held for one, held in self.held if one is ledger]
+        for _ in range(wanted):
+            await self.ask((number + 1) % 4, ["places"], 1)
+        number = ledger._number
+        go_on(self.world, ledger)
+        await eventually(lambda: ledger._joined and ledger._number > number + 1)
+
+    async def renew(self, number: int) -> None:
+        """A request that has not called its provider yet asks for its place again, if it has lapsed."""
+        held = [(one, found) for one, found in self.held if one.lapsed(found, time.time())]
+        if not held:
+            return
+        ledger, found = held[number % len(held)]
+        places = ledger.withdraw(found)
+        self.reserved["places"] -= len(places)
+        try:
+            again = await ledger.ask(places, time.time(), found)
+        except RequestFailed:
+            assert self.crashed
+            return
+        if again is found:
+            self.reserved["places"] += len(places)
+            self.lapsed = [one for one in self.lapsed if one is not found]
+        elif not self.crashed:
+            assert self.reserved["places"] + len(places) > MOST["places"], "refused without reason"
+        self.never_over()
+
+    async def leave(self, number: int, tokens: int) -> None:
+        """A process loses the store, its requests end, and then so does it. Another one reports for it."""
+        ledger = self.processes[number]
+        if not ledger._joined or ledger._recovering:
+            return
+        cut_off(ledger)
+        await eventually(lambda: ledger._since is not None)
+        while left := [place for place, (one, _) in enumerate(self.held) if one is ledger]:
+            self.settle(left[0], tokens)
+        await ledger.leave(0.0)
+        other = self.processes[(number + 1) % 4]
+        await adopt(other, ledger._name, report=ledger.unreported())
+        self.world.ledgers.remove(ledger)
+        self.processes[number] = self.world.ledger(serve_without=False)
+        self.left = True
 
 
 class SharedLaws(LedgerLaws):
     """The laws of every ledger, held by one process whose counters are in a real server."""
 
     server: ValkeyServer
-    reserves_in_blocks = True
     slack = inf  # the server forgets counters by its own clock
 
     def make(self) -> Ledger:
@@ -179,6 +247,9 @@ def test_the_laws_of_every_ledger(valkey: ValkeyServer) -> None:
 )
 @given(st.lists(STEP, max_size=20))
 @example([("ask", 2, {"requests"}, 1), ("together", 9, "requests", 1)])  # two of them out of a block
+@example([("ask", 0, {"places"}, 1), ("stop", 0, 3, 0), ("settle", 0, 0, 0), ("ask", 0, {"places"}, 1)])
+@example([("ask", 0, {"places"}, 1), ("stop", 0, 2, 0), ("renew", 0, 0, 0), ("ask", 0, {"places"}, 1)])
+@example([("ask", 0, {"places", "tokens"}, 9), ("leave", 0, 8, 0), ("together", 9, "places", 1)])
 def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[Any]) -> None:
     async def run() -> None:
         async with world(valkey) as all_of:
@@ -192,11 +263,17 @@ def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[An
                     model.settle(number, what)
                 elif kind == "crash":
                     await model.crash(number)
+                elif kind == "stop":
+                    await model.stop(number, what)
+                elif kind == "renew":
+                    await model.renew(number)
+                elif kind == "leave":
+                    await model.leave(number, what)
                 elif kind == "wait":
                     await asyncio.sleep(number / 1000)
-                elif kind == "flush" and not model.crashed:
+                elif kind == "flush" and not (model.crashed or model.left):
                     await flush(model)
-                    if any(step[0] == "crash" for step in steps):  # one failure at a time
+                    if any(step[0] in {"crash", "stop", "leave"} for step in steps):  # one failure at a time
                         await back(model)
             await agree(model)
 
