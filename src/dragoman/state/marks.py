@@ -72,9 +72,9 @@ class Marks:
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
         """Return the digest of a call's id, name and arguments. A missing id counts as "". White space and
-        the order of members in the JSON of the arguments make no difference, unless the arguments are longer
-        than 200,000 characters. The arguments of a custom tool are no JSON: only white space at both ends of
-        them makes no difference.
+        the order of members in the JSON of the arguments make no difference. In arguments that are not valid
+        JSON, are longer than 200,000 characters or belong to a custom tool, only white space at both ends
+        makes no difference.
         """
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
