@@ -47,9 +47,9 @@ class Question(msgspec.Struct, frozen=True):
     """The vault keys under which the entry for one assistant message may be stored.
 
     index: the index of the message in `Request.messages`. keys: if several of them have entries, the entry of
-    the first one is used. hints: more keys, made of the random ids of calls alone, which are used only if no
-    key in `keys` has an entry. An entry that is found by a hint shows that the client has changed the
-    message, so nothing is put back.
+    the first one is used. hints: more keys, each made of nothing but the random id of a call; they are used
+    only if no key in `keys` has an entry. An entry that is found by a hint shows that the client has changed
+    the message, so nothing is put back.
     """
 
     index: int

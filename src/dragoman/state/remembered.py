@@ -59,7 +59,7 @@ class Remembered:
         stored parts that belong to this message: thinking, seals, and blocks of the provider's own tools. The
         client's thinking without a seal is left out if stored thinking replaces it. Blocks that are not found
         in the answer stay: thinking comes first, texts take the place of a text that is missing (or follow
-        the thinking), other blocks come last.
+        the thinking at the beginning), other blocks come last.
 
         Add to `used` the pieces that the returned blocks contain, and thinking that must not be put back. If
         the order of calls without ids would change, return `blocks` as a tuple instead and leave `used`

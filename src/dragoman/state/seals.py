@@ -23,7 +23,7 @@ class Vault(Protocol):
     @property
     def secret(self) -> bytes:
         """The secret (32 bytes) from which the keys of entries are made. It stays the same as long as the
-        entries exist. A vault in a database raises StoreFailed until `open` has succeeded.
+        entries exist. A vault in a database raises StoreFailed while it is not open.
         """
 
     @property
