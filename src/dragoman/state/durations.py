@@ -1,6 +1,6 @@
-"""Sorts durations of answers into logarithmic buckets, and computes percentiles of counted durations. The
-counts of several hours, or of several models, can be added bucket by bucket. A percentile of the sum is then
-a percentile of all answers together. Pure.
+"""Sorts durations into logarithmic buckets, and estimates percentiles from the number of durations in each
+bucket. The counts of several hours, or of several models, can be added bucket by bucket. A percentile of the
+sum is then a percentile of all their durations together. Pure.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _PER_DECADE: Final = 20 / 3
 
 
 def bucket_of(seconds: float) -> int:
-    """Return the index of a duration's bucket, from 0 to BUCKETS - 1. Durations outside 1 ms to 1000 s count
-    in the first or the last bucket.
+    """Return the index of a duration's bucket, from 0 to BUCKETS - 1. Durations below 1 ms count in the first
+    bucket, durations above 1000 s in the last one.
     """
     if seconds <= _LEAST:
         return 0
@@ -28,9 +28,10 @@ def bucket_of(seconds: float) -> int:
 
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:
-    """Return the duration in seconds that this share (0 to 1) of all durations does not exceed; None = there
-    are no durations. counts: the number of durations by bucket. The position inside a bucket is estimated on
-    the logarithmic scale, so between 1 ms and 1000 s the error is at most 41 %, and usually below 10 %.
+    """Return an estimate of the duration, in seconds, that this share (0 to 1) of all durations does not
+    exceed; None = there are no durations. counts: {index of the bucket: number of durations}. The position
+    inside a bucket is estimated on the logarithmic scale, so between 1 ms and 1000 s the error is at most
+    41 %, and usually below 10 %. The result is never below 1 ms or above 1000 s.
     """
     total = sum(counts.values())
     if not total:

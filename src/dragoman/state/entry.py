@@ -1,5 +1,6 @@
-"""Makes an entry of the seal vault from the parts of an answer that its client cannot send back, and the keys
-of the entry.
+"""Makes the entries of the seal vault and their keys. An entry stores the parts of one answer that its client
+cannot send back: thinking, seals, and blocks of the provider's own tools. Of the other blocks of the answer
+it stores only digests.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     one.
 
     digest: the digest of the block's content; b"" for the two kinds that are stored completely. size: the
-    number of characters of a text, else 0. native: a block of the provider's own tools, in JSON of the
-    protocol that the answer came in. bare: the digest of a call without its id, for clients that drop ids;
-    b"" = the block is not a call.
+    number of characters of a text, else 0. sealed: the block's seal; None for the two kinds that are stored
+    completely, because `thinking` and `native` contain their seals. native: a block of the provider's own
+    tools, as the protocol of the answer writes it in later requests. bare: the digest of a call without its
+    id, for clients that drop ids; b"" = the block is not a call.
     """
 
     kind: Literal["thinking", "text", "call", "media", "native"]
@@ -45,8 +47,9 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
     """The content of a vault entry, for one answer. scope: the provider and model that answered. pieces: the
-    answer's blocks, in order. before: the digest of the conversation before the answer. Equal answers in
-    different conversations have different entries, because `before` differs.
+    answer's blocks, in order; blocks of which nothing is stored are missing (refusals, for example). before:
+    the digest of the conversation before the answer. Equal answers in different conversations have different
+    entries, because `before` differs.
     """
 
     scope: Scope
@@ -65,8 +68,9 @@ def matters(
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
     """Return whether an answer may need a vault entry: it has a seal; or thinking, if `unsealed` is True; or
-    a block of the provider's own tools (`is_provided`), if `native` is not None. This is a fast check before
-    `entry` is called; the parameters are those of `entry`.
+    a block for which `is_provided` is True (a block of the provider's own tools, or any `ir.Native`), if
+    `native` is not None. This is a fast check before `entry` is called with the same values; `native` is not
+    called here.
     """
     for block in blocks:
         if type(block) is ir.Text:  # first, as most blocks are texts
@@ -89,14 +93,14 @@ def entry(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
-    """Return the keys and the encoded content of the vault entry for an answer. None = no entry is needed,
-    because no block has a seal or must be stored completely, or because the answer has only thinking or empty
-    texts.
+    """Return the keys of the vault entry for an answer, and its content (a `Kept`) as bytes, which `unpack`
+    reads. None = no entry is needed: no block has a seal or is stored completely; or the answer has no text
+    (except empty ones), no call of a client's tool, no media and no block that `native` makes.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
-    scope: the provider and model that answered. unsealed: True = thinking without a seal is stored too.
-    native: returns a call or result of the provider's own tools in JSON of the answer's protocol; None =
-    these blocks are not stored.
+    scope: the provider and model that answered. marks: makes the client's keys and digests. unsealed: True =
+    thinking without a seal is stored too. native: turns a block for which `is_provided` is True into the
+    block that a later request in the answer's protocol repeats; None = these blocks are not stored.
     """
     pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
     says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)

@@ -37,8 +37,8 @@ _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The provider and the model that made a seal. The gateway returns the seal only to this model at this
-    provider.
+    """The provider (its name in the configuration) and the model (the provider's name for it) that made a
+    seal. The gateway returns the seal only to this model at this provider.
     """
 
     provider: str
@@ -49,8 +49,8 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Marks:
-    """Makes the keys and digests of one client. secret: the vault's secret, at most 64 bytes. tenant: the
-    name of the client.
+    """Makes the keys and digests of one client, each 20 bytes long. secret: the vault's secret, at most 64
+    bytes. tenant: the name of the client.
     """
 
     __slots__ = ("_seed",)
@@ -60,7 +60,9 @@ class Marks:
         self._seed.update(_framed(tenant))
 
     def digest(self, *facts: str | bytes) -> bytes:
-        """Return the client's digest of a list of texts and bytes. Different lists have different digests."""
+        """Return the client's digest of a list of texts and bytes. A text counts as its bytes in UTF-8. Lists
+        that differ in the number or the content of their elements have different digests.
+        """
         return self._digest(b"".join(map(_framed, facts)))
 
     def _digest(self, data: bytes) -> bytes:
@@ -75,8 +77,10 @@ class Marks:
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """Return the digest of a call's id, name and arguments. A missing id counts as "". How the JSON of
-        the arguments is written makes no difference, unless it is very long (`_canonical`).
+        """Return the digest of a call's id, name and arguments. A missing id counts as "". White space and
+        the order of members in the JSON of the arguments make no difference. In arguments that are not valid
+        JSON, are longer than 200,000 characters or belong to a custom tool, only white space at both ends
+        makes no difference.
         """
         id_, name, arguments = _encoded(call.id or ""), _encoded(call.name), _canonical(call)
         parts = (len(id_), id_, len(name), name, len(arguments), arguments)
@@ -84,7 +88,8 @@ class Marks:
 
     def block_digest(self, block: ir.Text | ir.Media) -> bytes:
         """Return the digest of a block's content: a text's characters; or a medium's data, or if it has none
-        its URL, or if it has none its file id.
+        its URL, or if it has none its file id. All media without any of these three (documents as text, for
+        example) have the same digest.
         """
         if isinstance(block, ir.Text):
             return self.digest("text", block.text)
@@ -92,21 +97,22 @@ class Marks:
 
     def call_key(self, before: bytes, call: ir.ToolCall, digest: bytes) -> bytes:
         """Return the vault key of a call. before: the digest of the conversation before the answer that
-        contains the call; it is a part of the key if the call's id is not random. digest: the call's digest,
-        from `call_digest`.
+        contains the call; the key depends on it only if the call's id does not look random (`has_random_id`).
+        digest: the call's digest, from `call_digest`.
         """
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(
         self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes
     ) -> tuple[list[bytes], list[bytes]]:
-        """Return (keys, keys by id) of an answer's calls of client tools, in the order of the calls. digests:
-        for each call, from `call_digest`. before: as for `call_key`.
+        """Return (vault keys as from `call_key`, vault keys by id) of an answer's calls, each in the order of
+        the calls. calls: all calls of the answer to the client's tools, in order. digests: of the same calls,
+        from `call_digest`. before: the digest of the conversation before the answer.
 
         A call without an id gets a key only if it is the first call of the answer. The order of calls without
         ids tells which result belongs to which call, so an answer whose calls come in another order must not
-        be found. A key by id is made of a random id alone, so it also finds the entry of a call whose name or
-        arguments the client has changed.
+        be found. Only a call whose id looks random (`has_random_id`) also has a key by id. This key is made
+        of the id alone, so it also finds the entry of a call whose name or arguments the client has changed.
         """
         keys: list[bytes] = []
         by_id: list[bytes] = []
@@ -126,7 +132,8 @@ class Marks:
 
     def text_key(self, before: bytes, text: str) -> bytes:
         """Return the vault key of an answer without calls. before: the digest of the conversation before the
-        answer. text: the joined texts of the answer.
+        answer. text: the joined texts of the answer. White space that clients change makes no difference (see
+        `AnswerText`).
         """
         return self.answer_text(before).key(text)
 
@@ -170,7 +177,7 @@ class AnswerText:
 
 class Conversation:
     """Computes the digest of a conversation, message by message. Thinking and seals are left out, because
-    clients drop them.
+    clients drop them. Of a medium with much data, only the kind, the length, the beginning and the end count.
     """
 
     __slots__ = ("_digest", "_marks")
@@ -182,8 +189,8 @@ class Conversation:
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
         """Add the next message (its role and blocks), and return the digests (`call_digest`) of its calls of
-        the client's tools, in order. A message that has only thinking is not added, because some protocols
-        have no such message.
+        the client's tools, in order; empty = it has no such calls. A message that has only thinking is not
+        added, because some protocols have no such message.
         """
         if len(blocks) == 1 and type(blocks[0]) is ir.Text:  # as most messages are
             text = _encoded(blocks[0].text)
@@ -231,7 +238,7 @@ class Conversation:
             facts.append(_fact(b"text", _encoded(text)))
 
     def digest(self) -> bytes:
-        """Return the digest of the messages so far."""
+        """Return the digest of the messages that were added so far. More messages may be added afterwards."""
         digest: bytes = self._digest.digest()
         return digest
 
@@ -252,16 +259,17 @@ def joined_text(blocks: Iterable[ir.Block]) -> str:
 
 
 def has_random_id(call: ir.ToolCall) -> bool:
-    """Return whether the call's id, without the tool's name in it, looks random (`_RANDOM`). The vault then
-    assumes that no other call in any conversation has this id. False if the call has no id.
+    """Return whether the call's id looks random: without the tool's name in it, it contains at least 8
+    successive ASCII letters and digits, with at least one letter and one digit. The vault then assumes that
+    no other call in any conversation has this id. False if the call has no id.
     """
     return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 
 def _canonical(call: ir.ToolCall) -> bytes:
     """Return a call's arguments in a form that stays the same if a client writes the JSON anew: sorted
-    members, no white space, `{}` for empty arguments. Arguments that are not valid JSON, are very long, or
-    belong to a custom tool only lose the white space at both ends.
+    members, no white space, `{}` for empty arguments. Arguments that are not valid JSON, are longer than
+    `_LONG_ARGUMENTS`, or belong to a custom tool only lose the white space at both ends.
     """
     text = call.arguments.strip()
     if call.kind != "custom":

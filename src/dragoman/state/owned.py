@@ -2,7 +2,8 @@
 keeps this.
 
 Clients get a random id, which the gateway has made, in place of the id that the provider gave to the object.
-So an id reveals nothing about the account at the provider, and only the owner can use it.
+So an id reveals nothing about the account at the provider, and only the owner can use it. The exception: a
+fine-tuned model has an owner too, but clients use the provider's name for it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import msgspec
 class OwnedObject(msgspec.Struct, frozen=True):
     """One object at a provider, and the client that owns it.
 
-    id: the id that clients use, unique at this gateway. owner: the name of the client (`Caller.name`).
-    provider: the name of the configured provider. kind: the kind of object, as in `dialects.object_ids`.
-    upstream: the id that the provider uses. created: when the gateway first saw the object, Unix seconds.
+    id: the id that clients use, unique in the store; for a model the same as `upstream`. owner: the name of
+    the client (`Caller.name`). provider: the name of the configured provider. kind: the kind of object, such
+    as "file" or "batch" (`dialects.object_ids.Kind`). upstream: the id that the provider uses. created: when
+    the gateway first saw the object, Unix seconds.
     """
 
     id: str
@@ -34,9 +36,10 @@ class OwnedObjects(Protocol):
 
     async def keep(self, objects: Collection[OwnedObject]) -> Sequence[OwnedObject]:
         """Store the objects that are not stored yet, and return all given objects as they are stored, in any
-        order. An object is stored already if its provider and the provider's id are the same; its id and
-        owner then stay as they are stored. A new object whose `id` is already in use is left out. Raises
-        StoreFull, and stores nothing, if there is no space.
+        order. An object is stored already if the store has one with the same `provider` and `upstream`; the
+        stored one then stays unchanged, and is returned. A new object whose `id` is already in use is neither
+        stored nor returned. A store in memory raises StoreFull, and stores nothing, if it would have too many
+        objects.
         """
 
     async def find(self, owner: str, ids: Collection[str]) -> Sequence[OwnedObject]:
@@ -51,6 +54,6 @@ class OwnedObjects(Protocol):
         """Return whether an owner has any object of this kind at a provider."""
 
     async def remove(self, owner: str, id_: str) -> bool:
-        """Remove an object from the store; the object at the provider stays. Return False if the owner has no
-        object with this `id`.
+        """Remove an object from the store; the object at the provider stays. id_: the id that clients use.
+        Return True; False = the owner has no object with this id.
         """

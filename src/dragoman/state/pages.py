@@ -2,8 +2,9 @@
 
 A cursor is the item's id. Ids may repeat in a list: a client may bring back an item of an earlier answer, and
 some providers number their answers alike. The cursor of such an item is `id@place`, so that it means one
-item. A plain id that occurs several times means its last item in the order of reading: a client that takes
-the id out of the last item itself, instead of `last_id`, comes to the end of the list.
+item; `place` is the number of the item in its list. An id that contains "@" also gets its place. A plain id
+that occurs several times means its last item in the order of reading: a client that takes the id out of the
+last item itself, instead of the cursor that the page states (`last_id`), comes to the end of the list.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ _DIGITS: Final = 10  # a place with fewer digits is one that a database can comp
 
 
 class Placed(Item, frozen=True):
-    """An item with its place: its number in its list, which never changes."""
+    """An item with its place: its number in its list, which never changes. Items that were added later have
+    larger numbers.
+    """
 
     place: int
 
 
 def cursor(item: Placed, *, alone: bool) -> str:
-    """Return the cursor of an item. alone: True = no other item of its list has the same id."""
+    """Return the cursor of an item: its id, or `id@place` if `alone` is False or the id contains "@". alone:
+    True = no other item of its list has the same id.
+    """
     return item.id if alone and _MARK not in item.id else f"{item.id}{_MARK}{item.place}"
 
 
@@ -46,9 +51,11 @@ def last_place(places: Iterable[int], *, newest: bool) -> int:
 
 
 def read_page(items: Mapping[int, Item], *, after: str | None, limit: int, newest: bool) -> Page:
-    """Return a page of a list in memory. items: by place, in the order of their places. after: a cursor; the
-    page begins after the item that it means, None = with the first item. limit: the largest number of items.
-    newest: True = the latest items come first. Raises KeyError if the cursor means no item.
+    """Return a page of a list in memory. items: {place of the item: item}. after: a cursor; the page begins
+    after the item that it means, None = with the first item. limit: the most items of the page. Their bodies
+    together have at most PAGE_SIZE bytes, except that a single larger item is a page alone. newest: True =
+    the items with the largest places come first, False = those with the smallest. Raises KeyError if the
+    cursor means no item.
     """
     places = sorted(items, reverse=newest)
     if after is not None:
@@ -62,7 +69,9 @@ def read_page(items: Mapping[int, Item], *, after: str | None, limit: int, newes
 
 
 def whole(items: Sequence[Item]) -> Page:
-    """Return all items as one page: the answer to a client that has just added them."""
+    """Return all items as one page: the answer to a client that has just added them. The page's cursor is the
+    plain id of the last item.
+    """
     return Page(items, last=items[-1].id if items else None)
 
 

@@ -20,7 +20,7 @@ _SECONDS: Final = {"hour": HOUR, "day": DAY}
 class Segment(NamedTuple):
     """A part of a report's span: complete periods of one length (`step`), from `begin` to `end` (not
     included). bucket: the start of the report's bucket (its unit on the time axis) to which all of these
-    periods belong; None = each period is a bucket of its own.
+    periods belong; None = each of these periods is a bucket of its own.
     """
 
     step: Step
@@ -30,7 +30,9 @@ class Segment(NamedTuple):
 
 
 def start_of(step: Step, time: float) -> int:
-    """Return the start of the period of this length that contains `time`."""
+    """Return the start of the period of this length that contains `time`. A period contains its start, but
+    not its end.
+    """
     seconds = _SECONDS.get(step)
     if seconds is not None:
         return int(time // seconds) * seconds
@@ -47,14 +49,16 @@ def end_of(step: Step, time: float) -> int:
 
 
 def rounded_up(step: Step, time: float) -> int:
-    """Return the earliest start of a period of this length that is not before `time`."""
+    """Return the earliest start of a period of this length that is not before `time`: `time` itself if a
+    period starts then.
+    """
     start = start_of(step, time)
     return start if start == time else end_of(step, time)
 
 
 def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
     """Yield the start of each period of this length that overlaps the span from `begin` to `end` (not
-    included), in order. `begin` must be before `end`.
+    included), in order. The first start may be before `begin`. `begin` must be before `end`.
     """
     start = start_of(step, begin)
     while start < end:
@@ -63,9 +67,10 @@ def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
 
 
 def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
-    """Return the segments that exactly cover the span from `begin` to `end` (not included), with as few
-    periods as possible; [] = the span is empty. begin, end: whole hours. step: the length of the buckets; the
-    first and last bucket may be covered only in part. None = the span is one bucket, which starts at `begin`.
+    """Return the segments that exactly cover the span from `begin` to `end` (not included), in the order of
+    time; [] = `begin` is not before `end`. In each bucket they have as few periods as possible. begin, end:
+    whole hours. step: the length of the buckets; the first and last bucket may be covered only in part. None
+    = the whole span is one bucket, which starts at `begin`.
     """
     if begin >= end:
         return []

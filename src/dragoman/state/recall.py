@@ -20,11 +20,13 @@ When Anthropic answered, the vault got an entry. Its keys can be computed from t
 
 `ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
 back where it was, so that Anthropic gets its answer unchanged. A seal is valid only for the scope that issued
-it. So if the request goes to another model, the message stays as the client sent it, and the report names a
-loss. The message also stays as it is, with a loss, if the client has changed the call.
+it. So if the request goes to another model, the message stays as the client sent it, and `recall` returns a
+loss. The message also stays as it is, with a loss, if the client has changed the name or the arguments of
+this call, whose id is random.
 
 An entry is found by a call's id, name and arguments; for an answer without calls, by the conversation before
-it and its text; for a picture, by its bytes. A call whose id is not random is found only in its conversation.
+it and its text; for a picture with a seal, also by its data. A call whose id is not random is found only in
+its conversation.
 """
 
 from __future__ import annotations
@@ -44,9 +46,10 @@ replace = msgspec.structs.replace
 class Question(msgspec.Struct, frozen=True):
     """The vault keys under which the entry for one assistant message may be stored.
 
-    index: the position of the message in the request. keys: if several of them have entries, the entry of the
-    first one is used. hints: more keys, which are used only if no key in `keys` has an entry. An entry that
-    is found by a hint shows that the client has changed the message, so nothing is put back.
+    index: the index of the message in `Request.messages`. keys: if several of them have entries, the entry of
+    the first one is used. hints: more keys, each made of nothing but the random id of a call; they are used
+    only if no key in `keys` has an entry. An entry that is found by a hint shows that the client has changed
+    the message, so nothing is put back.
     """
 
     index: int
@@ -63,7 +66,7 @@ class Question(msgspec.Struct, frozen=True):
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
     """Return the Questions for the assistant messages of a request, in order, and the digest of the complete
-    conversation.
+    conversation (`marks.Conversation`: the system prompt and all messages).
 
     marks: makes the keys and digests of the client that sent the request. search: False = the caller knows
     that the vault is empty, so no Questions are returned. A message with calls or results of the provider's
@@ -99,12 +102,15 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """The result of `recall`. request: the request with the blocks that were put back.
+    """The result of `recall`. request: the request with the blocks that were put back; the same object if
+    nothing was put back.
 
-    messages: the indices of the messages that changed. losses: (path, reason) for each earlier answer whose
-    entry was found but not put back completely. wanted: more keys to look up in the vault; if one of them has
-    an entry, `recall` must be called again with this entry too. There are such keys if a key of a Question
-    has led to the entry of another model, because this model may have its own entry for the same answer.
+    messages: the indices of the messages that changed. losses: (`messages[index]`, reason) for each message
+    whose entry is from another provider or model, and for each earlier answer whose entry was found but not
+    put back completely. wanted: more keys to look up in the vault; if one of them has an entry, `recall` must
+    be called once more, with the entries of both look-ups. There are such keys if a key of a Question has led
+    to the entry of another model: the model that the request goes to may have its own entry for the same
+    answer. The second result has these keys too; they need no further look-up.
     """
 
     request: ir.Request
@@ -123,12 +129,13 @@ def recall(
     scope: Scope,
     marks: Marks,
 ) -> Recalled:
-    """Put the parts of earlier answers that the client could not send back into its request: thinking, seals,
-    and calls and results of the provider's own tools. Only the parts of answers that `scope` gave are put
-    back, and nothing is put back into a message for which only a hint has an entry.
+    """Put the parts of earlier answers that the client could not send back into a copy of its request:
+    thinking, seals, and calls and results of the provider's own tools. Only the parts of answers that `scope`
+    gave are put back, and nothing is put back into a message for which only a hint has an entry.
 
-    questions: from `ask`. found: the entries that the vault has, by their keys. scope: the provider and model
-    that the request will be sent to. marks: makes the keys and digests of the client that sent the request.
+    questions: from `ask` for the same messages. found: {key: entry as bytes}, what the vault has under the
+    keys and hints of the Questions. scope: the provider and model that the request will be sent to. marks:
+    makes the keys and digests of the client that sent the request.
     """
     messages = list(request.messages)
     entries: dict[bytes, Remembered] = {}
@@ -169,8 +176,8 @@ def recall(
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
     """Return the indices of the assistant messages directly before `index` that are a part of the answer in
-    `entry`: they contain only texts and thinking of this answer. The Responses protocol has a separate
-    message for each text and each thought.
+    `entry` (`Remembered.says`): they contain only texts and thinking, and at least one block of this answer.
+    The Responses protocol has a separate message for each text and each thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and entry.says(messages[first - 1].blocks):

@@ -20,8 +20,8 @@ replace = msgspec.structs.replace
 class Remembered:
     """One entry of the vault, while its blocks are put back into messages. kept: the entry's content. marks:
     makes the digests of the client that owns the entry. where: the path of the first message for which the
-    entry was found. used: the indices in `kept.pieces` of the pieces that need no more work, because they
-    were put back or must not be put back.
+    entry was found (`messages[3]`). used: the indices in `kept.pieces` of the pieces that need no more work,
+    because they are in a message already, were put back, or must not be put back.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -38,13 +38,13 @@ class Remembered:
 
     @property
     def lacks(self) -> bool:
-        """Whether any piece that the provider needs back is not in `used`."""
+        """Whether any piece that the provider needs back (`Piece.matters`) is not in `used`."""
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """Return whether these blocks are a part of the entry's answer. All of them must be texts or
-        thinking, and at least one must be found in the entry. If all blocks are thinking without a seal, it
-        is enough that the entry has thinking.
+        """Return whether the blocks of a message count as a part of the entry's answer: all of them are texts
+        or thinking, and at least one is found among the pieces that are not in `used`. If all blocks are
+        thinking without a seal, it is enough that the entry has thinking. False if there are no blocks.
         """
         if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
             return False
@@ -56,10 +56,14 @@ class Remembered:
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
         """Return the blocks of one client message, in the order of the answer, together with the answer's
-        stored parts that belong to this message: thinking, seals, and blocks of the provider's own tools. Add
-        to `used` the pieces that the returned blocks contain. If that would change the order of calls without
-        ids, return `blocks` as a tuple instead and leave `used` unchanged: the order of such calls tells
-        which result belongs to which call.
+        stored parts that belong to this message: thinking, seals, and blocks of the provider's own tools. The
+        client's thinking without a seal is left out if stored thinking replaces it. Blocks that are not found
+        in the answer stay: thinking comes first, texts take the place of a text that is missing (or follow
+        the thinking at the beginning), other blocks come last.
+
+        Add to `used` the pieces that the returned blocks contain, and thinking that must not be put back. If
+        the order of calls without ids would change, return `blocks` as a tuple instead and leave `used`
+        unchanged: the order of such calls tells which result belongs to which call.
 
         later: the seals of the thinking that the client itself sends in later messages of the same answer;
         this thinking is not put back.
@@ -93,10 +97,11 @@ class Remembered:
         return sent
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
-        """Return the blocks without the client's copies of thinking that have lost their seals: the stored
-        thinking will replace them. In two cases return all blocks, and add the stored thinking to `used`,
-        because it must not be put back: the entry has no thinking with a seal; or the client sends thinking
-        with a seal that is not stored.
+        """Return the client's blocks without thinking that has no seal: it counts as a copy that has lost its
+        seal, and the stored thinking will replace it. If none of the blocks is thinking, return them all. In
+        two more cases return all blocks, and add the stored thinking to `used`, because it must not be put
+        back: the entry has no thinking with a seal; or the client sends thinking with a seal that is not
+        stored.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:
@@ -110,8 +115,8 @@ class Remembered:
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
         """Return the client's blocks in two groups. First, {index of the piece: block} of the blocks that are
-        found in the answer, each with the seal of its piece (`_resealed`). Second, the list of the other
-        blocks, which the client has changed or added.
+        found among the pieces that are not in `used`, each with the seal of its piece (`_resealed`). Second,
+        the list of the other blocks, which the client has changed or added.
         """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
@@ -129,9 +134,10 @@ class Remembered:
         return placed, rest
 
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
-        """Return the client's only text, cut into the texts of the answer: {index of the piece: text}. {} =
-        the client's text is not the joined texts of the answer. Some protocols join all texts of an answer,
-        some of them with white space between the texts.
+        """Return the client's only text, cut into those texts of the answer that are not in `used`: {index of
+        the piece: text with its seal}. {} = the client's text does not consist of exactly these texts, in
+        order. Some protocols join all texts of an answer, some of them with white space between the texts;
+        this white space is dropped.
         """
         cut: dict[int, ir.Block] = {}
         left = text.text
@@ -147,8 +153,8 @@ class Remembered:
         return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
-        """Return the index of the first piece with this block's digest or seal that is neither in `placed`
-        nor in `used`; None = no such piece.
+        """Return the index of the first piece with this block's digest (for thinking: with its seal) that is
+        neither in `placed` nor in `used`; None = no such piece. A call without an id is found too.
         """
         identity: object = None
         if isinstance(block, ir.Thinking):
@@ -177,8 +183,9 @@ class Remembered:
 
 
 def _resealed(block: Any, piece: Piece) -> ir.Block:
-    """Return the client's block with the seal of its piece, if the block has no seal. A client's thinking
-    with only a text and a seal is replaced by the stored thinking, which may also have a summary and an id.
+    """Return the client's block with the seal of its piece, or unchanged if it has a seal itself or the piece
+    has none. A client's thinking that has nothing but a text, a seal and `redacted` is replaced by the stored
+    thinking, which may also have a summary and an id.
     """
     if piece.thinking is not None and isinstance(block, ir.Thinking):
         bare = ir.Thinking(block.text, sealed=block.sealed, redacted=block.redacted)

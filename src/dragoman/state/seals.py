@@ -16,14 +16,14 @@ class Vault(Protocol):
     """The seal vault, in memory or in a database."""
 
     async def open(self) -> None:
-        """Load the secret. Call this before `secret` is read. Only the first call may take time. Raises
-        StoreFailed.
+        """Load the secret. Call this before `secret` is read. After the first success, further calls do
+        nothing. Raises StoreFailed.
         """
 
     @property
     def secret(self) -> bytes:
         """The secret (32 bytes) from which the keys of entries are made. It stays the same as long as the
-        entries exist.
+        entries exist. A vault in a database raises StoreFailed while it is not open.
         """
 
     @property
@@ -39,15 +39,17 @@ class Vault(Protocol):
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Store an entry under each of these keys. If there is an older entry under one of these keys, the
-        new entry replaces it under this key. An entry that is larger than the vault's limit is not stored;
-        the older entry is then no longer found under these keys either. Without keys, do nothing.
+        new entry replaces it under this key; the older one is still found under its other keys. An entry that
+        is larger than the vault's limit is not stored; older entries are then no longer found under these
+        keys either. Without keys, do nothing.
 
         owner: a digest of the name of the client that the entry belongs to. When the vault is full, the owner
-        with the most data loses entries first. Raises StoreFailed.
+        with the most data loses its least recently used entries. Raises StoreFailed.
         """
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """Return the entries that are stored under these keys, by key; keys without an entry are missing. The
-        time for which an entry is stored begins again when the entry is found. A database may skip this if
-        the time has only just begun, to save writes. Raises StoreFailed.
+        time for which an entry is stored begins again when the entry is found. A database skips this if the
+        time has only just begun, to save writes, or if the write fails. Raises StoreFailed if the entries
+        cannot be read.
         """

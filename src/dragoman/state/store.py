@@ -3,9 +3,10 @@ conversations, sessions and chat completions; and the values in these four parts
 their own modules.
 
 Every entry in the four parts belongs to one client. The parameters and fields `tenant` contain the name of
-this client (`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, the
-entry does not exist. Bodies are JSON bytes that a store never reads. Times are Unix seconds. An expired entry
-is treated as deleted. A store that fails raises StoreFailed.
+this client (`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, or
+for an expired one, the entry does not exist; but the id of an expired entry stays in use until the next
+`Store.sweep`. Bodies are JSON bytes that a store never reads. Times are Unix seconds. Each method raises
+StoreFailed if the store fails.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class DataRefused(StoreFailed):
 
 class StoreFull(StoreFailed):
     """There is no space for an entry. Either the entry is larger than a limit of the store; or too few other
-    entries may be removed for it, for example because they belong to running responses.
+    entries may be removed for it, because running responses and owners of objects are never removed.
     """
 
 
@@ -62,15 +63,16 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant: the name of the client that owns the response. created, expires: Unix seconds; expires None =
     never. body: the response object as JSON, without `output`. input: the items of the response's own
-    request, without the items of earlier responses. previous: the id of the response that this response
-    continues, None = none. conversation: the id of the conversation that the response belongs to, None =
-    none. deployment: the deployment that answered; None = none, or not known yet. background: True = the
-    response runs although no client waits for it.
+    request, without the items of earlier responses. output: the items of the answer. previous: the id of the
+    response that this response continues, None = none. conversation: the id of the conversation that the
+    response belongs to, None = none. deployment: the deployment that answered (`provider/model`); None =
+    none, or not known yet. background: True = the client has asked for a response that runs although no
+    client waits for it.
 
-    lease: the latest sign of life of the worker that runs the response; None = no worker runs it. The worker
-    regularly writes a new value. The value is never compared with a clock, because clocks jump: the worker
-    counts as alive as long as the value changes. An unfinished response with a lease does not expire and is
-    not removed to make room.
+    lease: the latest sign of life of the worker that runs the response in the background; None = no worker
+    does. The worker regularly writes a new value. The value is never compared with a clock, because clocks
+    jump: the worker counts as alive as long as the value changes. An unfinished response with a lease does
+    not expire and is not removed to make room.
     """
 
     id: str
@@ -92,7 +94,9 @@ _Entry = TypeVar("_Entry", bound="Item | StoredChat")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The lease of the running response with this id; see `StoredResponse.lease`."""
+    """The lease of the running response with this id: a number that its worker changes regularly as a sign of
+    life (`StoredResponse.lease`). tenant: the name of the client that owns the response.
+    """
 
     id: str
     tenant: str
@@ -108,8 +112,10 @@ class Responses(Protocol):
         """Store a new response with its items. If other processes share the store, they see the response as
         soon as this method returns.
 
-        If the store is full, the client with the most data loses its least recently used entries. Raises
-        StoreFull, and stores nothing, if no space can be made. Raises DataRefused if the id exists already.
+        If the store is full, the client with the most data loses its least recently used entries (responses,
+        conversations, sessions or chat completions). Raises StoreFull, and stores nothing, if the response is
+        too large for the store or no space can be made. Raises DataRefused if any client has a response with
+        this id already.
         """
 
     async def settle(
@@ -120,41 +126,45 @@ class Responses(Protocol):
         *,
         lease: float | None = None,
     ) -> bool:
-        """Update an unfinished response to the status, body, output and deployment of `response`, and store
-        `events` (numbered from `first`) in the same step. Return True. The response then expires at the later
-        of its previous expiry time and `response.expires`; never, if one of them is None. A final status
-        removes the lease.
+        """Update an unfinished response, the one with the id and tenant of `response`, to the status, body,
+        output and deployment of `response`, and store `events` (JSON objects, numbered from `first`) in the
+        same step. Return True. The response then expires at the later of its previous expiry time and
+        `response.expires`; never, if one of them is None. A final status removes the lease.
 
         lease: update only if the response still has this lease; None = do not check the lease. Return False,
-        and write nothing, if the response is finished or deleted or has another lease. Raises StoreFull, and
-        writes nothing, if no space can be made.
+        and write nothing, if the response is finished, deleted or expired, or has another lease. Raises
+        StoreFull, and writes nothing, if no space can be made.
         """
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        """Return one response with its items; None = this client has no response with this id."""
+        """Return one response with its input and output; None = this client has no response with this id."""
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        """Return a response and all responses that it continues, the oldest first; None = at least one of
-        them does not exist. Raises HistoryTooLarge.
+        """Return a response and all responses that it continues, directly or through others, the oldest
+        first; None = at least one of them does not exist. Raises HistoryTooLarge if they have too many bytes
+        or items.
 
-        expires: extend the expiry time of each returned response to this time if it would expire earlier,
-        because a new response will continue them; None = they never expire.
+        expires: a new response will continue the returned responses, so those that would expire before this
+        time now expire at this time; None = none of them ever expires.
         """
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         """Return the bodies of items: {id of the item: body}, from all responses and conversations of the
         client. Unknown ids are missing. If several items have the same id, the body of one of them is
-        returned. Raises HistoryTooLarge.
+        returned. Raises HistoryTooLarge if the bodies have too many bytes.
         """
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a response, its items and its events. Return False if there is no such response."""
+        """Delete a response, its items and its events, also if it is running. Return True; False = there is
+        no such response.
+        """
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        """Store further events of a response; do nothing if it does not exist. events: JSON objects, numbered
-        from `first`. Raises StoreFull.
+        """Store further events of a response of any client; do nothing if there is no response with this id.
+        events: JSON objects, numbered from `first`. Raises StoreFull, and stores nothing, if no space can be
+        made.
         """
 
     async def events(
@@ -166,12 +176,14 @@ class Responses(Protocol):
         """
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Write a new lease into every unfinished response with one of these ids. Return the ids of the
-        responses that were unfinished.
+        """Write a new lease into every unfinished response (of any client) with one of these ids. Return the
+        ids of these responses; those of finished and deleted responses are missing.
         """
 
     async def leases(self) -> Sequence[Lease]:
-        """Return the leases of all running responses, of every client and process."""
+        """Return the leases of all running responses (unfinished ones with a lease), of every client and
+        process.
+        """
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +204,8 @@ PAGE_SIZE: Final = 4_000_000
 
 class Page(msgspec.Struct, frozen=True):
     """Some items of a list, in the requested order. more: True = more items follow. last: the cursor of the
-    last item (see `state.pages`), None = the page is empty.
+    last item, with which the next page can be requested: the item's id, to which a number is added if that id
+    alone would not do (see `state.pages`); None = the page is empty.
     """
 
     items: Sequence[Item]
@@ -201,9 +214,9 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """Return as many of the first entries as a page may contain (`limit` entries, PAGE_SIZE bytes; a first
-    entry with more bytes is returned alone), and whether more entries follow. At most one more entry is read
-    from `entries`.
+    """Return as many of the first entries as a page may contain (`limit` entries, whose fields `body` have
+    PAGE_SIZE bytes together; a first entry with more bytes is returned alone), and whether more entries
+    follow. At most one more entry is read from `entries`.
     """
     held: list[_Entry] = []
     size = 0
@@ -221,20 +234,23 @@ class Conversations(Protocol):
     """
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
-        """Store a new conversation with its first items. Raises StoreFull, and DataRefused if the id exists
-        already.
+        """Store a new conversation with its first items. If the store is full, the client with the most data
+        loses its least recently used entries. Raises StoreFull if the conversation is larger than a
+        conversation may be, or if no space can be made; DataRefused if any client has a conversation with
+        this id already. Then nothing is stored.
         """
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
         """Return a conversation without its items; None = this client has no conversation with this id."""
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
-        """Replace a conversation's metadata. Return False if there is no such conversation. Raises
-        StoreFull.
+        """Replace a conversation's metadata. metadata: a JSON object. Return True; False = there is no such
+        conversation. Raises StoreFull, and changes nothing, if the conversation would become larger than a
+        conversation may be, or if no space can be made.
         """
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a conversation and its items. Return False if there is no such conversation."""
+        """Delete a conversation and its items. Return True; False = there is no such conversation."""
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         """Add all items at the end of a conversation, or none. Return True. The conversation then expires at
@@ -247,7 +263,7 @@ class Conversations(Protocol):
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         """Return all items of a conversation, the oldest first; None = there is no such conversation. Raises
-        HistoryTooLarge.
+        HistoryTooLarge if there are too many items.
         """
 
     async def page(
@@ -256,16 +272,21 @@ class Conversations(Protocol):
         """Return a page of a conversation's items; None = there is no such conversation. The conversation may
         have more items than `items` can return.
 
-        after: a cursor (see `state.pages`); the page begins after the item that it means, None = with the
-        first item. limit: the largest number of items. newest: True = the latest items come first, False =
-        the oldest. Raises KeyError if the cursor means no item.
+        after: a cursor, as in `Page.last`; the page begins after the item that it means, None = with the
+        first item. limit: the most items of the page, whose bodies also have at most PAGE_SIZE bytes
+        together. newest: True = the latest items come first, False = the oldest. Raises KeyError if the
+        cursor means no item.
         """
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        """Return the first item of a conversation with the id `item`; None = there is none."""
+        """Return the oldest item of a conversation with the id `item`; None = there is no such item or no
+        such conversation.
+        """
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        """Remove all items with the id `item` from a conversation. Return False if there is no such item."""
+        """Remove all items with the id `item` from a conversation. Return True; False = there is no such item
+        or no such conversation.
+        """
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,11 +323,13 @@ class Sessions(Protocol):
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
         """Change the id of a session from `id_` to `to`. Another session of the client with the id `to` is
-        deleted. Return False if there is no session with the id `id_`.
+        deleted. Return True; False = the client has no session with the id `id_`, and nothing was changed.
         """
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
-        """Return at most `limit` sessions of one client (None = of all clients), most recently used first."""
+        """Return at most `limit` sessions of one client (None = of all clients). The session to which a turn
+        was added last comes first.
+        """
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
         """Delete the sessions with this id of one client (None = of all clients). Return the number of
@@ -361,30 +384,34 @@ class ChatPage(msgspec.Struct, frozen=True):
 class Chats(Protocol):
     """The store's part for stored chat completions (`store: true`). tenant: the name of the client that owns
     the completion. id_: the id of the completion. Completions are listed in the order in which they were
-    stored.
+    stored; one that replaces another comes last.
     """
 
     async def save(self, chat: StoredChat) -> None:
         """Store a completion. It replaces the client's completion with the same id. If the store is full, the
-        client with the most data loses its least recently used entries. Raises StoreFull, and stores nothing,
-        if no space can be made.
+        client with the most data loses its least recently used entries (responses, conversations, sessions or
+        chat completions). Raises StoreFull, and changes nothing, if the completion is too large for the store
+        or no space can be made.
         """
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """Return a completion with its messages; None = this client has no completion with this id."""
+        """Return a completion with its messages; None = this client has no completion with this id. The
+        completion counts as just used, so other entries of the client are removed before it.
+        """
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """Return a page of completions, without their messages. Raises KeyError if no completion has the id
-        `query.after`.
+        """Return a page of the client's completions, without their messages. The page ends early if the
+        bodies would have more than PAGE_SIZE bytes together. Raises KeyError if the client has no completion
+        with the id `query.after`.
         """
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of a completion. Return False if there is no such completion. Raises
-        StoreFull.
+        """Replace the metadata of a completion. Return True; False = there is no such completion. Raises
+        StoreFull, and changes nothing, if no space can be made.
         """
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. Return False if there is no such completion."""
+        """Delete a completion. Return True; False = there is no such completion."""
 
 
 class Store(Protocol):
@@ -399,7 +426,8 @@ class Store(Protocol):
     usage records may be written before that. version: the version of the database software; None = there is
     no database, or it is not open yet. healthy: whether the latest use succeeded; None = the store was not
     used yet. A use that raises StoreFull, HistoryTooLarge or DataRefused is not counted. last_error: the
-    error of the latest use, without secrets; None = the latest use succeeded, or there was none.
+    error of the latest use, without secrets; None = the latest use succeeded, or there was none. A store in
+    memory is always healthy.
     """
 
     responses: Responses
@@ -429,9 +457,10 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete the entries that have expired at `now` (Unix seconds), and more entries if a limit of the
-        store is exceeded. Raises StoreFailed.
+        """Delete the entries that have expired at `now` (Unix seconds), except running responses. A database
+        also deletes old usage, and more entries if a limit of the store is exceeded; but if it is not open
+        yet, the store may do nothing. Raises StoreFailed.
         """
 
     async def close(self) -> None:
-        """Close files and connections."""
+        """Close files and connections. A store in a database cannot be used afterwards."""

@@ -13,14 +13,17 @@ import msgspec
 
 
 class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as `ir.units` names
-    the units, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of an
-    unknown cost; None = the cost is known, or no part of it is. estimated: True = units were estimated,
-    because the provider did not state them. outcome: the class of the attempt's failure, as the name of an
-    `Outcome` in lower case (`server`), or `overtaken`; "" = the attempt has not failed. key: the id of the
-    provider's key. own: True = the client or its tenant has brought the key, so the operator does not pay the
-    cost. price: the price that `cost` was computed with, as text for people. A new field must come last, as
-    in `UsageRecord`.
+    """What one attempt has used of one model. An attempt has a line for its deployment, and one for each
+    further model that the provider has used for it.
+
+    deployment: `provider/model`. units: amounts by unit, as `ir.units` names the units, without zeros. cost:
+    nano-USD; 0 if `own` is True; None = unknown, which is not 0. priced: if `cost` is None, the known part of
+    the cost (0 = no part is known); None = the cost is known. estimated: True = units were estimated, because
+    the provider did not state them. outcome: the class of the attempt's failure, as the name of an `Outcome`
+    in lower case (`server`), or `failed` if it has no class; `overtaken` = the gateway ended the attempt,
+    because another one had content first; "" = neither. key: the id of the provider's key, "" = unknown. own:
+    True = the client or its tenant has brought the key, so the provider bills them. price: the price that
+    `cost` was computed with, as text for people. A new field must come last, as in `UsageRecord`.
     """
 
     deployment: str
@@ -36,21 +39,27 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
 
 
 class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """What one exchange has used. Written once, when the exchange ends.
+    """What one exchange has used. A store gets one record of an exchange, after it has ended. In a realtime
+    session, each reply and each transcript has a record of its own.
 
     id: the id of the exchange. created, ended: when the exchange began and ended, in Unix seconds. client:
-    the name of the client's key; key: the id of that key. tenant, team, user: the names of the tenant, team
-    and user that the key belongs to. end_user: the person whom the client names in its request (`user`,
-    `safety_identifier`, …). tags: those of the key and of the request. face: the client's protocol.
-    operation: what was asked for, such as `chat`. streamed: whether the answer was a stream. model: the name
-    that the client sent. deployment, provider: the ones that were called last. status: the HTTP status of the
-    answer. end: as `Exchange.end`. failed: True = the client got an error or an incomplete stream, or
-    disconnected. first: seconds until the first content. seconds: the duration. overhead: the part of the
-    duration that the gateway itself took. attempts: the number of calls. units, cost, estimated: of all
-    `lines` together. cost: None = the cost of at least one line is unknown; then `priced` is the sum of the
-    known costs. settled: pairs of a limit's counter and the charged amount. cut: True = the process ended
-    before the exchange did, so units and cost are the reserved amounts. process: the name of the process that
-    has served the exchange; its ledger has the same name. None = unknown, or there is none.
+    the name of the client's key. key: the id under which the database has that key. tenant, team, user: the
+    names of the tenant, team and user that the key belongs to. end_user: the person whom the client names in
+    its request (`user`, `safety_identifier`, …). tags: those of the key and of the request. face: the
+    client's protocol. operation: what was asked for, such as `chat`. streamed: whether the answer was a
+    stream. model: the name that the client sent. deployment, provider: the ones that were called last.
+    status: the HTTP status of the answer. end: "done" after success, else who ended the exchange, in which
+    phase, with which code ("client/stream", "upstream/first_byte/server_error"). failed: True = the client
+    got an error or an incomplete stream, or disconnected, or `cut` is True. first: seconds from the beginning
+    to the first content of a stream. seconds: the duration. overhead: the part of the duration that the
+    gateway itself took. attempts: the number of calls.
+
+    lines: what the calls have used. units, cost, estimated: of all `lines` together. cost: nano-USD; None =
+    the cost of at least one line is unknown. priced: the known part of the cost; all of it if `cost` is not
+    None. settled: (name of a limit's counter, charged amount). cut: True = the process ended before the
+    exchange did; then units and cost are what was expected before the call, and there are no lines. process:
+    the name of the process that has served the exchange; its ledger has the same name; "" = not stated. None
+    = unknown, or there is none.
 
     A journal stores the fields in this order, without their names (`accounts.bodies`). So no field may change
     its place, and a new field comes last, with a default: then each version reads the journals of the version
@@ -94,6 +103,8 @@ class UsageStore(Protocol):
     """Stores usage records. Each method raises StoreFailed if the database fails."""
 
     async def keep(self, records: Sequence[UsageRecord]) -> int:
-        """Store records and add them to the sums of reports, in one transaction. A record whose id is stored
-        already is left out, so that a batch can safely be written again. Return how many records were new.
+        """Store records and add them to the sums of reports and the counters of limits, in one transaction. A
+        record whose id is stored already is left out, so that a batch can safely be written again. A store in
+        memory has no counters, and knows only the ids of its latest records. Return how many records were
+        new.
         """

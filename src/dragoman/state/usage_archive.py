@@ -16,9 +16,10 @@ from dragoman.state.usage_sums import Dimension, Sums
 
 class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
     """A filter for usage records. A record matches if its exchange began at `begin` or later and before `end`
-    (Unix seconds), and if it has the value of each of the fields `key` to `end_user` that is not None. key:
-    the name of the client's key. before: `created` and `id` of the last record on the previous page; only
-    records after it in the list match.
+    (Unix seconds), and if it has the value of each of the fields `key` to `end_user` that is not None; "" =
+    records without a value. key: the name of the client's key. provider: the one that was called last.
+    before: `created` and `id` of the last record on the previous page of a list, which has the latest records
+    first; only earlier records match, and of those with the same `created` only those with a smaller id.
     """
 
     begin: float = 0.0
@@ -33,8 +34,9 @@ class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 class Spent(NamedTuple):
     """What one key, tenant or other value of a dimension has used since a time. requests: the number of
-    exchanges. input_tokens, output_tokens: as in `Sums`. money: the known cost, nano-USD. calls: the number
-    of calls of providers.
+    exchanges. input_tokens: all input tokens, those read from or written to caches included. output_tokens:
+    all output tokens, those of reasoning included. money: the known cost, nano-USD. calls: the number of
+    calls of providers.
     """
 
     requests: int
@@ -58,23 +60,27 @@ class UsageArchive(UsageStore, Protocol):
         """
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """Return, by value of a dimension, the amounts that each value has used in exchanges that began at
-        `since` (Unix seconds) or later; "" = no value. dimension: None = all usage together, under the key
-        "". Usage whose record is not stored yet is not counted.
+        """Return {value of the dimension: amounts} of the exchanges that began at `since` (Unix seconds) or
+        later; the key "" has the usage without a value. dimension: None = all usage together, under the key
+        "". A value without usage is missing. Usage whose record is not stored yet is not counted. If `since`
+        lies inside an hour (for end users: inside a day), the rest of this hour or day is counted from the
+        single records that are still stored.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
-        """Return the amounts that stored records have charged (`UsageRecord.settled`) to the counters of
-        these limits, by the counter's name. Only counters whose window has not ended at `now` (Unix seconds)
-        are returned. limits: names of limits. Returns {} if the store does not outlive the process.
+        """Return {name of the counter: amount}: what stored records have charged (`UsageRecord.settled`) to
+        the counters of these limits, in the limits' own units (nano-USD for money). Only counters whose
+        window has not ended at `now` (Unix seconds) are returned. limits: names of limits. Returns {} if the
+        store does not outlive the process.
         """
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
-        """Return at most `limit` of the records that match, the latest first. Their `settled` is empty; from
-        a database, `process` is "" too.
+        """Return at most `limit` of the records that match, the latest (by `created`) first. Their `settled`
+        is empty; from a database, `process` is "" too.
         """
 
     async def sweep(self, now: float) -> None:
-        """Delete the records and sums that are too old at the time `now` (Unix seconds). A database also adds
-        up the sums of tags and end users with little usage, under `usage_sums.OTHER`.
+        """Delete the records, sums and counters of limits that are too old at the time `now` (Unix seconds),
+        and add up the sums of tags and end users with little usage, under `usage_sums.OTHER`. A store in
+        memory does nothing.
         """

@@ -24,10 +24,11 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A query for usage: of the exchanges that began at `begin` or later and before `end`, in Unix seconds.
     The store rounds both outwards to the periods that it has sums for (see `widened`). not_before: no usage
     before this time (Unix seconds) is counted; a period that begins before it is left out completely. step:
-    the length of the buckets, None = no buckets. by: the dimensions to group by, at most two. only:
-    {dimension: value}; only usage with these values is counted, "" = usage without a value. top: how many
-    groups are shown separately; the others are added up. rank: the sum by which groups are sorted, largest
-    first.
+    the length of the buckets, None = no buckets. by: the dimensions to group by, at most two; () = everything
+    is one group. only: {dimension: value}; only usage with these values is counted, "" = usage without a
+    value. top: how many groups are shown separately, the same ones in all buckets; the others are added up.
+    rank: the sum of the whole span by which groups are sorted, the largest first; "tokens" are input and
+    output together.
     """
 
     begin: int
@@ -55,8 +56,10 @@ class Found(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """One bucket of a report, from `begin` to `end` (not included). complete: True = the bucket is over and
-    lies completely inside the report's span, so its sums change only if records come late.
+    """One bucket of a report, from `begin` to `end` (not included), in Unix seconds. The first and the last
+    bucket may reach beyond the report's span; their sums have only the usage inside the span. complete: True
+    = the bucket is over and lies completely inside the span, so its sums change only if records come late.
+    groups: those with usage in this bucket, in the order of `Report.groups`.
     """
 
     begin: int
@@ -66,11 +69,12 @@ class Bucket(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The answer to a query. begin, end: the span that the report covers. groups: the groups of the complete
-    span, the largest first; the added-up others come last. total: the sums of the complete span. If usage is
-    grouped by tags, the sum of the groups may be larger, because a request may have several tags. buckets: []
-    if the query has no `step`. since: usage before this time (Unix seconds) is not known; None = all usage is
-    known.
+    """The answer to a query. begin, end: the span that the report covers, in Unix seconds. groups: the groups
+    of the complete span, the largest first; the added-up others come last. Groups without usage are missing.
+    total: the sums of the complete span. If usage is grouped by tags, the sum of the groups may be larger,
+    because a request may have several tags. buckets: all buckets of the span, also those without usage; [] if
+    the query has no `step`. since: usage before this time (Unix seconds) is not known, or not completely;
+    None = all usage is known.
     """
 
     begin: int
@@ -93,8 +97,8 @@ class Cell(NamedTuple):
 
 
 def problem(query: Query) -> tuple[str, str] | None:
-    """Return the first reason why a query cannot be answered, as (name of the parameter of the HTTP API,
-    reason); None = it can be answered.
+    """Return the first reason why a query cannot be answered, as (name of the parameter of the HTTP API that
+    must change, reason in words); None = it can be answered.
     """
     if query.begin >= query.end:
         return "to", "is not later than `from`"
@@ -128,8 +132,8 @@ class Known(NamedTuple):
     months: int | None = None
 
     def since(self, step: Step | None) -> int | None:
-        """Return the time since which a report with buckets of this length is complete; None = it is always
-        complete. step: None = no buckets.
+        """Return the time (Unix seconds) since which a report with buckets of this length is complete; None =
+        it is always complete. step: None = no buckets; such a report can be made of months.
         """
         if step == "hour":
             return self.hours
@@ -140,10 +144,10 @@ EVER: Final = Known()
 
 
 def widened(query: Query, known: Known = EVER) -> Query:
-    """Return the query with its span rounded outwards: to whole hours; to whole days where the sums of hours
-    are deleted; to whole months where the sums of days are deleted. But a period that begins before
-    `not_before` is left out, so the span may become empty. known: since when sums are stored; the default
-    means that none were deleted.
+    """Return a copy of the query with its span rounded outwards: to whole hours; to whole days where the sums
+    of hours are deleted; to whole months where the sums of days are deleted. But a period that begins before
+    `not_before` is left out, so the span may become empty (`begin` equals `end`). known: since when sums are
+    stored; the default means that none were deleted.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
     earliest = rounded_up("hour", query.not_before)
@@ -166,15 +170,17 @@ RANKED: Final[Mapping[Rank, Callable[[Sums], int]]] = {
 
 
 def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ...]]:
-    """Return at most `top` groups, those with the largest amounts first. Groups with the same amount are
-    sorted by their values. amounts: {values of the group: amount}.
+    """Return the `top` groups with the largest amounts (all groups if there are fewer), the largest first.
+    Groups with the same amount are sorted by their values. amounts: {values of the group: amount}.
     """
     return sorted(amounts, key=lambda values: (-amounts[values], values))[:top]
 
 
 def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
-    """Return the report made of these cells. The sums in the cells may be changed. total: the sums of the
-    complete span; None = add up all cells. now: Unix seconds.
+    """Return the report made of these cells; its `since` is None. query: a query whose span was already
+    rounded (`widened`). cells: a group and bucket may have several; the `sums` of cells may be changed.
+    total: the sums of the complete span; None = add up all cells. now: Unix seconds; it decides which buckets
+    are over.
     """
     groups: dict[tuple[str, ...] | None, Sums] = {}
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
@@ -203,8 +209,8 @@ def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) ->
 
 
 def _spans(query: Query) -> list[tuple[int, int]]:
-    """Return (begin, end) of each bucket of a query; [] = it has no buckets."""
+    """Return (begin, end) of each bucket of a query; [] = it has no buckets, or its span is empty."""
     step = query.step
-    if step is None:
+    if step is None or query.begin >= query.end:
         return []
     return [(begin, end_of(step, begin)) for begin in buckets(query.begin, query.end, step)]

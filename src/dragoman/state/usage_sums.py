@@ -1,9 +1,9 @@
 """What a usage record adds to the sums of reports. All stores use this module, so that they agree. Pure.
 
 A record has a part for each deployment that its attempts called, and one part if they called none. The part
-of the deployment that was called last counts as the request: it has the outcome and the duration. The parts
-of the other deployments have only what their calls have used. So the spend of a deployment is what its
-provider bills, and each request is counted once.
+of the deployment that was called last counts as the request: only this part counts the request, whether it
+failed, and its duration. The parts of the other deployments have only what their calls have used. So the
+spend of a deployment is what its provider bills, and each request is counted once.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ COMMON: Final = (
 
 
 class Group(NamedTuple):
-    """The values of one part of a record, in each dimension that can be combined; "" = the part has no value
-    in this dimension. The fields are those of `UsageRecord`, except that key is the name of the client's key,
-    and outcome is who ended the exchange (`outcome_of`).
+    """The values of one part of a record, in each dimension that can be combined, in the form in which they
+    are stored (`text`); "" = the part has no value in this dimension. The fields are those of `UsageRecord`,
+    except that key is the name of the client's key, and outcome is `done` or who ended the exchange
+    (`outcome_of`).
     """
 
     key: str = ""
@@ -97,13 +98,15 @@ class Group(NamedTuple):
 
 
 class Sums:
-    """Sums of usage. Each attribute maps names to sums; a missing name has the sum 0.
+    """Sums of usage. Each attribute maps names to sums; a missing name has the sum 0. The constructor copies
+    the mappings that it gets.
 
-    counts: `requests`; and how many of these `failed`, `recovered` (a call failed, but the client got an
-    answer), were `cut` (the process ended before the request did), `streamed`, or `estimated`; `calls` of
-    providers, and how many were `failed_calls`; `unpriced` (parts of records with an unknown cost) and `cost`
-    (the known cost, nano-USD). units: amounts, by the names in `ir.units`. total, first: the number of
-    durations until the end, and until the first content, by bucket (`state.durations`).
+    counts: `requests`; and how many of these `failed`, `recovered` (a call failed or was overtaken by
+    another, but the client got an answer), were `cut` (the process ended before the request did), `streamed`,
+    or `estimated`; `calls` of providers, and how many of them failed or were overtaken (`failed_calls`);
+    `unpriced` (parts of records with an unknown cost) and `cost` (the known cost, nano-USD). units: amounts,
+    by the names in `ir.units`. total, first: the number of durations until the end of the request, and until
+    the first content of a stream, by index of the bucket (`state.durations`).
     """
 
     __slots__ = ("counts", "first", "total", "units")
@@ -125,7 +128,7 @@ class Sums:
         return self.counts.get(name, 0)
 
     def add(self, other: Sums) -> None:
-        """Add other sums to these sums."""
+        """Add other sums to these sums. `other` stays unchanged."""
         _add(self.counts, other.counts)
         _add(self.units, other.units)
         _add(self.total, other.total)
@@ -171,7 +174,9 @@ _CACHED: Final = tuple(unit for unit in INPUT if unit.startswith("cache_read"))
 
 
 class Part(NamedTuple):
-    """What one record adds to the sums of one group."""
+    """What one record adds to the sums of one group: the usage of one deployment, and for the deployment that
+    was called last also the request itself.
+    """
 
     group: Group
     sums: Sums
@@ -223,10 +228,10 @@ def outcome_of(end: str) -> str:
 
 
 def dimensions_of(record: UsageRecord) -> tuple[str | None, ...]:
-    """Return the values of a record in the order of the fields of `Group`, before they are cut; the last
-    value is the record's `end`, not the outcome. For a request that failed with the status 404 before a
-    deployment was called, the model is "", because clients may invent any number of names. Records that are
-    equal in all of these values have the same group.
+    """Return the values of a record in the order of the fields of `Group`, before they are cut; None = no
+    value. The last value is the record's `end`, not the outcome. For a request that failed with the status
+    404 before a deployment was called, the model is "", because clients may invent any number of names.
+    Records that are equal in all of these values have the same group.
     """
     deployment, model = record.deployment, record.model
     if deployment is None and record.failed and record.status == _NOT_FOUND:
@@ -251,8 +256,8 @@ def group_of(record: UsageRecord) -> Group:
 
 
 def is_plain(record: UsageRecord) -> bool:
-    """Return whether a record has no lines; or only one line, which did not fail and is of the record's
-    deployment. Such a record has only one part (`parts_of`), whose sums can be computed faster.
+    """Return whether a record has no lines; or only one line, which is of the record's deployment and has no
+    `outcome`. Such a record has only one part (`parts_of`), whose sums can be computed faster.
     """
     lines = record.lines
     if not lines:
@@ -300,8 +305,8 @@ def _own(record: UsageRecord) -> Sums:
 
 
 def is_unpriced(record: UsageRecord) -> bool:
-    """Return whether the cost of the last deployment's calls is unknown. A request without a call costs
-    nothing, so its cost is known.
+    """Return whether the cost of the calls of the deployment that was called last is unknown. A request
+    without a call costs nothing, so its cost is known.
     """
     if unknown := [line.deployment for line in record.lines if line.cost is None]:
         return record.deployment in unknown
@@ -321,7 +326,7 @@ def _other_deployments(record: UsageRecord) -> dict[tuple[str, str], list[UsageL
 
 
 def _called(lines: Sequence[UsageLine]) -> Sums:
-    """Return the sums of the calls of one deployment."""
+    """Return the sums of the calls of one deployment. They do not count the request."""
     sums = Sums(
         {
             "calls": len(lines),

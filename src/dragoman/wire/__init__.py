@@ -2,5 +2,6 @@
 sound, subtitles and vectors. Also finds media types, and hides secrets in bodies. No module here does IO or
 knows an AI protocol.
 
-Bytes that cannot be read raise `WireError`, which states the problem and its place, but not who caused it.
+A function that must read its bytes raises `WireError` if they are not valid. The error states the problem and
+its place, but not who caused it.
 """

@@ -19,7 +19,9 @@ _ESCAPED: Final = {
     "3D": "=",
     "3d": "=",
     "0D": "",
+    "0d": "",
     "0A": "",
+    "0a": "",
     "20": "",
 }
 """By their two digits, the characters that percent-escapes in base64 stand for. Other escapes stay in the
@@ -43,9 +45,9 @@ def read(url: str) -> tuple[str | None, str] | None:
     """Split a data URL (a text that begins with `data:`) into (media type with its parameters, None if the
     URL has none; data in base64): `data:image/png;base64,AAAA` into ("image/png", "AAAA").
 
-    Returns None if the URL has no comma, or if its data is not base64 and has more than `_MOST_ESCAPES`
-    percent-escapes. Data in base64 is not checked; only its percent-escapes in `_ESCAPED` are decoded. Other
-    data is converted to base64: `data:,a` gives (None, "YQ==").
+    Returns None if the URL has no comma, or if its data is not base64 and has more than 100,000
+    percent-escapes. Data in base64 is not checked; only percent-escapes of `+`, `/`, `=`, spaces and line
+    ends are replaced in it. Other data is decoded and converted to base64: `data:,a` gives (None, "YQ==").
     """
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -64,8 +66,8 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """Return (media type, data in base64, None) for a data URL that `read` can split, and (None, None, url)
-    for any other URL and for None.
+    """Return (media type or None, data in base64, None) for a data URL that `read` can split, and (None,
+    None, url) for any other URL and for None.
     """
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
@@ -73,9 +75,9 @@ def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
 
 
 def flaw(url: str) -> str | None:
-    """Return what is wrong with a data URL (a text that begins with `data:`), in words; None = nothing. A
-    URL without a comma is wrong. Data that is not base64 is wrong only if it is empty or has too many
-    percent-escapes.
+    """Return what is wrong with a data URL (a text that begins with `data:`); None = nothing: "no comma"; "no
+    data"; "no base64" for data that should be base64 (`base64_flaw`); "too many escapes" for other data with
+    more percent-escapes than `read` decodes.
     """
     found = read(url)
     if found is None:
@@ -85,8 +87,9 @@ def flaw(url: str) -> str | None:
 
 def base64_flaw(text: str) -> str | None:
     """Return "no data" for a text that is empty or only white space, "no base64" for a text that is not
-    base64, None for valid base64. White space is ignored. The standard alphabet and the URL-safe one are
-    accepted, with up to two `=` at the end. The text is not decoded.
+    base64, None for valid base64. Spaces, tabs and line ends are ignored, except between two `=`. The
+    standard alphabet and the URL-safe one are accepted, with zero to two `=` at the end, whether they are the
+    right number or not. The text is not decoded.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

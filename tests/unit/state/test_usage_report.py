@@ -102,3 +102,9 @@ def test_no_period_begins_before_the_earliest_usage_that_counts() -> None:
     late = widened(query(not_before=BEGIN + 9 * DAY + 1.0))
     assert late.begin == late.end == BEGIN + 9 * DAY + HOUR
     assert made(late, [], None, NOW).groups == []
+
+
+def test_a_report_on_an_empty_span_has_no_buckets() -> None:
+    late = widened(query(step="day", not_before=BEGIN + 9 * DAY + 1.0))
+    assert late.begin == late.end
+    assert made(late, [], None, NOW).buckets == []

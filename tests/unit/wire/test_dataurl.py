@@ -24,6 +24,7 @@ def b64(text: str) -> str:
         ('data:image/svg+xml;name="a;b";base64,AAAA', 'image/svg+xml;name="a;b"', "AAAA"),
         ("data:image/png;base64,%2Bw%3d%3D", "image/png", "+w=="),
         ("data:image/png;base64,AAA%2fA%0D%0AAA%20A", "image/png", "AAA/AAAA"),
+        ("data:image/png;base64,AAAA%0d%0aAAAA", "image/png", "AAAAAAAA"),
         ("data:image/png;base64,AA-_", "image/png", "AA-_"),
         ("data:image/png;base64,AAA", "image/png", "AAA"),  # without its padding
         ("data:image/png;base64,AAAA\r\nAAAA", "image/png", "AAAA\r\nAAAA"),
