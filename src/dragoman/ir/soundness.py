@@ -1,7 +1,7 @@
 """Checks that the fields of an IR value have their annotated types.
 
-msgspec does not check types when a value is constructed, so a field may have any type that a decoder has
-read.
+msgspec does not check types when a struct is constructed in Python. If a decoder copies a value from JSON
+without a check, the field has whatever type the provider or client sent.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _Types: TypeAlias = frozenset[type] | None  # None = any type
 
 
 class _Shape:
-    """The field types of one struct class. read: a function that returns the values of all fields at once.
-    kinds: for each field, the types that it allows, None = any type. deep: (position of the field, types) for
-    each field whose value must be checked in its turn; types: the struct types that the field may have, or
-    the types that the items of its tuple may have. seen: combinations of types that `fits` has accepted
-    before.
+    """The field types of one struct class, in the order of its fields. read: a function that takes a struct
+    and returns the values of all its fields. kinds: for each field, the types that it allows, None = any
+    type. deep: (position of the field, types) for each field that may contain a struct or a tuple; types:
+    those struct types, and the types that the items of the tuple may have. seen: the combinations of types
+    (one for each field) that `fits` has accepted before.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -52,9 +52,11 @@ _shape = cache(_Shape)
 
 
 def is_sound(value: msgspec.Struct) -> bool:
-    """Whether every field of the struct has a value of its annotated type. Structs in the fields are checked
-    as well, and so are structs in tuples. A float field may have an int. For a Literal only the type of the
-    value is checked. The contents of dictionaries, and of tuples within tuples, are not checked.
+    """Whether every field of the struct has a value of its annotated type. The type must be the same: True is
+    no int, and an instance of a subclass is not accepted. Only a float field may also have an int. The items
+    of a tuple are checked as well, and so are the fields of all structs in fields and in tuples. For a
+    Literal only the type of the value is checked, not the value. The contents of dictionaries and lists, and
+    of tuples within tuples, are not checked.
     """
     shape = _shape(type(value))
     values = shape.read(value)
@@ -77,8 +79,9 @@ def is_sound(value: msgspec.Struct) -> bool:
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
     """Return two sets of types for an annotation. The first: the types that the annotation allows, None = any
-    type. The second: the types that `is_sound` must check in their turn: the struct types in the annotation,
-    and for a tuple the types of its items.
+    type; float allows int as well. The second: the types that `is_sound` needs to look inside the value: the
+    struct types in the annotation and, if it allows a tuple, the types of the tuple's items. The second set
+    is empty if there is nothing inside to check.
     """
     if hint is Any or hint is object:
         return None, frozenset()

@@ -11,11 +11,12 @@ from dragoman.ir.usage import Usage
 class SpeechRequest(Value, frozen=True):
     """A text to speak.
 
-    dialect: the protocol in which the client wrote the request. voice: the provider's name of the voice.
-    custom: True = `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus",
-    "aac", "flac", "wav", "pcm"), None = not stated, which means mp3. speed: 1 is normal. instructions: how to
-    speak. language: in the client's words. delivery: "audio" = the client wants only the sound, "sse" = the
-    sound in server-sent events. Any other field that is None was not stated.
+    dialect: the protocol in which the client wrote the request. voice: the name of the voice, as the client
+    wrote it. custom: True = `voice` is the id of the client's own voice. output: the sound format ("mp3",
+    "opus", "aac", "flac", "wav", "pcm", or one of a compatible vendor, such as "ogg"), None = not stated,
+    which means mp3. speed: 1 is normal. instructions: how to speak. language: in the client's words.
+    delivery: "audio" = the client wants only the sound, "sse" = the sound in server-sent events. Any other
+    field that is None was not stated.
     """
 
     dialect: str
@@ -32,8 +33,11 @@ class SpeechRequest(Value, frozen=True):
 
 
 class SpeechResponse(Value, frozen=True):
-    """The sound. output: its format, named as in `SpeechRequest.output`. kind: its media type. rate: samples
-    per second, None = the sound file itself states the rate.
+    """The sound. data: the whole sound; b"" in the response with which a streamed answer begins. output: the
+    format of the sound ("mp3", "wav", "pcm", …), which may differ from the requested one. kind: the media
+    type ("audio/mpeg"). rate: the samples per second of raw samples ("pcm"); None = not stated, which means
+    24,000 for "pcm", and for other formats that the sound itself states the rate. A field that is None was
+    not stated.
     """
 
     data: bytes
@@ -45,6 +49,6 @@ class SpeechResponse(Value, frozen=True):
 
 
 class SpeechDelta(Value, frozen=True):
-    """A part of the sound of a streamed answer, in the format of the complete sound."""
+    """A part of the sound of a streamed answer. The parts, joined in order, are the complete sound."""
 
     data: bytes

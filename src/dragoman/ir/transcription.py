@@ -13,10 +13,12 @@ class TranscriptionRequest(Value, frozen=True):
     """A recording to transcribe.
 
     dialect: the protocol in which the client wrote the request. translate: True = the words are translated
-    into English. language: the spoken language (ISO 639-1), None = the provider detects it. prompt: a text
-    that helps the model: the subject of the recording, or the words before it. output: the form of the answer
-    ("json", "text", "srt", "verbose_json", "vtt", "diarized_json"), None = not stated, which means json.
-    timestamps: the units that get timestamps ("word", "segment").
+    into English. language: the spoken language as the client wrote it (usually ISO 639-1, "en"), None = the
+    provider detects it. prompt: a text that helps the model: the subject of the recording, or the words
+    before it. output: the form of the answer ("json", "text", "srt", "verbose_json", "vtt", "diarized_json"),
+    None = not stated, which means json. timestamps: what gets timestamps in "verbose_json" ("word",
+    "segment"); () = not stated, which means segments. stream: whether the client asked for a streamed answer.
+    Any other field that is None was not stated.
     """
 
     dialect: str
@@ -41,9 +43,9 @@ class Word(Value, frozen=True):
 
 
 class Segment(Value, frozen=True):
-    """One stretch of speech. start, end: seconds from the beginning of the recording. speaker: who speaks,
-    None = not stated. detail: further fields under OpenAI's names (tokens, temperature, avg_logprob,
-    compression_ratio, no_speech_prob).
+    """One stretch of speech. start, end: seconds from the beginning of the recording. speaker: the provider's
+    label of who speaks, None = not stated. detail: the segment's other fields, under OpenAI's names (such as
+    tokens, temperature, avg_logprob, compression_ratio, no_speech_prob), None = there are none.
     """
 
     text: str
@@ -54,8 +56,9 @@ class Segment(Value, frozen=True):
 
 
 class TranscriptionResponse(Value, frozen=True):
-    """The words spoken in a recording. language: in the provider's words. duration: the length of the
-    recording in seconds. segments, words: None = the provider did not send them.
+    """The words spoken in a recording. text: all of them. language: in the provider's words ("en",
+    "english"). duration: the length of the recording in seconds. segments, words: the same words with their
+    times; None = the provider did not send them with times. A field that is None was not stated.
     """
 
     text: str

@@ -1,8 +1,9 @@
 """The units in which providers bill, and the amounts of them that an answer has used.
 
-No amount includes another one, so that each can be priced separately. If an upstream's counts are consistent,
-the units of `INPUT` add up to all input tokens of the answer (`Usage.input_total`), and those of `OUTPUT` to
-all output tokens.
+Amounts have the form {unit: number}, for example {"input": 12, "output": 3}. No unit of tokens includes
+another one ("input" does not include "cache_read"), so each can be priced separately. If an upstream's counts
+are consistent, the units of `INPUT` add up to all input tokens of the answer (`Usage.input_total`), and those
+of `OUTPUT` to all output tokens.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ INPUT: Final = (
 )
 """Units of input tokens. input: new tokens of text, and of kinds that are not stated. cache_read: tokens read
 from a cache. cache_write: tokens written to a cache for a time that is not stated; `_5m`, `_1h`: for five
-minutes, for one hour.
+minutes, for one hour. tool_input: results of the provider's tools.
 """
 OUTPUT: Final = ("output", *(f"output_{kind}" for kind in KINDS), "reasoning")
 """Units of output tokens. output: visible tokens of text, and of kinds that are not stated."""
@@ -99,15 +100,17 @@ def is_tool(unit: str) -> bool:
 
 
 def is_made(unit: str) -> bool:
-    """Whether the unit counts something that the provider has made: output tokens, pictures, or the sound of
-    an answer.
+    """Whether the unit counts something that the provider has made: output tokens (also those of reasoning),
+    pictures, or milliseconds of sound in an answer.
     """
     return unit in OUTPUT or unit.startswith("images") or unit == "output_audio_ms"
 
 
 def units_of(usage: Usage) -> dict[str, int]:
-    """Return the amounts that a usage states, by unit, without zeros and implausible values. Work on other
-    models is not included: call `units_of` for each usage in `Usage.others`.
+    """Return the amounts that a usage states, by unit: its tokens, and the other units in `detail` and
+    `extra`. Zeros and implausible values are left out. Tokens of a kind that `detail` states ("input_audio")
+    get their own unit, and the general unit ("input") has the rest. Not included: the tokens that are billed
+    (see `billed_of`), and work on other models (call `units_of` for each usage in `Usage.others`).
     """
     units: dict[str, int] = {}
     detail = usage.detail
@@ -148,8 +151,9 @@ def units_of(usage: Usage) -> dict[str, int]:
 
 def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
     """Return the amounts that the provider bills, by unit. units: the amounts that `units_of` returns for the
-    usage. If the usage states what is billed (`billed_input`, `billed_output`), these numbers replace all
-    units of tokens; otherwise `units` is returned.
+    usage; they are not changed. If the usage states what is billed (`billed_input`, `billed_output` in its
+    `detail`), the result has these two numbers as "input" and "output" in place of all units of tokens; one
+    that is missing is 0, and zeros are left out. Otherwise `units` itself is returned.
 
     Cohere does not bill the prompt that it adds, often most of the input tokens:
     https://docs.cohere.com/docs/how-does-cohere-pricing-work, read 2026-11
@@ -164,8 +168,8 @@ def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
 
 
 def told_speed(usage: Usage) -> str | None:
-    """Return the speed that a usage states; None = the usage states none, or the usual one ("standard").
-    Another speed has another price, as a service tier has:
+    """Return the speed that a usage states (`speed` in its `extra`, for example "fast"); None = the usage
+    states none, or the usual one ("standard"). Another speed has another price:
     https://platform.claude.com/docs/en/build-with-claude/fast-mode (2026-11)
     """
     for rest in (usage.extra or {}).values():
@@ -179,8 +183,10 @@ def told_cost(usage: Usage) -> int | None:
     """Return the cost of the answer that a usage states, in nano-USD; None = the usage states no cost, or an
     impossible one.
 
-    xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; with the account's own key at the provider
-    behind it (`is_byok`) that provider's bill is added. Perplexity: `cost.total_cost`.
+    The cost is in `usage.extra`. xAI: `cost_in_usd_ticks`, in 10⁻¹⁰ USD. OpenRouter: `cost`; if the account
+    uses its own key at the provider behind OpenRouter (`is_byok`), that provider's bill
+    (`cost_details.upstream_inference_cost`) is added, and without it the result is None. Perplexity:
+    `cost.total_cost`.
     """
     for rest in (usage.extra or {}).values():
         ticks, cost = rest.get("cost_in_usd_ticks"), rest.get("cost")
@@ -199,14 +205,17 @@ def told_cost(usage: Usage) -> int | None:
 
 
 def _nano(usd: Any) -> int | None:
-    """Return an amount in USD as nano-USD; None = `usd` is not a number from 0 to `_DEAREST`."""
+    """Return an amount in USD as nano-USD (rounded); None = `usd` is not a number from 0 to `_DEAREST`."""
     if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 <= usd <= _DEAREST:
         return None
     return round(usd * 1e9)
 
 
 def _add_written(units: dict[str, int], usage: Usage) -> None:
-    """Add to `units` the tokens that were written to a cache, by the lifetime of the cache."""
+    """Add to `units` the tokens that were written to a cache, by the lifetime of the cache. If the counts of
+    the lifetimes are more than the total (`usage.cache_write`), they are reduced to it, the one for five
+    minutes first.
+    """
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
     if usage.cache_write is not None:
         long = min(long, written)
@@ -217,7 +226,8 @@ def _add_written(units: dict[str, int], usage: Usage) -> None:
 
 def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
     """Add to `units` the amounts in a usage's `detail` that do not count tokens: uses of tools
-    (`…_requests`), seconds of sound, and search units. Other members are ignored.
+    (`…_requests`), seconds of sound that was sent (as milliseconds), and search units (rounded up). Other
+    members are ignored.
     """
     for name, amount in detail.items():
         if _TOOL.fullmatch(name):
@@ -229,8 +239,8 @@ def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
 
 
 def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
-    """Add to `units` the uses of a provider's tools, which some providers state in special fields. rest: the
-    usage's fields of one dialect in `Usage.extra`.
+    """Add to `units` the uses of a provider's tools, which some providers state in special fields. They
+    replace an amount that `units` already has. rest: the usage's fields of one dialect in `Usage.extra`.
 
     xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
     https://docs.perplexity.ai/api-reference/chat-completions-post, and `tool_calls_details` in its Responses
@@ -249,15 +259,16 @@ def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
 
 
 def _stated(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the object in the member `name` of `holder`; an empty object if there is none."""
+    """Return the member `name` of `holder`; {} if it is missing or no object."""
     found = holder.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def measured(request: Any, response: Any) -> dict[str, int]:
-    """Return the amounts of an answer beside chat that can be measured without the provider's counts:
-    pictures, characters to speak, sound to transcribe. {} if there are none, and for other operations.
-    request, response: of the same operation, such as ImageRequest and ImageResponse.
+    """Return the amounts of an answer beside chat that can be measured without a usage: the number of
+    pictures in the answer (as `picture` names their unit), the characters of the text to speak, the
+    milliseconds of a transcribed recording whose duration the answer states. {} if there are none, and for
+    other operations. request, response: of the same operation, such as ImageRequest and ImageResponse.
     """
     if isinstance(response, ImageResponse) and isinstance(request, ImageRequest):
         told = response.told or {}
@@ -271,8 +282,9 @@ def measured(request: Any, response: Any) -> dict[str, int]:
 
 
 def spent(request: Any, response: Any) -> dict[str, int]:
-    """Return all amounts that an answer beside chat has used, by unit. If a unit is both stated by the
-    provider and measured, the provider's number is used.
+    """Return all amounts that an answer beside chat has used, by unit: those that `measured` finds, and those
+    that the answer's usage states. If a unit has both, the stated number is used. request, response: of the
+    same operation, such as ImageRequest and ImageResponse.
     """
     usage: Usage | None = getattr(response, "usage", None)
     return {**measured(request, response), **({} if usage is None else units_of(usage))}
@@ -280,7 +292,8 @@ def spent(request: Any, response: Any) -> dict[str, int]:
 
 def picture(quality: str | None, size: str | None) -> str:
     """Return the name of the unit for pictures of this quality and size ("images/hd/1024x1792"). A value that
-    is None, "auto" or in an unknown form is left out of the name.
+    is None, "auto" or in an unknown form is left out of the name; without both it is "images". A quality has
+    1 to 16 small letters, a size is WIDTHxHEIGHT in pixels.
     """
     words = ["images"]
     if type(quality) is str and quality != "auto" and _QUALITY.fullmatch(quality):

@@ -35,8 +35,9 @@ class Usage(Value, frozen=True):
     tokens are billed (billed_input, billed_output), and counts of other units (web_search_requests,
     web_fetch_requests, …). others: (model, usage) of work on other models (compaction, advisor, fallback),
     billed at the prices of those models; a model may occur several times. estimated: True = the gateway
-    estimated counts that the upstream did not state. form: which of the dialect's totals include which parts,
-    if that varies.
+    estimated at least one count, because the upstream did not state it or stated an impossible one. form: how
+    the dialect wrote these counts, in its own words (for example which totals included which parts), so that
+    an encoder of the same dialect writes them the same way; None = the usual way.
     """
 
     input: int | None = None
@@ -54,8 +55,8 @@ class Usage(Value, frozen=True):
     form: str | None = None
 
     def plausible(self) -> bool:
-        """Whether every field that counts tokens is None or a number from 0 to MOST (true and false count as
-        1 and 0). `detail` and `others` are not checked.
+        """Whether every field that counts tokens is None or a number from 0 to MOST, inclusive. Fractions and
+        booleans are numbers here (true is 1). `detail` and `others` are not checked.
         """
         counts = _counts(self)
         if not _USUAL.issuperset(map(type, counts)):  # a provider may have written any value there
@@ -70,17 +71,17 @@ class Usage(Value, frozen=True):
 
     @property
     def input_total(self) -> int:
-        """All input tokens, including those read from or written to a cache. A part that is None counts as 0,
-        here and in the other totals.
+        """All input tokens, including those read from or written to a cache and the results of tools. A part
+        that is None counts as 0.
         """
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property
     def output_total(self) -> int:
-        """All output tokens, including those of reasoning."""
+        """All output tokens, including those of reasoning. A part that is None counts as 0."""
         return (self.output or 0) + (self.reasoning or 0)
 
     @property
     def total(self) -> int:
-        """Input and output tokens together, without the tokens of work on other models (`others`)."""
+        """`input_total` plus `output_total`, without the tokens of work on other models (`others`)."""
         return self.input_total + self.output_total

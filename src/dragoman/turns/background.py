@@ -1,11 +1,12 @@
 """Background responses: they run without a waiting client, and their events are stored.
 
-A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
-read it. Clients read only the store, so they can read through any process. A running response has a lease
-that its process renews. After `_LEASE` seconds without a renewal, another process marks the response as
-failed. Each process measures these seconds with its own monotonic clock, because the time of day may jump. To
-cancel a response, any process writes the new status to the store; the process that runs the response notices
-this at its next renewal. https://platform.openai.com/docs/guides/background
+The engine writes the events of an answer to a `Writer`, as it writes to any client. The writer stores every
+event before a client can read it. Clients read only from the store, so they can read through any process that
+shares the store. A running response has a lease that its process renews. After `_LEASE` seconds without a
+renewal, another process marks the response as failed. Each process measures these seconds with its own
+monotonic clock, because the time of day may jump. To cancel a response, any process writes the new status to
+the store; the process that runs the response notices this at its next renewal.
+https://platform.openai.com/docs/guides/background
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ class Silences:
 
 
 class BackgroundTurn(ResponseTurn):
-    """The turn of a background response. The writer stores this response; the engine does not call `kept` for
-    it.
+    """A `ResponseTurn` that stores its response as queued before a model is called. The writer, not `kept`,
+    stores the finished response.
     """
 
     def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
@@ -109,16 +110,17 @@ class BackgroundTurn(ResponseTurn):
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the response as queued, through the writer. Return None: a model is called. last_words: as
-        for `Writer.accept`. Raises RequestFailed (503) if the store fails or has no space.
+        """Store the response as queued, through the writer. Return None: a model is called. last_words:
+        returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
+        RequestFailed (503) if the store fails or has no space.
         """
         await self._writer.accept(self, asked, last_words)
         return None
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The HTTP answer for a request that failed before its background response existed. fault: why; None =
-    unknown.
+    """The HTTP answer for a request that failed before its background response was stored. body: the error as
+    JSON. fault: why it failed; None = unknown.
     """
 
     status: int
@@ -129,7 +131,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 class Writer:
     """Stands for the client in the engine while a background response runs, and stores the response's events.
-    Implements `Client`, for the framing "ndjson".
+    Implements `Client`, for the framing "ndjson": one event as JSON in each line.
     """
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
@@ -162,11 +164,12 @@ class Writer:
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
-        """Store the response as queued, with its events `response.created` and `response.queued`, and set
-        `accepted` to it.
+        """Store the response as queued, with its events `response.created` and `response.queued`. Then set
+        `accepted` to the response, and `begun` to True. Add this writer to `Background.running`.
 
-        last_words: returns, for a fault, the last event (JSON) that tells readers that the response has
-        failed. Raises RequestFailed (503) if the store fails or has no space.
+        turn: the turn of the request `asked`; it makes the response's record for the store. last_words:
+        returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
+        RequestFailed (503) if the store fails or has no space.
         """
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
@@ -184,7 +187,9 @@ class Writer:
         self.accepted.set_result(record)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Set `accepted` to this HTTP answer: the request failed before the background response existed."""
+        """Set `accepted` to this HTTP answer (`Refused`): the request failed before its background response
+        was stored.
+        """
         self._exchange.status = status
         self.accepted.set_result(Refused(status, headers, body))
 
@@ -192,14 +197,14 @@ class Writer:
         """Do nothing: no waiting client needs a heartbeat."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Record the status. A background response has no headers."""
+        """Record the status in the exchange. The headers are ignored: no client waits for them."""
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one in each line of `data`. They are stored about `_FLUSH` seconds later. If
-        more than `_BUFFER` bytes are collected, they are stored before this method returns. Raises
-        RequestFailed if this fails, or if the store had no space left for earlier events; each later call
-        then raises the same.
+        """Collect more events, one in each line of `data`, and give each its sequence number. They are stored
+        about `_FLUSH` seconds later. If more than `_BUFFER` bytes are collected, they are stored before this
+        method returns. Raises RequestFailed if this fails, or if the store had no space left for earlier
+        events; each later call then raises the same. Events after the response's last event are ignored.
         """
         self._take(data)
         if self._full is not None:
@@ -214,9 +219,9 @@ class Writer:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """Store the last events together with the response's final status. If the store has no space for the
-        last events, the response is stored as failed, without its output. Raises StoreFailed if the store
-        fails, or has no space even for that.
+        """Store the collected events and those in `data`, together with the response's final status. If the
+        store has no space for them, the response is stored as failed, without its output. Raises StoreFailed
+        if the store fails, or has no space even for that.
         """
         self._take(data)
         try:
@@ -230,7 +235,7 @@ class Writer:
             await self.flush()
 
     def _give_up(self, fault: ir.Fault) -> None:
-        """Drop the collected events, because they cannot be stored. The next `write` raises `fault`."""
+        """Drop the collected events, because they cannot be stored. Every later `write` raises `fault`."""
         self._full = fault
         self._buffer, self._size = [], 0
         self._next = self._kept
@@ -262,7 +267,9 @@ class Writer:
             log.exception("events of the response %s could not be stored", self._record.id)
 
     async def flush(self) -> None:
-        """Store the collected events. Raises StoreFailed; in this case the events stay collected."""
+        """Store the collected events, and wake the readers. Raises StoreFailed if the store fails; in this
+        case the events stay collected.
+        """
         async with self._flushing:
             events, self._buffer = self._buffer, []
             size, self._size = self._size, 0
@@ -309,15 +316,16 @@ class Writer:
         self._background.wake(record.id)
 
     def stopped(self) -> None:
-        """Record that the gateway, not the client, ends the exchange. Call this before the flight is
-        cancelled.
+        """Record that the gateway, not the client, ends the exchange. Call this before the task that runs the
+        response is cancelled.
         """
         self._exchange.fault = _STOPPED
 
     async def abandon(self, fault: ir.Fault) -> None:
-        """End a response whose flight was stopped or raised an exception. If the response does not exist yet,
-        set `accepted` to the fault. Otherwise store the response's failure as its last event, unless the
-        engine has given the last event already. Raises StoreFailed if this cannot be stored.
+        """End a response whose task was cancelled or raised an exception. If the response is not stored yet,
+        set `accepted` to the fault. Otherwise store the fault as the response's last event, unless the engine
+        has given the last event already, or the request was refused. Raises StoreFailed if this cannot be
+        stored.
         """
         if not self.accepted.done():
             self.accepted.set_result(fault)
@@ -326,11 +334,13 @@ class Writer:
 
 
 class Background:
-    """Runs background responses in this process, and reads, cancels and deletes those of all processes.
+    """Runs background responses in this process, and reads, cancels and deletes those of all processes that
+    share the store. The constructor starts the task `watch`, so it needs a running event loop; `close` ends
+    the task.
 
-    run: sends a request through the engine. begun, finished: called for each exchange, when it starts and
-    when it has ended. most: how many responses may run for one client at the same time. most_in_all: how many
-    may run for all clients together. Both numbers count the responses of this process.
+    run: sends a request through the engine. begun, finished: called for the exchange of each response, when
+    it starts and when it has ended. most: how many responses may run for one client at the same time.
+    most_in_all: how many may run for all clients together. Both numbers count the responses of this process.
     """
 
     def __init__(
@@ -358,12 +368,13 @@ class Background:
         self.running: dict[str, Writer] = {}
 
     async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
-        """Start a background response, and wait until it is stored as queued or is refused.
+        """Start a background response, and wait until it is stored as queued or is refused. Return the stored
+        response, or the HTTP answer that refuses it.
 
         parent: the exchange of the client's request; the response gets a separate exchange. inbound: the
         request, as a stream with the framing "ndjson". tenant: the name of the client that owns the response.
-        Raises RequestFailed: 429 if too many responses run already; the response's own fault if it was
-        stopped or crashed before it was stored.
+        Raises RequestFailed: 429 if too many responses run already; 503 if the gateway stopped the response,
+        or 500 if an exception ended it, before it was stored.
         """
         self._admit(tenant)
         inbound.room.hold()
@@ -437,10 +448,12 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
-        """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). Ends
-        after the response's last event. If the response ended without a last event (it was cancelled, or its
-        process died), a last event is made and yielded. Raises RequestFailed: 404 if this client has no such
-        response, or it is deleted meanwhile; 503 if the store fails.
+        """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). The
+        first event has the number 0. Ends after the response's last event; yields nothing if `after` is the
+        number of this event. If the response ended without a last event (it was cancelled, or its process
+        died), a last event with the number `after` + 1 is made and yielded, but not stored. Raises
+        RequestFailed: 404 if this client has no such response, or it is deleted meanwhile; 503 if the store
+        fails.
         """
         responses = self._keeping.store.responses
         while True:
@@ -488,8 +501,9 @@ class Background:
         return record
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete a response, and stop it if this process runs it. Raises RequestFailed: 404 if this client
-        has no such response, 503 if the store fails.
+        """Delete a response, and stop it if this process runs it. Another process that runs it stops it at
+        its next renewal. Raises RequestFailed: 404 if this client has no such response, 503 if the store
+        fails.
         """
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
@@ -527,8 +541,9 @@ class Background:
                 log.exception("abandoned background responses could not be looked up")
 
     async def sweep(self) -> None:
-        """Mark as failed the responses whose processes have given no sign of life for too long (`Silences`).
-        Raises StoreFailed or RequestFailed if the store fails.
+        """Mark as failed the responses whose leases have not changed for at least `_LEASE` seconds
+        (`Silences`), except those that this process runs. Raises StoreFailed or RequestFailed if the store
+        fails.
         """
         leases = await self._keeping.store.responses.leases()
         for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
@@ -550,13 +565,13 @@ class Background:
         await reachable(self._keeping.store.responses.settle(failed, lease=lease))
 
     async def drain(self, seconds: float) -> None:
-        """Wait until the running responses have ended, but at most `seconds` seconds."""
+        """Wait until the responses that this process runs have ended, but at most `seconds` seconds."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop the running responses, which are then stored as failed, and the tasks of this object. Waits at
-        most `_FAREWELL` seconds.
+        """Stop the responses that this process runs, and wait at most `_FAREWELL` seconds until they are
+        stored: as failed, except those that are already complete. Then stop the tasks of this object.
         """
         self.stop()
         if self._tasks:
@@ -566,8 +581,8 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """Stop the running responses without waiting. A response that is complete, and only has to be stored,
-        is not stopped.
+        """Stop the responses that this process runs, without waiting. They are then stored as failed. A
+        response that is complete, and only has to be stored, is not stopped.
         """
         for task, writer in list(self._tasks.items()):
             if not writer.over:

@@ -41,8 +41,8 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Stores the answer to a chat request with `store: true`. tenant: the name of the client that owns it.
-    Implements `asked.Turn`.
+    """Stores the answer to one chat request with `store: true`. tenant: the name of the client that then owns
+    the stored completion. Implements `asked.Turn`.
     """
 
     relayed = True
@@ -57,8 +57,8 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored; known after `expand`. This is so if an OpenAI chat request has
-        `store: true` and the gateway stores answers. `kept` stores an answer that is not streamed, `heard` a
+        """Whether the answer is to be stored; False before `expand`. This is so if an OpenAI chat request has
+        `store: true` and the configuration allows it. `kept` stores an answer that is not streamed, `heard` a
         streamed one.
         """
         return self._head is not None
@@ -66,11 +66,13 @@ class ChatTurn:
     hears = keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Whether the body has a field `store`, so that it may ask for a stored answer."""
+        """Whether the body has a field `store` (with any value), so that it may ask for a stored answer."""
         return "store" in body
 
     async def expand(self, asked: Asked) -> Asked:
-        """Return the request without `store` and `metadata` if its answer is to be stored, else unchanged."""
+        """Return a copy of the request without `store` and `metadata` if its answer is to be stored, else the
+        request itself.
+        """
         said = asked.said
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
@@ -89,16 +91,17 @@ class ChatTurn:
         """Do nothing: a failed answer is not stored."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store an answer that is not streamed. Always return True: a failure to store is only logged or
-        counted.
+        """Store an answer that is not streamed. ending: the completion as the client reads it. Always return
+        True: a failure to store is only logged or counted.
         """
         assert self._head is not None
         await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store a streamed answer, unless it failed or is empty. Do nothing for an answer that is not
-        streamed, because `kept` stores it.
+        """Store a streamed answer, if it is to be stored, has not failed and has a candidate. Do nothing for
+        an answer that is not streamed, because `kept` stores it. A failure to store is only logged or
+        counted.
         """
         exchange = answer.exchange
         if (

@@ -36,7 +36,9 @@ def asking(items: Sequence[Any]) -> list[Any]:
 
 
 def compacted(summary: str, id_: str) -> Wire:
-    """Return the compaction item for the client, with this summary and this id."""
+    """Return the compaction item for the client, with this id. The summary is in `encrypted_content`; it is
+    encoded (base64) but not encrypted.
+    """
     sealed = (TAG + base64.urlsafe_b64encode(encode({"summary": summary}))).decode()
     return {"type": "compaction", "id": id_, "encrypted_content": sealed, "created_by": "dragoman"}
 
@@ -60,7 +62,7 @@ def opened(item: Wire) -> Wire | None:
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
     """Return the latest user messages among these items, oldest first: as many as together have at most
-    `_MOST_KEPT` bytes as JSON.
+    `_MOST_KEPT` bytes as JSON. [] if there are none, or the latest one is larger.
     """
     kept: list[Wire] = []
     room = _MOST_KEPT

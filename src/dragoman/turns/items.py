@@ -48,7 +48,9 @@ def items_of(given: Any) -> list[Wire]:
 
 
 def kind(item: Mapping[str, Any]) -> str:
-    """Return an item's type. An item without `type` is a message if it has a role, else a reference."""
+    """Return an item's type. For an item without `type`: "message" if it has a role, else
+    "item_reference".
+    """
     stated = item.get("type")
     if isinstance(stated, str):
         return stated
@@ -56,8 +58,8 @@ def kind(item: Mapping[str, Any]) -> str:
 
 
 def displayed(item: Item) -> dict[str, Any]:
-    """Return a stored item in the form in which clients read it: the members that clients may leave out are
-    filled in.
+    """Return a stored item in the form in which clients read it. The members that clients may leave out are
+    filled in: the type, the id, the status, and a message's content as a list of complete parts.
     """
     body: Wire = decode(item.body)
     sort = kind(body)
@@ -96,7 +98,7 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
 
 class _Named(msgspec.Struct, omit_defaults=True):
     """The members of an item that decide its id in the store: its own `id` or, if it has none, the type and
-    the role, which decide the prefix of a new id.
+    the role, which decide the prefix of a new id. An id that is empty or not a text counts as none.
     """
 
     id: Any = None
@@ -109,7 +111,8 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
     """Return items in stored form: the id, and the JSON that the client sent or read. An item without an id
-    gets a new id, which is not written into its JSON. mint: returns the random part of a new id.
+    gets a new id (`msg_…` for a message), which is not written into its JSON. mint: returns the random part
+    of a new id.
     """
     made = []
     for item in items:
@@ -125,9 +128,9 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """Return the ids of stored items whose content is missing in these items, in order: the ids of
-    references, and of reasoning items whose encrypted content the client has left out. An id that several
-    items have is returned several times.
+    """Return the ids of the stored items that are needed to complete these items of a request, in order: the
+    ids of references, and of reasoning items whose encrypted content the client has left out. An id that
+    several items have is returned several times.
     """
     return [
         item["id"]

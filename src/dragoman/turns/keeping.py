@@ -1,5 +1,5 @@
-"""Stores and finds responses of the Responses API, and finds items and conversations. Failures of the store
-become faults.
+"""Stores and finds responses of the Responses API, and finds items and conversations. If the store fails,
+`Keeping.save` returns False, and all other functions raise RequestFailed.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _T = TypeVar("_T")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Some items of a history. deployment: the deployment (`provider/model`) that gave the answer that is
-    among the items; None = not known, as for the items of a conversation.
+    """Some of the earlier items that a request continues: the input and output of one response, or all items
+    of a conversation. deployment: the deployment (`provider/model`) that gave the output; None = not known,
+    as for the items of a conversation.
     """
 
     items: Sequence[Item]
@@ -40,7 +41,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     @property
     def provider(self) -> str | None:
-        """The provider whose seals these items may contain; None = not known."""
+        """The name of the provider whose seals these items may contain; None = not known."""
         return None if self.deployment is None else self.deployment.partition("/")[0]
 
 
@@ -80,7 +81,9 @@ class Keeping:
         return self.seams.now() + self._ttl if self._ttl else None
 
     async def save(self, response: StoredResponse) -> bool:
-        """Store a response. Return False if that failed; the failure was logged or counted then."""
+        """Store a new response. Return False if that failed. If there is no space, `reached` is called; any
+        other failure is logged.
+        """
         try:
             await self.store.responses.save(response)
         except StoreFull as full:
@@ -96,8 +99,8 @@ class Keeping:
         oldest first. Extend the expiry times of all these responses, because a new response will continue
         them.
 
-        Raises RequestFailed: 404 if this client has no such response, 409 if the response still runs, 413 if
-        the history is too large, 503 if the store fails.
+        Raises RequestFailed: 404 if the response, or one of those before it, does not exist for this client;
+        409 if the response has not ended; 413 if the history is too large; 503 if the store fails.
         """
         found = await reachable(self.store.responses.history(tenant, id_, expires=self.expires()))
         if not found:
@@ -148,8 +151,8 @@ class Keeping:
 
 
 async def reachable(operation: Awaitable[_T]) -> _T:
-    """Return the result of a store operation. Raises RequestFailed: 413 if the history is too large; 503 if
-    there is no space, or the store failed.
+    """Wait for a store operation, and return its result. Raises RequestFailed instead of StoreFailed: 413 if
+    the requested data are too large, 503 if there is no space or the store failed (this is logged).
     """
     try:
         return await operation
@@ -184,7 +187,7 @@ def missing(id_: str) -> ir.Fault:
 
 
 def previous_missing(id_: str) -> ir.Fault:
-    """Return the fault (404) for a `previous_response_id` of which this client has no stored response."""
+    """Return the fault (404) for a `previous_response_id` that names no response of this client."""
     text = f"Previous response with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, "previous_response_not_found", "previous_response_id")
 

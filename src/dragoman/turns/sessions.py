@@ -55,8 +55,8 @@ _decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: called when a limit is exceeded, with the limit's name and a text
-    that says whose session it is.
+    """The sessions of one gateway. reached: called when a turn cannot be stored because it is too large or
+    there is no space, with the limit's name and a text that says whose session it is.
     """
 
     def __init__(
@@ -171,7 +171,9 @@ class SessionTurn:
 
     @property
     def relayed(self) -> bool:
-        """Whether the request may be relayed: it belongs to no session, and `inner` allows it or is None."""
+        """Whether the request may be relayed (not translated): it belongs to no session, and `inner` allows
+        it or is None. Known after `expand`, as are `hears` and `keeps`.
+        """
         return not self._named and (self._inner is None or self._inner.relayed)
 
     @property
@@ -217,12 +219,15 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """Return the request, expanded by `inner`, and with the session's stored turns after the request's
-        system messages. With `sessions.by: history`, the stored turns replace the client's copies of them. If
-        the request belongs to no session, only `inner` expands it.
+        """Return the request, expanded by `inner`, and with the session's stored turns after the system
+        messages at the request's beginning. With `sessions.by: history`, the stored turns replace the
+        client's copies of them. If the request belongs to no session, only `inner` expands it. A request that
+        also continues a stored response or conversation belongs to no session if the member `user` or its
+        messages name the session; with any other name it is refused. Sets `asked.wire.preceded`.
 
-        Raises RequestFailed: 400 if sessions are disabled, the id is invalid, or the request also continues a
-        stored response or conversation; 503 if the store fails or no memory is left; and what `inner` raises.
+        Raises RequestFailed: 400 if sessions are disabled, the id is invalid, the body cannot be decoded, or
+        the request is refused as said above; 503 if the store fails or no memory is left; and what `inner`
+        raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -268,9 +273,9 @@ class SessionTurn:
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
         """Find the session of a client that sends its complete history again: its id is the hash of all
-        messages up to the last answer (`digest`). Return the request with the session's stored turns in place
-        of these messages. The request is unchanged if it contains no answer, if there is no such session, or
-        if the session has another number of messages than the client sent.
+        messages after the system messages, up to the last answer (`digest`). Return the request with the
+        session's stored turns in place of these messages. The request is unchanged if it contains no answer,
+        if there is no such session, or if the session has another number of messages than the client sent.
 
         Sets `_id` if the session is found. If the request contains an answer, sets `_earlier` (the messages
         up to the last answer) and `_asked` (those after it). opening: the number of system messages at the

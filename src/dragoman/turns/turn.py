@@ -42,8 +42,8 @@ _TOGETHER: Final = 256_000_000
 
 
 class Connection:
-    """The memory of one WebSocket: its latest responses with their histories, whether or not they
-    are stored.
+    """The memory of one WebSocket: its latest responses with their histories, whether or not the store has
+    them too.
     """
 
     __slots__ = ("_answers", "_held", "_keeping")
@@ -66,7 +66,8 @@ class Connection:
 
         If this WebSocket then remembers more than `_REMEMBERED` histories or more than `_ROOM` bytes, it
         forgets its oldest histories, but not this one. While all WebSockets together remember more than
-        `_TOGETHER` bytes, it forgets its own histories, the oldest first, even this one.
+        `_TOGETHER` bytes, it forgets its own histories, the oldest first, even this one, and calls
+        `Keeping.reached` for each.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
@@ -138,10 +139,14 @@ class ResponseTurn:
         return True
 
     async def expand(self, asked: Asked) -> Asked:
-        """Return the request with its stored history before its input, stored items in place of references,
-        `store: false`, and without the members `_STATE`. Sets this turn's fields. Raises RequestFailed if a
-        stored response, conversation or item is missing, if the previous response still runs, if the request
-        has no input, contradicts itself or is too large, or if the store fails.
+        """Return a copy of the request with its history before its input, stored items in place of
+        references, `store: false`, and without `previous_response_id`, `conversation`, `background` and
+        `generate`. If `asks` is set, it makes the input. Sets this turn's fields.
+
+        Raises RequestFailed if a stored response, conversation or item is missing; if the previous response
+        has not ended; if there is neither an input nor a history (only `generate: false` allows that); if a
+        tool output has no call; if the request names a response and a conversation; if a background response
+        would not be stored; if the request is too large; if the store fails or no memory is left.
         """
         body = asked.wire.body
         self._read(body)
@@ -158,8 +163,10 @@ class ResponseTurn:
         return await asked.step(self._join, asked, own, found)
 
     def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
-        """Return the request with `_pieces` before its input. own: the items of the input. found: the result
-        of `_resolved`. Raises RequestFailed if the request is too large, or for a tool output without a call.
+        """Return the request with `_pieces` before its input. own: the items of the input. found: the same
+        items with stored items in place of references (`_resolved`). Compactions of the gateway become
+        messages with their summaries. Raises RequestFailed if the request is too large, or for a tool output
+        without a call.
         """
         wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
@@ -214,8 +221,9 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Set this turn's fields from a body. Raises RequestFailed for members that contradict each other,
-        and for a background response that would not be stored.
+        """Set `previous`, `conversation` and `stores`, and whether a model is called, from a request's body.
+        Raises RequestFailed if the body names both a response and a conversation, and for a background
+        response that would not be stored.
         """
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
@@ -229,7 +237,9 @@ class ResponseTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether `kept` must be called to store or remember the response; always False in the background."""
+        """Whether `kept` must be called to store or remember the response; known after `expand`. Always False
+        in the background.
+        """
         return self._remembers and not self._background
 
     @property
@@ -249,9 +259,9 @@ class ResponseTurn:
         return ()
 
     async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
-        """Return the request's items with stored items in place of references, and with missing encrypted
-        content added from the store. Raises RequestFailed for an unknown reference, too many bytes, or a
-        store that fails.
+        """Return the request's items with stored items in place of references. Reasoning items without their
+        encrypted content get it from the store, if the store has it. Raises RequestFailed for an unknown
+        reference (404), too many bytes (413), or a store that fails (503).
         """
         known = await self.keeping.items(self.tenant, wanted(own))
         items: list[Wire] = []
@@ -289,12 +299,12 @@ class ResponseTurn:
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Store a finished response wherever the request wants it: in the store, in the conversation, and in
-        the WebSocket's memory. A failed response goes only into the store. ending: the response as the client
-        reads it.
+        the WebSocket's memory. A failed response goes only into the store, and the WebSocket forgets the
+        history that the request continued. ending: the response as the client reads it.
 
         Return False if the response should be in the store but is not, because it is too large or the store
         failed; else True. Raises RequestFailed if the response cannot be added to its conversation, although
-        the conversation exists.
+        the conversation exists: 413 if it is too large, 503 if the store fails.
         """
         keeping = self.keeping
         response = {"created_at": int(keeping.seams.now()), **_plain(ending.response)}
@@ -326,7 +336,8 @@ class ResponseTurn:
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
         """Return this turn's response in the form for the store. response: the response object as the client
-        reads it. deployment: the deployment that answered, None = not known yet.
+        reads it; its `output` is ignored. output: the output items in stored form. deployment: the deployment
+        that answered (`provider/model`), None = not known yet.
         """
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
@@ -361,8 +372,8 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """Make the WebSocket forget the history that this request continued, because the request has failed.
-        Does nothing for a request over HTTP.
+        """Make the WebSocket forget the history that this request continued by `previous_response_id`,
+        because the request has failed. Does nothing for a request over HTTP.
         """
         if self._connection is not None:
             self._connection.forget(self.previous)

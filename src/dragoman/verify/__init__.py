@@ -1,3 +1,3 @@
-"""The check of structured output: whether an answer has the form that its request demands. The check is
-optional.
+"""The check of structured output: whether an answer is JSON, and obeys the JSON Schema, as its request
+demands. The check is optional: the client or the configuration turns it on.
 """

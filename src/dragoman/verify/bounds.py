@@ -23,7 +23,9 @@ search 0.07 s late.
 
 
 class Exhausted(Exception):
-    """The check would take more steps or time than its budget allows."""
+    """The check would take more steps or time than its budget allows, or a text is too long for a pattern
+    search.
+    """
 
 
 @cache
@@ -56,8 +58,8 @@ class Budget:
         """Search a pattern in a text, and return whether it occurs. The search takes one step and its own
         time from the budget.
 
-        Raises Exhausted if the text has more than `pattern.reach` characters, if no step was left, or if no
-        time is left after the search.
+        Raises Exhausted if the text has more than `pattern.reach` characters, if no step was left, or if the
+        search takes all the time that was left.
         """
         self.spend()
         if len(text) > pattern.reach:

@@ -2,8 +2,8 @@
 
 If a complete answer (not a stream) fails the check, the attempt fails, and the engine may make another
 attempt. A stream is passed on as it arrives; if its text is wrong at the end, an error event replaces the
-finish event. The error names the JSON path of the mistake (with the names that the model wrote) and the
-keyword of the schema, but never a value that the model wrote.
+finish event. If the answer violates its schema, the error names the JSON path of the mistake (with the names
+that the model wrote) and the violated keyword of the schema, but never a value that the model wrote.
 
 Only text that is meant as the answer is checked. A candidate (one of several alternative answers) is not
 checked if it was cut off, refused or filtered, or if it calls a tool of the client: its stop reason already
@@ -90,8 +90,8 @@ class _SchemaCache:
         self._weight = 0
 
     def test(self, schema: bytes) -> Test:
-        """Return the test of a schema (JSON), from the cache or compiled now. Raises Unusable if the schema
-        cannot be compiled.
+        """Return the test of a schema, from the cache or compiled now. schema: a JSON object, as JSON. Raises
+        Unusable if the schema cannot be compiled.
         """
         known = self._tests.pop(schema, None)
         if known is None:
@@ -108,8 +108,8 @@ _CACHE: Final = _SchemaCache()
 
 
 class CheckOutput:
-    """Checks one answer against `form`. Call `whole` for a complete answer, or `feed` for each event of a
-    stream. clock: returns monotonic seconds.
+    """Checks one answer against `form`. Call `whole` for a complete answer. For a stream, call `feed` for
+    each event whose type is in `takes`. clock: returns monotonic seconds.
     """
 
     takes: Final = frozenset({ir.TextDelta, ir.RefusalDelta, ir.Open, ir.Close, ir.Finish})
@@ -120,8 +120,8 @@ class CheckOutput:
         self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """Return the answer unchanged. Raises RequestFailed if a candidate that is checked does not have the
-        form, or if the check costs too much.
+        """Return the answer unchanged. Raises RequestFailed (502) if a candidate that is checked does not
+        have the form, or if its text is too long or its check takes too much work.
         """
         for candidate in response.candidates:
             said = _CandidateText()
@@ -133,7 +133,8 @@ class CheckOutput:
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events to pass on in place of `event`: normally `event` itself. A Finish becomes an
-        Error if the candidate's text is checked and does not have the form, or if the check costs too much.
+        Error if the candidate is checked, and its text does not have the form, is too long, or takes too much
+        work to check.
         """
         if isinstance(event, ir.TextDelta):
             self._candidates[event.candidate].add(event.index, event.text)
@@ -216,8 +217,8 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """Return the place of a mistake as a JSON path (`$.items[2].name`). A long path is cut, because a model
-    may write long names.
+    """Return the place of a mistake as a JSON path (`$.items[2].name`). A path is cut after `_LONGEST_PATH`
+    characters, because a model may write long names.
     """
     path = "$"
     for step in breach.path:

@@ -2,9 +2,9 @@
 
 A schema is compiled once into tests that call each other. Validation walks over the value and counts every
 step (`bounds`). `format` is only an annotation, as the specification says. A reference can only lead to a
-place in the same schema: references to other documents are refused at compilation. `unevaluatedProperties`,
-`unevaluatedItems` and dynamic references are refused unless their value is `true` or `{}`. Unknown keywords
-are ignored.
+place in the same schema: references to other documents, and subschemas with an `$id` of their own, are
+refused at compilation. `unevaluatedProperties`, `unevaluatedItems` and dynamic references are refused unless
+their value is `true` or `{}`. Unknown keywords are ignored.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and drafts 4 to 2019-09 where a schema
 names one or uses their forms.
@@ -27,8 +27,8 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 def parsed(text: str) -> Any:
     """Decode a JSON text. A number with a fraction or an exponent whose value is whole, such as `1.0` or
-    `1e2`, becomes an `int`. Raises ValueError if the text is not JSON or has an integer of more than 4,300
-    digits, RecursionError if it is nested too deeply.
+    `1e2`, becomes an `int`; one that is too large for a float becomes infinity. Raises ValueError if the text
+    is not JSON or has an integer of more than 4,300 digits, RecursionError if it is nested too deeply.
     """
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
@@ -43,8 +43,8 @@ class Compiled(NamedTuple):
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Compiled:
-    """Compile a schema into one test. Raises Unusable for a schema that is invalid, not supported or too
-    large, or that refers to itself without end.
+    """Compile a schema (decoded JSON) into one test. Raises Unusable for a schema that is invalid, not
+    supported or too large, or that refers to itself without end.
     """
     if (found := mistake(schema)) is not None:
         raise Unusable(found.path, found.message)
@@ -89,8 +89,8 @@ def _never(_value: Any, _budget: Budget) -> Breach | None:
 
 
 class _Compiler:
-    """Compiles one document. Each schema in the document is compiled once, even if references lead to it, so
-    a schema may refer to itself.
+    """Implements `keywords.Compiler` for one document: a complete JSON Schema with all schemas in it. Each
+    schema in the document is compiled once, even if references lead to it, so a schema may refer to itself.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:

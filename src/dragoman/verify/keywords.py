@@ -1,5 +1,6 @@
 """The keywords of JSON Schema. A maker is a function that compiles one keyword, or some related keywords,
-into one test.
+into one test. A test (`Test`) gets a JSON value and the budget of the check. It returns the first violation
+that it finds, None if the value is valid; it raises Exhausted if the budget is used up.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and the differing forms of earlier drafts.
 """
@@ -19,8 +20,8 @@ from dragoman.verify.patterns import Pattern
 class Breach(NamedTuple):
     """A place where a value violates the schema. keyword: the violated keyword. If the schema at the place is
     `false`, the keyword is "additionalProperties" for a field of an object, otherwise "false schema". path:
-    the names and indexes that lead from the tested value to the place. If a required field is missing, the
-    path ends with the field's name.
+    the names and indexes that lead from the tested value to the place; () = the tested value itself. If a
+    required field is missing, the path ends with the field's name.
     """
 
     keyword: str
@@ -40,8 +41,9 @@ FALSE_SCHEMA: Final = Breach("false schema")
 class Unusable(ValueError):
     """A schema that cannot be compiled.
 
-    path: the place inside the schema, "" = the whole schema. too_large: True = the schema would take more
-    memory or time than allowed, or it refers to itself endlessly.
+    path: the place inside the schema ("properties.name.type"), "" = the whole schema. message: what is wrong
+    there. too_large: True = the schema would take more memory or time than allowed, or it refers to itself
+    endlessly.
     """
 
     def __init__(self, path: str, message: str, *, too_large: bool = False) -> None:
@@ -55,8 +57,10 @@ Test: TypeAlias = Callable[[Any, Budget], Breach | None]
 
 
 class Compiler(Protocol):
-    """Compiles the schemas and patterns that a keyword's value contains. path: the place of the value in the
-    document, for errors. All methods raise Unusable for what cannot be compiled.
+    """Compiles the schemas and patterns that a keyword's value contains: one schema (`test`), a list of them
+    (`tests`), an object of them (`named`), the schema to which a `$ref` leads (`ref`), or a regular
+    expression (`pattern`). path: the place of the value in the complete schema, for errors. All methods raise
+    Unusable for what cannot be compiled.
     """
 
     def test(self, schema: Any, path: str) -> Test: ...
@@ -271,8 +275,8 @@ def _ratio(number: float) -> tuple[int, int]:
 
 
 def _counted(low: str, high: str) -> Callable[[Compiler, Mapping[str, Any], str], Test]:
-    """Return the maker of a test for the length of a value. low, high: the keywords with the limits
-    ("minItems", "maxItems").
+    """Return the maker of a test for the length of a value: its characters, items or fields. low, high: the
+    keywords with the limits ("minItems", "maxItems"), which are inclusive.
     """
 
     def make(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:

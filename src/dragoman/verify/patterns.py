@@ -57,10 +57,10 @@ class TooCostly(ValueError):
 
 
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
-    """Compile a pattern for `Budget.search`. most: the number of compiled parts that the pattern may have.
+    """Compile a pattern for `Budget.search`. most: the most compiled parts that the pattern may have.
 
-    Raises TooCostly if it has too many characters, parts or nested groups, and ValueError if it is invalid or
-    not supported.
+    Raises TooCostly if it has too many characters, parts or nested groups, ValueError if it is invalid or not
+    supported, and ImportError if the package `regex` is not installed.
     """
     import regex
 
@@ -141,7 +141,7 @@ class _Group:
 
 class _Translator:
     """Translates one pattern to the syntax of `regex` and counts its compiled parts, in one pass without
-    recursion. most: the number of compiled parts that the pattern may have.
+    recursion. most: the most compiled parts that the pattern may have.
     """
 
     def __init__(self, pattern: str, most: int) -> None:
