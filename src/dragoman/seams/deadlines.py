@@ -75,7 +75,8 @@ class Deadline(msgspec.Struct, eq=False):
 
     def push(self, seconds: float) -> None:
         """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed by
-        `lift`, or that has expired, is put back into the table. Call this only within the context.
+        `lift`, or that has expired, is put back into the table. Also after the end of
+        the context: then end it again, or call `lift`, or the task may be cancelled later.
         """
         self.due = self._table.time() + seconds
         if not self.listed:
@@ -122,8 +123,8 @@ class Deadlines:
         self._ticking = False
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """Start a time limit for the running task, which expires `seconds` from now, and return it, to be
-        used in a `with` statement. None = no limit (`UNLIMITED`). Raises RuntimeError if `seconds` is not
+        """Start a time limit for the running task, which expires `seconds` from now, and return it,
+        usually for a `with` statement. None = no limit (`UNLIMITED`). Raises RuntimeError if `seconds` is not
         None and no task is running.
         """
         if seconds is None:
