@@ -12,7 +12,7 @@ OUTAGE: Final = "outage"
 RECOVERY: Final = "recovery"
 _SUBJECTS: Final = 1_024
 """The most subjects that `Quiet` remembers. One more makes it forget the subject whose alert passed longest
-ago.
+ago: then the next alert on it passes, a delayed outage is dropped, and the recovery of an outage, too.
 """
 
 
@@ -21,11 +21,11 @@ class Alert(msgspec.Struct, frozen=True):
 
     type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting", "limit_warning" or
     "limit_reached". at: Unix seconds. provider: the provider that the alert is about, None or "" = none.
-    deployment: the deployment that the alert is about, None = no single one; an outage or a recovery without
-    a deployment is about the provider as a whole. message: one sentence for a person, without secrets. key:
-    the last characters of a provider's key, None = no key. limit: the limit's name and its amount, None = no
-    limit. whose: what the limit counts for ("key ci-agent"), None = for everybody, or the alert is not about
-    a limit.
+    deployment: the deployment that the alert is about (`provider/model`), None = no single one; an outage or
+    a recovery without a deployment is about the provider as a whole. message: one sentence for a person,
+    without secrets. key: the last characters of a provider's key, None = no key. limit: the limit's name and
+    its amount ("each: 5 USD per day"), None = no limit. whose: what the limit counts for ("key ci-agent"),
+    None = for everybody, or the alert is not about a limit.
     """
 
     type: str
@@ -47,8 +47,8 @@ class Alert(msgspec.Struct, frozen=True):
     @property
     def subject(self) -> tuple[str, ...]:
         """The value by which `Quiet` recognises repetitions: two alerts with the same subject tell the same
-        fact. The subject of a refused key contains no deployment, so several models that refuse the same key
-        give one subject.
+        fact. It is (type, `limit`, `whose`) for an alert about a limit, (type, provider, key) for a refused
+        key, else (type, `name`). So several models for which the same key is refused give one subject.
         """
         if self.type == "key_refused":
             return (self.type, self.provider or "", self.key or "")
@@ -56,12 +56,13 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 def read(value: Any) -> Alert:
-    """Return the alert that another process has sent. value: the alert after `msgspec.to_builtins`."""
+    """Return the alert from which `msgspec.to_builtins` has made `value`, to send it to another process."""
     return msgspec.convert(value, Alert)
 
 
 class Quiet:
-    """Decides which alerts go out, so that repetitions do not. "An alert passes" means that it goes out.
+    """Decides which alerts go out to one receiver, so that repetitions do not. "An alert passes" means that
+    it goes out.
 
     An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
     is dropped. There are different rules for two types:
@@ -115,7 +116,6 @@ class Quiet:
         """
         ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
         for alert in ready:
-            del self._held[alert.name]
             self._note(alert, now)
         return ready
 
@@ -125,6 +125,7 @@ class Quiet:
             self._forget(next(iter(self._told)))
         self._told[alert.subject] = now
         if alert.type == OUTAGE:
+            self._held.pop(alert.name, None)
             self._down.add(alert.name)
 
     def _forget(self, subject: tuple[str, ...]) -> None:

@@ -29,7 +29,9 @@ TRIES: Final = 6
 """The most times that one alert is sent to a receiver."""
 _FIRST_WAIT = 1.0
 _LONGER: Final = 4.0
-"""Each wait before another try is this many times as long as the wait before it: about six minutes in all."""
+"""Each wait before another try is this many times as long as the wait before it: 1 s, 4 s, and so on, about
+six minutes in all.
+"""
 _QUEUE: Final = 100
 """The most alerts that wait for one receiver. One more drops the oldest, and the log says so."""
 _TIMERS: Final = Timers(connect=10.0, first_byte=15.0, idle=15.0)
@@ -37,10 +39,10 @@ _LARGEST_ANSWER: Final = 65_536
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where alerts are sent. name: the name of its setting, for the log. url: the address of the webhook, a
-    secret because a path can contain a token. secret: signs the webhooks, in a form that `webhook.key_of`
-    takes. events: the types of alerts that are sent there. every: for so many seconds after an alert, further
-    alerts on the same subject are not sent (`Quiet` has the exceptions).
+    """Where alerts are sent. name: the name of its setting (`alerts[0]`), for the log. url: the address of
+    the webhook, a secret because a path can contain a token. secret: signs the webhooks: `whsec_` and base64,
+    or any other text. events: the types of alerts that are sent there. every: for so many seconds after an
+    alert, further alerts on the same subject are not sent, except a recovery (`Quiet` has all rules).
     """
 
     name: str
@@ -58,8 +60,9 @@ class Alerts:
         self._receivers: list[_Receiver] = []
 
     def adopt(self, targets: Sequence[Target]) -> None:
-        """Send alerts to these targets from now on. Alerts that wait for a target whose URL stays are still
-        sent. Alerts that wait for a target whose URL is gone are not sent, and the log has their messages.
+        """Send alerts to these targets, and no others, from now on. Alerts that wait for a target whose URL
+        stays are still sent, in the order in which they came. Alerts that wait for a target whose URL is gone
+        are not sent; soon the log has their messages.
         """
         before, self._receivers = self._receivers, []
         for target in targets:
@@ -83,7 +86,9 @@ class Alerts:
             receiver.note(alert)
 
     async def close(self) -> None:
-        """Stop all receivers without waiting for unsent alerts. The log has the messages of these alerts."""
+        """Stop all receivers, also in the middle of a try. Unsent alerts are not sent; the log has their
+        messages.
+        """
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:
             await receiver.close("the gateway stops")
@@ -108,7 +113,8 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert for sending, if `Quiet` lets it pass now and the target wants its type. `Quiet` is
+        """Queue an alert for sending, if `Quiet` lets it pass now and the target wants its type. If `Quiet`
+        delays the alert, it is queued later. `Quiet` is
         asked about alerts of all types, because a recovery passes only after its outage, also for a target
         that wants no outages.
         """
@@ -127,8 +133,8 @@ class _Receiver:
         self._queue.append(alert)
 
     async def close(self, why: str) -> None:
-        """Stop without waiting for unsent alerts. The log has the messages of these alerts. why: the reason,
-        for the log.
+        """Stop, also in the middle of a try. Unsent alerts are not sent; the log has their messages. why: the
+        reason, for the log.
         """
         if self._task is not None:
             self._task.cancel()
@@ -159,7 +165,9 @@ class _Receiver:
                 pass
 
     async def _deliver(self, alert: Alert) -> None:
-        """Send an alert until the receiver takes it, at most `TRIES` times. The log has each failure."""
+        """Send an alert until the receiver takes it (a status of 200 to 299), at most `TRIES` times. The log
+        has each failure. After the last one, the alert is dropped.
+        """
         id_, payload, wait = f"msg_{self._seams.random_id()}", webhook.body(alert), _FIRST_WAIT
         for left in range(TRIES - 1, -1, -1):
             why = await self._try(id_, payload)
@@ -173,7 +181,7 @@ class _Receiver:
 
     async def _try(self, id_: str, payload: bytes) -> str | None:
         """Send an alert once. Returns None if it was taken (a status of 200 to 299), else the reason for the
-        log. id_: of the delivery. payload: the body of the request.
+        log. id_: of the delivery, the same for all tries. payload: the body of the request.
         """
         target = self.target
         if self._transport is None:

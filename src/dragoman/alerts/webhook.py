@@ -35,8 +35,8 @@ def key_of(secret: str) -> bytes:
 
 
 def body(alert: Alert) -> bytes:
-    """Return the body of the request for an alert, as JSON: `type`, `timestamp` (RFC 3339), and `data` with
-    the alert's other fields. Fields that are None or "" are left out.
+    """Return the body of the request for an alert, as JSON: `type`, `timestamp` (when the alert arose, RFC
+    3339), and `data` with the alert's other fields. Fields that are None or "" are left out of `data`.
     """
     told = msgspec.to_builtins(alert)
     kind, at = told.pop("type"), told.pop("at")
@@ -45,14 +45,15 @@ def body(alert: Alert) -> bytes:
 
 
 def _date(seconds: float) -> str:
-    """Format Unix seconds as RFC 3339 says, in UTC with milliseconds."""
+    """Format Unix seconds as `2026-01-31T09:30:00.000Z` (RFC 3339)."""
     moment = dt.datetime.fromtimestamp(round(seconds, 3), dt.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def headers(id_: str, at: float, payload: bytes, key: bytes) -> dict[str, str]:
     """Return the headers of one try to deliver an alert. id_: the id of the delivery, equal for all its
-    tries. at: Unix seconds of this try. payload: the body. key: signs the id, the time and the body.
+    tries. at: Unix seconds of this try; the header has whole seconds. payload: the body. key: signs the id,
+    the time and the body with HMAC-SHA256.
     """
     timestamp = str(int(at))
     signed = b".".join((id_.encode(), timestamp.encode(), payload))

@@ -1,3 +1,4 @@
-"""The access of the package to the world outside: clock, random numbers, tasks, other processes, the
-installation. Tests can replace most of it. Also has `Secret`, a text that must stay hidden.
+"""The access of the package to the world outside: clock, random numbers, tasks and their time limits, other
+processes, the state of files, the installation. Tests can replace most of it. Also has `Secret`, a text that
+must stay hidden.
 """

@@ -33,9 +33,9 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """Returns Unix seconds when it is called. If the clock is set back by at most `_BELIEVED` seconds, the
-    returned time does not go back. It goes on at `_PACE` times the usual speed until the clock has caught up.
-    A larger step back is followed at once.
+    """Returns Unix seconds when it is called. If the clock is set back by at most 120 seconds, the returned
+    time does not go back. It goes on at 0.9 times the usual speed until the clock has caught up. A larger
+    step back, and any step forward, is followed at once.
     """
 
     _BELIEVED = 120.0
@@ -56,5 +56,7 @@ class Steady:
 
 
 def steady(seams: Seams) -> Seams:
-    """Return a copy of these seams whose `now` is a `Steady` clock."""
+    """Return a copy of these seams whose `now` does not go back if the clock is set back a little
+    (`Steady`).
+    """
     return msgspec.structs.replace(seams, now=Steady(seams))

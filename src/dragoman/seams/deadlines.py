@@ -26,10 +26,11 @@ takes.
 
 class Deadline(msgspec.Struct, eq=False):
     """A time limit for one task, as a context manager. Soon after the time `due`, the task is cancelled, and
-    the context turns this cancellation into TimeoutError.
+    the end of the context turns this cancellation into TimeoutError, unless the task was cancelled by others,
+    too.
 
     due: when the limit expires, in seconds of `loop.time()`; inf = the limit is paused. expired: whether the
-    limit has cancelled the task. listed: whether the deadline is in the table, so that it can expire.
+    limit has ever cancelled the task. listed: whether the deadline is in the table, so that it can expire.
     cancelled: how often the limit has cancelled the task within the context; more than once if it was pushed
     after it had expired.
     """
@@ -47,8 +48,9 @@ class Deadline(msgspec.Struct, eq=False):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the limit. Raises TimeoutError in place of CancelledError if this limit has cancelled the
-        task, and nobody else has.
+        """Remove the limit, and take back its cancellations of the task. Raises TimeoutError in place of
+        CancelledError if this limit has cancelled the task, and nobody else has. Any other error leaves the
+        context unchanged.
         """
         self.listed = False
         self._table.entries.pop(self, None)
@@ -66,21 +68,22 @@ class Deadline(msgspec.Struct, eq=False):
         return remaining
 
     def lift(self) -> None:
-        """Remove the limit before the context ends."""
+        """Remove the limit before the context ends. A cancellation that was made already stays."""
         if self.listed:
             self.listed = False
             self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
         """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed by
-        `lift`, or that has expired, is put back into the table.
+        `lift`, or that has expired, is put back into the table. Also after the end of
+        the context: then end it again, or call `lift`, or the task may be cancelled later.
         """
         self.due = self._table.time() + seconds
         if not self.listed:
             self._table.enter(self)
 
     def rest(self) -> None:
-        """Pause the limit until the next `push`."""
+        """Pause the limit until the next `push`. A limit that has expired already has cancelled the task."""
         self.due = inf
 
     def run_out(self) -> None:
@@ -91,7 +94,9 @@ class Deadline(msgspec.Struct, eq=False):
 
 
 class Unlimited:
-    """Stands for a Deadline where there is no time limit. Its methods do nothing, and `expired` is False."""
+    """Stands for a Deadline where there is no time limit. Its methods (`push`, `rest`, `lift`) do nothing,
+    and `expired` is False.
+    """
 
     __slots__ = ()
     expired = False
@@ -100,7 +105,7 @@ class Unlimited:
         return self
 
     def lift(self, *_: object) -> None:
-        """Do nothing."""
+        """Do nothing. Also stands for `push`, `rest` and the end of the context."""
 
     __exit__ = push = rest = lift
 
@@ -118,8 +123,9 @@ class Deadlines:
         self._ticking = False
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """Start a time limit for the running task, which expires `seconds` from now, and return it. None = no
-        limit (`UNLIMITED`). Raises RuntimeError if `seconds` is not None and no task is running.
+        """Start a time limit for the running task, which expires `seconds` from now, and return it,
+        usually for a `with` statement. None = no limit (`UNLIMITED`). Raises RuntimeError if `seconds` is not
+        None and no task is running.
         """
         if seconds is None:
             return UNLIMITED

@@ -1,4 +1,4 @@
-"""Finds the command that installs an extra of Dragoman, from the same source as this installation.
+"""Finds the command that installs extras of Dragoman, from the same source as this installation.
 
 The command lets pip look for Dragoman in a package index only if this installation came from an index.
 Without this rule, pip could install another project that has the name in an index.
@@ -18,25 +18,30 @@ from dragoman.version import __version__
 
 _NAME: Final = "dragoman"
 _BY_MODELS: Final = frozenset({"embeddings", "speech"})
-"""The extras that `make models` installs; `make run` installs all others."""
+"""The extras that `make models` installs, besides those of `make run`."""
+_BY_RUN: Final = frozenset({"encryption", "local", "postgres", "schema", "sql", "tokens", "valkey"})
+"""The extras that `make run` installs: `SERVES` in the Makefile. No target installs the others (the clouds')
+without all that tests need.
+"""
 
 
 def command(*extras: str) -> str:
-    """Return the shell command that installs these extras. If the `.venv` of a checkout runs this program, it
-    is a command with `make`; otherwise a command with pip.
+    """Return the shell command that installs these extras (`sql`, `speech`). It is a command with `make` if
+    the `.venv` of a checkout runs this program and a target of its Makefile installs them all, possibly with
+    others; otherwise a command with pip.
     """
     checkout, target = _checkout(), make_target(*extras)
     if checkout is not None and target is not None:
         return target if checkout == Path.cwd() else target.replace("make", f"make -C {quote(str(checkout))}")
-    wanted = ",".join(extras)
-    return f"{quote(sys.executable)} -m pip install {quote(_requirement(wanted))}"
+    wanted = quote(_requirement(",".join(extras)))
+    return f"{quote(sys.executable)} -m pip install {'-e ' if _is_editable() else ''}{wanted}"
 
 
 def make_target(*extras: str) -> str | None:
-    """Return the make command that installs these extras, to be run in the checkout; None = this program is
-    not run by the `.venv` of a checkout.
+    """Return the make command that installs these extras, to be run in the checkout. None = this program is
+    not run by the `.venv` of a checkout, or no target installs all of these extras.
     """
-    if _checkout() is None:
+    if _checkout() is None or not _BY_RUN.union(_BY_MODELS).issuperset(extras):
         return None
     return "make models" if _BY_MODELS.intersection(extras) else "make run"
 
@@ -56,6 +61,13 @@ def _requirement(wanted: str) -> str:
         return f"{_NAME}[{wanted}] @ {vcs['vcs']}+{url}@{vcs['commit_id']}"
     path = _path(url)
     return f"{_NAME}[{wanted}] @ {url}" if path is None else f"{path}[{wanted}]"
+
+
+def _is_editable() -> bool:
+    """Whether the installation runs the sources of a folder. pip needs `-e` then, or it would install a copy
+    of the sources instead.
+    """
+    return bool((_origin() or {}).get("dir_info", {}).get("editable"))
 
 
 def _checkout() -> Path | None:

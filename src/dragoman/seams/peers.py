@@ -21,8 +21,8 @@ Receive: TypeAlias = Callable[[Any], Any]
 
 class KeeperState(msgspec.Struct, frozen=True):
     """Where the keeper is. state: "here" = this process is the keeper, "running" = another process is,
-    "missing" = it has ended and is about to be replaced. process: the process id of the keeper if it is
-    "running", else None.
+    "missing" = no process has lately shown that it is the keeper, for example because the keeper has ended
+    and is about to be replaced. process: the process id of the keeper if it is "running", else None.
     """
 
     state: Literal["here", "running", "missing"]
@@ -44,7 +44,8 @@ class Peers:
 
     def open(self) -> None:
         """Begin to send and receive messages, in the running event loop. Before this call, and after `close`,
-        a message to another process is dropped. A second call does nothing.
+        a message to another process is dropped. A second call does nothing. A process without others has
+        nothing to begin.
         """
 
     def close(self) -> None:
@@ -55,8 +56,8 @@ class Peers:
         return KeeperState("here")
 
     def receive(self, subject: str, receiver: Receive) -> None:
-        """Call `receiver` for each incoming message with this subject, in place of an earlier receiver for
-        the subject.
+        """Call `receiver` from now on for each incoming message with this subject, in place of an earlier
+        receiver for the subject.
         """
         self._receivers[subject] = receiver
 
@@ -66,14 +67,14 @@ class Peers:
         """
 
     async def ask(self, subject: str, value: Any = None) -> list[Any]:
-        """Ask all other workers and the keeper. Returns the answers that arrive in time, in any order. A
-        process gives no answer if it has no receiver for the subject, or if its receiver fails. If the keeper
-        is missing, or there are no other processes, the list is empty.
+        """Ask all other workers and the keeper. Returns the answers that arrive within a second, in any
+        order. A process gives no answer if it has no receiver for the subject, or if its receiver fails. If
+        the keeper is missing, or there are no other processes, the list is empty.
         """
         return []
 
     def hand(self, subject: str, value: Any) -> None:
-        """Send a message to the keeper. If this process is the keeper, it calls its own receiver at once, and
-        raises KeyError if it has none for the subject.
+        """Send a message to the keeper, without waiting until it arrives. If this process is the keeper, it
+        calls its own receiver at once, and raises KeyError if it has none for the subject.
         """
         self._receivers[subject](value)

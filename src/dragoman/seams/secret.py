@@ -19,8 +19,8 @@ _SHORT: Final = 12
 @final
 class Secret:
     """A hidden text. It is equal only to secrets with the same text. file: the file that the text was read
-    from, None = no file. variable: the names of the environment variables whose values the text contains,
-    None = none.
+    from, None = no file. variable: the names of the environment variables whose values the text contains
+    ("A, B"), None = none. A secret is false if its text is empty. A copy is the same object.
     """
 
     __slots__ = ("_value", "file", "variable")

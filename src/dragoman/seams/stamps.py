@@ -1,4 +1,4 @@
-"""What the system says about files, so that a file that nobody has written need not be read again."""
+"""What the system says about files: by this, a file that nobody has written since need not be read again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ None = there is no such file.
 
 def stamp(file: Path) -> Stamp:
     """Return what the system says about a file now. None also if the system does not tell, for example
-    because no file can have this name.
+    because no file can have this name, or because this process may not look into the folder.
     """
     try:
         told = file.stat()
@@ -24,7 +24,8 @@ def stamp(file: Path) -> Stamp:
 
 def written(database: Path) -> tuple[Stamp, ...]:
     """Return what the system says about the two files that SQLite writes: the database and its log of changes
-    (WAL). An equal value later means that nothing was written in between.
+    (WAL), each without the time of the latest change to the inode. An equal value later means that nothing
+    was written in between.
     """
     stamps = stamp(database), stamp(database.with_name(f"{database.name}-wal"))
     # Without the time of the inode: a reader that runs as root sets it when it opens the log.

@@ -17,8 +17,9 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` as an asyncio task, and return the task. The task cannot be deleted before it ends. If the
-    task raises an exception (other than CancelledError), the exception is logged with `name`.
+    """Start `work` as an asyncio task in the running event loop, and return the task. The task cannot be
+    deleted before it ends. If the task raises an exception (other than CancelledError), the exception is
+    logged with `name`, also if somebody awaits the task. Raises RuntimeError if no event loop is running.
     """
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)

@@ -1,1 +1,3 @@
-"""The server for clients: an ASGI application with endpoints, client keys, answers, streams; and uvicorn."""
+"""The server for clients and operators: an ASGI application with endpoints, client keys, answers and streams;
+and the HTTP server, which is uvicorn's with a protocol of our own.
+"""

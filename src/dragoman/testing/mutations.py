@@ -1,5 +1,5 @@
 """Mutants: recorded bodies and streams with one or two odd changes, such as a vendor or a proxy might make.
-The changes depend only on a seed, so each mutant can be made again.
+The changes depend only on the recorded value and a seed, so each mutant can be made again.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Draw:
         self._drawn = 0
 
     def below(self, limit: int) -> int:
-        """Return a number from 0 to limit - 1."""
+        """Return a number from 0 to limit - 1. limit: at least 1."""
         self._drawn += 1
         digest = hashlib.blake2b(f"{self._seed} {self._drawn}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % limit
 
     def choice(self, of: Sequence[_T]) -> _T:
-        """Return one of these values at random."""
+        """Return one of these values at random. of: not empty."""
         return of[self.below(len(of))]
 
     def shuffled(self, values: Sequence[_T]) -> list[_T]:
@@ -46,19 +46,26 @@ class Draw:
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """An odd form of a recorded value. name: the change and its place. value: the odd form."""
+    """An odd form of a recorded value. name: its number, and each change with its place ("3: null a.b, then
+    removed c[0]"). value: the odd form, a copy.
+    """
 
     name: str
     value: Any
 
 
 def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
-    """Yield `count` odd forms of a JSON value, the same for the same seed."""
+    """Yield `count` odd forms of a JSON value, the same for the same seed. In each form one or two members or
+    elements are changed, at any depth. A form may be equal to `value`, for example if it has no members.
+    """
     return _drawn(value, seed, count, copy_of, _mutate)
 
 
 def odd_streams(frames: Sequence[bytes], seed: str, count: int) -> Iterator[Mutant]:
-    """Yield `count` odd forms of a stream, as lists of frames, the same for the same seed."""
+    """Yield `count` odd forms of a stream, the same for the same seed. frames: the data of each event. The
+    value of a mutant is a list of frames: frames are removed, doubled or moved, the stream is cut off, or
+    the JSON inside of a frame is changed.
+    """
     return _drawn(frames, seed, count, list, _mutate_stream)
 
 
@@ -96,8 +103,9 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
 
 
 def _mutate(value: Any, draw: Draw) -> str:
-    """Change one member or element of `value`, or of an object or array inside it, in place. Returns the name
-    of the change, with the path; "nothing to change" if `value` has no member and no element.
+    """Choose a member or element of `value`, or of an object or array inside it, and change it or its
+    container in place. Returns the name of the change, and the path that was chosen ("null a.b"); "nothing to
+    change" if `value` has no member and no element.
     """
     places = _places(value, "", [])
     if not places:
@@ -172,7 +180,9 @@ _CHANGES: Final = (_removed, _null, _emptied, _doubled, _retyped, _retyped, _reo
 
 
 def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
-    """Change one frame, or the order or number of the frames, in place. Returns the name of the change."""
+    """Change the JSON inside one frame, or the order or number of the frames, in place. Returns the name of
+    the change ("frame 2: moved"); "nothing to change" if there are no frames.
+    """
     if not frames:
         return "nothing to change"
     at = draw.below(len(frames))

@@ -16,8 +16,9 @@ from aiohttp import web
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One request that the provider has received. headers: by lower-case name. raw: the body. target: path
-    and query as they were sent, not decoded.
+    """One request that the provider has received. path: decoded. query: of a repeated field the first value.
+    headers: by lower-case name. raw: the body, decompressed. target: path and query as they were sent, not
+    decoded.
     """
 
     method: str
@@ -29,13 +30,14 @@ class Seen(msgspec.Struct, frozen=True):
 
     @property
     def body(self) -> Any:
-        """The JSON body, decoded."""
+        """The JSON body, decoded. Raises ValueError if the body is not JSON."""
         return json.loads(self.raw)
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """An answer that is not streamed. body: sent as JSON, but text and bytes are sent unchanged. delay:
-    seconds before the status line.
+    """An answer that is not streamed. body: sent as JSON, but text and bytes are sent unchanged. headers: by
+    lower-case name; `content-type` is `application/json` unless it stands here. delay: seconds before the
+    status line.
     """
 
     body: Any
@@ -45,10 +47,11 @@ class Whole(msgspec.Struct, frozen=True):
 
 
 class Streamed(msgspec.Struct, frozen=True):
-    """An answer as a stream of server-sent events.
+    """An answer as a stream of server-sent events, with the status 200.
 
-    frames: dicts are sent as `data: JSON`, text and bytes unchanged. named: True = also write an `event:`
-    line with each dict's `type`. line_end: the end of the lines of dicts (Google sends CRLF). pause: seconds
+    frames: dicts are sent as `data: JSON`, text and bytes unchanged. headers: by lower-case name;
+    `content-type` is `text/event-stream` unless it stands here. named: True = also write an `event:` line
+    with each dict's `type`. line_end: the end of the lines of dicts (Google sends CRLF). pause: seconds
     before every frame except the first. delay: seconds before the status line. die: True = the connection is
     aborted after the last frame.
     """
@@ -70,19 +73,23 @@ class FakeProvider:
     """A server that records the requests to it (`seen`). Use it as an async context manager; then `url` is
     its origin (`http://127.0.0.1:PORT`).
 
-    Each request gets the next of `answers`; the last answer is repeated. An answer may be a function of the
-    request.
+    Each request gets the next of `answers`, of which there must be at least one; the last answer is repeated.
+    An answer may be a function that gets the request (`Seen`) and returns the answer.
     """
 
     def __init__(self, *answers: Script) -> None:
         self.answers: deque[Script] = deque(answers)
         self.seen: list[Seen] = []
         self.cut: list[Seen] = []
-        """Requests whose client closed the connection before the answer was complete."""
+        """Requests whose client closed the connection before the answer was complete, or that were being
+        answered when the server stopped. A request for a `Whole` is here only if this happens in its `delay`.
+        """
         self.peers: set[int] = set()
-        """The client ports of all connections. Their number is the number of connections."""
+        """The client's port of each connection that has carried a request. So their number is the number of
+        these connections.
+        """
         self.open = 0
-        """The number of answers that are being sent now."""
+        """The number of requests that wait for their answer (`delay`), or whose stream is being sent."""
         self._runner: web.ServerRunner | None = None
         self.url = ""
 
@@ -103,7 +110,7 @@ class FakeProvider:
 
     @property
     def last(self) -> Seen:
-        """The latest request."""
+        """The latest request. Raises IndexError if there was none."""
         return self.seen[-1]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Serves a gateway on a free port of loopback, in the running event loop, while a block runs."""
+"""Serves a gateway on a free port of loopback, in the running event loop, during an `async with` block."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from dragoman.server.uvicorn_options import uvicorn_options
 
 @asynccontextmanager
 async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
-    """Serve this gateway with the HTTP server of `dragoman serve` while the block runs. Yields
-    `http://127.0.0.1:PORT`. around: wraps the gateway's application in another one with the same methods;
-    None = the gateway's application is served.
+    """Start this gateway, and serve it with the HTTP server of `dragoman serve` while the block runs. Yields
+    `http://127.0.0.1:PORT`. At the end of the block the gateway is closed. around: gets the gateway's
+    application, and returns the application to serve, which must have the same attributes and methods; None =
+    the gateway's application is served.
     """
     app = App(gateway) if around is None else around(App(gateway))
     listener = listen("127.0.0.1", 0)

@@ -10,8 +10,9 @@ from dragoman.dialects.prompted.thoughts import OPENING, ThoughtReader
 
 
 def apart(request: ir.Request) -> ir.Request:
-    """Return the request; tagged reasoning at the beginning of an assistant message's first text becomes a
-    thinking block. All other content stays unchanged.
+    """Return a copy of the request. If an assistant message begins with a text block that begins with
+    `<think>`, this block becomes a thinking block and, if text follows `</think>`, a text block. Without
+    `</think>`, the whole text is reasoning. All other content stays unchanged.
     """
     messages = tuple(
         msgspec.structs.replace(message, blocks=_divided(message.blocks))

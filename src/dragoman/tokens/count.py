@@ -1,5 +1,6 @@
-"""Counts the tokens of a prompt. Text is counted with a vocabulary if one is available, JSON is counted as
-its text, and media are estimated.
+"""Counts the tokens of a prompt. Text is counted with a vocabulary if the extra `tokens` is installed,
+otherwise it is estimated from its bytes. JSON is counted as its text. Media are estimated, except those whose
+content is text.
 
 The tokens around each message follow OpenAI's documentation, and agree with recorded requests of plain text:
 https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken.
@@ -58,18 +59,17 @@ class Count(msgspec.Struct, frozen=True):
 
 def count(request: ir.Request, model: str | None) -> Count:
     """Return the number of tokens of a request, and whether the number is exact. Instructions, messages,
-    tools and the schema of the answer are counted. model: the provider's name for the model, None = unknown.
+    tools and the schema of the answer are counted. model: the provider's name for the model, None = unknown:
+    then the number is an estimate.
     """
     counter = Counter(model)
     return Count(counter.whole(request), counter.exact)
 
 
 def count_most(request: ir.Request, model: str | None) -> int:
-    """Return the number of tokens to reserve for a request. model: the provider's name for the model, None =
-    unknown.
-
-    The number is that of `count`, except that each picture without `detail: low` counts at least
-    `LARGE_PICTURE` tokens.
+    """Return the number of tokens to reserve for a request: the number of `count`, except that each picture
+    without `detail: low` counts at least `LARGE_PICTURE` tokens. model: the provider's name for the model,
+    None = unknown. The real number may be larger.
     """
     words = vocabulary(model)
     return Counter(model, words._replace(picture=max(words.picture, LARGE_PICTURE))).whole(request)
@@ -84,8 +84,8 @@ def ceiling(request: ir.Request) -> int:
 
 class Counter:
     """Counts the parts of one request. When the texts have more than `MOST` characters together, the text
-    that exceeds this number, and each text after it, is estimated as a whole. So each request needs a new
-    counter.
+    that exceeds this number, and each text after it, is estimated as a whole from its bytes. So each request
+    needs a new counter. With `CEILING` there is no such limit.
     """
 
     __slots__ = ("_left", "_vocabulary", "exact")
@@ -97,8 +97,8 @@ class Counter:
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
         self.exact = self._vocabulary.own
-        """True = everything so far was counted with the model's public vocabulary; False = a part was
-        estimated.
+        """True = everything so far was counted with the model's public vocabulary. False = a part was
+        estimated, or no public vocabulary of the model is available.
         """
 
     def whole(self, request: ir.Request) -> int:
@@ -107,7 +107,7 @@ class Counter:
 
     def frame(self, request: ir.Request) -> int:
         """Return the tokens of a request without its messages: the special tokens at the start of the answer,
-        `system`, the tools, and the schema of the answer.
+        `system` with the special tokens of a message, the tools, and the schema of the answer.
         """
         tokens = self._vocabulary.priming
         if request.system:
@@ -126,7 +126,9 @@ class Counter:
         return tokens
 
     def blocks(self, blocks: Iterable[ir.Block]) -> int:
-        """Return the tokens of some blocks, without the special tokens around a message."""
+        """Return the tokens of some blocks, without the special tokens around the message. Those around tool
+        calls and tool results are included.
+        """
         return sum(map(self._block, blocks))
 
     def _text(self, text: str) -> int:

@@ -1,10 +1,11 @@
 """Counts the tokens of a text with the vocabulary of a model, or estimates their number. Also decodes token
 ids.
 
-With the extra `tokens`, OpenAI's two vocabularies are available. A model without a public vocabulary is
-counted with the newer one; for a model in `_HIDDEN`, this count is multiplied by a ratio from recorded
-requests. Without the extra, the number of bytes divided by 4 takes the place of each count with a vocabulary.
-Counting must not use the network, must not open a file once the extra is loaded, and must take linear time.
+With the extra `tokens`, OpenAI's vocabularies `cl100k_base` and `o200k_base` are available. A model without a
+public vocabulary is counted with `o200k_base`, the newer one; for a model in `_HIDDEN`, this count is
+multiplied by a ratio from recorded requests. Without the extra, the number of bytes divided by 4 takes the
+place of each count with a vocabulary. Counting must not use the network, must not open a file once the extra
+is loaded, and must take linear time.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -43,15 +44,16 @@ class Vocabulary(NamedTuple):
 
 def vocabulary(model: str | None) -> Vocabulary:
     """Return how the tokens for a model are counted. model: its name, with or without a provider (`gpt-4o`,
-    `openai/gpt-4o-2024-08-06`), None = unknown. If the model's vocabulary is not public or the model is
-    unknown, the tokens are estimated.
+    `openai/gpt-4o-2024-08-06`), in any case of letters; None = unknown. The tokens are estimated if the
+    model's vocabulary is not public, if the model is unknown, or if the extra `tokens` is not installed.
     """
     return _vocabulary(_plain(model))
 
 
 def load() -> None:
-    """Load the vocabulary `_NEAREST` now, if the extra `tokens` is installed. Otherwise the first count loads
-    it, which takes up to 0.25 s. Processes that are forked after this call share its 70 MB.
+    """Load the vocabulary `_NEAREST` now. Without this call, the first count that needs it loads it, which
+    takes up to 0.25 s. Processes that are forked after this call share its 70 MB. Does nothing if the extra
+    `tokens` is not installed.
     """
     _tokenizer(_NEAREST)
 
@@ -80,7 +82,8 @@ class _PublicVocabulary(NamedTuple):
 
 class _HiddenVocabulary(NamedTuple):
     """How to estimate for models whose vocabulary is not public. names: patterns of the models' names. ratio:
-    how many tokens the vendor counts for one token of `_NEAREST`. tools, picture: as in `Vocabulary`.
+    how many tokens the vendor counts for one token of `_NEAREST`. tools: the tokens that a request with tools
+    has in addition to those of the tools. picture: the tokens of each picture without `detail: low`.
     """
 
     names: tuple[str, ...]
@@ -153,7 +156,8 @@ def _encoding(model: str | None) -> str | None:
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
     """Decode token ids into (text, number of token ids that were left out). Token ids at the start and the
-    end are left out if they are only a part of a character: at most `_CUT_TOKENS` at each end.
+    end are left out if they are only a part of a character: at most `_CUT_TOKENS` at each end. At least one
+    token id stays.
 
     Returns None if the model's vocabulary is not public, or if the extra `tokens` is not installed. Otherwise
     raises ValueError if there are no ids, if the vocabulary lacks one of them, or if they do not decode to
@@ -185,8 +189,8 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 @lru_cache
 def _bindings() -> Any:
-    """Return the compiled module of the package `bpe_openai`; None = the package is not installed. The
-    package itself is not imported, because that takes a second and 60 MB.
+    """Return the compiled module of the package `bpe_openai` (the extra `tokens`); None = the package is not
+    installed. The package itself is not imported, because that takes a second and 60 MB.
     """
     package = find_spec("bpe_openai")
     spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)

@@ -53,6 +53,13 @@ def test_an_outage_too_soon_after_another_goes_out_later_unless_it_ends_before()
     assert quiet.passes(UP, 122.0)
 
 
+def test_an_outage_that_passes_takes_the_place_of_the_delayed_one() -> None:
+    quiet = Quiet(60.0)
+    assert [quiet.passes(DOWN, 0.0), quiet.passes(UP, 5.0), quiet.passes(DOWN, 10.0)] == [True, True, False]
+    assert quiet.passes(DOWN, 70.0), "nobody has asked for the delayed one, because an alert is being sent"
+    assert (quiet.due(), quiet.released(200.0)) == (None, [])
+
+
 def test_the_oldest_subject_is_forgotten_when_there_are_too_many() -> None:
     quiet = Quiet(60.0)
     for number in range(2000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,8 +55,29 @@ def test_a_checkout_in_another_environment_is_told_pip(
 ) -> None:
     (tmp_path / "Makefile").touch()
     came_from(monkeypatch, {"url": tmp_path.as_uri(), "dir_info": {"editable": True}})
-    assert extras.command("speech") == f"{quote(sys.executable)} -m pip install '{tmp_path}[speech]'"
+    assert extras.command("speech") == f"{quote(sys.executable)} -m pip install -e '{tmp_path}[speech]'"
     assert extras.make_target("speech") is None
+
+
+def test_a_checkout_is_told_pip_for_what_no_target_installs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Makefile").touch()
+    came_from(monkeypatch, {"url": tmp_path.as_uri(), "dir_info": {"editable": True}})
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    for extra in ("aws", "azure", "google"):
+        assert extras.make_target(extra) is None
+        assert extras.command(extra) == f"{quote(sys.executable)} -m pip install -e '{tmp_path}[{extra}]'"
+    assert extras.make_target("sql", "google") is None
+
+
+def test_the_extras_of_the_targets_are_those_of_the_makefile() -> None:
+    makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+    found = dict(re.findall(r"^(SERVES|MEDIA) := (.*)$", makefile, re.MULTILINE))
+    assert {name: frozenset(value.split()) for name, value in found.items()} == {
+        "SERVES": extras._BY_RUN,
+        "MEDIA": extras._BY_MODELS,
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""Checks whether a client may call an endpoint. A request without a key may administer only while no key is
-configured, and only if it comes from this machine and not from a web page of another site. Over the Unix
-socket, operators need no key.
+"""Checks whether a client may call an endpoint. A request without a key may administer only while the
+configuration has no keys and the database has had none, and only if the request comes from this machine and
+not from a web page of another site. Over the Unix socket, operators need no key.
 
-Any web page in a browser on this machine can send requests to the gateway. If keys are configured, such a
-request fails, because the page does not know a key. If no key is configured, such a request is recognised by
-the headers that browsers add, and is refused. https://www.w3.org/TR/fetch-metadata/,
+Any web page in a browser on this machine can send requests to the gateway. If the gateway has keys, such a
+request cannot administer, because the page does not know a key. If it has none, such a request is recognised
+by the headers that browsers add, and is refused. https://www.w3.org/TR/fetch-metadata/,
 https://fetch.spec.whatwg.org/#origin-header
 """
 
@@ -29,11 +29,12 @@ _OWN_SITES: Final = frozenset({"none", "same-origin"})
 
 
 def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
-    """Return the fault if the client may not call this endpoint; None = it may. The client's key must have
-    the scope of the endpoint; for GET and HEAD at an endpoint with the scope `admin`, the scope `read` is
-    enough. A key that belongs to a tenant has these two scopes only for handlers that are `for_tenants`. At
-    an endpoint with the scope `inference`, the key must also allow the protocol. A client without a key may
-    call an endpoint with the scope `admin` only if `refusal` returns None, too.
+    """Return the fault if the client may not call this endpoint; None = it may. The client must have the
+    scope of the endpoint; for GET and HEAD at an endpoint with the scope `admin`, the scope `read` is enough.
+    A client that belongs to a tenant has these two scopes only for handlers that are `for_tenants`. At an
+    endpoint with the scope `inference`, the client must also be allowed to use the protocol, unless the
+    endpoint is `faceless`: then its handler checks this. The caller ANYONE, which has no key, may call an
+    endpoint with the scope `admin` only if `refusal` returns None, too.
     """
     if endpoint.scope != "admin":
         return caller.barred(endpoint.scope, None if endpoint.faceless else head.face)
@@ -47,9 +48,10 @@ def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
 
 
 def refusal(head: Head) -> ir.Fault | None:
-    """Return the fault if a request without a key may not administer; None = it may. It may not if a web page
-    of another site has sent it, if it comes from another machine, if it has a header that proxies add, or if
-    it uses HTTP/1.0. The Host header is not checked here, but before (`accounts.keys`).
+    """Return the fault if a request without a key may not administer because of where it comes from; None =
+    it may. It may not if a web page of another site has sent it, if it comes from another machine, if it has
+    a header that proxies add, or if it uses HTTP/1.0, as some proxies do. The Host header is not checked
+    here, but before (`accounts.keys`).
     """
     headers = head.headers
     if _of_a_page(headers):
@@ -61,8 +63,9 @@ def refusal(head: Head) -> ir.Fault | None:
 
 
 def _of_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a browser sent a request with these headers for a web page that is not one of the gateway's.
-    Requests without the headers `sec-fetch-site` and `origin` count as sent by other programs: False.
+    """Whether a browser sent a request with these headers for a web page that is not one of the gateway's, by
+    the headers `sec-fetch-site` and `origin`. Requests without both headers count as sent by other programs:
+    False.
     """
     if headers.get("sec-fetch-site", "none") not in _OWN_SITES:
         return True

@@ -35,9 +35,10 @@ class AddedObject(msgspec.Struct):
     """An entry that an operator has added to the configuration. section: the settings as they were sent;
     texts that may be secrets are masked. version: the number of the change that wrote the entry. by, at: who
     made this change, and when (RFC 3339 in UTC). state: `used`; `shadowed` = not used, because the
-    configuration declares the same name; `unusable` = not used, because the entry has a mistake on this
-    server; `pending` = the worker that answers has not loaded this version of the entry yet. problems: why
-    the entry is not used. warnings: settings that are probably a mistake, although the entry is used.
+    configuration or the program itself declares the same name; `unusable` = not used, because the entry has a
+    mistake on this server; `pending` = the worker that answers has not loaded this version of the entry yet.
+    problems: why the entry is not used. warnings: settings that are probably a mistake, although the entry is
+    used.
     """
 
     kind: AddedKind
@@ -73,8 +74,9 @@ class Removed(msgspec.Struct):
 
 
 def changes(kind: AddedKind, path: str, noun: str) -> tuple[Operation, ...]:
-    """Return the operations that add, replace and remove entries of a kind. path: of one entry, with the
-    placeholder `name`. noun: what one entry is called in names and descriptions (`"model"`).
+    """Return the operations that add, replace and remove entries of a kind; their names are `add_NOUN`,
+    `replace_NOUN` and `remove_NOUN`. path: of one entry, with the placeholder `name`. noun: what one entry is
+    called in names and descriptions (`"model"`).
     """
     about = f"As below `{kind}.NAME` in the configuration file: the same settings, the same checks."
     slashes = kind != "providers"
@@ -122,8 +124,10 @@ OPERATIONS: Final = (
 
 class Wish(NamedTuple):
     """A change that a request asks for. asked: the request; its path names the entry, its body is the new
-    entry. tag: gets the version of an entry, and returns the ETag of that version. `If-Match` is compared
-    with the ETag of the version that is in the database. approve: as in `Change`.
+    entry. author: who asks, for the entry and for the audit. tag: gets the version of an entry, and returns
+    the ETag of that version. `If-Match` is compared with the ETag of the version that is in the database.
+    approve: gets the configuration that contains the new entry, and raises RequestFailed if the entry must
+    not be used; None = there is no such check. It is not called for a removal.
     """
 
     do: Do
@@ -172,8 +176,8 @@ class AddedApi:
         return await self.answer("remove", "aliases", asked)
 
     async def show(self, kind: AddedKind, asked: Asked) -> Told:
-        """Return the added entry of this kind that the path names. Raises RequestFailed: 404 if no such entry
-        was added, 501 without a database, 503 if the database fails.
+        """Return the added entry of this kind that the path names, with its ETag. Raises RequestFailed: 404
+        if no such entry was added, 501 without a database, 503 if the database fails.
         """
         name = asked.params["name"]
         kept = await self.adding.entries()
@@ -183,8 +187,10 @@ class AddedApi:
         raise RequestFailed(missing(kind, name))
 
     async def answer(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
-        """Add, replace or remove the entry of this kind that the path names. Return the entry as it is now
-        with its ETag; for a removal, `Removed`. Raises what `change` raises.
+        """Add, replace or remove the entry of this kind that the path names. Return the written entry with
+        its ETag; for a removal, `Removed`. Raises RequestFailed if the change is refused or fails (`change`);
+        409 also for a model with a price of its own that is ten times its price until now or more, or a tenth
+        or less, without `confirm`.
         """
         approve: Callable[[Loaded], None] | None = None
         if kind == "models":
@@ -196,11 +202,12 @@ class AddedApi:
         return Told(self.told(made.after), _tag(made.after.version))
 
     async def change(self, wish: Wish) -> Made:
-        """Make a change, and record it in the audit. Raises RequestFailed: 400 for an invalid name, 404 if
-        the entry to remove was not added, 412 if the request has `If-Match` and the entry was not added or
-        has another ETag, 409 if the entry to add was added before; and what `Adding.make` raises, for example
-        400 if the configuration with this change is not usable. A 404 wins over 412, and a 412 wins over this
-        409.
+        """Make a change, and record it in the audit. Raises RequestFailed: 400 for a name of more than 200
+        characters or with an unprintable one; 404 if the entry to remove was not added; 412 if the request
+        has `If-Match` and the entry was not added or has another ETag; 409 if the entry to add was added
+        before; what `wish.approve` raises; and what `Adding.make` raises (400 if the configuration with this
+        change is not usable, 409 if the configuration declares the name, 501 without a database, and others).
+        The 404 wins over 412, and a 412 wins over the 409 for an entry that was added before.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():
@@ -242,7 +249,7 @@ class AddedApi:
 
 
 def missing(kind: AddedKind, name: str) -> ir.Fault:
-    """Return the error (404) for a name under which nothing was added."""
+    """Return the error (404) for a name under which nothing was added to this part of the configuration."""
     text = f"Nothing named {name[:128]!r} was added to `{kind}`; what files declare is changed in the files."
     return ir.Fault("not_found", text, "not_added", "name")
 
@@ -263,8 +270,8 @@ def _noted(entry: AddedEntry | None) -> Any:
 
 def _section(entry: AddedEntry) -> Any:
     """Return an entry's settings as they were sent, but with texts masked that may be secrets: every text in
-    `body`, secrets in `base_url`, and texts below suspicious names in `defaults`. References to secrets in
-    other settings, such as `${NAME}`, are not masked.
+    `body`, secrets in `base_url`, and texts below suspicious names in `defaults` ("api_key"). All other texts
+    stay; secrets among them are only references, such as `${NAME}`, because `Adding` refuses others.
     """
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict):

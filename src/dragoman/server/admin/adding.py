@@ -51,12 +51,13 @@ class Made(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change of one entry. value: the new entry as a JSON value; not used for a removal. author: who asks
-    for the change. require: gets the entry that is in the database (None = no entry of this name was added),
-    and raises RequestFailed if the change must not be made. done: gets the change after it was made, also if
-    the client has disconnected. approve: gets, in a thread, the configuration that contains the new entry,
-    and raises RequestFailed if the entry must not be used; None = there is no such check. For a removal,
-    `approve` is not called.
+    """A change of one entry. kind, name: which entry. value: the new entry as a JSON value; not used for a
+    removal. author: who asks for the change. require: gets the entry that is in the database (None = no entry
+    of this name was added), and raises RequestFailed if the change must not be made. done: called once with
+    the change after it was made, also if the client has disconnected; not called if the change fails or is
+    undone. approve: gets, in a thread, the configuration that contains the new entry, and raises
+    RequestFailed if the entry must not be used; None = there is no such check. For a removal, `approve` is
+    not called. `require` and `approve` are called again if another server has made a change meanwhile.
     """
 
     do: Do
@@ -110,10 +111,10 @@ class Adding:
 
     async def make(self, change: Change) -> Made:
         """Make a change. Raises RequestFailed: what `change.require` and `change.approve` raise; 400 if the
-        entry is too large, if the configuration with the change is not usable, or if a worker cannot use it;
-        409 if the configuration declares the name, if other added entries need what would be removed or
-        replaced, if there are too many entries, or if other changes have come first `_TRIES` times; 501
-        without a database; 503 if the database fails.
+        entry is too large or contains a secret as text, if the configuration with the change is not usable,
+        or if a worker cannot use it; 409 if the configuration declares the name or the program itself has it,
+        if other added entries need what would be removed or replaced, if there are too many entries, or if
+        other changes have come first `_TRIES` times; 501 without a database; 503 if the database fails.
 
         A change that has begun is finished, even if the client disconnects.
         """
@@ -165,8 +166,9 @@ class Adding:
 
     async def _check(self, database: Location, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
         """Raise RequestFailed if the configuration with this change is not usable, or does not use the new
-        entry, or cannot use an entry any more that it uses now; also if there would be too many entries.
-        kept: the entries in the database. entry: what will be written; for a removal, its text is empty.
+        entry, or cannot use an entry any more that it uses now; also if there would be too many entries, if
+        the new entry contains a secret as text, or if `change.approve` refuses it. kept: the entries in the
+        database. entry: what will be written; for a removal, its text is empty.
         """
         others = [one for one in kept.entries if one.place != entry.place]
         entries = others if change.do == "remove" else [*others, entry]
@@ -194,9 +196,9 @@ class Adding:
         return known is not None and known.state == "used"
 
     async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
-        """Have all workers use the change that was written. If one of them refuses it, undo the change,
-        unless another server has changed the entry since, and raise RequestFailed. entry: what was written;
-        for a removal, its text is empty.
+        """Have all workers use the change that was written. If one of them refuses it, raise RequestFailed
+        (400). Before that, the change is undone in the database, unless another server has changed the entry
+        since. entry: what was written; for a removal, its text is empty.
         """
         outcome = await self._reloaded()
         if not outcome.failed:
@@ -260,12 +262,13 @@ def section_of(found: Loaded, entry: AddedEntry) -> Section:
 
 
 def _refused(entry: AddedEntry, problems: tuple[Problem, ...] | list[Problem]) -> RequestFailed:
-    """Return the error for problems of an entry. Its `param` is the field of the entry in which the first
-    problem is; None if that problem is outside the entry.
+    """Return the error (400) for problems that an entry leads to. Its `param` is the field of the entry in
+    which the first problem is; None if that problem is about the whole entry, or outside of it. problems: at
+    least one. For a problem within the entry, the file and the line are left out.
     """
     place, first = path_of(entry), problems[0].path
-    inside = first.removeprefix(place).removeprefix(".") if first.startswith(place) else ""
-    origin = [one._replace(file=None, line=None) if one.path.startswith(place) else one for one in problems]
+    inside = first.removeprefix(place).removeprefix(".") if _is_within(first, place) else ""
+    origin = [one._replace(file=None, line=None) if _is_within(one.path, place) else one for one in problems]
     return unusable(origin, inside or None)
 
 

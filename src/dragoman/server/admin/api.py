@@ -42,8 +42,8 @@ class Path(msgspec.Struct):
 
 
 class Index(msgspec.Struct):
-    """The operations: all, or those for the keys of tenants if the client's key belongs to a tenant. worker:
-    the number of the worker that answers. workers: how many workers there are.
+    """The operations: all, or those for the keys of tenants if the client's key belongs to a tenant. version:
+    of Dragoman. worker: the number of the worker that answers. workers: how many workers there are.
     """
 
     version: str
@@ -98,7 +98,9 @@ OPERATIONS: Final = (
 
 
 class AdminApi:
-    """The administration of one gateway. All ways in (`server.endpoint.Door`) share one object."""
+    """The administration of one gateway: its endpoints, and the state that they need (`audit`, `orders`). The
+    port for clients, the operators' port and the Unix socket share one object.
+    """
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway

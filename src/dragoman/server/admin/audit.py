@@ -16,8 +16,8 @@ from dragoman.seams.peers import Peers
 
 log = logging.getLogger("dragoman.audit")
 SUBJECT: Final = "admin.audit"
-"""The subject of the messages between workers. A message that is told is an entry; a question asks for all
-entries.
+"""The subject of the messages between workers. A message that is sent by `Peers.tell` is an entry; a question
+by `Peers.ask` asks for all entries.
 """
 KEPT: Final = 1_000
 """The most entries that a process has in memory; older ones are removed. The log has all entries."""
@@ -26,11 +26,11 @@ KEPT: Final = 1_000
 class Entry(msgspec.Struct, frozen=True):
     """One change that an operator has made. time: RFC 3339 in UTC. who: the name of the operator's key; `uid
     N` for a user of this machine over the Unix socket, or `operator` if the system does not tell who it is;
-    `anyone` if no key was asked for. address: the operator's IP address, null
-    = a Unix socket. action: what was done, such as `disable`. target: the changed object, such as
-    `providers/openai`. before, after: the object, or the part of it that the action can change, before and
-    after the change, without secrets; null = nothing is recorded. worker: the number of the worker that got
-    the request. request_id: the id of the request that asked for the change.
+    `anyone` if no key was asked for. address: the operator's IP address, null = a Unix socket. action: what
+    was done, such as `disable`. target: the changed object, such as `providers/openai`. before, after: the
+    object, or the part of it that the action can change, before and after the change, without secrets; null =
+    nothing is recorded. worker: the number of the worker that got the request. request_id: the id of the
+    request that asked for the change.
     """
 
     id: str
@@ -47,7 +47,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """The operator who asks for a change, and the request. The fields are as in `Entry`."""
+    """The operator who asks for a change, and the request. who: the name of the operator's key, `uid N` or
+    `anyone` (see `Entry`). address: the operator's IP address, None = a Unix socket. request_id: the id of
+    the request.
+    """
 
     who: str
     address: str | None
@@ -68,8 +71,9 @@ class Audit:
 
     def note(self, author: Author, action: str, target: str, *, before: Any, after: Any) -> Entry:
         """Make an entry for a change that was just made. Store it in memory, log it, send it to the other
-        workers, and return it. action, target, before, after: as in `Entry`; before and after None = there is
-        nothing to record.
+        workers, and return it. action: what was done (`disable`). target: the changed object
+        (`providers/openai`). before, after: what the action can change, before and after it, without secrets:
+        a JSON value, None = there is nothing to record.
         """
         entry = Entry(
             f"audit_{self._seams.random_id()}",

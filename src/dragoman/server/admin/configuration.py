@@ -13,8 +13,9 @@ from dragoman.server.admin.operation import Asked, Operation, Told
 
 
 class Setting(msgspec.Struct):
-    """One setting. path: its name, such as `server.port`. value: as text; of a secret, only the last
-    characters. source: the place that states the setting; `default` = no place states it.
+    """One setting. path: its name, such as `server.port`. value: as text; of a secret, at most the last four
+    characters. source: the place that states the setting, such as `dragoman.yaml:12`; `default` = no place
+    states it.
     """
 
     path: str

@@ -14,9 +14,9 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """Return, by the path of the setting, the real values (as text) of settings whose defaults depend on
-    something else. Use a value only if the setting is stated nowhere: the result may also contain paths of
-    settings that are stated. Side effect: the limit for open files of this process is raised.
+    """Return {path of a setting: its real value as text} for settings whose defaults depend on something
+    else. Use a value only if the setting is stated nowhere: the result may also contain paths of settings
+    that are stated. Side effect: the limit for open files of this process is raised.
     """
     from dragoman.assembly.providers import answer_limits
 

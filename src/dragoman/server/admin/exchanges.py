@@ -3,7 +3,8 @@
 Each worker has its own exchanges in memory (`observe.finished`). The worker that gets the request asks the
 others for theirs, and merges the answers. Older exchanges come from the database, if the setting
 `trace.store` puts them there. Secrets, and texts that look like keys, are masked in all texts. A key that
-belongs to a tenant gets the exchanges of its tenant alone, without what is the gateway's own
+belongs to a tenant gets the exchanges of its tenant alone, without what is the gateway's own: its provider
+keys, the messages of errors that providers address to their owner, and the candidates of the route
 (`observe.trace.for_tenant`).
 """
 
@@ -42,10 +43,14 @@ _TRAITS: Final = get_args(Trait)
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a list of exchanges; a field that is None matches everything.
 
-    client, model, deployment, provider, error, end, q, tenant: as in `observe.finished.Wanted`. status:
-    `404`, or `4xx` for a class. since, until: Unix seconds, or a time of RFC 3339 with a time zone. has: one
-    or more of `losses`, `failover`, `error`, separated by commas; all of them must match. limit: the most
-    exchanges on a page. after: the id of the last exchange of the page before; None = the first page.
+    client: equal to the exchange's. model: equal to the name that the client sent. deployment, provider:
+    equal to that of one of the attempts. status: `404`, or `4xx` for a class. error: the code of the error,
+    or its kind if it has no code. end: a prefix of the exchange's end (`upstream`, `client/stream`). since,
+    until: the earliest and the latest beginning of the exchange, Unix seconds or a time of RFC 3339 with a
+    time zone. has: one or more of `losses`, `failover` (several attempts), `error`, separated by commas; all
+    of them must match. q: a prefix of the exchange's id, or a part of its request id. tenant: the tenant that
+    the client's key belonged to when the exchange began. limit: the most exchanges on a page. after: the id
+    of the last exchange of the page before; None = the first page.
     """
 
     client: str | None = None
@@ -87,8 +92,8 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """The question of one worker to another for the exchange with an id or a request id. within: exchanges
-    that do not match this filter are not found.
+    """The question of one worker to another for one exchange. id: its id, or its request id. within:
+    exchanges that do not match this filter are not found.
     """
 
     id: str
@@ -127,8 +132,8 @@ class ExchangesApi:
         stored exchanges cannot be read, they are missing, and the field `store` says why.
 
         Raises RequestFailed: 400 for an unknown field or a wrong value, for another tenant than the client's
-        own, and if there is no exchange `after` that the client may see; 503 if the exchange `after` would
-        have to come from the store, but the store cannot be read.
+        own, and if there is no exchange `after` that the client may see; 503 if no worker has the exchange
+        `after`, and the store cannot be read.
         """
         query = _query(request.query)
         within = exchanges_within(request.caller, self._registry)
@@ -151,8 +156,8 @@ class ExchangesApi:
         await client.answer(200, _UNSTORED, encode_shown(told))
 
     async def _stored(self, page: _Page) -> tuple[list[dict[str, Any]], str | None]:
-        """Return the summaries of stored exchanges, and why they could not be read (None = they could, or
-        this gateway stores no exchanges).
+        """Return (the summaries of the stored exchanges that `page` asks for, why they could not be read;
+        None = they could, or this gateway stores no exchanges).
         """
         if (recording := self._gateway.observers.recording) is None:
             return [], None
@@ -164,8 +169,8 @@ class ExchangesApi:
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the trace of one exchange, finished or running. The path names its id or its request id.
-        Raises RequestFailed: 404 for an unknown exchange, 503 if no worker has it and the store cannot be
-        read.
+        Raises RequestFailed: 404 for an exchange that is unknown or that the client may not see, 503 if no
+        worker has it and the store cannot be read.
         """
         id_ = request.params["id"]
         within = exchanges_within(request.caller, self._registry)
@@ -182,8 +187,9 @@ class ExchangesApi:
 
     async def _after(self, id_: str | None, within: Wanted) -> tuple[float, str] | None:
         """Return the place in the list, (time, id), of the exchange with which the page before ended; None if
-        `id_` is None. within: as in `_Named`. Raises RequestFailed: 400 if no worker and no store has the
-        exchange, 503 if the store cannot be read.
+        `id_` is None. within: exchanges that do not match this filter are not found. Raises RequestFailed:
+        400 if neither a worker nor the store has the exchange, 503 if no worker has it and the store cannot
+        be read.
         """
         if id_ is None:
             return None
@@ -194,9 +200,9 @@ class ExchangesApi:
         return found["created_at"], found["id"]
 
     async def _found(self, named: _Named) -> dict[str, Any] | None:
-        """Return the trace of an exchange from this worker, another worker, or the store; None = none of them
-        has it. id_: of the exchange, or its request id; if several other workers have it, the latest exchange
-        is returned. Raises RequestFailed (503) if no worker has it and the store cannot be read.
+        """Return the trace of an exchange from this worker, or else from another worker, or else from the
+        store; None = none of them has it. If several other workers have an exchange with this request id, the
+        latest one is returned. Raises RequestFailed (503) if no worker has it and the store cannot be read.
         """
         if (own := self._own(named)) is not None:
             found = [own]
@@ -227,8 +233,8 @@ class ExchangesApi:
         return told
 
     def _own(self, value: Any) -> dict[str, Any] | None:
-        """Return the trace of a finished or running exchange of this worker; None = this worker has no such
-        exchange. value: a `_Named`, or its JSON form from another worker.
+        """Return the trace of a finished, or else of a running exchange of this worker; None = this worker
+        has no such exchange. value: a `_Named`, or its JSON form from another worker.
         """
         named = value if isinstance(value, _Named) else msgspec.convert(value, _Named)
         gateway = self._gateway
@@ -256,8 +262,8 @@ def _query(stated: Mapping[str, str]) -> Query:
 
 
 def _both(wanted: Wanted, within: Wanted) -> Wanted:
-    """Return the filter that matches what both filters match. within: the exchanges that the client may see.
-    Raises RequestFailed (400) if another tenant's are wanted.
+    """Return the filter that matches what both filters match. within: the exchanges that the client may see:
+    those of a tenant since a time, or all. Raises RequestFailed (400) if another tenant's are wanted.
     """
     if within.tenant is None:
         return wanted

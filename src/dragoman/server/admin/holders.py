@@ -31,7 +31,9 @@ from dragoman.turns.keeping import reachable
 
 class HolderObject(msgspec.Struct, kw_only=True):
     """A tenant, a team or a user: `object` says which. declared: true = the configuration declares it, and it
-    can be changed only there; `created` and `created_by` are then null.
+    can be changed only there; `created` and `created_by` are then null. tenant: the tenant that a team or a
+    user belongs to, null = none. models, faces, operations, providers, regions: the allowed names, null =
+    all. created: RFC 3339 in UTC. created_by: the name of the key that made it.
     """
 
     object: Literal["tenant", "team", "user"]
@@ -199,8 +201,9 @@ class HoldersApi:
         return Told(after, _tag(changed.after))
 
     def _ids(self, was: HolderEntry | None, tenant: str | None) -> dict[str, Any]:
-        """Return the fields `id` and `tenant_id` of an entry to write. was: the entry that will be replaced,
-        None = there is none. tenant: the name of the tenant to which the new entry belongs, None = to none.
+        """Return {"id": …, "tenant_id": …} for an entry to write: its own id, and the id of its tenant (None
+        = it belongs to none, or the tenant has no id). was: the entry that will be replaced, None = there is
+        none. tenant: the name of the tenant to which the new entry belongs, None = to none.
 
         An entry that replaces no other gets a new id. An entry that replaces `was` keeps the id of `was`,
         with one exception: both name the same tenant, but the tenant of `was` was removed since. In this case
@@ -239,8 +242,9 @@ class HoldersApi:
             await self._drop_own_keys(asked, name)
 
     async def _drop_own_keys(self, asked: Asked, tenant: str) -> None:
-        """Remove all provider keys that a tenant has brought, and record each removal in the audit. A later
-        tenant of the same name must not spend with them. Raises RequestFailed (503) if the database fails.
+        """Remove all provider keys that a tenant has brought, record each removal in the audit, and have all
+        workers read the keys again. A later tenant of the same name must not spend with them. Raises
+        RequestFailed: 503 if the database fails, 409 if other changes come first all the time.
         """
         store, who = self._registry.following.store, author(asked)
         kept = [one for one in await reachable(store.own_keys()) if one.tenant == tenant]
@@ -252,13 +256,15 @@ class HoldersApi:
             await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
 
     def _is_known(self, kind: RowKind, name: str) -> bool:
-        """Whether this process knows an entry of this name, of the database or of the configuration."""
+        """Whether this process knows an entry of this name, of the database or of the configuration. False
+        without a database.
+        """
         following = self._registry.gateway.following
         return following is not None and following.directory.holder(kind, name) is not None
 
     def _require_free(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
-        """Raise RequestFailed (409) if the entry of this name belongs to another tenant than the client.
-        before: the entry's row, None = there is none.
+        """Raise RequestFailed (409) if the client belongs to a tenant, and the entry of this name does not
+        belong to the same tenant. before: the entry's row, None = the database has none.
         """
         own, caller = self._of_configuration(kind).get(name), asked.request.caller
         if own is not None:
@@ -269,9 +275,9 @@ class HoldersApi:
             raise taken(kind, name, "")
 
     def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
-        """Raise RequestFailed if an entry must not be changed: 404 if it belongs to another tenant than the
-        client, 409 if the configuration declares it, and 412 for a wrong `If-Match`, or for any `If-Match` if
-        there is no row. before: the row to change, None = there is none.
+        """Raise RequestFailed if an entry must not be changed: 404 if the client belongs to a tenant and the
+        entry does not belong to the same one, 409 if the configuration declares it, and 412 for a wrong
+        `If-Match`, or for any `If-Match` if there is no row. before: the row to change, None = there is none.
         """
         headers, caller = asked.request.headers, asked.request.caller
         own = self._of_configuration(kind).get(name)
@@ -317,8 +323,8 @@ class HoldersApi:
 
 
 def _tenant_of(told: HolderObject) -> str | None:
-    """Return the name of the tenant that sees an entry: that of a tenant itself, or else the one that the
-    team or user belongs to. None = only operators see it.
+    """Return the name of the tenant whose keys may see an entry: the tenant itself, or else the one that the
+    team or user belongs to. None = only keys that belong to no tenant may see it.
     """
     return told.name if told.object == "tenant" else told.tenant
 

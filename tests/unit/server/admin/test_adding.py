@@ -14,6 +14,7 @@ from dragoman.errors import Problem, RequestFailed
 from dragoman.gateway import Gateway
 from dragoman.server.admin import adding
 from dragoman.server.admin.adding import Adding, Change, Do
+from dragoman.server.admin.problems import Unusable
 from dragoman.state.added import AddedEntry, AddedKind
 
 pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
@@ -83,6 +84,22 @@ async def test_what_the_gateway_cannot_use_is_taken_back(
         await made.make(change("fast", do="remove"))
     kept = await made.entries()
     assert [(one.name, one.text, one.version) for one in kept.entries] == [("fast", b'"simulate/echo"', 7)]
+
+
+@pytest.mark.parametrize(
+    ("place", "param", "line"),
+    [("models.fast.body", "body", None), ("models.fast", None, None), ("models.faster.body", None, 7)],
+)
+async def test_a_problem_of_another_entry_names_no_field_of_this_one(
+    place: str, param: str | None, line: int | None, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses() -> Outcome:
+        return Outcome(hash="mark", problems=(Problem(place, "is wrong", "a.yaml", line=7),))
+
+    monkeypatch.setattr(gateway, "reload", refuses)
+    with pytest.raises(Unusable) as failed:
+        await Adding(gateway).make(change("fast"))
+    assert (failed.value.fault.param, failed.value.problems[0].line) == (param, line)
 
 
 async def test_a_model_that_a_key_may_use_stays(gateway: Gateway, tmp_path: Path) -> None:
