@@ -474,6 +474,9 @@ class Background:
                     continue
                 if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
+                if not around and (last := await self._last(tenant, id_)) < after:
+                    after = last  # the client has named an event that the response does not have
+                    continue
                 ending = {"sequence_number": after + 1, "response": shown(record)}
                 kind = _ENDINGS[record.status]  # it was cancelled, or its process is gone
                 yield after + 1, kind, encode({"type": kind, **ending})
@@ -482,6 +485,13 @@ class Background:
                 await asyncio.sleep(_POLL)
             else:
                 await news.wait()
+
+    async def _last(self, tenant: str, id_: str) -> int:
+        """Return the number of a response's last stored event; -1 = none is stored."""
+        last = -1
+        while events := await reachable(self._keeping.store.responses.events(tenant, id_, after=last)):
+            last = events[-1][0]
+        return last
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
         """Cancel a response if it has not ended yet, also if another process runs it, and return the response
