@@ -64,8 +64,9 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class App:
-    """The ASGI application at one door of a gateway. door: see `endpoint.Door`. admin: the API for
-    administration, shared by the applications at all doors of a gateway; None = a new one.
+    """The ASGI application at one door of a gateway. door: "public" (the clients' port), "admin" (the
+    operator's port) or "socket" (the Unix socket). admin: the API for administration, shared by the
+    applications at all doors of a gateway; None = a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
@@ -149,9 +150,10 @@ class App:
         version: str = "1.1",
         peer: Sequence[Any] | None = None,
     ) -> Head:
-        """Return the Head of a request. path: decoded, perhaps with the client's key; raw: the same,
-        percent-encoded, b"" = not known. fields: the headers, lower-case names. root: where the application
-        is mounted, "" = at the root. Other parameters: see `Head`.
+        """Return the Head of a request. path: decoded, perhaps with the client's key in it; raw: the same,
+        percent-encoded, b"" = not known. search: the query string. fields: the headers as (name, value), with
+        lower-case names. root: where the application is mounted, "" = at the root. version: of HTTP. peer:
+        the client's address and port, None = not known.
         """
         headers = HeaderMap(fields)
         path, key = self._paths.unlocked(path, raw, root)
@@ -182,7 +184,10 @@ class App:
         )
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
-        """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`."""
+        """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`.
+        Failures are sent, not raised. Raises CancelledError if the server cancels the task, unless the client
+        has disconnected, the gateway is closed, or the time for its stop is over.
+        """
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
         assert task is not None
@@ -234,9 +239,9 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Return the handler's awaitable for a small JSON body that has come in after a head that was checked
-        before (`Head.again`). None = `_handle` must check the request, as after a change of the keys. Raises
-        RequestFailed if the handler refuses at once.
+        """Return the handler's awaitable for a small JSON body that has come in already, after a head that
+        was checked for an earlier request (`Head.again`). None = `_handle` must check the request, for
+        example because the gateway's keys have changed since.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -267,7 +272,9 @@ class App:
         return handler.run(request, exchange, client)
 
     async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
-        """Check the key, read the body as the handler wants it, run it. Raises RequestFailed, ClientGone."""
+        """Check the key, read the body as the handler wants it, run the handler. Raises RequestFailed,
+        ClientGone.
+        """
         head, headers = arrival.head, arrival.headers
         if (query := head.query) is None:
             query = head.query = _query(head.search)
@@ -366,8 +373,9 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """Return the complete body of a request, decompressed, and its weight (see `wire.json.Measured`). The
-        weight is 0 if the body is shorter than `FIRST_MEASURED`. Raises RequestFailed and ClientGone.
+        """Return the complete body of a request, decompressed, and its weight: the work of decoding it, as
+        the bytes of a body of short values (`wire.json.Measured`). The weight is 0 if the body is shorter
+        than `FIRST_MEASURED`. Raises RequestFailed and ClientGone.
 
         share: is charged with the memory of the body, unless the body is small, not compressed, and has come
         in already; if the body is measured, also with the `extra` memory of its decoded values.
@@ -451,9 +459,9 @@ class App:
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
     ) -> ErrorAnswer:
-        """Return the error answer to a request that the HTTP server refuses, and log the request's exchange.
-        target, headers: what has come in of the URL and the headers. began: when the first byte came in, in
-        seconds of the system's monotonic clock.
+        """Return the error answer (status, headers, body) to a request that the HTTP server refuses, and log
+        and count the request's exchange. fault: the error. target, headers: what has come in of the URL and
+        the headers. began: when the first byte came in, in seconds of the system's monotonic clock.
         """
         path = target.partition(b"?")[0]
         head = self.read(method, path.decode("latin-1"), target, b"", headers)
@@ -476,9 +484,9 @@ class App:
     def _admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """Return the caller of a request, and store its name in `exchange`. At the Unix socket it is the
         operator; at a public endpoint ANYONE, whose name is not stored; else the owner of the client key, or
-        the caller who needs no key. Raises RequestFailed: the key is missing, invalid, ambiguous or may not
-        use this endpoint; the Host header names another machine; or the request has passed too many
-        gateways.
+        the caller who needs no key. Raises RequestFailed: the key is missing, not valid (any more), ambiguous
+        (two headers differ) or may not use this endpoint; no key is needed, but the Host header names another
+        machine; or the request has passed too many gateways.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self.door == "socket":
@@ -508,9 +516,10 @@ class App:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request;
-        else None, for example if a key is in the path or a header, if the endpoint has another protocol, or
-        if the request comes from another machine, a proxy (HTTP/1.0: nginx), a foreign page or a Unix socket.
+        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request.
+        None = it does not, for example because a key is in the path or a header, the endpoint has another
+        protocol, or the request comes from another machine, a proxy (HTTP/1.0: nginx), a foreign page or a
+        Unix socket.
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -566,9 +575,10 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One request as it comes in. head: may be that of an earlier request; only content-length can differ.
-    headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: True =
-    another ASGI server runs the application, so `link` does not learn of a disconnect by itself.
+    """One request as it comes in. head: may be that of an earlier request on this connection; then only
+    content-length differs. headers: those of this request. receive: ASGI's, for the body. link: the
+    connection. foreign: True = another ASGI server runs the application, so `link` does not learn of a
+    disconnect by itself.
     """
 
     head: Head
@@ -579,10 +589,11 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form; False = it is read as JSON. takes: the body that the handler wants
-    (`endpoint.Bodies`). Raises RequestFailed (415) if the handler does not take the content type.
+    """Whether the body is a form (multipart/form-data); False = it is read as JSON. takes: the body that the
+    handler wants (`endpoint.Bodies`). Raises RequestFailed (415) if the handler does not take the content
+    type.
 
-    Unless `takes` is "form", JSON is: application/json; any type with +json at its end; `_DEFAULT_TYPES`
+    If `takes` is not "form", JSON is: application/json; any type with +json at its end; `_DEFAULT_TYPES`
     without an Origin header (no web page has sent them); if `takes` is "any" and `origins` admits the origin,
     any type.
     """
