@@ -1,8 +1,9 @@
-"""Limits on the requests that run at once for a model and for a provider, each with a queue.
+"""Limits on the requests that run at once for a model and for a provider, and on the time between two starts.
+Each limit is a gate with a queue.
 
 A request needs a place at every gate of its deployment: its model's and its provider's. It takes all of them
 at once or none, so no request holds one place while it waits for another. If all its deployments are full, it
-waits at the gates that have stopped it, until one of its deployments can be called.
+waits at the gates that have stopped it, until one of its deployments can be called or its wait is over.
 
 At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
 that a request which another gate stops is skipped. If all deployments of a new request have full queues, it
@@ -27,7 +28,9 @@ from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 
 POLL: Final = 0.02
-"""Seconds between two checks for a place that another worker has given back."""
+"""Seconds between two checks for a place that another worker has given back. They are longer, at most 1 s,
+while the delay between two starts is not over.
+"""
 FULL: Final = "queue_full"
 """The code of the fault for a request that is refused because a queue is full."""
 TOO_LATE: Final = "queue_timeout"
@@ -37,10 +40,11 @@ _RETRY: Final = 5.0
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """How many requests may run at once at one gate, and how others wait. most: how many may run, None = any
-    number. queue: how many may wait, in each process. wait: the most seconds that a request waits here; None
-    = a request may wait for any time. delay: the least seconds between the starts of two requests, 0 = no
-    delay.
+    """How many requests may run at once at one gate, and how others wait. most: how many may run, in all
+    workers together; None = any number. queue: how many may wait, in each process; a request that waits or
+    has waited at another gate, too, can be beyond this number. wait: the most seconds that a request waits
+    here; None = a request may wait for any time. delay: the least seconds between the starts of two requests,
+    in all workers together; 0 = no delay.
     """
 
     most: int | None = None
@@ -51,7 +55,8 @@ class Limit(msgspec.Struct, frozen=True):
 
 class Gate:
     """One limit and its queue. name: of the model or the provider, as the path of its settings
-    ("models.fast", "providers.main"). running: the number of places that requests of this process hold.
+    ("models.fast", "providers.main"). places: counts the places that are taken; it may be shared with other
+    processes. running: the number of places that requests of this process hold.
     """
 
     def __init__(self, name: str, limit: Limit, places: Places) -> None:
@@ -73,8 +78,8 @@ class Gate:
         return sum(map(len, self.queues.values()))
 
     def grab(self) -> int | None:
-        """Take a place and return its number; None = all are taken. The delay between two starts is not
-        checked here.
+        """Take a place and return its number, which `drop` needs (it can be 0 or negative); None = all are
+        taken. The queue and the delay between two starts are not checked here.
         """
         place = self.places.take(self.limit.most)
         if place is not None:
@@ -82,13 +87,13 @@ class Gate:
         return place
 
     def drop(self, place: int) -> None:
-        """Give a place back, without letting a waiting request in."""
+        """Give back the place with this number, without letting a waiting request in."""
         self.running -= 1
         self.places.give(place)
 
     def is_full(self) -> bool:
-        """Whether a new request would have to wait here for a place: all are taken, or other requests wait
-        already.
+        """Whether a new request would have to wait here for a place: all are taken, or other requests of this
+        process wait already. The delay between two starts is not checked here.
         """
         if self.queues or (place := self.grab()) is None:
             return True
@@ -96,8 +101,9 @@ class Gate:
         return False
 
     def is_due(self, now: float) -> bool:
-        """Return whether the delay since the last start is over; True if the limit has no delay. Sets `due`
-        to the end of the delay, or to `now` if it is over. Begins no new delay. now: monotonic seconds.
+        """Return whether the delay since the last start is over. Sets the attribute `due` to the end of the
+        delay, or to `now` if it is over. If the limit has no delay, returns True and leaves `due` as it is.
+        Begins no new delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -106,8 +112,9 @@ class Gate:
 
     def starts(self, now: float) -> bool:
         """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
-        request may start now; True if the limit has no delay. Sets `due` as `is_due` does. now: monotonic
-        seconds.
+        request may start now; False also while another worker decides about a start. Sets the attribute `due`
+        to `now` if it was over, else to the time when the request may start. If the limit has no delay,
+        returns True and leaves `due` as it is. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -123,8 +130,8 @@ class Gate:
         self.queues.setdefault(ticket.client, deque()).append(ticket)
 
     def remove(self, ticket: _Ticket) -> None:
-        """Remove a request from the queue. If it was the last in the queue, other workers are told that no
-        requests wait here.
+        """Remove a request from the queue, in which it must be. If no other request is left in the queue,
+        other workers are told that no requests wait here.
         """
         queue = self.queues[ticket.client]
         queue.remove(ticket)
@@ -135,7 +142,7 @@ class Gate:
 
     def turns(self) -> Iterator[_Ticket]:
         """Yield the waiting requests in the order of turns: the first one of each client, then the second one
-        of each, … Requests that were just cancelled are skipped.
+        of each, … The clients are in the order of `queues`. Requests that were just cancelled are skipped.
         """
         for row in range(max(map(len, self.queues.values()), default=0)):
             for queue in self.queues.values():
@@ -143,14 +150,17 @@ class Gate:
                     yield queue[row]
 
     def passed(self, client: str) -> None:
-        """Put a client behind the others, because one of its requests was let in."""
+        """Put a client behind the others, because one of its requests was let in. Do nothing if it has no
+        other request in the queue.
+        """
         if (queue := self.queues.pop(client, None)) is not None:
             self.queues[client] = queue
 
     def crowding(self, client: str) -> _Ticket | None:
-        """Return the waiting request that has to leave a full queue for a new request of `client`: the last
-        one of the client with the most requests, if that client has at least two more here than `client`.
-        None = no request has to leave.
+        """Return the waiting request that has to leave this queue for a new request of `client`: the last one
+        of the client with the most requests, if that client has at least two more here than `client`. None =
+        no client has so many, or that last request was just cancelled. The caller checks that the queue is
+        full.
         """
         largest = max(self.queues.values(), key=len, default=None)
         if largest is None or len(largest) <= len(self.queues.get(client, ())) + 1:
@@ -163,9 +173,9 @@ Held: TypeAlias = "dict[Gate, int]"
 
 
 class _Ticket(msgspec.Struct, eq=False):
-    """A waiting request. options: the gates of each deployment that it may use, by index. got: gets the index
-    of the option that the request may use; the places are then in `held`. at: the gates in whose queues it
-    waits.
+    """A waiting request. options: {index of a deployment that it may use: the gates of this deployment}. got:
+    gets the index of the option that the request may use, and the places are then in `held`; or it gets a
+    RequestFailed, if the request has to leave a full queue. at: the gates in whose queues it waits.
     """
 
     client: str
@@ -176,8 +186,9 @@ class _Ticket(msgspec.Struct, eq=False):
 
 
 class Gates:
-    """All limits of one process, with their queues. now: returns monotonic seconds. places: makes the places
-    of the limit with a given name.
+    """All limits of one process, with their queues, for one event loop. now: returns monotonic seconds.
+    places: makes the places of the limit with a given name; the default ones are not shared with other
+    processes. named: {name: gate} of the configured limits.
     """
 
     def __init__(
@@ -194,21 +205,23 @@ class Gates:
         """
 
     def share(self, places: Callable[[str], Places]) -> None:
-        """Take the places of all limits from `places` (as for `Gates`) from now on, which may share them with
-        other processes. Call this before the first `adopt`.
+        """Make the places of new gates with `places` from now on. Gates that exist keep their places, so call
+        this before the first `adopt`. places: returns the places of the limit with a given name, which other
+        processes may share.
         """
         self._places = places
 
     @property
     def waiting(self) -> dict[str, int]:
-        """{name of a limit: how many requests of this process wait there}. Limits that are no longer
-        configured are included.
+        """{name of a limit ("models.NAME" or "providers.NAME"): how many requests of this process wait
+        there}. Limits that are no longer configured are included.
         """
         return {name: gate.waiting for name, gate in (*self._former.items(), *self.named.items())}
 
     def adopt(self, limits: Mapping[str, Limit]) -> None:
         """Use these limits, by name, from now on. Running requests keep their places. Waiting requests go on
-        waiting, unless the new limits let them in. A limit that is no longer configured stops no request.
+        waiting, for as long as the former limits say, unless the new limits let them in. A limit that is no
+        longer configured stops no request.
         """
         for name in self.named.keys() - limits.keys():
             gate = self._former[name] = self.named.pop(name)
@@ -226,7 +239,8 @@ class Gates:
         """Take the places of the first option that is not full, without waiting. An option is a deployment.
         The option is full if one of its gates has no free place, has waiting requests, or has a delay between
         two starts that is not over. Gates at which the request has a place already (`held`) do not count.
-        options: for each option, the names of its gates; names without a limit are ignored.
+        options: for each option, the names of its gates; names without a limit are ignored, and an option
+        without gates is never full.
 
         Returns the option's index; `held` then has its places, and other places that were in `held` are given
         back. Returns None if all options are full; then `held` is unchanged.
@@ -235,20 +249,22 @@ class Gates:
 
     def has_place(self, held: Held, names: Sequence[str]) -> bool:
         """Whether a request that has the places `held` would get a place at once at each other gate of these
-        names. Takes no place, and does not check the delay between two starts.
+        names: one is free and no other request of this process waits for it. Names without a limit are
+        ignored. Takes no place, and does not check the delay between two starts.
         """
         return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
-        """Take the places of the first option that has all of them free, and return the option's index. If
-        all options are full, wait in their queues until one is free. The places that are in `held` before the
-        call are given back first. An option whose own wait is over is no longer waited for, as long as others
-        are; the wait as a whole has no time limit here: the caller must set one (`patience`).
+        """Give back the places that are in `held`. Then take the places of the first option that is not full
+        (see `enter`), add them to `held`, and return the option's index. If all options are full, wait in the
+        queues of the gates that have stopped the request, until its turn comes. An option whose own wait (the
+        shortest `Limit.wait` of its gates) is over is no longer waited for, if another option has a longer
+        one. The wait as a whole has no time limit here: the caller must set one (`patience`).
 
-        client: the name of the request's client. options: for each option, the names of its gates. Raises
-        RequestFailed if each option has a full queue and no other client's request has to leave for this one
-        (`Gate.crowding`), or if this request has to leave later for another client's request. After an error
-        or a cancellation, the request has no place and waits nowhere.
+        client: the name of the request's client. options: at least one; for each, the names of its gates.
+        Raises RequestFailed with the code `FULL` if each option has a full queue and no other client's
+        request has to leave for this one (`Gate.crowding`), or if this request has to leave later for another
+        client's request. After an error or a cancellation, the request has no place and waits nowhere.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -275,7 +291,9 @@ class Gates:
         return option
 
     def leave(self, held: Held) -> None:
-        """Give back all places of a request, and let waiting requests in."""
+        """Give back all places of a request and empty `held`. Let waiting requests in: at once, or about
+        `POLL` seconds later at a gate where requests of another worker wait, too.
+        """
         if held:
             given = dict(held)
             held.clear()
@@ -292,8 +310,8 @@ class Gates:
         return None if len(known) < len(waits) else max(known)
 
     def too_late(self, options: Sequence[Sequence[str]]) -> RequestFailed:
-        """Return (not raise) the error for a request with these options that has waited for `patience`
-        seconds.
+        """Return (not raise) the error, with the code `TOO_LATE`, for a request with these options that has
+        waited for `patience` seconds. The text names the gates of the first option only.
         """
         waited = self.patience(options)
         named = " and ".join(options[0])
@@ -309,9 +327,9 @@ class Gates:
     def _enter(
         self, held: Held, options: Sequence[Sequence[Gate]]
     ) -> tuple[int | None, Sequence[Sequence[Gate]]]:
-        """Take the places of the first option that has all of them free now. Returns (the option's index,
-        ()); or, if all options are full, (None, for each option the gates that have stopped the request).
-        `held` changes as in `enter`.
+        """Take the places of the first option that is not full. Returns (the option's index, ()); `held` then
+        has exactly its places. If all options are full, returns (None, for each option the gates that have
+        stopped the request): those where requests wait, or else the first one that is full.
         """
         stopped: list[Sequence[Gate]] = []
         for number, gates in enumerate(options):
@@ -327,8 +345,8 @@ class Gates:
         return None, stopped
 
     def _take(self, gates: Sequence[Gate], held: Held) -> Gate | None:
-        """Take a place at each gate and add them to `held`; return None. If a gate has no place, or its delay
-        is not over, take no place and return that gate.
+        """Take a place at each gate, add the places to `held`, begin the gates' delays, and return None. If a
+        gate has no place, or its delay is not over, take no place and return that gate.
         """
         taken: Held = {}
         stopped: Gate | None = None
@@ -364,9 +382,9 @@ class Gates:
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
         """Do nothing if at least one option has no full queue. Otherwise refuse a waiting request that
-        `Gate.crowding` finds in a full queue, if that makes room in all full queues of an option. If there is
-        none, raise RequestFailed to refuse the new request of `client`. stopped: for each option, the gates
-        that have stopped the new request.
+        `Gate.crowding` finds in a full queue, if that makes room in all full queues of an option: the wait of
+        that request then raises RequestFailed. If there is no such request, raise RequestFailed to refuse the
+        new request of `client`. stopped: for each option, the gates that have stopped the new request.
         """
         full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
         if not all(full):
@@ -388,8 +406,9 @@ class Gates:
         self._look_later(gate)
 
     def _limit_waits(self, ticket: _Ticket) -> list[asyncio.TimerHandle]:
-        """Start a timer for each option of a waiting request that has a shorter wait than another one, and
-        return the timers. When a timer ends, the request leaves the queues in which only this option waits.
+        """Start a timer for each option of a waiting request whose wait is shorter than the longest one, and
+        return the timers. When a timer ends, the request no longer waits for this option, and leaves the
+        queues that none of its other options needs.
         """
         waits = {number: _wait_of(gates) for number, gates in ticket.options.items()}
         longest = max((inf if wait is None else wait for wait in waits.values()), default=inf)
@@ -434,9 +453,9 @@ class Gates:
         return False
 
     def _offer(self, ticket: _Ticket) -> set[Gate]:
-        """Give a waiting request the places of its first option that has all of them free, and return an
-        empty set. If all its options are full, let the request wait at the gates that have stopped it, and
-        return these gates.
+        """Give a waiting request the places of its first option whose gates have a place and whose delays are
+        over, take the request out of all queues, and return an empty set. If there is no such option, let the
+        request wait at the gates that have stopped it, and return these gates.
         """
         stopped: set[Gate] = set()
         for number, gates in ticket.options.items():
@@ -471,7 +490,7 @@ class Gates:
 
 
 def _wait_of(gates: Iterable[Gate]) -> float | None:
-    """Return the most seconds for which a request waits for these gates; None = any time."""
+    """Return the shortest `Limit.wait` of these gates, in seconds; None = no gate states one."""
     return min((gate.limit.wait for gate in gates if gate.limit.wait is not None), default=None)
 
 

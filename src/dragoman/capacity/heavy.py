@@ -2,13 +2,14 @@
 requests: at most one medium step and one large step run at a time.
 
 Decoding and translating a body of 64 MB, or one with 320,000 values, takes a second of CPU time in a few
-steps. During such a step nothing else would run on the event loop. So
+steps. During such a step nothing else would run on the event loop. So, by the bytes that a step works on
+(`MEDIUM`, `LARGE`),
 
-  a small request      runs its steps at once,
-  a medium one         waits for its turn on the loop; after a long step, the loop is left free for a part
-                       of the step's time, in which small requests are answered,
-  a large one          waits for its turn in a separate thread. Python switches from this thread to the
-                       loop every few milliseconds.
+  a small step         runs at once, on the loop,
+  a medium one         runs on the loop when its turn comes; after a long turn, the loop is left free for a
+                       part of the turn's time, in which small requests are answered,
+  a large one          runs in a separate thread when its turn comes there. Python switches from this thread
+                       to the loop every few milliseconds.
 
 Clients take turns: a client that sends many large requests does not make another client wait for all of them.
 A step is a plain function call. It may change only objects of its own request, and the request waits for it.
@@ -31,7 +32,7 @@ LARGE: Final = 100_000
 """
 LONG: Final = 0.01
 """Seconds. A task whose turn on the loop has lasted this long must queue for its next step. After a longer
-turn, the loop is left free for other requests.
+turn, no other turn on the loop begins for a time (`SHARE`).
 """
 SHARE: Final = 0.25
 """How long the loop is left free after a long turn, as a fraction of the turn's time."""
@@ -42,19 +43,22 @@ _Owner: TypeAlias = "asyncio.Task[object] | None"
 
 
 class Run(Protocol):
-    """A function that runs one step of a request: at once if the request is small, else when its turn
-    comes.
+    """A function that runs one step of a request: at once if the step works on few bytes, else when its turn
+    comes. The client and the size in bytes are fixed in it.
     """
 
     def __call__(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Call `step`: at once, or when its turn comes. Returns what `step` returns, and raises what it
-        raises.
+        """Call `step` with the other arguments: at once, or when its turn comes, and perhaps in another
+        thread. Awaiting the result gives what `step` returns, and raises what it raises; without `await`,
+        `step` may not be called at all.
         """
         ...
 
 
 class HeavySteps:
-    """Runs the steps of all requests of one gateway, in one event loop at a time."""
+    """Runs the steps of all requests in one process. Use it in one event loop at a time: a step in another
+    loop begins new queues.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -65,9 +69,10 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes; from `LARGE` on in the
-        thread. Returns what the step returns, and raises what it raises. size: the bytes that the step works
-        on. client: the name of the request's client, None = unknown.
+        """Call `step` with the other arguments: at once if `size` is below `MEDIUM`, else when its turn
+        comes; from `LARGE` on in the thread. Returns what the step returns, and raises what it raises. If the
+        caller is cancelled while the thread runs the step, the step runs to its end. size: how many bytes the
+        step works on. client: the name of the request's client; all unknown ones (None) count as one client.
         """
         if size < MEDIUM:
             return step(*args, **named)
@@ -86,7 +91,9 @@ class HeavySteps:
 
     @property
     def waiting(self) -> int:
-        """How many steps wait for their turn, on the loop and in the thread."""
+        """How many steps wait for their turn, on the loop and in the thread. A step whose request was
+        cancelled is counted until its turn would have come.
+        """
         return self._here.waiting + self._aside.waiting
 
     def _executor(self) -> ThreadPoolExecutor:
@@ -95,27 +102,34 @@ class HeavySteps:
         return self._thread
 
     def close(self) -> None:
-        """Let the thread end after the steps that it already has, without waiting for them."""
+        """Let the thread end after the steps that it already has, without waiting for them. A later large
+        step starts a new thread.
+        """
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
 
 
 class Steps(msgspec.Struct, frozen=True, eq=False):
-    """Runs the steps of one request. client: the name of the request's client, None = unknown."""
+    """Runs the steps of one request. The fields are the gateway's HeavySteps and the name of the request's
+    client, None = unknown.
+    """
 
     _heavy: HeavySteps
     _client: str | None
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step: at once if `size` is below `MEDIUM`, else when its turn comes. Returns what the step
-        returns, and raises what it raises. size: the bytes that the step works on.
+        """Call `step` with the other arguments: at once if `size` is below `MEDIUM`, else when its turn
+        comes; from `LARGE` on in the thread. Awaiting the result gives what the step returns, and raises what
+        it raises; without `await`, the step is not called. size: how many bytes the step works on.
         """
         return self._heavy.run(size, self._client, step, *args, **named)
 
 
 class _Turns:
-    """A queue for one turn at a time, on the loop or in the thread. Clients take turns."""
+    """A queue for one turn at a time. Clients take turns. One object gives the turns on the loop (`wait`, by
+    which a turn ends of itself), another one those in the thread (`take` and `give`).
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}
@@ -129,9 +143,9 @@ class _Turns:
         return sum(map(len, self._waiting.values()))
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait until the calling task has the turn on the loop. A task that has the turn already, for less
-        than `LONG` seconds, does not wait. A turn ends as soon as its task waits for something. client: the
-        name of the request's client, None = unknown.
+        """Wait until the calling task has the turn on the loop. A task that has had the turn for less than
+        `LONG` seconds keeps it and does not wait. A turn ends as soon as its task waits for something.
+        client: the name of the request's client, None = unknown.
         """
         task = asyncio.current_task(loop)
         if not self._busy:
@@ -142,8 +156,8 @@ class _Turns:
             self._start(loop, task)
 
     async def take(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn in the thread. The caller must end the turn with `give`. client: the name of the
-        request's client, None = unknown.
+        """Wait for a turn in the thread. The caller must end the turn with `give`. A caller that is cancelled
+        while it waits gets no turn. client: the name of the request's client, None = unknown.
         """
         if self._busy:
             await self._queue(loop, client)
@@ -176,7 +190,9 @@ class _Turns:
             loop.call_soon(self.give)
 
     def give(self) -> None:
-        """End a turn, and give the turn to the oldest request of the next client; to nobody if none waits."""
+        """End a turn, and give it to the oldest waiting request of the next client, which then goes behind
+        the other clients; to nobody if no request waits.
+        """
         while self._waiting:
             client = next(iter(self._waiting))
             turns = self._waiting.pop(client)

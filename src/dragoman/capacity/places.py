@@ -35,35 +35,38 @@ _TIME: Final = struct.Struct("<d")
 
 
 class Places(Protocol):
-    """The places of one limit. shared: whether other processes take the same places, so that a place can
-    become free without a call here.
+    """The places of one limit: for each request that runs at once, one. shared: whether other processes take
+    the same places, so that a place can become free without a call here.
     """
 
     @property
     def shared(self) -> bool: ...
 
     def take(self, limit: int | None) -> int | None:
-        """Take a place and return its number; None = all are taken. limit: how many places there are, None =
-        any number.
+        """Take a place and return its number (any integer, also 0), which `give` needs; None = all are taken.
+        limit: how many places there are, None = any number.
         """
 
     def give(self, place: int) -> None:
-        """Give back the place with this number."""
+        """Give back the place with this number, which `take` returned."""
 
     def due(self, now: float, delay: float) -> float:
-        """Return `now` if the delay since the last start is over, else the later time (monotonic seconds) at
-        which the next request may start. Records nothing. now: monotonic seconds. delay: the least seconds
-        between two starts, 0 = no delay.
+        """Return `now` if a request may start now, else the later time (monotonic seconds) at which the next
+        request may start. That time was fixed by the last `start`: its time and its delay. If the delay has
+        become shorter since then, the result is at most `now + delay`; if it has become longer, the longer
+        one counts only after the next start. Records nothing. now: monotonic seconds. delay: the least
+        seconds between two starts, 0 = no delay (then the result is `now`).
         """
 
     def start(self, now: float, delay: float) -> float:
-        """If the delay since the last start is over, record that a request starts now, and return `now`.
-        Otherwise record nothing and return the later time (monotonic seconds) at which the request may start.
-        now: monotonic seconds. delay: the least seconds between two starts, 0 = no delay.
+        """If a request may start now (`due` returns `now`), record that it does, and return `now`. Otherwise
+        record nothing and return the later time (monotonic seconds) at which the request may start; this can
+        be `now + delay` because another process is just deciding about a start. now: monotonic seconds.
+        delay: the least seconds from this start to the next one, 0 = no delay.
         """
 
     def wait(self, *, waiting: bool) -> None:
-        """Tell the other processes whether requests wait for a place in this process."""
+        """Tell the other processes whether requests wait for a place in this process (`others_wait`)."""
 
     def others_wait(self) -> bool:
         """Whether requests wait for a place in another process."""
@@ -80,7 +83,7 @@ class OwnPlaces:
 
     def take(self, limit: int | None) -> int | None:
         """Take a place and return 0; None = all are taken. limit: how many places there are, None = any
-        number.
+        number. All places that are taken count, also those taken under another limit.
         """
         if limit is not None and self._taken >= limit:
             return None
@@ -92,16 +95,17 @@ class OwnPlaces:
         self._taken -= 1
 
     def due(self, now: float, delay: float) -> float:
-        """Return `now` if the delay since the last start is over, else the later time (monotonic seconds) at
-        which the next request may start. Records nothing. now: monotonic seconds. delay: the least seconds
-        between two starts.
+        """Return `now` if a request may start now, else the later time (monotonic seconds) at which the next
+        request may start: the time of the last start and the delay that it was given, but at most `now +
+        delay`. Records nothing. now: monotonic seconds. delay: the least seconds between two starts, 0 = no
+        delay (then the result is `now`).
         """
         return max(now, min(self._next, now + delay))  # the delay may have been longer before
 
     def start(self, now: float, delay: float) -> float:
-        """If the delay since the last start is over, record that a request starts now, and return `now`.
-        Otherwise record nothing and return the later time at which the request may start. now: monotonic
-        seconds. delay: the least seconds between two starts, 0 = no delay.
+        """If a request may start now (`due` returns `now`), record that it does, and return `now`. Otherwise
+        record nothing and return the later time at which the request may start. now: monotonic seconds.
+        delay: the least seconds from this start to the next one, 0 = no delay.
         """
         at = self.due(now, delay)
         if at <= now:
@@ -117,7 +121,9 @@ class OwnPlaces:
 
 
 class PlacesFile:
-    """The file whose bytes are the places of all limits. Create this object before the first fork."""
+    """The file that workers lock to share the places of all limits. Create this object before the first fork:
+    the workers inherit `descriptor`, its open file.
+    """
 
     def __init__(self) -> None:
         if hasattr(os, "memfd_create"):
@@ -128,8 +134,8 @@ class PlacesFile:
 
 
 class SharedPlaces:
-    """The places of one limit, shared by all workers. name: the limit's name. worker: the number of this
-    process, from 1 to `workers`. workers: how many workers there are.
+    """The places of one limit, shared by all workers. file: the same for all workers. name: the limit's name.
+    worker: the number of this process, from 1 to `workers`. workers: how many workers there are.
     """
 
     shared: Final = True
@@ -145,8 +151,10 @@ class SharedPlaces:
         self._unlimited = 0
 
     def take(self, limit: int | None) -> int | None:
-        """Take a place and return its number; None = all are taken. limit: how many places there are, None =
-        any number (the number that is returned is then negative).
+        """Take a place and return its number; None = all are taken. limit: how many places there are, with
+        the numbers 0 to `limit - 1`. None = any number; then the result is a negative number, and the place
+        is not counted: a request that has it takes nothing from a later limit. After the limit became
+        smaller, taken places with higher numbers are not counted either.
 
         Each worker begins its search at another number, so that it finds a free place sooner.
         """
@@ -162,25 +170,26 @@ class SharedPlaces:
         return None
 
     def give(self, place: int) -> None:
-        """Give back the place with this number."""
+        """Give back the place with this number, which `take` returned in this process."""
         if place >= 0:
             self._held.discard(place)
             self._unlock(place)
 
     def due(self, now: float, delay: float) -> float:
-        """Return `now` if the delay since the last start is over, else the later time (monotonic seconds) at
-        which the next request may start. Records nothing. now: monotonic seconds. delay: the least seconds
-        between two starts.
+        """Return `now` if a request may start now, else the later time (monotonic seconds) at which the next
+        request may start: the time of the last start in any worker and the delay that it was given, but at
+        most `now + delay`. Records nothing. now: monotonic seconds. delay: the least seconds between two
+        starts, 0 = no delay (then the result is `now`).
         """
         known = os.pread(self._descriptor, _TIME.size, self._time_at)
         at = _TIME.unpack(known)[0] if len(known) == _TIME.size else now
         return float(max(now, min(at, now + delay)))  # the delay may have been longer before
 
     def start(self, now: float, delay: float) -> float:
-        """If the delay since the last start is over, record that a request starts now, and return `now`.
-        Otherwise record nothing and return the later time at which the request may start; while another
-        process decides about a start, this is `now + delay`. now: monotonic seconds. delay: the least seconds
-        between two starts; 0 = return `now` and record nothing.
+        """If a request may start now (`due` returns `now`), record that it does, and return `now`. Otherwise
+        record nothing and return the later time at which the request may start; while another process decides
+        about a start, this is `now + delay`. now: monotonic seconds. delay: the least seconds from this start
+        to the next one; 0 = return `now` and record nothing.
         """
         if not delay:
             return now
@@ -193,7 +202,7 @@ class SharedPlaces:
             return at
 
     def wait(self, *, waiting: bool) -> None:
-        """Tell the other processes whether requests wait for a place in this process."""
+        """Tell the other workers whether requests wait for a place in this process (`others_wait`)."""
         if waiting:
             self._lock(_WAITING + self._worker)
         else:
@@ -224,8 +233,8 @@ class SharedPlaces:
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, self._region + offset)
 
     def _is_locked(self, offset: int, length: int) -> bool:
-        """Whether another process has locked one of these bytes. This process must not have locked any of
-        them.
+        """Whether another process has locked one of the `length` bytes from `offset` on. This process must
+        not have locked any of them, because they are unlocked afterwards.
         """
         if not length:
             return False

@@ -15,7 +15,7 @@ _Waiting: TypeAlias = tuple[str, "asyncio.Future[None]"]
 
 class Shares:
     """Places in one event loop. most: how many places there are. share: how many of them one client may
-    hold.
+    hold. taken: how many are taken now.
     """
 
     def __init__(self, most: int, share: int) -> None:
@@ -26,8 +26,8 @@ class Shares:
         self._waiting: deque[_Waiting] = deque()
 
     async def take(self, client: str) -> None:
-        """Wait until a place is free and the client holds less than its share, and take the place. Call
-        `give_back` later.
+        """Wait, for any time, until a place is free and the client holds less than its share, and take the
+        place. The caller must call `give_back` later. A caller that is cancelled meanwhile has no place.
         """
         if self._may(client):
             self._note(client)
@@ -44,7 +44,9 @@ class Shares:
             raise
 
     def give_back(self, client: str) -> None:
-        """Free one place of this client. It goes to the longest waiting request whose client may have it."""
+        """Free one place that this client holds. It goes to the longest waiting request whose client holds
+        less than its share, if there is one.
+        """
         self.taken -= 1
         self._held[client] -= 1
         if not self._held[client]:

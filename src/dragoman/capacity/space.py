@@ -13,9 +13,9 @@ from dragoman.errors import RequestFailed
 
 
 class Space:
-    """Counts the bytes that all requests of a process take on disk or in memory. limit: the most bytes; a
-    request may take more if no other request takes any. full: the error for a request that would exceed the
-    limit.
+    """Counts the bytes that all requests of a process take on disk or in memory. limit: the most bytes of all
+    requests together; a request may take more while no other request has taken any. full: the fault of a
+    request that would exceed the limit.
     """
 
     def __init__(self, limit: int, full: ir.Fault) -> None:
@@ -24,21 +24,23 @@ class Space:
         self._taken = 0
 
     def take(self, size: int, own: int = 0) -> None:
-        """Count `size` more bytes for a request. own: the bytes that the request has taken before. Raises
-        RequestFailed (`full`) if the bytes exceed the limit and other requests have taken some.
+        """Count `size` more bytes for a request. own: how many of the counted bytes this request has taken
+        before. Raises RequestFailed (`full`), and counts nothing, if the bytes of all requests would exceed
+        the limit and other requests have taken some.
         """
         self.require(size, own)
         self._taken += size
 
     def require(self, size: int, own: int = 0) -> None:
-        """Raise RequestFailed (`full`) if `size` more bytes would exceed the limit and other requests have
-        taken some. Counts nothing. own: how many of the counted bytes this request has taken before.
+        """Raise RequestFailed (`full`) if the bytes of all requests, with `size` more, would exceed the limit
+        and other requests have taken some. Counts nothing. own: how many of the counted bytes this request
+        has taken before.
         """
         if self._taken > own and self._taken + size > self._limit:
             raise RequestFailed(self._full)
 
     def free(self, size: int) -> None:
-        """Count `size` bytes as free again."""
+        """Count `size` bytes, which a request has taken before, as free again."""
         self._taken -= size
 
 
@@ -52,14 +54,14 @@ class Share(msgspec.Struct, eq=False):
     _holders: int = 1
 
     def take(self, size: int) -> None:
-        """Take `size` more bytes. Raises RequestFailed if they exceed the space's limit and other requests
-        have taken some.
+        """Take `size` more bytes. Raises RequestFailed, and takes nothing, if the bytes of all requests would
+        exceed the space's limit and other requests have taken some.
         """
         self._space.take(size, self._taken)
         self._taken += size
 
     def give(self, size: int) -> None:
-        """Give `size` of the bytes back to the space now."""
+        """Give `size` of the taken bytes back to the space now, whoever holds them."""
         self._space.free(size)
         self._taken -= size
 
@@ -68,7 +70,9 @@ class Share(msgspec.Struct, eq=False):
         self._holders += 1
 
     def free(self) -> None:
-        """Remove one holder, which no longer needs the bytes. Removing the last holder gives them back."""
+        """Remove one holder, which no longer needs the bytes. After the last one, all bytes that are still
+        taken are given back to the space.
+        """
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)
@@ -78,5 +82,7 @@ _ENDLESS = Space(sys.maxsize, ir.Fault("unavailable", "There is no memory left."
 
 
 def unbounded() -> Share:
-    """Return a new share of a space without a limit, for a request whose memory is not counted."""
+    """Return a new share of a space without a limit, for a request whose memory is not counted. Its `take`
+    never fails.
+    """
     return Share(_ENDLESS)

@@ -32,9 +32,9 @@ class Admission:
     def admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """Return the caller of a request, and store its name in `exchange`. At the Unix socket it is the
         operator; at a public endpoint ANYONE, whose name is not stored; else the owner of the client key, or
-        the caller who needs no key. Raises RequestFailed: the key is missing, invalid, ambiguous or may not
-        use this endpoint; the Host header names another machine; or the request has passed too many
-        gateways.
+        the caller who needs no key. Raises RequestFailed: the key is missing, not valid (any more), ambiguous
+        (two headers differ) or may not use this endpoint; no key is needed, but the Host header names another
+        machine; or the request has passed too many gateways.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self._door == "socket":
@@ -64,9 +64,10 @@ class Admission:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request;
-        else None, for example if a key is in the path or a header, if the endpoint has another protocol, or
-        if the request comes from another machine, a proxy (HTTP/1.0: nginx), a foreign page or a Unix socket.
+        """Return the caller of a request without a key, if the setting `keyless_faces` admits the request.
+        None = it does not, for example because a key is in the path or a header, the endpoint has another
+        protocol, or the request comes from another machine, a proxy (HTTP/1.0: nginx), a foreign page or a
+        Unix socket.
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None

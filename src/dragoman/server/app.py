@@ -48,8 +48,9 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class App:
-    """The ASGI application at one door of a gateway. door: see `endpoint.Door`. admin: the API for
-    administration, shared by the applications at all doors of a gateway; None = a new one.
+    """The ASGI application at one door of a gateway. door: "public" (the clients' port), "admin" (the
+    operator's port) or "socket" (the Unix socket). admin: the API for administration, shared by the
+    applications at all doors of a gateway; None = a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
@@ -130,9 +131,10 @@ class App:
         version: str = "1.1",
         peer: Sequence[Any] | None = None,
     ) -> Head:
-        """Return the Head of a request. path: decoded, perhaps with the client's key; raw: the same,
-        percent-encoded, b"" = not known. fields: the headers, lower-case names. root: where the application
-        is mounted, "" = at the root. Other parameters: see `Head`.
+        """Return the Head of a request. path: decoded, perhaps with the client's key in it; raw: the same,
+        percent-encoded, b"" = not known. search: the query string. fields: the headers as (name, value), with
+        lower-case names. root: where the application is mounted, "" = at the root. version: of HTTP. peer:
+        the client's address and port, None = not known.
         """
         headers = HeaderMap(fields)
         path, key = self._paths.unlocked(path, raw, root)
@@ -163,7 +165,10 @@ class App:
         )
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
-        """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`."""
+        """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`.
+        Failures are sent, not raised. Raises CancelledError if the server cancels the task, unless the client
+        has disconnected, the gateway is closed, or the time for its stop is over.
+        """
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
         assert task is not None
@@ -215,9 +220,9 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Return the handler's awaitable for a small JSON body that has come in after a head that was checked
-        before (`Head.again`). None = `_handle` must check the request, as after a change of the keys. Raises
-        RequestFailed if the handler refuses at once.
+        """Return the handler's awaitable for a small JSON body that has come in already, after a head that
+        was checked for an earlier request (`Head.again`). None = `_handle` must check the request, for
+        example because the gateway's keys have changed since.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._reader.small:
@@ -248,7 +253,9 @@ class App:
         return handler.run(request, exchange, client)
 
     async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
-        """Check the key, read the body as the handler wants it, run it. Raises RequestFailed, ClientGone."""
+        """Check the key, read the body as the handler wants it, run the handler. Raises RequestFailed,
+        ClientGone.
+        """
         head, headers = arrival.head, arrival.headers
         if (query := head.query) is None:
             query = head.query = query_of(head.search)
@@ -341,9 +348,9 @@ class App:
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
     ) -> ErrorAnswer:
-        """Return the error answer to a request that the HTTP server refuses, and log the request's exchange.
-        target, headers: what has come in of the URL and the headers. began: when the first byte came in, in
-        seconds of the system's monotonic clock.
+        """Return the error answer (status, headers, body) to a request that the HTTP server refuses, and log
+        and count the request's exchange. fault: the error. target, headers: what has come in of the URL and
+        the headers. began: when the first byte came in, in seconds of the system's monotonic clock.
         """
         path = target.partition(b"?")[0]
         head = self.read(method, path.decode("latin-1"), target, b"", headers)

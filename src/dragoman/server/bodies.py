@@ -3,7 +3,8 @@ time for which the server waits for it.
 
 A client has a budget of `patience` seconds for each body. The seconds for which the server waits for a piece
 of the body are taken from the budget. A piece that arrives gives one second back for each `rate` bytes; the
-budget never exceeds `patience`. With an empty budget the request is refused (408).
+budget never exceeds `patience`. If the budget is used up before the body is complete, the request is refused
+(408).
 """
 
 from __future__ import annotations
@@ -47,12 +48,13 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
-    """Yield a request's body piece by piece, without empty pieces. A piece is read from the client only when
-    the caller asks for the next piece.
+    """Yield a request's body piece by piece, as it was sent (not decompressed), without empty pieces. A piece
+    is read from the client only when the caller asks for the next piece.
 
-    length: the value of the header content-length, None = missing. limit: the most bytes of the body. pace:
-    limits the time of waiting for the client; the caller's own time between two pieces does not count. Raises
-    RequestFailed (413 above `limit`, 408 for a slow client), and ClientGone if the client disconnects.
+    receive: ASGI's. length: the value of the header content-length, None = missing. limit: the most bytes of
+    the body. pace: limits the time of waiting for the client; the caller's own time between two pieces does
+    not count. Raises RequestFailed (413 above `limit`, at once if `length` is above it; 408 for a slow
+    client), and ClientGone if the client disconnects.
     """
     if (stated_size(length) or 0) > limit:
         raise RequestFailed(too_large(limit))

@@ -39,8 +39,9 @@ class BodyReader:
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
 
     async def whole(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """Return the complete body of a request, decompressed, and its weight (see `wire.json.Measured`). The
-        weight is 0 if the body is shorter than `FIRST_MEASURED`. Raises RequestFailed and ClientGone.
+        """Return the complete body of a request, decompressed, and its weight: the work of decoding it, as
+        the bytes of a body of short values (`wire.json.Measured`). The weight is 0 if the body is shorter
+        than `FIRST_MEASURED`. Raises RequestFailed and ClientGone.
 
         share: is charged with the memory of the body, unless the body is small, not compressed, and has come
         in already; if the body is measured, also with the `extra` memory of its decoded values.
@@ -145,10 +146,11 @@ class BodyReader:
 
 
 def sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form; False = it is read as JSON. takes: the body that the handler wants
-    (`endpoint.Bodies`). Raises RequestFailed (415) if the handler does not take the content type.
+    """Whether the body is a form (multipart/form-data); False = it is read as JSON. takes: the body that the
+    handler wants (`endpoint.Bodies`). Raises RequestFailed (415) if the handler does not take the content
+    type.
 
-    Unless `takes` is "form", JSON is: application/json; any type with +json at its end; `_DEFAULT_TYPES`
+    If `takes` is not "form", JSON is: application/json; any type with +json at its end; `_DEFAULT_TYPES`
     without an Origin header (no web page has sent them); if `takes` is "any" and `origins` admits the origin,
     any type.
     """

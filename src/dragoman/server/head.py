@@ -89,9 +89,10 @@ class Head(msgspec.Struct, eq=False):
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One request as it comes in. head: may be that of an earlier request; only content-length can differ.
-    headers: those of this request. receive: ASGI's, for the body. link: the connection. foreign: True =
-    another ASGI server runs the application, so `link` does not learn of a disconnect by itself.
+    """One request as it comes in. head: may be that of an earlier request on this connection; then only
+    content-length differs. headers: those of this request. receive: ASGI's, for the body. link: the
+    connection. foreign: True = another ASGI server runs the application, so `link` does not learn of a
+    disconnect by itself.
     """
 
     head: Head

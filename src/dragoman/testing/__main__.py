@@ -1,5 +1,5 @@
-"""`python -m dragoman.testing FOLDER`: check that every codec obeys the laws over the recordings in a
-folder.
+"""`python -m dragoman.testing FOLDER`: check that the codec of every dialect (its encoders, decoders and
+relay) obeys the laws over the recordings in a folder.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
 
 
 def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Check every codec against the laws and print the result. arguments: those of the command line. folders:
-    used if `arguments` name no folder. exceptions: used if `arguments` name no file of exceptions; None =
-    there are no exceptions.
+    """Check every codec against the laws and print the result. arguments: those of the command line, without
+    the program's name. folders: used if `arguments` name no folder. exceptions: a TOML file of permitted
+    violations, used if `arguments` name no such file; None = no violation is permitted.
 
-    Raises SystemExit for wrong arguments and for `--help`. Returns the exit code: 1 if a law is broken, if
-    `Ledger.problems` names a problem (not checked if `--law` selects laws), or if no exchange was found, else
-    0.
+    Returns the exit code: 1 if a law is broken without an exception, if there are too many exceptions or one
+    that is no longer needed (not checked if `--law` selects laws), or if no exchange was tested; else 0.
+    Raises SystemExit for wrong arguments and for `--help`, and the errors of `corpus.read` and
+    `Exceptions.load` for a missing folder or an invalid file.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

@@ -19,12 +19,14 @@ _ABSENT: Any = msgspec.UNSET
 
 
 class CanonicalForm(msgspec.Struct, frozen=True):
-    """The differences that are permitted in one kind of body.
+    """The differences that are permitted in one kind of body. A member is named by its path, with `[]` for
+    any index ("tools[].type"); "" is the whole body.
 
-    exact: members whose complete content must be equal; a null in them differs from a missing member.
+    exact: members whose complete content must be equal; a null inside them differs from a missing member.
     defaults: by member, the value that means the same as a missing member. may_add: members that an encoder
     may add although they were missing before, because clients need them. spellings: by member, a function
-    that maps equivalent values to the same value.
+    that maps equivalent values to the same value, or to UNSET if they mean a missing member; it is also
+    called with UNSET, if only one of the two bodies has the member.
     """
 
     exact: Collection[str] = ()
@@ -37,9 +39,9 @@ class Canon(msgspec.Struct, frozen=True):
     """The canonical forms of one dialect.
 
     terminator: the frame at the end of the dialect's streams that is not an event, None = there is none.
-    streamed: the form of streamed answers, None = the same as `response`. once: by type, an event that
-    a relay passes on only once, because official clients refuse a second one -> the type of the event after
-    which it may come again.
+    streamed: the form of streamed answers, None = the same as `response`. once: {type of an event that a
+    relay passes on only once, because official clients refuse a second one: type of the event after which it
+    may come again}.
     """
 
     request: CanonicalForm
@@ -50,7 +52,10 @@ class Canon(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One place where two bodies differ. before, after: the two values; UNSET = the member is missing."""
+    """One place where two bodies differ. path: with indices ("messages[0].content"), "" = the whole body.
+    before, after: the two values as they were compared (`CanonicalForm.spellings`); UNSET = the member is
+    missing, null, or has its default value.
+    """
 
     path: str
     before: Any
@@ -122,8 +127,8 @@ def _as_list(value: Any) -> Any:
 
 def _chat_calls(value: Any) -> Any:
     """Return a list of calls without each `index` that repeats the position, and with arguments as text: some
-    vendors write them as an object, or null for no arguments. A value that is not a list is returned
-    unchanged.
+    vendors write them as an object, and null or nothing for no arguments (here ""). A value that is not a
+    list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -170,8 +175,9 @@ _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
 def _gemini_keys(value: Any) -> Any:
-    """Return a request with the API's keys in camelCase, and with a list for each single object in
-    `_GEMINI_LISTS`. Keys that the client or the model chose are not changed.
+    """Return a request, or a JSON value inside it, with the API's keys in camelCase and without a "_" in
+    front, with a list for each single object in `_GEMINI_LISTS`, and with the types in OpenAPI schemas as
+    words. Keys that the client or the model chose are not changed.
     """
     if type(value) is list:
         return [_gemini_keys(inner) for inner in value]
@@ -205,8 +211,8 @@ _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY",
 
 
 def _gemini_types(value: Any) -> Any:
-    """Return an OpenAPI schema with each type as a word ("STRING"). Google's servers also accept the number
-    that stands for a type.
+    """Return an OpenAPI schema with a word ("STRING") for each number that stands for a type, because
+    Google's servers accept both.
     """
     if type(value) is list:
         return [_gemini_types(inner) for inner in value]
@@ -219,8 +225,8 @@ def _gemini_types(value: Any) -> Any:
 
 
 def _gemini_tools(value: Any) -> Any:
-    """Return the tools as a list of objects with one member and one tool each: their grouping has no meaning.
-    A value that is not a list is returned unchanged.
+    """Return the tools as a list of objects with one member and one tool each ({"functionDeclarations": …}),
+    because their grouping has no meaning. A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -252,8 +258,8 @@ def _upper(value: Any) -> Any:
 
 def _gemini_parts(value: Any) -> Any:
     """Return the parts in a canonical arrangement: neighbouring texts are joined, and so are neighbouring
-    thoughts; the signature of a text is moved into an empty part after it. Empty texts are removed. UNSET =
-    no part is left. A value that is not a list is returned unchanged.
+    thoughts; the signature of a text is moved into an empty part after it. Empty texts are removed. Parts of
+    other kinds stay as they are. UNSET = no part is left. A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -279,9 +285,9 @@ def _as_json(value: Any) -> Any:
 
 
 def _mistral_calls(value: Any) -> Any:
-    """Return the calls with arguments as text ("" for "null"), and without members that are null or have
-    their default value: the type "function", the id "null", and an `index` that is the position (or 0, which
-    older models write for every call). A value that is not a list is returned unchanged.
+    """Return a list of calls with arguments as text ("" for "null"), and without members that are null or
+    have their default value: the type "function", the id "null", and an `index` that is the position (or 0,
+    which older models write for every call). A value that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value
@@ -300,7 +306,9 @@ def _mistral_calls(value: Any) -> Any:
 
 
 def _mistral_thoughts(value: Any) -> Any:
-    """Return the parts of a thinking chunk as one text; parts that are not all texts are not changed."""
+    """Return the parts of a thinking chunk as one text. A list that has other parts than texts, and a value
+    that is not a list, are returned unchanged.
+    """
     texts = [thought.get("text") for thought in value or () if set(thought) <= {"type", "text"}]
     if type(value) is not list or len(texts) < len(value):
         return value
@@ -309,7 +317,8 @@ def _mistral_thoughts(value: Any) -> Any:
 
 def _mistral_content(value: Any) -> Any:
     """Return the content of an answer with neighbouring texts joined. A list with only one text becomes that
-    text, and empty content becomes UNSET. Other content that is not a list is returned unchanged.
+    text, and empty content ("", null, a list without parts or with empty texts only) becomes UNSET. Other
+    content that is not a list is returned unchanged.
     """
     if type(value) is not list:
         return value or _ABSENT
@@ -326,7 +335,7 @@ def _mistral_content(value: Any) -> Any:
 
 
 def _no_arguments(value: Any) -> Any:
-    """Return the arguments of a call; "null" becomes ""."""
+    """Return the arguments of a call (a JSON text); the text "null" becomes ""."""
     return "" if value == "null" else value
 
 

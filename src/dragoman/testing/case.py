@@ -92,7 +92,9 @@ request.
 
 
 def dialect_of(api: str) -> str | None:
-    """Return the name of the dialect of a recorded API; None = Dragoman has no dialect for this API."""
+    """Return the name of the dialect of a recorded API ("groq.chat" -> "openai_chat"); None = Dragoman has no
+    dialect for this API.
+    """
     name, _, what = api.partition(".")
     if what == "chat" and name in DIALECTS:
         return name
@@ -100,13 +102,15 @@ def dialect_of(api: str) -> str | None:
 
 
 class Case:
-    """One exchange of one dialect, decoded once for all laws.
+    """One exchange of one dialect, decoded once for all laws. Its parts are decoded when they are first used,
+    and raise the decoder's errors then.
 
     dialect: the dialect of the recording. others: the dialects to translate to. quirks: those of the
     recording's vendor in the catalogue, STANDARD for an unknown vendor. widens: values that the vendor's
-    servers accept although the dialect's author refuses them. mutants: the number of odd forms to make of the
-    request and of the answer. tried: how many tests of odd forms were made; an answer's odd form is tested
-    twice, relayed and decoded. refused: how many of these tests ended with a refusal.
+    servers accept although the dialect's author refuses them. mutants: how many odd forms (copies with one or
+    two random changes) to make of the request, and as many of the answer. tried: how many tests of odd forms
+    the laws have made; an odd form of a response or of a stream is tested twice, relayed and decoded.
+    refused: how many of these tests ended with a refusal.
     """
 
     def __init__(
@@ -125,18 +129,24 @@ class Case:
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:
-        """Return a copy of the case, without mutants, in which the answer's body is `body`."""
+        """Return a copy of the case, without mutants, in which the answer's body is `body`. Its `subjects`
+        are those of this case.
+        """
         response = msgspec.structs.replace(self._received, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, response=response))
 
     def streaming(self, frames: list[bytes]) -> Case:
-        """Return a copy of the case, without mutants, with these stream frames."""
+        """Return a copy of the case, without mutants, with these stream frames. Its `subjects` are those of
+        this case.
+        """
         twin = self._twin(self.exchange)
         twin.frames = frames
         return twin
 
     def asking(self, body: dict[str, Any]) -> Case:
-        """Return a copy of the case, without mutants, in which the request's body is `body`."""
+        """Return a copy of the case, without mutants, in which the request's body is `body`. Its `subjects`
+        are those of this case.
+        """
         request = msgspec.structs.replace(self._sent, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, request=request))
 
@@ -157,7 +167,11 @@ class Case:
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
-        """The parts of this exchange that laws can test: `request`; and `response`, `stream` or `error`."""
+        """The parts of this exchange that laws can test: "request", if its body is an object that the
+        provider did not refuse as malformed; and at most one of "response", "stream" and "error". A body with
+        a success status that is an error counts as "error". Empty for an operation of the Responses API that
+        creates no response.
+        """
         request, response = self.exchange.request, self.exchange.response
         found: set[Subject] = set()
         if request is not None and _OTHER_OPERATION.search(request.url or ""):
@@ -204,7 +218,9 @@ class Case:
 
     @cached_property
     def fault(self) -> ir.Fault:
-        """The recorded error, decoded."""
+        """The recorded error, decoded; with a success status, the error that the answer's body states. Only
+        for a case with the subject "error".
+        """
         response = self._received
         if response.status < 400:
             try:
@@ -215,7 +231,7 @@ class Case:
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        """The body of the recorded request."""
+        """The body of the recorded request, an object. Only for a case with the subject "request"."""
         body: dict[str, Any] = self._sent.body
         return body
 
@@ -240,7 +256,9 @@ class Case:
 
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
-        """Two values: the dialect's path for the recorded URL, and the values of the path's parameters."""
+        """Two values: the dialect's path for the recorded URL (`paths.chat` or `paths.stream`, with "{model}"
+        in it if the dialect has the model in the URL), and the values of its parameters ({"model": …} or {}).
+        """
         path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}
@@ -260,18 +278,20 @@ class Case:
 
     @cached_property
     def facts(self) -> list[Fact]:
-        """What the decoded request says."""
+        """The facts that the decoded request states."""
         return of_request(self.request)
 
     @cached_property
     def answer(self) -> dict[str, Any]:
-        """The body of an answer that is not streamed."""
+        """The recorded body of an answer that is not streamed, an object."""
         answer: dict[str, Any] = self._received.body
         return answer
 
     @cached_property
     def response(self) -> ir.Response:
-        """The decoded answer. Only for an answer that is not streamed."""
+        """The decoded answer. Only for an answer that is not streamed. Raises RequestFailed if the body
+        states an error.
+        """
         return self.dialect.response.decode(copy_of(self.answer), self.quirks)
 
     @property
@@ -285,8 +305,8 @@ class Case:
 
     @cached_property
     def frames(self) -> list[bytes]:
-        """The frames of a streamed answer. If it was recorded as JSON values, the dialect's terminator is
-        added.
+        """The frames of a streamed answer (`split`). If it was recorded as JSON values, each value is a
+        frame, and the dialect's terminator is added, if it has one.
         """
         if (stream := self._received.stream) is not None:
             return split(stream, framing=self.dialect.stream.framing)
@@ -295,12 +315,14 @@ class Case:
 
     @cached_property
     def events(self) -> list[ir.Event]:
-        """The events of a streamed answer."""
+        """The decoded events of a streamed answer."""
         return events_of(self.dialect.stream.decoder(self.quirks), self.frames)
 
     def reply(self, face: Dialect, report: Report | None = None) -> Reply:
         """Return the context for encoding an answer to a client of `face` that asks for usage in the stream.
-        report: receives the losses; None = they are not needed.
+        The request in it is the recorded one if `face` is the recording's dialect and the case has the
+        subject "request"; otherwise it states only the model. report: receives the losses; None = they are
+        not needed.
         """
         report = report or Report(face.name, "response")
         asked = self.request if face is self.dialect and "request" in self.subjects else None
@@ -310,7 +332,9 @@ class Case:
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames."""
+    """Splits a stream's bytes into frames. `feed` returns the frames that are complete; `close` ends the
+    stream and returns the frame that was cut off, if there is one.
+    """
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]: ...
 
@@ -324,8 +348,10 @@ _SPLITTERS: dict[Framing, Callable[[], Splitter]] = {
 
 
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
-    """Return the frames of a stream that arrives in these chunks. framing: how the stream is divided into
-    frames.
+    """Return the frames of a stream that arrives in these chunks. A frame is the data of a server-sent event,
+    a line of NDJSON, or a message of AWS's event stream as one JSON object. framing: which of them;
+    "json_array" is not supported. Raises WireError for a frame that is too large, and for an AWS stream that
+    is invalid or ends within a message.
     """
     splitter: Splitter = _SPLITTERS.get(framing, SSESplitter)()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
@@ -333,14 +359,14 @@ def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
 
 
 def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]:
-    """Decode a stream that ends after these frames, and return its events."""
+    """Decode a stream that ends after these frames, and return its events. The decoder must be new."""
     events = [event for frame in frames for event in decoder.feed(frame)]
     return events + decoder.close()
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
     """Encode events as a stream for a client of `face`, and return the events that the client decodes from
-    it.
+    it. reply: the context of the encoder, which collects the losses (`Case.reply`).
     """
     encoder = face.stream.encoder(reply)
     frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.stream.framing)]
@@ -357,7 +383,9 @@ def check_grammar(events: Sequence[ir.Event]) -> None:
 
 
 def cuts(stream: bytes, seed: str) -> list[bytes]:
-    """Cut the stream into chunks of 1 to 256 bytes. Equal seeds give equal chunks."""
+    """Cut the stream into chunks of 1 to 256 bytes, at random. The same stream and seed always give the same
+    chunks.
+    """
     chunks: list[bytes] = []
     position, sizes = 0, b""
     while position < len(stream):

@@ -26,7 +26,7 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The client's request. headers: by lower-case name. body: the JSON value, None = no JSON body."""
+    """The client's request. headers: by lower-case name. body: the JSON value, None = null or no JSON."""
 
     method: str | None = "POST"
     url: str | None = None
@@ -53,7 +53,9 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def stream(self) -> bytes | None:
-        """The raw bytes of a stream; None = the answer is not a stream, or was recorded as `events`."""
+        """The raw bytes of a stream: `sse` or `ndjson`, or `binary_b64` if that is an AWS event stream. None
+        = the answer is not a stream, or its values were recorded as `events` or as a list in `body`.
+        """
         if self.eventstream is not None and self.binary_b64 is not None:
             return base64.b64decode(self.binary_b64)
         text = self.sse if self.sse is not None else self.ndjson
@@ -61,15 +63,18 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def raw(self) -> bytes:
-        """The body of an answer that is not a stream, as bytes; b"" = it has no body, or a binary one."""
+        """The body of an answer that is not a stream, as bytes; a JSON body is encoded anew. b"" = it has no
+        body, or a binary one, or it is a stream.
+        """
         if self.body_text is not None:
             return self.body_text.encode()
         return b"" if self.body is None else msgspec.json.encode(self.body)
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request and its answer; either may be missing. features: the names of API features that occur in
-    it.
+    """One request and its answer; either may be missing. api: the vendor and the wire format
+    ("openai.chat"). features: the names of API features that occur in it. note: the reason for a hand-written
+    case.
     """
 
     id: str
@@ -86,11 +91,13 @@ _decode = msgspec.json.Decoder(Exchange).decode
 
 
 def read(folder: Path, *apis: str) -> Iterator[Exchange]:
-    """Yield the exchanges in `folder` and the folders inside it, in the order of path and line.
+    """Yield the exchanges in `folder` and the folders inside it, in the order of path and line. Blank lines
+    are skipped.
 
-    apis: patterns (`openai.chat`, `*.chat`), one of which must match the exchange's api (and the name of its
-    `.jsonl` file); no patterns = all exchanges. Raises WireError with the file's name and line for an invalid
-    exchange, FileNotFoundError if the folder does not exist.
+    apis: patterns (`openai.chat`, `*.chat`), one of which must match the exchange's api; a `.jsonl` file is
+    read only if one also matches its name, without `.samples`. No patterns = all exchanges. While it yields,
+    it raises WireError with the file's path and the line for an invalid exchange, and FileNotFoundError if
+    `folder` is not a folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(folder)

@@ -55,9 +55,9 @@ _DESCRIBES = dict.fromkeys(
 class Fact(msgspec.Struct, frozen=True):
     """One statement of a request or an answer.
 
-    path: the fact's place in the IR (`messages[0].name`). kind: what the fact is about. words: the fact's
-    content; two contents are compared with `==`. of: the place of another object that the fact describes,
-    None = none; if that object is lost, so is the fact.
+    path: the fact's place in the IR (`messages[0].name`). kind: what the fact is about ("tool choice", "text
+    of user"). words: the fact's content; two contents are compared with `==`, except texts (`missing`). of:
+    the path of another object that the fact describes, None = none; if that object is lost, so is the fact.
     """
 
     path: str
@@ -72,11 +72,12 @@ class Fact(msgspec.Struct, frozen=True):
 
 def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
     """Return the facts of `before` that `after` does not state, or states less often, and that the report
-    does not name.
+    does not name, in the order of `before`. `after` states a fact if it has one of the same kind and words;
+    the paths may differ.
 
     A text counts as stated, however often, if it occurs inside a text of the same kind, because dialects join
     texts. The report names a fact if one of its losses, changes or additions has the fact's path or `of`, or
-    a path that contains the fact's path.
+    a path that contains the fact's path (as "" contains every path).
     """
     said = Counter((fact.kind, fact.words) for fact in after)
     texts: dict[str, list[str]] = {}
@@ -106,8 +107,8 @@ def _containing(path: str) -> Iterator[str]:
 
 
 def of_request(request: ir.Request) -> list[Fact]:
-    """Return the facts of a request, except the model's name and others that the gateway decides. A value in
-    `_SAYS_NOTHING` is not a fact.
+    """Return the facts of a request. Not included are the fields that the gateway decides (`model`,
+    `stream_usage`, `truncation`) and values that say nothing (`_SAYS_NOTHING`: every dialect's defaults).
     """
     facts: list[Fact] = []
     # By id, the last call; by name, where calls have no id, all calls in order.
@@ -162,8 +163,9 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 
 def of_response(response: ir.Response) -> list[Fact]:
-    """Return the facts of an answer, except `dialect`, `created` and `echo`; of `error` only kind and
-    message.
+    """Return the facts of an answer. Not included are `dialect`, `created`, `echo`, a default tier ("auto",
+    "default"), and usage's `form` and `estimated`. Of `error`, only kind and message are included. That the
+    usage is unknown is a fact, too.
     """
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
@@ -310,8 +312,8 @@ def _detailed(path: str, detail: Mapping[str, Any] | None) -> Iterator[Fact]:
 
 
 def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
-    """Yield the facts of unknown keys, at the places at which encoders report their losses. Null is not a
-    fact.
+    """Yield the facts of unknown keys. extra: {dialect: {key: value}}, of the value at the IR path `path`. A
+    fact's path is the one at which encoders report the loss of the key. Null is not a fact.
     """
     for dialect, members in (extra or {}).items():
         for key, value in members.items():

@@ -23,9 +23,9 @@ _HEADERS: Final = {"anthropic-version": "2023-06-01"}
 
 
 def unwrapped(exchange: Exchange) -> Exchange | None:
-    """Return an exchange of one of `APIS` as an exchange of Anthropic's API, and an exchange of any other API
-    unchanged. None = the exchange has no request, or its body is for another model family or for Claude's
-    older completions.
+    """Return an exchange of one of `APIS` as an exchange of Anthropic's API, with its `api` as recorded; an
+    exchange of any other API unchanged. None = an exchange of one of `APIS` that has no request, or whose
+    request is for another model family or for Claude's older completions.
     """
     if exchange.api not in APIS:
         return exchange
@@ -51,7 +51,9 @@ def _asked(request: Request, body: dict[str, Any], exchange: Exchange) -> Reques
 
 
 def _answered(response: Response) -> Response:
-    """Return the answer with the events of its stream unwrapped."""
+    """Return the answer with the JSON events of its stream in `events`; an answer that is no stream is
+    returned unchanged.
+    """
     if (stream := response.stream) is None:
         return response
     splitter = EventStreamSplitter()

@@ -4,6 +4,9 @@ hold.
 A law yields a sentence for each violation; an exception of a codec is a violation, too. A law is never
 loosened for one codec: `canonical` states the permitted differences with their reasons, and a file of
 exceptions names the recordings that are wrong (`ledger`).
+
+A fact is one statement of a request or an answer (`facts`). An odd form is a recorded body or stream with one
+or two random changes (`mutations`). An accepted request has an answer with a status below 400, or none.
 """
 
 from __future__ import annotations
@@ -32,8 +35,7 @@ from dragoman.wire import json
 
 def request_check(case: Case) -> Iterator[str]:
     """The law: the dialect's check, which here also accepts what the vendor's servers accept (`Case.widens`),
-    accepts a request that the provider accepted, or whose answer was not recorded. Yields nothing; raises
-    WireError if the law is violated.
+    accepts an accepted request. Yields nothing; raises WireError if the law is violated.
     """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
@@ -51,8 +53,8 @@ def request_identity(case: Case) -> Iterator[str]:
 
 
 def request_ir(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the request's IR, encoded and decoded again, is the same, except for
-    members that the encoder may add.
+    """Yield each violation of this law: the request's IR, encoded and decoded again, is the same. Members
+    that the encoder may add (`CanonicalForm.may_add`) and the client did not send are left out in between.
     """
     wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
     owed = case.canon.request.may_add - case.body.keys()  # the encoder added these, not the client
@@ -95,8 +97,9 @@ def request_cross(case: Case) -> Iterator[str]:
 
 
 def request_quirks(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the same as for `request_cross`, but with the quirks of every vendor
-    in the catalogue that deviates from a dialect.
+    """Yield each violation of this law: encoded in any dialect, also its own, with the quirks of any vendor
+    that deviates from this dialect (`QUIRKS`), the request keeps each of its facts, or reports its loss with
+    its place, or is refused with an error that names the place.
     """
     for dialect in (case.dialect, *case.others):
         for vendor, quirks in QUIRKS.get(dialect.name, {}).items():
@@ -133,8 +136,8 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay changes only those keys of the request for which it gets an
-    edit. If the dialect has the model's name in the URL, relay removes the model's name from the body.
+    """Yield each violation of this law: relay changes or removes only those top-level members of the request
+    for which it gets an edit. If the dialect has the model's name in the URL, relay removes `model`.
     """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
@@ -158,8 +161,8 @@ def response_identity(case: Case) -> Iterator[str]:
 
 
 def response_ir(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the answer's IR, encoded and decoded again, is the same, except for
-    members that the gateway fills in.
+    """Yield each violation of this law: the answer's IR, encoded and decoded again, is the same, except that
+    the gateway fills in `id`, `model` and `created` where they are missing.
     """
     body = case.dialect.response.encode(case.response, case.reply(case.dialect))
     again = case.dialect.response.decode(_plain(body), STANDARD)
@@ -176,8 +179,8 @@ def response_unfold(case: Case) -> Iterator[str]:
 
 
 def response_stream(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the answer stays the same if it is streamed to a client. An answer
-    that is not finished is not tested.
+    """Yield each violation of this law: the answer stays the same, up to the canonical form, if it is
+    streamed to a client. An answer that is not finished is not tested.
     """
     if case.response.status in _UNFINISHED:
         return
@@ -198,8 +201,8 @@ def response_cross(case: Case) -> Iterator[str]:
 
 
 def response_relay(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay passes the answer on unchanged, and reads the same usage as the
-    decoder.
+    """Yield each violation of this law: relay passes each top-level member of the answer on, byte for byte,
+    and reads the same usage as the decoder.
     """
     body = msgspec.json.encode(case.answer)
     relayed, usage = case.dialect.relay.response(body, case.reply(case.dialect))
@@ -211,7 +214,7 @@ def response_relay(case: Case) -> Iterator[str]:
 
 def stream_split(case: Case) -> Iterator[str]:
     """Yield each violation of this law: the stream gives the same frames if it arrives byte by byte, and if
-    it is cut at random in three ways.
+    it is cut at random in three ways. A stream that was recorded as JSON values is not tested.
     """
     response = case.exchange.response
     if response is None or response.stream is None:
@@ -243,8 +246,8 @@ def stream_unfold(case: Case) -> Iterator[str]:
 
 
 def stream_identity(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: the stream's events, encoded for a client and decoded again, fold to
-    the same answer.
+    """Yield each violation of this law: the stream's events, encoded for a client of the same dialect and
+    decoded again, fold to the same answer, up to the canonical form (and other fields of an error).
     """
     events = streamed(case.events, case.dialect, case.reply(case.dialect))
     check_grammar(events)
@@ -276,9 +279,10 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay passes every frame of the stream on (a missing terminator may
-    be added, and a repeated event of `Canon.once` is left out), reads the same usage as the decoder, and
-    notices the end. If the stream reports an error, relay raises RequestFailed.
+    """Yield each violation of this law: relay passes every frame of the stream on with the same JSON (a
+    missing terminator may be added, and a repeated event of `Canon.once` is left out), reads the same usage
+    as the decoder, and notices the end. If the stream reports an error, relay raises RequestFailed with the
+    kind and message that the decoder reads.
     """
     relay = case.dialect.relay.stream(case.reply(case.dialect))
     decoder = case.dialect.stream.decoder(STANDARD)
@@ -306,8 +310,9 @@ def stream_relay(case: Case) -> Iterator[str]:
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: decoder and relay agree whether a stream that was cut off is still a
-    complete answer. If it is, it has a stop reason; if not, relay raises RequestFailed.
+    """Yield each violation of this law: decoder and relay agree whether a stream that was cut off after some
+    of its frames is still a complete answer. If it is, each candidate has a stop reason. If the decoder says
+    that the stream is broken (code "stream_broken"), relay raises RequestFailed.
     """
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
@@ -352,7 +357,7 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
 
 def request_mutants(case: Case) -> Iterator[str]:
     """Yield each violation of this law: the check refuses an odd form of an accepted request with a message;
-    or the dialect reads the odd form, and each dialect either encodes it, or refuses it and names the place.
+    or the dialect reads it into the IR's types, and each dialect encodes it or refuses it, naming the place.
     """
     if not case.accepted:
         return
@@ -378,8 +383,9 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: an odd form of the answer is refused with a message, or each of its
-    facts is carried or reported as lost.
+    """Yield each violation of this law: relay takes an odd form of the answer or refuses it with a message.
+    So does the decoder; if it takes it, the result has the IR's types, obeys the law `response_unfold`, and
+    each of its facts is carried into every dialect or reported as lost.
     """
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
@@ -399,8 +405,9 @@ def _answered(odd: Case) -> Iterator[str]:
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: an odd form of the stream is refused with a message or ends with an
-    error, or each of its facts is carried or reported as lost.
+    """Yield each violation of this law: relay takes an odd form of the stream or refuses it with a message.
+    So does the decoder; if it takes it, its events have the IR's types and obey the grammar, also translated
+    into every dialect, and, unless there is an error, each fact is carried or reported as lost.
     """
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
         odd = case.streaming(mutant.value)
@@ -430,7 +437,7 @@ def _streamed(odd: Case) -> Iterator[str]:
 
 def error_mutants(case: Case) -> Iterator[str]:
     """Yield each violation of this law: every dialect can write an odd form of the recorded error, or the odd
-    form is refused with a message.
+    form is refused with a message. An error with a success status, or without a JSON object, is not tested.
     """
     response = case.exchange.response
     assert response is not None
@@ -447,9 +454,9 @@ def _failed(odd: Case) -> Iterator[str]:
 
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
-    """Yield the violations that `look` finds in the case `odd`, whose request or answer is `mutant`. The
-    counts of tested and refused mutants are added to `case`. A WireError or RequestFailed counts as refused
-    and must have a message; any other exception is a violation.
+    """Yield the violations that `look` finds in the case `odd`, whose request or answer is `mutant`. Adds 1
+    to `case.tried`, and to `case.refused` if `look` raises WireError or RequestFailed. These must have a
+    message; any other exception is a violation.
     """
     case.tried += 1
     try:
@@ -498,7 +505,9 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A law that an exchange violates. api, id: of the exchange. how: a sentence for each violation."""
+    """A law that an exchange violates. law: its name (`stream.cut`). api, id: of the exchange. how: a
+    sentence for each violation.
+    """
 
     law: str
     api: str
@@ -508,7 +517,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
     """Yield those of the named laws that the exchange violates. Laws about a subject that the exchange does
-    not have (a stream, an error) are skipped.
+    not have (a stream, an error) are skipped. An exception of a law is the only sentence in `Broken.how`.
     """
     for law in laws:
         if law.partition(".")[0] not in case.subjects:
@@ -522,14 +531,14 @@ def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
 
 
 def crash(error: Exception) -> str:
-    """Return a sentence with the exception, and the function and line that raised it."""
+    """Return a sentence with the exception's class and text, and the function and line that raised it."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}"
 
 
 def leftovers(value: Any) -> Counter[str]:
-    """Return how often each unknown key (`STRUCT.KEY`) occurs in an IR value and in the structs and tuples
-    inside it.
+    """Return how often each unknown key (a key of `extra`) occurs in an IR value and in the structs and
+    tuples inside it, as {"STRUCT.KEY": times}.
     """
     found: Counter[str] = Counter()
     if isinstance(value, msgspec.Struct):
@@ -563,7 +572,9 @@ def _parsed(frame: bytes) -> Any:
 
 
 def _without_repeats(frames: Sequence[bytes], once: Mapping[str, str]) -> list[bytes]:
-    """Return `frames` without the repeated events of `once`, which is `Canon.once`."""
+    """Return `frames` without the repeated events. once: {type of an event that is kept only once: type of
+    the event after which it is kept again} (`Canon.once`).
+    """
     kept: list[bytes] = []
     seen: set[str] = set()
     for frame in frames:
@@ -578,7 +589,6 @@ def _without_repeats(frames: Sequence[bytes], once: Mapping[str, str]) -> list[b
 
 
 def _unequal(before: Any, after: Any) -> Iterator[str]:
-    """Yield a sentence for each difference between two IR values."""
     if before == after:
         return
     found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), CanonicalForm())
@@ -588,8 +598,8 @@ def _unequal(before: Any, after: Any) -> Iterator[str]:
 
 
 def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
-    """Yield a sentence for each difference between two answers as a client gets them. If one of them has an
-    error, only kind and message of the errors are compared, and then the rest of the answers.
+    """Yield a sentence for each difference between two answers as the bodies that a client gets, up to the
+    canonical form of streamed answers. Of their errors, only kind and message are compared.
     """
     reply = case.reply(case.dialect)
     if before.error is not None or after.error is not None:
@@ -625,7 +635,9 @@ def _same_bytes(wanted: Mapping[str, bytes], got: Mapping[str, msgspec.Raw]) -> 
 
 
 def _has(body: Any, path: str) -> bool:
-    """Return whether a JSON path (`messages[0].content`, with or without `$.`) exists in the body."""
+    """Return whether a JSON path (`messages[0].content`, with or without `$.`) exists in the body. False for
+    the path of the whole body (`$`), and for a key that contains "." or "[".
+    """
     value = body
     for step in path.removeprefix("$").removeprefix(".").replace("[", ".[").split("."):
         if type(value) is list and step.startswith("[") and int(step[1:-1]) < len(value):

@@ -1,8 +1,8 @@
 """The laws over a folder of exchanges: counts, exceptions and violations.
 
-An exception names one exchange, one law, and the reason why the recording is wrong and not the codec. At most
-1 % of a dialect's exchanges may have an exception, and an exception that is no longer needed counts as a
-problem:
+At most 1 % of a dialect's exchanges may have an exception, and an exception that is no longer needed counts
+as a problem. An exception names one exchange, one law, and the reason why the recording is wrong and not the
+codec. It is an entry in a TOML file:
 
     [[exception]]
     law = "stream.grammar"
@@ -35,7 +35,7 @@ ALL = 8
 
 class Exceptions:
     """The violations that are known and permitted. reasons: the reason for each, by (law, exchange's id).
-    met: the keys of those that `covers` has found.
+    met: the keys (law, id) of those for which `covers` has returned True.
     """
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
@@ -44,8 +44,9 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """Return the exceptions in a TOML file; None = no exceptions. Raises ValueError or KeyError for an
-        invalid entry.
+        """Return the exceptions in a TOML file; None = no exceptions. Raises ValueError for text that is not
+        TOML, an unknown law, an empty reason, or two entries for one law and exchange; KeyError for an entry
+        without `law`, `id` or `reason`; OSError if the file cannot be read.
         """
         reasons: dict[tuple[str, str], str] = {}
         for entry in tomllib.loads("" if path is None else path.read_text()).get("exception", []):
@@ -63,8 +64,8 @@ class Exceptions:
         return key in self.reasons
 
     def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
-        """Return the (law, id) of each exception whose id is in `ids` and that `covers` has not found,
-        sorted.
+        """Return the (law, id) of each exception that is not in `met` although its id is in `ids`, sorted.
+        ids: of the exchanges that were tested.
         """
         seen = set(ids)
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
@@ -74,8 +75,8 @@ class ApiCounts(msgspec.Struct):
     """The counts of one API.
 
     exchanges: tested exchanges. request, response, stream, error: exchanges with this subject. mutants,
-    refused: tests of odd forms and refusals in them (`Case.tried`, `Case.refused`). excepted: exchanges all
-    of whose violations have exceptions. failed: exchanges with other violations.
+    refused: tests of odd forms and refusals in them (`Case.tried`, `Case.refused`). excepted: exchanges with
+    violations, all of which have exceptions. failed: exchanges with a violation that has none.
     """
 
     exchanges: int = 0
@@ -89,7 +90,7 @@ class ApiCounts(msgspec.Struct):
     failed: int = 0
 
     def add(self, case: Case) -> None:
-        """Count one more exchange, and its subjects."""
+        """Count one more exchange, and its subjects. The other counts stay as they are."""
         self.exchanges += 1
         for subject in case.subjects:
             setattr(self, subject, getattr(self, subject) + 1)
@@ -99,7 +100,8 @@ class Ledger:
     """Checks exchanges against the laws and collects the results. dialects: by name; exchanges of other
     dialects are not tested. mutants: the number of odd forms of each body and stream. counts: by API. broken:
     the violations without an exception. ids: the ids of all tested exchanges. leftovers: by dialect, how
-    often each unknown key occurs. excepted: by dialect, the ids of the exchanges that an exception covers.
+    often each unknown key ("STRUCT.KEY") occurs in requests and answers of the exchanges that violate no law.
+    excepted: by dialect, the ids of the exchanges with a violation that an exception permits.
     """
 
     def __init__(
@@ -128,7 +130,8 @@ class Ledger:
 
     def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
         """Check one exchange against the laws, and add the results to this ledger. Return the violations that
-        no exception covers. Do nothing and return [] for an exchange for which `case` returns None.
+        no exception covers. Do nothing and return [] for an exchange for which `case` returns None. laws:
+        names of `LAWS`.
         """
         if (case := self.case(exchange)) is None:
             return []
@@ -150,7 +153,9 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the unknown keys of an exchange. Yields a violation if the exchange cannot be decoded."""
+        """Count the unknown keys of the request and the answer, if `laws` test them. Yields a violation of
+        the law `request.ir` or `response.ir` if one of them cannot be decoded.
+        """
         found = self.leftovers.setdefault(case.dialect.name, Counter())
         tested = {law.partition(".")[0] for law in laws} & case.subjects
         for subject in sorted(tested & {"request", "response"}):
@@ -160,8 +165,8 @@ class Ledger:
                 yield Broken(f"{subject}.ir", case.exchange.api, case.exchange.id, (crash(error),))
 
     def problems(self) -> Iterator[str]:
-        """Yield a sentence for each problem that is not a violation: a dialect with too many exceptions, and
-        each exception that is no longer needed.
+        """Yield a sentence for each problem that is not a violation: each exception that is no longer needed
+        for a tested exchange, and each dialect with exceptions for more than `BOUND` of its tested exchanges.
         """
         for law, id in self.exceptions.unused(self.ids):
             yield f"the exception for {law} of {id} is no longer needed"
@@ -171,7 +176,7 @@ class Ledger:
                 yield f"{name}: {len(ids)} of {total} exchanges have an exception, more than {BOUND:.0%}"
 
     def table(self) -> Iterator[str]:
-        """Yield the counts by API, as lines of text."""
+        """Yield the counts as lines of text: a header, a line for each API, and the sums."""
         yield f"{'':24}" + "".join(f"{field:>10}" for field in ApiCounts.__struct_fields__)
         total = ApiCounts()
         for api, count in sorted(self.counts.items(), key=lambda item: _order(item[0])):

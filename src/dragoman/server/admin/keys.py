@@ -1,4 +1,4 @@
-"""The operations on client keys: make, list, change, rotate and revoke. See docs/keys.md."""
+"""The operations on client keys: list, show, make, change, rotate and revoke. See docs/keys.md."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ KeyState: TypeAlias = Literal["valid", "disabled", "expired", "revoked", "shadow
 
 
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The settings of a key. expires: a date (the key is valid until the end of that day in UTC), or a time
-    with a time zone, such as `2026-12-31T18:00:00Z`; null = the key does not expire.
+    """The settings of a key, as a request states them; a missing field has its default. expires: a date (the
+    key is valid until the end of that day in UTC), or a time with a time zone, such as
+    `2026-12-31T18:00:00Z`; null = the key does not expire. The other fields are as in `auth.keys` in the page
+    of settings.
     """
 
     scopes: tuple[KeyScope, ...] = ("inference",)
@@ -54,9 +56,9 @@ class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new key. name: unique among the keys; what the gateway stores for the client belongs to this name.
-    hash: the SHA-256 of a key that the client has already (64 hexadecimal digits); null = the gateway makes
-    the key.
+    """A new key. name: no other key has it, also no revoked key and no key of the configuration; what the
+    gateway stores for the client belongs to this name. hash: the SHA-256 of a key that the client has already
+    (64 hexadecimal digits); null = the gateway makes the key.
     """
 
     name: str
@@ -65,7 +67,7 @@ class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The request to rotate a key. keep: how long the old key stays valid: seconds, or a text such as `24h`;
-    at most 30 days; 0 = not at all.
+    at most 30 days; 0 = not at all. An old key that is revoked or has expired never becomes valid again.
     """
 
     keep: str | float = 0.0
@@ -73,10 +75,11 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class KeyObject(msgspec.Struct, kw_only=True):
     """A client key, without the key itself. The fields from `scopes` to `expires` are as in `auth.keys` in
-    the page of settings; null = all, for a list of allowed names. All times are RFC 3339 in UTC. state:
-    `revoked` = refused for good; `shadowed` = without effect, because the configuration declares a key of the
-    same name; `disabled`, also if it has expired; `expired`; `valid`. declared: true = the configuration
-    declares this key, and it can be changed only there; `id` and the times of changes are then null.
+    the page of settings; null = all, for a list of allowed names. All times are RFC 3339 in UTC. state: the
+    first of these that applies: `revoked` = refused for good; `shadowed` = without effect, because the
+    configuration declares a key of the same name; `disabled`; `expired`; `valid`. declared: true = the
+    configuration declares this key, and it can be changed only there; `id`, `created_by`, and the times
+    except `expires` are then null.
     """
 
     id: str | None
@@ -127,7 +130,9 @@ class MadeKey(KeyObject, kw_only=True):
 
 
 class KeyList(msgspec.Struct):
-    """A page of client keys, sorted by name."""
+    """A page of client keys, sorted by name: those of the database, and those that the configuration
+    declares.
+    """
 
     data: list[KeyObject]
     has_more: bool
@@ -285,8 +290,11 @@ class KeysApi:
     async def _changed(self, asked: Asked, action: str, change: Any) -> Told:
         """Change the stored key that the path names, and record this in the audit as `action`. Return the
         changed key and its new ETag. change: gets the stored row and the entry in it, and returns what to
-        write (`Written`). Raises RequestFailed: what `change` raises, 404 for an unknown key, 409 for a key
-        that only the configuration declares, 412 if `If-Match` does not have the key's ETag.
+        write (`Written`).
+
+        Raises RequestFailed: what `change` and `Registry.change` raise; 404 for a key that does not exist or
+        that the client may not see; 409 for a key that only the configuration declares; 412 if the request
+        has `If-Match` without the key's ETag.
         """
         name, who, caller = asked.params["name"], author(asked), asked.request.caller
 
@@ -307,9 +315,10 @@ class KeysApi:
         return Told(after, _tag(changed.after))
 
     def _require(self, wish: KeyWish, now: float | None) -> None:
-        """Raise RequestFailed (400) if the settings of a key are wrong, if they name something unknown, or if
-        the tenants of the key, its team and its user differ; 501 without a database. now: Unix seconds; the
-        key must expire later than this. None = any time of expiry is accepted.
+        """Raise RequestFailed (400) if the settings of a key are wrong, if they name a tenant, team, user,
+        group or face that does not exist, if the tenants of the key, its team and its user differ, or if the
+        tenant of the team or the user was removed; 501 without a database. now: Unix seconds; a key that
+        expires must expire later than this. None = any time of expiry is accepted.
         """
         registry = self._registry
         registry.check(wish)
@@ -332,10 +341,11 @@ class KeysApi:
                 tenant = owner.tenant
 
     def _holder_ids(self, wish: KeyWish, was: KeyEntry | None) -> dict[str, str | None]:
-        """Return the ids of the tenant, the team and the user to which a key belongs from now on. was: the
-        key's entry before, None = the key is new. Where the name is the same as in `was`, the id is that of
-        `was`, too, even if that tenant, team or user was removed since. Otherwise it is the id of the one
-        that has the name now.
+        """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, the team and the user
+        to which a key belongs from now on. was: the key's entry before, None = the key is new. Where the name
+        is the same as in `was`, the id is that of `was`, too, even if that tenant, team or user was removed
+        since. Otherwise it is the id of the one that has the name now; None = it has no id, or the key has no
+        tenant (team, user).
         """
         ids = self._registry.following.directory.ids(wish.tenant, wish.team, wish.user)
         for member in ("tenant", "team", "user"):
@@ -344,9 +354,9 @@ class KeysApi:
         return ids
 
     def _require_own(self, name: str, caller: Caller) -> None:
-        """Raise RequestFailed (409) if the configuration declares a key of this name. A change of the stored
-        key would then have no effect. A client that belongs to a tenant is told of the configuration only if
-        that key is its tenant's.
+        """Raise RequestFailed (409) if the configuration declares a key of this name: a change of the stored
+        key would have no effect. If the client belongs to a tenant, and the declared key does not belong to
+        the same tenant, the error says only that the name is in use.
         """
         key = self._stated(name)
         if key is not None:
@@ -354,10 +364,14 @@ class KeysApi:
             raise declared("keys", name) if own else taken("keys", name, "")
 
     def _require_unused(self, entry: KeyEntry, earlier: Collection[str | None], asked: Asked) -> None:
-        """Raise RequestFailed (409) if the name of a new key was that of a key of another tenant, which a
-        configuration file had: the new key would find what that key has stored. earlier: from
-        `Registry.earlier_tenants`. Operators may move a key of a file into the database with its tenant, or
-        with one of several that it had.
+        """Raise RequestFailed (409) if the name of a new key was that of an earlier key of another tenant,
+        which a configuration file had: the new key would find what the earlier key has stored. entry: of the
+        new key. earlier: the tenants of the earlier keys of this name (`Registry.earlier_tenants`; None = no
+        tenant, or one that is not known); empty = there was no such key.
+
+        A client that belongs to no tenant may use the name if the tenant of the new key (or None) is in
+        `earlier`: so operators can move a key from a file into the database. A client that belongs to a
+        tenant may use it only if all earlier keys belonged to its tenant.
         """
         tenant = self._registry.following.directory.tenant_of(entry, entry.team, entry.user)
         operator = asked.request.caller.tenant is None
@@ -368,7 +382,7 @@ class KeysApi:
         return self._stated(name) is not None
 
     def _stated(self, name: str) -> ClientKey | None:
-        """Return the configuration's key with this name; None = there is none."""
+        """Return the configuration's first key with this name; None = there is none."""
         return next((key for key in self._registry.config.auth.keys if key.client == name), None)
 
     def _minted(self) -> str:
@@ -380,7 +394,8 @@ class KeysApi:
 
     async def _last_used(self, rows: Any) -> dict[str, float]:
         """Return when keys were last used (Unix seconds), by the ids of the keys. A key whose last use is not
-        known is missing. The result may contain keys that are not in `rows`; {} without a database.
+        known is missing. The result may contain keys that are not in `rows` (`Row`s of keys). {} = there is
+        no database, or `rows` is empty. Raises RequestFailed (503) if the database fails.
         """
         following = self._registry.gateway.following
         if following is None or not rows:
@@ -443,8 +458,9 @@ class KeysApi:
 
 def permitted(entry: Permitted | Any) -> dict[str, Any]:
     """Return the fields of `Permitted` by name, with their values in an entry of the database or of the
-    configuration. A field that the entry does not have has the value None. Limits from the configuration are
-    without settings that have their default; no limits are None.
+    configuration. A field that the entry does not have has the value None. Limits from the configuration
+    become a list of objects without the settings that have their default values; None = the configuration
+    states no limits.
     """
     found = {name: getattr(entry, name, None) for name in Permitted.__struct_fields__}
     if isinstance(found["limits"], tuple):
@@ -453,8 +469,8 @@ def permitted(entry: Permitted | Any) -> dict[str, Any]:
 
 
 def _stated(section: Any) -> dict[str, Any]:
-    """Return the settings of a section that differ from their defaults, by name. A tuple becomes a list of
-    texts; other values are unchanged.
+    """Return the settings of a section of the configuration that differ from their defaults, by name. A tuple
+    becomes a list of texts; other values are unchanged.
     """
     usual = type(section)()
     values = {name: getattr(section, name) for name in section.__struct_fields__}
@@ -473,7 +489,9 @@ def _is_past(told: KeyObject) -> bool:
 
 
 def _entry(wish: KeyWish, kept: dict[str, Any]) -> KeyEntry:
-    """Return the entry to store for a wish. kept: the fields that the entry has and a wish does not."""
+    """Return the entry to store for a wish. kept: the fields that the entry has and a wish does not, by name.
+    Raises RequestFailed (400) for an invalid `expires`.
+    """
     stated = {name: getattr(wish, name) for name in KeyWish.__struct_fields__}
     return KeyEntry(**{**stated, **kept, "expires": _moment(wish.expires)})
 
@@ -492,7 +510,7 @@ def _noted(told: KeyObject) -> dict[str, Any]:
     return {
         name: value
         for name, value in msgspec.to_builtins(told).items()
-        if value not in (None, [], {}, False) and name != "warnings"
+        if value not in (None, [], (), {}, False) and name != "warnings"
     }
 
 
@@ -526,8 +544,9 @@ def _digest(stated: str | None) -> bytes:
 
 
 def _utc(seconds: float | None) -> str | None:
-    """Return Unix seconds as a time of RFC 3339; None for None. Whole seconds have no fraction, so that a
-    client may send the text back as `expires`.
+    """Return Unix seconds as a time of RFC 3339, in UTC; None for None. Whole seconds have no fraction: a
+    client may send such a text back as `expires`, and it means the same time. Other times are cut to
+    milliseconds.
     """
     if seconds is None:
         return None

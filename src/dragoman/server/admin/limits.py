@@ -29,19 +29,23 @@ from dragoman.state.directory import RowKind
 
 
 class LimitObject(msgspec.Struct):
-    """One counter of a limit, in the window of time that runs now. id: the counter's name. name: the name of
-    the limit in the configuration; the limits of a key, a model, … have a name such as `key ci`. scope: what
-    the limit counts separately, such as each key. window, every: the window lasts `every` of this unit;
-    window null = requests that run at once are counted. models: only requests for these are counted, null =
-    all. whose: the name of the one key, tag, … that this counter counts; null = the counter counts all
-    together, or nobody has used the limit in this window, and nobody was refused in about the last 24 hours.
-    A limit for only one name always states this name. limit, used, reserved: amounts in `unit`; `reserved` is
-    what running requests have reserved. percent: used and reserved, in percent of the limit. resets: when the
-    window ends, null = never. refused: how many requests the worker that answers has refused in about the
-    last 24 hours because of this limit (for the same `whose`, in any window). source: the place that states
-    the limit, null = it is an entry of the database (of a key, tenant, team or user), or the client belongs
-    to a tenant. only: the names that the limit is for, null = all; to a client that belongs to a tenant, no
-    other names than `whose` are shown.
+    """One counter of a limit, in the window of time that runs now. id: the counter's name, such as
+    `burst|requests|1minute||ci|1735689600`. name: the name of the limit in the configuration; the limits of a
+    key, a model, … have a name such as `key ci`. scope: what the limit counts separately, such as each key.
+    window, every: the window lasts `every` of this unit; window null = requests that run at once are counted.
+    models: only requests for these are counted, null = all. whose: the name of the one key, tag, … that this
+    counter counts; a long name is replaced by `#` and its hash, unless the limit is for this name only. null
+    = the counter counts all together, or nobody has used the limit in this window, and the worker that
+    answers has refused nobody in about the last 24 hours. A limit for only one name always states this name.
+    limit, used, reserved: amounts in `unit`; `reserved` is what running requests have reserved. percent: used
+    and reserved, in percent of the limit; 100 for a limit of 0. state: `reached` = 100 percent or more;
+    `warning` = the share `warn_at` or more; `ok`. warn_at: a share from 0 to 1, null = the limit does not
+    warn before it is reached. hard: false = requests above the limit are not refused. resets: when the window
+    ends (RFC 3339 in UTC), null = never. refused: how many requests the worker that answers has refused in
+    about the last 24 hours because of this limit (for the same `whose`, in any window). source: the place
+    that states the limit (`dragoman.yaml:12`, or who has added it); null = it is an entry of the database (of
+    a key, tenant, team or user), or the client belongs to a tenant. only: the names that the limit is for,
+    null = all; to a client that belongs to a tenant, no other names than `whose` are shown.
     """
 
     id: str
@@ -68,7 +72,9 @@ class LimitObject(msgspec.Struct):
 
 
 class LimitList(msgspec.Struct):
-    """A page of the counters of limits, the fullest first."""
+    """A page of the counters of limits, the fullest first. For a client that belongs to a tenant, the list
+    has only the counters that count this tenant, or one of its keys, teams or users.
+    """
 
     data: list[LimitObject]
     has_more: bool
@@ -77,8 +83,8 @@ class LimitList(msgspec.Struct):
 
 class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
     """The query of the list of limits. name: of the limit. scope: what the limit counts separately, such as
-    `key` or `tag`. whose: the name of one key, tag, … A counter must match all fields; a field that is None
-    matches every counter.
+    `key` or `tag`. whose: the name of one key, tag, …, as `LimitObject` shows it. A counter must match all
+    fields; a field that is None matches every counter.
     """
 
     name: str | None = None
@@ -138,8 +144,8 @@ class LimitsApi:
         return Directory(declared_of(self._gateway.config)) if following is None else following.directory
 
     def _is_of(self, tenant: str, row: LimitObject, directory: Directory) -> bool:
-        """Whether a counter counts this tenant alone, or one key, team or user of it: a client that belongs
-        to the tenant sees no others.
+        """Whether a counter counts only this tenant, or one key, team or user of it. A client that belongs to
+        a tenant sees no other counters.
         """
         counter = read(row.id)
         if row.whose is None or counter is None or not self._is_present(counter, row.scope, row.whose):
@@ -147,8 +153,9 @@ class LimitsApi:
         return self._tenant_of(row.scope, row.whose, directory) == tenant
 
     def _tenant_of(self, scope: Subject, name: str, directory: Directory) -> str | None:
-        """Return the name of the tenant that alone uses what a limit of this scope counts under this name;
-        None = there is no such tenant.
+        """Return the name of the tenant that a counted subject belongs to: the tenant itself, or the tenant
+        of the key, team or user of this name. None = it belongs to none, or `scope` is of another kind (such
+        as `model` or `tag`), whose counters count several tenants together.
         """
         if scope == "tenant":
             return name
@@ -159,13 +166,17 @@ class LimitsApi:
         return None if owner is None else directory.tenant_of(owner)
 
     def _is_present(self, counter: Counter, scope: Subject, name: str) -> bool:
-        """Whether a counter counts the present subject of this name. It may count an earlier one of the same
-        name; or `name` is the hash of a long name, which looks like another name.
+        """Whether a counter counts the present subject of this name. False if it counts an earlier subject of
+        the same name, or if `name` is the hash of a long name (`windows.shown`): nobody has the hash as a
+        name.
         """
         return counter.value == shown(self._counted(scope, name))
 
     def _counted(self, scope: Subject, name: str) -> str:
-        """Return the name under which limits count the present subject of this name."""
+        """Return the name under which limits count the present subject of this name: usually the same name.
+        If an earlier tenant, team or user had the name, the result is the name with a part of the present
+        one's id.
+        """
         following = self._gateway.following
         found = None if following is None else following.directory.again(scope, name)
         return name if found is None else found.counted
@@ -241,8 +252,8 @@ class LimitsApi:
 
 
 def source_of(limit: Limit, loaded: Loaded) -> str | None:
-    """Return the place that states a limit ("dragoman.yaml:12"); None = the configuration does not state it:
-    it is the limit of a key, tenant, team or user in the database.
+    """Return the place that states a limit: "dragoman.yaml:12", or a text that says who has added it. None =
+    the configuration does not state it: it is the limit of a key, tenant, team or user in the database.
     """
     for path in _paths(limit, loaded):
         if (found := loaded.source(path)) != DEFAULT:
@@ -251,8 +262,9 @@ def source_of(limit: Limit, loaded: Loaded) -> str | None:
 
 
 def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
-    """Yield the paths of the settings that may state this limit. A limit in `limits` has the name that it has
-    there. Every other limit has a name such as "key ci", and is stated at that key, tenant, provider, ….
+    """Yield the paths of the settings that may state this limit (`auth.keys[0].limits`). A limit in `limits`
+    has the name that it has there. Every other limit has a name such as "key ci", and is stated at that key,
+    tenant, provider, ….
     """
     config, subject = loaded.config, limit.subject
     if limit.name in config.limits:
@@ -281,7 +293,9 @@ def _within(row: LimitObject) -> LimitObject:
 
 
 def _only_name(limit: Limit) -> str | None:
-    """Return the name of the one key, tag, … that a limit is for; None = it is for several, or a pattern."""
+    """Return the name of the one key, tag, … that a limit is for; None = it is for all, for several, or for a
+    pattern.
+    """
     if limit.only is None or len(limit.only) != 1:
         return None
     (name,) = limit.only
@@ -289,8 +303,9 @@ def _only_name(limit: Limit) -> str | None:
 
 
 def _whose(limit: Limit, counter: Counter) -> str | None:
-    """Return the name of the subject that a counter of a limit counts; None = it counts all together. A long
-    name that is not known is returned as its hash (`windows.shown`).
+    """Return the name of the subject that a counter of a limit counts; None = it counts all together.
+    Counters have only a hash of a long name; then the hash is returned (`windows.shown`), unless the limit is
+    for this name only.
     """
     if counter.value == "*":
         return None
@@ -300,8 +315,9 @@ def _whose(limit: Limit, counter: Counter) -> str | None:
 
 
 def _unused_counters(refusals: Iterable[str], now: float) -> dict[str, Standing]:
-    """Return the counters, with no use, of the limits and subjects that have refused requests: their counters
-    in the windows that contain `now` (Unix seconds). refusals: names of counters without their windows.
+    """Return {name of a counter: 0 used, 0 reserved} for the limits and subjects that have refused requests:
+    their counters in the windows that contain `now` (Unix seconds). refusals: names of counters without their
+    windows.
     """
     found = {}
     for place in refusals:

@@ -20,8 +20,9 @@ _PATIENCE: Final = 75.0
 class ListOfModels(msgspec.Struct):
     """A provider's own list of models. models: how many names the list has. left_out: how many entries of the
     list are not used, because no request could name them or because there are too many. fetched: when the
-    list was last fetched, null = never. age: seconds since then. stale: true = the last attempt to fetch the
-    list failed; `error` says why, and the list from before stays in use.
+    list in use was fetched, perhaps by an earlier run; null = there is no list. age: seconds since then, null
+    = there is no list. stale: true = the last attempt to fetch the list failed; `error` says why, and the
+    list from before stays in use.
     """
 
     provider: str
@@ -36,8 +37,8 @@ class ListOfModels(msgspec.Struct):
 
 class ListsOfModels(msgspec.Struct):
     """The state of providers' own lists of models. The answer to a refresh has the providers that the request
-    named, or all. Any other answer has all. A provider without a list, or with the setting `discovery` off,
-    is never in it.
+    named; if it named none, all. Any other answer has all. Providers whose lists this gateway never fetches
+    are left out: those that publish no list, and those with the setting `discovery` off.
     """
 
     data: list[ListOfModels]
@@ -76,8 +77,9 @@ class ModelListsApi:
 
     async def refresh_model_lists(self, asked: Asked) -> Told:
         """Fetch lists of models now. Wait until each has come or failed, but at most `_PATIENCE` seconds.
-        Return the state of these lists then. Raises RequestFailed: 404 for a provider whose list this gateway
-        does not fetch, 501 if it fetches no lists.
+        Return the state of these lists then; a fetch that fails is no error here (`stale`). Raises
+        RequestFailed: 404 for a provider whose list this gateway does not fetch, else 501 if it fetches no
+        lists.
         """
         names = asked.body.providers
         discovering = self._gateway.discovering

@@ -1,4 +1,5 @@
-"""Makes the description of the administration (OpenAPI 3.1) from the rows of its operations.
+"""Makes the description of the administration (OpenAPI 3.1) from the rows that describe its operations
+(`Operation`).
 
 https://spec.openapis.org/oas/v3.1.1.html
 """

@@ -43,7 +43,9 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def author(asked: Asked) -> Author:
-    """Return the operator who has sent a request, and the request's id, for the audit."""
+    """Return the operator who has sent a request, with the operator's address and the request's id, for the
+    audit.
+    """
     exchange = asked.exchange
     who = exchange.client or "anyone"
     address = None if exchange.address == who else exchange.address  # a user of this machine has none
@@ -58,8 +60,9 @@ class Operation(msgspec.Struct, frozen=True):
     line for readers. answer: the type of its answer, None = any JSON object. body, query: the types that the
     client's body and query must have; None = the client sends none. A `body` of Any allows any JSON, and
     `about` describes it for readers. tagged: answers can have an ETag, and changes accept If-Match. slashes:
-    as in `Endpoint`; if it is True for one operation of a path, it holds for all operations of the path.
-    for_tenants: as in `Handler`.
+    True = the path has one placeholder, whose value may contain slashes; if it is True for one operation of a
+    path, it holds for all operations of the path. for_tenants: True = a key that belongs to a tenant may call
+    the operation, too, which then shows and changes only what belongs to this tenant.
     """
 
     method: Method
@@ -76,8 +79,8 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoint]:
-    """Yield the endpoints of these operations. owner: has a method of the type `Run` for each operation, of
-    the same name.
+    """Yield the endpoints of these operations, one for each path. owner: has a method of the type `Run` for
+    each operation, of the same name.
     """
     found: dict[str, dict[str, Handler]] = {}
     slashed: set[str] = set()

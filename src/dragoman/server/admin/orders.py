@@ -1,6 +1,7 @@
 """Orders of operators for providers and their keys: disable, enable, revive (forget past failures). An order
 is carried out in all workers. A disabled provider or key is also disabled in workers that start later. It
-stays disabled until an order enables it, or until the gateway restarts with all its workers.
+stays disabled until an order enables it, or until the gateway restarts with all its workers; a key, also
+until the configuration no longer has it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ Question: TypeAlias = Literal["look", "orders"]
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One order: `do` says what to do with the provider, or with one of its keys. key: the id of that key;
-    None = the order is for the provider itself.
+    """One order: `do` says what to do with the provider, or with one of its keys. provider: its name. key:
+    the id of that key; None = the order is for the provider itself ("revive": also for all its keys).
     """
 
     do: Deed
@@ -50,8 +51,8 @@ class Orders:
                 self._obey(order)
 
     async def looks(self) -> list[Look]:
-        """Return all providers as each worker sees them, first as this worker does. A worker that does not
-        answer in time is missing.
+        """Return all providers as each worker sees them, by name: one `Look` for each worker, that of this
+        worker first. A worker that does not answer in time is missing.
         """
         answers = await self._gateway.peers.ask(SUBJECT, "look")
         return [self._look(), *(msgspec.convert(answer, Look) for answer in answers)]

@@ -28,14 +28,17 @@ _LONGEST: Final = 10_000
 
 
 class OwnKeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tenant's own key for a provider, to be stored. Answers show only the last characters of `key`."""
+    """A tenant's own key for a provider, to be stored. key: printable ASCII characters without blanks.
+    Answers show only its last four characters.
+    """
 
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST)]
 
 
 class OwnKeyObject(msgspec.Struct, kw_only=True):
-    """A tenant's own key for a provider. key: the last characters of the key, with `…` before them. master:
-    the id of the master key with which the key is encrypted.
+    """A tenant's own key for a provider. key: the last four characters of the key, with `…` before them; of a
+    short key only `…`. master: the id of the master key with which the key is encrypted. created: when the
+    key was stored, RFC 3339 in UTC. created_by: who stored it.
     """
 
     tenant: str
@@ -48,15 +51,18 @@ class OwnKeyObject(msgspec.Struct, kw_only=True):
 
 
 class OwnKeyList(msgspec.Struct):
-    """The keys for providers that tenants have brought, of all tenants."""
+    """The keys for providers that tenants have brought: of all tenants; for a client that belongs to a
+    tenant, only those of its tenant.
+    """
 
     data: list[OwnKeyObject]
     object: Literal["list"] = "list"
 
 
 class Reencrypted(msgspec.Struct):
-    """The result of encrypting keys again. changed: how many keys were encrypted with the current master key.
-    failed: for each key that could not be decrypted, why. master: the id of the current master key.
+    """The result of encrypting keys again. changed: how many keys were encrypted with another master key
+    before, and are now encrypted with the current one. failed: for each key that could not be decrypted, why;
+    it stays as it was. master: the id of the current master key.
     """
 
     changed: int
@@ -151,14 +157,16 @@ class OwnKeysApi:
         return Told(Reencrypted(changed, failed, cipher.current))
 
     async def _kept(self, tenant: str, provider: str) -> str | None:
-        """Return the last characters of a tenant's key for a provider; None = there is no such key. Raises
-        RequestFailed (503).
+        """Return the last characters of a tenant's key for a provider, with `…` before them; None = there is
+        no such key. Raises RequestFailed: 501 without a database, 503 if the database fails.
         """
         rows = await reachable(self._registry.following.store.own_keys())
         return next((one.shown for one in rows if (one.tenant, one.provider) == (tenant, provider)), None)
 
     async def _changed(self, who: str) -> None:
-        """Have all processes read the tenants' keys again. who: the author of the change."""
+        """Have all processes read the tenants' keys again. who: the author of the change. Raises what
+        `Registry.change` raises.
+        """
         await self._registry.change("own_keys", "all", who, lambda _: Written(None))
 
     def _own(self) -> tuple[Cipher, OwnKeys]:

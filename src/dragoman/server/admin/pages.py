@@ -14,8 +14,9 @@ T = TypeVar("T")
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The page of a list that a query asks for. after: the id (for lists sorted by name: the name) of the
-    last entry of the page before, None = the first page. limit: the most entries on the page.
+    """The page of a list that a query asks for. after: the last entry of the page before: its id; in lists of
+    keys, tenants, teams, users and providers its name, in the list of prices its deployment, in the list of
+    added entries its `KIND/NAME`. None = the first page. limit: the most entries on the page.
     """
 
     after: str | None = None

@@ -1,5 +1,5 @@
-"""Refuses a price that is set while the gateway runs and is far from the price until now, unless it is
-confirmed.
+"""Refuses a price that is set while the gateway runs and is far from the price that holds without this change
+(ten times it, or a tenth), unless the price is confirmed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dragoman.errors import RequestFailed
 
 def refuse_jump_of_entry(name: str, before: Loaded, after: Loaded, *, now: float) -> None:
     """Raise RequestFailed (409) if an entry of `prices` has a price, now or for later, that is ten times the
-    price until now or more, or a tenth of it or less, and the entry does not have `confirm`. A deployment
-    whose price is unknown until now is not compared. name: of the entry. before, after: the configuration
-    without and with the change. For an entry with a pattern, the prices of all known deployments that the
-    pattern prices are compared. now: Unix seconds.
+    price without the change or more, or a tenth of it or less. An entry with `confirm: true` is accepted. A
+    price of 0, and a deployment whose price is unknown without the change, are not compared. name: of the
+    entry. before, after: the configuration without and with the change. For an entry with a pattern, the
+    prices of all known deployments that the pattern prices are compared. now: Unix seconds.
     """
     entry = after.config.prices[name]
     if entry.confirm:
@@ -36,8 +36,11 @@ def refuse_jump_of_entry(name: str, before: Loaded, after: Loaded, *, now: float
 
 
 def refuse_jump_of_model(name: str, before: Loaded, after: Loaded, *, now: float) -> None:
-    """Raise RequestFailed (409) if a deployment of this model states a price of its own that is so far from
-    the deployment's price until now, without `confirm`. Parameters as for `refuse_jump_of_entry`.
+    """Raise RequestFailed (409) if a deployment of a model states a price of its own that is ten times the
+    deployment's price without the change or more, or a tenth of it or less. A price with `confirm: true` is
+    accepted. A price of 0, a deployment whose price is unknown without the change, and a deployment from a
+    local file are not compared. name: of the model. before, after: the configuration without and with the
+    change. now: Unix seconds.
     """
     rates_of = prices_of(before)
     for index, target in enumerate(after.config.models[name].targets):

@@ -25,9 +25,9 @@ from dragoman.server.admin.price_jumps import refuse_jump_of_entry
 
 
 class UnitPrice(msgspec.Struct):
-    """The price of one unit. usd: the price of the amount `per`, in USD, as a decimal text. above: this price
-    holds for requests whose prompt has more tokens than this number, up to the `above` of the next price of
-    the same unit; null = it holds from the first token.
+    """The price of one unit. usd: the price of `per` units (1000000 for tokens), in USD, as a decimal text.
+    above: this price holds for requests whose prompt has more tokens than this number, up to the `above` of
+    the next price of the same unit; null = it holds from the first token.
     """
 
     unit: str
@@ -64,8 +64,8 @@ class PriceObject(msgspec.Struct):
 
 
 class PriceList(msgspec.Struct):
-    """A page of the prices of deployments: those that the configuration names, and the known models of its
-    providers.
+    """A page of the prices of deployments: those that the configuration names in `models` and `prices`,
+    without patterns, and the known models of its providers.
     """
 
     data: list[PriceObject]

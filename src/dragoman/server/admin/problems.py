@@ -15,8 +15,8 @@ from dragoman.wire.json import encode
 
 
 class Unusable(RequestFailed):
-    """Raised if a change or a reload of the configuration is refused. problems: the reasons, each with its
-    place.
+    """The error of a request that would change or reload the configuration, and is refused because of
+    problems. problems: the reasons, each with its place.
     """
 
     def __init__(self, fault: ir.Fault, problems: Sequence[Problem]) -> None:
@@ -25,16 +25,16 @@ class Unusable(RequestFailed):
 
 
 def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
-    """Return the error which says that the configuration stays as it is, because of these problems. param:
-    the field of the request that is wrong, None = no single field.
+    """Return the error (400) which says that the configuration stays as it is, because of these problems.
+    problems: at least one. param: the field of the request that is wrong, None = no single field.
     """
     text = told("The configuration stays as it is", problems)
     return Unusable(ir.Fault("invalid_request", text, "invalid_config", param), problems)
 
 
 def told(said: str, problems: Sequence[Problem]) -> str:
-    """Return a text with the first problem and the number of the others. said: the beginning of the text:
-    what the problems lead to, such as `"Nothing is added"`. problems: at least one.
+    """Return a text with the first problem and, if there are others, their number. said: the beginning of the
+    text: what the problems lead to, such as `"Nothing is added"`. problems: at least one.
     """
     first, *others = problems
     more = f" There {_are(len(others))}: see `problems`." if others else ""
@@ -42,7 +42,9 @@ def told(said: str, problems: Sequence[Problem]) -> str:
 
 
 async def answer(failed: Unusable, exchange: Exchange, client: HttpClient) -> None:
-    """Send the error to the client, with its status, and with all problems in the field `error.problems`."""
+    """Send the error to the client in OpenAI's form, with its status, and with all problems in the field
+    `error.problems`. Also record it as the error of `exchange`.
+    """
     exchange.fault = failed.fault
     status, extra, body = DEFAULT.errors.encode(failed.fault, exchange.request_id)
     told = json.loads(body)

@@ -45,13 +45,14 @@ class ToTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTest(msgspec.Struct):
-    """The result of the test of one key. id: the key's id. key: its last characters after `…` (none for a
-    short key); null = the provider has no key. asked: the last request of the test: `models` = the list of
-    models; if that list cannot prove the key, `count` = the count of a prompt, or `chat` = a chat of one
-    token. state: `ok`; `refused` = the provider refuses the key or the account; `not reached` = no connection
-    to the provider was possible; `failed` = any other error. ms: how many milliseconds that request took.
-    message: if the state is `ok`, what was found ("5 models"); otherwise the error message, the provider's or
-    the gateway's.
+    """The result of the test of one key. id: the key's id. key: the last four characters of the key (for an
+    access key, of its id), with `…` before them; of a short key only `…`; null = the provider has no key.
+    asked: the last request of the test: `models` = the list of models (also if nothing could be asked); if
+    that list cannot prove the key, `count` = the count of a prompt, or `chat` = a chat of one token. ok:
+    whether the state is `ok`. state: `ok`; `refused` = the provider refuses the key or the account; `not
+    reached` = no connection to the provider was possible; `failed` = any other error, or nothing could be
+    asked. ms: how many milliseconds that request took. message: if the state is `ok`, what was found ("5
+    models"); otherwise the error message, the provider's or the gateway's.
     """
 
     id: str
@@ -191,8 +192,8 @@ class ProvidersApi:
     async def _change(self, do: Do, asked: Asked) -> Told:
         """Add, replace or remove the added entry whose name is in the path. `If-Match` is compared with the
         ETag of `show_provider`; the answer to an addition or replacement has the new ETag. Raises
-        RequestFailed as all changes of added entries do: 400 for an unusable entry, 404, 409, 412, and 501 or
-        503 without a working database (`AddedApi.change`, `Adding.make`).
+        RequestFailed as all changes of added entries do: 400 for an invalid name or an unusable entry, 404,
+        409, 412, and 501 or 503 without a working database (`AddedApi.change`, `Adding.make`).
         """
         name = asked.params["name"]
         state = await self._whole(name) if name in self._gateway.running.upstreams else None
@@ -210,8 +211,8 @@ class ProvidersApi:
 
     async def _order(self, asked: Asked, do: Deed) -> Told:
         """Give an order for the provider or the key that the path names, record it in the audit, and return
-        the provider's state. Raises RequestFailed: 404 for an unknown provider or key, 412 if the request has
-        `If-Match` without the provider's ETag.
+        the provider's state after it, with its ETag. Raises RequestFailed: 404 for an unknown provider or
+        key, 412 if the request has `If-Match` without the provider's ETag.
         """
         name = self._named(asked)
         key = asked.params.get("key")
@@ -304,8 +305,9 @@ def _kind(
 
 
 def _changed(state: ProviderState, do: Deed, key: str | None) -> Any:
-    """Return the part of a provider's state that the order `do` can change, for the audit. key: the id of the
-    only key that the order is for; None = the order is for the complete provider.
+    """Return the part of a provider's state that the order `do` can change, for the audit: whether the
+    provider or the key is enabled; for "revive", the states of the keys and the failing deployments. key: the
+    id of the only key that the order is for; None = the order is for the complete provider.
     """
     keys = [one for one in state.keys if key in {None, one.id}]
     if do == "revive":

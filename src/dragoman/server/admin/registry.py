@@ -66,8 +66,8 @@ class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 class Written(NamedTuple):
     """What a change writes. entry: is stored as JSON; None = the entry is removed. digest: the SHA-256 of a
-    client key. before: the SHA-256 of the key before its last rotation, while that key stays valid. None for
-    both = no such key.
+    client key; None = the entry is no key, or is removed. before: the SHA-256 of the key before its last
+    rotation, while that key stays valid; None = no such key.
     """
 
     entry: Any
@@ -77,7 +77,7 @@ class Written(NamedTuple):
 
 class Changed(NamedTuple):
     """A change that was made. before, after: the row before and after the change; before is None if there was
-    no row.
+    no row, or its entry was removed earlier.
     """
 
     before: Row | None
@@ -128,7 +128,7 @@ class Registry:
     def tenant_of(self, row: Row) -> str | None:
         """Return the name of the tenant that the entry of a row belongs to: the one that the entry states;
         else its user's; else its team's. A tenant belongs to itself. None = it belongs to none, or that
-        tenant was removed.
+        tenant was removed, even if a new tenant has the same name.
         """
         if row.kind == "tenants":
             return row.name
@@ -139,9 +139,9 @@ class Registry:
         return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
 
     async def has_used(self, kind: RowKind, name: str) -> bool:
-        """Whether the database has usage of a tenant, team or user of this name, also of a removed one.
-        kind: "tenants", "teams" or "users". False if there is no usage to read. Raises RequestFailed (503 if
-        the database fails).
+        """Whether usage under the name of a tenant, team or user is recorded; it may be that of a removed one
+        of the same name. kind: "tenants", "teams" or "users". False if this gateway records no usage. Raises
+        RequestFailed (503 if the database fails).
         """
         store, now = self.gateway.usage, self.gateway.seams.now()
         if store is None:
@@ -153,9 +153,10 @@ class Registry:
 
     async def earlier_tenants(self, key: str) -> set[str | None]:
         """Return the names of the tenants whose keys have had this name, as far as usage and stored data tell
-        it. None in the set = a key without a tenant; a key of an earlier tenant that had the name of a
-        present one; or stored data and aliases of a key without any usage, so that nothing tells its tenant.
-        Empty = nobody has used the name. Raises RequestFailed (501 without a database, 503 if it fails).
+        it; empty = nobody has used the name. None in the set = nothing tells a present tenant: a key without
+        a tenant had the name; or a key of an earlier tenant that had the name of a present one; or there are
+        stored data or aliases of a key without any usage. key: the name. Raises RequestFailed (501 without a
+        database, 503 if it fails).
 
         Keys of the database are not looked for: their rows stay, and so does their name. But the name of a
         key that was taken out of a configuration file has no row.
@@ -172,8 +173,9 @@ class Registry:
         return found
 
     async def _tenants_of(self, key: str, end: int, now: float) -> set[str | None]:
-        """Return the tenants under which a key of this name has made requests before `end` (Unix seconds), as
-        `earlier_tenants` does; empty if there is no usage to read.
+        """Return the tenants under which a key of this name has made requests before `end` (Unix seconds);
+        None in the set = without a tenant. Empty = it has made none, or this gateway records no usage. now:
+        Unix seconds. Raises RequestFailed (503 if the database fails).
         """
         store = self.gateway.usage
         if store is None:
@@ -183,11 +185,12 @@ class Registry:
         return {one.values[0] or None if one.values else None for one in report.groups}
 
     async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
-        """Change one row. author: who asks for the change. decide: gets the row as it is now (None = there is
-        none), and returns what to write; it is called again if somebody else has changed any row meanwhile.
-        Raises RequestFailed: what `decide` raises, 400 for an invalid name or an entry that is too large, 409
-        if other changes have come first `_TRIES` times, 501 without a database, 503 if the database fails. A
-        change that has begun is finished, even if the client disconnects.
+        """Change one row, and have all processes use it. author: who asks for the change. decide: gets the
+        row as it is now (None = there is none), and returns what to write; it is called again if somebody
+        else has changed any row meanwhile. Raises RequestFailed: what `decide` raises, 400 for an invalid
+        name or an entry that is too large, 409 if other changes have come first `_TRIES` times, 501 without a
+        database, 503 if the database fails. A change that has begun is finished, even if the client
+        disconnects.
         """
         require_name(name)
         changing = spawn(self._outcome(kind, name, author, decide), "changing the keys")
@@ -253,7 +256,8 @@ class Registry:
 
     def warnings(self, may: Any) -> list[dict[str, Any]]:
         """Return a warning, as a JSON object, for each name in `providers`, `regions` and `faces` that
-        permits nothing here. may: the entry of the database or of the configuration that has these fields.
+        permits nothing here, for example because no such provider is configured. may: the entry of the
+        database or of the configuration that has these fields.
         """
         named = self.config.providers.named
         found = unmet(may, "", {*self.gateway.running.upstreams, *named}, regions_of(self.config))
@@ -261,7 +265,8 @@ class Registry:
 
     def usage_since(self, tenant: str | None) -> float:
         """Return the time, in Unix seconds, before which usage under a tenant's name is that of an earlier
-        tenant; 0 = there was none, or None is given.
+        tenant of the same name; 0 = there was no earlier tenant, there is no tenant of this name, or None is
+        given.
         """
         following = self.gateway.following
         entry = None if tenant is None or following is None else following.directory.holder("tenants", tenant)

@@ -18,9 +18,10 @@ Seconds = dict[str, float]
 
 class KeySeen(msgspec.Struct):
     """A key as one worker sees it. running: the number of running attempts with the key. retired: why the
-    provider refuses the key, None = it does not. retired_for: for how many more seconds the refusal counts.
-    resting, barred: by model, for how many more seconds the key is not used because of its rate limit, or
-    because it may not use the model.
+    provider refuses the key, None = it does not. retired_for: for how many more seconds the refusal counts, 0
+    = it does not count. resting: by model, for how many more seconds the key is at its rate limit. barred: by
+    model that the key may not use, for how many more seconds it is used for this model only if no other key
+    can be.
     """
 
     running: int = 0
@@ -43,8 +44,9 @@ class BreakerSeen(msgspec.Struct):
 
 class Seen(msgspec.Struct):
     """A provider as one worker sees it. running: the number of running attempts. keys: by id. breakers: by
-    deployment. unanswered: the provider has not answered a health check, and counts as down for so many more
-    seconds; 0 = it does not count as down for this reason.
+    deployment; only those that have failed since they last answered. unanswered: the provider has not
+    answered a health check, and counts as down for so many more seconds; 0 = it does not count as down for
+    this reason.
     """
 
     running: int = 0
@@ -95,8 +97,9 @@ def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
 
 def joined(looks: Sequence[Look], name: str) -> Seen:
     """Return one provider as all workers together see it. The numbers of running attempts are summed. Of each
-    state with a time (of a refusal, a rest, a breaker, …), the one with the longest time is taken. If no
-    worker knows the provider, the result is a `Seen` with default values.
+    state with a time (of a refusal, a rest, a breaker, …), the one with the longest time is taken; of
+    breakers with the same time, the one with the most failures. A closed breaker counts as shorter than any
+    open one. If no worker knows the provider, the result is a `Seen` with default values.
     """
     every = [seen for one in looks if (seen := one.get(name)) is not None]
     whole = Seen()
@@ -107,12 +110,13 @@ def joined(looks: Sequence[Look], name: str) -> Seen:
             whole.keys[id_] = _both(whole.keys.get(id_), key)
         for deployment, breaker in seen.breakers.items():
             known = whole.breakers.get(deployment)
-            if known is None or (breaker.seconds or -1.0, breaker.failed) > (
-                known.seconds or -1.0,
-                known.failed,
-            ):
+            if known is None or _severity(breaker) > _severity(known):
                 whole.breakers[deployment] = breaker
     return whole
+
+
+def _severity(breaker: BreakerSeen) -> tuple[float, int]:
+    return -1.0 if breaker.seconds is None else breaker.seconds, breaker.failed
 
 
 def _both(one: KeySeen | None, other: KeySeen) -> KeySeen:
@@ -156,7 +160,9 @@ class KeyState(msgspec.Struct):
     state: Standing
     enabled: bool
     running: Annotated[int, msgspec.Meta(description="Calls that run with it.")]
-    resting: Annotated[Seconds, msgspec.Meta(description="By model, the seconds until it is asked again.")]
+    resting: Annotated[
+        Seconds, msgspec.Meta(description="By model, the seconds for which it is at its rate limit.")
+    ]
     refused: Annotated[
         str | None, msgspec.Meta(description="Why the provider refuses it; null = it does not.")
     ]
@@ -181,10 +187,11 @@ class BreakerState(msgspec.Struct):
 
 
 class ProviderState(msgspec.Struct):
-    """A provider, with the attempts, failures and times of all workers together. The fields that begin with
-    `last_` are about the latest failure: `last_error` is its code, or its kind if it has no code; null =
-    there was none. consecutive_failures: the failures since the latest answer. vendor: the name of the known
-    provider behind it, null = none. dialects: its protocols, the main one first.
+    """A provider, with the attempts, failures and times of all workers together. last_error: the code of the
+    latest failure, or its kind if it has no code; null = there was none. last_error_message, last_error_at:
+    the message and the time (RFC 3339 in UTC) of the same failure. All three stay after a later answer.
+    consecutive_failures: the failures since the latest answer. vendor: the name of the known provider behind
+    it, null = none. dialects: its protocols, the main one first.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The endpoints for usage: /admin/usage (reports), /admin/usage/records (single usage records), and /v1/usage
 (a report on the usage of the client's own key).
 
-A report is stored for a second. The same query within this second is answered with the stored report.
+A process stores a report for a second. The same query within this second is answered with the stored report.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ Format = Literal["json", "csv"]
 
 
 class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The fields that the queries of reports and of records share. from, to: Unix seconds, a date, or a time
-    of RFC 3339; `to` is by default now. key, tenant, …: only usage with this value; "" = only usage without a
-    value; None = all usage. format: `csv` or `json`; None = as the header Accept says.
+    """The fields that the queries of reports and of records share. from, to: the span, without the moment
+    `to` itself: Unix seconds, a date (its beginning in UTC), or a time of RFC 3339; `to` is by default now.
+    key, tenant, …: only usage with this value; "" = only usage without a value; None = all usage. format:
+    `csv` or `json`; None = as the header Accept says.
     """
 
     from_: str | None = msgspec.field(name="from", default=None)
@@ -68,8 +69,9 @@ class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The query of a report. from: by default the beginning of today (UTC). step: the length of the buckets,
     None = no buckets. group_by: one or two dimensions, separated by a comma; None = no groups. top: how many
-    groups are shown separately. rank: the sum by which groups are sorted, the largest first. team, user, …,
-    tag: only usage with this value, as for the fields `key` and `tenant`.
+    groups are shown separately; the others are added up. rank: the sum by which groups are sorted, the
+    largest first. team, user, …, tag: only usage with this value; "" = only usage without a value; None = all
+    usage.
     """
 
     step: Step | None = None
@@ -88,7 +90,7 @@ class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True
 class RecordsQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The query of a list of records, the latest first. from: by default the first record. limit: for JSON,
     the most records of a page (None = 100); for CSV, the most records in all (None = no limit). after: the
-    cursor (`next`) of the page before.
+    cursor (`next`) of the page before, None = the first page.
     """
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
@@ -140,7 +142,7 @@ class UsageApi:
     async def report(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a report on the usage of all clients; to a key that belongs to a tenant, on that of its
         tenant. Raises RequestFailed: 400 for a wrong query, also if such a key asks for another tenant; 503
-        if the store fails.
+        if the store fails, or if the gateway keeps no usage.
         """
         tenant = request.caller.tenant
         if not admits(request.caller, request.query.get("tenant", tenant)):
@@ -150,7 +152,7 @@ class UsageApi:
 
     async def own(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a report on the usage of the client's own key. Raises RequestFailed: 400 for a wrong query,
-        503 if the store fails.
+        also for one with the field `key`; 503 if the store fails, or if the gateway keeps no usage.
         """
         if "key" in request.query:
             raise RequestFailed(_invalid("key", "this report is on the key that asks for it"))
@@ -199,8 +201,8 @@ class UsageApi:
 
     def _query(self, asked: ReportQuery, within: Mapping[Dimension, str], not_before: float) -> Query:
         """Return the query for the store. within: only usage with these values is reported, for example
-        {"key": "ann"}; {} = all usage. not_before: as in `Query`. Raises RequestFailed (400) for a query that
-        cannot be answered.
+        {"key": "ann"}, whatever `asked` states for them; {} = all usage. not_before: usage before this time
+        (Unix seconds) is not counted. Raises RequestFailed (400) for a query that cannot be answered.
         """
         begin, end = self._span(asked)
         only: dict[Dimension, str] = {
@@ -229,9 +231,10 @@ class UsageApi:
         return int(begin), int(-(-end // 1))
 
     async def records(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a page of records as JSON, or records as CSV; to a key that belongs to a tenant, those of its
-        tenant, without the ids of the gateway's own provider keys. Raises RequestFailed: 400 for a wrong
-        query, also if such a key asks for another tenant; 503 if the store fails.
+        """Send a page of records as JSON, or records as CSV, the latest first; to a key that belongs to a
+        tenant, those of its tenant, without the ids of the gateway's own provider keys. Raises RequestFailed:
+        400 for a wrong query, also if such a key asks for another tenant; 503 if the store fails, or if the
+        gateway keeps no usage.
         """
         asked: RecordsQuery = reading.query(request.query, RecordsQuery)
         if not admits(request.caller, request.query.get("tenant", request.caller.tenant)):
@@ -267,7 +270,8 @@ class UsageApi:
 
     async def _export(self, search: UsageSearch, limit: int | None, client: HttpClient) -> None:
         """Send records as CSV, in pieces, the latest first. limit: the most records, None = all. Raises
-        RequestFailed (503) if the store fails. If the answer has begun before, it stays incomplete.
+        RequestFailed (503) if the store fails, or if the gateway keeps no usage. If the store fails after the
+        answer has begun, the answer stays incomplete.
         """
         left, first = limit, True
         while left is None or left > 0:

@@ -1,7 +1,8 @@
 """Limits operations to one tenant, if the client's key belongs to a tenant. Such a key sees and changes only
 what belongs to its tenant. Everything else is answered as if it did not exist.
 
-Each function gets the client that asks. For a client that belongs to no tenant, nothing is limited.
+Each function with the parameter `caller` gets there the client that asks. For a client that belongs to no
+tenant, nothing is limited.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ def admits(caller: Caller, tenant: str | None) -> bool:
 
 
 def exchanges_within(caller: Caller, registry: Registry) -> Wanted:
-    """Return the filter of the exchanges that a client may see. A tenant's exchanges are those whose client
-    belonged to it when they began. Those that began before the present tenant of this name was made are of an
-    earlier tenant.
+    """Return the filter of the exchanges that a client may see. For a client that belongs to a tenant, it is
+    passed only by exchanges of this tenant (`Exchange.tenant`). If an earlier tenant had the same name, its
+    exchanges, which began before the present tenant was made, are left out.
     """
     if caller.tenant is None:
         return ALL
@@ -38,9 +39,9 @@ def exchanges_within(caller: Caller, registry: Registry) -> Wanted:
 
 
 def tenant_of_client(gateway: Core, name: str) -> str | None:
-    """Return the name of the tenant of the key with this name, to whom what is stored for it belongs. None =
-    it belongs to no tenant, or there is no such key. A key of the configuration counts before one of the
-    database.
+    """Return the name of the tenant that the key with this name belongs to; what is stored for the key
+    belongs to it, too. None = the key belongs to no tenant, its tenant was removed, or there is no such key.
+    A key of the configuration counts before one of the database.
     """
     stated = next((key for key in gateway.config.auth.keys if key.client == name), None)
     if stated is not None:
@@ -51,8 +52,8 @@ def tenant_of_client(gateway: Core, name: str) -> str | None:
 async def page_within(
     caller: Caller, registry: Registry, kind: RowKind, after: str, limit: int
 ) -> Sequence[Row]:
-    """Return at most `limit` rows that a client may see, sorted by name, with names greater than `after`; []
-    without a database. Raises RequestFailed (503) if the database fails.
+    """Return at most `limit` rows that a client may see, sorted by name, with names greater than `after`;
+    none without a database. Raises RequestFailed (503) if the database fails.
     """
     if caller.tenant is None:
         return await registry.page(kind, after, limit)
@@ -71,8 +72,9 @@ def require_within(caller: Caller, registry: Registry, row: Row) -> None:
 
 def kept_within(caller: Caller, registry: Registry, wish: W) -> W:
     """Return the settings that a client states for a key, a team or a user. For a client that belongs to a
-    tenant, the result states this tenant. Raises RequestFailed (400) if such a client states another tenant,
-    or a team or a user that does not belong to its tenant: the message is that of an unknown name.
+    tenant, they are a copy that states this tenant. Raises RequestFailed (400) if such a client states
+    another tenant, or a team or a user that does not belong to its tenant: the message is that of an unknown
+    name.
 
     Call this where a change is decided (`Registry.change`): before, a team may still move to another tenant.
     """

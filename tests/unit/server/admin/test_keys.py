@@ -286,6 +286,9 @@ async def test_names_that_no_provider_has_are_warned_of(
     assert [one["path"] for one in team.body["warnings"]] == ["regions[0]", "faces[1]"]
     audit = (await office.ask("GET", "/admin/audit")).body["data"]
     assert not [one for one in audit if "warnings" in {*(one["before"] or ()), *(one["after"] or ())}]
+    made_key = next(one["after"] for one in audit if (one["action"], one["target"]) == ("create", "keys/ann"))
+    assert {"name", "providers"} <= {*made_key}
+    assert "tags" not in made_key  # an empty list is left out, as other empty values are
     await office.gateway.close()
 
 

@@ -63,6 +63,14 @@ def test_what_any_worker_knows_counts() -> None:
     assert joined([one], "none") == Seen()
 
 
+def test_a_breaker_that_is_due_for_a_trial_counts_before_a_closed_one() -> None:
+    due, closed = (
+        {"up": Seen(breakers={"up/m": BreakerSeen(1, 0.0)})},
+        {"up": Seen(breakers={"up/m": BreakerSeen(2)})},
+    )
+    assert joined([due, closed], "up") == joined([closed, due], "up") == due["up"]
+
+
 def test_the_state_of_a_key_is_the_worst_that_is_known() -> None:
     key = Key("1", "aaaa")
     assert key_state(key, KeySeen()).state == "ready"
