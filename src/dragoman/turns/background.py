@@ -450,11 +450,12 @@ class Background:
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
         """Yield the events of a response with numbers above `after`, as they come: (number, type, JSON). The
         first event has the number 0. Ends after the response's last event; yields nothing if `after` is the
-        number of this event. If the response ended without a last event (it was cancelled, or its process
-        died), a last event with the number `after` + 1 is made and yielded, but not stored. Raises
+        number of this event, or a greater one. If the response ended without a last event (it was cancelled,
+        or its process died), a last event with the next number is made and yielded, but not stored. Raises
         RequestFailed: 404 if this client has no such response, or it is deleted meanwhile; 503 if the store
         fails.
         """
+        asked = after
         responses = self._keeping.store.responses
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
@@ -474,6 +475,13 @@ class Background:
                     continue
                 if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
+                if not around and (last := await self._last(tenant, id_)) < after:
+                    after = (
+                        last  # the client has named the made event, or one that the response does not have
+                    )
+                    continue
+                if after + 1 <= asked:
+                    return
                 ending = {"sequence_number": after + 1, "response": shown(record)}
                 kind = _ENDINGS[record.status]  # it was cancelled, or its process is gone
                 yield after + 1, kind, encode({"type": kind, **ending})
@@ -482,6 +490,13 @@ class Background:
                 await asyncio.sleep(_POLL)
             else:
                 await news.wait()
+
+    async def _last(self, tenant: str, id_: str) -> int:
+        """Return the number of a response's last stored event; -1 = none is stored."""
+        last = -1
+        while events := await reachable(self._keeping.store.responses.events(tenant, id_, after=last)):
+            last = events[-1][0]
+        return last
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
         """Cancel a response if it has not ended yet, also if another process runs it, and return the response

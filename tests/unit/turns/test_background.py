@@ -78,6 +78,7 @@ async def test_a_stream_that_was_lost_goes_on_where_it_was() -> None:
     assert rest[-1]["type"] == "response.completed"
     assert (await asker.ask("GET", path)).events == before + rest
     assert (await asker.ask("GET", f"{path}&starting_after=x")).error["param"] == "starting_after"
+    assert (await asker.ask("GET", f"{path}&starting_after=1000")).events == []
     await asker.close()
 
 
@@ -91,6 +92,10 @@ async def test_a_cancelled_answer_stays_cancelled_and_its_upstream_is_left() -> 
     await asyncio.wait_for(upstream.left.wait(), 60)
     last = (await follower.answer()).events[-1]
     assert (last["type"], last["response"]["status"]) == ("response.failed", "cancelled")
+    path, number = f"/v1/responses/{told['id']}?stream=true", last["sequence_number"]
+    assert (await asker.ask("GET", f"{path}&starting_after={number - 1}")).events == [last]
+    for beyond in (number, number + 1, 1000):
+        assert (await asker.ask("GET", f"{path}&starting_after={beyond}")).events == []
     assert (await asker.ask("POST", f"/v1/responses/{told['id']}/cancel")).body["status"] == "cancelled"
     assert (await settled(asker, told["id"]))["status"] == "cancelled"
     await asker.close()
