@@ -59,6 +59,7 @@ _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
+_WORD = re.compile(rb'(?:^|[\s:,\[])([tn][^"]{3}|f[^"]{4})\Z')
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
@@ -506,10 +507,14 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 def _unexpected(body: bytes, position: int) -> WireError:
     """Return the WireError for a character that cannot stand in JSON. position: as msgspec names it: for a
-    wrong word (`nope`, `trux`, `fals1`), the place after the word, which may be the end of the text.
+    wrong word in place of `true`, `false` or `null` (`trux`, `fals1`, `nope`), the place after as many bytes
+    as the right word has, which may be the end of the text. The error names the beginning of the wrong word.
     """
     if position == len(body):
         position -= 4 if body[-4:-3] in (b"t", b"n") else 5
+    elif body[position] >= 0x20:  # else a control character in a string
+        begun = _WORD.search(body, max(0, position - 6), position)
+        position = position if begun is None else begun.start(1)
     return _at(body, position, f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}")
 
 
