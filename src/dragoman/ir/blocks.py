@@ -7,7 +7,7 @@ is in the `extra` of the nearest struct around it, under a dotted name (`functio
 A dialect may have several spellings of the same thing. `form`, on each struct of a chat request or answer
 that has it, names the spelling that was used. An encoder of the same dialect writes that spelling again; all
 others ignore `form`, because it never changes the meaning. None = the spelling that the dialect's
-specification recommends.
+specification recommends. ("made" is no spelling: the gateway, not the client, stated the value.)
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class CacheMark(Value, frozen=True):
 
 class Citation(Value, frozen=True):
     """The source of a span of a Text block. kind: "url", "document", "page", "block", "search_result" or a
-    dialect's own word. quote: the cited words. start, end: character offsets of the span in the text of the
-    block; None = the span is the whole text. source: the place inside the cited document, in the dialect's
-    own structure.
+    dialect's own word. quote: the words of the source that are cited. start, end: where the span begins and
+    ends in the text of the block, in characters from 0 (`end` is the place after its last character); None =
+    the span is the whole text. source: the place inside the cited document, in the dialect's own structure.
     """
 
     kind: str = "url"
@@ -78,9 +78,9 @@ class Citation(Value, frozen=True):
 
 
 class Logprob(Value, frozen=True):
-    """The log probability of one token. bytes: the token's UTF-8 bytes as integers. top: the most likely
-    tokens at the same position. id: the token's number in the model's vocabulary. A field that is None was
-    not stated.
+    """The log probability (natural logarithm) of one token. bytes: the token's UTF-8 bytes as integers. top:
+    the most likely tokens at the same position. id: the token's number in the model's vocabulary. A field
+    that is None was not stated.
     """
 
     token: str
@@ -92,8 +92,9 @@ class Logprob(Value, frozen=True):
 
 
 class Text(Value, frozen=True, tag_field="block", tag=True):
-    """Plain text, with its citations and log probabilities. sealed: a seal that the provider attached to the
-    text, None = none. cache: a mark of the client, None = none.
+    """Plain text, with its citations and log probabilities (None = not stated). sealed: a seal that the
+    provider attached to the text, None = none. item: the output item that contained the text, None = none.
+    cache: a mark of the client, None = none.
     """
 
     text: str

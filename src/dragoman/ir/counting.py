@@ -1,4 +1,6 @@
-"""The result of an operation that only counts the tokens of a prompt. Its request is a chat request."""
+"""The answer of the operation that counts the tokens of a prompt and generates nothing. The request of this
+operation is a chat request.
+"""
 
 from __future__ import annotations
 

@@ -29,12 +29,13 @@ class EmbedRequest(Value, frozen=True):
     """A request for vectors.
 
     dialect: the protocol in which the client wrote the request. dimensions: how many numbers each vector has.
-    encoding: how the client wants the vectors written. task: the purpose of the vectors, in lower case
-    ("retrieval_query", "retrieval_document", "semantic_similarity", "classification", "clustering",
-    "question_answering", "fact_verification", "code_retrieval_query"). title: the title of the document that
-    the input comes from. user: the end user's id. truncate: True = an input that is too long is cut, False =
-    it is refused. form: which of the dialect's forms the client used ("one" = a single input, not in a list;
-    "old" = an older endpoint). A field that is None was not stated.
+    encoding: how the client wants the vectors written: "float" = as lists of numbers, "base64". task: the
+    purpose of the vectors, in lower case ("retrieval_query", "retrieval_document", "semantic_similarity",
+    "classification", "clustering", "question_answering", "fact_verification", "code_retrieval_query"). title:
+    the title of the document that the input comes from. user: the end user's id. truncate: True = an input
+    that is too long is cut, False = it is refused. form: which of the dialect's forms the client used, in the
+    dialect's own words (often "one" = a single input, not in a list); None = the usual form. Any other field
+    that is None was not stated.
     """
 
     dialect: str

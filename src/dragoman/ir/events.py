@@ -39,8 +39,8 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. block: the block as far as it is known: its names and ids, and sometimes its complete
-    content. index: the number of the block in its candidate.
+    """A block begins. block: the block as far as it is known: its names and ids, and sometimes content, even
+    all of it; deltas are appended to this content. index: the number of the block in its candidate, from 0.
     """
 
     index: int
@@ -166,7 +166,8 @@ class Raw(Value, frozen=True):
 
 class End(Value, frozen=True):
     """The stream ends normally. status: the final status, None = the status in Start stays. error: why the
-    answer failed, None = it did not fail.
+    answer failed, None = it did not fail. extra: merged with that of earlier events; for the same key, this
+    value counts.
     """
 
     status: str | None = None
@@ -228,8 +229,10 @@ class GrammarError(ValueError):
 
 
 class Checker:
-    """Checks the events of one stream: whether their order is legal, and whether each event names a block or
-    candidate that exists and is in the right state.
+    """Checks the events of one stream against `GRAMMAR`, and against what was sent before: a block is opened
+    under the next number of its candidate; a delta or Close is for an open block, and a delta for one of its
+    kind; a Cite is for a block that was opened; a candidate finishes once, without open blocks; and after
+    that only a Cite may name it. state: the state in `GRAMMAR` after the latest event.
     """
 
     def __init__(self) -> None:

@@ -61,12 +61,13 @@ STATUS: dict[Kind, int] = {
 
 
 class Fault(Value, frozen=True):
-    """One failure. No field contains a credential.
+    """One failure. Whoever decodes an upstream's error replaces the credentials in its texts by "[redacted]",
+    as far as their form shows them; every encoder of errors does so again with `message`.
 
-    kind: what went wrong; it decides the client's HTTP status. message: text for a person. code: the
-    machine-readable code, which is OpenAI's code if OpenAI has one for this failure. param: the field of the
-    request that is wrong (`messages[0].content`). type: the upstream's own error type, as the upstream stated
-    it. status: the upstream's HTTP status, or the status in an error of its stream; None = neither.
+    kind: what went wrong; it decides the client's HTTP status (`STATUS`). message: text for a person. code:
+    the machine-readable code, which is OpenAI's code if OpenAI has one for this failure. param: the field of
+    the request that is wrong (`messages[0].content`). type: the upstream's own error type, as the upstream
+    stated it. status: the upstream's HTTP status, or the status in an error of its stream; None = neither.
     retry_after: seconds to wait before the next attempt, None = not stated. blame: who has to change
     something so that the request works. extra: the other fields of the upstream's error object, by dialect.
     error_id: the id of the request, by which the gateway's log and traces find this failure. It is set just

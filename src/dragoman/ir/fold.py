@@ -122,8 +122,8 @@ class Fold:
         self._status: str | None = None
 
     def add(self, event: ev.Event) -> None:
-        """Record the next event. A Ping or a Raw has no effect. Raises KeyError or IndexError if the event
-        names a block that was not opened.
+        """Record the next event. A Ping, a Raw, and a Close without a block have no effect. Raises KeyError
+        or IndexError if another event names a block that was not opened.
         """
         if (take := _TAKE.get(type(event))) is not None:
             take(self, event)
@@ -167,7 +167,9 @@ class Fold:
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
-        """Return the answer with its content so far. This may be called several times."""
+        """Return the answer with its content so far, with its candidates in the order of their indexes. This
+        may be called several times. Before Start, the answer's dialect is "".
+        """
         start = self._start
         candidates = []
         for index, blocks in sorted(self._blocks.items()):
@@ -212,7 +214,9 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {
 
 
 def fold(events: Iterable[ev.Event]) -> Response:
-    """Return the complete answer that the events of one stream make."""
+    """Return the answer that the events of one stream make; their order is not checked. Raises KeyError or
+    IndexError if an event names a block that was not opened.
+    """
     collected = Fold()
     for event in events:
         collected.add(event)
@@ -246,9 +250,9 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
     """Yield the events of one block: Open, deltas, Close.
 
-    The deltas have the block's text or arguments, summary, media data, transcript, log probabilities and
-    citations, and the seal of a Text or Thinking block. Open has everything else, and the seal of a redacted
-    Thinking block.
+    The deltas (and Cite) have the text of a Text, Refusal or Thinking block, a tool call's arguments, the
+    summary, media data, transcript, log probabilities and citations, and the seal of a Text or Thinking
+    block. Open has everything else, and the seal of a redacted Thinking block.
     """
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)

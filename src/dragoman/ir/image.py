@@ -18,8 +18,9 @@ class ImageRequest(Value, frozen=True):
     pixels, or "auto". aspect: the aspect ratio, for example "16:9". quality, style, background, moderation,
     fidelity (to the edited images): in the provider's words. output: the file format ("png", "jpeg", "webp").
     compression: percent. delivery: whether the client wants a URL or the bytes in base64, None = not stated.
-    partials: how many unfinished pictures the stream shows before the final one. listed: whether the client
-    wrote the images as a list in a JSON body. Any other field that is None was not stated.
+    partials: how many unfinished pictures the stream shows before the final one. listed: False = the client
+    wrote one image in a JSON body, without a list; True in every other case (a form, or no image, too). Any
+    other field that is None was not stated.
     """
 
     dialect: str

@@ -16,9 +16,9 @@ class Message(Value, frozen=True):
     messages may have the same role; an encoder merges them if its dialect requires it.
 
     name: the author's name, in dialects that have one. form: how the client wrote the message, if the dialect
-    has several ways ("tool", "function"). cache: as in `Text`. tools: tools that the model may use from this
-    message on, in addition to those of the request; `blocks` contains the same tools as the client wrote
-    them.
+    has several ways ("tool", "function"). cache: a mark of the client, None = none. tools: tools that the
+    model may use from this message on, in addition to those of the request; `blocks` contains the same tools
+    as the client wrote them.
     """
 
     role: Role
@@ -65,13 +65,13 @@ class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
     the client.
 
     kind: the common name of what the tool does ("web_search", "web_fetch", "code_execution", "mcp", …); the
-    encoder of another dialect offers that dialect's own tool of this kind. name: the name in calls of the
-    tool. value: the tool as its dialect wrote it. options: the settings in `value`, in words common to all
-    dialects. For "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low,
-    medium, high), live (False: only indexed pages) and location ({city, region, country, timezone}); options
-    that were not stated are missing. function: for a tool that the client executes, an equivalent function
-    for upstreams that do not have the tool; None = there is none. extra: the settings in `value` that
-    `options` does not have, for the encoders of other dialects, which report them as lost.
+    encoder of another dialect offers that dialect's own tool of this kind, if there is one. name: the name in
+    calls of the tool. value: the tool as its dialect wrote it. options: the settings in `value`, in words
+    common to all dialects. For "web_search" these are max_uses, allowed_domains, blocked_domains,
+    context_size (low, medium, high), live (False: only indexed pages) and location ({city, region, country,
+    timezone}); options that were not stated are missing. function: for a tool that the client executes, an
+    equivalent function for upstreams that do not have the tool; None = there is none. extra: the settings in
+    `value` that `options` does not have, for the encoders of other dialects, which report them as lost.
     """
 
     dialect: str
@@ -107,11 +107,11 @@ class ToolChoice(Value, frozen=True):
 
 
 class Output(Value, frozen=True):
-    """The form that the client wants the answer to have. kind: "text", "json" (any JSON value) or "schema"
-    (JSON that the JSON Schema in `schema` allows; `name` and `description` are the client's words for this
-    schema). strict: whether the answer must obey the schema exactly. modalities: any of "text", "audio",
-    "image". audio: OpenAI's {voice, format}. verbosity: low, medium, high. A field that is None was not
-    stated.
+    """The form that the client wants the answer to have. kind: "text", "json" (JSON without a schema; for
+    most protocols this is a JSON object) or "schema" (JSON that the JSON Schema in `schema` allows; `name`
+    and `description` are the client's words for this schema). strict: whether the answer must obey the schema
+    exactly. modalities: any of "text", "audio", "image". audio: OpenAI's {voice, format}. verbosity: low,
+    medium, high. A field that is None was not stated.
     """
 
     kind: Literal["text", "json", "schema"] = "text"
@@ -130,7 +130,7 @@ class Reasoning(Value, frozen=True):
     """How much the model should think. mode: "on", "off", "adaptive" or a dialect's own word. effort: none,
     minimal, low, medium, high, xhigh, max. budget: the most tokens of thinking. summary: auto, concise,
     detailed. visible: whether the answer should show the thinking. A field that is None was not stated. form:
-    `MADE` (dialects/request.py) = the gateway, not the client, has stated it.
+    "made" (`MADE` in dialects/request.py) = the gateway, not the client, has stated these settings.
     """
 
     mode: str | None = None
@@ -143,7 +143,11 @@ class Reasoning(Value, frozen=True):
 
 
 class Sampling(Value, frozen=True):
-    """How the model samples tokens. None = unstated; no default is filled in here."""
+    """How the model samples tokens. stop: texts at which the answer ends. n: how many candidates. logprobs:
+    whether the answer has log probabilities. top_logprobs: of how many of the likeliest tokens at each
+    position. logit_bias: {token id: the value that is added to the token's logit}. None = not stated; no
+    default is filled in here.
+    """
 
     temperature: float | None = None
     top_p: float | None = None

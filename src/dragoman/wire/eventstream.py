@@ -1,15 +1,17 @@
 """Reads and writes AWS event streams (`application/vnd.amazon.eventstream`): a sequence of messages.
 
-    total length u32 | headers length u32 | CRC-32 of these two | headers | payload | CRC-32 of all u32
+    total length u32 | headers length u32 | CRC-32 of these two | headers | payload | CRC-32 of all before it
 
-All numbers are big-endian. A header is: length of the name u8, the name, the value's type u8, the value.
-Specification: https://smithy.io/2.0/aws/amazon-eventstream.html, read in 2026-11; the same layout is in
+The total length counts every byte of the message. A CRC-32 is a u32; all numbers are big-endian. A header is:
+length of the name u8, the name, the value's type u8, the value. Specification:
+https://smithy.io/2.0/aws/amazon-eventstream.html, read in 2026-11; the same layout is in
 `botocore/eventstream.py` 1.44.5.
 
 A message of the type `event` becomes one frame of JSON, an object with the event's name as its only member:
 `{"contentBlockDelta": PAYLOAD}`. The event `chunk` (of Bedrock's InvokeModelWithResponseStream) contains an
-event of another protocol in base64; its frame is that event. A message of the type `exception` or `error`
-becomes an `ErrorFrame`: an object with the name or code of the error as `type`.
+event of another protocol in base64; its frame is that event. A message of the type `exception` becomes an
+`ErrorFrame`: the JSON object in its payload, with the exception's name as `type`. A message of the type
+`error` becomes the `ErrorFrame` `{"type": CODE, "message": TEXT}`.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ class EventStreamSplitter:
     """Splits one stream into JSON frames, however the stream is cut into chunks. Both checksums of each
     message are verified before its content is used.
 
-    max_event: the most bytes of one message; a larger one raises WireError as soon as its length is known.
+    max_event: the most bytes of one message. `feed` raises WireError (code `answer_too_large`) for a larger
+    one, as soon as its length is known.
     """
 
     __slots__ = ("_held", "_max_event", "_total")
@@ -63,12 +66,13 @@ class EventStreamSplitter:
         self._total = 0  # length of the message at the start of `_held`; 0 = not read yet
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Read `chunk`, and yield the frame of each message that it completes, in order. The caller must
-        iterate to the end.
+        """Read `chunk`, and yield the frame of each message that it completes, in order. Nothing is read
+        before the caller iterates; the caller must iterate to the end.
 
         Raises WireError, after the frames of the messages before, for a wrong checksum, a length that is
-        impossible or above the limit, an unknown type of message, and for malformed headers or a malformed
-        `chunk`. The splitter cannot be used after that.
+        impossible or above the limit, an unknown type of message, malformed headers, and for an event `chunk`
+        whose `bytes` are not base64 (if they are missing, its frame is empty). The payload of another event
+        is not checked. The splitter cannot be used after an error.
         """
         held = self._held
         held += chunk
@@ -99,8 +103,8 @@ class EventStreamSplitter:
 
 
 def read_message(message: bytes) -> tuple[dict[str, Header], bytes]:
-    """Return (headers, payload) of one complete message. Raises WireError if the checksum of the message is
-    wrong, or if its headers are malformed. The checksum of the lengths is not verified here.
+    """Return (headers by name, payload) of one complete message. Raises WireError if the checksum of the
+    message is wrong, or if its headers are malformed. The checksum of the lengths is not verified here.
     """
     end = len(message) - 4
     if zlib.crc32(memoryview(message)[:end]) != _CHECKSUM.unpack_from(message, end)[0]:
@@ -175,7 +179,9 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Return the bytes of one message with these headers, whose values are texts."""
+    """Return the bytes of one message with these headers, whose values become texts (type 7). In UTF-8, a
+    name must not have more than 255 bytes, nor a value more than 65,535.
+    """
     written = b"".join(
         b"%c%b\x07%b%b" % (len(name), name.encode(), struct.pack(">H", len(value.encode())), value.encode())
         for name, value in headers.items()
@@ -186,14 +192,16 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """Return the message of an event. payload: the event's JSON."""
+    """Return the bytes of an event's message. name: the event's type. payload: the event's JSON."""
     return message(
         {":event-type": name, ":content-type": "application/json", ":message-type": "event"}, payload
     )
 
 
 def exception(name: str, payload: bytes) -> bytes:
-    """Return the message of an exception, which ends a stream. payload: the exception's JSON."""
+    """Return the bytes of an exception's message. An exception ends a stream. name: the exception's type.
+    payload: its JSON, an object.
+    """
     return message(
         {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}, payload
     )

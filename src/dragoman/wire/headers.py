@@ -26,11 +26,11 @@ _LISTS: Final = frozenset(
 class HeaderMap(Mapping[str, str]):
     """The headers of an HTTP message, by name. Names and values are read as Latin-1.
 
-    Every name must be written in lower case by the caller, in `lines` and in a look-up; nothing is converted
-    here. A name with characters outside of Latin-1 is the name of no header. lines: a (name, value) pair for
-    each header, or a dict of them. If a name comes several times, the last value counts. But if the value of
-    this header is a list (`_LISTS`), all its values are joined by commas (RFC 9110, section 5.3). raw: the
-    headers as bytes, {name: value}.
+    Every name must be written in lower case by the caller, in `lines` and in a look-up; its case is not
+    changed here. A look-up of a name with characters outside of Latin-1 finds no header. lines: a (name,
+    value) pair for each header, or {name: value}, which is copied. If a name comes several times, the last
+    value counts. But for the headers in `_LISTS`, whose value is a list, all values are joined by ", " (RFC
+    9110, section 5.3). raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)
@@ -86,15 +86,15 @@ def _encoded(name: str) -> bytes:
 
 
 def members(value: str) -> list[str]:
-    """Return the members of a header's list, in lower case and without white space around them. Empty members
-    are left out.
+    """Return the members of a comma-separated value of a header, in order, in lower case and without white
+    space around them. Empty members are left out. A comma within quotes separates members, too.
     """
     return [name for member in value.lower().split(",") if (name := member.strip(" \t"))]
 
 
 @lru_cache(maxsize=64)
 def _there(names: frozenset[bytes], given: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Return the `names` that are also in `given`, sorted. The result is cached, because servers send the
-    same header names again and again.
+    """Return the `names` that are also in `given`, sorted. The result is cached, because the same header
+    names come again and again.
     """
     return tuple(sorted(names.intersection(given)))

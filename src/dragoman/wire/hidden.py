@@ -12,9 +12,9 @@ _WORDS: Final = b"[redacted]"
 
 
 class Hider:
-    """Replaces secrets in a body by a text with the same number of bytes, so that a stated length of the body
-    stays true. Secrets shorter than `SHORTEST` are not replaced. `feed` holds back only the last bytes of a
-    piece, if they may be the beginning of a secret.
+    """Replaces secrets in a body by a text with the same number of bytes (`[redacted]` and as many `*` as are
+    needed), so that a stated length of the body stays true. Secrets of less than `SHORTEST` characters are
+    not replaced. `feed` holds back only the last bytes of a piece, if they may be the beginning of a secret.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:

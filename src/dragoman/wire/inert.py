@@ -32,11 +32,12 @@ def is_inert(kind: str) -> bool:
 
 
 def inert_headers(kind: str, disposition: str | None = None) -> Headers:
-    """Return the protective headers for an answer of the media type `kind`.
+    """Return the protective headers for an answer of the media type `kind`, as (name, value) pairs: always
+    `nosniff` and `sandbox`, and perhaps a `content-disposition`.
 
     disposition: the provider's `content-disposition`, None = the provider sent none. It is passed on if the
-    type is inert, or if it begins with `attachment`. If it is not passed on and the type is not inert, the
-    answer gets the plain `attachment`, so that browsers download the content.
+    type is inert (`is_inert`), or if it begins with `attachment`. If the type is not inert, and nothing was
+    passed on, the header is the plain `attachment`, so that browsers download the content.
     """
     headers = [
         (b"x-content-type-options", b"nosniff"),

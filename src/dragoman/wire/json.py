@@ -1,11 +1,12 @@
-"""JSON bodies and frames: measured; decoded completely, or only at the top level, with every value kept byte
-for byte; and written.
+"""JSON of bodies and of stream events: measured; decoded completely, or only at the top level, with every
+value kept byte for byte; and written.
 
-A value that is passed on as bytes never differs from what was written. An error names line and column if the
-mistake has a place. These rules are added to what msgspec checks, for requests and answers alike:
+A value that is passed on as bytes never differs from what was written. An error about malformed JSON names
+line and column if they are known. These rules are added to what msgspec checks, for requests and answers
+alike:
 
 - A byte order mark before the text is ignored.
-- Nesting, the number of values and the digits of integers are limited.
+- Nesting and the number of values are limited, and where values are decoded, the digits of numbers.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
 - Numbers that neither a double nor a Python integer can hold (`1e400`) are refused where a value is decoded,
   and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded, as other
@@ -58,6 +59,7 @@ _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
+_WORD = re.compile(rb'(?:^|[\s:,\[])([tn][^"]{3}|f[^"]{4})\Z')
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
@@ -118,8 +120,8 @@ _encode = msgspec.json.Encoder().encode
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Decode a JSON object completely. Raises WireError for anything else than one JSON object (for malformed
-    JSON with line and column), and for too many levels of nesting (`max_depth`), values (`_MOST_VALUES`) or
-    digits.
+    JSON with line and column, if they are known), for more than `max_depth` levels of nesting or
+    `_MOST_VALUES` values, and for numbers that are too large or have too many digits.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -141,7 +143,8 @@ def decode_counted(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
 
 class Decoded(NamedTuple):
     """A decoded JSON object. members: how many members it has, where a repeated member counts each time; 0 =
-    not counted, or more than `_MOST_MEMBERS`. extra, weight: as in `Measured`.
+    not counted, or more than `_MOST_MEMBERS`. extra: the bytes of memory that its values take beyond the
+    usual. weight: the work to read it, in bytes (`Measured` defines both).
     """
 
     value: dict[str, Any]
@@ -152,9 +155,10 @@ class Decoded(NamedTuple):
 
 def decode_measured(body: bytes, max_depth: int, max_values: int) -> Decoded:
     """Decode a JSON object of less than `FIRST_MEASURED` bytes. If it has less than `_NOT_MEASURED` bytes,
-    its members are not counted, its weight is its size, and its `extra` is 0. Raises WireError for anything
-    else than one JSON object, for too many levels of nesting or digits, and with the code
-    `request_too_large` for more than `max_values` values.
+    its members are not counted, its weight is its size, and its `extra` is 0.
+
+    Raises WireError for anything else than one JSON object, for more than `max_depth` levels of nesting, for
+    numbers that are too large, and with the code `request_too_large` for more than `max_values` values.
 
     In so small a body, extra and weight are found faster from the decoded object than from the text. An empty
     object or array counts once there, and in `measured` twice.
@@ -260,8 +264,9 @@ def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
     """Decode only the top level of a JSON object: {member: its value as the bytes that were written}.
 
-    Raises WireError for anything else than one JSON object, and for too many levels (`max_depth`) or values
-    (`_MOST_VALUES`). Numbers and surrogate pairs are not checked, because values are not decoded.
+    Raises WireError for anything else than one JSON object, and for more than `max_depth` levels of nesting
+    or `_MOST_VALUES` values. The values must be valid JSON, but their numbers may be too large and their
+    texts may have half of a surrogate pair, because they are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
@@ -288,7 +293,8 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
     Values are counted as the commas and opening brackets outside of strings: so the outermost object does not
-    count, and an empty object or array inside of it counts twice. Malformed JSON may not be refused.
+    count, and an empty object or array inside of it counts twice. Malformed JSON may be counted wrongly, and
+    is not refused as such.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise _too_many(max_values)
@@ -296,7 +302,7 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
 
 def count_values(body: bytes, most: int) -> int:
     """Return the number of values in JSON, exact enough for a comparison with `most`: the result is above
-    `most` if, and only if, the number that `refuse_many_values` counts is.
+    `most` if, and only if, valid JSON has more than `most` commas and opening brackets outside of strings.
 
     A result of at most `most` may be too large, because it includes commas and brackets inside of strings. A
     result of `most + 1` may be too small.
@@ -385,9 +391,10 @@ def _has_long_number(body: bytes) -> bool:
 
 def encode(value: Any) -> bytes:
     """Write a value as JSON without white space. A `msgspec.Raw` in the value is written as it is; a float
-    that is not finite (NaN, infinity) becomes null.
+    that is not finite (NaN, infinity) becomes null. Types that JSON does not have are written as msgspec
+    writes them: bytes in base64, structs as objects, sets as arrays.
 
-    Raises WireError for half of a surrogate pair, too deep nesting, and types that JSON does not have.
+    Raises WireError for half of a surrogate pair, too deep nesting, and types that msgspec cannot write.
     """
     try:
         return _encode(value)
@@ -400,8 +407,9 @@ def encode(value: Any) -> bytes:
 
 
 def encode_shown(value: Any) -> bytes:
-    """Write a value as JSON for people. "?" replaces each half of a surrogate pair, so that records with such
-    texts can be shown, too. Raises WireError for too deep nesting, and types that JSON does not have.
+    """Write a value as JSON for people, also one that `encode` refuses: then "?" replaces each half of a
+    surrogate pair, and null replaces the lists and objects that are nested deeper than `MAX_DEPTH` levels.
+    Raises WireError for types that msgspec cannot write.
     """
     try:
         return encode(value)
@@ -410,15 +418,17 @@ def encode_shown(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """Write an object as JSON. head: its fields; each value is raw (`msgspec.Raw`) or decoded. Raises
-    WireError for half of a surrogate pair, too deep nesting, and types that JSON does not have.
+    """Write an object as JSON, as `encode` does. head: its members, {name: value}; each value is decoded, or
+    a `msgspec.Raw` that is written as it is. Raises WireError for half of a surrogate pair, too deep nesting,
+    and types that msgspec cannot write.
     """
     return encode(head)
 
 
 def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -> Any:
     """Return a copy of a decoded JSON value in which `change` has been applied to each string and to each
-    member's name. Lists and objects that are nested deeper than `depth` levels become None.
+    member's name. Lists and objects that are nested deeper than `depth` levels become None; the outermost
+    list or object is the first level.
     """
     if isinstance(value, str):
         return change(value)
@@ -557,10 +567,14 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 def _unexpected(body: bytes, position: int) -> WireError:
     """Return the WireError for a character that cannot stand in JSON. position: as msgspec names it: for a
-    wrong word (`nope`, `trux`, `fals1`), the place after the word, which may be the end of the text.
+    wrong word in place of `true`, `false` or `null` (`trux`, `fals1`, `nope`), the place after as many bytes
+    as the right word has, which may be the end of the text. The error names the beginning of the wrong word.
     """
     if position == len(body):
         position -= 4 if body[-4:-3] in (b"t", b"n") else 5
+    elif body[position] >= 0x20:  # else a control character in a string
+        begun = _WORD.search(body, max(0, position - 6), position)
+        position = position if begun is None else begun.start(1)
     return _at(body, position, f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}")
 
 

@@ -28,7 +28,8 @@ class JSONArraySplitter:
     """Splits one stream into the elements of its array. The elements are the same, however the stream is cut
     into chunks.
 
-    max_event: the most bytes of one element; a larger one raises WireError as soon as it exceeds the limit.
+    max_event: the most bytes of one element. `feed` raises WireError (code `answer_too_large`) for a larger
+    one, as soon as it exceeds the limit.
     """
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
@@ -44,8 +45,8 @@ class JSONArraySplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return every element that `chunk` completes, in order, as its bytes.
 
-        Raises WireError for an element above the limit, or for too many bytes outside of elements. The
-        splitter cannot be used after that.
+        Raises WireError for an element above the limit, or for too many bytes outside of elements (white
+        space and commas before any other text do not count). The splitter cannot be used after that.
         """
         frames: list[bytes] = []
         start = 0  # of the current element's part in this chunk, or of the text between two elements
@@ -91,7 +92,7 @@ class JSONArraySplitter:
 
     def close(self) -> list[bytes]:
         """End the stream. Returns the unfinished element, if there is one, and then the text outside of
-        elements as an ErrorFrame, if there is any.
+        elements as an ErrorFrame, if there is more than brackets of arrays, commas and white space.
         """
         frames = [b"".join(self._element)] if self._element else []
         other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)

@@ -22,8 +22,9 @@ class Members:
     """Reads members of the outermost objects: of one object, of several in a row (NDJSON), or of the objects
     in an outermost array. Members of nested objects are not read.
 
-    names: the names of the members to read, at most 64 bytes each; a name that is written with escapes is not
-    recognised. most: the most bytes of one value; a longer value is left out.
+    names: the names of the members to read. A member is not recognised if its name has more than 64 bytes, or
+    if the answer writes it with escapes. most: the most bytes of one value, with the white space around
+    it; a longer value is left out.
     """
 
     __slots__ = ("_begin", "_depth", "_escaped", "_found", "_level", "_most", "_name", "_names", "_quoted",
@@ -50,13 +51,13 @@ class Members:
 
     @property
     def found(self) -> Mapping[str, bytes]:
-        """By name, the values that were read completely, as JSON. If a name came several times, the last
-        value that was not too long counts.
+        """By name, the values that were read completely so far, as JSON. If a name came several times, in one
+        object or in several, the last value that was not too long counts. `feed` changes this mapping.
         """
         return self._found
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next bytes."""
+        """Read the next bytes. Complete values are then in `found`."""
         place, self._begin = 0, 0
         while place < len(chunk):
             place = self._text(chunk, place) if self._quoted else self._structure(chunk, place)

@@ -83,12 +83,13 @@ _PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
 
 
 class MultipartParser:
-    """Splits one body into its fields. Each field is returned as a `Head` and then as its bytes, in pieces of
-    up to about 64 KiB.
+    """Splits one body into its fields. `feed` returns each field as a `Head` and then as its bytes, in pieces
+    of up to about 64 KiB. Text before the first boundary and after the last one is skipped.
 
     boundary: the boundary without the dashes before it. max_fields: the most fields. max_head: the most bytes
-    of one field's headers. max_text: the most bytes of all fields together that are not files. A form above a
-    limit raises WireError with the code TOO_LARGE. After an error the parser cannot be used.
+    of one field's headers. max_text: the most bytes of all fields together that are not files. For a form
+    above a limit, `feed` raises WireError with the code `request_too_large`. After an error the parser cannot
+    be used.
     """
 
     def __init__(
@@ -132,8 +133,8 @@ class MultipartParser:
             raise WireError("the form is cut off: its last boundary is missing", self.field)
 
     def _read(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Append the current field's bytes, up to the next boundary, to `pieces`. Returns the bytes after the
-        boundary, or b"" if `data` has no complete boundary.
+        """Append the current field's bytes, up to the next boundary, to `pieces`; bytes before the first
+        boundary are dropped. Returns the bytes after the boundary, or b"" if `data` has no complete boundary.
         """
         data = self._held + data
         end = data.find(self._delimiter)
@@ -189,7 +190,7 @@ class MultipartParser:
 
 def boundary_of(content_type: str) -> bytes:
     """Return the boundary in a content type `multipart/form-data; boundary=…`. Raises WireError for another
-    type, and for a missing or invalid boundary.
+    type, for malformed parameters, and for a missing or invalid boundary.
     """
     kind, stated = _parameters(content_type.encode())
     if kind != b"multipart/form-data":
@@ -247,8 +248,9 @@ def _head_of(block: bytes) -> Head:
 
 
 def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """Split the value of a header into (main value in lower case, parameters by lower-case name). Raises
-    WireError if it is malformed.
+    """Split the value of a header into (main value in lower case, parameters by lower-case name). The values
+    of parameters are without quotes and escapes. Raises WireError if the parameters are malformed, or if one
+    comes twice.
     """
     kind, _, _ = value.partition(b";")
     parameters: dict[bytes, bytes] = {}
@@ -270,8 +272,8 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
     """Return the text of the parameter `key`, None if it is missing. The form of RFC 8187 (`name*`) counts as
-    the parameter, and is preferred if both are present. Raises WireError for an unknown encoding, and for
-    bytes that are not valid in their encoding.
+    the parameter, and is preferred if both are present. Raises WireError for an encoding other than UTF-8 and
+    ISO 8859-1, for a value in pieces (`name*0`), and for bytes that are not valid in their encoding.
     """
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")

@@ -12,7 +12,8 @@ from dragoman.wire.sse import MAX_EVENT, too_large
 class NDJSONSplitter:
     """Splits one stream into its lines. The lines are the same, however the stream is cut into chunks.
 
-    max_event: the most bytes of one line; a longer one raises WireError as soon as it exceeds the limit.
+    max_event: the most bytes of one line. `feed` raises WireError (code `answer_too_large`) for a longer one,
+    as soon as it exceeds the limit.
     """
 
     __slots__ = ("_held", "_max_event", "_partial")
@@ -23,8 +24,9 @@ class NDJSONSplitter:
         self._held = 0  # bytes in `_partial`
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return every line that `chunk` completes, in order, without white space around it and without blank
-        lines. Raises WireError for a line larger than the limit; the splitter cannot be used after that.
+        """Return every line that `chunk` completes, in order, without the white space around it; blank lines
+        are left out. Raises WireError for a line larger than the limit; the splitter cannot be used after
+        that.
         """
         lines = chunk.split(b"\n")
         rest = lines.pop()

@@ -4,8 +4,8 @@ writes events.
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 There are four deliberate differences from the specification:
 
-- An event that the end of the stream cuts off is returned by `close`: streams of servers that forget the last
-  blank line would lose their finish reason and usage.
+- An event that the end of the stream cuts off is not dropped, `close` returns it: streams of servers that
+  forget the last blank line would lose their finish reason and usage.
 - An event with the name `error`, a line `error: …` (llama.cpp before September 2025) and JSON without any
   framing (a gateway's error with status 200) are returned as `ErrorFrame`.
 - A byte order mark is ignored before any event, not only before the first.
@@ -58,11 +58,12 @@ class SSESplitter:
     """Splits one stream into the data of its events. The data is the same, however the stream is cut into
     chunks.
 
-    max_event: the most bytes of one event; a larger one raises WireError as soon as it exceeds the limit.
+    max_event: the most bytes of one event. `feed` raises WireError (code `answer_too_large`) for a larger
+    one, as soon as it exceeds the limit.
 
     Nearly all events have the form `_USUAL` and arrive complete, so one regular expression finds them. All
-    others are read line by line. If an event has other lines than `event: …` and one `data: …`, its lines are
-    collected in `_odd` and parsed when the event ends.
+    others are read line by line. If an event has other lines than `event: NAME` (NAME is not `error`) and one
+    `data: …`, its lines are collected in `_odd` and parsed when the event ends.
     """
 
     __slots__ = ("_between", "_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -78,8 +79,8 @@ class SSESplitter:
         self._between = True  # nothing of an event is held: the next byte begins one
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the data of every event that `chunk` completes, in order. Several `data` lines of one event
-        are joined by LF.
+        """Return the data of every event that `chunk` completes, in order; the data of an error is an
+        `ErrorFrame`. Several `data` lines of one event are joined by LF.
 
         Raises WireError for an event with too many bytes or lines. The splitter cannot be used after that.
         """
@@ -97,7 +98,9 @@ class SSESplitter:
         return frames
 
     def _feed_lines(self, chunk: bytes, frames: list[bytes]) -> None:
-        """Read the chunk line by line, and append the data of each event that it completes to `frames`."""
+        """Read the chunk, whose lines all end in LF, and append the data of each event that it completes to
+        `frames`.
+        """
         lines = chunk.split(b"\n")
         rest = lines.pop()
         if rest or self._held:
@@ -122,8 +125,9 @@ class SSESplitter:
         self._data = data
 
     def between(self) -> bool:
-        """Whether the next byte begins a new event: no part of an event is held. False also after a CR,
-        because its LF may still come.
+        """Whether no part of an event is held, so that the bytes that follow can be read as if a new event
+        began. True also within an event that has had no other lines than comments and `event: NAME` (NAME is
+        not `error`): they do not matter for its data. False after a CR, because its LF may still come.
         """
         return not (self._held or self._odd or self._skip_lf) and self._data is None
 
@@ -175,7 +179,7 @@ class SSESplitter:
 
     def _parse(self) -> bytes | None:
         """Empty `_odd`, and return the data in its lines; b"" if they have none. The data is an ErrorFrame if
-        the server marked the event as an error, or if the lines are JSON without framing.
+        the server marked the event as an error, or if the lines are JSON outside of the stream's framing.
         """
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
@@ -203,7 +207,8 @@ class SSECutter:
     """Splits one stream into whole events, byte for byte: the events joined are the stream again. So
     something else can be sent between two events, for example a heartbeat or an error event.
 
-    max_event: the most bytes of one event; a larger one raises WireError.
+    max_event: the most bytes of one event. `feed` raises WireError (code `answer_too_large`) for a larger
+    one.
     """
 
     __slots__ = ("_held", "_max_event", "_parts", "_tail")
@@ -245,8 +250,8 @@ class SSECutter:
 
 
 def too_large(what: str, most: int) -> WireError:
-    """Return the error for a part of a stream with more than `most` bytes. what: "an event", "an element", "a
-    line" or "a message".
+    """Return (not raise) the error for a part of a stream with more than `most` bytes, with the code
+    `answer_too_large`. what: "an event", "an element", "a line" or "a message".
     """
     return WireError(f"{what} of the stream is larger than {most} bytes", code=ANSWER_TOO_LARGE)
 

@@ -25,12 +25,16 @@ class Cue(NamedTuple):
 
 
 def to_srt(cues: Iterable[Cue]) -> str:
-    """Return the text of an SRT file with these cues."""
+    """Return the text of an SRT file with these cues, numbered from 1. Times are rounded to milliseconds; a
+    negative time becomes 0.
+    """
     return "".join(f"{number}\n{_cue(cue, ',')}" for number, cue in enumerate(cues, 1))
 
 
 def to_vtt(cues: Iterable[Cue]) -> str:
-    """Return the text of a WebVTT file with these cues."""
+    """Return the text of a WebVTT file with these cues, without numbers. Times are rounded to milliseconds; a
+    negative time becomes 0.
+    """
     return "WEBVTT\n\n" + "".join(_cue(cue, ".") for cue in cues)
 
 
@@ -47,7 +51,10 @@ def _time(seconds: float, mark: str) -> str:
 
 
 def cues_of(text: str) -> list[Cue]:
-    """Return the cues of an SRT or WebVTT file, in order. Text that does not belong to a cue is skipped."""
+    """Return the cues of an SRT or WebVTT file, in order. Everything else is skipped: the numbers and names
+    of cues, their settings, comments and styles. Markup in a cue's text (`<b>`) stays. [] = there are no
+    cues.
+    """
     cues: list[Cue] = []
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         if (found := _TIMES.search(block)) is not None:

@@ -33,7 +33,9 @@ def from_floats(numbers: Sequence[float]) -> bytes:
 
 
 def to_floats(vector: bytes) -> list[float]:
-    """Return the numbers of a vector. Every 32-bit float is also a Python float, so no number is rounded."""
+    """Return the numbers of a vector that is given as bytes. Every 32-bit float is also a Python float, so no
+    number is rounded.
+    """
     return _array(vector).tolist()
 
 

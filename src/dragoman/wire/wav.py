@@ -63,12 +63,13 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 
 
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
-    """Return the samples of a WAV file and their format.
+    """Return the samples of a WAV file, a slice of `data`, and their format.
 
     Some writers do not know the length of the samples in advance and state a wrong size: more than the file
     has, or 0 together with a wrong size of the whole file. Then the samples reach to the end of the file.
-    Raises WireError for a file that is not WAV, and for one without 16-bit samples in its first
-    `_MOST_CHUNKS` chunks.
+    Raises WireError for a file that is not WAV, and for one without samples in its first `_MOST_CHUNKS`
+    chunks, or whose samples are not stated before them to have 16 bits. Whether they are compressed is not
+    checked.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")

@@ -44,9 +44,17 @@ EITHER = pytest.mark.parametrize("decode", [decode_object, decode_head], ids=["o
         (b"nope", "line 1, column 1: unexpected 'n'"),
         (b'{"a": trux', "line 1, column 7: unexpected 't'"),
         (b'{"a":\n fals1', "line 2, column 2: unexpected 'f'"),
+        (b'{"a": t1"}', "line 1, column 7: unexpected 't'"),
+        (b'{"a": nan, "b": 1}', "line 1, column 7: unexpected 'n'"),
+        (b'{"a":none}', "line 1, column 6: unexpected 'n'"),
+        (b'{"a":[1,fals1]}', "line 1, column 9: unexpected 'f'"),
+        (b'{"a":[t]\t}', "line 1, column 7: unexpected 't'"),
+        (b'{"a t": @}', "line 1, column 9: unexpected '@'"),
+        (b'{"a,f":  @}', "line 1, column 10: unexpected '@'"),
+        (b'{"a": "x: tab\x01"}', "line 1, column 14: unexpected '\\x01'"),
     ],
 )
-def test_a_wrong_word_at_the_end_is_refused(body: bytes, message: str) -> None:
+def test_a_wrong_word_is_refused_at_its_beginning(body: bytes, message: str) -> None:
     with pytest.raises(WireError) as caught:
         decode_object(body)
     assert str(caught.value) == f"The body is not valid JSON: {message}"

@@ -19,6 +19,10 @@ KNOWN: dict[bytes, str] = {
     b"\xff\xf3\x90\x00": "audio/mpeg",
     b"\x00\x00\x00\x18ftypmp42": "video/mp4",
     b"\x00\x00\x00\x18ftypM4A ": "audio/mp4",
+    b"\x00\x00\x00\x18ftypheic": "image/heic",
+    b"\x00\x00\x00\x18ftypheix": "image/heic",
+    b"\x00\x00\x00\x18ftypmif1": "image/heif",
+    b"\x00\x00\x00\x18ftypavif": "image/avif",
 }
 
 
