@@ -71,8 +71,8 @@ def test_so_is_one_of_a_stream_that_was_only_passed_on(told: object) -> None:
 def test_a_later_count_of_the_answer_replaces_the_estimate() -> None:
     step = EstimateUsage(ASKED, "gpt-4o")
     first, last = ir.Tally(ir.Usage(input=3)), ir.Tally(ir.Usage(input=3, output=4))
-    said = [ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0), ir.Finish(ir.Stop("end"))]
-    events: list[ir.Event] = [ir.Start("there"), first, *said, last, ir.End()]
+    said: list[ir.Event] = [ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0)]
+    events = [ir.Start("there"), first, *said, ir.Finish(ir.Stop("end")), last, ir.End()]
     assert through([step], events) == events
 
 

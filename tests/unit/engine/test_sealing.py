@@ -130,7 +130,7 @@ async def test_the_vault_is_asked_once_for_all_attempts() -> None:
 class Shared(Counting):
     """A vault of several processes: entries may be there, but only of the owners that it names."""
 
-    holds = True  # type: ignore[assignment]  # a property there
+    holds = True
 
     def __init__(self) -> None:
         super().__init__()

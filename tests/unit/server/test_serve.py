@@ -165,12 +165,12 @@ def test_what_runs_longer_than_the_drain_time_is_cut_and_counted(
         server = Thread(
             target=serve, args=(gateway, listener, ready.set), kwargs={"orders": theirs}, daemon=True
         )
-        address = listener.getsockname()
+        host, port = listener.getsockname()
         server.start()
         assert ready.wait(60)
 
         def ask() -> None:
-            connection = HTTPConnection(*address, timeout=60)
+            connection = HTTPConnection(host, port, timeout=60)
             body = {"model": "own/x", "messages": [{"role": "user", "content": "Hi"}]}
             connection.request("POST", "/v1/chat/completions", json.dumps(body))
             answers.append(connection.getresponse().status)

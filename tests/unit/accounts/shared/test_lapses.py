@@ -153,7 +153,9 @@ async def test_while_the_store_is_lost_places_are_as_the_operator_wants(own_valk
         for one, ledger in ledgers.items():
             ledger._wake.set()
             await eventually(partial(lambda ledger: ledger._since is not None, ledger))
-            await eventually(lambda ledger=ledger: not ledger._is_sure(time.perf_counter(), time.time()))
+            await eventually(
+                partial(lambda ledger: not ledger._is_sure(time.perf_counter(), time.time()), ledger)
+            )
             assert ledger.lapsed(held[one], time.time()) is not one
         closed = ledgers[False]
         with pytest.raises(RequestFailed):

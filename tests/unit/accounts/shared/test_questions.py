@@ -21,8 +21,8 @@ def _question() -> Question:
 
 
 async def test_it_is_answered_once() -> None:
+    assert not _question().granted
     asked = _question()
-    assert not asked.granted
     asked.tell(GRANTED)
     asked.tell(None)
     assert asked.granted

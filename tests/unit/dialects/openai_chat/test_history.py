@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -356,7 +356,7 @@ def test_leftovers_of_results_return_or_are_named() -> None:
 
 
 @pytest.mark.parametrize("kind", ["function", "custom", "legacy"])
-def test_a_cache_mark_on_a_call_is_named(kind: str) -> None:
+def test_a_cache_mark_on_a_call_is_named(kind: Literal["function", "custom", "legacy"]) -> None:
     marked = ir.ToolCall("c1", "look", "{}", kind, cache=ir.CacheMark("1h"))
     result = ir.ToolResult("c1", (ir.Text("blue"),), "look", kind=kind)
     _, report = written(foreign(assistant(marked), user(result)))

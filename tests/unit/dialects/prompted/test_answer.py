@@ -232,6 +232,6 @@ def test_each_candidate_has_its_own_reasoning() -> None:
 @pytest.mark.parametrize("closed", [False, True])
 def test_an_error_gives_the_text_that_was_held_back(closed: bool) -> None:
     said = text("Let me see. <sto")
-    out = passed([START, *(said if closed else said[:-1]), ir.Error(ir.Fault("server", "It broke."))])
+    out = passed([START, *(said if closed else said[:-1]), ir.Error(ir.Fault("upstream", "It broke."))])
     assert "".join(one.text for one in out if isinstance(one, ir.TextDelta)) == "Let me see. <sto"
     assert isinstance(out[-1], ir.Error)
