@@ -84,9 +84,9 @@ class Inbound(msgspec.Struct, frozen=True):
     fields: the fields of a form, then `body` is empty; () = the request has no form. shown: the model name in
     answers; None = the name that the route states, or the upstream's name if the route states none. room:
     counts the memory of the request's decoded values and of the messages that it continues. reading: the
-    value for `Asked.reading`, in bytes; 0 = not measured yet. wishes: what the headers ask, if it is known
-    already; None = `wished` reads the headers. may: what the client may use, apart from models. errors: the
-    form of an error answer; None = the form of the face.
+    weight of the body's values (see `Asked`), in bytes; 0 = not measured yet. wishes: what the headers ask,
+    if it is known already; None = `wished` reads the headers. may: what the client may use, apart from
+    models. errors: the form of an error answer; None = the form of the face.
     """
 
     face: Dialect
@@ -249,22 +249,22 @@ class Asked(msgspec.Struct, frozen=True):
 
     wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
     steps on large requests one after another. weight: the size in bytes of the body and of the messages that
-    it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the same
-    for steps with `look`, which read the request's values but not its texts (`wire.json.Measured.weight`).
-    light: True = `reading` is below `MEDIUM`; then callers may call a function on the request directly,
-    without `step` and `look`. turn: as in `Inbound`; None = there is nothing to add or to store. codec: the
-    codec of the operation in the client's protocol; None = chat, whose codec the face itself has. prompts:
-    True = the body is a chat request (the operation is chat, or the count of a prompt's tokens). brief: the
-    chat request with only the fields on which the form of the answer depends; an empty request if `prompts`
-    is False. model: the name in the request, or the first of the names that it lists; None = it names none.
-    streamed: whether it asks for a stream. echo: the request's members that the answer repeats, as the client
-    wrote them; {} = none. sealed: ranges of messages, each with the only provider that gets their signatures
-    and encrypted reasoning; of messages outside these ranges, every provider gets them. sealless: True = no
-    provider gets any seals, because a provider has refused them. beyond: the reason why the protocol's author
-    would refuse the request, while other servers of the protocol may accept it; None = its author accepts it.
-    reasons: why every attempt must translate the request; () = an attempt may relay it. others: the models
-    that the request names for the case that `model` cannot answer. inner: the models that the request lets
-    its provider use besides `model`.
+    it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the weight
+    for steps with `look`, which read the request's values but not its texts, so that long texts weigh less
+    than their bytes (`wire.json.Measured.weight`). light: True = `reading` is below `MEDIUM`; then callers
+    may call a function on the request directly, without `step` and `look`. turn: as in `Inbound`; None =
+    there is nothing to add or to store. codec: the codec of the operation in the client's protocol; None =
+    chat, whose codec the face itself has. prompts: True = the body is a chat request (the operation is chat,
+    or the count of a prompt's tokens). brief: the chat request with only the fields on which the form of the
+    answer depends; an empty request if `prompts` is False. model: the name in the request, or the first of
+    the names that it lists; None = it names none. streamed: whether it asks for a stream. echo: the request's
+    members that the answer repeats, as the client wrote them; {} = none. sealed: ranges of messages, each
+    with the only provider that gets their signatures and encrypted reasoning; of messages outside these
+    ranges, every provider gets them. sealless: True = no provider gets any seals, because a provider has
+    refused them. beyond: the reason why the protocol's author would refuse the request, while other servers
+    of the protocol may accept it; None = its author accepts it. reasons: why every attempt must translate the
+    request; () = an attempt may relay it. others: the models that the request names for the case that `model`
+    cannot answer. inner: the models that the request lets its provider use besides `model`.
     """
 
     exchange: Exchange

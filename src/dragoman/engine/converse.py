@@ -67,8 +67,8 @@ class Bounds(msgspec.Struct, frozen=True):
 class SessionClient(Client, Protocol):
     """The client of a session. first: its first message, if this message names the model; otherwise None.
     search: a string to append to the provider's URL ("&intent=…"); "" = nothing. transcribes: whether the
-    client has asked for a session that only transcribes. headers: the headers that are sent to the provider.
-    bounds: the limits of the session.
+    client has asked for a session that only transcribes. headers: the client's headers that the provider gets
+    too. bounds: the limits of the session.
     """
 
     first: Message | None
@@ -79,17 +79,22 @@ class SessionClient(Client, Protocol):
 
     @property
     def left(self) -> tuple[int, str] | None:
-        """The code and the reason with which the client has closed the WebSocket; None = it has not."""
+        """The code and the reason with which the client has closed the WebSocket or, if it has disconnected
+        without them, a code that says so and ""; None = `receive` has not returned None yet.
+        """
         ...
 
     async def receive(self) -> Message | None:
-        """Return the client's next message; None = the client has closed the WebSocket. With this call, the
-        caller gives up the message before, so that it counts as answered.
+        """Wait for the client's next message and return it; None = the client has closed the WebSocket or has
+        disconnected. The call also tells the server that the message before has been handled, so that its
+        memory counts as free.
         """
         ...
 
     async def say(self, message: Message) -> None:
-        """Send a message to the client. Waits while the client reads slowly."""
+        """Send a message to the client. Waits while the client reads slowly. If the client has closed the
+        WebSocket or has disconnected, the message is dropped.
+        """
         ...
 
     def closes(self, code: int, reason: str) -> None:
@@ -101,7 +106,7 @@ class SessionClient(Client, Protocol):
         ...
 
     def on_drain(self, drain: Callable[[], None]) -> None:
-        """Set the function that is called when the server stops."""
+        """Set the function that is called when the server stops; it has to end the session."""
         ...
 
 
