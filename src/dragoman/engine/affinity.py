@@ -5,7 +5,10 @@ The digest is made from the first of these that a request has:
 
     1. the header `X-Session-Id`
     2. its key of the prompt cache (`prompt_cache_key`)
-    3. the beginning of its prompt: system prompt, tools, and all messages up to the first one of the user
+    3. the beginning of its prompt: system prompt, tools, and all messages up to and including the user's
+       first one
+
+The last two are used only for a chat and for the count of a chat's tokens.
 
 The beginning stays the same in all turns of a conversation. This is also true if a turn continues a stored
 response, conversation or session, because the earlier messages have been added to the request before. The
@@ -36,7 +39,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
-    """Return what the policy of this route may know about a request. The digest is b"" unless the policy is
+    """Return what the policy of this route may know about a request: the present time, the digest, whether
+    the client wants a stream, and a source of random numbers. The digest is b"" unless the policy is
     `affinity`. Raises RequestFailed if the digest needs the decoded request and the body cannot be decoded.
     """
     sticks = route.spread is not None and route.spread.policy == "affinity"
@@ -45,8 +49,8 @@ def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
 
 
 def digest_of(asked: Asked) -> bytes:
-    """Return the digest of a request; b"" if it has no session header and is neither a chat nor the count of
-    a chat's tokens. Raises RequestFailed if the body has to be decoded and cannot be.
+    """Return the digest of a request (`DIGEST` bytes); b"" if it has no session header and is neither a chat
+    nor the count of a chat's tokens. Raises RequestFailed if the body has to be decoded and cannot be.
     """
     if session := asked.inbound.headers.get(_SESSION):
         return _hashed(["session", session])
@@ -64,7 +68,7 @@ def _hashed(value: Any) -> bytes:
 
 def _beginning(request: ir.Request) -> Iterable[Any]:
     """Yield the parts of the beginning of the prompt, as values that JSON can express: the system prompt,
-    each tool, and each message up to the first one of the user.
+    each tool, and each message up to and including the user's first one.
     """
     yield [_said(block) for block in request.system]
     yield [_offered(tool) for tool in request.tools or ()]

@@ -1,8 +1,8 @@
 """The values of one client request: as it was received (`Inbound`), and as it was decoded (`Asked`).
 
 The server creates an `Inbound`. The stage `decode` makes an `Asked` from it. A later stage that changes the
-request (adds earlier messages, for example) returns a new `Asked`. `Said`, which has the body, can be
-emptied, so that the body of a large request does not stay in memory while its answer streams.
+request (adds earlier messages, for example) returns a new `Asked`. The body is in `Asked.said` (`Said`). It
+can be emptied, so that the body of a large request does not stay in memory while its answer streams.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ _T = TypeVar("_T")
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What the headers of a request ask of the engine. tags: the values of the headers that list tags.
-    strict, check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None = the header is
-    missing. report: True = the request's header `x-dragoman-report` is "1", so the answer shall have a header
-    of this name too. passed: the headers of the client's protocol, which are sent on to a provider that uses
-    the same protocol. once: the `Idempotency-Key`, for providers that honour it; None = missing. end_user:
-    the person or thing on whose behalf the client asks, as a header names it; None = no header does.
+    """What the headers of a request ask of the engine. tags: the values of the headers that list tags, each a
+    text with commas. strict, check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None =
+    the header is missing. report: True = the request's header `x-dragoman-report` is "1", so the answer shall
+    have a header of this name too. passed: those headers of the request that the client's protocol defines
+    for requests, by name; a provider that uses the same protocol gets them too. once: the `Idempotency-Key`
+    as the client wrote it (`key_for` returns the key that a provider gets); None = missing. end_user: the
+    person or thing on whose behalf the client asks, as a header names it; None = no header does.
     """
 
     tags: tuple[str, ...]
@@ -79,13 +80,13 @@ class Inbound(msgspec.Struct, frozen=True):
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
     contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
-    parameter names in braces. params: the values of these parameters. fields: the fields of a form, then
-    `body` is empty; () = the request has no form. shown: the model name in answers; None = the name that the
-    route states, or the upstream's name if the route states none. room: counts the memory of the request's
-    decoded values and of the messages that it continues. reading: the value for `Asked.reading`, in bytes; 0
-    = not measured yet. wishes: what the headers ask, if it is known already; None = `wished` reads the
-    headers. may: what the client may use, apart from models. errors: the form of an error answer; None = the
-    form of the face.
+    parameter names in braces. params: the values of these parameters. operation: what the client asks for.
+    fields: the fields of a form, then `body` is empty; () = the request has no form. shown: the model name in
+    answers; None = the name that the route states, or the upstream's name if the route states none. room:
+    counts the memory of the request's decoded values and of the messages that it continues. reading: the
+    weight of the body's values (see `Asked`), in bytes; 0 = not measured yet. wishes: what the headers ask,
+    if it is known already; None = `wished` reads the headers. may: what the client may use, apart from
+    models. errors: the form of an error answer; None = the form of the face.
     """
 
     face: Dialect
@@ -116,8 +117,9 @@ class Inbound(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """The messages `messages[start:stop]` of a request in the IR. Only `provider` can read their signatures
-    and encrypted reasoning; "" = no provider gets them.
+    """The messages `messages[start:stop]` of a request in the IR. Only the provider with the name `provider`
+    can read their signatures and encrypted reasoning, so only this provider gets them; "" = no provider gets
+    them.
     """
 
     start: int
@@ -126,12 +128,13 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, eq=False):
-    """The body of a request, in several forms. wire: the decoded body. head: the top-level members, each as
-    raw JSON; {} = the body is a form or was freed, or there is no body (a realtime session). raw: the body as
-    it was received. request: the request in the IR; None = not decoded yet. fetched: the media that were
-    fetched for the running attempt, by the `id()` of the medium in `request`; None = none were fetched.
-    members: how many members `raw` has, as for `outline`. The constructor may get None for the head; then it
-    is read from `raw` at the first use.
+    """The body of a request, in several forms. wire: the body, decoded from JSON or a form. head: the
+    top-level members, each as raw JSON; {} = the body is a form or was freed, or there is no body (a realtime
+    session). raw: the body as it was received. request: the request in the IR; None = not decoded yet.
+    fetched: the media that were fetched for the running attempt, by the `id()` of the medium in `request`;
+    None = none were fetched. members: how many top-level members `raw` has, where a repeated member counts
+    each time; 0 = not known. The constructor may get None for the head; then it is read from `raw` at the
+    first use.
     """
 
     wire: WireRequest
@@ -148,11 +151,13 @@ class Said(msgspec.Struct, eq=False):
         return self._head
 
     def with_request(self, request: Any) -> Said:
-        """Return the same body with another IR form, and without fetched media."""
+        """Return a new `Said` with the same body, another request in the IR, and no fetched media."""
         return Said(self.wire, self._head, self.raw, request, members=self.members)
 
     def forget(self) -> None:
-        """Empty all forms, to free their memory. After that, the request cannot be sent again."""
+        """Empty all forms of the body, to free their memory. Only the operation stays in `wire`. After that,
+        the request cannot be sent again.
+        """
         self.wire = WireRequest(self.wire.operation, {})
         self._head, self.raw, self.request, self.fetched = {}, b"", None, None
 
@@ -214,23 +219,28 @@ class Turn(Protocol):
         """Return None if a model has to be called, otherwise the answer to send without a model (to a request
         that only adds input, for example). This is called when the request is valid and its limits allow it,
         before a model is called; a turn may store here that the request was accepted. last_words: returns the
-        bytes that tell a failure inside a stream. Raises RequestFailed if the request cannot be accepted.
+        bytes that tell the client a failure inside its stream. Raises RequestFailed if the request cannot be
+        accepted.
         """
         ...
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Receive the whole answer in the IR. This is called before the last bytes of the answer are sent."""
+        """Receive the whole answer in the IR. This is called only if `hears` is True, before the last bytes
+        of the answer are sent.
+        """
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store the answer. This is called before the last bytes of the answer are sent. Return False if the
-        answer should have been stored but was not. Raises RequestFailed if the answer cannot be added to its
-        conversation.
+        """Store the answer. This is called only if `keeps` is True, before the last bytes of the answer are
+        sent. ending: the answer as the client reads it. Return False if the answer should have been stored
+        but was not, otherwise True. Raises RequestFailed if the answer cannot be added to its conversation.
         """
         ...
 
     def failed(self) -> None:
-        """Called when the request has failed before any headers were sent to the client."""
+        """Called when the request has failed before any headers were sent to the client. It is not called if
+        the request is only cancelled.
+        """
         ...
 
 
@@ -239,21 +249,22 @@ class Asked(msgspec.Struct, frozen=True):
 
     wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
     steps on large requests one after another. weight: the size in bytes of the body and of the messages that
-    it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the same
-    for steps with `look`, which read the request's values but not its texts (`wire.json.Measured.weight`).
-    light: True = `reading` is below `MEDIUM`; then its steps run at once, and callers may call them directly,
-    without `step` and `look`. turn: as in `Inbound`; None = there is nothing to add or to store. codec: the
-    codec of the operation in the client's protocol; None = chat, whose codec the face itself has. prompts:
-    True = the body is a chat request (the operation is chat, or the count of a prompt's tokens). brief: the
-    chat request with only the fields on which the form of the answer depends; an empty request if `prompts`
-    is False. model: the name in the request, or the first of the names that it lists; None = it names none.
-    streamed: whether it asks for a stream. echo: the members that the answer repeats, as the client wrote
-    them. sealed: ranges of messages, each with the only provider that gets their signatures and encrypted
-    reasoning; of messages outside these ranges, every provider gets them. sealless: True = no provider gets
-    any seals, because a provider has refused them. beyond: the reason why the protocol's author would refuse
-    the request, while other servers of the protocol may accept it; None = its author accepts it. reasons: why
-    every attempt must translate the request. others: the models to use if `model` cannot answer.
-    inner: the models that the request lets its provider use besides `model`.
+    it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the weight
+    for steps with `look`, which read the request's values but not its texts, so that long texts weigh less
+    than their bytes (`wire.json.Measured.weight`). light: True = `reading` is below `MEDIUM`; then callers
+    may call a function on the request directly, without `step` and `look`. turn: as in `Inbound`; None =
+    there is nothing to add or to store. codec: the codec of the operation in the client's protocol; None =
+    chat, whose codec the face itself has. prompts: True = the body is a chat request (the operation is chat,
+    or the count of a prompt's tokens). brief: the chat request with only the fields on which the form of the
+    answer depends; an empty request if `prompts` is False. model: the name in the request, or the first of
+    the names that it lists; None = it names none. streamed: whether it asks for a stream. echo: the request's
+    members that the answer repeats, as the client wrote them; {} = none. sealed: ranges of messages, each
+    with the only provider that gets their signatures and encrypted reasoning; of messages outside these
+    ranges, every provider gets them. sealless: True = no provider gets any seals, because a provider has
+    refused them. beyond: the reason why the protocol's author would refuse the request, while other servers
+    of the protocol may accept it; None = its author accepts it. reasons: why every attempt must translate the
+    request; () = an attempt may relay it. others: the models that the request names for the case that `model`
+    cannot answer. inner: the models that the request lets its provider use besides `model`.
     """
 
     exchange: Exchange
@@ -286,8 +297,8 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def request(self) -> Any:
-        """The request in the IR, decoded at the first use. Raises RequestFailed if the body cannot be
-        decoded. Must not be used after `Said.forget`.
+        """The request in the IR (for chat and the count of tokens, an `ir.Request`), decoded at the first
+        use. Raises RequestFailed if the body cannot be decoded. Must not be used after `Said.forget`.
         """
         request = self.said.request
         return self._decode() if request is None else request
@@ -306,15 +317,16 @@ class Asked(msgspec.Struct, frozen=True):
         return await self.step(self._decode) if request is None else request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the whole request, and return its result. The step runs at once if `weight`
-        is below `MEDIUM` bytes, otherwise when its turn among the steps of other requests comes.
+        """Run a function that reads the whole request, and return its result. It runs at once if `weight` is
+        below `MEDIUM` bytes, otherwise when its turn among the steps of other requests comes; for a large
+        request, it runs in a thread.
         """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step that reads the request's values but not its texts, and return its result. The step runs
-        at once if `reading` is below `MEDIUM` bytes, otherwise when its turn among the steps of other
-        requests comes.
+        """Run a function that reads the request's values but not its texts, and return its result. It runs at
+        once if `reading` is below `MEDIUM` bytes, otherwise when its turn among the steps of other requests
+        comes; if `reading` is large, it runs in a thread.
         """
         return self.steps.run(self.reading, step, *args, **named)
 
@@ -360,8 +372,9 @@ class Asked(msgspec.Struct, frozen=True):
         )
 
     def with_request(self, request: Any, *reasons: Reason) -> Asked:
-        """Return the same request with another IR form, and without fetched media. reasons: added to the
-        reasons why every attempt must translate the request.
+        """Return a copy of this `Asked` with another request in the IR, and without fetched media; the body
+        in the client's protocol stays the same. reasons: added to the reasons why every attempt must
+        translate the request.
         """
         said = self.said.with_request(request)
         return msgspec.structs.replace(self, said=said, reasons=self.reasons + reasons)
@@ -372,9 +385,9 @@ class Asked(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, sealed=(everything,), sealless=True)
 
     def readable(self, provider: str, report: Report) -> ir.Request:
-        """Return the chat request for `provider`: without the signatures and encrypted reasoning, in the
-        messages of `sealed`, that this provider cannot read. Each changed message is added to `report` as a
-        loss.
+        """Return the chat request for `provider`, in the IR. In the messages that `sealed` gives to another
+        provider or to none, the signatures and encrypted reasoning are left out; `report` gets a loss for
+        each such message.
         """
         request: ir.Request = self.request
         for sealed in self.sealed:

@@ -33,11 +33,13 @@ from dragoman.verify.check import CheckOutput
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One attempt. backend: the upstream in the chosen protocol. credential: the account of the call, as it
-    was when the attempt was prepared. call: the parameters of the call. record: the attempt's record, which
-    observers read. shown: the model name in the answer for the client; None = the name that the upstream
-    states. seals: restores and stores signatures and encrypted reasoning; None = this is not done. joint:
-    joins the answer of this attempt to what the client was told before; None = its stream is not continued.
+    """One attempt. asked, plan: the request, and the plan of the route to which the deployment belongs.
+    backend: the upstream in the chosen protocol. credential: the account of the call, as it was when the
+    attempt was prepared. call: the parameters of the call. record: the attempt's record, which observers
+    read. delivery: sends the answer. media: fetches media by their URLs. shown: the model name in the answer
+    for the client; None = the name that the upstream states. seals: restores and stores signatures and
+    encrypted reasoning; None = this is not done. joint: joins the answer of this attempt to what the client
+    was told before; None = its stream is not continued.
     """
 
     runtime: Runtime
@@ -61,18 +63,21 @@ class Attempt(msgspec.Struct, frozen=True):
 
     @property
     def scope(self) -> Scope:
-        """The provider and the model that make the seals of this answer. The seals are valid only there."""
+        """The provider and the model that make the seals of this answer (signatures, encrypted reasoning).
+        The seals are valid only there.
+        """
         return Scope(self.deployment.provider, self.deployment.model)
 
     @property
     def same_protocol(self) -> bool:
-        """Whether the upstream uses the client's protocol. False for a custom upstream."""
+        """Whether the upstream uses the protocol of the client's body. False for a custom upstream."""
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
         """Return the values that the answer is encoded with. They include the client's request in the IR: the
         complete request or, if `relayed` is True, only its short form `brief`. If the gateway is configured
-        to tell the usage in every stream, this request has `stream_usage=True`.
+        to tell the usage in every stream, this request has `stream_usage=True`. report: gets the losses and
+        changes of the encoding. Raises RequestFailed if the complete request cannot be decoded.
         """
         asked, runtime = self.asked, self.runtime
         request = asked.brief
@@ -83,9 +88,9 @@ class Attempt(msgspec.Struct, frozen=True):
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
 
     def addressees(self, members: Collection[str]) -> tuple[set[str], set[str]]:
-        """Return (the names under which a client may send members for this attempt's provider only, the names
-        of all other providers and protocols). members: the members of the client's protocol; they are never
-        such names.
+        """Return (the names of this attempt's provider and of its protocol, the names of all other providers
+        and protocols). Under such a name, a client's body may have an object that is only for this provider
+        or protocol. members: the members that the client's protocol defines; they are left out of both sets.
         """
         names = {self.deployment.provider}
         if self.backend.dialect is not None:
@@ -94,9 +99,9 @@ class Attempt(msgspec.Struct, frozen=True):
         return names, {*self.runtime.backends, *DIALECTS}.difference(names, members)
 
     def edits(self) -> dict[str, Any]:
-        """Return the members to set in a relayed body: the upstream's model name, and the members that the
-        configuration adds. A configured value replaces the client's value of the same name; two objects are
-        merged (`deep_merge`), and the configured members win.
+        """Return the top-level members to set in a relayed body, by name: `model` with the upstream's model
+        name, and the members that the configuration adds. A configured value replaces the client's value of
+        the same name; two objects are merged (`deep_merge`), and the configured members win.
         """
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
@@ -117,17 +122,20 @@ class Attempt(msgspec.Struct, frozen=True):
         return None if meter is None else meter.rates(self.deployment.name)
 
     def account(self, locate: Locate) -> None:
-        """Record in the exchange the losses and changes that the call's report has so far. Raises
-        RequestFailed if strict mode forbids a loss of the exchange. locate: turns a place in the IR into a
-        path of the client's request. This may be called again when the report has more losses: a custom
-        upstream may find losses when it reads the request.
+        """Set the losses and changes of the exchange to those that hold for every attempt and those that the
+        call's report has so far; what earlier attempts have reported is dropped. Raises RequestFailed if
+        strict mode forbids a loss of the exchange. locate: turns a place in the IR into a path of the
+        client's request. This may be called again when the report has more losses: a custom upstream may find
+        losses when it reads the request.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
     def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """Return the steps that change the answer, in order. emulation: what was emulated in the request;
-        None = nothing.
+        """Return new steps that change or check the answer, in the order in which they get it: one that
+        undoes `emulation`, one that gives ids to tool calls (if the request has tools), one that checks the
+        output against the form that was asked for. emulation: what was emulated in the request; None =
+        nothing.
         """
         steps: list[Step] = []
         if emulation is not None and (restorer := emulation.restorer()) is not None:
@@ -149,8 +157,9 @@ def prepared(
     delivery: Delivery,
     media: Media,
 ) -> Attempt:
-    """Return the next attempt of an exchange, not yet begun; its record says that it relays. plan: of the
-    candidate's route. backend: the upstream of the candidate's provider in the chosen protocol.
+    """Return the next attempt of an exchange, not yet begun; its record says that it relays, which the caller
+    changes if it translates. plan: of the candidate's route. backend: the upstream of the candidate's
+    provider in the chosen protocol.
     """
     exchange, deployment = asked.exchange, candidate.deployment
     model, account = deployment.model, backend.accounts[candidate.account]

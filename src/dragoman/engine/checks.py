@@ -35,8 +35,8 @@ together, because the next check may come so much later, or not at all.
 
 class Checked(msgspec.Struct, frozen=True):
     """One provider that is checked. every: seconds between two checks. wait: the most seconds to wait for an
-    answer, 0 = no limit. when: "failing" = it is checked only while one of its deployments fails; "always" =
-    it is checked in every interval.
+    answer, 0 = no limit. when: "failing" = it is checked only while one of its deployments fails (its breaker
+    is open) or the latest check has failed; "always" = it is checked in every interval.
     """
 
     upstream: WireUpstream
@@ -47,8 +47,8 @@ class Checked(msgspec.Struct, frozen=True):
 
 class Checks:
     """Checks providers in background tasks, each provider at most once at a time. health: gets the results.
-    told: called with each event that an operator has to know; None = events are only logged. Repeated events
-    are not logged each time.
+    told: called with an event (a recovery or an outage) for each result that is new; None = events are only
+    logged. Events that repeat within a short time are not logged each time.
     """
 
     def __init__(
@@ -86,8 +86,9 @@ class Checks:
             await asyncio.sleep(checked.every)
 
     async def check(self, checked: Checked) -> None:
-        """Ask a provider once, and record in `health` whether it answers. Tell the operator what is new. If
-        the gateway's own bounds did not let the question out or the answer in, nothing is recorded.
+        """Ask a provider once, and record in `health` whether it answers. A refusal (a 401 or a 404, for
+        example) is an answer too. If the result is new, log it and call `told`. If the gateway's own bounds
+        did not let the question out or the answer in, nothing is recorded.
         """
         name = checked.upstream.name
         try:
@@ -109,9 +110,10 @@ class Checks:
             self._told(event)
 
     async def _failure(self, checked: Checked) -> str | None:
-        """Return why a provider has failed a check, as a text; None = it has not. An answer with an error is
-        a failure only if the error is the provider's own (a 500, for example). Raises _Unknown if all of the
-        gateway's connections to the provider were busy, or if the gateway's memory for answers was full.
+        """Ask a provider once. Return why it has failed the check, as a text without secrets; None = it has
+        not failed. An answer with an error is a failure only if the error is the provider's own (a 500, for
+        example). Raises _Unknown if all of the gateway's connections to the provider were busy, or if the
+        gateway's memory for answers was full.
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)

@@ -13,7 +13,9 @@ class Client(Protocol):
 
     @property
     def begun(self) -> bool:
-        """Whether headers have been sent, so that a failure must be sent inside the stream."""
+        """Whether headers have been sent, by an answer or by a heartbeat, so that a failure must be sent
+        inside the stream.
+        """
         ...
 
     @property
@@ -44,5 +46,5 @@ class Client(Protocol):
         ...
 
     async def end(self, data: bytes = b"") -> None:
-        """Send the last bytes of a stream, and end it."""
+        """Send the last bytes of a stream (b"" = none), and end the stream."""
         ...

@@ -27,7 +27,7 @@ from dragoman.upstreams.backend import Backend
 class Continued(Flight, eq=False):
     """Makes the attempts for a streamed chat whose route says `continues`. If the answer can be continued
     (see `_keep`), the request is kept until the answer has ended, and attempts that could be relayed are
-    translated.
+    translated. Otherwise the attempts are made as `Flight` makes them.
     """
 
     _joint: Joint | None = None
@@ -51,7 +51,9 @@ class Continued(Flight, eq=False):
 
     async def _keep(self) -> None:
         """Prepare to continue the answer, if that is possible: keep a copy of the request, because a delivery
-        empties `said` when the answer begins.
+        empties `said` when the answer begins. It is not possible if hooks read the events, if only one
+        attempt is allowed, if the output is checked, if only some servers understand the request
+        (`Asked.beyond`), if it cannot be decoded, or if it asks for what `is_continuable` excludes.
         """
         asked, runtime = self.asked, self.runtime
         if runtime.hooks.need_events or runtime.policy.attempts == 1 or self.plan.form is not None:
@@ -114,8 +116,9 @@ class Continued(Flight, eq=False):
         return following
 
     async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
-        """Return the candidate to call instead of one that a limit refuses. If the answer has begun, it is
-        one that continues it; if there is none, raises RequestFailed with the limit's fault, `refused`.
+        """Return the candidate to call instead of `candidate`, which a limit refuses. If the client has the
+        beginning of the answer already, the returned candidate continues this answer, and the request is
+        prepared for it; if there is none, raises RequestFailed with the limit's fault, `refused`.
         """
         joint = self._joint
         if joint is None or not self.delivery.committed:
@@ -137,8 +140,8 @@ class Continued(Flight, eq=False):
         return RequestFailed(for_client(fault, provider, named_by_client=self.plan.names_deployment))
 
     def _following(self, failed: Candidate) -> Candidate | None:
-        """Return a candidate at another deployment that accepts the beginning of an answer and can be called
-        at once; None = there is none, or no further attempt is allowed.
+        """Return a candidate at another deployment than `failed` that accepts the beginning of an answer and
+        can be called at once, and record the choice; None = there is none, or no further attempt is allowed.
         """
         now, health = self.delivery.now(), self.runtime.health
         round_ = self._candidates.begun(self.asked.exchange, failed)
@@ -169,7 +172,9 @@ class Continued(Flight, eq=False):
         return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
-        """Estimate the usage of the attempt that broke off, and prepare the request for this candidate."""
+        """Estimate the usage of the attempt that broke off, charge it to its deployment, and prepare the
+        request for `candidate`, which continues the answer.
+        """
         asked, cost, record = self.asked, self.delivery.cost_so_far, self.asked.exchange.attempts[-1]
         if cost is not None:
             joint.earlier = cost() if asked.light else await asked.step(cost)
@@ -182,7 +187,9 @@ class Continued(Flight, eq=False):
         self._put_beginning(joint, candidate)
 
     def _put_beginning(self, joint: Joint, candidate: Candidate) -> None:
-        """Put the beginning of the answer into the request, so that this candidate continues it."""
+        """Set `asked` to the request with the beginning of the answer as its last message, so that this
+        candidate continues it.
+        """
         assert self._whole is not None
         whole = self._whole
         said = joint.join(repeats=_named(self.runtime.backends[candidate.deployment.provider]) in _CONTINUING)
@@ -195,8 +202,8 @@ _CONTINUING: Final = frozenset({"mistral"})
 
 
 def _named(backend: Backend) -> str | None:
-    """Return the name of a provider's usual protocol (a request may be sent in another one); None = it is a
-    custom upstream.
+    """Return the name of a provider's usual protocol (a request may be sent in another one); None = the
+    provider is a custom upstream, which has no protocol.
     """
     return None if backend.dialect is None else backend.dialect.name
 

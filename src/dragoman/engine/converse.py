@@ -67,8 +67,8 @@ class Bounds(msgspec.Struct, frozen=True):
 class SessionClient(Client, Protocol):
     """The client of a session. first: its first message, if this message names the model; otherwise None.
     search: a string to append to the provider's URL ("&intent=…"); "" = nothing. transcribes: whether the
-    client has asked for a session that only transcribes. headers: the headers that are sent to the provider.
-    bounds: the limits of the session.
+    client has asked for a session that only transcribes. headers: the client's headers that the provider gets
+    too. bounds: the limits of the session.
     """
 
     first: Message | None
@@ -79,17 +79,22 @@ class SessionClient(Client, Protocol):
 
     @property
     def left(self) -> tuple[int, str] | None:
-        """The code and the reason with which the client has closed the WebSocket; None = it has not."""
+        """The code and the reason with which the client has closed the WebSocket or, if it has disconnected
+        without them, a code that says so and ""; None = `receive` has not returned None yet.
+        """
         ...
 
     async def receive(self) -> Message | None:
-        """Return the client's next message; None = the client has closed the WebSocket. With this call, the
-        caller gives up the message before, so that it counts as answered.
+        """Wait for the client's next message and return it; None = the client has closed the WebSocket or has
+        disconnected. The call also tells the server that the message before has been handled, so that its
+        memory counts as free.
         """
         ...
 
     async def say(self, message: Message) -> None:
-        """Send a message to the client. Waits while the client reads slowly."""
+        """Send a message to the client. Waits while the client reads slowly. If the client has closed the
+        WebSocket or has disconnected, the message is dropped.
+        """
         ...
 
     def closes(self, code: int, reason: str) -> None:
@@ -101,13 +106,14 @@ class SessionClient(Client, Protocol):
         ...
 
     def on_drain(self, drain: Callable[[], None]) -> None:
-        """Set the function that is called when the server stops."""
+        """Set the function that is called when the server stops; it has to end the session."""
         ...
 
 
 def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
-    """Return the request for a session. The name of the model is `inbound.params["model"]`; without this
-    parameter, the request names no model. Raises RequestFailed for a name that is unsafe in headers and logs.
+    """Return the request for a session, which has no body. The name of the model is
+    `inbound.params["model"]`; without this parameter, the request names no model. Records in the exchange the
+    model, the tags and the end user. Raises RequestFailed for a name that is unsafe in headers and logs.
     """
     exchange.phase = "decode"
     wished = inbound.wished
@@ -139,7 +145,8 @@ def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
 
 async def converse(attempt: Attempt) -> None:
     """Open a session at the attempt's deployment, and relay messages until the session ends. Raises
-    RequestFailed if the provider or a limit refuses the session, or if the session ends with a failure;
+    RequestFailed if the client's first message contradicts the session, if the provider or a limit refuses
+    the session, if the provider does not open it in time (`Bounds.opening`), or if it ends with a failure;
     EndedByLimit (a RequestFailed) if a limit of the gateway refuses a reply, or if the gateway ends the
     session.
     """
@@ -202,7 +209,6 @@ async def _held(
 
 
 def _names(attempt: Attempt, client: SessionClient) -> Names:
-    """Return the names of the session's model at the attempt's deployment."""
     call, shown, route = attempt.call, attempt.shown, attempt.plan.route
     names = (attempt.exchange.asked, call.model, shown, attempt.deployment.name, route.model)
     allowed = frozenset(name for name in names if name)
@@ -308,7 +314,8 @@ class _Session:
 
     async def run(self, first: Heard) -> None:
         """Relay messages until one side closes the session. first: the provider's first message. Raises
-        RequestFailed if the provider breaks the session off, and EndedByLimit if the gateway ends it.
+        RequestFailed if the provider breaks the session off or closes it with the code of a failure, and
+        EndedByLimit if the gateway ends it.
         """
         client, socket, talk, bounds = self._client, self._socket, self._talk, self._client.bounds
         timers = self._timers
@@ -339,8 +346,8 @@ class _Session:
             self._closed(socket.code, self._redaction.text(socket.reason))
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """Return the message that tells the client about a failure; b"" = the client learns it from the
-        provider's close code, or the protocol has no such message.
+        """Return the message that tells the client about a failure; b"" = the client gets the provider's
+        close code, which tells it, or the protocol has no such message.
         """
         told = None if self._told else self._live.error(fault)
         return b"" if told is None else told.encode()
@@ -358,9 +365,11 @@ class _Session:
 
     async def _tell(self, heard: Heard) -> None:
         """Send a provider's message to the client. If the message begins a reply that is not running, first
-        check the client's permissions and reserve what the reply may use. Before the message is sent, the
-        usage that it states is charged. If this usage belongs to no reply (a transcription, for example),
-        check the permissions and the limits afterwards.
+        check the client's permissions and reserve what the reply may use; if it names a model that will
+        transcribe, check that model's price. Before the message is sent, the usage that it states is charged.
+        If this usage belongs to no reply (a transcription, for example), check the permissions and the limits
+        afterwards. When the server stops and no reply is running, end the session. Raises EndedByLimit if one
+        of the checks fails.
         """
         if heard.begins and not self._replies.runs(heard.reply):
             self._admit()
@@ -376,7 +385,7 @@ class _Session:
             self._stop(STOPPING)
 
     async def _answer(self, heard: Heard) -> None:
-        """Send the provider the messages that the gateway itself answers a message with."""
+        """Send the provider the messages with which the gateway itself, not the client, answers `heard`."""
         for message in heard.answers:
             await self._socket.send(message)
 

@@ -2,8 +2,9 @@
 for this and the configuration allows it. Otherwise the gateway counts them, and says so if its number is an
 estimate.
 
-If providers fail, the gateway counts, unless the client has been sent headers already. Each candidate is
-called only once, with one short limit for all calls together.
+Only the deployments before the route's first one without such an endpoint are asked. If they fail, the
+gateway counts, unless the client has been sent headers already. Each candidate is called only once, with one
+short time limit for all calls together (`PATIENCE`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ it sends its real request.
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
     """Send the client the number of tokens in its prompt. Raises RequestFailed if no provider has counted and
-    the prompt cannot be decoded.
+    the prompt cannot be decoded. Raises the failure of the calls (RequestFailed or TimeoutError) if the
+    client has been sent headers already.
     """
     # Only the deployments before the first one that cannot count are called. Later deployments have other
     # models, whose number is less accurate than an estimate.

@@ -1,5 +1,5 @@
-"""The stage `decode`: checks a client's request against its protocol. If a single member is wrong, the error
-names it.
+"""The stage `decode`: reads the body of a client's request, and checks it against the client's protocol. If a
+single member is wrong, the error names it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from dragoman.wire.outline import outline
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Return the decoded request. Records in the exchange what the request states. always_usage: True = the
-    stream of a chat ends with its usage, also if the client did not request the usage. Raises RequestFailed
-    if the request is invalid, or if there is no memory left for it.
+    """Return the decoded request. Records in the exchange what the request states (model, tags, end user, …).
+    always_usage: True = the stream of a chat ends with its usage, also if the client did not request the
+    usage. Raises RequestFailed if the request is invalid, or if there is no memory left for its values.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -60,8 +60,9 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Return the same as `decode`, for a body of less than `MEDIUM` bytes, which is decoded at once. Raises
-    RequestFailed if the request is invalid, or if there is no memory left for it.
+    """Return the decoded request, and record in the exchange what it states, as `decode` does, but at once:
+    only for a body of less than `MEDIUM` bytes, whose memory is not counted again. Raises RequestFailed if
+    the request is invalid.
     """
     exchange.phase = "decode"
     wished = inbound.wished
@@ -79,7 +80,7 @@ def _read(
     """Decode the body and check it. Records in the exchange the model, and what the gateway itself uses of
     the body (tags, the end user, the service tier, …). Returns (the request, the bytes of memory that its
     values take in addition to those that the server has counted for the body). Raises WireError for an
-    invalid body.
+    invalid body; then the exchange has the model's name if the body states one.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None
@@ -212,7 +213,7 @@ def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
 
 def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
     """Add the tags in these values of headers, each a list with commas, to the tags of the exchange. Tags
-    that are too long, or too many, become losses.
+    that are too long, or too many, are left out, and recorded as a loss.
     """
     for listed in headers:
         exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
@@ -222,9 +223,10 @@ def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
 def _keep(
     exchange: Exchange, kept: Taken, body: dict[str, Any], params: Mapping[str, str]
 ) -> tuple[Named, ...]:
-    """Record in the exchange what was taken out of the body for the gateway: tags, metadata, losses and
-    changes. Returns the other model names that the body lists, each once. If the request names no model
-    otherwise, the first name in the list becomes the model.
+    """Record in the exchange what was taken out of the body for the gateway (`kept`): tags, metadata, losses
+    and changes. Returns the other models that the body lists, each once, without the request's own model. If
+    the request names no model otherwise, the first name in the list becomes the model, and is put into
+    `body`. params: the parameters of the path, which may name the model.
     """
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata

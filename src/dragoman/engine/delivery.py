@@ -1,4 +1,5 @@
-"""Sends an answer to its client, decides when an attempt is final, and records usage and losses.
+"""Sends an answer to its client, decides when an attempt is final, and records usage and losses. An attempt
+is one call of a provider; it is final when no other attempt may answer in its place.
 
 There are two points of no return. The first *content* makes the attempt final: before it, another deployment
 may still be called; after it, only to continue a broken stream. The first *headers* are sent with the first
@@ -59,8 +60,8 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Delivery:
-    """Sends the answer of one exchange. All attempts of the exchange share it, except in a race
-    (`Contender`). now: returns monotonic seconds.
+    """Sends the answer of one exchange. All attempts of the exchange share it, except in a race of two
+    attempts, where each has its own (`Contender`). now: returns monotonic seconds.
     """
 
     asked: Asked | None = None
@@ -103,14 +104,15 @@ class Delivery:
         return self._inbound.turn if self.asked is None else self.asked.turn
 
     def expect(self, asked: Asked) -> None:
-        """Set the decoded request. If it asks for a stream, heartbeats may begin."""
+        """Set the decoded request. If it asks for a stream, heartbeats may be sent from now on."""
         self.asked = asked
         if asked.streamed:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model has given. The request's turn may store this answer. now: returns Unix
-        seconds.
+        """Send an answer that no model has given, as a whole or as a stream, as the client asked. If the
+        request's turn keeps answers, it stores this one before. now: returns Unix seconds. Raises
+        RequestFailed if the answer cannot be added to its conversation.
         """
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
@@ -160,8 +162,9 @@ class Delivery:
         return meter.headers(answer_headers(self._exchange, report=self.asked.wished.report))
 
     def passed(self, headers: Mapping[str, str]) -> Headers:
-        """Return those headers of an upstream's answer that the client gets too. The upstream's own rate
-        limits are left out if the client has limits at this gateway.
+        """Return those headers of an upstream's answer that the client gets too: the ones that the client's
+        protocol lists for this. The upstream's own rate limits are left out if this gateway's limits apply to
+        the exchange.
         """
         limited = self.meter is not None and self.meter.applied is not None
         return self.face.headers.passed(headers, limits=not limited)
@@ -169,14 +172,14 @@ class Delivery:
     # --- The last bytes ----------------------------------------------------------------------------
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
-        """Account for the exchange, then send its whole answer."""
+        """Account for the exchange at once, and return an awaitable that sends its whole answer."""
         if self.meter is not None:
             self.meter.close(status)
         return self.client.answer(status, headers, body)
 
     def end(self, data: bytes = b"") -> Awaitable[None]:
-        """Account for the exchange, then send the last bytes of its stream. If the client wanted a report, a
-        comment with the cost may be sent before them.
+        """Account for the exchange at once, and return an awaitable that sends the last bytes of its stream.
+        If the client of a chat wanted a report (`x-dragoman-report`), `_cost_comment` is sent before them.
         """
         self._closing()
         if (asked := self.asked) is not None and asked.wished.report and asked.codec is None:
@@ -203,8 +206,8 @@ class Delivery:
     # --- Whole answers -----------------------------------------------------------------------------
 
     def body(self, body: bytes, call: Call, passed: Headers) -> Awaitable[None]:
-        """Send the JSON body of a whole answer, and make the attempt final. passed: the upstream's headers
-        for the client.
+        """Make the attempt final and account for the exchange at once. Return an awaitable that sends the
+        JSON body of a whole answer, with the status 200. passed: the upstream's headers for the client.
         """
         self._commit()
         self._exchange.waited += call.watch.take()
@@ -213,8 +216,9 @@ class Delivery:
         return self.client.answer(200, headers, body)
 
     def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
-        """Send a whole answer of an operation other than chat, with its own content type, and make the
-        attempt final. passed: the upstream's headers for the client.
+        """Make the attempt final and account for the exchange at once. Return an awaitable that sends a whole
+        answer of an operation other than chat, with the status 200 and the payload's content type ("" =
+        JSON). passed: the upstream's headers for the client.
         """
         self._commit()
         self._exchange.waited += call.watch.take()
@@ -227,7 +231,8 @@ class Delivery:
         """Send a whole answer in the IR as one body, and record its usage and losses. If the request's turn
         keeps answers, the turn stores this one before; a turn that `hears` must have got it from the caller
         (`heard`). size: how many bytes the upstream's answer has, 0 = unknown. If the answer is large, the
-        encoding may have to wait for the steps of other large requests.
+        encoding may have to wait for the steps of other large requests. The attempt becomes final. Raises
+        RequestFailed if the answer cannot be added to its conversation.
         """
         assert self.asked is not None
         assert self.running is not None
@@ -286,7 +291,7 @@ class Delivery:
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
         """Send a whole answer as the stream that the client asked for, and record its usage and losses. The
         attempt becomes final. If the request's turn `hears` or keeps answers, it gets the answer before the
-        last bytes are sent.
+        last bytes are sent. Raises RequestFailed if the answer cannot be added to its conversation.
         """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -337,8 +342,8 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """Return the bytes that tell a failure, with the request's id, to the client inside a stream. Must
-        not be called before `expect`.
+        """Return the bytes that tell the client a failure inside its stream, with the request's id. Must not
+        be called before `expect`.
         """
         fault = fault.known_as(self._exchange.request_id)
         if self.failing is not None:
@@ -401,8 +406,9 @@ class Delivery:
     # --- Records -----------------------------------------------------------------------------------
 
     def counted(self, usage: ir.Usage | None) -> None:
-        """Record the usage of the answer so far, in place of an earlier one; None = unknown. An estimate is
-        also recorded as a change.
+        """Record the usage of the answer so far, in the exchange and in the record of the running attempt, in
+        place of an earlier one; None = unknown. An estimate is also recorded as a change. If the attempt
+        belongs to a stream that may be continued, its record gets only what this attempt has stated itself.
         """
         exchange = self._exchange
         exchange.usage = usage
@@ -445,7 +451,7 @@ class Delivery:
             self.running.record.tier = event.tier
 
     def lost(self, report: Report) -> None:
-        """Record the losses and changes of encoding the answer for the client."""
+        """Add the losses and changes of encoding the answer for the client to those of the exchange."""
         losses, changes = report.located(str)
         self._exchange.losses += losses
         self._exchange.changes += changes

@@ -1,5 +1,5 @@
-"""Fetches the lists of models that providers publish, in the background and again and again. So no request
-waits for a list, and a provider that does not answer delays no request.
+"""Fetches the lists of models that providers publish, in the background and again after some time. So no
+request waits for a list, and a provider that does not answer delays no request.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _AT_START: Final = 1.0
 
 class Wanted(msgspec.Struct, frozen=True):
     """A provider whose list of models is fetched. upstream: the provider. address: its base URL. ttl: seconds
-    from one successful fetch to the next.
+    from one successful fetch to the next, of which up to a tenth is taken off at random.
     """
 
     upstream: WireUpstream
@@ -88,13 +88,14 @@ class Discovery:
             self._tasks.append(spawn(self._repeat(one), f"fetching the models of {name}"))
 
     def stop(self) -> None:
-        """Cancel all tasks. A fetch that is running is ended too."""
+        """Cancel all tasks, also those that are fetching a list now."""
         for task in self._tasks:
             task.cancel()
 
     def refresh(self, names: Collection[str]) -> None:
-        """Fetch the lists of these providers now, without waiting for the results. A list that is being
-        fetched at this moment is fetched once more afterwards. names: of providers; empty = all lists.
+        """Fetch the lists of these providers now; returns before they are fetched. A list that is being
+        fetched at this moment is fetched once more afterwards. names: of providers; empty = all lists. A name
+        without a list is ignored.
         """
         for name, asked in self._asked.items():
             if not names or name in names:
@@ -102,8 +103,8 @@ class Discovery:
 
     async def _repeat(self, wanted: Wanted) -> None:
         """Fetch one list for ever: first when it is older than its `ttl` (within a second, if it is not
-        known), then about `ttl` seconds after each success, earlier after a failure, and whenever `refresh`
-        asks for it.
+        known), then about `ttl` seconds after each success and after an answer that there is no list, earlier
+        after other failures, and whenever `refresh` asks for it.
         """
         name, failures = wanted.upstream.name, 0
         age = self._keeps.age(name)
@@ -127,6 +128,7 @@ class Discovery:
     async def _fetch(self, wanted: Wanted) -> bool:
         """Fetch a list once, and give the list or the reason of the failure to `keeps`. Return True if the
         next fetch can wait for `ttl` seconds: the list was fetched, or the provider says that it has no list.
+        False = another failure, also if `keeps` cannot use the list, which is only logged.
         """
         name = wanted.upstream.name
         try:
@@ -156,9 +158,10 @@ def why(failed: TimeoutError | WireError | RequestFailed) -> str:
 
 
 async def fetched(upstream: WireUpstream, deadlines: Deadlines, seams: Seams) -> Page:
-    """Return a provider's whole list, from all of its pages. If the provider refuses a key, its next key is
-    tried, up to five keys. Raises RequestFailed (the message of its fault contains no secrets), WireError for
-    a malformed page, and TimeoutError after a minute.
+    """Return a provider's whole list as one `Page`, from all of its pages. If the provider refuses a key
+    (also because its quota is used up), its next key is tried, up to five keys. Raises RequestFailed if a
+    page cannot be fetched (its fault contains no secrets), WireError for a malformed page, and TimeoutError
+    after a minute.
     """
     with deadlines.within(_PATIENCE):
         return await _with_a_key(upstream, seams)
@@ -177,8 +180,10 @@ async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
 
 
 async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
-    """Return the models of all pages, fetched with one key. number: the index of the key. The list ends early
-    if the provider repeats a cursor, after `_MOST_PAGES` pages, or when it has `MOST` models.
+    """Return the models of all pages as one `Page` without a cursor, fetched with one key. number: the index
+    of the key. The list ends early if the provider repeats a cursor, after `_MOST_PAGES` pages, or when it
+    has `MOST` models. If one page fails, nothing is returned: raises RequestFailed, whose fault may contain
+    secrets, and WireError for a malformed page.
     """
     form = upstream.listing
     models: dict[str, Any] = {}

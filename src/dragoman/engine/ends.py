@@ -1,4 +1,4 @@
-"""Writes the last events of a stream. If the last event repeats the whole answer, and the request's turn
+"""Writes the last events of a stream. If the last event repeats the whole answer, and the request's `Turn`
 keeps answers, the answer is stored before the last event is sent.
 """
 
@@ -22,10 +22,12 @@ class Writer(Protocol):
 
 class Ends:
     """Writes the last events of one stream. Most streams have no event that repeats the whole answer; then
-    nothing is stored here. teller: the stream's encoder or relay. keep: stores the answer; returns False if
-    the answer should have been stored but was not. waits: True = an event that repeats the answer is sent
-    only after `keep`. lines: True = each event is one line and must be written in one call. closing: called
-    after `keep` and before the last event is made; None = nothing is called.
+    `keep` is not called. teller: the stream's encoder or relay, which makes the bytes of its events. keep:
+    stores the answer; returns False if the answer should have been stored but was not. waits: True = an event
+    that repeats the answer is held back until `keep` has returned; a teller that writes a long answer in
+    pieces does so also if this is False. lines: True = each event is one line and must be written in one
+    call. closing: called after `keep` and before the event that was held back is made; None = nothing is
+    called.
     """
 
     __slots__ = ("_client", "_closing", "_keep", "_lines", "_teller", "pieces")
@@ -47,8 +49,8 @@ class Ends:
         # Looked up by name: an `isinstance` of a protocol costs as much as ten events of a stream.
         self._teller: TellsEnding | None = teller if hasattr(teller, "ending") else None
         self.pieces: list[list[bytes]] = []
-        """The events to write after the bytes that the teller has returned. Each event is a list of byte
-        strings, so that no long text is copied.
+        """The events to write after the bytes that the teller has returned; the teller appends them. Each
+        event is a list of byte strings, so that no long text is copied.
         """
         if self._teller is not None:
             self._teller.waits = waits
@@ -73,11 +75,11 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """Return the bytes that the caller must send as the end of the stream. data: bytes before the last
-        event, which were not sent yet. If the last event does not repeat the whole answer, return `data`.
-        Otherwise let `keep` store the answer, make the last event, and return `data` with this event; bytes
-        of them that were sent here are not returned. Raises RequestFailed if the answer cannot be added to
-        its conversation; then `data` has been sent.
+        """Return the bytes that the caller must send as the end of the stream. data: the teller's latest
+        bytes, which were not sent yet. If the teller holds back no event, return `data`. Otherwise let `keep`
+        store the answer, make the event, and return `data` with this event; bytes of them that were sent here
+        are not returned. Raises RequestFailed if the answer cannot be added to its conversation; then `data`
+        has been sent.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

@@ -74,13 +74,14 @@ class Engine:
         self._runtime = runtime
 
     def rename(self, table: Table) -> None:
-        """Use this table of model names for new requests. The rest of the runtime stays the same."""
+        """Use this table of model names for new requests. Everything else of the runtime stays the same."""
         self._runtime = msgspec.structs.replace(self._runtime, table=table)
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
-        """Answer one request. A failure is recorded in `exchange.fault` and sent to the client; it is not
-        raised. Raises CancelledError if the task is cancelled (the client has disconnected, or the server
-        stops, for example).
+        """Answer one request. A failure, also an unexpected exception, is recorded in `exchange.fault` and
+        sent to the client; it is not raised. Raises CancelledError if the task is cancelled (the client has
+        disconnected, or the server stops, for example); then a stream that has begun ends with an error,
+        unless the client has disconnected.
         """
         operation = inbound.operation
         runtime, keyed = self._runtime, self.own is not None or self._runtime.lent is not None
@@ -170,9 +171,10 @@ class Engine:
     async def _fitted(
         self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, meter: Meter | None
     ) -> Plan:
-        """Return what `fallbacks.fitted` returns: the plan after the stages of its way, or that of a fallback
-        route. The plan of a fallback is also reserved at the limits of the fallback's model. Raises
-        RequestFailed if one of these limits refuses the request, or if a stage refuses it for every route.
+        """Return the plan after the stages of its way or, if they refuse the request, the plan of its first
+        fallback route that accepts it (`fallbacks.fitted`). For a fallback with another model, the request is
+        also reserved at that model's limits. Raises RequestFailed if one of these limits refuses the request,
+        or if a stage refuses it for every route.
         """
         found = await asked.step(fitted, runtime, way, asked, plan)
         if meter is not None and way.reserves != "nothing" and found.route.counted != plan.route.counted:

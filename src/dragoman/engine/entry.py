@@ -16,8 +16,8 @@ from dragoman.seams.deadlines import Deadlines
 
 class Entry(msgspec.Struct, eq=False):
     """The places of one exchange. gates: all gates of the gateway. held: the places that the exchange has
-    now; the gates change it. exchange: its record, which gets the times of waits; its `client` decides its
-    place in a queue, because clients take turns.
+    now; the methods change it. exchange: the record of the exchange, which gets the times of waits; its
+    `client` decides the place in a queue, because clients take turns.
     """
 
     gates: Gates
@@ -38,7 +38,8 @@ class Entry(msgspec.Struct, eq=False):
         """Take the places of the first candidate whose deployment can be called without waiting at its gates,
         and return this candidate. If there is none, wait in the queues of all candidates until one can be
         called. All places that the exchange had are given back first. Raises RequestFailed if all queues are
-        full, if the exchange has to leave a full queue for another client, or if the wait is too long.
+        full, if the exchange has to leave a full queue for another client, or if the wait is longer than the
+        gates allow; then the exchange has no places. The time of the wait is recorded in the exchange.
         """
         exchange, gates, found = self.exchange, self.gates, _by_gates(candidates)
         options = list(found)

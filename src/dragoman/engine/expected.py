@@ -59,8 +59,10 @@ _DEEPEST: Final = 4
 
 
 async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
-    """Reserve one request, if that was not done before, and what this request may use. Raises RequestFailed
-    if a limit refuses it.
+    """Reserve one request, if that was not done before, and what this request may use: tokens and money, if a
+    limit counts them. Sets `meter.open_ended`. plan: the plan of the request's route, whose deployments bound
+    the answer and the cost. Raises RequestFailed if a limit refuses the request, also because a price is not
+    known.
     """
     deployments = plan.route.deployments
     asking = (*deployments, *_inner(asked, deployments)) if asked.inner else deployments
@@ -91,15 +93,18 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
 
 
 def _inner(asked: Asked, deployments: Sequence[Deployment]) -> list[Deployment]:
-    """Return the further models that the request lets its provider use, at each of the providers."""
+    """Return the further models that the request lets its provider use (`Asked.inner`), as a deployment for
+    each of these models at each provider of `deployments`.
+    """
     providers = dict.fromkeys(one.provider for one in deployments)
     return [Deployment(provider, one.model) for provider in providers for one in asked.inner]
 
 
 async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deployment]) -> Expected:
     """Return what a request asks for in units other than the tokens of its texts, with what the configuration
-    or the request adds for one provider (`extended`); nothing if it cannot be decoded. `measured` has the
-    most input tokens and the most output tokens that one of the deployments would bill for these units.
+    or the request adds for one provider (`extended`); no units if it cannot be decoded. The `measured` of the
+    result has the most input tokens and the most output tokens that one of the deployments would bill for
+    these units.
     """
     try:
         request = asked.request if asked.light else await asked.decoded()
@@ -120,8 +125,8 @@ async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deploymen
 
 def _beyond_bytes(asked: Asked) -> float:
     """Return the most tokens that a prompt usually has in addition to those of its text: the tokens of its
-    pictures. Infinity = the prompt contains something that is neither text nor a picture, so its tokens have
-    to be counted. 0 for operations other than chat.
+    pictures. Infinity = the prompt contains something that is not known to be text or a picture, so its
+    tokens have to be counted. 0 for operations whose body is no chat request.
     """
     if not asked.prompts:
         return 0
@@ -136,8 +141,8 @@ def _beyond_bytes(asked: Asked) -> float:
 
 
 def _of_parts(said: Any, depth: int) -> float:
-    """Return the same as `_beyond_bytes`, for a list of messages, or for a list of parts. depth: how many
-    lists contain the list.
+    """Return the same as `_beyond_bytes`, for a list of messages, or for a list of parts; 0 for a string or
+    None, infinity for any other value. depth: how many lists of messages or parts contain the list.
     """
     if said is None or isinstance(said, str):
         return 0

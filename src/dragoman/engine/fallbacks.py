@@ -36,8 +36,9 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 
 
 def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
-    """Return the plan with the next route of the list `why` of the fallbacks, after the stages of the way. A
-    route whose stages refuse the request is skipped. None = no route is left in the list.
+    """Return the plan with the next route of the list `why` of the fallbacks ("context", "content" or "any"),
+    after the stages of the way. A route whose stages refuse the request is skipped. None = no route is left
+    in the list. The deployments of each route that is tried are added to `exchange.deployments`.
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
@@ -53,9 +54,9 @@ def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Pl
 
 
 def _next(plan: Plan, why: Why) -> Plan:
-    """Return the plan with the first route of the list `why` of the fallbacks; its stages have not run yet.
-    `check_output` and `max_cost` stay those of the route before, because they belong to the request's own
-    route.
+    """Return the plan with the first route of the list `why` of the fallbacks, which must not be empty; its
+    stages have not run yet. `check_output` and `max_cost` stay those of the route before, because they belong
+    to the request's own route.
     """
     before = plan.route
     chosen = before.fallbacks.of(why)[0]
@@ -81,8 +82,8 @@ def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
 
 
 class Turned:
-    """The routes that one request has used so far: first its own route, then its fallbacks. plans: one plan
-    for each route. `Candidate.tier` is the index in this list.
+    """The routes that one request has used so far: first its own route, then its fallbacks. plans: a list
+    with one plan for each route. A candidate's `tier` is the index of its route in this list.
     """
 
     def __init__(self, runtime: Runtime, way: Way, plan: Plan) -> None:
@@ -93,17 +94,18 @@ class Turned:
         """The deployment and account of every candidate so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """Return the candidates of the request's own route; the doubtful ones are in a separate list. The
-        fallback routes used so far, and all candidates so far, are forgotten: a request that has waited for a
-        place begins again. now: monotonic seconds.
+        """Return the candidates of the request's own route, which are those of `asking`; the doubtful ones
+        are in a separate list. The fallback routes used so far, and all candidates so far, are forgotten: a
+        request that has waited for a place begins again. now: monotonic seconds.
         """
         del self.plans[1:]
         self._met.clear()
         return self._sorted(asking, now)
 
     def more(self, asked: Asked, why: Why, now: float) -> More[Candidate] | NoMore:
-        """Return the candidates of the next route of the list `why`, without those that were candidates
-        before; NoMore = no route is left in the list. now: monotonic seconds.
+        """Return the candidates of the next fallback route of the list `why` that accepts the request,
+        without those that were candidates before; NoMore = no such route is left in the list. The route's
+        plan is added to `plans`, and its candidates to `exchange.weighed`. now: monotonic seconds.
         """
         plan = onward(self._runtime, self._way, asked, self.plans[-1], why)
         if plan is None:
