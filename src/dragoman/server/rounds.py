@@ -36,7 +36,9 @@ message at once.
 
 Phase: TypeAlias = Literal["rest", "preparing", "using"]
 Asker: TypeAlias = tuple[int, Any]
-"""The number of the worker that asks for a reload, and the mark by which it recognises the answer."""
+"""The number of the worker that asks for a reload, and the mark by which it recognises the answer: any JSON
+value, which the answer repeats.
+"""
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
@@ -51,10 +53,11 @@ class Rounds:
     first, the workers prepare the new configuration; in the second, they begin to use it.
 
     loaded: the configuration in use; a new worker begins with it. mark: the hash of this configuration. send:
-    sends a message to the worker with this number. running: returns the numbers of the running workers. told:
-    called with the outcome of each round, except for quiet rounds without news (see `begin`). lost: called
-    with the number of a worker that has not begun to use the new configuration in time; must end this worker.
-    name: returns a worker's name for messages, from its number.
+    sends a message to the worker with this number. running: returns the numbers of the running workers (here
+    and below, the keeper is one of them). told: called with the outcome of each round, except for quiet
+    rounds without news (see `begin`). lost: called with the number of a worker that has not begun to use the
+    new configuration in time; must end this worker. name: returns a worker's name for messages, from its
+    number.
     """
 
     def __init__(
@@ -95,7 +98,9 @@ class Rounds:
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
         """Begin a round; if a round is running, another round will follow it instead. asker: gets the outcome
         of the round that this call causes; None = nobody asks. quiet: True = `told` is not called if the
-        outcome has no news. A round that follows a running one is never quiet.
+        outcome has no news: the same problems as before, or nothing that has changed. A round that follows a
+        running one is never quiet. Errors are not raised: a configuration that cannot be loaded is the
+        outcome of the round, which is then over before this method returns.
         """
         if self.phase != "rest":
             self._again = True
@@ -120,7 +125,7 @@ class Rounds:
 
     def heard(self, number: int, message: Message, now: float) -> None:
         """Handle a message from the worker with this number: a request for a reload, or an answer in the
-        running round. An answer that belongs to an earlier round is ignored.
+        running round. An answer of an earlier round, or of a half of this round that is over, is ignored.
         """
         if "ask" in message:
             self.begin(now, (number, message["ask"]))
