@@ -134,7 +134,7 @@ class _Linked(Peers, ABC):
     def _receive(self, letter: _Letter) -> _Letter:
         """Call the receiver of the letter's subject. Return the letter that answers it: an `answer` with the
         receiver's result, or a `nobody` if there is no receiver, if it fails, or if its result cannot be
-        encoded. Callers send this only if the letter is a question. A failure is logged.
+        encoded. Callers send the returned letter only if `letter` is a question. A failure is logged.
         """
         nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)
         if (receiver := self._receivers.get(letter.subject)) is None:

@@ -2,12 +2,13 @@
 them.
 
 The operator lists the methods and paths that are allowed (`providers.NAME.paths`). A request goes only to the
-server in the provider's base URL; no redirect is followed. Its credential is the key of the client's tenant,
-or the client's own for the provider, or the gateway's (`sending.with_credential`). Bodies of requests and of
-successful answers pass piece by piece. A successful answer is read only to find the usage that it states, and
-to hide the account's keys in it: some servers have an endpoint that returns the key (`GET /v1/user` of
-ElevenLabs). The body of an error is read first, up to a limit, and then sent. In place of a redirect, or of
-an error that refuses the gateway's or the tenant's credential, the client gets an error of the gateway.
+server in the provider's base URL; no redirect is followed. Its credential is the key that the client's tenant
+has brought for this provider; without one, the client's own credential if the provider is configured for
+these; otherwise the gateway's. Bodies of requests and of successful answers pass piece by piece. A successful
+answer is read only to find the usage that it states, and to hide the account's keys in it: some servers have
+an endpoint that returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, up to a
+limit, and then sent. In place of a redirect, or of an error that refuses the gateway's or the tenant's
+credential, the client gets an error of the gateway.
 """
 
 from __future__ import annotations

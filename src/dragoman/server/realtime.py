@@ -195,9 +195,10 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient, waiti
 
     If the protocol's clients name the model in the query (`live.model` is None): the field `model` of the
     query, or `deployment` if `model` is missing or "". The query's `intent` decides `client.transcribes`; an
-    intent other than "transcription" is put into `client.search`. Raises RequestFailed for an unknown field.
+    intent that does not make this True is put into `client.search`. Raises RequestFailed for an unknown
+    field.
 
-    If they name it in the first message, and also for a session that only transcribes whose query names no
+    If clients name it in the first message, and also for a session that only transcribes whose query names no
     model: the model in that message, which is put into `client.first`. This function accepts the WebSocket
     and waits for the message. Raises RequestFailed if the message is invalid, if it does not come within
     `_FIRST` seconds, if the client closes the WebSocket or disconnects before, or if a limit on `concurrency`

@@ -157,8 +157,8 @@ class ResponsesApi:
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a stored response. If it still runs in the background, it is stopped: at once if this
-        process runs it, or by another process within a few seconds. Raises RequestFailed: 404 for an unknown
-        response, 503 if the store fails.
+        process runs it, within a few seconds if another process runs it. Raises RequestFailed: 404 for an
+        unknown response, 503 if the store fails.
         """
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)

@@ -2,12 +2,13 @@
 none does.
 
 "Worker" stands here for each worker and for the keeper. A reload is called a round. The parent loads the new
-configuration and asks each worker to prepare it. When all workers have prepared it, the parent adopts the new
-configuration, and each worker begins to use it. If a worker cannot prepare it, or takes too long, all
-processes keep the old configuration. A worker that has prepared the configuration but does not begin to use
-it in time must be ended. A worker that is started later is a fork of the parent, so it begins with the
-configuration that the parent has adopted. One round runs at a time; a request for a reload during a round
-makes another round follow.
+configuration. If no setting in use has changed, and the latest round was not refused, the round is over.
+Otherwise the parent asks each worker to prepare the configuration. When all workers have prepared it, the
+parent adopts the new configuration, and each worker begins to use it. If a worker cannot prepare it, or takes
+too long, all processes keep the old configuration. A worker that has prepared the configuration but does not
+begin to use it in time must be ended. A worker that is started later is a fork of the parent, so it begins
+with the configuration that the parent has adopted. One round runs at a time; a request for a reload during a
+round makes another round follow.
 
 `Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
 sends messages by a function.
@@ -139,8 +140,9 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """Record that the worker with this number has ended: a running round does not wait for it. The
-        process that replaces it begins with the configuration that the parent has adopted by then.
+        """Record that the worker with this number has ended: a running round does not wait for it, and nobody
+        gets the outcomes that it has asked for. The process that replaces it begins with the configuration
+        that the parent has adopted by then.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]

@@ -254,9 +254,9 @@ def serve(
     ready: called once, when requests can be answered; never if a stop comes before that. doors: further ways
     in for operators. orders: a worker's socket to the parent, which sends the orders DRAIN, CLOSE or END
     (`server.orders`), and messages about reloads; if the parent closes it, this counts as CLOSE. None = this
-    is the only process, and signals stop or reload it. draining: called
-    when a stop begins, if requests run or the port stays open; its arguments are the number of running
-    requests, and the seconds for which the port stays open.
+    is the only process, and signals stop or reload it. draining: called when a stop begins, if requests run
+    or the port stays open; its arguments are the number of running requests, and the seconds for which the
+    port stays open.
     """
     app = App(gateway)
     config = uvicorn.Config(

@@ -39,8 +39,7 @@ class SessionsApi:
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of all clients' sessions (for a key that belongs to a tenant: of this tenant's
         clients), or with `?client=NAME` of one client's. The latest used session comes first. At most
-        `sessions.max_count` sessions, of all tenants together, are looked at. Raises RequestFailed (503) if
-        the store fails.
+        `sessions.max_count` sessions are listed. Raises RequestFailed (503) if the store fails.
         """
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))

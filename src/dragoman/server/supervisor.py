@@ -67,9 +67,8 @@ class Worker:
     """What the parent gives to a worker. number: from 1 to `count`; a replacement gets the number of the
     worker that it replaces. count: how many workers there are. orders: the socket to the parent, which sends
     orders over it. board: the shared memory of all processes: messages of each worker and of the keeper, and
-    the counters for `/metrics`. line: the socket to the keeper, None =
-    there is no keeper. loaded: the configuration in use; None = the configuration that the program loaded at
-    its start.
+    the counters for `/metrics`. line: the socket to the keeper, None = there is no keeper. loaded: the
+    configuration in use; None = the configuration that the program loaded at its start.
     """
 
     number: int
@@ -173,10 +172,10 @@ def supervise(
 
     At the first SIGTERM or SIGINT, the workers may finish their requests, for at most `drain` seconds; after
     SIGTERM the port stays open for the first part of this time (`Draining.delay`). The second signal ends the
-    workers at once. Processes that still run `_GRACE` seconds after that are killed. The keeper stops
-    after the last worker, or at the second signal. SIGHUP, a worker's request, or `config.watch` (a change of
-    the files or of the entries in the database, or the time `reload.poll`) starts a reload: all processes use
-    the new configuration, or none does.
+    workers at once. Processes that still run `_GRACE` seconds after `drain`, or after the second signal, are
+    killed. The keeper stops after the last worker, or at the second signal. SIGHUP, a worker's request, or
+    `config.watch` (a change of the files or of the entries in the database, or the time `reload.poll`) starts
+    a reload: all processes use the new configuration, or none does.
 
     listener: the socket on which the workers accept connections; the parent closes its copy at the first stop
     signal. work: runs the complete life of a worker; it is called in the worker's process, in which

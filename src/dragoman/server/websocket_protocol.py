@@ -160,7 +160,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _fail(self, code: CloseCode, reason: str) -> None:
         """Send a close frame with this code, and tell the application that the WebSocket has ended. Whatever
         comes in from now on is dropped, also the client's close frame. The connection ends `_LINGER` seconds
-        later.
+        later. If the WebSocket has failed before, do nothing.
         """
         self.conn.fail(code, reason)
         self.handle_parser_exception()
