@@ -34,9 +34,10 @@ class Expected(NamedTuple):
     """What a request may use. input: the tokens of its prompt (a count, an estimate, or a rough upper bound).
     output: the most tokens of all answers; if no bound is known, the number that is reserved at first. cost:
     the most that the request may cost, in nano-USD; None = a price that would be needed is not known. units:
-    other amounts that the request asks for, in every unit in which they may be priced (`measures`). measured:
-    (input tokens, output tokens) that limits count for `units`. kinds: the units of `ir.units` in which a
-    provider may bill a token.
+    other amounts that the request asks for, such as pictures or seconds of sound, by unit (`ir.units`), in
+    every unit in which they may be priced. measured: (input tokens, output tokens) that limits count for
+    `units`. kinds: the units of `ir.units` in which a provider may bill a token; `at_most` takes the
+    dearest of them for each token.
     """
 
     input: int
@@ -64,10 +65,11 @@ class Expected(NamedTuple):
         return self._replace(input=self.input + other.input, output=self.output + other.output, cost=cost)
 
     def at_most(self, rates: Rates, at: float, tier: str | None) -> int:
-        """Return the most nano-USD that the expected amounts can cost. Amounts without a known price cost
-        nothing here. at: Unix seconds; `units` have the prices of this time, and tokens have the highest
-        price of any time. tier: the service tier; None = tokens have the highest price of any tier, and
-        `units` the price of the usual one.
+        """Return the most nano-USD that the expected amounts can cost: `input`, `output`, the price of the
+        request itself, and `units`. Amounts without a known price cost nothing here; `cost` and `measured`
+        are not used. at: Unix seconds; `units` have the prices of this time, and tokens have the highest
+        price of any time. tier: the service tier; tokens have its price or that of the usual tier, whichever
+        is higher. None = tokens have the highest price of any tier, and `units` the price of the usual one.
         """
         nano = rates.at_most(self.input, self.output, tier=tier, kinds=self.kinds)
         return nano + rates.bill(self.units, at=at, tier=tier).priced if self.units else nano
@@ -76,9 +78,10 @@ class Expected(NamedTuple):
 class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     """What exchanges are accounted with. rates: returns the prices of a deployment (`provider/model`); None =
     they are not known. journal: gets the usage records; None = nobody keeps them, so only answers, logs and
-    metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
-    the proxies that are trusted to state a client's address. watch: tells operators about limits. seams: has
-    the clock by which windows of limits begin and end; this clock never goes back. None = the clock of the
+    metrics tell what was used. limits: the limits of the configuration. ledger: keeps the counters of the
+    limits; None = there are no limits. proxies: the proxies that are trusted to state a client's address.
+    watch: counts the requests that limits refuse, and tells operators when a limit is reached. seams: has the
+    clock by which windows of limits begin and end; this clock never goes back. None = the clock of the
     exchange is used.
     """
 

@@ -1,8 +1,10 @@
-"""The messages between the workers and the keeper of one gateway.
+"""The messages between the workers and the keeper of one gateway. The keeper is the process that does what
+must be done only once on a machine.
 
-Each worker has a line to the keeper, and the keeper passes messages on to the other workers. While the keeper
-is missing, no message reaches another worker, and no question is answered. Messages that workers send in that
-time wait for the next keeper, as many as fit into the buffer of the line.
+Each worker has a line to the keeper (`server.lines`: a pair of connected sockets), and the keeper passes
+messages on to the other workers. While no keeper runs, no message reaches another worker, and no question is
+answered. Messages that workers send in that time wait for the next keeper, as many as fit into the buffers of
+the line.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
     """A message in the form in which it is sent. kind: `tell` = for all other processes; `hand` = for the
     keeper; `ask` = a question to all other processes; `answer` = an answer to a question; `nobody` = the
     asked process has no answer. subject: what the message is about; it chooses the receiver in the other
-    process. value: what the receiver gets, or the answer, encoded. asker: the number of the process that
+    process. value: what the receiver gets, or the answer, as JSON. asker: the number of the process that
     asked the question, 0 = the keeper. number: the number of the question, the same in its answers. A `tell`
     or `hand` does not use `asker` and `number`.
     """
@@ -51,7 +53,8 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
 
 def _number(value: Any) -> float:
     """Return a number as a plain int or float, which msgspec can encode. The encoder calls this function for
-    values of other types, such as a Duration. Raises TypeError for a value that is not an int or a float.
+    each value whose type it does not know, such as a Duration (a subclass of float). Raises TypeError for a
+    value that is not an int or a float.
     """
     if isinstance(value, int):
         return int(value)
@@ -129,9 +132,9 @@ class _Linked(Peers, ABC):
         """Send a letter: from a worker to the keeper, or from the keeper to all workers."""
 
     def _receive(self, letter: _Letter) -> _Letter:
-        """Call the receiver of the letter's subject. Return the letter to send back if the letter is a
-        question: an `answer` with the receiver's result, or a `nobody` if there is no receiver or if it
-        fails. A failure is logged.
+        """Call the receiver of the letter's subject. Return the letter that answers it: an `answer` with the
+        receiver's result, or a `nobody` if there is no receiver, if it fails, or if its result cannot be
+        encoded. Callers send the returned letter only if `letter` is a question. A failure is logged.
         """
         nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)
         if (receiver := self._receivers.get(letter.subject)) is None:
@@ -154,7 +157,7 @@ def _send(line: Line | None, data: bytes, subject: str) -> None:
 
 
 class WorkerPeers(_Linked):
-    """`Peers` in a worker. number: the number of this worker. line: the socket to the keeper."""
+    """`Peers` in a worker. number: the number of this worker, from 1. line: the socket to the keeper."""
 
     keeps = False
 

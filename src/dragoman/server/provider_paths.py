@@ -2,11 +2,13 @@
 them.
 
 The operator lists the methods and paths that are allowed (`providers.NAME.paths`). A request goes only to the
-server in the provider's base URL, with the credential from `sending.with_credential`; no redirect is
-followed. Bodies of requests and of successful answers pass piece by piece. A successful answer is read only
-to find the usage that it states, and to hide the account's keys in it: some servers have an endpoint that
-returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, up to a limit, and then
-sent.
+server in the provider's base URL; no redirect is followed. Its credential is the key that the client's tenant
+has brought for this provider; without one, the client's own credential if the provider is configured for
+these; otherwise the gateway's. Bodies of requests and of successful answers pass piece by piece. A successful
+answer is read only to find the usage that it states, and to hide the account's keys in it: some servers have
+an endpoint that returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, up to a
+limit, and then sent. In place of a redirect, or of an error that refuses the gateway's or the tenant's
+credential, the client gets an error of the gateway.
 """
 
 from __future__ import annotations
@@ -54,8 +56,9 @@ _BODILESS: Final = frozenset({204, 205})
 
 
 class _Call(NamedTuple):
-    """One call to a provider. passage: the provider. target: the path and query. record: the record of this
-    attempt. meter: accounts for the call; None = nothing is accounted for.
+    """One call to a provider. passage: sends it to the provider, with this call's credential. target: the
+    path and query. record: the record of this attempt. meter: accounts for the call; None = nothing is
+    accounted for.
     """
 
     passage: Passage
@@ -80,11 +83,12 @@ class ProviderPathsApi:
         yield Endpoint(f"{ROOT}{{path}}", DEFAULT, handlers, slashes=True, faceless=True)
 
     async def _pass(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Pass a request on to the provider, and the answer back to the client; record the call in
-        `exchange`. Raises RequestFailed: 404 for a provider or path that is not listed, 405 for a method that
-        is not listed, 403 if the client may not use the provider's paths, 400 for a path or query that cannot
-        be sent; if there is no usable credential or a limit of the client is reached; and if the call fails.
-        Raises ClientGone if the client disconnects while it sends the body.
+        """Pass a request on to the provider, and the answer (also an error, see `_refused`) back to the
+        client; record the call in `exchange`. Raises RequestFailed: 404 for a provider or path that is not
+        listed, 405 for a method that is not listed, 403 if the client may not use the provider's paths, 400
+        for a path or query that cannot be sent; if there is no usable credential; if a limit of the client is
+        reached; if the client's body is refused; and if no usable answer comes. Raises ClientGone if the
+        client disconnects while it sends the body.
         """
         name, path = _named(request)
         passage = self._listing(name)
@@ -154,9 +158,10 @@ class ProviderPathsApi:
         CONNECTED.set(connected)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send the request to the provider, and the answer to the client. If the client's body could not be
-        read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises RequestFailed if
-        the call fails; the account's secrets are hidden in its message.
+        """Send the request to the provider, and the answer to the client. Complete `call.record`. If the call
+        fails because the client's body could not be read to its end, raises the error of that (RequestFailed
+        or ClientGone). Otherwise raises RequestFailed if no answer comes, if it breaks off, or if it may not
+        be sent to the client (`_refused`); the account's secrets are hidden in the message.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
@@ -184,8 +189,9 @@ class ProviderPathsApi:
             record.ended = now()
 
     async def _flow(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send a successful answer (status 200 to 299) to the client as it arrives. Account for the call
-        before the last bytes are sent.
+        """Send a successful answer (status 200 to 299) to the client as it arrives, with the account's keys
+        hidden. For a status in `_BODILESS` only the headers are sent. The call is accounted for before the
+        last bytes are sent. Raises RequestFailed if the answer breaks off.
         """
         kind = answer.headers.get("content-type", _ANY)
         if answer.status in _BODILESS:
@@ -210,10 +216,12 @@ class ProviderPathsApi:
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send a provider's error to the client with the provider's status and body. In the body, secrets of
-        the account with at least `_SHORTEST_SECRET` characters are hidden; a very long body is cut.
+        the account with at least `_SHORTEST_SECRET` characters are hidden. Only the first 256 KiB of a longer
+        body are sent (20,000 bytes if these have very many JSON values).
 
-        Raises RequestFailed instead, and sends nothing, for a status outside 400 to 599; and for 401 and 403
-        unless the client sent its own credential, because the client cannot correct another one.
+        Raises RequestFailed instead, and sends nothing, for a status outside 400 to 599; for 401 and 403,
+        unless the client sent its own credential for the provider: the client cannot correct another one;
+        and if the body ends too early.
         """
         passage, account = call.passage, call.passage.account
         if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
@@ -234,9 +242,9 @@ class ProviderPathsApi:
         browsers from running the answer as a page, the provider's name, and those about the client's limits
         and the cost (`Meter.headers`). For example, these headers of the provider are not passed on: headers
         of the connection, cookies, headers that only the gateway may set, and headers with a secret of the
-        account. In the headers in `_PLACES`, a URL of the provider's server becomes a path of this gateway; a
-        header in `_PLACES` with another URL is left out. whole: True = the provider's content-length is left
-        out.
+        account. The content-type is not among the returned headers: callers send it themselves. In the
+        headers in `_PLACES`, a URL of the provider's server becomes a path of this gateway; a header in
+        `_PLACES` with another URL is left out. whole: True = the provider's content-length is left out.
         """
         passage = call.passage
         before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"
@@ -264,7 +272,8 @@ class ProviderPathsApi:
 
 def _named(request: HttpRequest) -> tuple[str, str]:
     """Return the provider's name, decoded, and the path after the name: percent-encoded, with a slash at its
-    beginning. The path is as the client encoded it; if that is not known, the decoded path is encoded again.
+    beginning; "" = the URL ends with the name. The path is as the client encoded it; if that is not known,
+    the decoded path is encoded again.
     """
     decoded, raw = request.params["path"], request.raw.decode("latin-1")
     found = quote(decoded, safe="/:;")
@@ -291,7 +300,8 @@ def _target(
     """Return the path and query for the provider. passage: None = no paths of a provider with this name are
     listed. path: from `_named`. search: the query. secret: returns whether a text holds a key of this
     gateway; a field of the query that does is left out. Raises RequestFailed: 404 for a provider or path that
-    is not listed, 405 for a method that is not listed, 400 for a path or query that cannot be sent.
+    is not listed, 405 for a method that is not listed, 400 for a path or query that cannot be sent (also for
+    a path that contains a key of this gateway).
     """
     if passage is None:
         text = f"No paths of a provider {name[:64]!r} are listed here (setting providers.NAME.paths)."

@@ -1,9 +1,11 @@
 """Realtime sessions of clients: OpenAI's Realtime API at `/v1/realtime`, and Gemini's Live API.
 
 A session is one exchange; each reply in it is accounted for separately (`engine.replies`). A client of
-OpenAI's API names the model in the URL: an error before the provider has opened the session is an HTTP
-answer. A client of the Live API names the model in its first message, so the WebSocket is accepted before
-that. An error that ends the session after the WebSocket was accepted is a close code with a reason.
+OpenAI's API names the model in the URL. The WebSocket is then accepted when the provider has opened the
+session; an error before that is an HTTP answer. A client of the Live API names the model in its first
+message, and so may a client of OpenAI's API whose session only transcribes: then the WebSocket is accepted
+before that message. An error that ends the session after the WebSocket was accepted is sent as a message, if
+the protocol has one for errors, and as a close code with a reason.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ _FIRST: Final = 60.0
 the model.
 """
 _IGNORED: Final = frozenset({"api-version", "api-key", "key", "alt", "access_token"})
-"""Fields of the query that are accepted and not used: the version of the API, and the client's key, which was
-read before.
+"""Fields of the query that are accepted and not used here: the version of the API, the form of the answer
+(`alt`), and the client's key, which was read before.
 """
 _POLICY, _INTERNAL, _RESTART, _LATER, _WRONG = 1008, 1011, 1012, 1013, 1007
 """Close codes: RFC 6455, section 7.4.1, and https://www.iana.org/assignments/websocket."""
@@ -78,13 +80,13 @@ client call the provider directly, past the keys and limits of the gateway.
 
 
 class RealtimeApi:
-    """Answers HTTP requests at the paths of realtime sessions that are not WebSocket handshakes. Each gets an
-    error.
+    """Answers HTTP requests to the paths of realtime sessions, if the requests are not WebSocket handshakes.
+    Each gets an error.
     """
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the endpoints at which clients open sessions, and of OpenAI's other realtime paths, which the
-        gateway does not support (`_REST`). The handlers of all of them only raise errors.
+        """Yield the endpoints at which clients open sessions, and the endpoints of OpenAI's other realtime
+        paths, which the gateway does not support (`_REST`). The handlers of all of them only raise errors.
         """
         for dialect, _ in faces():
             if dialect.live is not None and (dialect is DEFAULT or dialect.live is not DEFAULT.live):
@@ -135,9 +137,10 @@ def live_of(endpoint: Endpoint | None) -> Live | None:
 async def serve_session(
     gateway: Core, handshake: Handshake, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
-    """Serve one session until it ends, then close the exchange and pass it to the observers. A RequestFailed
-    is sent to the client as an error. If this task is cancelled, close the WebSocket, unless the connection
-    is lost, and raise CancelledError.
+    """Serve one session until it ends, then close the exchange and pass it to the observers. Errors are sent
+    to the client: a RequestFailed as it is, any other exception as an internal error, which is also logged.
+    Raises OSError if the client disconnects while something is sent to it. If this task is cancelled, close
+    the WebSocket, unless the connection is lost, and raise CancelledError.
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
@@ -181,23 +184,25 @@ async def serve_session(
 
 
 async def _refuse(fault: ir.Fault, face: Dialect, exchange: Exchange, client: RealtimeClient) -> None:
-    """Tell the client that there is no session, and why."""
+    """Record the fault in the exchange, and send it to the client in the form of the protocol `face`."""
     exchange.fault = fault
     status, extra, body = face.errors.encode(fault, exchange.request_id)
     await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient, waiting: Waiting) -> str | None:
-    """Return the model that the client names.
+    """Return the model that the client names; None = the query names none.
 
-    If the protocol has no `Live.model`: the field `model` of the query, else `deployment`, else None. The
-    query's `intent` decides `client.transcribes`; an unknown one is stored in `client.search`. Raises
-    RequestFailed for an unknown field of the query.
+    If the protocol's clients name the model in the query (`live.model` is None): the field `model` of the
+    query, or `deployment` if `model` is missing or "". The query's `intent` decides `client.transcribes`; an
+    intent that does not make this True is put into `client.search`. Raises RequestFailed for an unknown
+    field.
 
-    If it has, and for a session that only transcribes whose query names no model: the model that the first
-    message names. This function accepts the WebSocket and waits for the message. Raises RequestFailed if the
-    message is invalid, if it does not come within `_FIRST` seconds, if the client closes the WebSocket
-    before, or if a limit on `concurrency` leaves no place for `waiting`.
+    If clients name it in the first message, and also for a session that only transcribes whose query names no
+    model: the model in that message, which is put into `client.first`. This function accepts the WebSocket
+    and waits for the message. Raises RequestFailed if the message is invalid, if it does not come within
+    `_FIRST` seconds, if the client closes the WebSocket or disconnects before, or if a limit on `concurrency`
+    leaves no place for `waiting`.
     """
     named_by = live.model
     if live.model is None:
@@ -227,8 +232,8 @@ async def _model(live: Live, handshake: Handshake, client: RealtimeClient, waiti
 
 
 class RealtimeClient:
-    """The client of a session. Implements `engine.converse.SessionClient`. error: `Live.error` of the
-    client's protocol.
+    """The client of a session. Implements `engine.converse.SessionClient`. error: returns the text of the
+    protocol's message about a fault; None = the protocol has no such message (`Live.error`).
     """
 
     def __init__(
@@ -273,9 +278,10 @@ class RealtimeClient:
 
     async def first_message(self, waiting: Waiting) -> Message | None:
         """Accept the WebSocket, and return the client's first message; None = the client has closed the
-        WebSocket. waiting: holds the client's place until the message comes. While it does not, a new
-        connection may replace this one if there are too many. Raises RequestFailed if a limit leaves no
-        place, or if no message comes within `_FIRST` seconds.
+        WebSocket or has disconnected. Until the message comes, the connection counts as idle: the server may
+        end it to make room for a new one. waiting: holds the client's places at its limits on `concurrency`
+        until the message comes. Raises RequestFailed if a limit leaves no place, or if no message comes
+        within `_FIRST` seconds.
         """
         link = self._link
         await waiting.enter()
@@ -292,8 +298,9 @@ class RealtimeClient:
             waiting.leave()
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Refuse the session: with this HTTP answer, or, if the WebSocket was accepted before, with the
-        protocol's message about the exchange's fault, if there is one, and by closing it as `end` does.
+        """Refuse the session with this HTTP answer. If the WebSocket was accepted before, `headers` and
+        `body` are not used: send the protocol's message about the exchange's fault (nothing if the protocol
+        has no such message, or if the exchange has no fault), and close the WebSocket as `end` does.
         """
         self._exchange.status = status
         if self._accepted:
@@ -312,19 +319,22 @@ class RealtimeClient:
         """Do nothing: the server's WebSocket protocol sends pings."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Accept the WebSocket, because the provider has opened the session. status: not used."""
+        """Accept the WebSocket, because the provider has opened the session. headers: for the answer to the
+        handshake; not sent if the WebSocket was accepted before. status: not used.
+        """
         self._exchange.status = _SWITCHED
         self.begun = True
         await self.accept(headers)
 
     async def write(self, data: bytes) -> None:
-        """Send `data` (UTF-8) as a text message."""
+        """Send `data` (UTF-8; invalid bytes are replaced) as a text message, as `say` does."""
         await self.say(data.decode("utf-8", "replace"))
 
     async def end(self, data: bytes = b"") -> None:
-        """Send a last message (b"" = none), and close the WebSocket. The close code and reason are those of
-        `closes`, else those for the exchange's fault. Do nothing if the WebSocket is closed already or the
-        connection is lost.
+        """Send a last message (b"" = none), and close the WebSocket. The close code and the reason are those
+        that the method `closes` has set; if it was not called, those for the exchange's fault. Do nothing if
+        the WebSocket is closed already or the connection is lost. No error is raised if the client
+        disconnects meanwhile.
         """
         if self._ended or self.left is not None or self._link.lost:
             return
@@ -339,7 +349,9 @@ class RealtimeClient:
 
     async def receive(self) -> Message | None:
         """Wait for the client's next message and return it. None = the client has closed the WebSocket or has
-        disconnected; then `left` is set to the close code and the reason.
+        disconnected; then `left` is set to the close code (1005 if there is none) and the reason, and a
+        disconnect no longer cancels the handler's task. The message that the call before returned counts as
+        answered now, so the memory for it is freed.
         """
         if self._taken and self._link.answered is not None:
             self._link.answered()
@@ -357,8 +369,8 @@ class RealtimeClient:
 
     async def say(self, message: Message) -> None:
         """Send a message: bytes as a binary message, str as a text message. This waits while the client reads
-        slowly. If the client has closed the WebSocket or has disconnected, the message is dropped:
-        `receive` tells how the client has left.
+        slowly. If the client has closed the WebSocket or has disconnected, the message is dropped, and no
+        error is raised: `receive` finds out how the client has left.
         """
         member = "bytes" if isinstance(message, bytes) else "text"
         with contextlib.suppress(OSError):  # ASGI raises it since version 2.4 after the client's close frame

@@ -1,4 +1,5 @@
-"""The errors for HTTP requests that are refused before a handler is called. Also those limits for such
+"""The errors for HTTP requests that the server refuses while it reads or parses them: most before a handler
+is called, but for a fault in the body or its trailers the handler may already run. Also those limits for such
 requests that are not settings.
 """
 
@@ -80,8 +81,10 @@ def of_head(version: str, headers: Sequence[tuple[bytes, bytes]]) -> ir.Fault | 
     """Return the error for a head that is refused because of its version of HTTP, its Host header (RFC 9112,
     section 3.2) or its Transfer-Encoding header (section 6.1); None = these are valid.
 
-    version: "1.1", for example. headers: with lower-case names. Only one Transfer-Encoding header with the
-    value `chunked` is accepted: a body in another coding would be read as if it was not encoded.
+    version: "1.1", for example. headers: (name, value) pairs with lower-case names. Exactly one Host header
+    is required; in HTTP/1.0 it may be missing. The Transfer-Encoding header may be missing; otherwise there
+    must be only one, with the value `chunked`: a body in another coding would be read as if it was not
+    encoded.
     """
     if version not in _VERSIONS:
         return VERSION

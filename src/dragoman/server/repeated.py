@@ -34,8 +34,8 @@ class Repeatable(NamedTuple):
     def repeated_by(self, data: bytes) -> tuple[HeaderMap, bytes, int] | None:
         """Return (the headers of a request, the bytes of its body that have come in, how many of them are
         still to come), if the head of the request repeats this one; only the number in content-length may
-        differ. data: the bytes of one read. None = they begin with another head, or have bytes after the
-        request.
+        differ. data: the bytes of one read. None = they do not begin with this head (complete), or they
+        have bytes after the request.
         """
         head, before, after, digits = self
         if not data.startswith(before):

@@ -88,7 +88,8 @@ class ResponsesApi:
         """Answer `POST /responses`. Without `background: true` in the body, let the engine answer. With it,
         start a background response and send it as it is now; or, if the body has `stream: true`, send its
         events. If the background response is refused at its start, send that error. Raises RequestFailed, for
-        example 400 for a background response with the header X-Session-Id, or for an invalid header.
+        example 400 for a background response with the header X-Session-Id, or for an invalid X-Session-Id;
+        429 if too many background responses run already.
         """
         head = _background(request.body)
         if head is None:
@@ -112,9 +113,10 @@ class ResponsesApi:
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a stored response as it is now. With `stream=true` in the query, send instead the events of
-        the background response, from the first with a number above `starting_after` (default: all events).
-        Raises RequestFailed: 404 for an unknown response, 400 for a stream of a response that was not made in
-        the background.
+        the background response, from the first with a number above `starting_after` (default: all events; the
+        first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a stream of a
+        response that was not made in the background or for an invalid `starting_after`, 503 if the store
+        fails before the answer begins.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
@@ -154,8 +156,9 @@ class ResponsesApi:
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a stored response. If it runs in the background of this process, stop it. Raises
-        RequestFailed: 404 for an unknown response, 503 if the store fails.
+        """Delete a stored response. If it still runs in the background, it is stopped: at once if this
+        process runs it, within a few seconds if another process runs it. Raises RequestFailed: 404 for an
+        unknown response, 503 if the store fails.
         """
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
@@ -172,8 +175,10 @@ class ResponsesApi:
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the complete input of a stored response: the items of the responses that it
         continues (inputs and answers), and the items of its own request. The newest items come first, unless
-        the query has `order=asc`. Raises RequestFailed: 404 for an unknown response, 400 for a wrong query,
-        413 if the input is too large to be read, 503 if the store fails.
+        the query has `order=asc`. The responses that it continues then expire later, as if they had been
+        continued now. Raises RequestFailed: 404 for an unknown response, or if one that it continues does not
+        exist any more; 400 for a wrong query; 413 if the input is too large to be read; 503 if the store
+        fails.
         """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
@@ -197,9 +202,10 @@ class ResponsesApi:
         return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a shortened conversation: the user's latest messages, and the model's summary of the complete
-        conversation. If the model's answer is an error, send this error. Raises RequestFailed (400, 413) for
-        an invalid body, if `model` is missing, or if the request names a session.
+        """Send a shortened conversation: the user's latest messages (at most 80,000 bytes, `remembered`), and
+        the model's summary of the complete conversation, as an item of the type `compaction`. If the model's
+        answer is an error, send this error. Raises RequestFailed: 400 or 413 for an invalid body, 400 if
+        `model` is missing or the request has the header X-Session-Id.
         """
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
@@ -228,8 +234,9 @@ class ResponsesApi:
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Store a new conversation with the items in the body, and send the conversation without its items.
-        Raises RequestFailed: 400 for a wrong body or if this gateway stores nothing, 503 if the store fails
-        or is full.
+        Raises RequestFailed: 400 for a wrong body or if this gateway is configured to store no conversations,
+        404 for a reference to an unknown item, 413 if the body or the items are too large, 503 if the store
+        fails or is full.
         """
         keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
@@ -317,8 +324,9 @@ class ResponsesApi:
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
         """Return the items in the body's `items`, in the form in which they are stored; () = the body has no
-        `items`. A reference to a stored item is replaced by that item. Raises RequestFailed for an invalid
-        item, an unknown reference, or more than 20 items.
+        `items`, or null. A reference to a stored item is replaced by that item. Raises RequestFailed: 400 for
+        an invalid item or more than 20 items, 404 for an unknown reference, 413 if the items that references
+        name are too large together, 503 if the store fails.
         """
         given = body.get("items")
         if given is None:

@@ -2,12 +2,13 @@
 none does.
 
 "Worker" stands here for each worker and for the keeper. A reload is called a round. The parent loads the new
-configuration and asks each worker to prepare it. When all workers have prepared it, the parent adopts the new
-configuration, and each worker begins to use it. If a worker cannot prepare it, or takes too long, all
-processes keep the old configuration. A worker that has prepared the configuration but does not begin to use
-it in time must be ended. A worker that is started later is a fork of the parent, so it begins with the
-configuration that the parent has adopted. One round runs at a time; a request for a reload during a round
-makes another round follow.
+configuration. If no setting in use has changed, and the latest round was not refused, the round is over.
+Otherwise the parent asks each worker to prepare the configuration. When all workers have prepared it, the
+parent adopts the new configuration, and each worker begins to use it. If a worker cannot prepare it, or takes
+too long, all processes keep the old configuration. A worker that has prepared the configuration but does not
+begin to use it in time must be ended. A worker that is started later is a fork of the parent, so it begins
+with the configuration that the parent has adopted. One round runs at a time; a request for a reload during a
+round makes another round follow.
 
 `Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
 sends messages by a function.
@@ -36,7 +37,9 @@ message at once.
 
 Phase: TypeAlias = Literal["rest", "preparing", "using"]
 Asker: TypeAlias = tuple[int, Any]
-"""The number of the worker that asks for a reload, and the mark by which it recognises the answer."""
+"""The number of the worker that asks for a reload, and the mark by which it recognises the answer: any JSON
+value, which the answer repeats.
+"""
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
@@ -51,10 +54,11 @@ class Rounds:
     first, the workers prepare the new configuration; in the second, they begin to use it.
 
     loaded: the configuration in use; a new worker begins with it. mark: the hash of this configuration. send:
-    sends a message to the worker with this number. running: returns the numbers of the running workers. told:
-    called with the outcome of each round, except for quiet rounds without news (see `begin`). lost: called
-    with the number of a worker that has not begun to use the new configuration in time; must end this worker.
-    name: returns a worker's name for messages, from its number.
+    sends a message to the worker with this number. running: returns the numbers of the running workers (here
+    and below, the keeper is one of them). told: called with the outcome of each round, except for quiet
+    rounds without news (see `begin`). lost: called with the number of a worker that has not begun to use the
+    new configuration in time; must end this worker. name: returns a worker's name for messages, from its
+    number.
     """
 
     def __init__(
@@ -95,7 +99,9 @@ class Rounds:
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
         """Begin a round; if a round is running, another round will follow it instead. asker: gets the outcome
         of the round that this call causes; None = nobody asks. quiet: True = `told` is not called if the
-        outcome has no news. A round that follows a running one is never quiet.
+        outcome has no news: the same problems as before, or nothing that has changed. A round that follows a
+        running one is never quiet. Errors are not raised: a configuration that cannot be loaded is the
+        outcome of the round, which is then over before this method returns.
         """
         if self.phase != "rest":
             self._again = True
@@ -120,7 +126,7 @@ class Rounds:
 
     def heard(self, number: int, message: Message, now: float) -> None:
         """Handle a message from the worker with this number: a request for a reload, or an answer in the
-        running round. An answer that belongs to an earlier round is ignored.
+        running round. An answer of an earlier round, or of a half of this round that is over, is ignored.
         """
         if "ask" in message:
             self.begin(now, (number, message["ask"]))
@@ -134,8 +140,9 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """Record that the worker with this number has ended: a running round does not wait for it. The
-        process that replaces it begins with the configuration that the parent has adopted by then.
+        """Record that the worker with this number has ended: a running round does not wait for it, and nobody
+        gets the outcomes that it has asked for. The process that replaces it begins with the configuration
+        that the parent has adopted by then.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]

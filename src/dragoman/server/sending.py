@@ -30,8 +30,9 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
     for the provider; else the credential that the client has sent, if the provider is configured for clients'
     credentials; else the gateway's.
 
-    Raises RequestFailed if an operator has disabled the provider, or the gateway's key that is needed; if the
-    tenant's key cannot be decrypted; or if the provider needs the client's credential and it is missing.
+    Raises RequestFailed if an operator has disabled the provider, or (if the gateway's is needed) its first
+    key; if the tenant's key cannot be decrypted; or if the provider needs the client's credential and it is
+    missing (401).
     """
     if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
         return own
@@ -43,18 +44,19 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
 
 
 def sent_on(gateway: Core, stated: Mapping[str, str], caller: Caller) -> dict[str, str]:
-    """Return those of the client's headers that are sent to a provider: without headers that hold a key of
-    this gateway (`accounts.held`), and as `with_own_key` returns them. stated: the headers that may be passed
-    on, by lower-case name.
+    """Return those of the client's headers that are sent to a provider, as a new dict: without headers that
+    hold a key of this gateway (`accounts.held`), and with a value of Idempotency-Key that depends on the
+    client (`with_own_key`). stated: the headers that may be passed on, by lower-case name.
     """
     knows = gateway.client_keys.knows
     return with_own_key({name: one for name, one in stated.items() if not holds_key(one, knows)}, caller)
 
 
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
-    """Return the headers for a provider, with another Idempotency-Key: its value depends on the client and on
-    the client's value, so that two clients with the same value do not collide at the provider. If the client
-    has no key of this gateway, the value does not change. sent: the headers, by lower-case name.
+    """Return the headers for a provider, with another value of Idempotency-Key: it depends on the client and
+    on the client's value, so that two clients with the same value do not collide at the provider. Without
+    this header, or if the client has no key of this gateway, no value changes. sent: the headers, by
+    lower-case name; this dict is not changed.
     """
     stated = sent.get(_ONCE)
     return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}
@@ -64,8 +66,8 @@ _ONCE: Final = "idempotency-key"
 
 
 def pairs_of(gateway: Core, request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the fields of a request's query as pairs of name and value, without fields that may contain a
-    credential by their name, or that hold a key of this gateway.
+    """Return the fields of a request's query as decoded pairs of name and value. Left out are fields whose
+    name says that they may contain a credential, and fields that hold a key of this gateway.
     """
     knows = gateway.client_keys.knows
     return [
@@ -79,9 +81,9 @@ class ClientBody:
     """The body of a request to a provider.
 
     whole: bytes to send in place of the client's body; None = the client's body is sent as it comes in. flow:
-    the body for `Passage.send`; b"" = the client's body is empty; None = no body is sent, because the
-    endpoint takes none. failure: the RequestFailed or ClientGone that ended the reading of the client's body;
-    None = there was none.
+    the body for `Passage.send`: `whole`, or a Flow of the client's body; b"" = the client's body is empty;
+    None = no body is sent, because the endpoint takes none. failure: the RequestFailed or ClientGone that
+    ended the reading of the client's body; None = there was none.
     """
 
     def __init__(self, request: HttpRequest, whole: bytes | None = None) -> None:
@@ -112,10 +114,10 @@ begin in them.
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield the pieces of a form unchanged. Raises RequestFailed (400) if a line `content-disposition` has a
-    parameter `name` whose value contains `name`, also inside a longer word: a form may not have this field,
-    because the ids in forms are not translated. Such a line in the content of a file counts, too. Earlier
-    pieces may have been yielded already.
+    """Yield the pieces of a form unchanged. Raises RequestFailed (400) if the form has a field of this name,
+    because the ids in forms are not translated. The check is rough: the name may also be a part of a longer
+    name, and a line `content-disposition` in the content of a file counts, too. Pieces before the one with
+    the field have been yielded then. parts: the pieces. name: the field's name.
     """
     field = re.compile(
         rb"content-disposition[^\r\n]{0,500}[\s;]name\*?\s*=[^\r\n;]{0,500}" + re.escape(name.encode()),

@@ -1,10 +1,11 @@
 """Runs the application under uvicorn in one process, with one event loop.
 
-At the first stop signal, running requests may finish, for at most the configured time. After SIGTERM the port
-first stays open for a while, so that load balancers notice the stop. The second signal ends everything at
-once. The configuration is loaded again at SIGHUP, and whenever `config.watch` says so: for example after a
-change of its files or of the entries in the database. If there are several workers, the parent process gets
-the signals and watches the files, and sends orders to each worker.
+At the first stop signal, running requests may finish, for at most the configured time (`server.drain`). After
+SIGTERM the port first stays open for a while (`server.drain_delay`), so that load balancers notice the stop.
+The second signal ends everything at once. The configuration is loaded again at SIGHUP, and whenever
+`config.watch` says so: for example after a change of its files or of the entries in the database. If there
+are several workers, the parent process gets the signals and watches the files, and sends orders to each
+worker.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class CannotListen(DragomanError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a new listening socket. port: 0 = any free port. Raises CannotListen."""
+    """Return a new listening socket. host: a name or an IP address; IPv6 if it contains a colon, otherwise
+    IPv4. port: 0 = any free port. Raises CannotListen.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -70,7 +73,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which also drains, ends or reloads the gateway at signals or at the parent's orders.
-    ready, orders, draining: as in `serve`. doors: opens the further ways in for operators.
+    ready, orders, draining: the arguments of `serve`. doors: opens the further ways in for operators. admin:
+    the endpoints for operators; if there are several workers, its orders are joined at the start.
     """
 
     def __init__(
@@ -128,8 +132,8 @@ class _Server(uvicorn.Server):
         return ended
 
     async def _wait_tasks_to_complete(self) -> None:
-        """Wait until all requests have ended, at most for the drain time (`server.drain`). Then cut those
-        that still run. uvicorn calls this when it stops.
+        """Wait until all requests have ended, at most for the drain time (`server.drain`, but at least one
+        second). Then cancel those that still run. uvicorn calls this when it stops.
         """
         longest = max(1.0, float(self._gateway.config.server.drain))
         try:
@@ -197,7 +201,7 @@ class _Server(uvicorn.Server):
 
     def _obey(self, orders: socket.socket) -> None:
         """Read the orders and messages that the parent has sent, and carry them out. If the parent has ended,
-        do the same as for the order CLOSE.
+        do the same as for the order CLOSE: close the port at once, and stop after the running requests.
         """
         said = receive(orders)
         stops = set() if said else {CLOSE}
@@ -247,11 +251,12 @@ def serve(
 ) -> None:
     """Serve on `listener` until a signal or an order ends this.
 
-    ready: called once, when requests can be answered. doors: further ways in for operators. orders: a
-    worker's socket to the parent, which sends DRAIN, CLOSE or END, and messages about reloads; the end of the
-    socket counts as CLOSE. None = this is the only process, and signals stop or reload it. draining: called
-    when a stop begins, if requests run or the port stays open; its arguments are the number of running
-    requests, and the seconds for which the port stays open.
+    ready: called once, when requests can be answered; never if a stop comes before that. doors: further ways
+    in for operators. orders: a worker's socket to the parent, which sends the orders DRAIN, CLOSE or END
+    (`server.orders`), and messages about reloads; if the parent closes it, this counts as CLOSE. None = this
+    is the only process, and signals stop or reload it. draining: called when a stop begins, if requests run
+    or the port stays open; its arguments are the number of running requests, and the seconds for which the
+    port stays open.
     """
     app = App(gateway)
     config = uvicorn.Config(

@@ -37,8 +37,9 @@ class SessionsApi:
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of all clients' sessions, or with `?client=NAME` of one client's. The list has at
-        most `sessions.max_count` sessions (of all clients together), the latest used first.
+        """Send the list of all clients' sessions (for a key that belongs to a tenant: of this tenant's
+        clients), or with `?client=NAME` of one client's. The latest used session comes first. At most
+        `sessions.max_count` sessions are listed. Raises RequestFailed (503) if the store fails.
         """
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
@@ -54,7 +55,8 @@ class SessionsApi:
 
     async def _named(self, request: HttpRequest) -> Session:
         """Return the session that the path and `?client=` name. Raises RequestFailed: 404 if there is none,
-        400 if several clients have a session with this id and the query names no client.
+        400 if several clients have a session with this id and the query names no client; 503 if the store
+        fails. Sessions that the key may not see count as missing.
         """
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]

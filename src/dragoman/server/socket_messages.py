@@ -59,8 +59,9 @@ def read_chat(message: str, _max_depth: int) -> SocketRequest:
 
 def read_response(message: str, max_depth: int) -> SocketRequest | None:
     """Return the request in a `response.create` message: the message without `type`, `stream_id`,
-    `background` and `stream_options`, and with `"stream": true`. An invalid message gives a request with a
-    fault. None = the message is one of `_NOTICES`, which need no answer.
+    `background` and `stream_options`, and with `"stream": true`, also if it says `"stream": false`. A message
+    that is not a JSON object, has another type, has `"background": true`, or has an invalid value in one of
+    these fields gives a request with a fault. None = the message is one of `_NOTICES`, which need no answer.
     """
     try:
         head = decode_head(message.encode(), max_depth)

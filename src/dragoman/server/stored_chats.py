@@ -58,9 +58,10 @@ class StoredChatsApi:
         return below(DEFAULT, paths.items())
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the client's stored completions, by default the oldest first. Raises
-        RequestFailed: 400 for a wrong query or an `after` that names no stored completion, 503 if the store
-        fails or there is no memory for the answer.
+        """Send one page of the client's stored completions, by default the oldest first. The query may choose
+        those of one `model`, and those with certain metadata (`_filters`). Raises RequestFailed: 400 for a
+        wrong query or an `after` that names no stored completion, 503 if the store fails or there is no
+        memory for the answer.
         """
         limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(

@@ -3,12 +3,13 @@ workers and the keeper. The keeper is the process for the work that must be done
 
 Each child is a fork of the parent, made after everything is loaded. So the parent must never run an event
 loop or a thread, nor open anything that a fork must not share. A socket pair connects the parent with each
-child. Over it the child reports once that it is ready, and the parent sends orders (`server.orders`); if it
-closes, the child knows that the parent has ended. The parent handles all signals. It also notices changes of
-the configuration (`config.watch`), and then makes all processes reload (`server.rounds`). Another socket pair
-connects each worker with the keeper. The parent keeps both ends of this pair open, so that a replacement of
-the worker or the keeper gets its end. A program that all processes use, such as the embedded Valkey, runs
-beside them. See docs/decisions/0010-workers.md, 0037-one-keeper.md, 0038-reload.md and 0050-shared-limits.md.
+child. Over it the child reports once that it is ready, the parent sends orders, and both send messages about
+reloads (`server.orders`); if it closes, the child knows that the parent has ended. The parent handles all
+signals. It also notices changes of the configuration (`config.watch`), and then makes all processes reload
+(`server.rounds`). Another socket pair connects each worker with the keeper. The parent keeps both ends of
+this pair open, so that a replacement of the worker or the keeper gets its end. A program that all processes
+use, such as the embedded Valkey, runs beside them. See docs/decisions/0010-workers.md, 0037-one-keeper.md,
+0038-reload.md and 0050-shared-limits.md.
 """
 
 from __future__ import annotations
@@ -64,10 +65,10 @@ class NotStarted(DragomanError):
 @dataclass(frozen=True)
 class Worker:
     """What the parent gives to a worker. number: from 1 to `count`; a replacement gets the number of the
-    worker that it replaces. count: how many workers there are. orders: the socket over which the parent sends
-    orders. board: the shared memory with the counters of all workers. line: the socket to the keeper, None =
-    there is no keeper. loaded: the configuration in use; None = the configuration that the program loaded at
-    its start.
+    worker that it replaces. count: how many workers there are. orders: the socket to the parent, which sends
+    orders over it. board: the shared memory of all processes: messages of each worker and of the keeper, and
+    the counters for `/metrics`. line: the socket to the keeper, None = there is no keeper. loaded: the
+    configuration in use; None = the configuration that the program loaded at its start.
     """
 
     number: int
@@ -78,8 +79,9 @@ class Worker:
     loaded: Loaded | None = None
 
     def ready(self, message: bytes) -> None:
-        """Tell the parent that this worker answers requests. message: one line of text; `announce` gets the
-        line of worker 1.
+        """Tell the parent that this worker answers requests. message: one line of text without its line end;
+        the argument `announce` of `supervise` gets the line of worker 1. No error is raised if the parent has
+        ended.
         """
         _report(self.orders, message)
 
@@ -169,20 +171,22 @@ def supervise(
     """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
     At the first SIGTERM or SIGINT, the workers may finish their requests, for at most `drain` seconds; after
-    SIGTERM the port stays open for a part of this time (`Draining.delay`). The second signal ends the
-    workers at once. The keeper stops after the last worker, or at the second signal. SIGHUP, a worker's
-    request, or `config.watch` (a change of the files or of the entries in the database, or the time
-    `reload.poll`) starts a reload: all processes use the new configuration, or none does.
+    SIGTERM the port stays open for the first part of this time (`Draining.delay`). The second signal ends the
+    workers at once. Processes that still run `_GRACE` seconds after `drain`, or after the second signal, are
+    killed. The keeper stops after the last worker, or at the second signal. SIGHUP, a worker's request, or
+    `config.watch` (a change of the files or of the entries in the database, or the time `reload.poll`) starts
+    a reload: all processes use the new configuration, or none does.
 
     listener: the socket on which the workers accept connections; the parent closes its copy at the first stop
     signal. work: runs the complete life of a worker; it is called in the worker's process, in which
     `supervise` never returns. keep: the same for the keeper, None = there is no keeper. announce: called
-    once, with the message of worker 1, when all workers answer requests and the keeper has started. loaded:
-    the configuration with which the processes begin; None = there are no reloads. told: called with the
-    outcome of each reload, except if `config.watch` has started the reload and the outcome has no news.
-    beside: runs the complete life of a process that all others use, such as a database; None = there is no
-    such process. It starts first, gets no orders, and gets SIGTERM after the last of the others has ended;
-    the argument of `beside` is a socket that closes when the parent ends.
+    once, with the message of worker 1, when all workers answer requests and the keeper has started. drain:
+    seconds; must include the time for which the port stays open after SIGTERM. loaded: the configuration with
+    which the processes begin; None = there are no reloads. told: called with the outcome of each reload,
+    except if `config.watch` has started the reload and the outcome has no news. beside: runs the complete
+    life of a process that all others use, such as a database; None = there is no such process. It starts
+    first, gets no orders, and gets SIGTERM after the last of the others has ended; the argument of `beside`
+    is a socket that closes when the parent ends.
 
     Must run in the main thread of a process without other threads. The log, `announce` and `told` must not
     wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted; and KeyboardInterrupt

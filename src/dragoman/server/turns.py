@@ -39,13 +39,15 @@ def turn_of(
     """Return the Turn of a request, which adds earlier turns to the request, or stores the answer, or does
     both; None = the request needs neither.
 
-    A request of the Responses API, and a chat request that may have `store: true`, get a Turn. If the request
-    may belong to a session, that Turn is inside a SessionTurn. This is so if the header X-Session-Id is
-    there, or the gateway also finds sessions by the body; but not if X-Session-Affinity is there.
+    A request of the Responses API gets a ResponseTurn. A request of the Chat Completions API gets a ChatTurn
+    if its body contains `"store"`, or has more than 4,000 bytes, so that it is not searched. If the request
+    may belong to a session, the result is a SessionTurn, which contains that Turn (if there is one). This is
+    so, in every protocol, if the header X-Session-Id is there, or the gateway also finds sessions by the body
+    (`sessions.by`); but not if X-Session-Affinity is there.
 
     connection: the answers that the request's WebSocket remembers, None = the request came over HTTP. body:
-    the request's body; it is used only for chat. Raises RequestFailed (400) if the header X-Session-Id is
-    invalid.
+    the request's body; it is used only for Chat Completions. Raises RequestFailed (400) if the header
+    X-Session-Id is used and invalid.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

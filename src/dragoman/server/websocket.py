@@ -157,8 +157,8 @@ class Sockets:
         await serve_session(gateway, handshake, exchange, receive, send)
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake, and return what is known of it. None = the handshake was refused: the client has
-        got an error, and the exchange is closed.
+        """Check a handshake, and return what is known of it. Start the gateway before that, if it has not
+        started. None = the handshake was refused: the client has got an error, and the exchange is closed.
         """
         gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")
@@ -242,8 +242,9 @@ class _Socket:
         self._connection = Connection(gateway.keeping)
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
-        """Accept the WebSocket, answer the client's messages until the WebSocket has to end, and close it.
-        subprotocols: those that the client offers.
+        """Accept the WebSocket, answer the client's messages until the WebSocket has to end (after `LONGEST`
+        seconds, or because the server stops), and close it. After `LONGEST` seconds, send an error message
+        before. If the client disconnects, this task is cancelled. subprotocols: those that the client offers.
         """
         await self._send({"type": "websocket.accept", "subprotocol": _chosen(subprotocols)})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)

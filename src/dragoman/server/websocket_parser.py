@@ -20,7 +20,7 @@ class WebSocketParser(ServerProtocol):
     """Parses the frames of a client. Bytes are counted as they came in: the heads of frames count, too.
 
     sizes: the bytes of each complete message that nobody has removed from `sizes`, oldest first. complete:
-    how many messages have come in completely, and how many control frames between two messages.
+    one number: how many messages have come in completely, plus how many control frames between two messages.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -38,7 +38,9 @@ class WebSocketParser(ServerProtocol):
 
     @property
     def incomplete(self) -> int:
-        """How many bytes have come in of the message or control frame that is incomplete; 0 = none is."""
+        """How many bytes have come in of the message that is incomplete (its complete frames and the last,
+        incomplete frame), or of an incomplete control frame; 0 = nothing is incomplete.
+        """
         return self._message + self._fed - self._parsed
 
     def take_control(self) -> int:
@@ -51,8 +53,9 @@ class WebSocketParser(ServerProtocol):
         super().receive_data(data)
 
     def accept(self, request: Request) -> Response:
-        """Begin to count: what has been parsed so far is the head of the handshake. Raises
-        InvalidHandshake.
+        """Return the answer to a handshake, as the library makes it, and begin to count: what has been parsed
+        so far is the head of the handshake. Raises InvalidHandshake if the handshake is invalid; the library
+        would return an HTTP error instead.
         """
         self._parsed = self._fed - len(self.reader.buffer)
         response = super().accept(request)
@@ -61,7 +64,7 @@ class WebSocketParser(ServerProtocol):
         return response
 
     def recv_frame(self, frame: Frame) -> None:
-        """Count a frame that is complete."""
+        """Count a frame that is complete, and hand it on to the library."""
         parsed = self._fed - len(self.reader.buffer)
         size, self._parsed = parsed - self._parsed, parsed
         if frame.opcode in CTRL_OPCODES:

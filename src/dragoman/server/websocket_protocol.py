@@ -2,10 +2,10 @@
 
 When the server stops, the handler finishes the running request. A lost connection cancels the running
 request. Several messages are sent in one write. Nothing is read from the client while the client does not
-read, or while the application takes no messages, or before it has accepted the WebSocket. A message has a
-limit for the number of its frames and for the time in which it makes no progress. A message counts towards
-the memory that all request bodies share, until the message is answered. A WebSocket that fails is closed with
-a close frame, which the client can read before the connection ends.
+read, or while the application takes no messages, or before the application has accepted the WebSocket. A
+message has a limit for the number of its frames, and for the time in which too little of it comes in. A
+message counts towards the memory that all request bodies share, until the message is answered. A WebSocket
+that fails is closed with a close frame, which the client can read before the connection ends.
 """
 
 from __future__ import annotations
@@ -132,8 +132,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _parses(self) -> bool:
-        """Whether frames may be parsed now: not before the WebSocket is accepted, because the answer to a
-        ping would precede the answer to the handshake.
+        """Whether frames may be parsed now: not while the application takes no messages or the client does
+        not read what was sent, and not before the WebSocket is accepted, because the answer to a ping would
+        precede the answer to the handshake.
         """
         accepted = self.handshake_complete and self.initial_response is None
         return accepted and not self.read_paused and self.writable.is_set()
@@ -159,7 +160,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _fail(self, code: CloseCode, reason: str) -> None:
         """Send a close frame with this code, and tell the application that the WebSocket has ended. Whatever
         comes in from now on is dropped, also the client's close frame. The connection ends `_LINGER` seconds
-        later.
+        later. If the WebSocket has failed before, do nothing.
         """
         self.conn.fail(code, reason)
         self.handle_parser_exception()
@@ -196,8 +197,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     async def receive(self) -> ASGIReceiveEvent:
         """Wait for the next event and return it: a message of the client, or the end of the WebSocket. The
-        memory of a message stays taken until the message is answered; if there is not enough memory, the
-        event is the end. Before returning a message, parse bytes that are still unread.
+        memory of a message stays taken until the message is answered. A message of many JSON values needs
+        more than its bytes; if there is not enough memory for that, the WebSocket is closed and the event is
+        the end. Before the event is returned, bytes that are still unread are parsed.
         """
         event = await super().receive()
         if event["type"] == "websocket.receive":
@@ -227,8 +229,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Give the application a message that is complete. If the application has closed the WebSocket,
-        discard the message. If its text is not UTF-8, close the WebSocket.
+        """Give the application a message that is complete. Nothing more is read until the application has
+        taken it. If the application has closed the WebSocket, discard the message. If its text is not UTF-8,
+        close the WebSocket.
         """
         size = self._parser.sizes.popleft()
         data = b"".join(self.frames)
@@ -263,17 +266,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def idle_since(self) -> float | None:
         """Return since when the WebSocket has been waiting for the client's next message (monotonic seconds).
-        None = it is not waiting, or it has waited for less than `_BRIEFLY` seconds for another message than
-        the first of a session.
+        None = it is not idle: a request is being answered, a realtime session runs, or the wait has lasted
+        for less than `_BRIEFLY` seconds. A wait for the first message of a realtime session counts at once.
         """
         if self._link is None or (since := self._link.idle_since) is None:
             return None
         return since if self._link.fresh or SYSTEM.monotonic() - since >= _BRIEFLY else None
 
     def look(self, now: float) -> None:
-        """Close the WebSocket if a message has been incomplete without progress for longer than the settings
-        allow. Every `min_rate` bytes of the message give the client one second back, up to `body_timeout`; if
-        `min_rate` is 0, any byte gives all back. Control frames are no progress. now: monotonic seconds.
+        """Close the WebSocket if the client sends the rest of a message (or of a control frame) too slowly.
+        It has `body_timeout` seconds; 0 = any time. Every `min_rate` bytes of the message give it one second
+        back, up to `body_timeout`; if `min_rate` is 0, any byte gives all back. Control frames between the
+        frames of a message give nothing. Time in which the server parses nothing does not count. now:
+        monotonic seconds.
         """
         settings = self._all_connections.settings
         patience, rate = float(settings.body_timeout), settings.min_rate
@@ -300,7 +305,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """Handle the client's handshake: start the handler, with a SocketLink in the scope."""
+        """Handle the client's handshake: start the handler, with a SocketLink in the scope's `extensions`.
+        Raises InvalidHandshake if the handshake is invalid.
+        """
         super().handle_connect(event)
         if not self.close_sent:
             self._link = SocketLink(SYSTEM.monotonic())
@@ -323,7 +330,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._read()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free the memory of this connection, and cancel the handler, because the connection has ended."""
+        """Free the memory of this connection, because it has ended, and tell the handler: its next `receive`
+        gets a disconnect, the link's `lost` becomes True, and the handler's task is cancelled if the link's
+        `running` is set. (It is not set when a realtime session has already seen that its client has left.)
+        exc: why the connection ended; None = it was closed without an error.
+        """
         super().connection_lost(exc)
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))
@@ -338,8 +349,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._link = None  # breaks the reference cycle between link and protocol
 
     def shutdown(self) -> None:
-        """Let the handler finish the running request, because the server stops. Close the WebSocket instead
-        if its handler cannot do this (`SocketLink.drain` is not set).
+        """Let the handler finish the running request, because the server stops. Instead, end the connection
+        at once if its handler cannot do this (`SocketLink.drain` is not set, or there is no handler), or if a
+        close frame was sent before.
         """
         if self._link is None or self._link.drain is None or self.close_sent:
             super().shutdown()
@@ -348,7 +360,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 def wrong_handshake(error: InvalidHandshake) -> ir.Fault:
-    """Return the fault for a handshake that RFC 6455 forbids."""
+    """Return the fault for a handshake that RFC 6455 forbids. error: the one that the library has raised; the
+    fault's message contains its text, except for a wrong method or a wrong version of the protocol.
+    """
     if isinstance(error, InvalidMethod):
         return NO_WEBSOCKET
     if isinstance(error, InvalidHeader) and error.name.lower() == "sec-websocket-version":
