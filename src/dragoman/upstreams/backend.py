@@ -142,8 +142,8 @@ class OwnUpstream:
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
         """Return the upstream's method for an operation; None = it has no such method, or does not support
-        the operation for this model. Always None for chat, whose method is `chat`, and for a realtime
-        session.
+        the operation for this model. Always None for chat, whose method is `chat`, and for the operations
+        `models` and `realtime`, which such an upstream cannot have.
         """
         return performer(self.upstream, operation, model)
 
