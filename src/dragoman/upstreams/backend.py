@@ -28,8 +28,9 @@ class Backend(Answering, Protocol):
     without a protocol, the name of the upstream. sole: True = the provider has no other protocol. native: the
     features that the gateway need not emulate. quirks: the provider's deviations from the protocol. accounts:
     the provider's credentials, at least one. success: the HTTP status of a successful answer; None = the
-    upstream does not use HTTP. silence: the most seconds for which the provider may send no content; None =
-    no limit.
+    upstream does not use HTTP. silence: the most seconds for which the provider may send nothing, or data
+    without content, such as pings: before the first content of a stream, or before the end of an answer that
+    is not streamed. Later in a stream, the time runs from the first data without content. None = no limit.
     """
 
     @property
@@ -62,43 +63,48 @@ class Backend(Answering, Protocol):
         `preferred` is used if the provider has it for the model. Otherwise `face`, the client's own protocol,
         is used if the provider has it for the model; else the first protocol that the provider has for the
         model. A protocol other than `preferred` is left out for three reasons, unless no protocol would be
-        left: the model is not available in it, the model cannot think and use tools in it, or the request
-        forces a tool call that cannot be forced in it. `learns` adds to the knowledge of these reasons.
-        asked: returns the request. preferred: the protocol that the operator has chosen or that the request
-        names, None = none.
+        left: the model is not available in it; the request forces a tool call, and no call can be forced in
+        it; the request offers functions and the model will think, and the model cannot do both together in
+        it. `learns` adds to the knowledge of the first and the last reason.
+
+        facts: what is known of the model before. asked: returns the request; it is called only if a reason
+        depends on the request, and its errors are raised here. preferred: the protocol that the operator has
+        chosen or that the request names, None = none. An upstream with one protocol, or without a protocol,
+        returns itself.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
         """Return the provider's upstream in a protocol that has this operation: `face`, the client's own
-        protocol, if it has the operation, else another protocol. None = no protocol of the provider has the
-        operation for `model`.
+        protocol, if it has the operation, else the first other protocol that has it. None = no protocol of
+        the provider has the operation for `model`.
         """
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """Return the facts about a model: `known`, but with `reasoning` set to False if `learns_thoughtless`
-        has remembered the model.
+        """Return the facts about a model: `known`, but with `reasoning` set to False if the provider has said
+        earlier that the model cannot return encrypted thinking (`learns_thoughtless`).
         """
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
         """Return whether a failure says that the model is not available in this protocol, or that the model
-        cannot use tools in this protocol while it thinks. If so, remember it for later requests; another
-        attempt may then succeed.
+        cannot use tools in this protocol while it thinks. If so, remember it for later calls of `spoken`;
+        another attempt may then succeed, because `spoken` may choose another protocol.
         """
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
         """Return whether a failure says that the model cannot return encrypted thinking. If so, remember it
-        for later requests; another attempt may then succeed.
+        for later calls of `facts`; another attempt, with these facts, may then succeed.
         """
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
         """Return the fault of a call as the client may read it. A provider over HTTP hides secrets in the
-        fault. Every other upstream applies `located`, which turns a parameter that is a path in the IR into a
-        path in the client's request.
+        fault, and does not use `located`. Every other upstream returns `located(fault)`. located: turns a
+        parameter that is a path in the IR into a path in the client's request.
         """
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """Return the call with the chat request encoded in it. An upstream that takes requests in the IR
-        returns the call unchanged. Raises WireError if the request cannot be encoded.
+        """Return a copy of the call that has the chat request, encoded, in its field `encoded`. An upstream
+        that takes requests in the IR returns the call unchanged. Raises WireError if the request cannot be
+        encoded.
         """
 
 
@@ -136,7 +142,8 @@ class OwnUpstream:
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
         """Return the upstream's method for an operation; None = it has no such method, or does not support
-        the operation for this model.
+        the operation for this model. Always None for chat, whose method is `chat`, and for the operations
+        `models` and `realtime`, which such an upstream cannot have.
         """
         return performer(self.upstream, operation, model)
 
@@ -160,7 +167,9 @@ class OwnUpstream:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """Never called, because `complete` of this class returns no bytes to decode."""
+        """Never called, because `complete` of this class returns a response, not bytes. Raises
+        AssertionError.
+        """
         raise AssertionError("an upstream of one's own gives no bytes")
 
     @asynccontextmanager
@@ -173,8 +182,8 @@ class OwnUpstream:
 
 def begin(call: Call) -> None:
     """Start the call's stopwatch, and call the function in the context variable `CONNECTED`, if one is set.
-    Otherwise a connection pool calls that function when a request gets a connection; this upstream needs no
-    connection.
+    That function is to be called when a request gets a connection. For a provider over HTTP, the connection
+    pool calls it; an upstream without connections calls it here, at the beginning of its work.
     """
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:
@@ -189,8 +198,9 @@ def backend_of(upstream: Upstream) -> Backend:
 
 
 def serves(upstream: Upstream, operation: Operation, model: str, facts: Facts) -> bool:
-    """Whether an operation of a model is possible at an upstream, as far as it is known without a call. A
-    prompt can be counted for each model that chats. facts: those of the model.
+    """Whether an operation of a model is possible at an upstream, as far as it is known without a call; True
+    if it is unknown. `count` (counting the tokens of a prompt) is possible for each model that chats, because
+    the gateway can estimate it. facts: those of the model; only `chat` is used.
     """
     if operation not in ("chat", "count"):
         return backend_of(upstream).able(operation, "", model) is not None

@@ -24,7 +24,8 @@ MOST_STOPS: Final = 64
 
 def hold_to_counts(request: ir.Request) -> None:
     """Raise RequestFailed for a chat request that asks for more than 128 candidates (`n`), more than 20
-    alternatives to each token (`top_logprobs`) or more than 64 stop sequences.
+    alternatives to each token (`top_logprobs`) or more than 64 stop sequences. The fault names the field by
+    its path in the IR. Lower bounds are not checked here.
     """
     sampling = request.sampling
     for field, value, most in (

@@ -24,7 +24,8 @@ log = logging.getLogger("dragoman.upstreams.credential")
 
 _AGAIN: Final = 1.0
 """Seconds. After a refresh that failed, `Refreshing.current` starts no other one for this time. After a
-refresh that brought the same lease again, it starts one in this time only if the lease has expired.
+refresh that succeeded, it starts one in this time only if the lease has already expired, or if the lease has
+no `expires` and `every` is shorter.
 """
 
 
@@ -42,8 +43,8 @@ class Prepared(msgspec.Struct, frozen=True):
 class Lease(msgspec.Struct, frozen=True, eq=False):
     """The present value of a credential. secret: the key or token, which is put into each request as the
     provider's protocol requires; None = there is none. expires: Unix seconds, None = unknown or never. sign:
-    returns further headers for one request, such as a signature, and raises DragomanError for a request
-    without a body that can be signed; None = requests are not signed.
+    returns further headers for one request, such as a signature, and raises DragomanError if the request's
+    `body` is None; None = requests are not signed.
     """
 
     secret: Secret | None
@@ -101,14 +102,16 @@ class NotRenewed(Exception):
 
 
 class Refreshing:
-    """A credential that `fetch` refreshes. A request starts the refresh, shortly before the lease expires or
-    later. Requests that wait for a refresh at the same time wait for the same refresh.
+    """A credential that `fetch` refreshes. There is no timer: a request starts the refresh, when it asks for
+    the lease shortly before the lease expires or later, or when the provider has refused the lease. Requests
+    that wait for a refresh at the same time wait for the same refresh.
 
-    id_: identifies the credential. provider: the provider's name, for errors. lease: the first lease. fetch:
-    takes the present lease, and returns a new lease, or the same one if nothing has changed; raises
-    NotRenewed. now: returns Unix seconds. early: in this number of seconds before the lease expires, a
-    request starts a refresh; requests use the present lease until the refresh has ended. every: for a lease
-    without `expires`, the seconds after a refresh from which a request starts the next one, None = never.
+    id_: identifies the credential. provider: the provider's name, for errors. lease: the first lease; it may
+    have expired. fetch: takes the present lease, and returns a new lease, or the same object if nothing has
+    changed; raises NotRenewed. now: returns Unix seconds. early: in this number of seconds before the lease
+    expires, a request starts a refresh; requests use the present lease until the refresh has ended. every:
+    for a lease without `expires`, the seconds after the latest refresh (or after the object was made) from
+    which a request starts the next one, None = never.
     """
 
     def __init__(
@@ -133,7 +136,7 @@ class Refreshing:
         self._refresh: asyncio.Task[None] | None = None
         self._error: str | None = None
         self._looked = now()
-        """When the latest refresh ended, in Unix seconds."""
+        """When the latest refresh ended (at first: when this object was made), in Unix seconds."""
 
     def follow(self, name: str, follower: Follower) -> None:
         """Call `follower` with each new lease from now on. An earlier follower of this name is replaced."""
@@ -153,7 +156,7 @@ class Refreshing:
         """Return the present lease. If it has expired, first wait for a refresh, and raise RequestFailed if
         the lease is still expired then. If the lease has not expired but a refresh is due (`early`, `every`),
         start one, and return the present lease at once. No refresh is started within one second after a
-        failed one.
+        failed one; if the lease has expired, RequestFailed is raised without a wait.
         """
         now = self._now()
         if self._expired(now):
@@ -167,7 +170,8 @@ class Refreshing:
 
     async def refused(self, lease: Lease) -> bool:
         """Wait for a refresh, because the provider has refused `lease`; do nothing if the present lease is
-        already another one. Return whether the present lease is now another one than `lease`.
+        already another one. Return whether the present lease is now another one than `lease`. A refresh is
+        started even within one second after a failed one.
         """
         if lease is self.lease:
             ran = self._refresh is not None
@@ -195,8 +199,8 @@ class Refreshing:
         return self._refresh
 
     async def _refreshed(self) -> None:
-        """Wait for the running refresh; if none runs, start one. Cancelling the waiting task does not cancel
-        the refresh.
+        """Wait until the running refresh has ended; if none runs, start one first. Cancelling the waiting
+        task does not cancel the refresh.
         """
         await asyncio.shield(self._begin())
 

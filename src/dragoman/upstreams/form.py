@@ -20,8 +20,9 @@ from dragoman.wire.sse import SSESplitter
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames. A chunk may end anywhere. Both methods raise WireError for bytes
-    that are not valid in the framing, and for a frame that is too large.
+    """Splits a stream's bytes into frames. A frame contains one event of the stream. A chunk of bytes may end
+    anywhere in a frame. Both methods raise WireError for bytes that are not valid in the framing, and for a
+    frame that is too large.
     """
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]:
@@ -78,7 +79,8 @@ def page(name: str) -> RequestFailed:
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
     """Return (not raise) the error for an answer that does not fit the provider's dialect, or exceeds a
-    limit. name: the provider's name. error: what is wrong with the answer.
+    limit. name: the provider's name. error: what is wrong with the answer. The fault has the error's code if
+    the answer is too large (`LIMITED`), otherwise the code `unreadable`.
     """
     message = f"{name} sent a response that cannot be parsed: {error}"
     return RequestFailed(

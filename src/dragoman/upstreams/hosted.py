@@ -17,7 +17,8 @@ def refusal_of(
     dialect: Dialect, host: Dialect, status: int, headers: Mapping[str, str], body: bytes
 ) -> ir.Fault:
     """Return the fault of an error response. The response is decoded in the hosted protocol (`dialect`). If
-    that finds no error type, the response is decoded in the cloud's first protocol (`host`) instead.
+    the fault has no error type (`type` is None), the response is decoded in the cloud's first protocol
+    (`host`) instead.
     """
     fault = dialect.errors.decode(status, headers, body)
     return fault if fault.type is not None else host.errors.decode(status, headers, body)
@@ -37,8 +38,8 @@ class HostedDecoder:
         self._over = False
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of one frame. An exception frame gives one `ir.Error`; every frame after an
-        exception frame gives []. Raises WireError for a malformed frame.
+        """Return the events of one frame. An exception frame (an `ErrorFrame`) gives one `ir.Error`; every
+        frame after an exception frame gives []. Raises WireError for a malformed frame.
         """
         if self._over:
             return []

@@ -27,16 +27,17 @@ from dragoman.wire.multipart import Pieces
 
 _ONCE: Final = "idempotency-key"
 _MOST_HEADS: Final = 1024
-"""The most heads of requests in the cache of a sender. The next one empties the cache."""
+"""The most heads of requests (method, URL, headers) in the cache of a sender. The next one empties the cache.
+"""
 
 
 class Sender:
     """Sends the requests of one upstream: a provider in one dialect.
 
-    accounts: at least one; `Call.account` is the index of the account for a request. name: the dialect's
-    name, by which the credentials know this sender. yields: names of headers for which the value in the
-    request is used instead of the account's. idempotency_keys: the provider accepts the header
-    `Idempotency-Key`.
+    transport: the connections. accounts: at least one; `Call.account` is the index of the account for a
+    request. name: the dialect's name; each credential has at most one follower of this name. yields: names of
+    headers for which the value in the request is used instead of the account's. idempotency_keys: the
+    provider accepts the header `Idempotency-Key`.
     """
 
     def __init__(
@@ -57,18 +58,20 @@ class Sender:
         self.use(accounts)
 
     def using(self, accounts: tuple[Account, ...]) -> Sender:
-        """Return a sender that uses other accounts over the same connections."""
+        """Return a copy of this sender that uses other accounts over the same connections."""
         other = copy(self)
         other.use(accounts)
         return other
 
     def use(self, accounts: tuple[Account, ...]) -> None:
-        """Use these accounts from now on, and each new lease of their credentials."""
+        """Use these accounts from now on. If the credential of an account changes later, use each new lease
+        of it, until `leave` or the next `use` replaces the account.
+        """
         self.accounts = accounts
         self._headers = [_prepared(account.headers) for account in accounts]
         self._heads = {}
         self._changes = any(account.renewal is not None for account in accounts)
-        """Whether any credential may change before a request."""
+        """Whether any credential may change before a request, or signs requests."""
         for index, account in enumerate(accounts):
             if account.renewal is not None:
                 credential = account.renewal.credential
@@ -85,7 +88,9 @@ class Sender:
             self._heads = {}
 
     def leave(self) -> None:
-        """Stop following the credentials."""
+        """Stop following the credentials. All followers of these credentials are removed, also those of
+        senders for the provider's other dialects.
+        """
         for account in self.accounts:
             if account.renewal is not None:
                 account.renewal.credential.leave()
@@ -101,11 +106,13 @@ class Sender:
         kind: str | None = None,
     ) -> Awaitable[Answer]:
         """POST a body unchanged, and start `call.watch`. Return an answer of any status, which the caller
-        must close. Raises RequestFailed if no answer comes, or no credential is valid.
+        must close. Raises RequestFailed if no answer comes, or no credential is valid, and DragomanError if
+        the credential signs requests and the body is `Pieces`.
 
         headers: those of this request. The account's and the gateway's headers replace them, except those in
-        `yields`; `call.headers` replace all others of the same name. outgoing: has the parameters of the URL,
-        None = the URL has none. kind: the content type, None = JSON, or what the headers say.
+        `yields`; `call.headers` replace all others of the same name. outgoing: has the values for the
+        placeholders in the URL and for its query, None = there are none. kind: the content type; None = JSON,
+        unless the account's headers or `call.headers` state another one.
         """
         if self._changes and self.accounts[call.account].renewal is not None:
             return self._signed(address, body, call, headers, outgoing=outgoing, kind=kind)
@@ -136,8 +143,9 @@ class Sender:
         return await self.transport.send(head, body, call.timers, added)
 
     async def handshake(self, address: Address, call: Call, headers: Mapping[str, str], search: str) -> Head:
-        """Return the request that opens a WebSocket. headers: as for `post`. search: appended to the URL
-        ("&intent=…"). Raises RequestFailed without a valid credential.
+        """Return the request that opens a WebSocket, without sending or signing it. headers: those of this
+        request; the account's and the gateway's headers replace them, except those in `yields`. search:
+        appended to the URL ("&intent=…"). Raises RequestFailed without a valid credential.
         """
         await self._valid(call)
         head, added = self._head(address, call, headers)
@@ -145,9 +153,10 @@ class Sender:
         return Head("GET", url, CIMultiDict({**head.headers, **(added or {})}))
 
     async def get(self, url: URL, call: Call, *, signed: bool) -> Answer:
-        """GET a URL. Return an answer of any status, which the caller must close. Raises RequestFailed if
-        there is no answer, or no valid credential. signed: False = leave out headers with secrets of the
-        account, and do not wait for its credential.
+        """GET a URL with the account's headers. Return an answer of any status, which the caller must close.
+        Raises RequestFailed if there is no answer, or no valid credential. signed: False = leave out the
+        headers that contain a secret of the account, and do not wait for its credential. No signature is made
+        in either case.
         """
         if signed:
             await self._valid(call)

@@ -1,8 +1,9 @@
 """Access keys of AWS identities, from the library botocore (read in version 1.44.5).
 
-botocore looks for credentials in this order: environment variables, a role for a web identity, profiles (also
-with SSO and with a program), the container's endpoint (ECS, EKS) and the instance's metadata service.
-https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html
+botocore looks for credentials in this order: environment variables, a role that the profile assumes, a role
+for a web identity, the profile's other credentials (SSO, keys in files, a program), the container's endpoint
+(ECS, EKS) and the instance's metadata service. If the identity names a profile, the access key in environment
+variables is not used. https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _REQUESTS = Config(connect_timeout=10, read_timeout=10, retries={"total_max_atte
 
 def token(identity: Identity, region: str | None = None) -> Token:
     """Return the identity's current access key, and the time at which it expires. If the identity has a role,
-    the key is that of the assumed role. `text` is `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`; `expires` is None
-    for a key that does not expire. Each call makes a new session, because a session caches keys. region: the
-    region of AWS's token service, which is called to assume a role; None = as AWS's configuration says.
-    Blocks. Raises NotRenewed if the library finds no credentials or fails.
+    the key is that of the assumed role. `Token.text` is `ID:SECRET` or `ID:SECRET:SESSION_TOKEN`;
+    `Token.expires` is None for a key that does not expire. Each call makes a new session, because a session
+    caches keys. region: the region of AWS's token service, which is called to assume a role; None = as AWS's
+    configuration says. Blocks. Raises NotRenewed if the library finds no credentials or fails.
     """
     try:
         session = Session(profile=identity.profile)

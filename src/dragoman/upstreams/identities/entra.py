@@ -26,7 +26,7 @@ it), read in 2026-11."""
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
     """Return a token of the identity, and the time at which it expires. Each call makes a new object of the
     library, because the object would cache tokens. region: not used. Blocks. Raises NotRenewed if the library
-    gets no token.
+    gets no token, or if the file with the client's secret cannot be read.
     """
     try:
         with _credential(identity) as credential:

@@ -33,8 +33,9 @@ _PATIENCE: Final = 10
 
 
 def token(identity: Identity, region: str | None = None) -> Token:  # noqa: ARG001 - as for every cloud
-    """Return a token of the identity, and the time at which it expires (None = unknown). region: not used.
-    Blocks. Raises NotRenewed if the library gets no token.
+    """Return a token of the identity, and the time at which it expires (None = unknown). The identity is the
+    one in `identity.file`; without a file, the application default credentials are used. region: not used.
+    Blocks. Raises NotRenewed if the library gets no token, and for a file that is not supported.
     """
     request: Any = partial(Request(), timeout=_PATIENCE)
     scopes = [identity.scope or SCOPE]

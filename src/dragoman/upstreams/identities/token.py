@@ -58,8 +58,8 @@ class SignIn:
     async def fetch(self, lease: Lease) -> Lease:
         """Return a lease with the token that the cloud returns now; `lease` itself if the token and its
         expiry are the same as before. lease: the present lease. Raises NotRenewed if the library fails, if no
-        token has come after `PATIENCE` seconds, if `_MOST` sign-ins are still running, and for a token that
-        no header can hold.
+        token has come after 30 seconds (`PATIENCE`), if 8 sign-ins of all identities are still running
+        (`_MOST`), and for a token that no header can hold.
         """
         if SignIn.running >= _MOST:
             raise NotRenewed("too many sign-ins to clouds hang")

@@ -16,8 +16,8 @@ class CandidateDecoder:
     the candidate. new_id: returns the id for a call.
 
     forced: True = a grammar makes the complete text a tool call; then `chosen` is empty. chosen: the names of
-    the tools that the model may call by its own choice. While the text so far may still become a call by the
-    model's own choice, `feed` returns no events.
+    the tools that the model may call by its own choice. While the text from its beginning may still become a
+    call by the model's own choice, `feed` returns no events.
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """Return the events for more text. [] = none yet: the text may still become a tool call, or the name
-        of a forced call is not complete.
+        """Return the events for more text. [] = none yet: the text may still become a tool call, the name of
+        a forced call is not complete, or the only new character may be the brace that closes a forced call.
         """
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))
@@ -47,8 +47,10 @@ class CandidateDecoder:
         return self._prose(released)
 
     def finish(self, done: Done) -> list[ir.Event]:
-        """Return the last events. They include the events for text that was held back because it might have
-        become a tool call.
+        """Return the last events: those for text that was held back because it might have become a tool call,
+        the `ir.Close` of the open block, and `ir.Finish`. Held text becomes calls only if the model ended the
+        answer itself (`done.finish` is "stop"); otherwise it becomes text. An answer without text gets one
+        empty text block.
         """
         whole = done.finish == "stop"
         events: list[ir.Event] = []

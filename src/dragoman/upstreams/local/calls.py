@@ -29,7 +29,8 @@ class ForcedCall:
 
     def feed(self, text: str) -> list[Begun | str]:
         """Return the parts of the call that more text completes: a `Begun` when the tool's name is complete,
-        then pieces of the arguments; [] = nothing.
+        then pieces of the arguments; [] = nothing. The last character so far is held back, because it may be
+        the brace that closes the call.
         """
         self._held += text
         parts: list[Begun | str] = []
@@ -84,9 +85,10 @@ def may_be_call(text: str) -> bool:
 
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
-    """Return (name of the tool, arguments as JSON) for each call in a reply. The list is empty if the reply
-    contains any text besides calls (except white space), a malformed call, or a call of a tool that is not in
-    `names`.
+    """Return (name of the tool, JSON object with the arguments as text) for each call in a reply; "{}" for a
+    call that states no arguments. text: the complete reply: one call as a JSON object, or calls within
+    `<tool_call>` and `</tool_call>`. The list is empty if the reply contains any text besides calls (except
+    white space), a malformed call, or a call of a tool that is not in `names`.
     """
     tagged = text.lstrip().startswith(_TAG)
     if tagged and _TAGGED.sub("", text).strip():

@@ -25,11 +25,11 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A chat request in the form of the model process. turns: the messages. tools: the tools that may be
-    called. draw: the sampling. limit: the most tokens of the answer, None = the request states no limit.
-    stop: the stop sequences. grammar: the GBNF grammar that the answer must follow, None = any text. forced:
-    True = the answer can only be a tool call; then `stop` and `chosen` are empty. chosen: the names of the
-    tools that the model may call by its own choice.
+    """A chat request in the form of the model process. turns: the messages; the system prompt, if there is
+    one, is the first. tools: the tools that may be called. draw: the sampling. limit: the most tokens of the
+    answer, None = the request states no limit. stop: the stop sequences. grammar: the GBNF grammar that the
+    answer must follow, None = any text. forced: True = the answer can only be a tool call; then `stop` and
+    `chosen` are empty. chosen: the names of the tools that the model may call by its own choice.
     """
 
     turns: tuple[PromptTurn, ...]
@@ -44,11 +44,11 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
     """Return a request in the form of the model process. report: gets the losses. draw: the model's default
-    sampling, which the request's own sampling replaces. The default repetition penalty is not used if the
-    answer must follow a grammar.
+    sampling; each value that the request states replaces the default. The default repetition penalty is not
+    used if the answer must follow a grammar.
 
-    Raises RequestFailed for a request that is not supported. Raises WireError for an invalid request, and for
-    a schema that no grammar can enforce.
+    Raises RequestFailed for a request that is not supported. Raises WireError for an invalid request, for a
+    number that the engine cannot hold, and for a schema that no grammar can enforce.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
@@ -155,8 +155,8 @@ def _text(
 ) -> str:
     """Return the text of blocks[start:end], joined by newlines. Calls of the client's tools and their results
     are left out. Reasoning, calls of a provider's own tools, and blocks that only one dialect has are left
-    out and reported as lost. Raises RequestFailed for a picture, sound or file without text. where: the path
-    of `blocks` in the IR.
+    out and reported as lost. Raises RequestFailed for a picture, sound or file that has neither `text` nor
+    `blocks`. where: the path of `blocks` in the IR.
     """
     texts = (
         _block(block, f"{where}[{index}]", report)
@@ -290,8 +290,8 @@ def _integer(field: str, value: int | None, limits: tuple[int, int]) -> int | No
 
 
 def _float(field: str, value: float | None) -> float | None:
-    """Return the number as a float (None = not stated). Raises WireError if the engine has no such number.
-    field: its path in the IR.
+    """Return the number as a float (None = not stated). Raises WireError if it is outside of the range of
+    32-bit floats. field: its path in the IR.
     """
     return None if value is None else float(_held(field, value, _FLOAT))
 
@@ -369,6 +369,6 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""How each field of a request is treated. A schema is enforced by the grammar, whether it is strict or not,
-and under any name.
+"""How each field of a request is treated. A schema for the answer (`output.schema`) is enforced by the
+grammar, whether it is strict or not, and under any name.
 """

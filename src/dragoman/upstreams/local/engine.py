@@ -19,7 +19,8 @@ from dragoman.upstreams.local import protocol
 
 class EngineRefused(DragomanError):
     """Raised if a job cannot be done, because of the request, or because the engine or its model cannot be
-    used. kind: the reason, as in `protocol.FailureKind`.
+    used. kind: the reason, a `protocol.FailureKind` such as "invalid" or "model". message: a sentence for the
+    client, without a full stop at its end.
     """
 
     def __init__(self, kind: protocol.FailureKind, message: str) -> None:
@@ -29,8 +30,9 @@ class EngineRefused(DragomanError):
 
 
 def library(name: str, extra: str) -> Any:
-    """Import a module of an inference library and return it. Raises EngineRefused("model") if the module is
-    not installed. name: the module. extra: Dragoman's extra that installs it.
+    """Import a module of an inference library and return it. Raises EngineRefused("model") if the module
+    cannot be imported, usually because it is not installed. name: the module. extra: Dragoman's extra that
+    installs it.
     """
     try:
         return importlib.import_module(name)
@@ -92,14 +94,16 @@ class Model(Resident, Protocol):
         """
 
     def tokenize(self, prompt: str) -> list[int]:
-        """Return the tokens of a prompt text that `render` returned, including the special tokens."""
+        """Return the tokens of a prompt text, including the special tokens. prompt: what `render` returned,
+        perhaps with the beginning of the assistant's message added.
+        """
 
     def generate(
         self, prompt: Sequence[int], draw: protocol.Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
         """Read the prompt, then yield tokens until the model ends its answer or `cancelled` returns True. The
-        prompt must be shorter than the context. The caller must stop when the context is full. draw: the
-        sampling. grammar: GBNF, None = any text.
+        token by which the model ends its answer is not yielded. The prompt must be shorter than the context.
+        The caller must stop when the context is full. draw: the sampling. grammar: GBNF, None = any text.
         """
 
 
@@ -114,8 +118,8 @@ class Speaker(Resident, Protocol):
     """A loaded text-to-speech model."""
 
     def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
-        """Return the audio; None if `cancelled` returned True before it was complete. Raises EngineRefused
-        for a text that cannot be spoken, and if no encoder for the audio format is installed.
+        """Return the audio; None if `cancelled` returned True before it was complete. Raises EngineRefused:
+        "invalid" for a text that cannot be spoken, "model" if no encoder for the audio format is installed.
         """
 
 
@@ -137,4 +141,6 @@ class Engine(Protocol):
     """Loads models of one kind."""
 
     def load(self, options: protocol.Options) -> AnyModel:
-        """Load one model and return it. Raises EngineRefused("model") if the file cannot be used."""
+        """Load one model and return it. Raises EngineRefused("model") if the file cannot be used, or not with
+        these options.
+        """

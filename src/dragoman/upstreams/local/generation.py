@@ -28,9 +28,10 @@ def render(model: Model, request: Generate | Count) -> str:
     """Return the prompt text for a request. If the conversation ends with an assistant's message without
     calls, the text of this message is the end of the prompt, so that the model continues it.
 
-    If the model's chat template rejects the conversation, the template gets the messages again as
-    `prompts.alternating` returns them. Raises EngineRefused if the template rejects them, too, or if
-    `alternating` changes nothing.
+    If the model's chat template rejects the conversation, the template gets the messages again in another
+    form: system messages as user messages, and adjacent messages of the same role joined
+    (`prompts.alternating`). Raises EngineRefused("invalid") if the template rejects them, too, or if the
+    other form is the same.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -51,8 +52,8 @@ def render(model: Model, request: Generate | Count) -> str:
 
 
 def count(model: Model, request: Count) -> Counted:
-    """Return the message with the number of tokens in the prompt for this conversation. Raises EngineRefused
-    if the model's chat template rejects the conversation.
+    """Return the message with the number of tokens in the prompt for this conversation. Raises
+    EngineRefused("invalid") if the model's chat template rejects the conversation.
     """
     return Counted(request.id, len(model.tokenize(render(model, request))))
 
@@ -65,8 +66,8 @@ def generate(
     timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[Started | Delta | Done]:
     """Answer a request: yield a Started, a Delta for each piece of text, and a Done. If `cancelled` returns
-    True, end without a Done. Raises EngineRefused before the Started if the chat template rejects the
-    conversation, or if the prompt fills the context.
+    True, end without a Done. Raises EngineRefused before the Started: "invalid" if the chat template rejects
+    the conversation, "context_length" if the prompt fills the context.
 
     clock: returns seconds. timings: the seconds that waiting and loading took before this call; they become
     part of the `Done`.
@@ -133,7 +134,8 @@ class _Text:
 
     def rest(self) -> Delta | None:
         """Return the rest of the text and of the log probabilities when the answer has ended; None = there is
-        no rest. The rest of the text was held back because it might have become a stop sequence.
+        no rest. The rest of the text was held back because it might have become a stop sequence or a complete
+        character. After a stop sequence there is no more text.
         """
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None

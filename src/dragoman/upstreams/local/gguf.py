@@ -50,13 +50,14 @@ _TENSOR_TYPES = (
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The facts about a model in the header of its GGUF file. None = the header does not state the fact.
+    """The facts about a model in the header of its GGUF file. None = the header does not state the fact, or
+    its value has the wrong type.
 
-    version: the version of the format. parameters: the number of weights. context: the context window in
-    tokens, as in training. embedding: the number of floats in a token's vector. quantisation: the storage
-    type of the weights, by llama.cpp's name ("Q4_K_M"); if the header states no known type for the complete
-    file, it is the type of most weights. template: the chat template (Jinja). metadata: all values of the
-    header except arrays.
+    version: the version of the format. parameters: the number of weights in this file. context: the context
+    window in tokens, as in training. embedding: the number of floats in a token's vector. quantisation: the
+    storage type of the weights, by llama.cpp's name ("Q4_K_M"); if the header states no known type for the
+    complete file, it is the type of most weights, None = this type is not known either. template: the chat
+    template (Jinja). metadata: {GGUF key: value} for all values of the header except arrays.
     """
 
     version: int

@@ -2,9 +2,10 @@
 output.
 
 The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
-allow less than the schema: no undeclared properties beside declared ones, one way of spacing, at most `MOST`
-repetitions. A schema that no grammar can enforce is refused with the path of the keyword. One known
-constraint may be ignored: a `format` that is not in `_FORMATS`, or that is stated together with a length.
+allow less than the schema: no undeclared properties beside declared ones, declared properties only in their
+order, one way of spacing, at most `MOST` repetitions if the schema states a maximum. A schema that no grammar
+can enforce is refused with the path of the keyword. One known constraint may be ignored: a `format` other
+than date, time, date-time and uuid, or one that is stated together with a length.
 
 Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write spaces tends to write only
 spaces. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
@@ -88,15 +89,17 @@ class CallableTool(NamedTuple):
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
     """Return the GBNF grammar for one JSON value. schema: the schema of the value; None = any JSON object.
-    path: the schema's path, for errors. Raises WireError with a path for an invalid schema, for a keyword
-    that cannot be enforced, and for a schema whose grammar would be too large.
+    (The schema True = any JSON value.) path: the schema's path, for errors. Raises WireError with a path for
+    an invalid schema, for a keyword that cannot be enforced, and for a schema whose grammar would be too
+    large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
 def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
     """Return the GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises
-    WireError for a schema that `json_grammar` refuses: it is invalid, cannot be enforced, or is too large.
+    WireError for a schema that is invalid, cannot be enforced, or is too large, and if all schemas are too
+    large together.
 
     answer: None = only a call is allowed; otherwise the (schema, path) of a JSON answer that is allowed
     instead of a call. The schema None = any JSON object.
@@ -152,8 +155,8 @@ class _Compiler:
         self._ways: dict[str, int] = {}
         self._places: dict[str, str] = {}
         self._needs: list[tuple[str, set[str]]] = []
-        """Pairs of a rule and the rules that each of its texts contains; a pair for each of the rule's
-        alternatives."""
+        """A pair for each alternative of each rule: (the rule, the rules that each text of this alternative
+        contains)."""
         self._prefix = prefix
         self._budget = budget
         self._reader = Reader(document, path, budget)
@@ -316,7 +319,7 @@ class _Compiler:
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
         """Return GBNF for the inside of a list with `least` to `most` elements, separated by commas. first:
         the rules of the first elements, each of which is always written. item: the rule of each further
-        element.
+        element; at most `MOST` further elements are allowed if there is a limit. most: math.inf = no limit.
         """
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
@@ -379,8 +382,8 @@ _WRITE: dict[str, Callable[[_Compiler, Flat, set[str]], str]] = {
     "boolean": lambda _compiler, _flat, _needed: "boolean",
     "null": lambda _compiler, _flat, _needed: '"null"',
 }
-"""Writes the GBNF for the values of one type. To the set is added the rule of each part that every such value
-has.
+"""{JSON type: the function that returns the GBNF for the values of this type}. The function adds to its set
+the rule of each part that every such value has.
 """
 
 

@@ -22,15 +22,17 @@ may be spoken as a word.
 
 
 class Hibari:
-    """The engine that runs hibari."""
+    """The engine that runs hibari. The constructor raises EngineRefused("model") if numpy or hibari is not
+    installed.
+    """
 
     def __init__(self) -> None:
         self._numpy = library("numpy", "speech")
         self._native = library("hibari", "speech")
 
     def load(self, options: Options) -> HibariModel:
-        """Load the voice in the file `options.path`, to run with one thread. Raises EngineRefused("model") if
-        that fails.
+        """Load the voice in the file `options.path`, to run with one thread; the other options are not used.
+        Raises EngineRefused("model") if that fails.
         """
         try:
             return HibariModel(self._numpy, self._native.Hibari(model=options.path, threads=1))

@@ -15,8 +15,9 @@ class Holdback:
 
     stops: sequences that end the text and are not part of it. The sequence that is complete first ends the
     text; if several are complete at the same place, the longest one. Empty sequences are ignored. Invalid
-    UTF-8 becomes U+FFFD. decoded: the number of characters that were decoded so far, returned or not.
-    matched: the stop sequence that was found, None = none yet.
+    UTF-8 becomes U+FFFD. decoded: the number of characters that were decoded so far, returned or not; those
+    after a stop sequence was found are not counted. matched: the stop sequence that was found, None = none
+    yet.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
@@ -33,7 +34,9 @@ class Holdback:
         return self._text(self._decode(piece))
 
     def close(self) -> str:
-        """Return the text that was held back until the end of the bytes; "" after a stop sequence."""
+        """Return the text that was held back until the end of the bytes; "" after a stop sequence. The bytes
+        of an incomplete character become U+FFFD.
+        """
         text = self._text(self._decode(b"", final=True)) + self._held
         self._held = ""
         return text

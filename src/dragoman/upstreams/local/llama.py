@@ -124,8 +124,9 @@ class LlamaModel:
             raise EngineRefused("invalid", message) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """Return the prompt's tokens, with the special tokens that the model expects around a prompt. A
-        beginning-of-text token that the chat template has already written is not added a second time.
+        """Return the prompt's tokens, with the special tokens that the model expects around a prompt. They
+        are not added if the chat template has already written the beginning-of-text token at the beginning of
+        `prompt`.
         """
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))

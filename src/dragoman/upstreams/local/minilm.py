@@ -30,7 +30,9 @@ _AT_ONCE: Final = 1024
 
 
 class MiniLM:
-    """The engine that runs all-MiniLM-L6-v2."""
+    """The engine that runs all-MiniLM-L6-v2. The constructor raises EngineRefused("model") if numpy is not
+    installed.
+    """
 
     def __init__(self) -> None:
         # OpenBLAS threads wait in a busy loop. If the machine does anything else, two threads are five times
@@ -39,8 +41,8 @@ class MiniLM:
         self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
-        """Load the weights from the file `options.path`, the archive in which they were published. Raises
-        EngineRefused("model") if that fails.
+        """Load the weights from the file `options.path`, the ZIP archive in which they were published; the
+        other options are not used. Raises EngineRefused("model") if that fails.
         """
         try:
             with zipfile.ZipFile(options.path) as archive:
@@ -171,8 +173,8 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Return GELU(x): x times the normal distribution function at x. The distribution function is computed by
-    Abramowitz and Stegun's formula 7.1.26, because numpy has no error function.
+    """Return GELU(x): x times the probability that a standard normal variable is at most x. The probability
+    is computed by Abramowitz and Stegun's formula 7.1.26, because numpy has no error function.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)
     t = 1 / (1 + numpy.float32(0.3275911) * z)

@@ -1,7 +1,8 @@
 """Decimal numbers as GBNF: any number, or the numbers between two bounds, written as alternatives of digit
 classes (`[3-9] [0-9]`).
 
-Without bounds, integers and the integer parts of numbers have at most 15 digits.
+Without bounds, integers and the integer parts of numbers have at most 15 digits; a number may also have an
+exponent.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 def integers(low: int | None, high: int | None) -> str | None:
     """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. A
-    bound of None = no bound on this side; then the number of digits is limited (`_bounds`).
+    bound of None = no bound on this side; then the integers have at most 15 digits, or one digit more than
+    the other bound if that has 15 or more.
     """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
@@ -31,9 +33,10 @@ def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
     """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None = no
-    bound on this side; then the number of digits is limited (`_bounds`). without_low, without_high: True =
-    this bound itself is excluded. The numbers are written with at most six decimals, or with at most twelve
-    if the integer part is an excluded bound; without decimals if a bound is above 2**53.
+    bound on this side; then the integer part has at most 15 digits, or one digit more than the other bound if
+    that has 15 or more. without_low, without_high: True = this bound itself is excluded. The numbers are
+    written with at most six decimals, or with at most twelve if the integer part is an excluded bound;
+    without decimals if a bound is above 2**53 or below -2**53.
     """
     if max(abs(low or 0), abs(high or 0)) > _EXACT:
         # A reader rounds a large number with a fraction, perhaps to one beyond the bound.
@@ -69,8 +72,8 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low <= high): each
-    integer from `low` to `high` - 1 with any fraction, and `high` without a fraction. without_low,
+    """Return GBNF alternatives for the numbers from `low` to `high` (0 <= low <= high): each integer from
+    `low` to `high` - 1 with any fraction, and `high` with no decimals except zeros. without_low,
     without_high: True = this bound itself is excluded.
     """
     parts: list[str] = []

@@ -41,8 +41,9 @@ LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 def embed_order(
     request: ir.EmbedRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Embed:
-    """Return the job for the model process that embeds the inputs. keep_alive: as for `protocol.Generate`.
-    report: gets the losses. Raises RequestFailed for a request that is not supported.
+    """Return the job for the model process that embeds the inputs. keep_alive: seconds for which the model
+    stays in memory after the job; 0 = it does not stay, negative = for ever. report: gets the losses. Raises
+    RequestFailed for a request that is not supported.
     """
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
@@ -73,7 +74,7 @@ def vectors(
 ) -> ir.EmbedResponse:
     """Return the response with the answer's vectors. Each text that was cut, because it is longer than the
     model's context, is reported as a loss. Raises RequestFailed if a text was cut and the request forbids
-    cutting.
+    cutting (`truncate` is False). model: the model's name for the response.
     """
     if request.truncate is False and answer.cut:
         raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
@@ -85,9 +86,11 @@ def vectors(
 def speak_order(
     request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> protocol.Speak:
-    """Return the job for the model process that speaks the text. keep_alive: as for `protocol.Generate`.
-    report: gets the losses. encodes: whether an encoder for compressed formats is installed; if not, the
-    default format is wav instead of mp3. Raises RequestFailed for a request that is not supported.
+    """Return the job for the model process that speaks the text. keep_alive: seconds for which the model
+    stays in memory after the job; 0 = it does not stay, negative = for ever. report: gets the losses.
+    encodes: whether an encoder for compressed formats is installed; if not, the default format is wav instead
+    of mp3, which is reported as a loss, and a compressed format that the request states is refused. Raises
+    RequestFailed for a request that is not supported.
     """
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
@@ -120,15 +123,18 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
 
 
 def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.SpeechResponse:
-    """Return the response with the answer's audio. order: the job that was answered."""
+    """Return the response with the answer's audio. order: the job that was answered. model: the model's name
+    for the response.
+    """
     return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
 
 
 def transcribe_order(
     request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Transcribe:
-    """Return the job for the model process that transcribes the recording. keep_alive: as for
-    `protocol.Generate`. report: gets the losses. Raises RequestFailed for a request that is not supported.
+    """Return the job for the model process that transcribes the recording. keep_alive: seconds for which the
+    model stays in memory after the job; 0 = it does not stay, negative = for ever. report: gets the losses.
+    Raises RequestFailed for a request that is not supported.
     """
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
@@ -149,7 +155,7 @@ def transcribe_order(
 
 
 def transcript(answer: protocol.Transcribed, model: str) -> ir.TranscriptionResponse:
-    """Return the response with the answer's transcript."""
+    """Return the response with the answer's transcript. model: the model's name for the response."""
     words = None
     if answer.words is not None:
         words = tuple(ir.Word(word.text, word.start, word.end) for word in answer.words)

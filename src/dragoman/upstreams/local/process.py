@@ -36,9 +36,9 @@ _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that have arrived and were not read yet. limit: the number of unread bytes
-    from which on the answer is paused, until half of them are read. pace: called with wait=True to pause the
-    answer, with wait=False to resume it.
+    """The messages of one answer that have arrived and were not read yet. limit: if more bytes than this are
+    unread, the answer is paused until at most half of this number is unread. pace: called with wait=True to
+    pause the answer, with wait=False to resume it.
     """
 
     __slots__ = ("_arrived", "_limit", "_pace", "_paused", "_size", "_waiting")
@@ -152,14 +152,14 @@ def _ended(code: int) -> str:
 
 
 class ModelProcess:
-    """The process of one engine. It may be started several times while the gateway runs. It must be used by
-    only one event loop.
+    """The process of one engine. The first request starts the process; if the process has ended, the next
+    request starts it again. It must be used by only one event loop.
 
     engine: the engine that runs in the process. queue: how many requests may wait while another one runs;
     each further request causes one refusal as overloaded, of itself or of a waiting request. room: the most
-    bytes of all requests together; a single request may be larger. verbose: True = llama.cpp may write its
-    log to standard error. buffer: the number of bytes of an answer that may wait for a slow reader before the
-    answer is paused.
+    bytes of all requests together; a further request above it fails as overloaded. A request that is alone
+    may be larger. verbose: True = llama.cpp may write its log to standard error. buffer: the number of bytes
+    of an answer that may wait for a slow reader before the answer is paused.
     """
 
     def __init__(
@@ -185,8 +185,9 @@ class ModelProcess:
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
-        """Send a request, and yield the messages of the answer as they come. The request's `id` is replaced
-        first. A failure is not raised, but yielded as `Failed`; this is the last message.
+        """Send a request, and yield the messages of the answer as they come. The message that is sent is a
+        copy with a new `id`. The process is started if it does not run. A failure is not raised, but yielded
+        as `Failed`; this is the last message.
 
         To cancel the request, close the generator (`contextlib.aclosing`). If the request is running, the
         model stops soon; if it still waits, it leaves the queue.
@@ -248,7 +249,9 @@ class ModelProcess:
             self._running.post(protocol.Unload(path))
 
     async def close(self) -> None:
-        """End the process, and wait until it has ended. Running requests fail."""
+        """End the process, and wait until it has ended. Waiting and running requests fail. A later request
+        starts the process again.
+        """
         async with self._starting:
             if self._running is not None:
                 await self._running.stop()

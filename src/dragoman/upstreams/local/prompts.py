@@ -23,23 +23,25 @@ def call_text(name: str, arguments: str) -> str:
 
 
 def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
-    """Return (messages, tools) as dicts, for a chat template that formats tools itself."""
+    """Return (messages, tools) as new dicts with the keys of OpenAI's chat API, for a chat template that
+    formats tools itself. The arguments of a call are decoded; those that are not JSON remain text.
+    """
     return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
 
 
 def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
-    """Return messages with only role and text, for a chat template that does not know tools. Calls and
-    results become text. The description of the tools, if there are any, is added to the system message, or
-    becomes a new one at the beginning.
+    """Return messages with only role and text, for a chat template that does not know tools. Calls become
+    text, and results become user messages. The description of the tools, if there are any, is added to the
+    first message if that is a system message, or becomes a new system message at the beginning.
     """
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the same conversation for a chat template that requires alternating user and assistant messages.
-    System messages become user messages, and adjacent messages of the same role are joined. A tool message,
-    or a message with calls, is not joined with another.
+    """Return a copy of the conversation for a chat template that requires alternating user and assistant
+    messages. System messages become user messages, and adjacent messages of the same role are joined, with an
+    empty line between. A tool message, or a message with calls, is not joined with another.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:
