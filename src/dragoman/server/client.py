@@ -29,8 +29,8 @@ _CONTROL = bytes({*range(0x20), 0x7F} - {0x09})
 
 
 class ClientGone(DragomanError):
-    """Raised if the client disconnected while its body was coming in, or before the gateway began with its
-    request.
+    """Raised if the client disconnected while the gateway read the body of its request, or before the gateway
+    began to handle the request.
     """
 
 
@@ -45,10 +45,10 @@ class Streaming(NamedTuple):
 
 
 class HttpClient(msgspec.Struct, eq=False):
-    """Sends the answer of one exchange to its client. now: returns the time in monotonic seconds. base:
-    headers that every answer gets (CORS). id_header: the header in which the client's protocol sends the
-    request's id, in addition to `x-request-id`; b"" = the protocol has no such header. streaming: the form of
-    the stream, if the answer becomes a stream.
+    """Sends the answer of one exchange to its client, through `channel`. now: returns the time in monotonic
+    seconds. base: headers that every answer gets (CORS). id_header: the header in which the client's protocol
+    sends the request's id, in addition to `x-request-id`; b"" = the protocol has no such header. streaming:
+    the form of the stream, if the answer becomes a stream.
     """
 
     channel: Channel

@@ -129,7 +129,7 @@ class Doors:
 
     def close(self) -> None:
         """Accept no more connections. A connection without a running request ends now, any other one after
-        the answers to the requests that have come in.
+        the answers to the requests whose heads have come in.
         """
         for server in self._servers:
             server.close()

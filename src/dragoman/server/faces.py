@@ -236,8 +236,9 @@ class PathTable:
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
         """Return the handler of an endpoint for a method (for HEAD the handler of GET, if HEAD has none).
-        method: "WS" = a WebSocket is opened. path: for the message of the error. Raises RequestFailed: 404 if
-        there is no endpoint, or if it has no methods; 405 if it has no handler for the method.
+        method: in upper case; "WS" = a WebSocket, for which no endpoint has a handler. path: for the message
+        of the error. Raises RequestFailed: 404 if there is no endpoint, or if it has no methods; 405 if it
+        has no handler for the method.
         """
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."

@@ -252,8 +252,8 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """End the connection after the answers to the requests that have come in. End it at once if there is
-        no such request, or if the next request waits for the client to read earlier answers.
+        """End the connection after the answers to the requests whose heads have come in. End it at once if
+        there is no such request, or if the next request waits for the client to read earlier answers.
         """
         if self._held_since is not None:
             self.transport.abort()
