@@ -13,14 +13,17 @@ from dragoman.server.link import Link, Send
 
 
 class Channel(Protocol):
-    """Writes the answer to one request. A writing method returns None if the caller need not wait. Otherwise
-    it returns an awaitable, which the caller must await: only this sends the bytes, perhaps after a wait
-    until the client has read enough of the earlier bytes. Nothing is sent to a client that has disconnected.
+    """Writes the answer to one request. The methods `whole`, `begin`, `write` and `end` return None if they
+    have written the bytes. Otherwise they return an awaitable, which the caller must await: only this writes
+    the bytes, perhaps after a wait until the client has read enough of the earlier bytes. If the client has
+    disconnected, nothing is sent, and no error is raised.
     """
 
     @property
     def begun(self) -> bool:
-        """Whether the head of the answer has been written, or is ready to be written."""
+        """Whether the head of the answer (status and headers) has been written, or waits to be written
+        together with the first bytes of the body.
+        """
         ...
 
     @property
@@ -51,7 +54,8 @@ class Channel(Protocol):
 
 class AsgiChannel:
     """A Channel that sends with ASGI's function `send`. link: the Link of the request, which tells whether
-    the client has disconnected; None = it cannot be told, and `lost` is False.
+    the client has disconnected; None = this is not known, and `lost` is False. begun: whether `send` has
+    taken the head of the answer (status and headers).
     """
 
     __slots__ = ("_link", "_send", "begun")
@@ -63,11 +67,11 @@ class AsgiChannel:
 
     @property
     def lost(self) -> bool:
-        """Whether the client has disconnected, as the link tells; False without a link."""
+        """Whether the client has disconnected (`Link.lost`); False without a link."""
         return self._link is not None and self._link.lost
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Write a complete answer (see `Channel`)."""
+        """Write a complete answer (see `Channel`), as two ASGI messages."""
         await self.begin(status, headers)
         await self.end(body)
 

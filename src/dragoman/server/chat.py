@@ -57,9 +57,10 @@ class ChatApi:
         client: HttpClient,
         errors: ErrorCodec | None = None,
     ) -> Awaitable[None]:
-        """Return an awaitable in which the engine answers a chat request in the protocol `face`. errors: the
-        form of error answers, None = the form of `face`. Raises RequestFailed (400), before it returns, for
-        an invalid header X-Session-Id.
+        """Return an awaitable in which the engine answers a chat request in the protocol `face`. A failure is
+        sent to the client and recorded in `exchange`; the awaitable does not raise it. But the call itself
+        raises RequestFailed (400) for an invalid header X-Session-Id. Sets `client.streaming` to the form of
+        the protocol's streams. errors: the form of error answers, None = the form of `face`.
         """
         client.streaming = self._streaming[face.name]
         inbound = self.inbound(face, request)
@@ -68,8 +69,8 @@ class ChatApi:
         return self._gateway.engine.handle(exchange, inbound, client)
 
     def streams(self, face: Dialect, client: HttpClient) -> None:
-        """Set the form of the streams that `client` sends, and of the pings within them: that of the protocol
-        `face`.
+        """Set `client.streaming` to the form that streams of the protocol `face`, and the pings within them,
+        have.
         """
         client.streaming = self._streaming[face.name]
 
@@ -79,9 +80,10 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """Return a request in the form that the engine takes. Its field `turn` is the object by which the
-        engine adds earlier messages of a stored conversation and stores the answer; None = the request needs
-        neither. Raises RequestFailed (400) for an invalid header X-Session-Id.
+        """Return a request of the protocol `face` in the form that the engine takes. The field `turn` of the
+        result is the object by which the engine adds earlier messages of a stored conversation and stores the
+        answer; None = the request needs neither. Adds to `request.wishes` what the headers ask of the engine,
+        if it is missing there. Raises RequestFailed (400) for an invalid header X-Session-Id.
         """
         settings, body, headers, caller = self._settings, request.body, request.headers, request.caller
         wished = request.wishes.get(face.name)

@@ -1,8 +1,8 @@
 """Sends answers to the client over HTTP: complete answers, streams, and pings while a stream is silent.
 
 Nothing is queued here: a write returns only when the client has read enough of the earlier bytes. A ping has
-the form of the client's protocol. If a ping is due before the stream has begun, the headers of the stream are
-sent before the ping. No ping is sent while a write waits for the client to read.
+the form of the client's protocol. If a ping is due before the stream has begun, status 200 and the headers of
+the stream are sent before the ping. No ping is sent while a write waits for the client to read.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _CONTROL = bytes({*range(0x20), 0x7F} - {0x09})
 
 
 class ClientGone(DragomanError):
-    """Raised if the client disconnected while its body was coming in, or before the gateway began with its
-    request.
+    """Raised if the client disconnected while the gateway read the body of its request, or before the gateway
+    began to handle the request.
     """
 
 
@@ -45,10 +45,10 @@ class Streaming(NamedTuple):
 
 
 class HttpClient(msgspec.Struct, eq=False):
-    """Sends the answer of one exchange to its client. now: returns the time in monotonic seconds. base:
-    headers that every answer gets (CORS). id_header: the header in which the client's protocol sends the
-    request's id, in addition to `x-request-id`; b"" = the protocol has no such header. streaming: the form of
-    the stream, if the answer becomes a stream.
+    """Sends the answer of one exchange to its client, through `channel`. now: returns the time in monotonic
+    seconds. base: headers that every answer gets (CORS). id_header: the header in which the client's protocol
+    sends the request's id, in addition to `x-request-id`; b"" = the protocol has no such header. streaming:
+    the form of the stream, if the answer becomes a stream.
     """
 
     channel: Channel
@@ -61,7 +61,9 @@ class HttpClient(msgspec.Struct, eq=False):
 
     @property
     def begun(self) -> bool:
-        """Whether the head of the answer has been sent (`Channel.begun`)."""
+        """Whether the head of the answer (status and headers) has been written, or waits to be written with
+        the first bytes of the body (`Channel.begun`).
+        """
         return self.channel.begun
 
     @property
@@ -70,8 +72,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return self.channel.lost
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that sends a complete answer. The call itself ends the pings. The content type
-        is JSON, unless the first of `headers` is a content type.
+        """Return a coroutine that sends a complete answer and sets `exchange.status`. The call itself ends
+        the pings. Content-length is added. The content type is JSON, unless the first of `headers` is a
+        content type.
         """
         if self._pulse is not None:
             self.close()
@@ -80,7 +83,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return self._whole(status, [*kind, *headers, *self.base], body)
 
     def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that sends a complete answer without a body."""
+        """Return a coroutine that sends a complete answer without a body (no content type or content-length
+        is added), and sets `exchange.status`.
+        """
         return self._whole(status, [*headers, *self.base], b"")
 
     async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
@@ -103,9 +108,9 @@ class HttpClient(msgspec.Struct, eq=False):
             self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send the status and the headers of a stream. Does nothing if the head of the answer was sent
-        before: a ping sends it with status 200. If the first of `headers` is a content type, it replaces the
-        content type of `streaming`.
+        """Send the status and the headers of a stream, and set `exchange.status`. If a head was sent before
+        (a ping sends one, with status 200), do nothing: `status` and `headers` are lost. If the first of
+        `headers` is a content type, it replaces the content type of `streaming`.
         """
         if self.channel.begun:
             return

@@ -158,7 +158,7 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
 
     def state(self) -> dict[str, int]:
-        """Return the number of open connections (`open`), and how many there may be (`limit`)."""
+        """Return {"open": the number of open connections, "limit": the most that may be open}."""
         return {"open": len(self._open), "limit": self.limit}
 
     def peer(self, host: str | None) -> Peer:
@@ -168,11 +168,12 @@ class Connections:
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
-        """Add a new connection, and return True. If its address has as many connections as allowed, idle
-        connections of this address are ended first; else, if all connections together are as many as allowed,
-        idle connections of any address. If none of them is idle, nothing is added, and False is returned; the
-        caller must refuse the connection. An address that clients share (`shared_addresses`) and the Unix
-        socket have no limit for the address.
+        """Add a new connection, and return True. If its address has as many connections as an address may
+        have, idle connections of this address are ended first. Otherwise, if there are as many connections as
+        all addresses together may have, idle connections of any address are ended first. If there is no idle
+        connection to end, nothing is added, and the result is False; the caller must refuse the connection.
+        An address that several clients share (`shared_addresses`), and the Unix socket, have no limit for the
+        address.
         """
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
@@ -191,7 +192,7 @@ class Connections:
 
     def hand_over(self, served: Served, successor: Served) -> None:
         """Make `successor` the protocol object of the connection whose protocol object was `served`, because
-        the connection becomes a WebSocket.
+        the connection becomes a WebSocket. Raises KeyError if `served` is not counted.
         """
         self._open.remove(served)
         self._open.add(successor)
@@ -249,8 +250,8 @@ class Connections:
     def _make_room(self, address: str | None = None) -> bool:
         """End one idle connection and up to `limit` / 32 more. Connections of the address with the most
         connections are ended first, and among connections of one address those that have been idle longest.
-        address: only connections of this address may be ended; None = those of any address. Returns False if
-        no such connection was idle.
+        address: only connections of this address may be ended; None = those of any address. Returns True, or
+        False if no such connection was idle.
         """
         idle = [
             (-self._by_address[served.peer.address], since, index, served)
@@ -304,11 +305,11 @@ def _address(host: str | None) -> str:
 
 
 def connection_limit(settings: Server, descriptors: int | None = None) -> int:
-    """Return how many client connections a worker accepts: `max_connections`. If it is not set, subtract
-    `_RESERVED` from `descriptors` and take half of the rest, but at least 16.
+    """Return how many client connections one worker process may have open: `max_connections`. If it is not
+    set: half of (`descriptors` - 64), but at least 16. The 64 (`_RESERVED`) are left for other files.
 
-    descriptors: how many files and sockets the process may open, None = ask the system. If the system has or
-    tells no limit, the result is 10,000.
+    descriptors: how many files and sockets the process may open, None = ask the system. If the system has no
+    limit, or does not say, the result is 10,000.
     """
     if settings.max_connections is not None:
         return settings.max_connections
@@ -317,7 +318,7 @@ def connection_limit(settings: Server, descriptors: int | None = None) -> int:
 
 
 def address_limit(settings: Server, limit: int) -> int:
-    """Return how many connections one address may have: `max_connections_per_address`, or if it is not set, a
+    """Return how many connections one address may have: `max_connections_per_address`; if this is not set, a
     quarter of `limit`, but at least 16. limit: how many connections all addresses together may have.
     """
     return settings.max_connections_per_address or max(_FEWEST, limit // 4)
@@ -337,8 +338,9 @@ def descriptor_limit() -> int | None:
 
 def raise_descriptor_limit() -> int | None:
     """Raise the number of files and sockets that this process and its children may open, to the most that the
-    system allows, but to at most 65,536; a higher limit stays. Returns the limit from now on; None = there is
-    no limit, or the system (Windows) does not say.
+    system allows, but to at most 65,536. A higher limit stays. If the system refuses the change, the old
+    limit stays. Returns the limit from now on; None = there is no limit, or the system (Windows) does not
+    say.
     """
     if sys.platform == "win32":
         return None

@@ -18,8 +18,8 @@ copied.
 
 
 class Copying:
-    """A Channel that passes everything on to `channel`. It also gives the body of the answer to `bodies`,
-    which stores the beginning, if the content type begins with one of `_READABLE` (JSON or text).
+    """A Channel that passes everything on to `channel`. If the content type of the answer begins with one of
+    `_READABLE` (JSON, text), it also gives the body to `bodies`, which stores the beginning of the body.
     """
 
     __slots__ = ("_bodies", "_channel", "_readable")
@@ -40,27 +40,25 @@ class Copying:
         return self._channel.lost
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer (see `Channel`), and copy its body if its content type is one of
-        `_READABLE`.
-        """
+        """Write a complete answer (see `Channel`). Copy its body if its content type is JSON or text."""
         self._look(headers)
         self._copy(body)
         return self._channel.whole(status, headers, body)
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """Write the status and the headers of an answer (see `Channel`). The content type decides whether the
-        body will be copied.
+        """Write the status and the headers of an answer (see `Channel`). The body will be copied if the
+        content type in `headers` is JSON or text.
         """
         self._look(headers)
         return self._channel.begin(status, headers)
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """Write the next piece of the body (see `Channel`), and copy it if the content type allows that."""
+        """Write the next piece of the body (see `Channel`). Copy it if the content type is JSON or text."""
         self._copy(data)
         return self._channel.write(data)
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """Write the last piece of the body (see `Channel`), and copy it if the content type allows that."""
+        """Write the last piece of the body (see `Channel`). Copy it if the content type is JSON or text."""
         self._copy(data)
         return self._channel.end(data)
 

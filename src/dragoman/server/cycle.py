@@ -85,11 +85,12 @@ class Cycle(Link):
     """One request on a connection, and its answer. It is both the Link and the Channel of the request's
     handler.
 
-    wire: the connection. head: may be that of an earlier request on the connection; the two differ only in
-    content-length. headers: those of this request. began: see `Link`. keep_alive: whether the connection
-    stays open after the answer. expects: whether the client still waits for our consent before it sends the
-    body (`Expect: 100-continue`). complete: whether the body has come in completely. begun: whether the head
-    of the answer has been written, or is ready to be written. ended: whether the answer has been written
+    wire: the connection. head: the request's head, or the head of an earlier request on the connection, if
+    these heads differ only in content-length. headers: those of this request. began: when the first byte of
+    the request came in, in monotonic seconds. keep_alive: whether the connection stays open after the answer.
+    expects: whether the client still waits for our consent before it sends the body (`Expect: 100-continue`).
+    complete: whether the body has come in completely. begun: whether the head of the answer has been written,
+    or waits to be written with the first bytes of the body. ended: whether the answer has been written
     completely.
     """
 
@@ -120,8 +121,9 @@ class Cycle(Link):
         return self._size if self.body is None else len(self.body)
 
     def feed(self, body: bytes) -> None:
-        """Add a piece of the body that has come in, for the next call of `receive`. A piece that comes in
-        after the answer has ended is dropped.
+        """Add a piece of the body that has come in, for the next call of `receive`. If more than `_UNREAD`
+        bytes wait for the handler, stop reading from the connection. A piece that comes in after the answer
+        has ended is dropped.
         """
         if self.ended:
             return
@@ -136,7 +138,7 @@ class Cycle(Link):
 
     def complete_body(self) -> None:
         """Record that the body has come in completely. If the handler has not received any of it, `Link.body`
-        becomes the complete body.
+        becomes the complete body; b"" = the request has none.
         """
         self.complete = True
         if not self._taken:
@@ -145,10 +147,11 @@ class Cycle(Link):
             self._wake()
 
     async def receive(self) -> Message:
-        """Return the next ASGI message, as ASGI's `receive` does: bytes of the body, or a disconnect if the
-        client has disconnected or the answer has ended. If no bytes have come in since the last call, wait
-        for the next. When the body has been returned completely, a further call waits until the client
-        disconnects or the answer ends. If `expects` is set, the first call asks the client for the body.
+        """Return the next message, as ASGI's `receive` does: `http.request` with all bytes of the body that
+        have come in since the last call; `http.disconnect` if the client has disconnected or the answer has
+        ended. If no bytes have come in since the last call, wait for more or for the end of the body. When
+        the body has been returned completely, a further call waits until the client disconnects or the answer
+        ends. If `expects` is set, the first call asks the client for the body (100 Continue).
         """
         if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
@@ -171,7 +174,9 @@ class Cycle(Link):
         return came[0] if len(came) == 1 else b"".join(came)
 
     def drop(self) -> None:
-        """Record that the client has disconnected: cancel a running handler, and end a waiting `receive`."""
+        """Record that the client has disconnected. Cancel the handler's task if `running` is set (`Link`). A
+        waiting `receive` returns `http.disconnect`.
+        """
         super().drop()
         self._wake()
 
@@ -183,9 +188,9 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer (see `Channel`). Raises RuntimeError for an invalid header name, if the
-        answer has begun already, and for a body whose length is not that in `headers` (for HEAD, the body is
-        ignored).
+        """Write a complete answer (see `Channel`). For HEAD, the body is not sent. Raises RuntimeError (if an
+        awaitable is returned, this raises it) for an invalid header name, if the answer has begun already,
+        and if the body is not as long as its content-length (not for HEAD).
         """
         if self.lost:
             return None
@@ -201,8 +206,9 @@ class Cycle(Link):
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
         """Take the status and the headers of an answer (see `Channel`). They are sent together with the first
-        piece of the body, if it is written in this turn of the event loop; otherwise they are sent alone in
-        the next turn. Raises RuntimeError for an invalid header name, and if the answer has begun already.
+        piece of the body, if this is written in the same turn of the event loop; otherwise they are sent
+        alone in the next turn. Raises RuntimeError for an invalid header name, and if the answer has begun
+        already.
         """
         if self.lost:
             return None

@@ -80,8 +80,8 @@ def listen_locally(path: Path) -> socket.socket:
 
 
 def answers(path: Path) -> bool:
-    """Whether a program listens on the Unix socket at `path`, and accepts a connection within `_PATIENCE`
-    seconds.
+    """Whether this process can connect to the Unix socket at `path`: a program listens on it, and accepts the
+    connection within `_PATIENCE` seconds. Also False if another user's socket does not let this user connect.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         trial.settimeout(_PATIENCE)
@@ -93,8 +93,9 @@ def answers(path: Path) -> bool:
 
 
 class Doors:
-    """The operators' doors of one server process. app: the application at the clients' port. opened: the
-    doors, with their listening sockets. config: the server's options (uvicorn).
+    """The operators' doors (admin port, Unix socket) of one server process. app: the application at the
+    clients' port; each door gets an application of its own for the same gateway. opened: the doors, with
+    their listening sockets. config: the server's options (uvicorn).
     """
 
     def __init__(self, app: App, opened: Sequence[Opened], config: uvicorn.Config) -> None:
@@ -127,8 +128,8 @@ class Doors:
         self._state.default_headers = headers
 
     def close(self) -> None:
-        """Accept no more connections. Connections without a running request end now, the others after their
-        requests.
+        """Accept no more connections. A connection without a running request ends now, any other one after
+        the answers to the requests whose heads have come in.
         """
         for server in self._servers:
             server.close()
@@ -137,8 +138,8 @@ class Doors:
 
 
 class _LocalProtocol(HttpProtocol):
-    """A connection on the Unix socket. The address of its client is replaced by the name of the user who runs
-    the program at the other end (`_user`).
+    """A connection on the Unix socket. In place of the client's address it has a text that says which user
+    runs the program at the other end: "uid 1000" on Linux, "operator" on other systems (`_user`).
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,8 +148,8 @@ class _LocalProtocol(HttpProtocol):
 
 
 def _user(connected: socket.socket) -> str:
-    """Return the user who runs the program at the other end of a connection, as "uid 1000"; "operator" on
-    other systems than Linux, which do not tell the user.
+    """Return the user who runs the program at the other end of a connection on a Unix socket: on Linux "uid "
+    and the number of the user, such as "uid 1000"; on other systems, where this is not known, "operator".
     """
     if sys.platform != "linux":
         return "operator"

@@ -70,10 +70,12 @@ class EmbeddedValkey:
         """Run the server; call this in a new child process of the supervisor. orders: a socket whose other
         end closes when the supervisor ends.
 
-        On Linux the process becomes the server, so the call does not return; it returns at once if the
-        supervisor has ended already. On other systems the server is a child of this process, and the call
-        ends when the server has ended: by itself, or killed because `orders` can be read or this process gets
-        SIGTERM.
+        On Linux this process becomes the server, so the call does not return, except at once if the
+        supervisor has ended already. On other systems the server is a child of this process, and all files of
+        this process except `orders` and the standard streams are closed. The call returns when the server has
+        ended, by itself or because this process has killed it: as soon as `orders` can be read. At SIGTERM
+        the server is killed, too, and KeyboardInterrupt, which the supervisor's handler raises, is passed on.
+        On Linux, raises OSError if the program cannot be run.
         """
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)  # a terminal's Ctrl-C is for the supervisor; workers still need this server
@@ -87,9 +89,9 @@ class EmbeddedValkey:
             self._watch(orders)
 
     def _watch(self, orders: socket.socket) -> None:
-        """Run the server as a child process, and kill it as soon as anything can be read from `orders` (the
-        supervisor has ended, or it orders something), or on SIGTERM. Used on systems whose kernel cannot end
-        the server together with the supervisor. Returns also if the server ends. orders: as in `run`.
+        """Run the server as a child process, and kill it as soon as `orders` can be read (the supervisor has
+        ended), or at SIGTERM. Returns also if the server ends by itself. Used on systems whose kernel cannot
+        end the server together with the supervisor. orders: as in `run`.
         """
         kept = orders.fileno()
         os.closerange(3, kept)
@@ -143,8 +145,8 @@ def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
     """A context manager: yields an EmbeddedValkey, not started yet, with a new folder, and deletes this
     folder at the end. Yields None if the server's program is not installed. folder: where the new folder is
     created; None = in the system's folder for temporary files. If the path of this parent folder is too long
-    for a Unix socket, /tmp is used. At the beginning, folders that killed gateways of this user have left in
-    the parent folder are deleted.
+    for a Unix socket, the parent folder is /tmp. At the beginning, folders that killed gateways of this user
+    have left in the parent folder are deleted. Raises OSError if the new folder cannot be created.
     """
     found = program()
     if found is None:
@@ -181,8 +183,9 @@ def _clean(within: Path) -> None:
 
 
 def _locked(folder: Path) -> int | None:
-    """Lock a folder, and return the file descriptor of its lock file; closing it ends the lock. None =
-    another gateway has locked the folder. Raises OSError if the lock file cannot be opened.
+    """Lock a folder, and return the file descriptor of its file `lock`. The lock ends when all processes that
+    have the descriptor have closed it. None = another gateway has locked the folder, or the system cannot
+    lock it. Raises OSError if the lock file cannot be opened.
     """
     file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -26,12 +26,15 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
     body: the complete body, decompressed; b"" if it is a form, if the handler reads it from `parts`, or if
     the handler takes no body. params: the values of the path's placeholders, by name. query: the fields of
-    the query string; of a repeated field the last value. form: the fields of a form, which must not be used
-    after the exchange has ended; None = the body is not a form. search: the query string. parts: yields the
-    body piece by piece, for a handler that takes "parts"; None for all others. room: is charged with the
-    memory that the request takes. reading: the weight (`wire.json.Measured`) of the body; 0 = not measured.
-    wishes: what the headers tell the engine, by protocol; a protocol is added when a handler first needs it.
-    raw: the path, percent-encoded as the client sent it; b"" = not known.
+    the query string, decoded; of a repeated field the last value. form: the fields of a form, which must not
+    be used after the exchange has ended; None = the body is not a form. search: the query string as the
+    client sent it, without `?`; "" if the body is a form. parts: yields the body piece by piece, for a
+    handler that takes "parts"; None for all others. room: is charged with the memory that the request takes;
+    it is not charged if the body is a form. reading: the work of decoding the body, as the size in bytes of a
+    body of short values that takes the same time (`wire.json.Measured`); 0 = not measured, for example
+    because the body is short. wishes: what the headers ask of the engine, by the protocol's name; a protocol
+    is added when a handler first needs it. raw: the path, percent-encoded as the client sent it; b"" = not
+    known, as always for forms, and for requests that repeat the head of an earlier one (`head.Again`).
     """
 
     body: bytes
@@ -50,7 +53,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 def with_model(request: HttpRequest) -> HttpRequest:
     """Return a copy of the request in whose JSON body the field `model` has the value of the path's
-    placeholder `model`. If the body is not a JSON object, return the request unchanged.
+    placeholder `model`. If the body is not a JSON object, return the request unchanged; the engine will
+    refuse it.
     """
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
@@ -74,8 +78,9 @@ Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 class Handler(msgspec.Struct, frozen=True):
     """The handler of one method of an endpoint. run: answers a request. takes_body: how the body of the
-    request is read (`Bodies`). for_tenants: of a handler for operators, True = a key that belongs to a tenant
-    may call it, too, and the handler then shows and changes only what belongs to this tenant.
+    request is read (`Bodies`); "" = the body is not read. for_tenants: of a handler for operators, True = a
+    key that belongs to a tenant may call it, too, and the handler then shows and changes only what belongs to
+    this tenant.
     """
 
     run: Handle
@@ -87,12 +92,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One path of the HTTP API.
 
     template: the path with placeholders in braces; it is also the path's name in logs. face: the protocol in
-    which errors are sent. methods: the handler of each HTTP method; empty = no method is served at this path,
-    and requests get 404. public: True = no key is needed. scope: the scope that a client's key must have.
-    slashes: True = the path has one placeholder, whose value may contain slashes. shared: True = clients of
-    several protocols use the path; the headers of a request decide its protocol (`Face.serves`). errors: the
-    form of error answers, None = that of the protocol. faceless: True = whether the client's key allows the
-    protocol is not checked before the handler runs; the handler must check it.
+    which errors are sent. methods: the handler of each HTTP method (upper case); empty = no method is served
+    at this path, and requests get 404. public: True = no key is needed. scope: the scope that a client's key
+    must have. slashes: True = the path has one placeholder, whose value may contain slashes. shared: True =
+    clients of several protocols use the path; the headers of a request decide its protocol (`Face.serves`).
+    errors: the form of error answers, None = that of the protocol `face`. faceless: True = whether the
+    client's key allows the protocol is not checked before the handler runs; the handler must check it.
     """
 
     template: str

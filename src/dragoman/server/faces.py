@@ -107,8 +107,8 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
 
 
 class PathTable:
-    """The endpoints of one gateway behind one door, by path. admin: the gateway's API for administration,
-    None = create a new one.
+    """The endpoints of one gateway behind one door (a port or Unix socket, `endpoint.Door`), by path. admin:
+    the gateway's API for administration, None = create a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
@@ -137,7 +137,7 @@ class PathTable:
         endpoints with `slashes` always stay two.
 
         If several templates match a path, `find` returns an endpoint without placeholders; if there is none,
-        the earliest with `slashes`; otherwise the earliest.
+        the one with `slashes` that was added first; if there is none, the one that was added first.
         """
         path = endpoint.template
         if endpoint.slashes:
@@ -159,9 +159,10 @@ class PathTable:
         """Return the path of a request without the client's key in it, and this key: for
         `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path has no key, return it unchanged, and None.
 
-        A client in which only a base URL can be configured sends its key this way. path: decoded; raw: the
-        same path, still percent-encoded, b"" = not known. root: where the application is mounted, "" = at the
-        root.
+        A client in which only a base URL can be configured sends its key this way. LiteLLM's own paths below
+        `/key/` (`manages_keys`, such as `/key/info`) have no key. path: decoded; raw: the same path, still
+        percent-encoded, b"" = not known. root: the path below which another application has mounted this one,
+        "" = it is not mounted; the returned path still contains it.
         """
         below = path.removeprefix(root)
         if not below.startswith(self._base + _KEY):
@@ -174,11 +175,14 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """Return the endpoint for a path, and the values of its placeholders by name. If no endpoint matches,
-        but paths that begin like this one belong to one protocol alone (`Face.alone`), return an endpoint of
-        this protocol without methods, so that the error has the protocol's form. Otherwise the endpoint is
-        None, also for a path that is not below `server.base_path`. path: decoded. root: where the application
-        is mounted, "" = at the root.
+        """Return the endpoint for a path, and the values of its placeholders by name. Slashes at the end of
+        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) do not matter.
+
+        If no endpoint matches, but paths that begin like this one belong to one protocol alone
+        (`Face.alone`), return an endpoint of this protocol without methods, so that the error has the
+        protocol's form. Otherwise the endpoint is None, also for a path that is not below `server.base_path`.
+        path: decoded, without a client key in it (`unlocked`). root: the path below which another application
+        has mounted this one, "" = it is not mounted.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
@@ -210,9 +214,9 @@ class PathTable:
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
         """Return the name for a path in logs and errors: the endpoint's template. If there is no endpoint
-        with methods, it is the path itself. In such a path all that follows `/key/` is replaced by `…`,
-        because it may be a client's key; only LiteLLM's own paths below `/key/` (`manages_keys`) stay as they
-        are.
+        with methods, the name is the path itself, but all that follows `/key/` in it is replaced by `…`,
+        because it may be a client's key. Only LiteLLM's own paths below `/key/` (`manages_keys`) stay as they
+        are. path: decoded.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -221,18 +225,20 @@ class PathTable:
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
-        """Return the protocol in which the errors of a request are sent: that of its endpoint. If the
-        endpoint is `shared`, or None, it is the first protocol whose clients send one of these headers
-        (`Face.serves`), else the default protocol.
+        """Return the protocol of a request: that of its endpoint. If the endpoint is `shared`, or None, it is
+        the first protocol for which the request has one of the headers that only this protocol's clients send
+        (`Face.serves`), else the default protocol (OpenAI's chat). Errors have the form of this protocol,
+        unless `Endpoint.errors` states another one. headers: those of the request, lower-case names.
         """
         if endpoint is not None and not endpoint.shared:
             return endpoint.face
         return next((dialect for dialect, face in self._faces if face.serves(headers)), DEFAULT)
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
-        """Return the handler of an endpoint for a method (for HEAD that of GET, if it has none). path: for
-        the message of the error. Raises RequestFailed: 404 if there is no endpoint, or if it has no methods;
-        405 if it has no handler for the method.
+        """Return the handler of an endpoint for a method (for HEAD the handler of GET, if HEAD has none).
+        method: in upper case; "WS" = a WebSocket, for which no endpoint has a handler. path: for the message
+        of the error. Raises RequestFailed: 404 if there is no endpoint, or if it has no methods; 405 if it
+        has no handler for the method.
         """
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."
@@ -250,7 +256,7 @@ class PathTable:
 
 def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
     """Return `endpoint` with the methods of `known` added that it does not have itself. known: the earlier
-    endpoint with the same template, None = there is none.
+    endpoint with the same template, None = there is none, and `endpoint` is returned unchanged.
     """
     if known is None:
         return endpoint
@@ -258,9 +264,10 @@ def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
 
 
 def _meant(path: str) -> str:
-    """Return the path that a client means whose base URL has put a prefix before it. If
-    `/openai/deployments/` follows such prefixes, they are removed. Of several API roots in a row only the
-    last stays, and `/anthropic` before them: `/v1/v1/models` → `/v1/models`. A vendor's prefix, and the roots
+    """Return the path without the prefixes that a client's base URL has put before it. The first rule that
+    fits is applied. If `/openai/deployments/` follows API roots (such as `/v1`) or `/openai`, these are
+    removed: `/v1/openai/deployments/…` → `/openai/deployments/…`. Of several API roots in a row only the last
+    stays, and `/anthropic` before them: `/v1/v1/models` → `/v1/models`. A vendor's prefix, and the roots
     before it, are replaced by `/v1`: `/v1/openai/v1/models` → `/v1/models`. Any other path is returned
     unchanged.
     """
@@ -279,7 +286,8 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 def _first(rest: str, raw: bytes) -> str:
     """Return the client's key at the beginning of `rest`, the decoded path after `/key/`. raw: the complete
     path, still percent-encoded, in which a slash that belongs to the key is encoded. If `raw` is b"" (not
-    known) or does not fit to `rest`, the key ends at the first slash of `rest`.
+    known) or does not fit to `rest`, the key ends at the first slash of `rest`. The key is "" if `rest`
+    begins with a slash.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]

@@ -56,8 +56,8 @@ WRONG_VERSION: Final = ir.Fault(
 
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
-    """Return the headers that RFC 9110 requires in the answer for an error, such as `allow` for 405; [] =
-    none. endpoint: that of the request, None = the request has none.
+    """Return the headers that RFC 9110 requires in the answer for an error, such as `allow` for 405; [] = no
+    header is required. endpoint: the endpoint of the request, None = none was found; then `allow` is missing.
     """
     if fault.kind == "authentication":
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
@@ -77,7 +77,10 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """Return the error answer, in the form `endpoint.errors`, or if None in that of `exchange.face`."""
+    """Return the status, headers and body of the answer for an error, in the form `endpoint.errors`; if that
+    or `endpoint` is None, in the form of the protocol `exchange.face`. The headers are those of the protocol
+    and those of `standing`, without content-type and content-length.
+    """
     errors = None if endpoint is None else endpoint.errors
     errors = errors or DIALECTS[exchange.face].errors
     status, extra, body = errors.encode(fault, exchange.request_id)
@@ -88,4 +91,6 @@ def error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange)
 
 
 _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431, 505})
-"""If a fault of the client states one of these statuses of HTTP itself, the answer has this status."""
+"""If a fault for which the client is to blame states one of these statuses, the answer has this status. In
+all other cases the protocol's form decides the status by the kind of the fault.
+"""

@@ -1,4 +1,5 @@
-"""Reads clients' forms as they come in. Large files go to disk. Everything is freed when the exchange ends.
+"""Reads clients' forms as they come in. Large files go to disk. All memory and disk space is freed when the
+exchange ends.
 
 A form with large files has one temporary file without a name, in the system's folder for temporary files
 (TMPDIR). The handler gets large files as views of this file, which is mapped into memory. Pieces are written
@@ -46,7 +47,8 @@ class _Received(msgspec.Struct):
 
 
 class Upload:
-    """Reads one form as it comes in. A context manager: at its end the values of all fields are freed.
+    """Reads one form (multipart/form-data) as it comes in. A context manager: at its end the values of all
+    fields are freed.
 
     content_type: the request's content type, with the boundary. space: the disk space that all forms share.
     length: the number of bytes of the body, None = unknown. Raises RequestFailed: 400 if the content type has
@@ -85,8 +87,8 @@ class Upload:
         self._share.free()
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next piece of the body. Raises RequestFailed (400: invalid; 413: a limit for forms is
-        exceeded; 503: no disk space).
+        """Read the next piece of the body. Raises RequestFailed: 400 if the form is invalid; 413 if a limit
+        for forms is exceeded; 503 if there is no disk space, or other forms take too much of it.
         """
         with _blamed():
             for piece in self._parser.feed(chunk):
@@ -96,9 +98,9 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """Return the fields of the form, when `feed` has got the whole body. The values of large files are
-        memoryviews, which `__exit__` makes invalid. Raises RequestFailed (400: the form is incomplete; 503:
-        the temporary file fails).
+        """Return the fields of the form; call this once, after `feed` has got the whole body. The values of
+        large files are memoryviews, which `__exit__` makes invalid; other values are bytes. Raises
+        RequestFailed: 400 if the form is incomplete; 503 if the temporary file fails.
         """
         with _blamed():
             self._parser.close()
@@ -111,8 +113,8 @@ class Upload:
         )
 
     def named(self, failed: RequestFailed) -> RequestFailed:
-        """Return a copy of an error whose `param` is the name of the field that is being read. Its `param` is
-        None if no field is being read.
+        """Return a copy of an error. The `param` of the copy's fault is the name of the field that is being
+        read, or None if no field is being read.
         """
         return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
 

@@ -4,8 +4,8 @@ model list.
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
 https://ai.google.dev/api/models. The paths of Vertex AI are served too, in the form in which google-genai
 3.4.0 writes them. With `alt=sse` in the query, a stream is server-sent events without a heartbeat, because
-some of Google's clients read every line as data. Otherwise a stream is a JSON array, with white space as its
-heartbeat.
+some of Google's clients read every line as data. Otherwise a stream is a JSON array; while the model is
+silent, white space is sent as a heartbeat.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ class GenerateContentApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one page of the model list, in Google's form, with the models that the caller may use. Raises
-        RequestFailed (400) for an invalid page size or page token.
+        """Send one page of the list of the models that the caller may use, in Google's form. The query states
+        the size of the page (`_size`) and the page token: the id of the last model of the page before, in
+        base64. Raises RequestFailed (400) for an invalid page size or page token.
         """
         entries = [entry async for entry in in_turns(self._gateway.entries(request.caller))]
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
@@ -137,8 +138,8 @@ class GenerateContentApi:
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-    """Call the handler `run` with a copy of the request. In the copy, the path's value `model` is the result
-    of `_bare`: the model's name alone.
+    """Call the handler `run` with a copy of the request. In the copy, the path's only value is `model`: the
+    model's name without what Google's clients write before it (`_bare`).
     """
     name = _bare(request.params["model"])
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
@@ -189,7 +190,8 @@ def _counted(body: bytes) -> bytes:
 
 def _size(stated: str | None) -> int:
     """Return how many models a page has: the number that the client states, but at most 1000. It is 50 if the
-    client states 0 or nothing (None). Raises RequestFailed (400) if the text is not a whole number.
+    client states 0 or nothing (None). Raises RequestFailed (400) if the text is not a whole number, 0 or
+    more.
     """
     if stated is None:
         return _USUAL
@@ -200,8 +202,8 @@ def _size(stated: str | None) -> int:
 
 def _start(names: Sequence[str], token: str) -> int:
     """Return the position in `names` at which a page begins: after the model that the page token names.
-    names: the names of all models in the list. Raises RequestFailed (400) if the token names no model of the
-    list.
+    token: this name in base64. names: the names of all models in the list. Raises RequestFailed (400) if the
+    token names no model of the list.
     """
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1

@@ -1,5 +1,5 @@
-"""Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`. A client cannot use
-the files of other clients.
+"""Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`, also with `/v1alpha`
+or `/v1`. A client cannot use the files of other clients.
 
 https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the answer to the
 first request contains an address in the header `x-goog-upload-url`, and the client sends the file to this
@@ -92,7 +92,8 @@ class GoogleFilesApi(PassThroughApi):
         """Begin an upload; or, if the query has `upload_id`, send more of an upload that this client has
         begun. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for an upload that
         this client has not begun; if no provider that the client may use has these files, or several have
-        them and none is chosen (`_able`, `_chosen`); and the errors of the call (`_pass_to`).
+        them and the request does not choose one (`_able`, `_chosen`); and the errors of the call
+        (`_pass_to`).
         """
         able = self._able("google_files", request, _GEMINI.name)
         session = request.query.get("upload_id")
@@ -111,9 +112,9 @@ class GoogleFilesApi(PassThroughApi):
     async def _file(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """List the files that the client may use (`Ownership.filtered`); or show, download or delete the file
         that the path names. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for a
-        file that the client may not use, 404 for an action other than `files/ID:download`; if no provider
-        that the client may use has these files, or several have them and none is chosen (`_able`, `_chosen`);
-        and the errors of the call (`_pass_to`).
+        file that the client may not use; 404 for any action (`files/ID:ACTION`) but GET `files/ID:download`;
+        if no provider that the client may use has these files, or several have them and the request does not
+        choose one (`_able`, `_chosen`); and the errors of the call (`_pass_to`).
         """
         able = self._able("google_files", request, _GEMINI.name)
         id_, colon, action = request.params.get("id", "").partition(":")
@@ -136,11 +137,13 @@ class GoogleFilesApi(PassThroughApi):
         return await passage.send_as_is(method, target, call.sent, body)
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client. The provider's ids and its address of the upload are
-        replaced by those that the client can use; the content of a file is sent byte for byte. A list has
-        only the files that the client may use (`_pages`). When an upload is complete, the entry of the upload
-        (not of its file) is removed from the store of owners; when a file is deleted, the entry of the file.
-        method: the HTTP method of the client's request. Raises RequestFailed as `_address` and `_pages` do.
+        """Send a provider's answer, which is no error, to the client. The provider's ids and its address of
+        the upload are replaced by those that the client can use; the content of a file is sent byte for byte.
+        A list has only the files that the client may use (`_pages`). When an upload is complete, the entry of
+        the upload (not of its file) is removed from the store of owners; when a file is deleted, the entry of
+        the file. method: the HTTP method of the client's request. Raises RequestFailed if the answer's JSON
+        is too large or cannot be read, or if its address of the upload is at another server; and the errors
+        of `_pages`.
         """
         passage, known = call.passage, call.asked.known
         json = answer.headers.get("content-type", "").startswith("application/json")
@@ -179,8 +182,8 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _address(self, url: str, call: Call) -> str:
         """Store the client as the owner of an upload, and return the gateway's address for it. url: the
-        provider's address of the upload. Raises RequestFailed if that address is not one for uploads at the
-        provider's own server.
+        provider's address of the upload. Raises RequestFailed if that address is at another server, or its
+        path does not begin with `/upload/`.
         """
         target = call.passage.below_origin(url, "")
         if target is None or not target.startswith(_UPLOAD + "/"):
@@ -193,8 +196,8 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _shown(self, files: Sequence[Any], call: Call, *, new: bool) -> None:
         """Replace the provider's ids in the names and addresses of files by the ids that clients use. files:
-        JSON objects, which are changed. new: True = the client becomes the owner of the files that have no
-        owner. False = a file without an owner keeps the provider's id.
+        the decoded JSON objects of the files, which are changed. new: True = the client becomes the owner of
+        the files that have no owner. False = a file without an owner keeps the provider's id.
         """
         for file in files:
             file["id"] = str(file.get("name", "")).removeprefix("files/")
@@ -213,9 +216,10 @@ class GoogleFilesApi(PassThroughApi):
         pages are fetched, because Google's clients fail at an empty page.
 
         `nextPageToken` of the result leads to the next page with such files. It is missing if no later page
-        has such files. If the search stops after `MOST_PAGES` pages, it leads to the page at which the search
-        stopped. If no page of the list has such files, the result has no field `files`. Raises RequestFailed
-        if the first `MOST_PAGES` pages have none and more pages follow.
+        has such files. If `MOST_PAGES` pages were searched and no such next page was found among them, it
+        leads to the first page that was not searched. If no page of the list has such files, the result has
+        no field `files`. Raises RequestFailed if the first `MOST_PAGES` pages have none and more pages
+        follow; and the provider's error for a further page.
         """
         passage, known = call.passage, call.asked.known
         shown: dict[str, Any] | None = None
@@ -254,8 +258,9 @@ class GoogleFilesApi(PassThroughApi):
             answer.close()
 
     def _prefix(self, request: HttpRequest) -> str:
-        """Return the gateway's address for uploads as this client reaches it (`https://host/…/files`). If the
-        gateway needs keys, the address contains the client's key.
+        """Return the gateway's address for uploads as this client reaches it
+        (`https://host/…/upload/v1beta/files`). If the gateway needs keys, the address contains the key that
+        the client has sent. The scheme is https only if a proxy states it (x-forwarded-proto), else http.
         """
         raw = request.raw.decode("latin-1")
         before, found, after = raw.partition(_UPLOAD + "/")

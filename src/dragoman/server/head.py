@@ -28,8 +28,9 @@ from dragoman.wire.headers import HeaderMap
 class Again(NamedTuple):
     """The result of the checks of a head. A later request with the same head is handled with this result, and
     the checks are not repeated. keys: the gateway's keys at the time of the checks; the result is not used
-    any more when the gateway has other keys. caller: the client. handler: the endpoint's handler for a JSON
-    body. query: the fields of the query string.
+    any more when the gateway has other keys. caller: the client. handler: the endpoint's handler for the
+    method, which takes a JSON body. query: the fields of the query string; of a repeated field the last
+    value.
     """
 
     keys: ClientKeys
@@ -41,24 +42,25 @@ class Again(NamedTuple):
 class Head(msgspec.Struct, eq=False):
     """The head of one request, or of several requests with the same head. The fields `wishes`, `query`,
     `handler`, `form`, `admission` and `again` are empty or None until they are first needed, and are filled
-    then. No other field is changed.
+    then; `admission` and `again` are replaced when the gateway has other keys. No other field is changed.
 
     path: decoded, without a client key in it; key: the client key that was in the path, None = none. raw: the
-    path, percent-encoded as the client sent it, b"" = not known. search: the query string. headers: the
-    headers of the first of the requests; fields: the same headers as a list, with lower-case names; a name
-    may occur several times. version: of HTTP, "1.1". peer: the client's address and port; at the operators'
-    Unix socket the user and 0, such as ("uid 1000", 0); None = not known. endpoint: None = there is none for
-    the path. params: the values of the path's placeholders. face: the name of the protocol in which errors
-    are sent, unless `endpoint.errors` states another form; id_header: that protocol's header for the
-    request's id, b"" = none. named: the path as logs show it, usually the endpoint's template. cors: the
-    headers that answers get for web pages. request_id: the id that the client states, None = none, or not a
-    usable one. forwarded, agent: see `Exchange`. plain: True = there is no header content-encoding, so the
-    body is not compressed.
+    path, percent-encoded as the client sent it, b"" = not known. search: the query string, without `?`.
+    headers: the headers of the first of the requests; fields: the same headers as a list, with lower-case
+    names; a name may occur several times. version: of HTTP, "1.1". peer: the client's address and port; at
+    the operators' Unix socket the user and 0, such as ("uid 1000", 0); None = not known. endpoint: None =
+    there is none for the path. params: the values of the path's placeholders. face: the name of the protocol
+    in which errors are sent, unless `endpoint.errors` states another form; id_header: that protocol's header
+    for the request's id, b"" = none. named: the path as logs show it, usually the endpoint's template. cors:
+    the headers that answers get for web pages. request_id: the value of x-request-id, None = the header is
+    missing or not usable. forwarded: the addresses that proxies state (x-forwarded-for); agent: the value of
+    user-agent; both perhaps cut (`identity.described`), None = the header is missing. plain: True = there is
+    no header content-encoding, so the body is not compressed.
 
-    wishes: what the headers tell the engine, by protocol. query: the fields of `search`. handler: the
-    endpoint's handler for the method. form: whether the body is a form. admission: the keys by which the
-    caller was admitted, and the caller; None = the caller must be looked up. again: used for a later request
-    with this head whose body is small and has come in completely; None = every check is made.
+    wishes: what the headers ask of the engine, by the protocol's name. query: the fields of `search`.
+    handler: the endpoint's handler for the method. form: whether the body is a form. admission: the keys by
+    which the caller was admitted, and the caller; None = the caller must be looked up. again: used for a
+    later request with this head whose body is small and has come in completely; None = every check is made.
     """
 
     method: str
@@ -90,9 +92,9 @@ class Head(msgspec.Struct, eq=False):
 
 class Arrival(msgspec.Struct, frozen=True):
     """One request as it comes in. head: may be that of an earlier request on this connection; then only
-    content-length differs. headers: those of this request. receive: ASGI's, for the body. link: the
-    connection. foreign: True = another ASGI server runs the application, so `link` does not learn of a
-    disconnect by itself.
+    content-length differs. headers: those of this request. receive: ASGI's function, for the body. link:
+    tells whether the client has disconnected (`Link`). foreign: True = another ASGI server runs the application, so `link` learns of a
+    disconnect only after `Link.watch` was called.
     """
 
     head: Head
@@ -103,7 +105,9 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def query_of(stated: str) -> dict[str, str]:
-    """Return the fields of a query; of a repeated field the last value. Raises RequestFailed (too many)."""
+    """Return the decoded fields of a query string; of a repeated field the last value. stated: without `?`.
+    Raises RequestFailed (400) for more than `_QUERY_FIELDS` (256) fields.
+    """
     if not stated:
         return {}
     if stated.count("&") >= _QUERY_FIELDS:

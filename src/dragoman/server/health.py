@@ -50,9 +50,9 @@ class HealthApi:
         """Whether this client gets the details of the gateway's health.
 
         At the Unix socket: True. At the public door, if `server.admin_port` is set: False. Otherwise the
-        client needs a key in a header that belongs to no tenant: one with the scope `read` or `admin`, or any
-        key of the configuration. Without a key it is True only if the gateway has no keys and only this
-        machine can connect (`ANYONE`).
+        client must send a key in a header (a key in the path does not count), and the key must belong to no
+        tenant: any such key of the configuration, or one of the database with the scope `read` or `admin`.
+        Without a key it is True only if the gateway has no keys and only this machine can connect (`ANYONE`).
 
         The details are about all tenants: the names of all providers, what they refused and why, and how much
         is counted and stored.

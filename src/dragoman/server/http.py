@@ -51,8 +51,8 @@ _LATE = 10.0
 
 class HttpProtocol(asyncio.Protocol):
     """The asyncio protocol of one client connection over HTTP/1. uvicorn's server (option `http`) or
-    `server.doors` creates it. app: answers the requests. connections: counts the connection. config,
-    server_state, app_state: uvicorn's.
+    `server.doors` creates it. app: answers the requests. connections: counts the connection, and has the
+    settings. config, server_state, app_state: as uvicorn gives them to its own protocols.
     """
 
     peer: Peer
@@ -121,7 +121,9 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def eof_received(self) -> None:
-        """Let the event loop close the connection, even during a request, if the client ends its side."""
+        """The client has ended its side. Returns None, so the event loop closes the connection, even during
+        a request.
+        """
 
     def data_received(self, data: bytes) -> None:
         if self._rest and not (data := self._take_rest(data)):
@@ -163,7 +165,9 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _take_rest(self, data: bytes) -> bytes:
-        """Take the rest of a repeated request's body from `data`. Return the bytes after this body."""
+        """Take bytes of a repeated request's body from the beginning of `data`, at most as many as are still
+        to come (`_rest`). Return the bytes after them; b"" = there are none.
+        """
         if self._ignores_input:
             return b""
         body, follows = (data, b"") if len(data) <= self._rest else (data[: self._rest], data[self._rest :])
@@ -187,7 +191,9 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report how many bytes (roughly) unfinished and waiting requests need. came: bytes just read."""
+        """Report to `Connections.keep` how many bytes (roughly) unfinished and waiting requests need; it may
+        end this connection. came: how many bytes were just read.
+        """
         kept = self.pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
@@ -246,8 +252,8 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """End the connection after its requests. End it at once if no request runs, or if the next request
-        waits for the client to read earlier answers.
+        """End the connection after the answers to the requests whose heads have come in. End it at once if
+        there is no such request, or if the next request waits for the client to read earlier answers.
         """
         if self._held_since is not None:
             self.transport.abort()
@@ -257,9 +263,9 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def idle_since(self) -> float | None:
-        """Return since when the connection has waited for its client (`SYSTEM.monotonic`): to read earlier
-        answers, or to send a request or the rest of one. None = it does not wait: a request is being
-        answered, or a piece of a body came in less than `_BRIEFLY` seconds ago.
+        """Return since when the connection has waited for its client (seconds of `SYSTEM.monotonic`): to read
+        earlier answers, or to send a request or the rest of one. None = it does not wait: a request that has
+        come in completely is being answered, or a piece of a body came in less than `_BRIEFLY` seconds ago.
         """
         if self._held_since is not None:
             return self._held_since
@@ -281,8 +287,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """End the connection if the client sends too late: a head, the first or next request, or the rest of
-        a body whose request was answered. After a refusal, end it after `_LINGER` seconds. While a request is
-        unanswered, only begin the next one if the client has read enough. now: monotonic seconds.
+        a body whose request was answered. If a head is late, the client gets an error. After a refusal, end
+        the connection after `_LINGER` seconds. While a request is unanswered, end nothing; but if the next
+        request waits for the client to read earlier answers, begin it when the client has read enough. now:
+        the time of `SYSTEM.monotonic`, in seconds.
         """
         self._begin_held()
         if self._cycles or self.transport.is_closing():
@@ -318,8 +326,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def head_came(self) -> None:
         """Begin the request whose head is complete, unless it becomes a WebSocket. If it asks for another
-        upgrade, its head is parsed again without this. The request waits if an earlier one runs. Raises
-        Refused if too many requests wait, or the URL is invalid.
+        upgrade, or for a WebSocket while an earlier request is unanswered, the head is parsed again without
+        its Upgrade header. The request waits if an earlier one is unanswered. Raises Refused if
+        `refusals.MOST_AHEAD` requests are unanswered, or the URL is invalid.
         """
         parser = self._parser
         if len(self._cycles) >= refusals.MOST_AHEAD:
@@ -360,7 +369,9 @@ class HttpProtocol(asyncio.Protocol):
         self.state.tasks.add(task)
 
     def on_chunk_header(self) -> None:
-        """Count a chunk. Raises Refused for over `CHUNKS` chunks of under `LEAST_CHUNK` bytes on average."""
+        """Count a chunk of the body. Raises Refused if there are more than `refusals.CHUNKS` chunks, with
+        fewer than `refusals.LEAST_CHUNK` bytes on average.
+        """
         self._chunks += 1
         if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
             raise refusals.Refused(refusals.SMALL_CHUNKS)
@@ -373,8 +384,9 @@ class HttpProtocol(asyncio.Protocol):
             self._cycles[-1].feed(body)
 
     def on_message_complete(self) -> None:
-        """Record that the request has come in completely. Go on reading, so that a disconnect is noticed,
-        unless too many requests or bytes wait for earlier answers.
+        """Record that the latest request has come in completely. Go on reading, so that a disconnect is
+        noticed, unless too many requests or bytes wait for earlier answers. If the head is about to be parsed
+        again (`RequestParser.upgrades`), do nothing.
         """
         if self._parser.upgrades:
             return
@@ -386,7 +398,9 @@ class HttpProtocol(asyncio.Protocol):
             self.resume_reading()
 
     def answered(self) -> None:
-        """Remove the oldest request, now answered. Begin the next, or let it wait for the client to read."""
+        """Remove the oldest request, whose answer has been written completely. Begin the next one, or let it
+        wait until the client has read enough of the answers. If the connection is closing, begin nothing.
+        """
         self._cycles.popleft()
         self._serving = False
         self.state.total_requests += 1
@@ -407,7 +421,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _leave_body(self) -> None:
         """If the latest request was answered before its chunked body has ended (as after a wrong key), ignore
-        all further input, and end our side of the connection, so that the client sees the end.
+        all further input, and end our side of the connection, so that the client sees the end. Otherwise do
+        nothing.
         """
         if self._complete or self._parser.in_head or self._cycles or self._ignores_input or not self._chunks:
             return
@@ -465,10 +480,11 @@ class HttpProtocol(asyncio.Protocol):
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Send this error for the request that is coming in, and end our side of the connection. The error is
-        not sent if an answer to this request has begun (the connection is cut at once), or if earlier
-        requests are unanswered: the connection is cut at once if this request's body is coming in; otherwise
-        it ends after their answers.
+        """Send this error for the request that is coming in, end our side of the connection, and ignore all
+        further input. The error is not sent in two cases. If an answer to this request has begun, the
+        connection is cut at once. If earlier requests are unanswered, the connection is cut at once if this
+        request's body is coming in; otherwise it ends after their answers. Does nothing if input is ignored
+        already, or the connection is closing.
         """
         if self._ignores_input or self.transport.is_closing():
             return

@@ -38,9 +38,10 @@ get it.
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
     """Send `body` as JSON by POST to `path`, and return the answer's body: decoded if its content type is
-    application/json, else as bytes. path: with the query string, if any. headers: added to the request;
-    `host` and `content-type` replace the gateway's own, `content-length` does not. Raises CallFailed for an
-    error answer (status 400 or above), if there is no answer, and for headers that no HTTP request can have.
+    application/json, else as bytes. path: with the query string, if any. headers: added to the request; a
+    `host` and a `content-type` among them replace `localhost` and `application/json`, a `content-length` has
+    no effect. Raises CallFailed for an error answer (status 400 or above), if there is no answer (503), and
+    for headers that no HTTP request can have (400); TypeError for a body that JSON cannot express.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
@@ -51,8 +52,8 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
     """Send `body` as JSON by POST to `path`, and yield the decoded events of the answer, without the last
     event `[DONE]` of some protocols. An answer that is not a stream must be JSON, and is yielded as one
-    event. path, headers: as for `ask`. Raises CallFailed for an error answer, if there is no answer, for an
-    error event in the stream, and for headers that no HTTP request can have.
+    event. path, headers: as for `ask`. Raises the errors of `ask`, and CallFailed (status 200) for an error
+    event in the stream: an object whose `type` is "error", or that has no `type` but a member `error`.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -79,7 +80,8 @@ def _event(frame: bytes) -> Any:
 
 class _Request:
     """One POST request to the application, with a queue for the ASGI messages of its answer. The constructor
-    raises CallFailed for headers that no HTTP request can have.
+    raises CallFailed (400) for headers that no HTTP request can have, and TypeError for a body that JSON
+    cannot express.
     """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:

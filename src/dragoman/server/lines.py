@@ -44,9 +44,9 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 class Line:
-    """One end of a line, in an event loop. end: the socket. hear: called with each message that comes in; an
-    exception that it raises is logged. When no process has the other end open any more, sent messages are
-    dropped, and no messages come in.
+    """One end of a line, in the running event loop. end: the socket, which is made non-blocking. hear: called
+    with each message that comes in; an exception that it raises is logged. When no process has the other end
+    open any more, sent messages are dropped, and no messages come in.
     """
 
     def __init__(self, end: socket.socket, hear: Callable[[bytes], None]) -> None:
@@ -64,8 +64,9 @@ class Line:
 
     def send(self, message: bytes) -> bool:
         """Send a message without waiting; datagrams that the system does not take now are sent later. Returns
-        False, and sends nothing, if the message is larger than `LARGEST` or if too many bytes wait already;
-        else True. After True the message may still be lost, for example if the other end is gone.
+        False, and sends nothing, if the message is larger than `LARGEST` (8 MB), or if it and the bytes that
+        wait already are more than `_BACKLOG` (16 MB); else True. After True the message may still be lost,
+        for example if the other end is gone.
         """
         if len(message) > LARGEST or self._waiting_bytes + len(message) > _BACKLOG:
             return False

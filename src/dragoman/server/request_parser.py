@@ -19,8 +19,8 @@ from dragoman.wire.headers import HeaderMap, members
 
 
 class Connection(Protocol):
-    """The connection whose requests are parsed: the part of `http.HttpProtocol` that a parser uses. All
-    methods may raise Refused.
+    """The connection whose requests are parsed: the part of `http.HttpProtocol` that a parser uses. Any of
+    the methods may raise Refused; `RequestParser.feed` then raises it, too.
     """
 
     pending: int
@@ -45,7 +45,9 @@ class Connection(Protocol):
 
 
 class Target(NamedTuple):
-    """What a request asks for. raw: the path as it was sent; path: the same, decoded."""
+    """What a request asks for. raw: the path as it was sent, percent-encoded; path: the same, decoded. query:
+    the query string without `?`, b"" = none.
+    """
 
     path: str
     raw: bytes
@@ -53,11 +55,12 @@ class Target(NamedTuple):
 
 
 class RequestParser:
-    """Parses the requests of one connection, one after another. httptools calls the methods with `on_`.
+    """Parses the requests of one connection, one after another. httptools calls the methods whose names begin
+    with `on_`.
 
-    url, headers: of the latest request; the names of headers are in lower case. in_head: whether its head is
-    coming in. upgrades: whether its head is about to be parsed again, without the upgrade that it asks for.
-    max_head: the most bytes of a head.
+    url, headers: of the latest request, as far as they have come in; the names of headers are in lower case.
+    in_head: whether the head of the latest request is incomplete. upgrades: whether this head is about to be
+    parsed again without its Upgrade header (`ignore_upgrade`). max_head: the most bytes of a head.
     """
 
     def __init__(self, connection: Connection, settings: Server) -> None:
@@ -77,9 +80,10 @@ class RequestParser:
         return parser
 
     def feed(self, data: bytes | memoryview) -> bytes | None:
-        """Parse bytes that have come in. Returns the bytes after a head with which the connection stops to
-        speak HTTP (WebSocket, CONNECT); None = it goes on. Raises Refused for a request that is refused, and
-        HttpParserCallbackError if a method of the connection has raised anything else.
+        """Parse bytes that have come in. Returns None, or, if the connection stops to speak HTTP after a head
+        (WebSocket, CONNECT), those of the bytes that follow this head. Raises Refused for a request that is
+        invalid, over a limit, or refused by a method of the connection; and HttpParserCallbackError if such a
+        method has raised anything else. After `end` or `forget`, does nothing and returns None.
         """
         if self._parser is None:
             return None
@@ -98,8 +102,9 @@ class RequestParser:
         return self.feed(self._without_upgrade(rest)) if self.upgrades else rest
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return the request to parse again, without its Upgrade header (RFC 9110, section 7.8): the parser
-        stops after a head with this header. rest: the bytes after the head that have come in already.
+        """Return the bytes to parse again: the latest head without its Upgrade header (RFC 9110, section
+        7.8), and `rest`. Also replaces the parser, because httptools' parser stops after a head with this
+        header. rest: the bytes after the head that have come in already.
         """
         self.upgrades = False
         headers = [header for header in self.headers if header[0] != b"upgrade"]
@@ -108,19 +113,21 @@ class RequestParser:
         return head + rest
 
     def written(self, headers: list[tuple[bytes, bytes]] | None = None) -> bytes:
-        """Return the latest head as bytes. headers: in place of its own; None = its own."""
+        """Return the latest head as bytes, written again from its parts. headers: those to write in place of
+        the head's own; None = its own. Must not be called after `end` or `forget`.
+        """
         assert self._parser is not None
         line = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self.url, self.version.encode())
         lines = [b"%b: %b\r\n" % header for header in (self.headers if headers is None else headers)]
         return b"".join([line, *lines, b"\r\n"])
 
     def end(self) -> None:
-        """Parse nothing any more."""
+        """Parse nothing any more: from now on, `feed` does nothing. The latest URL and headers stay."""
         self._parser = None  # it may hold a long part of a header, and refers to the connection
         self._connection = None
 
     def forget(self) -> None:
-        """Parse nothing any more, and drop an incomplete head."""
+        """Parse nothing any more (`end`). If the latest head is incomplete, also drop its URL and headers."""
         self.end()
         if self.in_head:
             self.headers.clear()
@@ -130,7 +137,9 @@ class RequestParser:
 
     @property
     def method(self) -> str:
-        """The method of the latest request; "-" = it is not known."""
+        """The method of the latest request, such as "GET"; "-" = it is not known, because no part of the URL
+        has come in, or after `end`.
+        """
         return "-" if self._parser is None or not self.url else self._parser.get_method().decode("ascii")
 
     @property
@@ -141,12 +150,16 @@ class RequestParser:
 
     @property
     def stays(self) -> bool:
-        """Whether the client keeps the connection open after the latest request."""
+        """Whether the connection may stay open after the latest request: False if the client asks to close
+        it, and always False for HTTP/1.0.
+        """
         assert self._parser is not None
         return self.version != "1.0" and self._parser.should_keep_alive()
 
     def target(self) -> Target:
-        """Return what the latest request asks for. Raises Refused for an invalid URL."""
+        """Return the path and query that the latest request asks for. Raises Refused for an invalid URL, and
+        for a URL without a path.
+        """
         try:
             url = httptools.parse_url(self.url)
             path = url.path.decode("ascii")
@@ -160,7 +173,9 @@ class RequestParser:
         return self._parser.should_upgrade()
 
     def asks_socket(self) -> bool:
-        """Whether the upgrade that the latest head asks for is a WebSocket (not in HTTP/1.0)."""
+        """Whether the upgrade that the latest head asks for is a WebSocket. False in HTTP/1.0, and if the
+        header Upgrade names anything besides `websocket`.
+        """
         if self.version == "1.0":
             return False
         headers = HeaderMap(self.headers)
@@ -168,19 +183,23 @@ class RequestParser:
         return "upgrade" in named and wished == ["websocket"]
 
     def ignore_upgrade(self) -> bool:
-        """Parse the latest head, which asks for an upgrade, again without it. Returns False, and does not,
-        for CONNECT.
+        """Decide that `feed` parses the latest head, which asks for an upgrade, again without its Upgrade
+        header, and return True (also the value of `upgrades`). False = the method is CONNECT; then nothing is
+        parsed again.
         """
         self.upgrades = self.method != "CONNECT"
         return self.upgrades
 
     def fits(self) -> bool:
-        """Whether the URL and the number of headers are within their limits so far."""
+        """Whether the URL and the number of headers of the latest request are within their limits, as far as
+        they have come in. The total size of the head is not checked here.
+        """
         return len(self.url) <= self._max_url and len(self.headers) <= self._max_headers
 
     def too_large(self, *, between: bool) -> ir.Fault:
         """Return the error for too many bytes or headers. It names the limit of the part that is coming in:
-        URL, headers or trailers. between: no request is coming in; then it is `refusals.INVALID`.
+        URL, headers or trailers. between: True = the latest request has come in completely, and the bytes
+        belong to no request; then the result is `refusals.INVALID`.
         """
         if not self.in_head:
             if between:
@@ -196,7 +215,7 @@ class RequestParser:
     # --- Called by httptools -----------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Drop the URL and headers of the last request."""
+        """Drop the URL and headers of the request before, and tell the connection (`head_began`)."""
         self.url = b""
         self.headers = []
         self.in_head = True
@@ -208,12 +227,16 @@ class RequestParser:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. Drop a trailer, which must not replace a header (RFC 9110, section 6.5.1)."""
+        """Add a header, with its name in lower case. Drop a trailer, which must not replace a header (RFC
+        9110, section 6.5.1).
+        """
         if self.in_head:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Hold a complete head to its limits, and tell the connection. Raises Refused."""
+        """Check a complete head, and tell the connection (`head_came`). Raises Refused if the head is over a
+        limit or invalid, or if the connection refuses it.
+        """
         connection = self._connection
         assert connection is not None
         if not self.fits():
@@ -230,20 +253,20 @@ class RequestParser:
 
     @property
     def on_chunk_header(self) -> Callable[[], None]:
-        """The connection's own method, which httptools calls without a way round. The same is true of the
-        following two.
+        """The method `on_chunk_header` of the connection. A property, so that httptools calls the
+        connection's method directly, which saves time for each chunk.
         """
         assert self._connection is not None
         return self._connection.on_chunk_header
 
     @property
     def on_body(self) -> Callable[[bytes], None]:
-        """See `on_chunk_header`."""
+        """The method `on_body` of the connection; a property as `on_chunk_header` is."""
         assert self._connection is not None
         return self._connection.on_body
 
     @property
     def on_message_complete(self) -> Callable[[], None]:
-        """See `on_chunk_header`."""
+        """The method `on_message_complete` of the connection; a property as `on_chunk_header` is."""
         assert self._connection is not None
         return self._connection.on_message_complete

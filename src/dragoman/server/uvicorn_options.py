@@ -11,7 +11,8 @@ from dragoman.server.http import HttpProtocol
 
 def uvicorn_options(app: App) -> dict[str, Any]:
     """Return the options of `uvicorn.Config` with which every server of this gateway runs. Also sets the
-    gateway's `connections` to a function that returns how many connections are open, and how many may be.
+    gateway's `connections` to a function that returns {"open": the number of open connections at the clients'
+    port, "limit": the most that may be open}.
 
     Proxy headers are not trusted. A WebSocket gets a ping every `server.heartbeat` seconds; none if that is
     0. A missing pong has no effect, because a client that reads slowly has not read the ping yet. Messages
