@@ -56,13 +56,16 @@ class Sent:
         return self.length if self.whole or self.heard else min(self.total, _LEAD)
 
     def speech(self) -> None:
-        """Note that the provider hears the client speak. This says nothing before any sound counts."""
+        """Note that the provider hears the client speak. The first call says that the sound so far was
+        silence except for its last 10 seconds, so that only these count; but not if `whole` is True. Without
+        any sound so far, this changes nothing.
+        """
         if not (self.heard or self.whole):
             self._silent = max(0.0, self.total - _LEAD)
         self.heard = self.total > 0
 
     def commit(self) -> None:
-        """Note that the client wants all of it to be transcribed."""
+        """Note that the client wants all of the sound so far to be transcribed, so that all of it counts."""
         self.heard, self._silent = True, 0.0
 
 
@@ -87,9 +90,11 @@ class Hearing:
         """The client and the provider speak at the same time, and reserving may wait."""
 
     async def listen(self, spoken: Spoken, admit: Callable[[], None]) -> None:
-        """Count the sound in a client's message, and reserve more if what is reserved does not suffice.
-        admit: called before more is reserved; it raises EndedByLimit if the client may not go on. Raises
-        EndedByLimit also if a limit or a failing journal refuses the sound; then it counts as not sent.
+        """Count the sound in a client's message, and reserve more if the sound has reached 80% of what is
+        reserved. If another model transcribes than before, the earlier sound is accounted for first. spoken:
+        the message and its sound. admit: called before more is reserved; it raises EndedByLimit if the client
+        may not go on. Raises EndedByLimit also if a limit or a failing journal refuses the sound; then it
+        counts as not sent.
         """
         async with self._turn:
             deployment = self._deployment(spoken.by)
@@ -118,8 +123,9 @@ class Hearing:
             self._sent = self._none_sent()
 
     async def transcribed(self, used: Used) -> bool:
-        """Account for the sound, because its transcript has come. used: what the provider states for it, or
-        the estimated tokens of the text. Returns False, and does nothing, if no sound was counted.
+        """Account for the sound since the last transcript, because its transcript has come. used: what the
+        provider states for it, or the estimated tokens of the text; with an estimate, the length of the sound
+        is charged, too. Returns True; returns False, and does nothing, if nothing is reserved for any sound.
         """
         async with self._turn:
             if (reply := self._reply) is None:
@@ -134,7 +140,9 @@ class Hearing:
 
     def close(self) -> None:
         """Account for the sound of which no transcript has come, because the session ends or another model
-        transcribes from now on.
+        transcribes from now on. Its length is charged, as an estimate, if the provider has heard the client
+        speak, if the client has asked for the transcript, or if all sound of the session counts; otherwise
+        nothing is charged.
         """
         reply, sent = self._reply, self._sent
         if reply is None:

@@ -38,7 +38,7 @@ _LED: Final = ("committed", "running", "failing", "ends")
 
 class Contender(Delivery):
     """The delivery of one attempt of a race. All attempts of the race share the client, but only the winner
-    sends anything.
+    sends anything. delivery: the exchange's own delivery. asked: the attempt's copy of the request.
     """
 
     def __init__(self, race: Race, delivery: Delivery, asked: Asked) -> None:
@@ -62,8 +62,10 @@ class Contender(Delivery):
 
     def lose(self) -> None:
         """Record that another attempt has won: mark this attempt as overtaken, and estimate its usage,
-        because the accounts include it. Called before the winner's first bytes are sent. Does nothing if the
-        attempt has ended or has not begun its call.
+        because the accounts include it. The usage is estimated only if the exchange is accounted for and the
+        provider may have worked on the request (`was_sent`); an error of the estimate is only logged. Called
+        before the winner's first bytes are sent. Does nothing if the attempt has ended or has not begun its
+        call.
         """
         if self.running is None or self.running.record.ended is not None:
             return
@@ -91,8 +93,9 @@ class Contender(Delivery):
 
 
 class Race:
-    """The attempts of one exchange that run at the same time. winner: the delivery of the attempt that has
-    won; None = no attempt has content yet. asked: the request before it was copied for the attempts.
+    """The attempts of one exchange that run at the same time. delivery: the exchange's own delivery. asked:
+    the request before it was copied for the attempts. winner: the delivery of the attempt that has won; None
+    = no attempt has content yet, or the race was closed.
     """
 
     def __init__(self, delivery: Delivery, asked: Asked) -> None:
@@ -126,8 +129,8 @@ class Race:
 
     def contender(self) -> Contender:
         """Create a delivery for one more attempt, with copies of the exchange record and of the request. The
-        time since the race began counts as waiting. The list of attempt records is not copied: all attempts
-        share it.
+        time since this race was created is added to `waited` in the copied record. The list of attempt
+        records is not copied: all attempts share it.
         """
         exchange = copy(self.exchange)
         exchange.waited += self._delivery.now() - self._began
@@ -148,8 +151,8 @@ class Race:
         self._all.append((contender, attempt, ended))
 
     def win(self, contender: Contender) -> None:
-        """Make this attempt the winner, and cancel the others. Does nothing if this attempt has won already.
-        Raises CancelledError if another attempt has won.
+        """Make this attempt the winner, cancel the others, and record that these have lost (`lose`). Does
+        nothing if this attempt has won already. Raises CancelledError if another attempt has won.
         """
         if self.winner is not None:
             if self.winner is not contender:
@@ -179,13 +182,17 @@ class Race:
             exchange.attempts.append(running.record)
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until an attempt ends, at most for so many seconds; None = without a limit."""
+        """Wait until an attempt has ended, at most for so many seconds; None = without a limit. Returns at
+        once if an attempt has ended whose end `fallen` has not read yet. Raises ValueError if `fallen` has
+        read the ends of all attempts.
+        """
         await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     async def fallen(self) -> Fallen[Any] | None:
-        """Wait until an attempt ends that has not lost to a winner. Returns its failure (`Fallen`); None = it
-        has delivered the answer. Raises its error if that must end the exchange, and CancelledError if it was
-        cancelled or no attempt is left.
+        """Wait until an attempt has ended, and return its failure (`Fallen`); None = it has delivered the
+        answer. The end of each attempt is read once; attempts that have lost to a winner are passed over.
+        Raises the attempt's error if it is not a `Fallen`, because such an error ends the exchange. Raises
+        CancelledError if the attempt was cancelled, or if no attempt is left.
         """
         while self._tasks:
             await self.wait(None)
@@ -203,9 +210,10 @@ class Race:
         raise asyncio.CancelledError  # all were cancelled from outside
 
     async def close(self) -> None:
-        """Cancel the attempts that still run, wait until they have ended, and free what they hold. The
-        exchange gets the settings of the winner; without a winner, those of the attempt that failed last or,
-        if none has failed, that began last.
+        """Cancel the attempts that still run, wait until they have ended, and free what they hold. Call the
+        function `ended` of every attempt. The exchange's record and delivery get what the winner has set
+        (`adopt`); without a winner, what the attempt that failed last has set or, if none has failed, the one
+        that began last. `winner` becomes None.
         """
         try:
             for task, contender in self._tasks.items():
@@ -228,7 +236,8 @@ class Race:
 
 class Fallen(Exception, Generic[T]):
     """Raised by an attempt of a race that has failed, if its candidate is not to be called again. candidate:
-    the candidate that was called. fault: why the attempt failed.
+    the candidate (a deployment with one of its keys) that was called. fault: the `ir.Fault` that says why the
+    attempt failed.
     """
 
     def __init__(self, candidate: T, fault: Any) -> None:

@@ -36,7 +36,9 @@ Billed: TypeAlias = list[tuple[AttemptRecord, Sequence[UsageLine]]]
 def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
     """Return each attempt with its usage lines: one line for the attempt's deployment, and one for each
     further model that its provider has used. Sets `cost`, `price` and `priced` of the attempts, and `cost`
-    and `priced` of the exchange. rates: finds the prices. at: Unix seconds; the prices of this time are used.
+    and `priced` of the exchange: the sum of all costs (None = one of them is unknown), and the sum of their
+    known parts, in nano-USD. Sets an attempt's `usage` to None if the counts in it are impossible. rates:
+    returns the prices of a deployment. at: Unix seconds; the prices of this time are used.
     """
     if len(exchange.attempts) == 1:
         (attempt,) = exchange.attempts
@@ -60,8 +62,9 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
 def lines_of_attempt(
     exchange: Exchange, attempt: AttemptRecord, rates: RatesOf, at: float
 ) -> Sequence[UsageLine]:
-    """Return the usage lines of one attempt (see `bill`). Sets the attempt's `cost`, `price` and `priced`,
-    and sets its `usage` to None if the counts in it are impossible.
+    """Return the usage lines of one attempt: first the line for its deployment, then one for each further
+    model that its provider has used. Sets the attempt's `cost` (of all lines), `price` (of the first line)
+    and `priced`, and sets its `usage` to None if the counts in it are impossible. rates, at: as for `bill`.
     """
     usage = attempt.usage
     if usage is not None and not usage.plausible():
@@ -83,7 +86,10 @@ def lines_of_attempt(
 
 
 def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str, int]:
-    """Return the amounts that these lines charge to the counters of a reservation, by the counter's name."""
+    """Return {name of the counter: amount} that these lines charge to the counters of a reservation. Counters
+    of requests at once (`concurrency`) are left out; each counter of requests is charged 1. The amounts are
+    requests, tokens or nano-USD, as the counter's limit counts them.
+    """
     return charged(reservation.claims.values(), *used_by(lines))
 
 
@@ -189,7 +195,9 @@ def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
 
 
 def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
-    """Return the amounts of all lines together, by unit."""
+    """Return the amounts of all lines together, by unit. For one line this is the line's own `units`, so the
+    caller must not change it.
+    """
     if len(lines) == 1:
         return lines[0].units
     total: dict[str, int] = {}

@@ -16,8 +16,8 @@ class Refusals(msgspec.Struct, eq=False):
     the candidate again is tried twice.
 
     tried: the backends (one for each protocol of the provider) that have refused. first: the first fault that
-    suggested another protocol. plain: True = the model was called again without thinking. rotated: True = it
-    was called again with a new credential.
+    suggested another protocol; None = there was none. plain: True = the model was called again without
+    thinking. rotated: True = it was called again with a new credential.
     """
 
     tried: list[Backend] = []
@@ -26,8 +26,9 @@ class Refusals(msgspec.Struct, eq=False):
     rotated: bool = False
 
     async def renewed(self, account: Account) -> bool:
-        """Whether there is a new credential in place of the one that the provider has refused; it is
-        refreshed here if needed. True at most once. account: the refused one.
+        """Whether there is a new credential in place of the one that the provider has refused. If there is
+        none yet, wait for a refresh of the credential. True at most once; False also if the credential never
+        changes. account: the account with the refused credential.
         """
         if self.rotated or account.renewal is None:
             return False
@@ -35,8 +36,9 @@ class Refusals(msgspec.Struct, eq=False):
         return self.rotated
 
     def note(self, backend: Backend, fault: ir.Fault) -> ir.Fault:
-        """Record that the backend has refused the request. Return the fault to tell the client: `fault`; but
-        `first`, if it is set and `fault` says only that the model or endpoint does not exist.
+        """Record that the backend has refused the request. Return the fault to tell the client: `fault`, or
+        the fault `first` if there is one and `fault` only says that something, such as the model or the
+        endpoint, does not exist or is not implemented.
         """
         self.tried.append(backend)
         return self.first if self.first is not None and is_absent(fault) else fault
@@ -52,7 +54,8 @@ class Refusals(msgspec.Struct, eq=False):
 
     def ends_protocol(self, attempt: Attempt, fault: ir.Fault) -> bool:
         """Whether the model may be called in another protocol, because the fault says that it is not
-        available in this one, or cannot use tools in it while it thinks. The backend remembers that.
+        available in this one, or cannot use tools in it while it thinks. The backend remembers that for later
+        requests, and the first such fault is kept in `first`. May be True several times.
         """
         if not attempt.backend.learns(attempt.deployment.model, fault):
             return False
@@ -60,5 +63,5 @@ class Refusals(msgspec.Struct, eq=False):
         return True
 
     def untried(self, backend: Backend) -> Backend | None:
-        """Return the backend; None = it has refused already."""
+        """Return the backend if it has not refused this request yet; else None."""
         return None if backend in self.tried else backend

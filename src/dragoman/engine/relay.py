@@ -77,8 +77,8 @@ _TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
 
 
 async def relay(attempt: Attempt) -> None:
-    """Send the chat to an upstream of the client's protocol, and deliver its answer. Raises RequestFailed for
-    a failure.
+    """Send the chat to an upstream of the client's protocol, and deliver its answer. Raises RequestFailed if
+    the upstream refuses the request or fails, if its answer cannot be read, or if a limit ends the answer.
     """
     asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
     if attempt.seals is not None:
@@ -141,8 +141,9 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
 def _edited(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, reply: Reply
 ) -> tuple[bytes, ir.Usage | None]:
-    """Return (the client's bytes of a whole answer, the answer's usage). raw: the received bytes. Raises
-    RequestFailed if the answer cannot be read.
+    """Return (the client's bytes of a whole answer, the usage that the answer states); usage None = it states
+    none. raw: the received bytes. Raises RequestFailed if the answer has too many JSON values or cannot be
+    read.
     """
     try:
         upstream.limits.hold_relayed(raw)
@@ -152,8 +153,8 @@ def _edited(
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Pass a whole answer to the client, with an estimated usage if the answer states none. The request's
-    turn stores the answer if it keeps answers.
+    """Pass a whole answer to the client, with an estimated usage if the answer states none. If the request's
+    turn keeps answers, it stores this one; if it could not, the client gets the answer with `"store": false`.
     """
     asked, delivery = attempt.asked, attempt.delivery
     raw = await answer.read()
@@ -176,7 +177,9 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 
 
 def _has_odd_tier(raw: bytes) -> bool:
-    """Whether an answer states a service tier with a price of its own. True may be wrong."""
+    """Whether an answer states a service tier with a price of its own. True may be wrong, because the bytes
+    are searched without decoding them.
+    """
     start = raw.find(_TIER)
     return start >= 0 and _ODD_TIER.search(raw, start) is not None
 
@@ -370,8 +373,9 @@ class _Passage:
         return data + more, broken
 
     def _by_turns(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
-        """Return the same as `_take`, for a read in which events that the relay decodes and runs alternate.
-        After `_TURNS` of both, the rest is passed frame by frame.
+        """Return (the bytes to send, the error of the first bad frame or None), as `_take` does, for a read
+        in which events that the relay decodes and runs alternate. After `_TURNS` of both, the rest is passed
+        frame by frame.
         """
         assert self._run is not None
         pieces: list[bytes] = []
@@ -395,7 +399,9 @@ class _Passage:
         return b"".join(pieces) + data, broken
 
     def _frames(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
-        """Return the same as `_take`, and pass the read frame by frame."""
+        """Pass the read frame by frame. Returns (the bytes to send, the error of the first bad frame or
+        None), as `_take` does. read: b"" = the stream has ended.
+        """
         splitter = self._splitter
         found = splitter.feed(read) if read else splitter.close()
         frames = found if isinstance(found, list) else list(found)

@@ -29,7 +29,8 @@ _SOUND: Final = 1000
 
 class Replies:
     """The replies of one session at one deployment; several may run at once, if the provider names them by
-    ids. transcribes: whether the session only transcribes. books: what all replies and transcripts have used.
+    ids. attempt: the session's attempt. transcribes: whether the session only transcribes. books: what all
+    replies and transcripts have used.
     """
 
     def __init__(self, attempt: Attempt, *, transcribes: bool = False) -> None:
@@ -44,7 +45,9 @@ class Replies:
 
     @property
     def running(self) -> bool:
-        """Whether a reply has begun and has not ended."""
+        """Whether at least one reply has begun and has not ended. A reply that is over but whose usage is not
+        stated yet has ended.
+        """
         return bool(self._running)
 
     def runs(self, reply: str | None) -> bool:
@@ -52,8 +55,9 @@ class Replies:
         return reply in self._running
 
     async def probe(self, *, again: bool = False) -> None:
-        """Find out whether a limit refuses a reply: reserve what a reply may use, and free it at once. again:
-        False = before the first reply. Raises EndedByLimit if a limit refuses the reply.
+        """Find out whether a limit refuses a reply: reserve what a reply may use, and free it at once. Raises
+        EndedByLimit if a limit refuses it. again: False = this is the check before the session begins; it
+        uses up a number, so that the first reply's id ends with `.2`. True = a later check; it uses up none.
         """
         reply = self.books.made(self._attempt.deployment.name, counts=not again)
         await self.books.expect(reply, self._expected, self._attempt.deployment)
@@ -62,7 +66,7 @@ class Replies:
     def admit(self, model: str) -> None:
         """Check the price of a model that is about to transcribe the client's speech, because its work is
         charged only afterwards. model: its name at the session's provider. Raises EndedByLimit if the price
-        is not known and a limit refuses that.
+        is not known and a limit refuses unknown prices. Reserves nothing.
         """
         name = f"{self._attempt.deployment.provider}/{model}"
         reply = self.books.made(name, counts=False)
@@ -75,11 +79,16 @@ class Replies:
             self.books.forget(reply)
 
     async def listen(self, spoken: Spoken, admit: Callable[[], None]) -> None:
-        """Account for the sound in a client's message, before it is sent (see `Hearing.listen`)."""
+        """Count the sound in a client's message, before the message is sent to the provider, and reserve more
+        in limits if what is reserved for the sound does not suffice. spoken: the message and its sound.
+        admit: called before more is reserved; it raises EndedByLimit if the client may not go on. Raises
+        EndedByLimit also if a limit or a failing journal refuses the sound.
+        """
         await self._hearing.listen(spoken, admit)
 
     async def begin(self, name: str | None = None) -> None:
-        """Reserve in the limits what a reply may use, because the provider begins a reply. name: the
+        """Reserve in the limits what a reply may use, because the provider begins a reply. Before that, the
+        reply whose usage was owed is accounted for, and so is the oldest running reply if 64 run. name: the
         provider's id of the reply, None = it has none. Does nothing if this reply is running. Raises
         EndedByLimit if a limit or a failing journal refuses the reply.
         """
@@ -96,12 +105,18 @@ class Replies:
         self._running[name] = reply
 
     async def heard(self, heard: Heard) -> None:
-        """Add the usage that a message of the provider states to the running reply that the message is a part
-        of; if none is running, to the reply whose usage was owed. Usage of a transcript is that of the sound
-        that the client has sent. Usage of another model, and any usage if there is no such reply, becomes a
-        reply of its own. If the message ends the reply, account for it,
-        unless its usage is owed; if not, and the reply becomes longer than was expected, reserve more. Raises
-        EndedByLimit if a hard limit or a failing journal refuses that.
+        """Account for what a message of the provider states.
+
+        The usage in the message is added to the running reply that the message is a part of. If there is no
+        such reply, it is added to the reply whose usage was owed, and this reply is then accounted for. Other
+        usage gets a record of its own: usage of another model, usage without any such reply, and usage of a
+        transcript, which is that of the sound that the client has sent. The sound of a transcript that has
+        failed is not charged.
+
+        A reply that the message ends is accounted for; if its usage is owed (`heard.owed`), this waits until
+        a message states the usage, the next reply begins, or the session closes. If the reply goes on and is
+        longer than was expected, more is reserved. Raises EndedByLimit if a hard limit or a failing journal
+        refuses that.
         """
         name, message = self._part_of(heard), heard.message
         reply = self._running.get(name)
@@ -181,8 +196,11 @@ class Replies:
         self.books.account(reply)
 
     async def _beside(self, used: Used, model: str) -> None:
-        """Charge work that belongs to no running reply, as a reply with its own record. used: the work.
-        model: the name of the model that did it, at the session's provider.
+        """Charge work that belongs to no running reply, such as a transcript of the client's speech. It gets
+        a usage record of its own, as a reply does. No limit refuses the work, because it is done already; if
+        the counters cannot be reached, limits do not count it, and this is logged. Does nothing if `used` has
+        no units and no usage, or only an estimate of 0 output tokens. model: the name of the model that did
+        the work, at the session's provider.
         """
         counted = used.usage is not None and (used.usage.output or not used.usage.estimated)
         if not (counted or used.units):

@@ -56,8 +56,11 @@ class ReplyMeter(Meter):
         return meter
 
     async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
-        """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
-        the reply. Raises RequestFailed if a limit refuses it.
+        """Reserve the tokens and the money that a reply within a session may use, at the limits of the client
+        and at those of the deployment and its provider. Limits on requests are not charged, because the whole
+        session is one request. record: the reply's record. Raises RequestFailed if a limit refuses the reply,
+        also because the price is not known, or if the ledger cannot check its limits. What was reserved
+        before the failure stays reserved.
         """
         most, reserved = self.at_most(expected, (deployment,)), self._reserving()
         if reserved is None:
@@ -65,15 +68,18 @@ class ReplyMeter(Meter):
         if reserved.applied is not None and reserved.applied.measures:
             await self.expect(most)
         applied, now = self._accounting.limits.of_attempt(deployment.name), self._seams.now()
-        claims = [] if applied is None else applied.of_usage(most.taken, most.given, most.cost, now)
-        if claims:
+        if applied is None:
+            return
+        if most.cost is None:
+            reserved.refuse_unpriced(applied)
+        if claims := applied.of_usage(most.taken, most.given, most.cost, now):
             await reserved.hold(record, claims, now)
             self.expected = most
 
     async def hold_reply(self, record: AttemptRecord) -> None:
-        """Make claims of the amount 0 for work within a session that was done before it was reserved. So the
-        work is charged at the end, also beyond a limit. record: of the work. If the counters cannot be
-        reached, this is logged, and limits do not count the work.
+        """Make claims of the amount 0 at the limits on tokens and money, for work within a session that was
+        done before it was reserved. So the work is charged at the end, also beyond a limit. record: the
+        work's record. If the counters cannot be reached, this is logged, and limits do not count the work.
         """
         now, reserved = self._seams.now(), self._reserving()
         if reserved is None:
@@ -90,8 +96,8 @@ class ReplyMeter(Meter):
             )
 
     def refuse_unpriced(self, deployment: str) -> None:
-        """Raise RequestFailed if the price of a deployment is not known and a limit refuses that
-        (`unknown_price: refuse`).
+        """Raise RequestFailed if the price of a deployment is not known and a limit, of the client or of the
+        deployment or its provider, refuses that (`unknown_price: refuse`). deployment: `provider/model`.
         """
         if (reserved := self._reserving()) is None:
             return
@@ -101,9 +107,10 @@ class ReplyMeter(Meter):
 
 
 class Reply(msgspec.Struct, eq=False):
-    """A running reply, or other work. exchange, record: made for it alone. meter: accounts for it; None =
-    nothing is accounted for. growth: watches how long the reply becomes. size: the bytes of its messages with
-    sound. words: the number of its other messages.
+    """A running reply, or other work within a session, such as a transcript. exchange, record: made for it
+    alone. meter: accounts for it; None = nothing is accounted for. growth: watches how long the reply
+    becomes; None = nothing watches it. size: the bytes of the provider's messages with sound. words: the
+    number of the provider's other messages, each about one token of text.
     """
 
     exchange: Exchange
@@ -121,8 +128,8 @@ class Reply(msgspec.Struct, eq=False):
 
 class Books:
     """Makes the records of one session's replies and transcripts, and adds up what they have used. attempt:
-    the session's. usage: the tokens of all of them together; None = none are known. cost: of all of them
-    together, in nano-USD; None = a part of it is unknown. priced: the part of the cost that is known, in
+    the session's attempt. usage: the tokens of all of them together; None = none are known. cost: of all of
+    them together, in nano-USD; None = a part of it is unknown. priced: the part of the cost that is known, in
     nano-USD.
     """
 
@@ -134,8 +141,9 @@ class Books:
         self.priced = 0
 
     def made(self, deployment: str, *, counts: bool = True) -> Reply:
-        """Return a new reply of this deployment (`provider/model`), of which nobody is told yet. counts:
-        False = it will leave no record, so that its number is used again.
+        """Return a new reply of this deployment (`provider/model`). Nothing is reserved for it yet, and the
+        journal is not told. Its id is the session's id, a dot, and a number that counts from 1. counts: False
+        = it will leave no record, so the next reply gets the same number.
         """
         attempt, session = self.attempt, self.attempt.exchange
         number = self._number + 1
@@ -195,7 +203,7 @@ class Books:
 
     def forget(self, reply: Reply) -> None:
         """Free what is reserved for a reply of which the journal was not told; it leaves no record. If a
-        limit has refused it, the session's exchange says which.
+        limit has refused it, the name of the limit is written into the session's exchange (`refused_by`).
         """
         self.note_refusal(reply)
         reply.exchange.attempts = []
@@ -203,11 +211,15 @@ class Books:
             reply.meter.close()
 
     def note_refusal(self, reply: Reply) -> None:
-        """If a limit has refused a reply, or more of it, write the limit into the session's exchange."""
+        """If a limit has refused a reply, or the reservation of more for it, write the name of the limit into
+        the session's exchange (`refused_by`).
+        """
         self.attempt.exchange.refused_by = reply.exchange.refused_by or self.attempt.exchange.refused_by
 
     def account(self, reply: Reply) -> None:
-        """Account for a reply with the usage and the units in its record."""
+        """End a reply: charge the usage and the units in its record, give the journal its usage record, and
+        add its usage and cost to the sums of this object. Without a meter, only the usage is added.
+        """
         record, exchange = reply.record, reply.exchange
         record.ended = self.attempt.delivery.now()
         exchange.usage = record.usage

@@ -24,8 +24,10 @@ _ATTEMPTS: Final = 10
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:
-    """Return the gateway's own headers of an answer, or of an error after a call of a provider. report: True
-    = add the report.
+    """Return the gateway's own headers of an answer, or of an error after a call of a provider: the
+    deployment that was called last, the number of losses, the number of attempts if there were several, and
+    whether the usage is estimated. The cost and the limits are not included (`Meter.headers`). report: True =
+    add the report (attempts, losses and changes as JSON).
     """
     losses = (b"x-dragoman-losses", b"%d" % len(exchange.losses)) if exchange.losses else _NO_LOSSES
     headers = [_deployment(exchange.answered or ""), losses]
@@ -52,8 +54,8 @@ def _deployment(name: str) -> tuple[bytes, bytes]:
 
 
 def _report(exchange: Exchange) -> bytes:
-    """Return the latest attempts, the losses and the changes as ASCII JSON. If not all losses and changes
-    have room in it, its member `omitted` is the number of those that are left out.
+    """Return the latest attempts (at most 10), the losses and the changes as ASCII JSON. If not all losses
+    and changes have room in it, the last ones are left out, and the member `omitted` is their number.
     """
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
     attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]

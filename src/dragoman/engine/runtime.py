@@ -34,22 +34,23 @@ def uncounted(deployment: str | None) -> None:
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
-    backends: the upstreams by provider name. always_usage: True = every chat stream ends with its usage, even
-    if the client did not request it. count_upstream: True = providers may count the tokens of a prompt.
-    heavy: runs the steps of large requests one after another. vault: stores signatures and encrypted
-    reasoning for later requests; None = they are not stored. kept: the clients for whom this process has
-    stored signatures or encrypted reasoning. store: stores responses, conversations, sessions, and whose the
-    objects (files, …) at providers are. health: what this process remembers about keys and deployments.
-    policy: how often attempts are repeated, and how long they may take. gates: the limits on requests that
-    run at once. addressees: the names of providers and protocols, to which a member of a request may be
-    addressed; made from `backends`. told: called with each event that an operator has to know; None = events
-    are only logged. sent: called with the deployment (`provider/model`) when a request to a provider is about
-    to be sent. accounting: prices, limits and the journal; None = nothing is accounted for. own: the
-    providers for which the client's tenant has brought a key, or the client a credential. unreadable: the
-    providers that cannot be called because this key or credential is missing or cannot be read, each with the
-    fault to answer with. lent: returns the runtime for one request, with the credentials that its client has
-    sent; None = no provider gets credentials of clients. passing: the providers at which clients may create
-    files and other objects through the gateway.
+    table: finds the route of a model's name. backends: the upstreams by provider name. deadlines: makes time
+    limits. fetcher: downloads media by URL. hooks: the operator's hooks. seams: the clock and random numbers.
+    always_usage: True = every chat stream ends with its usage, even if the client did not request it.
+    count_upstream: True = providers may count the tokens of a prompt. heavy: runs the steps of large requests
+    one after another. vault: stores signatures and encrypted reasoning for later requests; None = they are
+    not stored. kept: the clients for whom this process has stored signatures or encrypted reasoning. store:
+    stores responses, conversations, sessions, and whose the objects (files, …) at providers are. health: what
+    this process remembers about keys and deployments. policy: how often attempts are repeated, and how long
+    they may take. gates: the limits on requests that run at once. addressees: the names of providers and
+    protocols, to which a member of a request may be addressed; made from `backends`. told: called with each
+    event that an operator has to know; None = events are only logged. sent: called with the deployment
+    (`provider/model`) when a request to a provider is about to be sent. accounting: prices, limits and the
+    journal; None = nothing is accounted for. own: the providers for which the client's tenant has brought a
+    key, or the client a credential. unreadable: the providers that cannot be called because this key or
+    credential is missing or cannot be read, each with the fault to answer with. lent: returns the runtime for
+    one request, with the credentials that its client has sent; None = no provider gets credentials of
+    clients. passing: the providers at which clients may create files and other objects through the gateway.
     """
 
     table: Table

@@ -32,20 +32,23 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """Remembers the clients for whose answers this process has stored seals, as pairs of tenant and protocol
-    (`known`). If a request is relayed, it is searched for missing seals only if its client is among them. The
-    missing seals are reported but not restored, because a relayed request keeps the client's own body.
+    """Remembers the clients for whose answers this process has stored seals. known: pairs of the client's
+    name (called `tenant` here) and the protocol in which it asked. If a request is relayed, it is searched
+    for missing seals only if its client is among them. The missing seals are reported but not restored,
+    because a relayed request keeps the client's own body.
     """
 
     def __init__(self) -> None:
         self.known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
-        """Remember that seals of an answer to this tenant, in this protocol of the client, were stored."""
+        """Remember that seals of an answer to this client, in this protocol, were stored. tenant: the name of
+        the client. dialect: the name of the protocol in which the client asks.
+        """
         self.known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
-        """Whether `add` was called with this tenant and protocol, so that a relayed request may lack stored
+        """Whether `add` was called with this client and protocol, so that a relayed request may lack stored
         seals.
         """
         return (tenant, dialect) in self.known
@@ -61,19 +64,16 @@ def begin(
     kept: Kept | None = None,
     small: bool = False,
 ) -> Sealing | None:
-    """Create the `Sealing` of an exchange. None = there is nothing to restore and nothing to store, or the
-    request could not be read, which is logged. tenant: the name of the client. run: runs a step on the whole
-    request. kept: the client is added to it when seals are stored; None = nowhere. small: True = the request
-    may stay in memory until a stream has ended.
+    """Create the `Sealing` of an exchange. None = there is nothing to restore and nothing to store. Nothing
+    is read from the vault yet. tenant: the name of the client. backend: the upstream that is about to be
+    called. request: as the client wrote it. run: runs a step on the whole request. kept: the client is added
+    to it when seals are stored; None = nowhere. small: True = the request may stay in memory until a stream
+    has ended.
     """
     if not issues(backend) and not (vault.holds and _has_answers(request)):
         return None
-    try:
-        sealing = Sealing(vault, tenant, request, run, kept)
-        sealing.small = small
-    except Exception:
-        log.exception("the conversation could not be identified")
-        return None
+    sealing = Sealing(vault, tenant, request, run, kept)
+    sealing.small = small
     return sealing
 
 
@@ -91,8 +91,9 @@ def _wants_reasoning(backend: Backend) -> bool:
 
 
 def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
-    """Return the `Sealing` of an exchange; all attempts of the exchange share it. None = there is nothing to
-    restore and nothing to store, or the request could not be read (`begin`). Reads the whole request.
+    """Return a new `Sealing` for an exchange, which all its attempts can share. None = there is nothing to
+    restore and nothing to store. Decodes the whole request if that was not done before; raises RequestFailed
+    if it cannot be decoded. backend: the upstream that is about to be called.
     """
     request = joined(asked.request).request
     client = asked.exchange.client or ""
@@ -100,8 +101,9 @@ def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing |
 
 
 class Sealing:
-    """Restores and stores the seals of one exchange. request: as the client wrote it. tenant: the client that
-    owns the seals. run: runs a step on the whole request.
+    """Restores and stores the seals of one exchange. request: as the client wrote it. tenant: the name of the
+    client that owns the seals. run: runs a step on the whole request. kept: the client is added to it when
+    seals are stored; None = nowhere.
     """
 
     small = False
@@ -149,8 +151,10 @@ class Sealing:
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
-        """Return the request with the stored seals of this scope that its client did not send back. In
-        `report`, the restored seals become a change, and seals that cannot be restored become losses.
+        """Return the request with the stored seals of this scope that its client did not send back; the
+        request itself if there are none, or if the vault fails, which is logged. scope: the provider and
+        model that are called; only they get back their own seals. In `report`, the restored seals become a
+        change, and seals that cannot be restored (of another model, for example) become losses.
         """
         if not self._searches(request):
             return request
@@ -169,7 +173,9 @@ class Sealing:
         return recalled.request
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
-        """Add the stored seals that a relayed request lacks to `report`, as losses."""
+        """Add the stored seals that a relayed request lacks to `report`, as losses. scope: the provider and
+        model that are called. If the vault fails, this is logged, and nothing is added.
+        """
         recalled = await self._recalled(request, scope) if self._searches(request) else None
         if recalled is None:
             return
@@ -260,8 +266,8 @@ class Keeper:
         self._native = None if backend.dialect is None else backend.dialect.opaque.native
 
     async def keep(self, response: ir.Response) -> None:
-        """Store the seals of an answer. response: the answer as the client gets it: a whole one, or the part
-        of a stream until a candidate is finished. Errors are only logged.
+        """Store those seals of an answer that the client cannot send back. response: the answer as the client
+        gets it: a whole one, or the part of a stream until a candidate is finished. Errors are only logged.
         """
         sealing = self._sealing
         for candidate in response.candidates:

@@ -30,7 +30,8 @@ NO_DEPLOYMENT = "no_deployment"
 
 def keep_meant(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Return the plan with only those deployments that have no condition `when` or whose condition holds for
-    this request. Raises RequestFailed if there are none.
+    this request. The exchange records the others in `dropped`, with reasons. Raises RequestFailed if no
+    deployment is left.
     """
     deployments = plan.route.deployments
     if all(one.when is None for one in deployments):
@@ -96,9 +97,11 @@ def _for_others(asked: Asked, deployments: Sequence[Deployment], unmet: Sequence
 
 
 def keep_affordable(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Return the plan with only those deployments whose cost the bound of the request's own route allows. The
-    first choice stays in any case. A fallback route may have no such deployment; then RequestFailed is
-    raised.
+    """Return the plan with only those deployments whose cost the bound `max_cost` allows, compared with the
+    cost of the first choice (`Plan.usual`, which is set here if it is None). Bound and first choice are those
+    of the request's own route, also for its fallbacks. The first choice itself is always allowed. The
+    exchange records the others in `dropped`, with reasons. Without a bound, the plan is returned unchanged.
+    Raises RequestFailed if no deployment is left, as can happen for a fallback.
     """
     bound = plan.route.max_cost
     if bound is None:

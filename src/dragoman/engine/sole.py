@@ -12,8 +12,10 @@ from dragoman.exchange import AttemptRecord, Exchange
 
 
 async def enter_alone(meter: Meter, record: AttemptRecord) -> None:
-    """Begin the only attempt of an exchange that uses no model: reserve one request, and tell the journal.
-    Raises RequestFailed if a limit or a failing journal refuses it.
+    """Begin the only attempt of an exchange that uses no model: reserve one request at the limits of the
+    client, reserve the attempt at those of its deployment and provider, and tell the journal. Raises
+    RequestFailed if a limit or a failing journal refuses it. record: the attempt's record, with its
+    `deployment`.
     """
     meter.alone = True
     if meter.applies(record.deployment):
@@ -25,7 +27,7 @@ async def enter_unmeasured(meter: Meter, record: AttemptRecord) -> None:
     """Begin the only attempt of an exchange whose usage cannot be estimated: reserve one request, one token
     and the least amount of money, so that a limit that is used up refuses it. The usage that the answer
     states is charged at the end. Raises RequestFailed if a limit or a failing journal refuses it, also if a
-    limit refuses requests with an unknown price.
+    limit refuses requests with an unknown price. record: the attempt's record, with its `deployment`.
     """
     if meter.applies(record.deployment):
         await meter.admit()
@@ -37,8 +39,9 @@ async def enter_unmeasured(meter: Meter, record: AttemptRecord) -> None:
 
 
 def end_failed(meter: Meter | None, exchange: Exchange, failed: RequestFailed, *, gone: bool) -> None:
-    """Record the failure in the exchange, account for the exchange, and add headers to the failure that tell
-    the client what its limits leave. meter: None = nothing is accounted for. gone: whether the client has
+    """Record the failure in the exchange, account for the exchange, and set `failed.headers` to the headers
+    that tell the client what its limits leave and, if it is known, the cost. Earlier `failed.headers` are
+    replaced. meter: None = nothing is accounted for, and no headers are set. gone: whether the client has
     disconnected.
     """
     exchange.fault = failed.fault

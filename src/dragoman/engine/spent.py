@@ -30,8 +30,8 @@ _READ: Final = frozenset({"embed", "rerank"})
 
 
 def was_sent(record: AttemptRecord) -> bool:
-    """Whether the provider may have worked on the request of an attempt: the request was sent, and neither
-    the status nor the fault says that the provider has refused it.
+    """Whether the provider may have worked on the request of an attempt: the request was sent, no status of
+    400 or more came, and the attempt has no fault, or one of the kind `timeout` or `upstream`.
     """
     if record.sent is None or (record.status is not None and record.status >= 400):
         return False
@@ -39,8 +39,10 @@ def was_sent(record: AttemptRecord) -> bool:
 
 
 def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
-    """Estimate what an attempt without an answer has used, and set it in its record: its measures, if there
-    are any; otherwise the tokens of its prompt. rates: the prices of its deployment; None = unknown.
+    """Estimate what an attempt without an answer has used, and set it in its record. If the deployment bills
+    for characters, sound or the like, `units` gets the amounts that the request has of them
+    (`note_measures`). If it gets none, `usage` gets the tokens of the prompt, in place of an earlier usage.
+    rates: the prices of the deployment; None = unknown.
     """
     if not asked.prompts:
         note_measures(asked, record, rates)
@@ -54,10 +56,12 @@ async def note_unanswered(
     cost: Callable[[], ir.Usage | None] | None,
     rates: Callable[[str], Rates | None],
 ) -> None:
-    """Estimate what an attempt without a complete answer has used, and set it in its record, unless the
-    record has a usage already. An error is logged, because it must not hide the one that ended the attempt.
-    cost: returns the usage up to now, as stated or estimated; None = no answer has begun. rates: returns the
-    prices of a deployment; None = unknown.
+    """Set in its record what an attempt without a complete answer has used. An error is only logged, because
+    it must not hide the one that ended the attempt.
+
+    cost: returns the usage up to now, as stated or estimated; it replaces the usage in the record. None = no
+    answer has begun; then the usage is estimated from the request (`note_asked`), unless the record has one
+    already. rates: returns the prices of a deployment; None = unknown.
     """
     try:
         if cost is not None:
@@ -71,8 +75,9 @@ async def note_unanswered(
 def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
     """Return the usage of an answer of an operation other than chat: as stated or, if no usage is stated, an
     estimate of the tokens of the request's texts. The estimate is made only for embeddings and reranking, and
-    not for reranking that the deployment bills by searches. stated: None = the answer has no usage. rates: as
-    for `note_asked`.
+    not for reranking that the deployment bills by searches; in the other cases the result is `stated`.
+    stated: the usage in the answer; None = there is none. rates: the prices of the deployment; None =
+    unknown.
     """
     operation = asked.inbound.operation
     if operation not in _READ or is_stated(stated):
@@ -89,9 +94,10 @@ def is_stated(usage: ir.Usage | None) -> bool:
 
 def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None, *, made: bool = False) -> None:
     """Set `units` of an attempt's record to the pictures, characters, … that the request asks for, in the
-    units by which its deployment bills. Does nothing for an operation without such measures, or if the
-    request cannot be decoded. If the attempt has no answer, what its provider would have made is not
-    included. rates: as for `note_asked`. made: True = an answer is about to begin.
+    units by which its deployment bills; None = there are none. `guessed` becomes True if there are any. Does
+    nothing for an operation that has no such amounts, or if the request cannot be decoded. What a provider
+    makes (pictures, sound) is included only if an answer has come, or if `made` is True. rates: the prices of
+    the deployment; None = unknown. made: True = an answer is about to begin.
     """
     if asked.inbound.operation not in MEASURED:
         return
@@ -110,8 +116,8 @@ def note_answer(request: Any, response: Any, record: AttemptRecord, rates: Rates
     """Set `units` of an attempt's record to the pictures, characters, … that can be measured in its answer;
     None = nothing can. If the answer states no usage, and the deployment has no price for these amounts, they
     may be replaced by the amounts that the request asks for (`billable`): if the deployment has a price for
-    those, or if nothing was measured. request, response: of the same operation other than chat. rates: as for
-    `note_asked`.
+    those, or if nothing was measured. `guessed` tells whether this was done. request, response: of the same
+    operation other than chat, in the IR. rates: the prices of the deployment; None = unknown.
     """
     found = measured(request, response)
     record.units, record.guessed = found or None, False
@@ -154,8 +160,9 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
 
 
 def prompt_most(asked: Asked, deployment: str) -> int:
-    """Return the same as `prompt_tokens`, for reservations: a picture without `detail: low` counts at least
-    as large as pictures usually can be.
+    """Return the tokens of the request's prompt to reserve: the number of `prompt_tokens` (counted, or
+    estimated from the size), except that a counted picture without `detail: low` counts at least as many
+    tokens as pictures usually can have. The real number may be larger. deployment: `provider/model`.
     """
     if asked.prompts:
         try:
@@ -166,7 +173,9 @@ def prompt_most(asked: Asked, deployment: str) -> int:
 
 
 def by_size(asked: Asked) -> ir.Usage:
-    """Return a usage whose input tokens are estimated from the size of the request alone."""
+    """Return a usage whose input tokens are estimated from the size of the request alone. It states no output
+    tokens.
+    """
     return ir.Usage(input=_weighed(asked), estimated=True)
 
 

@@ -44,7 +44,10 @@ _NOTHING_SAID: Final = ir.Fault(
 
 
 async def translate(attempt: Attempt) -> None:
-    """Send the translated chat and deliver the answer. Raises RequestFailed for a failure."""
+    """Send the translated chat and deliver the answer. Raises RequestFailed if the request cannot be
+    translated, if the upstream refuses it or fails, if the answer has no content, or if a step, a hook or a
+    limit ends the answer.
+    """
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
     if not asked.light:
@@ -66,8 +69,8 @@ async def translate(attempt: Attempt) -> None:
 def _joint(
     attempt: Attempt, joint: Joint, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
 ) -> _Stream:
-    """Return the stream of an attempt whose answer may be continued: a new stream; or, if the attempt
-    continues an answer, the stream that has begun this answer.
+    """Return the stream of an attempt whose answer another attempt may continue: a new stream; or, if this
+    attempt itself continues an answer, the stream that has begun this answer.
     """
     if not attempt.record.continues:
         restored = wording.emulation is None or wording.emulation.restorer() is not None
@@ -142,7 +145,10 @@ class _Stream:
         self._heard = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
-        """Call the upstream and pass the answer event by event. Raises RequestFailed for a failure."""
+        """Call the upstream, and pass the answer to its end as it comes, in batches of events. Raises
+        RequestFailed if the upstream fails, if the answer has no content, or if a step, a hook or a limit
+        ends it.
+        """
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
         delivery, ends, feed, heard = attempt.delivery, self._ends, self._encoder.feed, self._heard
         client, gathered = delivery.client, self._gathered
@@ -244,8 +250,8 @@ class _Stream:
         return batch
 
     def _counts(self, arrived: Sequence[ir.Event]) -> bool:
-        """Whether the steps may have to count the tokens of a large request, because the answer ends with
-        these events and no usage was stated before.
+        """Whether the steps may have to count the tokens of a large request: the answer ends with these
+        events, and one of the steps estimates a usage that the provider has not stated.
         """
         if self._attempt.asked.light or not arrived or type(arrived[-1]) is not ir.End:
             return False
@@ -262,8 +268,9 @@ class _Stream:
         return self._attempt.exchange.usage if joint is None else joint.stated
 
     def _cost(self, estimated: Callable[..., ir.Usage]) -> ir.Usage:
-        """Return the usage of the answer. estimated: `whole_cost` for a complete stream, `cost_so_far` for
-        one that breaks off; it estimates what the stream has not stated.
+        """Return the usage of the answer; for a continued answer, of all its attempts together, and
+        `joint.stated` gets that of this attempt. estimated: `whole_cost` for a complete stream, `cost_so_far`
+        for one that breaks off; it estimates what the stream has not stated.
         """
         attempt, heard, joint = self._attempt, self._heard, self._attempt.joint
         events = (event for batch in heard.parts for event in batch)

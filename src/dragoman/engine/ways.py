@@ -34,16 +34,17 @@ from dragoman.upstreams.backend import Backend, over_http
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of operation is served. hooked: True = hooks may change its requests. selects: whether the
-    stages have to run for this request although its route does not say `selects`. stages: functions that are
-    applied to the plan before any call. choose: returns a deployment's upstream in the protocol that suits
-    the request. against: returns the reasons why an attempt cannot be relayed; () = it can be. relay,
-    translate: make one attempt. read: makes the `Asked` of a request that has no body; None = the stage
-    `decode` makes it from the body. learns: True = a refusal may show how to call the same deployment again.
-    seals: True = signatures or encrypted reasoning of earlier turns may have to be sent back. reserves: what
-    is reserved in limits before a call: "usage" = one request and what it may use; "request" = only one
-    request, because a session reserves each of its replies; "nothing" = nothing, because no model runs.
-    continues: True = another deployment may continue a broken stream.
+    """How one kind of operation is served. hooked: True = hooks may change its requests. selects: returns
+    whether a request needs the stages although its route does not (`Route.selects` is False). stages:
+    functions that are applied to the plan before any call, in this order; most of them leave out deployments.
+    choose: returns a deployment's upstream in the protocol that suits the request. against: returns the
+    reasons why an attempt cannot be relayed; () = it can be. relay, translate: make one attempt. read: makes
+    the `Asked` of a request that has no body; None = the stage `decode` makes it from the body. learns: True
+    = a refusal may show how to call the same deployment again. seals: True = signatures or encrypted
+    reasoning of earlier turns may have to be sent back. reserves: what is reserved in limits before a call:
+    "usage" = one request and what it may use; "request" = only one request, because a session reserves each
+    of its replies; "nothing" = nothing, because no model runs. continues: True = another deployment may
+    continue a broken stream.
     """
 
     hooked: bool
@@ -60,8 +61,10 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     continues: bool = False
 
     def admits(self, route: Route, hooks: Hooks) -> bool:
-        """Whether one request is reserved before any work is done for it. If not, `expected.reserve` reserves
-        it later together with its usage (`reserves` is "usage"), or nothing is reserved.
+        """Whether one request is reserved at its limits before any work is done for it: always if `reserves`
+        is "request", never if it is "nothing". If it is "usage", only if hooks may change requests, or the
+        route adds something to requests (`fills`) or needs the stages (`selects`); otherwise
+        `expected.reserve` reserves the request later, together with its usage.
         """
         if self.reserves == "usage":
             return hooks.change_requests or route.fills or route.selects
@@ -72,8 +75,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
-    """Return the reasons why an attempt at a chat, or at a count of a chat's prompt, cannot be relayed; () =
-    it can be.
+    """Return the reasons (`exchange.Reason`) why an attempt at a chat, or at a count of a chat's prompt,
+    cannot be relayed; () = it can be.
     """
     asked, backend, runtime = attempt.asked, attempt.backend, attempt.runtime
     said, body = asked.said, asked.said.wire.body
@@ -242,8 +245,9 @@ own reasons, or removes no deployment.
 
 
 def through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """Return the plan after the stages of its way. The exchange records which deployments the stages have
-    removed. Raises RequestFailed if a stage refuses the request, for example because no deployment is left.
+    """Return the plan after the stages of this way. The exchange records in `dropped` which deployments the
+    stages have removed, and why. Raises RequestFailed if a stage refuses the request, for example because no
+    deployment is left.
     """
     for stage in way.stages:
         before = plan.route.deployments

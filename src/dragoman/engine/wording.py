@@ -34,11 +34,12 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The request for the upstream. request: in the IR. call: contains the encoded request, unless the
-    upstream takes requests in the IR or gets several questions. backend: the upstream, or an object that
-    sends it several questions one after another. counted: at most one step, which estimates the usage of an
-    answer that states none; () = no estimate is wanted, or there are several questions. emulation: can undo
-    in the answer what was emulated in the request; None = there are several questions. alone: True = one
+    """The request for the upstream. request: in the IR, with emulations; if there are several questions, the
+    request that has all of them, without emulations. call: contains the encoded request, unless the upstream
+    takes requests in the IR or gets several questions. backend: the upstream, or an object that sends it
+    several questions one after another (`Several`). counted: at most one step, which estimates the usage of
+    an answer that states none; () = no estimate is wanted, or there are several questions. emulation: can
+    undo in the answer what was emulated in the request; None = there are several questions. alone: True = one
     question is sent; False = several questions, and no seals are stored.
     """
 
@@ -51,8 +52,10 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 async def worded(attempt: Attempt) -> Wording:
-    """Return the encoded request. Raises RequestFailed if media cannot be downloaded, if the upstream's
-    protocol cannot express the request, or if strict mode forbids its losses.
+    """Return the request in the form for the attempt's upstream, encoded unless the upstream takes requests
+    in the IR. The losses and changes of this are recorded in the exchange. Raises RequestFailed if media
+    cannot be downloaded, if the upstream's protocol cannot express the request, or if strict mode forbids its
+    losses.
     """
     asked, seals = attempt.asked, attempt.seals
     decoded = asked.request
@@ -102,8 +105,8 @@ class _Words:
             self._call = msgspec.structs.replace(call, ready=partial(attempt.account, locate))
 
     def put(self, request: ir.Request) -> Wording:
-        """Return the encoded request. Raises RequestFailed if it cannot be translated or strict mode forbids
-        its losses.
+        """Return the request in the form for the upstream, with its emulations. Raises RequestFailed if it
+        cannot be translated (the kind `untranslatable`) or if strict mode forbids its losses.
         """
         attempt, backend = self._attempt, self._attempt.backend
         try:
@@ -173,8 +176,9 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """Return the step that adds an estimated usage to an answer without one; () = no step, because the
-        client wants no usage in its stream.
+        """Return the one step that adds an estimated usage to an answer without one; () = no step, because
+        the client wants no usage in its stream. request: with its emulations; its tokens are counted if the
+        answer states none.
         """
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:

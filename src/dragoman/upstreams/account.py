@@ -78,8 +78,9 @@ class Account(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """Return a copy of the fault with `[redacted]` in place of each secret. Secrets of fewer than 8
-        characters are not replaced. more: secrets to hide in addition to those of the account.
+        """Return a copy of the fault with `[redacted]` in place of each secret, in all its fields except
+        `kind` and `blame`. Secrets of fewer than 8 characters are not replaced. more: secrets to hide in
+        addition to those of the account.
         """
         hide = self.redaction(more).text
         told = {
@@ -90,8 +91,8 @@ class Account(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(fault, **told)
 
     def redaction(self, more: Iterable[str] = ()) -> Redaction:
-        """Return what hides the secrets of this account in texts and messages. more: secrets to hide in
-        addition to those of the account.
+        """Return a `Redaction` for the secrets of this account: an object that replaces them by `[redacted]`
+        in texts and WebSocket messages. more: secrets to hide in addition to those of the account.
         """
         return Redaction((*self.secrets, *more))
 
@@ -113,9 +114,10 @@ class Redaction:
         return text
 
     def message(self, message: str | bytes) -> str | bytes:
-        """Return a WebSocket message without the secrets, also where JSON has escaped some of their
-        characters (`+`, `/`, …). A message without a secret is returned as it is; this costs one search for
-        each secret (4 µs in 64 kB), so that it can be done for every message.
+        """Return a WebSocket message with `[redacted]` in place of each secret, also where JSON has escaped
+        some of the secret's characters (`+`, `/`, …). A message without a secret is returned as it is; this
+        costs one search for each secret (4 µs in 64 kB), so that it can be done for every message. A JSON
+        message with a secret may come back in another layout.
         """
         if isinstance(message, str):
             for mark in self._marks:

@@ -12,7 +12,9 @@ _MOST: Final = 1024
 
 
 class Address:
-    """The URL of an endpoint. `{model}` in the URL stands for the model's name."""
+    """The URL of an endpoint. url: the whole URL, already escaped; `{model}` in it, if it occurs, stands for
+    the model's name.
+    """
 
     def __init__(self, url: str) -> None:
         self._before, named, self._after = url.partition("{model}")

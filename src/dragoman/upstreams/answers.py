@@ -93,8 +93,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold_chat(self, body: bytes) -> bool:
         """Raise WireError if the body of a translated chat answer has more than `values` JSON values. Return
-        True if the decoded answer must still be checked by `hold_plain`; False = the answer has at most
-        `unsuspicious` values.
+        True if the answer may have more than `unsuspicious` values; then the caller must give the decoded
+        answer to `hold_plain`. False = it has at most that many.
         """
         return self._may_be_blocks(body, self.values)
 
@@ -257,8 +257,8 @@ DEFAULT_LIMITS: Final = AnswerLimits()
 
 
 def unexpected(name: str, status: int) -> RequestFailed:
-    """Return (not raise) the error for an HTTP status that means neither success nor an error (101, 304,
-    999). name: the provider's name.
+    """Return (not raise) the error for an HTTP status that means neither success nor an error that can be
+    read: below 400 but not of success, or above 599 (101, 304, 999). name: the provider's name.
     """
     message = f"{name} responded with status {status}."
     return RequestFailed(ir.Fault("upstream", message, code="unexpected_status", blame="upstream"))
@@ -266,7 +266,7 @@ def unexpected(name: str, status: int) -> RequestFailed:
 
 class Parts:
     """Divides the bytes of one large read from the network into parts of at most `PART` bytes. Other tasks
-    run before each part except the first.
+    run before each part except the first. more: True = `next` has a further part of the read.
     """
 
     __slots__ = ("_at", "_data", "more")
@@ -274,7 +274,7 @@ class Parts:
     def __init__(self) -> None:
         self._data = b""
         self._at = 0
-        self.more = False  # whether there is a next part
+        self.more = False
 
     def first(self, data: bytes) -> bytes:
         """Begin to divide `data`, which has more than `PART` bytes, and return its first part. `next` returns
@@ -295,8 +295,8 @@ class Parts:
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
-    """Return the complete body of an answer. Raises RequestFailed if the body is longer than `most` bytes or
-    ends too early. name: the provider's name.
+    """Return the complete body of an answer. Raises RequestFailed if the body is longer than `most` bytes, if
+    the connection breaks before its end, or if no bytes come within the idle time. name: the provider's name.
     """
     parts: list[bytes] = []
     size = 0
@@ -311,7 +311,8 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 async def read_refusal(answer: Answer) -> bytes:
     """Return the beginning of the body of an error answer: its first 256 KiB, or only its first 20,000 bytes
-    if the 256 KiB have more than 20,000 JSON values. Raises RequestFailed if the body ends too early.
+    if these 256 KiB have more than 20,000 JSON values. Raises RequestFailed if the connection breaks before
+    that, or if no bytes come within the idle time.
     """
     parts: list[bytes] = []
     size = 0

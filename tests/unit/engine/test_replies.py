@@ -37,7 +37,7 @@ class Clock:
 class House:
     """One session at `one/gpt`, with its journal and its counters."""
 
-    def __init__(self, *limits: Limit, accounts: bool = True, route: str = "m") -> None:
+    def __init__(self, *limits: Limit, accounts: bool = True, route: str = "m", model: str = "gpt") -> None:
         self.clock = Clock()
         seams = Seams(self.clock.time, lambda: 5.0)
         self.ledger, self.book = MemoryLedger(seams), Book()
@@ -52,7 +52,7 @@ class House:
             meter.applies("m")
         attempt: Any = SimpleNamespace(
             exchange=self.exchange,
-            deployment=Deployment("one", "gpt"),
+            deployment=Deployment("one", model),
             record=AttemptRecord("ex_1-1", "one/gpt", "tail", "relay", 1.0, key_id="key"),
             delivery=SimpleNamespace(now=lambda: 9.0, meter=meter),
             runtime=SimpleNamespace(seams=seams),
@@ -220,6 +220,16 @@ async def test_a_provider_that_ends_no_reply_does_not_fill_the_memory() -> None:
     assert len(house.replies._running) == 64
     house.replies.close()
     assert len(house.units()) == 100
+
+
+@pytest.mark.parametrize("subject", ["key", "deployment", "provider"])
+async def test_a_limit_may_refuse_a_session_whose_model_has_no_price(subject: Any) -> None:
+    limit = Limit("budget", "money", 10**12, "day", subject, unknown_price="refuse")
+    house = House(limit, model="unpriced")
+    with pytest.raises(EndedByLimit) as caught:
+        await house.replies.probe()
+    assert (caught.value.fault.code, house.exchange.refused_by) == ("unknown_price", "budget")
+    await House(msgspec.structs.replace(limit, unknown_price="allow"), model="unpriced").replies.probe()
 
 
 async def test_a_limit_refuses_a_reply() -> None:
