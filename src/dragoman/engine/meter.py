@@ -290,9 +290,9 @@ class Meter:
         claims = reserved.claims(prompt._replace(cost=self._most(prompt, deployment)), now)
         if not claims:
             return True
-        if not await reserved.add_if_free(claims, now):
-            return False
         try:
+            if not await reserved.add_if_free(claims, now):
+                return False
             if self._opened:
                 self._open()
         except RequestFailed:
