@@ -66,11 +66,13 @@ class Flight(msgspec.Struct, eq=False):
     media: Media
     _sealing: Sealing | None = None
     _opening: tuple[float | None, Cause] | None = None
-    """What `until_content` says of the running attempt; None = only `max_silence` limits it."""
+    """(The time limit until the first content in seconds, its cause), as `until_content` returns them for the
+    running attempt; None = only the provider's `max_silence` limits it.
+    """
     _calling: Calling | None = None
     """The running attempt, as `health` records it; None = its end need not be recorded."""
     _chosen: Candidates | None = None
-    """See `_candidates`; None = none was needed, as the route's first candidate is called."""
+    """Chooses the candidates; None = not needed so far, as the route's first candidate is called."""
     _refusals: Refusals | None = None
     """How the candidate that is called has refused calls; None = it has not refused any."""
     _entry: Entry | None = None
@@ -82,9 +84,9 @@ class Flight(msgspec.Struct, eq=False):
 
     async def run(self) -> None:
         """Make attempts, one after another, until an answer is delivered. Raises RequestFailed if no attempt
-        may follow a failure, or if a hook or a limit ends the exchange. Other errors are raised only if
-        `_is_final` says that they end the exchange. However it ends, the places of the exchange are given
-        back, and `media` is closed.
+        may follow a failure, or if a hook or a limit ends the exchange. Another error of an attempt is raised
+        only if `_is_final` says that it ends the exchange. However it ends, the places of the exchange are
+        given back, and `media` is closed.
         """
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
@@ -141,8 +143,7 @@ class Flight(msgspec.Struct, eq=False):
 
     @property
     def _candidates(self) -> Candidates:
-        """Chooses the candidates (a deployment with one credential) of this exchange; made at the first use.
-        """
+        """Chooses the candidates (deployment and credential) of this exchange; made at the first use."""
         if self._chosen is None:
             self._chosen = Candidates(self.runtime, self.way, self.plan, self.delivery.now)
         return self._chosen
@@ -442,8 +443,8 @@ class Flight(msgspec.Struct, eq=False):
         return await self._next(candidate, told), None
 
     def _had_its_time(self, attempt: Attempt) -> bool:
-        """Whether an attempt that was ended by the time of all attempts has had at least `FAIR_SHARE` of its
-        own time.
+        """Whether an attempt that was ended by the time of all attempts has had at least half (`FAIR_SHARE`)
+        of the time that its deployment's own limits allow (`own_time`).
         """
         seconds, _ = self._opening or (None, None)
         streamed = self.asked.streamed

@@ -47,22 +47,27 @@ class Sent:
 
     @property
     def length(self) -> float:
-        """The sound that counts if it is transcribed."""
+        """The milliseconds that count if the sound is transcribed."""
         return self.total - self._silent
 
     @property
     def sure(self) -> float:
-        """The sound that counts in any case; at most `_LEAD`, while the provider has heard nobody speak."""
+        """The milliseconds that count in any case: as `length`, but at most 10,000 while the provider has
+        heard nobody speak and was not told to transcribe, unless `whole` is True.
+        """
         return self.length if self.whole or self.heard else min(self.total, _LEAD)
 
     def speech(self) -> None:
-        """Note that the provider hears the client speak. This says nothing before any sound counts."""
+        """Note that the provider hears the client speak. Only the last 10 seconds of the sound so far count
+        then, unless it had heard the client before or all sound counts (`whole`). Does nothing if no sound
+        was counted yet.
+        """
         if not (self.heard or self.whole):
             self._silent = max(0.0, self.total - _LEAD)
         self.heard = self.total > 0
 
     def commit(self) -> None:
-        """Note that the client wants all of it to be transcribed."""
+        """Note that the client wants all of the sound so far to be transcribed."""
         self.heard, self._silent = True, 0.0
 
 
@@ -87,9 +92,10 @@ class Hearing:
         """The client and the provider speak at the same time, and reserving may wait."""
 
     async def listen(self, spoken: Spoken, admit: Callable[[], None]) -> None:
-        """Count the sound in a client's message, and reserve more if what is reserved does not suffice.
-        admit: called before more is reserved; it raises EndedByLimit if the client may not go on. Raises
-        EndedByLimit also if a limit or a failing journal refuses the sound; then it counts as not sent.
+        """Count the sound in a client's message, and reserve more if what is reserved does not suffice. If
+        another model transcribes from now on, the sound before is accounted for first. admit: called before
+        more is reserved; it raises EndedByLimit if the client may not go on. Raises EndedByLimit also if a
+        limit or a failing journal refuses the sound; then it counts as not sent.
         """
         async with self._turn:
             deployment = self._deployment(spoken.by)

@@ -37,7 +37,7 @@ upper bound.
 
 
 class ReplyMeter(Meter):
-    """Accounts for one reply within a session."""
+    """Accounts for one reply, or one transcript, within a realtime session, which has a meter of its own."""
 
     __slots__ = ()
 
@@ -56,8 +56,10 @@ class ReplyMeter(Meter):
         return meter
 
     async def expect_reply(self, expected: Expected, deployment: Deployment, record: AttemptRecord) -> None:
-        """Reserve the tokens and the money, but no request, that a reply within a session may use. record: of
-        the reply. Raises RequestFailed if a limit refuses it.
+        """Reserve the tokens and the money, but no request, that a reply within a session may use, at the
+        limits of the exchange and at those of its deployment and provider. record: of the reply. Raises
+        RequestFailed if a limit refuses it, or if the cost is not known and a limit of the exchange refuses
+        that.
         """
         most, reserved = self.at_most(expected, (deployment,)), self._reserving()
         if reserved is None:
@@ -101,9 +103,9 @@ class ReplyMeter(Meter):
 
 
 class Reply(msgspec.Struct, eq=False):
-    """A running reply, or other work. exchange, record: made for it alone. meter: accounts for it; None =
-    nothing is accounted for. growth: watches how long the reply becomes. size: the bytes of its messages with
-    sound. words: the number of its other messages.
+    """A running reply of a realtime session, or a transcript of the client's sound. exchange, record: made
+    for it alone. meter: accounts for it; None = nothing is accounted for. growth: watches how long the reply
+    becomes. size: the bytes of its messages with sound. words: the number of its other messages.
     """
 
     exchange: Exchange
@@ -207,7 +209,9 @@ class Books:
         self.attempt.exchange.refused_by = reply.exchange.refused_by or self.attempt.exchange.refused_by
 
     def account(self, reply: Reply) -> None:
-        """Account for a reply with the usage and the units in its record."""
+        """Account for a reply that has ended, with the usage and the units in its record, and add its usage
+        and cost to those of the session.
+        """
         record, exchange = reply.record, reply.exchange
         record.ended = self.attempt.delivery.now()
         exchange.usage = record.usage

@@ -54,10 +54,11 @@ async def note_unanswered(
     cost: Callable[[], ir.Usage | None] | None,
     rates: Callable[[str], Rates | None],
 ) -> None:
-    """Estimate what an attempt without a complete answer has used, and set it in its record, unless the
-    record has a usage already. An error is logged, because it must not hide the one that ended the attempt.
-    cost: returns the usage up to now, as stated or estimated; None = no answer has begun. rates: returns the
-    prices of a deployment; None = unknown.
+    """Estimate what an attempt without a complete answer has used, and set it in its record. An error is
+    logged, because it must not hide the one that ended the attempt. cost: returns the usage of the answer up
+    to now, as stated or estimated, which replaces that of the record; None = no answer has begun, and the
+    estimate is made only if the record has no usage. rates: returns the prices of a deployment
+    (`provider/model`); None = unknown.
     """
     try:
         if cost is not None:
