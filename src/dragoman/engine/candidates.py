@@ -1,5 +1,6 @@
-"""Chooses the candidate (a deployment with one credential) that an exchange calls next: at first as
-`routing.health` orders the candidates of its route, after a failure as `routing.attempts` says.
+"""Chooses the candidate (a deployment with one credential) that an exchange calls next: at first in the order
+in which `routing.health` puts the candidates of its route, after a failure as the state machine in
+`routing.attempts` says.
 """
 
 from __future__ import annotations

@@ -196,8 +196,8 @@ class Flight(msgspec.Struct, eq=False):
     ) -> tuple[Candidate, Backend | None]:
         """Return (the candidate, its backend) as soon as the candidate has its places and no limit refuses
         it, or another candidate for which this is true. backend: that of `candidate`. Backend None = not
-        chosen yet, here and in the result. Raises RequestFailed if no candidate is left, or as `_limited`
-        does.
+        chosen yet, here and in the result. Raises RequestFailed if no candidate is left, or if the journal or
+        a limit refuses the exchange itself.
         """
         while True:
             if candidate.deployment.gates or self._entry is not None:

@@ -35,8 +35,8 @@ class Growth:
     The caller measures the length, in bytes, in events, or in tokens.
 
     meter: accounts for the answer; None = nothing is accounted for. deployment: the deployment that answers
-    (`provider/model`). tokens: returns the estimated output tokens so far. first: the length that the stream
-    has at least for each of its tokens, in the caller's measure.
+    (`provider/model`). tokens: returns the estimated output tokens so far. first: the least length of one
+    token in the caller's measure, from which the first `at` is computed.
     """
 
     __slots__ = ("_bounded", "_deployment", "_meter", "_tokens", "at")

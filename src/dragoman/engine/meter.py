@@ -379,9 +379,10 @@ class Meter:
             raise RequestFailed(UNACCOUNTED) from failed
 
     def close(self, status: int | None = None, *, gone: bool = False) -> None:
-        """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
-        the first call has an effect. status: of a whole answer that is sent next; None = no such answer.
-        gone: the client has disconnected.
+        """Account for the whole exchange: bill its attempts, which sets the costs in the exchange and in
+        their records, tell the journal, charge its limits, and free the rest of what is reserved. Only the
+        first call has an effect. status: of a whole answer that is sent next; None = no such answer. gone:
+        the client has disconnected.
         """
         if self.closed:
             return

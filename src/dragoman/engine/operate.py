@@ -134,7 +134,7 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
 
 async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide) -> Any:
     """Return the request, with the bytes of those media whose URL the provider does not read. For a count, it
-    is the prompt as `_prompted` returns it.
+    is the prompt in the form for its provider (`_prompted`).
     """
     asked = attempt.asked
     request = await asked.decoded()
@@ -190,8 +190,8 @@ def _encoded(
     start: int,
 ) -> WireRequest:
     """Return a part of the request in the provider's protocol. told: the members that the client has sent for
-    this provider only, as `addressed` returns them. start: the index of the part's first input in the whole
-    request. Raises RequestFailed if the protocol cannot express the part.
+    this provider only, as {name of the provider or of its protocol: members}. start: the index of the part's
+    first input in the whole request. Raises RequestFailed if the protocol cannot express the part.
     """
     asked, report = attempt.asked, attempt.call.report
     operation = asked.inbound.operation

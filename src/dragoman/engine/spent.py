@@ -72,8 +72,8 @@ async def note_unanswered(
 def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
     """Return the usage of an answer of an operation other than chat: as stated or, if no usage is stated, an
     estimate of the tokens of the request's texts. The estimate is made only for embeddings and reranking, and
-    not for reranking that the deployment bills by searches. stated: None = the answer has no usage. rates: as
-    for `note_asked`.
+    not for reranking that the deployment bills by searches. stated: None = the answer has no usage. rates:
+    the prices of the deployment; None = unknown.
     """
     operation = asked.inbound.operation
     if operation not in _READ or is_stated(stated):
@@ -92,7 +92,8 @@ def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None, *, m
     """Set `units` of an attempt's record to the pictures, characters, … that the request asks for, in the
     units by which its deployment bills. Does nothing for an operation without such measures, or if the
     request cannot be decoded. If the attempt has no answer, what its provider would have made is not
-    included. rates: as for `note_asked`. made: True = an answer is about to begin.
+    included. rates: the prices of the attempt's deployment; None = unknown. made: True = an answer is about
+    to begin.
     """
     if asked.inbound.operation not in MEASURED:
         return
@@ -111,8 +112,8 @@ def note_answer(request: Any, response: Any, record: AttemptRecord, rates: Rates
     """Set `units` of an attempt's record to the pictures, characters, … that can be measured in its answer;
     None = nothing can. If the answer states no usage, and the deployment has no price for these amounts, they
     may be replaced by the amounts that the request asks for (`billable`): if the deployment has a price for
-    those, or if nothing was measured. request, response: of the same operation other than chat. rates: as for
-    `note_asked`.
+    those, or if nothing was measured. request, response: of the same operation other than chat. rates: the
+    prices of the attempt's deployment; None = unknown.
     """
     found = measured(request, response)
     record.units, record.guessed = found or None, False
