@@ -1,5 +1,6 @@
-"""Chooses the candidate (a deployment with one credential) that an exchange calls next: at first as
-`routing.health` orders the candidates of its route, after a failure as `routing.attempts` says.
+"""Chooses the candidate (a deployment with one credential) that an exchange calls next: at first in the order
+in which `routing.health` puts the candidates of its route, after a failure as the state machine in
+`routing.attempts` says.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ Round: TypeAlias = machine.Attempts[Candidate]
 class Candidates(msgspec.Struct, eq=False):
     """The candidates of one exchange. way: the functions for its operation. plan: of the request's own route.
     now: returns monotonic seconds. whose: whose credential the latest attempt has used. round: the state
-    machine, which is made only at the first failure, or if no candidate can be called at once.
+    machine of `routing.attempts`; None = it was not needed yet, as the first candidate could be called at
+    once and has not failed.
 
     The request is an argument, because it may change after a failure. A method that returns the next
     candidate waits until its time has come, and raises RequestFailed if none may be called.
@@ -55,8 +57,8 @@ class Candidates(msgspec.Struct, eq=False):
 
     async def first(self, asked: Asked) -> Candidate:
         """Return the candidate to call first, as `health` orders the candidates of the route. If none can be
-        called now, or the first is in doubt and there are fallbacks, it may be one of a fallback, or one that
-        is waited for.
+        called now, or the first is in doubt (it has failed lately, for example) and there are fallbacks, it
+        may be one of a fallback, or one that is waited for.
         """
         request, health = await self._circumstances(asked), self.runtime.health
         now = self.now()
@@ -70,8 +72,8 @@ class Candidates(msgspec.Struct, eq=False):
         return await self._follow(asked, round_.on(machine.Begin(), now))
 
     async def failed(self, asked: Asked, failed: Candidate, fault: ir.Fault, *, committed: bool) -> Candidate:
-        """Return the candidate to call after this one has failed. committed: whether the client has got
-        content of the answer already.
+        """Return the candidate to call after this one has failed with `fault`. committed: whether the client
+        has got content of the answer already; then no other candidate is called, and RequestFailed is raised.
         """
         now, round_ = self.now(), self.begun(asked.exchange, failed)
         if committed:
@@ -81,12 +83,17 @@ class Candidates(msgspec.Struct, eq=False):
         return await self._follow(asked, round_.on(machine.Failed(fault), now))
 
     async def limited(self, asked: Asked, candidate: Candidate, refused: ir.Fault) -> Candidate:
-        """Return the candidate to call instead of one that a limit refuses."""
+        """Return the candidate to call instead of one that a limit refuses. refused: the fault of this
+        refusal.
+        """
         now, round_ = self.now(), self.begun(asked.exchange, candidate)
         return await self._follow(asked, round_.on(machine.Limited(refused), now))
 
     async def full(self, asked: Asked, candidate: Candidate, refused: ir.Fault) -> Candidate:
-        """Return the candidate to call after all queues of the route have refused the request."""
+        """Return the candidate to call after all queues of the route have refused the request: one of a
+        fallback. refused: the fault of this refusal, which is raised (RequestFailed) if no fallback has a
+        candidate.
+        """
         round_ = self.begun(asked.exchange, candidate)
         return await self._follow(asked, round_.on(machine.Full(refused), self.now()))
 
@@ -149,7 +156,9 @@ class Candidates(msgspec.Struct, eq=False):
         return await asked.step(circumstances, *what)
 
     def _weigh(self, exchange: Exchange, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record the order of the candidates, with reasons. begun: the one called before; it is first."""
+        """Record the order of the candidates, with reasons, in the exchange. begun: the candidate that was
+        chosen before there was an order, and stands first in it; None = there is none.
+        """
         exchange.weighed = weighed(self.runtime.health, self.plan.route, asking, self.now(), begun)
 
     def _attempts(self, begun: machine.More[Candidate]) -> Round:
@@ -187,8 +196,8 @@ class Candidates(msgspec.Struct, eq=False):
             commands = round_.on(machine.Timer(), self.now())
 
     def _given_up(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
-        """Return the fault to tell the client. If no candidate could be called, it may be that of the first
-        of the route's providers that has no usable credential.
+        """Return the fault to tell the client (`for_client`). If the route has no candidate at all, it is
+        that of its first provider whose credential is missing or cannot be read, if there is one.
         """
         if fault is machine.NOBODY:
             faults, deployments = self.runtime.unreadable, self.plan.route.deployments

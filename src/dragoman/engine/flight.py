@@ -1,5 +1,5 @@
-"""The upstream side of a running exchange: its attempts, one after another, as `routing.attempts` says. When
-the client disconnects, the task is cancelled, and with it the upstream call.
+"""Makes the attempts (calls of providers) of a running exchange, one after another, in the order that
+`routing.attempts` decides. When the client disconnects, the task is cancelled, and with it the upstream call.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ log = logging.getLogger("dragoman.engine.flight")
 
 
 class Flight(msgspec.Struct, eq=False):
-    """Makes the attempts of one exchange. way: the functions for its operation. media: closed at the end."""
+    """Makes the attempts of one exchange. way: the functions for its operation. asked: the request; it is
+    replaced by the request without seals (signatures and encrypted reasoning) after a provider has refused
+    them. plan: of the request's own route. delivery: sends the answer to the client. media: downloads files
+    that the request names; closed when `run` ends.
+    """
 
     runtime: Runtime
     way: Way
@@ -62,11 +66,13 @@ class Flight(msgspec.Struct, eq=False):
     media: Media
     _sealing: Sealing | None = None
     _opening: tuple[float | None, Cause] | None = None
-    """What `until_content` says of the running attempt; None = only `max_silence` limits it."""
+    """(The time limit until the first content in seconds, its cause), as `until_content` returns them for the
+    running attempt; None = only the provider's `max_silence` limits it.
+    """
     _calling: Calling | None = None
     """The running attempt, as `health` records it; None = its end need not be recorded."""
     _chosen: Candidates | None = None
-    """See `_candidates`; None = none was needed, as the route's first candidate is called."""
+    """Chooses the candidates; None = not needed so far, as the route's first candidate is called."""
     _refusals: Refusals | None = None
     """How the candidate that is called has refused calls; None = it has not refused any."""
     _entry: Entry | None = None
@@ -77,7 +83,11 @@ class Flight(msgspec.Struct, eq=False):
     """What `Meter.enter` has reserved for the attempt that is about to begin; None = nothing."""
 
     async def run(self) -> None:
-        """Make attempts until an answer is delivered. Raises RequestFailed if the exchange fails."""
+        """Make attempts, one after another, until an answer is delivered. Raises RequestFailed if no attempt
+        may follow a failure, or if a hook or a limit ends the exchange. Another error of an attempt is raised
+        only if `_is_final` says that it ends the exchange. However it ends, the places of the exchange are
+        given back, and `media` is closed.
+        """
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
         # Not a method: the task would hold what holds the task, so each request would stay for the collector.
@@ -133,13 +143,12 @@ class Flight(msgspec.Struct, eq=False):
 
     @property
     def _candidates(self) -> Candidates:
-        """The candidates of this exchange, of which one is called next."""
+        """Chooses the candidates (deployment and credential) of this exchange; made at the first use."""
         if self._chosen is None:
             self._chosen = Candidates(self.runtime, self.way, self.plan, self.delivery.now)
         return self._chosen
 
     async def _first(self) -> Candidate:
-        """Return the candidate to call first. Raises RequestFailed if none can be called in time."""
         return await self._candidates.first(self.asked)
 
     def _heard(self, record: AttemptRecord) -> float:
@@ -149,9 +158,12 @@ class Flight(msgspec.Struct, eq=False):
     async def _admitted(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """Take the places of the candidate, or of another one that gets them earlier, and return this one
-        with its backend. Backend None = not chosen yet. Raises RequestFailed if the queue is full or the wait
-        too long, and no fallback can be called.
+        """Take the candidate's places at its gates (limits on requests that run at once), or those of another
+        candidate that can be called earlier; wait in their queues if needed. Return (the candidate that has
+        its places, its backend). backend: that of `candidate`. Backend None = not chosen yet, here and in the
+        result. After a wait before the first attempt, the candidates are ordered anew if anything is known
+        against one of them. Raises RequestFailed if the queues are full or the wait is too long, and no
+        fallback can be called.
         """
         runtime, exchange, candidates = self.runtime, self.asked.exchange, self._candidates
         if (entry := self._entry) is None:
@@ -182,8 +194,10 @@ class Flight(msgspec.Struct, eq=False):
     async def _entered(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """Return the candidate with its backend when it has its places and no limit refuses it, or another
-        candidate for which this is true. Backend None = not chosen yet. Raises RequestFailed if none is left.
+        """Return (the candidate, its backend) as soon as the candidate has its places and no limit refuses
+        it, or another candidate for which this is true. backend: that of `candidate`. Backend None = not
+        chosen yet, here and in the result. Raises RequestFailed if no candidate is left, or if the journal or
+        a limit refuses the exchange itself.
         """
         while True:
             if candidate.deployment.gates or self._entry is not None:
@@ -193,9 +207,10 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits must be asked before the call: because the deployment or its provider has limits,
-        the exchange has used a fallback route or uses one now, earlier attempts have used something, or its
-        places have lapsed. False if nothing is accounted for or reserved for the operation.
+        """Whether limits must be asked before this candidate is called: because its deployment or provider
+        has limits, it belongs to a fallback route, something was reserved for a fallback route before, failed
+        attempts have used a part of what is reserved, or the exchange's places have lapsed. False if nothing
+        is accounted for or reserved for the operation.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         if meter is None or self.way.reserves == "nothing":
@@ -203,9 +218,11 @@ class Flight(msgspec.Struct, eq=False):
         return bool(candidate.tier or meter.owes or meter.turned or meter.lapsed or meter.bounded(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
-        """Reserve an attempt at a candidate (see `_is_bounded`). Returns the candidate to call instead if a
-        limit refuses this one; None = the attempt may be made. Raises RequestFailed if the journal or a limit
-        refuses the exchange itself, or if no candidate is left.
+        """Reserve what an attempt at this candidate needs: at the limits of its fallback route, of the
+        exchange, and of its deployment and provider. Returns the candidate to call instead if one of these
+        limits refuses it; None = the attempt may be made. Raises RequestFailed if the journal cannot note the
+        reservation or if no candidate is left, and EndedByLimit if the exchange's places have lapsed and
+        cannot be reserved again.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
@@ -233,7 +250,7 @@ class Flight(msgspec.Struct, eq=False):
 
     def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
         """Return the next attempt, not yet begun; its record says whether the attempt relays or translates.
-        backend: None = choose it here.
+        backend: the upstream of the candidate's provider in the protocol to use; None = choose it here.
         """
         runtime, asked, delivery, way = self.runtime, self.asked, self.delivery, self.way
         plan = self.plan if not candidate.tier else self._candidates.plan_of(candidate)
@@ -251,8 +268,11 @@ class Flight(msgspec.Struct, eq=False):
         return self.way.choose(backend, attempt.deployment, self.asked, attempt.plan)
 
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
-        """Begin an attempt and return its time limit, which runs already. Clears the usage, losses and
-        changes of earlier attempts. Raises RequestFailed if a failing journal refuses it.
+        """Record that an attempt begins, and return its time limit, which runs already: for the whole
+        attempt, or until its first content if there is an earlier limit for that. Clears what earlier
+        attempts have set in the exchange's record: the usage, and all losses and changes except those that
+        hold for every attempt. Raises RequestFailed if the journal cannot note the attempt and the operator
+        wants requests refused then.
         """
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
@@ -292,13 +312,17 @@ class Flight(msgspec.Struct, eq=False):
         return seconds if other else None
 
     def _has_place(self, deployment: Deployment) -> bool:
-        """Whether the limits on running requests allow that a deployment is called now."""
+        """Whether a deployment can be called without waiting at its gates (limits on requests that run at
+        once).
+        """
         held = {} if self._entry is None else self._entry.held
         return not deployment.gates or self.runtime.gates.has_place(held, deployment.gates)
 
     async def _sealed(self, attempt: Attempt) -> Attempt:
-        """Return the attempt with the `Sealing` of its exchange, if it may need one. In a relayed request no
-        seals can be restored; such an attempt gets the `Sealing` only to report the seals that are missing.
+        """Return the attempt with the `Sealing` of its exchange, which restores and stores seals (signatures
+        and encrypted reasoning). The attempt is returned unchanged if the gateway stores no seals, or if it
+        relays and no seals were stored for this client and protocol. A relayed request cannot get its seals
+        back; there, the `Sealing` only reports those that are missing.
         """
         runtime, asked, client = self.runtime, self.asked, self.asked.exchange.client or ""
         translated = bool(attempt.record.reasons)
@@ -317,15 +341,18 @@ class Flight(msgspec.Struct, eq=False):
             self._tell(event)
 
     def _tell(self, event: Event) -> None:
-        """Pass every event to `Runtime.told`. Also log it, unless an equal one was logged lately."""
+        """Tell operators of an event about a key or a deployment: log it, unless an equal one was logged
+        lately, and pass it to `Runtime.told`, if that is set.
+        """
         if (text := self.runtime.health.words.of(event, self.delivery.now())) is not None:
             log.warning("%s", text)
         if self.runtime.told is not None:
             self.runtime.told(event)
 
     async def _spent(self, record: AttemptRecord) -> None:
-        """Estimate what an attempt without an answer has used. Does nothing if its request was not sent or
-        was refused, if nothing is accounted for, or if the exchange was accounted for already.
+        """Estimate what an attempt without a complete answer has used, and set it in its record. Does nothing
+        if its request was not sent or was refused, if nothing is accounted for, or if the exchange was
+        accounted for already.
         """
         delivery, asked = self.delivery, self.asked
         if delivery.meter is None or delivery.meter.closed or not was_sent(record):
@@ -333,7 +360,7 @@ class Flight(msgspec.Struct, eq=False):
         await note_unanswered(asked, record, delivery.cost_so_far, delivery.meter.rates)
 
     async def _broken_off(self) -> None:
-        """Called when the exchange ends with an error or a cancellation: record in `health` that the running
+        """Called when the exchange ends with an error or a cancellation: tell `health` that the running
         attempt, if there is one, was cut off, and estimate what it has used.
         """
         attempts = self.asked.exchange.attempts
@@ -342,8 +369,9 @@ class Flight(msgspec.Struct, eq=False):
         await self._cut(attempts[-1] if attempts else None)
 
     async def _cut(self, record: AttemptRecord | None) -> None:
-        """Estimate and record the usage of an answer, or of an attempt without an answer, that breaks off.
-        record: the latest attempt's; None = none.
+        """Estimate and record the usage of an answer that breaks off or, if no answer has begun, of the
+        running attempt. record: of the latest attempt; None = there was none, or only an answer is to be
+        estimated.
         """
         delivery = self.delivery
         await delivery.broken_off()
@@ -355,13 +383,17 @@ class Flight(msgspec.Struct, eq=False):
     # --- Failures --------------------------------------------------------------------------------------
 
     def _told(self, attempt: Attempt, failed: RequestFailed) -> ir.Fault:
-        """Return an attempt's fault, as clients may read it. Sets the status and usage of its record."""
+        """Return an attempt's fault, as clients may read it. Sets the status of the attempt's record to that
+        of the fault, and the usage if the failure states one.
+        """
         told = attempt.backend.told(failed.fault, attempt.call, lambda fault: located(attempt.asked, fault))
         attempt.record.status, attempt.record.usage = told.status, failed.usage or attempt.record.usage
         return told
 
     def _unexpected(self, attempt: Attempt, limit: Deadline | Unlimited, error: Exception) -> ir.Fault:
-        """Return the fault of an attempt that took too long, or failed without a known reason (logged)."""
+        """Return the fault of an attempt whose time `limit` is over, or that failed with an unexpected error,
+        which is logged.
+        """
         backend, deployment = attempt.backend, attempt.deployment
         if limit.expired:
             seconds, cause = self._opening or (backend.silence, "silence")
@@ -370,8 +402,9 @@ class Flight(msgspec.Struct, eq=False):
         return _unexpected(backend.name)
 
     def _is_final(self, error: Exception) -> bool:
-        """Whether an unexpected error ends the exchange instead of the attempt: a DragomanError, an error
-        while the request was encoded, or an OSError after the first content (from the client's connection).
+        """Whether an error other than RequestFailed ends the exchange instead of the attempt alone: a
+        DragomanError, any error while the request was encoded, or an OSError after the first content (the
+        client's connection broke).
         """
         if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
             return True
@@ -380,9 +413,11 @@ class Flight(msgspec.Struct, eq=False):
     async def _after(
         self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
     ) -> tuple[Candidate, Backend | None]:
-        """Return (the candidate to call next, its backend): the same candidate, if it can be called again
-        with a new credential or in another way (`_instead`); otherwise that of the state machine, when its
-        time has come. Backend None = choose it anew. Raises RequestFailed if no candidate is left.
+        """Record that an attempt has failed with `fault`: in its record, in `health` and in the meter. Return
+        (the candidate to call next, its backend): the same candidate, if it can be called again with a new
+        credential or, before the first content, in another way (`_instead`); otherwise the one that
+        `routing.attempts` chooses, after a wait if it says so. Backend None = choose it anew. Raises
+        RequestFailed if no candidate may be called.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         self._candidates.whose = attempt.credential.whose
@@ -408,8 +443,8 @@ class Flight(msgspec.Struct, eq=False):
         return await self._next(candidate, told), None
 
     def _had_its_time(self, attempt: Attempt) -> bool:
-        """Whether an attempt that was ended by the time of all attempts has had at least `FAIR_SHARE` of its
-        own time.
+        """Whether an attempt that was ended by the time of all attempts has had at least half (`FAIR_SHARE`)
+        of the time that its deployment's own limits allow (`own_time`).
         """
         seconds, _ = self._opening or (None, None)
         streamed = self.asked.streamed
@@ -417,8 +452,9 @@ class Flight(msgspec.Struct, eq=False):
         return seconds is None or seconds >= FAIR_SHARE * own
 
     async def _rotated(self, attempt: Attempt) -> bool:
-        """Whether there is a new credential in place of the one that the provider has refused in this attempt
-        (see `Refusals.renewed`). Then the candidate is called again.
+        """Get a new credential in place of the one that the provider has refused in this attempt, if it can
+        be renewed (`Refusals.renewed`) and the client has got no content yet. Returns whether there is a new
+        one; then the same candidate has to be called again.
         """
         if self.delivery.committed or not await self._refused().renewed(attempt.credential):
             return False
@@ -430,8 +466,10 @@ class Flight(msgspec.Struct, eq=False):
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
-        """Return (the backend with which the same candidate is called again in another protocol, without
-        seals, or without thinking, None = it is not called again; the fault to tell, as of `Refusals.note`).
+        """Find another way to call the candidate that has failed. Return (the backend with which it is called
+        again: in another protocol, without seals, or without thinking; None = it is not called again; the
+        fault to tell the client). The latter is `fault`, or the first one that suggested another protocol, if
+        `fault` says only that the model or endpoint does not exist. Without seals, `asked` is replaced.
         """
         refusals, backend = self._refused(), attempt.backend
         told = refusals.note(backend, fault)
@@ -450,14 +488,14 @@ class Flight(msgspec.Struct, eq=False):
 
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
         """Return the candidate to call after one that has failed, when its time has come. Raises
-        RequestFailed if none may be called.
+        RequestFailed if none may be called, as always after the first content.
         """
         committed = self.delivery.committed
         return await self._candidates.failed(self.asked, failed, fault, committed=committed)
 
 
 def _connected(exchange: Exchange, now: Callable[[], float], sent: Callable[[str | None], None]) -> None:
-    """Record that a request of the running attempt is about to be sent."""
+    """Record that the running attempt has its connection, so that its request is about to be sent."""
     exchange.connected(now)
     sent(exchange.answered)
 

@@ -31,8 +31,8 @@ memory.
 
 
 class Gathered:
-    """Builds an answer from events, at low cost, because nearly all events only continue the text before
-    them.
+    """Builds an answer from the events of its stream. This costs little, because neighbouring events of one
+    text are joined first. An answer of more than about 16 million characters is dropped.
     """
 
     __slots__ = ("_fold", "_size", "_waiting")
@@ -69,7 +69,10 @@ class Gathered:
         return self._fold.response()
 
     def _join(self) -> None:
-        """Put the waiting events into the answer. Neighbouring events of one text become one event."""
+        """Put the waiting events into the answer. Neighbouring events of one text become one event, unless
+        they have log probabilities or belong to a part of a summary. An answer that has become too long is
+        dropped.
+        """
         if self._size > _MOST:
             self._waiting.clear()
             return

@@ -35,8 +35,8 @@ class Growth:
     The caller measures the length, in bytes, in events, or in tokens.
 
     meter: accounts for the answer; None = nothing is accounted for. deployment: the deployment that answers
-    (`provider/model`). tokens: returns the estimated output tokens so far. first: the length that the stream
-    has at least for each of its tokens, in the caller's measure.
+    (`provider/model`). tokens: returns the estimated output tokens so far. first: the least length of one
+    token in the caller's measure, from which the first `at` is computed.
     """
 
     __slots__ = ("_bounded", "_deployment", "_meter", "_tokens", "at")
@@ -57,9 +57,10 @@ class Growth:
             self.at = first * expected.output * _NEAR
 
     async def look(self, length: int) -> None:
-        """Estimate the tokens of the stream, and reserve more if they have reached the number of `_enough`.
-        Sets `at` anew. length: of the stream so far. Raises EndedByLimit if a hard limit or a failing journal
-        refuses the reservation.
+        """Estimate the tokens of the stream, and reserve more if they have reached the number of `_enough`:
+        80% of the reserved tokens or, for the first time in an answer with a bound, twice these tokens and
+        512 more. Sets `at` anew. length: of the stream so far, in the caller's measure. Must not be called
+        without a meter. Raises EndedByLimit if a hard limit or a failing journal refuses the reservation.
         """
         meter = self._meter
         assert meter is not None

@@ -47,12 +47,14 @@ class Sent:
 
     @property
     def length(self) -> float:
-        """The sound that counts if it is transcribed."""
+        """The milliseconds that count if the sound is transcribed."""
         return self.total - self._silent
 
     @property
     def sure(self) -> float:
-        """The sound that counts in any case; at most `_LEAD`, while the provider has heard nobody speak."""
+        """The milliseconds that count in any case: as `length`, but at most 10,000 while the provider has
+        heard nobody speak and was not told to transcribe, unless `whole` is True.
+        """
         return self.length if self.whole or self.heard else min(self.total, _LEAD)
 
     def speech(self) -> None:

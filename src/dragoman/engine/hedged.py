@@ -47,8 +47,9 @@ _SOONEST: Final = 0.01
 
 
 class Lane(Flight, eq=False, kw_only=True):
-    """One attempt of a race. It calls one candidate only. It may call this candidate again if a refusal shows
-    how (in another protocol, for example).
+    """One attempt of a race (attempts of one exchange that run at the same time). It calls one candidate
+    only, and may call it again if a refusal shows how (in another protocol, for example). If it fails, `run`
+    raises `Fallen`. contender: the delivery of this attempt.
     """
 
     race: Race
@@ -84,7 +85,9 @@ class Lane(Flight, eq=False, kw_only=True):
         times.add(until - calling.began)
 
     def leave(self) -> None:
-        """Free what the attempt holds, when it has ended or if it never began. May be called twice."""
+        """Free what the attempt holds: its places, its reservations, its downloaded media, and its copy of
+        the request's body. Called when it has ended, or if it never began. May be called twice.
+        """
         self._end()
 
     def _end(self) -> None:
@@ -111,8 +114,9 @@ class Lane(Flight, eq=False, kw_only=True):
 
 
 class Hedged(Flight, eq=False):
-    """Makes the attempts of an exchange whose route has a `hedge`. Only the first attempt is hedged: if the
-    race fails, further attempts are made one after another.
+    """Makes the attempts of an exchange as `Flight` does, but hedges the first one if the route has a `hedge`
+    and a second call does no harm (`_may_be_raced`): if it is late, a second deployment is called beside it.
+    If both fail, further attempts are made one after another.
     """
 
     _following: Candidate | None = None
@@ -156,7 +160,7 @@ class Hedged(Flight, eq=False):
     async def _raced(self, hedge: Hedge) -> Fallen[Candidate] | None:
         """Make the first attempt, and a second one beside it if the first one is late. Returns the failure
         after which the next attempt is made; None = the answer was delivered. Raises the error that ends the
-        exchange.
+        exchange. hedge: when an attempt is late, and how many second attempts there may be.
         """
         candidate = await self._first()
         if candidate.deployment.gates:
@@ -203,9 +207,10 @@ class Hedged(Flight, eq=False):
         return contender
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
-        """Start a second attempt, if all of this is true: the race still runs, the request is harmless
-        (`_is_harmless`), another deployment is ready and has a place at once, and the number of attempts, the
-        limits and the hedge's budget allow it. late: the candidate of the first attempt.
+        """Start a second attempt, if all of this is true: the race still runs, a chat is harmless
+        (`_is_harmless`) and can be decoded, another deployment is ready and has a place at once, and the
+        number of attempts, the limits and the hedge's budget allow it. late: the candidate of the first
+        attempt.
         """
         asked, health = self.asked, self.runtime.health
         if asked.prompts:
@@ -235,7 +240,8 @@ class Hedged(Flight, eq=False):
 
     async def _last(self, race: Race) -> Fallen[Candidate] | None:
         """Wait until the race is over. Returns the failure of the attempt that failed last; None = the answer
-        was delivered. If one of two attempts fails, the other one goes on.
+        was delivered. If one of two attempts fails, the other one goes on. Raises the error that ends the
+        exchange.
         """
         while (fallen := await race.fallen()) is not None:
             if not race.open:

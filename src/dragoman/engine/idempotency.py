@@ -6,9 +6,9 @@ of the same provider sends another request: with this key, the provider would re
 answer. Two providers do not know each other's keys, so both may get the same key.
 
 All clients share the gateway's account at a provider, and the provider does not know them. If two of them
-sent the same key, one of them would get the other's answer, or an error. So the gateway replaces the key of a
-client by a key that is different for each client. Clients without a key of this gateway count as one client,
-and their keys are not replaced.
+sent the same `Idempotency-Key`, one of them would get the other's answer, or an error. So the gateway
+replaces it by one that is different for each client. Clients that have no API key of this gateway count as
+one client, and what they send is not replaced.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dragoman.engine.asked import Asked
 
 
 def key_for(asked: Asked, deployment: str) -> str | None:
-    """Return the key of the next attempt, which is made at this deployment (`provider/model`). None = the
-    client sent no key, or the first attempt at this provider was made with another model.
+    """Return the `Idempotency-Key` of the next attempt, which is made at this deployment (`provider/model`).
+    None = the client sent none, or the first attempt at this provider was made with another model.
     """
     provider = _provider(deployment)
     earlier = [one.deployment for one in asked.exchange.attempts if _provider(one.deployment) == provider]
@@ -34,9 +34,10 @@ def key_for(asked: Asked, deployment: str) -> str | None:
 
 
 def key_of(caller: Caller | None, stated: str) -> str:
-    """Return the key that a provider gets in place of the key `stated` that a client has sent. It is the same
-    for all requests of this client with the same `stated`, and different for another client. caller: None =
-    the client has no key of this gateway; then `stated` is returned unchanged.
+    """Return the `Idempotency-Key` that a provider gets in place of `stated`, which a client has sent: 64
+    hexadecimal digits, the same for all requests of this client with the same `stated`, and others for
+    another client. caller: the client; if it is None or named as `EVERYBODY`, the client has no API key of
+    this gateway, and `stated` is returned unchanged.
     """
     if caller is None or caller.name == EVERYBODY.name:
         return stated

@@ -30,8 +30,8 @@ _NO_TEXT: Final = -1
 
 
 class Announced:
-    """Iterates over the batches of a stream that continues another one. announce: called once, before the
-    first batch with content is returned.
+    """Iterates over the batches (lists of events) of a stream that continues another one. announce: called
+    once, before the first batch is returned that has content or ends the answer (`_speaks`).
     """
 
     def __init__(self, batches: AsyncIterable[Sequence[ir.Event]], announce: Callable[[], None]) -> None:
@@ -50,8 +50,8 @@ class Announced:
 
 
 def _speaks(event: ir.Event) -> bool:
-    """Whether this event is content of an answer, or ends the answer. False for the types in `_HARMLESS`, and
-    for a text or thinking block that opens without text.
+    """Whether this event has content of an answer, or ends a block or the answer. False for the types in
+    `_HARMLESS`, and for a text or thinking block that opens without text.
     """
     if isinstance(event, ir.Open) and isinstance(event.block, (ir.Text, ir.Thinking)):
         return bool(event.block.text)
@@ -87,8 +87,8 @@ class _Seam:
 
     def fresh(self, text: str) -> str:
         """Return the part of the new answer, up to and including `text`, that was not returned before and
-        does not repeat what the client has. Text that may still prove to be a repetition is held back; a
-        later call of `fresh` or `rest` returns it. "" = nothing yet.
+        does not repeat what the client has. Text that may still prove to be a repetition is held back; if it
+        is none, a later call of `fresh` or `rest` returns it. "" = nothing yet.
         """
         if self.echo:
             said, at = self._said, self._at
@@ -129,7 +129,9 @@ def _alike(one: str, other: str) -> int:
 
 
 class Joint:
-    """What the client has been told of one answer. It is the last step of each attempt's stream.
+    """Remembers what the client was told of one streamed answer. If the stream breaks off and another
+    deployment goes on, it joins the new answer to the old one. It is the last step of each attempt's stream:
+    `feed` gets every event before the client does.
 
     stream: writes the answer to the client; None = no attempt has begun the answer. report: gets the losses
     of the joined answer. stated: the usage that the running attempt has stated; None = it has stated none.
@@ -164,15 +166,16 @@ class Joint:
         return self._opened == 1 and not self.excluded and bool(self.text.strip())
 
     def begin(self, *, excluded: bool) -> None:
-        """Expect the first events of an answer, of which the client has been told nothing. excluded: True =
-        the answer cannot be continued.
+        """Expect the first events of an answer, of which the client has been told nothing. The text of an
+        attempt before, and its stated usage, are forgotten. excluded: True = the answer cannot be continued.
         """
         self._parts, self._opened, self.excluded, self.stated = [], 0, excluded, None
 
     def join(self, *, repeats: bool) -> str:
         """Expect an answer that continues the text. Returns the beginning that the deployment must be given:
         the text so far, without white space at its end, as some providers refuse that. repeats: True = the
-        provider is known to repeat the beginning.
+        provider is known to repeat the beginning. False = a repetition is looked for only if the beginning
+        has at least 16 characters.
         """
         text = self.text
         said = text.rstrip()
@@ -181,7 +184,9 @@ class Joint:
         return said
 
     def so_far(self) -> ir.Usage:
-        """Return the usage of the attempts before the running one; without counts if it is unknown."""
+        """Return the usage of the attempts before the running one; without counts if there were none, or if
+        it is unknown.
+        """
         return self.earlier or ir.Usage()
 
     def total(self, usage: ir.Usage) -> ir.Usage:
@@ -191,8 +196,8 @@ class Joint:
     # --- As a step -------------------------------------------------------------------------------------
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the events for the client in place of this event. Remembers the text in them, and the stated
-        usage.
+        """Return the events for the client in place of this event; empty = the client is told nothing.
+        Remembers the text in them, and the usage that `event` states.
         """
         if isinstance(event, (ir.Start, ir.Tally)) and event.usage is not None:
             self.stated = event.usage

@@ -1,9 +1,9 @@
 """How long an attempt may last before its first content, and the faults of attempts that last longer.
 
-An attempt that has sent no content for `switch_after` seconds is given up for another deployment. Without a
-setting, this is a minute, and it applies only to streams, and only if the model is not known to think before
-it answers or to send tool calls whole. A whole answer is sent only when it is complete, and hidden thinking
-takes minutes in which nothing is sent.
+An attempt that has sent no content for `switch_after` seconds is given up if another deployment can be
+called. If the model does not state `switch_after`, this is a minute, and it applies only to streams, and only
+if the model is not known to think before it answers or to send tool calls whole. A whole answer is sent only
+when it is complete, and hidden thinking takes minutes in which nothing is sent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ the model's `switch_after` ("switch"), or `retries.max_time` ("time").
 
 def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
     """Return the seconds without content after which a deployment is given up if there is another one; None =
-    no limit. streamed: whether the request asks for a stream.
+    no limit. This is the setting `switch_after` of the model (0 = no limit). Without the setting, it is 60 s
+    for a stream, and None if the model is known to think before it answers or to send tool calls whole, or if
+    no stream is requested. streamed: whether the request asks for a stream.
     """
     if deployment.switch_after is not None:
         return deployment.switch_after or None
@@ -49,8 +51,8 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
 
 def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:
     """Return the shortest of these limits of the deployment, in seconds: for the whole attempt, until the
-    first byte, `silence`, and `switch_after`; `SWITCH_AFTER` if it has none of them. silence: the provider's
-    `answers.max_silence`, None = no limit. streamed: as for `switch_after`.
+    first byte, `silence`, and `switch_after`; 60 s if it has none of them. silence: the provider's
+    `answers.max_silence` in seconds, None = no limit. streamed: whether the request asks for a stream.
     """
     timers = deployment.timers
     limits = (timers.total, timers.first_byte, silence, switch_after(deployment, streamed=streamed))
@@ -60,12 +62,12 @@ def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -
 def until_content(
     total: float | None, silence: float | None, switch: float | None = None, left: float | None = None
 ) -> tuple[float | None, Cause]:
-    """Return (the time limit until the first content in seconds, the setting that causes it). Seconds None =
-    `silence`, `switch` and `left` are all None, or none of them is shorter than `total`; then the setting has
-    no meaning.
+    """Return (the time limit until the first content in seconds, the limit that causes it). Seconds None =
+    there is no such limit, or it is not shorter than `total`, so that `total` alone counts; then the cause
+    has no meaning.
 
     total: the limit for the whole attempt. silence, switch: the limits "silence" and "switch" of `Cause`.
-    left: the rest of the time of all attempts. All are in seconds; None = no limit.
+    left: the rest of the time of all attempts ("time"). All are in seconds; None = no limit.
     """
     told: list[tuple[float | None, Cause]] = [(silence, "silence"), (switch, "switch"), (left, "time")]
     stated = [(seconds, cause) for seconds, cause in told if seconds is not None]

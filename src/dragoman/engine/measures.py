@@ -5,7 +5,7 @@ Some models bill the same work by tokens instead. So a measure includes every un
 prices decide which units count (`Rates.bill` leaves out units without a price). Sources of the numbers of
 tokens: https://platform.openai.com/docs/guides/image-generation#cost-and-latency (pictures),
 https://platform.openai.com/docs/guides/realtime-costs (sound: one token for 100 ms that are heard, one for 50
-ms that are spoken), https://ai.google.dev/gemini-api/docs/tokens (32 a second),
+ms that are spoken), https://ai.google.dev/gemini-api/docs/tokens (sound: 32 tokens a second),
 https://docs.cohere.com/docs/how-does-cohere-pricing-work (a search has up to 100 documents of 500 tokens).
 Read 2026-11.
 """
@@ -73,9 +73,10 @@ the vendor that counts the most tokens for a second.
 
 
 def measures(request: Any, *, most: bool) -> dict[str, int]:
-    """Return the amounts that a request asks for, by unit; {} for an operation that is not in `MEASURED`, and
-    for speech of an empty text. request: in the IR. most: for sound, True = upper bounds, as far as the
-    request tells; False = probable amounts. It makes no difference for pictures and searches.
+    """Return the amounts that a request asks for, as {name of a unit in `ir.units`: amount}. {} for speech of
+    an empty text, and for operations other than images, speech, transcription and reranking. request: in the
+    IR. most: for sound, True = upper bounds, as far as the request tells; False = probable amounts. It makes
+    no difference for pictures and searches.
     """
     usual = _MOST if most else _PROBABLE
     if isinstance(request, ir.ImageRequest):
@@ -90,10 +91,11 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
 
 
 def extended(request: Any, bodies: Iterable[Mapping[str, Any]]) -> Any:
-    """Return a request for pictures with the most pictures that it may ask for, if each of `bodies` may be
-    added to its provider's body; every other request as it is. A quality and a size in one of `bodies` count
-    if the request states none. bodies: what the configuration adds for a deployment, and what the request has
-    for one provider.
+    """Return a request for pictures as it may become when members of `bodies` are added to the body for its
+    provider: with the largest number of pictures that may result (at most 10,000), and with the first quality
+    and the first size in `bodies`, if the request states none. The argument is not changed. A request of
+    another operation is returned as it is. bodies: what the configuration adds for a deployment, and what the
+    request has for one provider only.
     """
     if not isinstance(request, ir.ImageRequest):
         return request
@@ -143,7 +145,9 @@ def billable(units: Mapping[str, int], rates: Rates | None) -> dict[str, int]:
 
 
 def tokens_of(units: Mapping[str, int]) -> tuple[int, int]:
-    """Return (the tokens of input, the tokens of output) among these amounts."""
+    """Return (the tokens of input, the tokens of output) among these amounts, which are given by unit.
+    Amounts in other units are ignored.
+    """
     taken = sum(amount for unit, amount in units.items() if unit in INPUT)
     return taken, sum(amount for unit, amount in units.items() if unit in OUTPUT)
 

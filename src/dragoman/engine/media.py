@@ -21,7 +21,8 @@ _T = TypeVar("_T")
 
 class Media(msgspec.Struct, eq=False):
     """Downloads media for one exchange. The downloaded bytes count against the fetcher's bounds on memory
-    until `close`. client: the name of the client's key.
+    until `close`. client: the name of the client's key, "" = none; the bounds limit each client separately,
+    too.
     """
 
     _fetcher: Fetcher
@@ -29,10 +30,11 @@ class Media(msgspec.Struct, eq=False):
     _held: Claim | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
-        """Return the chat request with the bytes of all media whose URL the upstream does not read. A custom
-        upstream gets all URLs as they are. The bytes stay in `asked.said.fetched`, so that the next attempt
-        downloads only further media. They are freed if the upstream is a custom one, or if it uses the
-        client's protocol and reads all URLs. Raises RequestFailed if a download fails.
+        """Return the chat request with the bytes of all media whose URL the upstream does not read. An
+        upstream that takes requests in the IR (a custom one, for example) gets all URLs as they are. The
+        bytes stay in `asked.said.fetched`, so that the next attempt downloads only further media. They are
+        freed if the upstream takes requests in the IR, or if it uses the client's protocol and reads all
+        URLs. Raises RequestFailed if a download fails, or if the request cannot be decoded.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
@@ -54,8 +56,8 @@ class Media(msgspec.Struct, eq=False):
             raise RequestFailed(located(asked, failed.fault)) from failed
 
     def forget(self, asked: Asked, *, needed: bool) -> None:
-        """Free the downloaded media unless the attempt that begins now needs them. needed: False = the
-        attempt relays the request.
+        """Free the downloaded media of the chat request, unless the attempt that begins now needs them. They
+        count against the bounds until `close` all the same. needed: False = the attempt relays the request.
         """
         if not needed:
             asked.said.fetched = None
@@ -88,7 +90,7 @@ class Media(msgspec.Struct, eq=False):
         return self._held
 
     def close(self) -> None:
-        """Stop counting the downloaded bytes. Called when the exchange has ended."""
+        """Stop counting the downloaded bytes. Called when the exchange has ended. May be called twice."""
         if self._held is not None:
             self._held.close()
 

@@ -92,8 +92,9 @@ class Meter:
     # --- What is reserved ------------------------------------------------------------------------------
 
     def applies(self, *models: str, bare: str = "") -> bool:
-        """Look up the limits of this exchange. Returns whether there are any. models: the names of its model
-        by which limits count. bare: another name of the same model; "" = none.
+        """Look up the limits of this exchange, and note that its model is found and allowed. Returns whether
+        there are any limits. models: the names by which limits count requests for its model. bare: one more
+        name of the same model, which a limit's list of models may contain; "" = none.
         """
         self.routed, self.named = True, (models, bare)
         return self._apply(models, bare)
@@ -106,9 +107,7 @@ class Meter:
         return applied is not None
 
     def _reserving(self) -> Reservations | None:
-        """Return `_reserved`, which is made here if it is needed for the first time; None = the gateway has
-        no limits.
-        """
+        """Return `_reserved`, which is made at the first call; None = the gateway has no limits."""
         accounting = self._accounting
         if self._reserved is None and (ledger := accounting.ledger) is not None:
             self._reserved = Reservations(accounting, ledger, self._exchange, self._seams, alone=self.alone)
@@ -120,7 +119,9 @@ class Meter:
         return None if self._reserved is None else self._reserved.applied
 
     def counts(self, route: Route) -> bool:
-        """Whether a limit of this exchange, its route's deployments, or a fallback counts tokens or money."""
+        """Whether a limit of this exchange or of its route's deployments counts tokens or money, or a limit
+        that may apply to one of the route's fallbacks does.
+        """
         accounting, applied = self._accounting, self.applied
         if applied is not None and applied.measures:
             return True
@@ -132,9 +133,11 @@ class Meter:
         return any(one is not None and one.measures for one in found)
 
     def take(self, expected: Expected | None) -> bool:
-        """Reserve one request and what it may use, if all limits of the exchange would be at most half used
-        by it. Returns whether this was done; if not, call `admit` and `expect`. expected: None = no limit
-        counts tokens or money.
+        """Reserve one request and what it may use, in one fast step, if at most half of each limit of the
+        exchange is used or reserved afterwards. Returns whether this was done. If not, call `admit` and
+        `expect`; False also if the exchange has no limits, if something is reserved already, or if this fast
+        step is not possible (other processes share the counters, for example). expected: None = no limit
+        counts tokens or money. Raises RequestFailed while the ledger refuses all requests.
         """
         if self._reserved is None or not self._reserved.take(expected):
             return False
@@ -142,7 +145,9 @@ class Meter:
         return True
 
     async def admit(self) -> None:
-        """Reserve one request, if that was not done. Raises RequestFailed if a limit refuses it."""
+        """Reserve one request, unless something is reserved already by `admit` or `expect`. Must not be
+        called after `take` has returned True. Raises RequestFailed if a limit refuses it.
+        """
         if self._reserved is not None:
             await self._reserved.admit()
 
@@ -157,7 +162,9 @@ class Meter:
         return expected._replace(cost=most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
-        """Return the most nano-USD that `expected` may cost at a deployment; None = unknown."""
+        """Return the most nano-USD that `expected` may cost at a deployment: 0 if the provider bills the
+        tenant; None = the price is not known.
+        """
         if self._own and deployment.partition("/")[0] in self._own:
             return 0
         rates = self._accounting.rates(deployment)
@@ -171,19 +178,22 @@ class Meter:
         return None if own else self._accounting.rates(deployment)
 
     def far(self, expected: Expected) -> bool:
-        """Whether all limits would be at most half used if `expected` were reserved. Then a rough bound is
-        enough, and the tokens need not be counted.
+        """Whether at most half of each limit of the exchange would be used or reserved if `expected` were
+        reserved. Then a rough bound is enough, and the tokens need not be counted. True without limits.
         """
         return self._reserved is None or self._reserved.far(expected)
 
     async def expect(self, expected: Expected) -> None:
-        """Reserve tokens and money. Raises RequestFailed if a limit refuses them, or an unknown cost."""
+        """Reserve tokens and money, in addition to what is reserved, and set `expected`. Raises RequestFailed
+        if a limit refuses them, or if the cost is not known and a limit refuses that.
+        """
         if self._reserved is not None:
             await self._reserved.expect(expected)
         self.expected = expected
 
     async def extend(self, further: Expected, deployment: str) -> None:
-        """Reserve more tokens and their cost, because this deployment's answer becomes longer than expected.
+        """Reserve more tokens and their cost, because this deployment's answer becomes longer than expected;
+        `expected` grows by them. further: its `cost` is not read, but computed from the deployment's prices.
         Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard limit or a
         failing journal refuses it.
         """
@@ -209,14 +219,14 @@ class Meter:
 
     @property
     def owes(self) -> bool:
-        """Whether ended attempts have used a part of what is reserved. Then `afford` has to be called before
-        another attempt.
+        """Whether failed attempts have used a part of what is reserved, and `afford` has not reserved it
+        again. Then `afford` has to be called before another attempt.
         """
         return self._unpaid is not NOTHING_USED
 
     def is_dearer(self, deployment: str) -> bool:
         """Whether a limit of the exchange counts money, and an attempt at this deployment may cost more than
-        is reserved, or its price is not known. False if nothing is expected.
+        is reserved, or its price is not known. False if no tokens and no money are reserved.
         """
         if self.expected is None or (applied := self.applied) is None or not applied.money:
             return False
@@ -224,9 +234,10 @@ class Meter:
         return most is None or most > (self.expected.cost or 0)
 
     async def afford(self, deployment: str) -> None:
-        """Reserve what an attempt at this deployment needs in addition to what is reserved: as much as ended
-        attempts have used, and the amount by which this deployment may cost more. Raises RequestFailed if a
-        limit or a failing journal refuses it.
+        """Reserve what an attempt at this deployment needs in addition to what is reserved: as much as failed
+        attempts have used, and the amount by which this deployment may cost more. Does nothing if no tokens
+        and no money are reserved. Raises RequestFailed if a limit or a failing journal refuses it, or if the
+        price is not known and a limit refuses that.
         """
         expected, reserved = self.expected, self._reserved
         if expected is None or reserved is None or (applied := reserved.applied) is None:
@@ -249,12 +260,14 @@ class Meter:
 
     @property
     def lapsed(self) -> bool:
-        """Whether other processes may have got the exchange's places (`Ledger.lapsed`)."""
+        """Whether other processes may have got the exchange's places among the requests that run at once,
+        because this process stood still for too long. Then `renew` has to be called before another attempt.
+        """
         return self._reserved is not None and self._reserved.lapsed
 
     async def renew(self) -> None:
-        """Reserve the places of the exchange again if they have lapsed. Raises EndedByLimit if a limit
-        refuses them, or if that cannot be checked.
+        """Reserve the places of the exchange among the requests that run at once again, if they have lapsed
+        (`lapsed`). Raises EndedByLimit if a limit refuses them, or if that cannot be checked.
         """
         if self._reserved is not None and self._reserved.lapsed:
             try:
@@ -278,9 +291,10 @@ class Meter:
             self._reserved.called(route)
 
     async def affords_twice(self, deployment: str) -> bool:
-        """Reserve the prompt once more, because a second attempt beside the one at this deployment sends it
-        too. False = no second attempt may be made: a limit or a failing journal refuses it, or the exchange
-        is accounted for.
+        """Reserve the prompt once more, at the price of this deployment, because a second attempt beside the
+        one at this deployment sends it too. True also if no tokens and no money are reserved. False = no
+        second attempt may be made: a limit or a failing journal refuses it, the limits cannot be checked, or
+        the exchange is accounted for.
         """
         expected, reserved = self.expected, self._reserved
         if expected is None or reserved is None or self.closed:
@@ -290,9 +304,9 @@ class Meter:
         claims = reserved.claims(prompt._replace(cost=self._most(prompt, deployment)), now)
         if not claims:
             return True
-        if not await reserved.add_if_free(claims, now):
-            return False
         try:
+            if not await reserved.add_if_free(claims, now):
+                return False
             if self._opened:
                 self._open()
         except RequestFailed:
@@ -300,9 +314,9 @@ class Meter:
         return True
 
     async def enter(self, deployment: str) -> Reservation | None:
-        """Reserve an attempt at the limits of its deployment and provider. Returns the reservation, which the
-        caller must give to `began` or to `release`; None = there are no such limits. Raises RequestFailed if
-        a limit refuses it.
+        """Reserve an attempt at the limits of its deployment (`provider/model`) and provider. Returns the
+        reservation, which the caller must give to `began` or to `release`; None = there are no such limits.
+        Raises RequestFailed if a limit refuses it, or if the price is not known and a limit refuses that.
         """
         applied = self._accounting.limits.of_attempt(deployment)
         if applied is None or (reserved := self._reserving()) is None:
@@ -314,14 +328,14 @@ class Meter:
         return await reserved.enter(applied, expected._replace(cost=nano))
 
     def release(self, reservation: Reservation) -> None:
-        """Free what was reserved for an attempt that was not made."""
+        """Free what `enter` has reserved for an attempt that was not made."""
         if self._reserved is not None:
             self._reserved.release(reservation)
 
     def began(self, record: AttemptRecord, reservation: Reservation | None = None) -> None:
-        """Record that an attempt begins. The journal is told before the first attempt, and before each
-        attempt that has a reservation. Raises RequestFailed if the journal cannot write, and the operator
-        wants requests refused then.
+        """Record that an attempt begins. A journal that outlives the process is told before the first
+        attempt, and before each attempt that has a reservation. reservation: as `enter` has returned it.
+        Raises RequestFailed if the journal cannot write, and the operator wants requests refused then.
         """
         if reservation is not None and self._reserved is not None:
             self._reserved.began(record, reservation)
@@ -332,7 +346,8 @@ class Meter:
 
     def left(self, record: AttemptRecord) -> None:
         """Charge a failed attempt to the limits of its deployment and provider; the rest that was reserved
-        there becomes free. What it has used of the limits of the exchange is remembered (`owes`).
+        there becomes free. What it has used of the limits of the exchange is remembered (`owes`) if one of
+        them counts tokens or money. Sets the costs in `record`.
         """
         reserved, applied = self._reserved, self.applied
         counted = self.expected is not None and applied is not None and applied.measures
@@ -348,7 +363,9 @@ class Meter:
     # --- Journal and end -------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Tell a journal that outlives the process what is reserved. Raises RequestFailed as `began` does."""
+        """Tell a journal that outlives the process what is reserved now; do nothing for another journal.
+        Raises RequestFailed if the journal cannot write, and the operator wants requests refused then.
+        """
         journal = self._accounting.journal
         if journal is None or not journal.outlives:
             return
@@ -362,9 +379,10 @@ class Meter:
             raise RequestFailed(UNACCOUNTED) from failed
 
     def close(self, status: int | None = None, *, gone: bool = False) -> None:
-        """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
-        the first call has an effect. status: of a whole answer that is sent next; None = no such answer.
-        gone: the client has disconnected.
+        """Account for the whole exchange: bill its attempts, which sets the costs in the exchange and in
+        their records, tell the journal, charge its limits, and free the rest of what is reserved. Only the
+        first call has an effect. status: of a whole answer that is sent next; None = no such answer. gone:
+        the client has disconnected.
         """
         if self.closed:
             return
@@ -423,8 +441,8 @@ class Meter:
     # --- What clients are told -------------------------------------------------------------------------
 
     def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Add the headers about limits to `headers`, and the cost if the exchange is accounted for and its
-        cost is known. Returns the same list.
+        """Add the headers about the limits of the exchange to `headers`, and the cost if the exchange is
+        accounted for and its cost is known. Returns the same list.
         """
         exchange = self._exchange
         if self.closed and exchange.cost is not None and exchange.attempts:

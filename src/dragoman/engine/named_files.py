@@ -1,10 +1,10 @@
-"""Replaces the ids of files and vector stores that a request to a model names: the gateway gave these ids to
-clients, and the provider needs its own ids.
+"""Replaces the ids of files, vector stores and containers that a request to a model names: the gateway gave
+these ids to clients, and the provider needs its own ids.
 
 The ids are replaced in the bytes of the body, so everything else is relayed as the client wrote it. Only the
 provider that has the objects is called. Inside a JSON string each quotation mark has a backslash before it,
-so no text is mistaken for a member of the body. JSON escapes of letters, digits, `%`, `-`, `.`, `/`, `:`
-and `_` are replaced by these characters first: they would hide a member, or another client's object, from the
+so no text is mistaken for a member of the body. JSON escapes of letters, digits, `%`, `-`, `.`, `/`, `:` and
+`_` are replaced by these characters first: they would hide a member, or another client's object, from the
 gateway but not from the provider.
 """
 
@@ -64,10 +64,11 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 
 
 async def with_files(runtime: Runtime, inbound: Inbound, owner: str, steps: Steps) -> Inbound:
-    """Return the request with the provider's ids in place of the gateway's, limited to the provider that has
-    the objects. Ids that no gateway has given stay as they are. owner: the client's name. steps: run what
-    takes long. Raises RequestFailed: 404 for an object of the gateway that this client does not have, 400 if
-    several providers have the objects, 503 if the store fails.
+    """Return the request with the provider's ids in place of the gateway's. Its permits are limited to the
+    provider that has the objects. A request that names no object of the gateway keeps its ids and permits.
+    owner: the client's name. steps: run what takes long. Raises RequestFailed: 404 for an id that the client
+    does not own and that has the form of ids that gateways give, and for a provider's own id of an object
+    that was created through the gateway; 400 if several providers have the objects; 503 if the store fails.
     """
     body, stated = await steps.run(len(inbound.body), _read, inbound.body)
     if body is not inbound.body:
@@ -101,8 +102,8 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str, steps: Step
 
 
 def _read(body: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return (the body without escapes that could hide an id, the ids that it names as `_stated` returns
-    them). Without such escapes it is the same object.
+    """Return (the body without JSON escapes that could hide an id, the ids that it names: id -> the first
+    member that names it). Without such escapes, the body is the same object.
     """
     shown, count = _HIDDEN.subn(_plain, body)
     body = shown if count else body

@@ -1,4 +1,6 @@
-"""Holds a stream back until its first content."""
+"""Holds a provider's stream back until its first content, and ends it if it is silent for too long
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ class Opening:
     async def add(self, data: bytes, *, content: bool) -> bytes:
         """Return the bytes to send now. Before the first content, the bytes are held and b"" is returned.
         With the first content, the stream's headers are sent, and all held bytes are returned. Later, `data`
-        is returned. content: True = `data` includes content. Raises RequestFailed if too many bytes are held,
-        or if the silence is too long.
+        is returned. content: True = `data` includes content. Raises RequestFailed if too many bytes are held
+        before the first content, or if data without content comes for too long after it.
         """
         if self._delivery.committed:
             if not content:

@@ -134,7 +134,7 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
 
 async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide) -> Any:
     """Return the request, with the bytes of those media whose URL the provider does not read. For a count, it
-    is the prompt as `_prompted` returns it.
+    is the prompt in the form for its provider (`_prompted`).
     """
     asked = attempt.asked
     request = await asked.decoded()
@@ -144,10 +144,11 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 
 def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
-    """Return a prompt whose tokens are to be counted, in the form for its provider: with emulations, but
-    without restored seals and without shortening. `max_output` is None, because a count has no answer to
-    limit. inlined: the request with fetched media. Raises RequestFailed if the provider uses another protocol
-    than the client, and the request cannot be translated.
+    """Return a prompt whose tokens are to be counted, in the form for its provider: features that the
+    provider lacks are emulated, but no seals (signatures and encrypted reasoning) are restored, and nothing
+    is shortened. `max_output` is None, because a count has no answer to limit. inlined: the request with
+    fetched media. Raises RequestFailed if the provider uses another protocol than the client, and the request
+    cannot be translated.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -189,8 +190,8 @@ def _encoded(
     start: int,
 ) -> WireRequest:
     """Return a part of the request in the provider's protocol. told: the members that the client has sent for
-    this provider only, as `addressed` returns them. start: the index of the part's first input in the whole
-    request. Raises RequestFailed if the protocol cannot express the part.
+    this provider only, as {name of the provider or of its protocol: members}. start: the index of the part's
+    first input in the whole request. Raises RequestFailed if the protocol cannot express the part.
     """
     asked, report = attempt.asked, attempt.call.report
     operation = asked.inbound.operation
@@ -225,8 +226,9 @@ def _moved(where: str, start: int) -> str:
 async def send(
     attempt: Attempt, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]
 ) -> Answer:
-    """Send a request, and return the answer, which the caller must close. Raises RequestFailed if the answer
-    is an error.
+    """Send a request, set the status in the attempt's record, and return the answer, which the caller must
+    close. Raises RequestFailed if there is no answer or the answer is an error. If the error says that the
+    provider has no endpoint for the operation, its fault has the kind `not_implemented`.
     """
     operation = attempt.asked.inbound.operation
     answer = await upstream.ask(outgoing, attempt.call, headers, operation)
@@ -290,8 +292,10 @@ class OperationAnswer:
         return joined
 
     async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
-        """Send an answer in the client's protocol, and record its usage and losses. passed: the upstream's
-        headers for the client.
+        """Send a whole answer in the client's protocol, and record its usage and losses. It is sent as a
+        stream if the client asked for one and the protocol can write a whole answer as a stream. If the
+        client asked for the bytes of media of which the provider stated URLs, they are downloaded first; a
+        failed download leaves the URL. passed: the upstream's headers for the client.
         """
         attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
         client = codec_of(attempt).client
@@ -395,9 +399,9 @@ class Pieces:
 
 
 async def note_begun(attempt: Attempt) -> None:
-    """Record in the attempt what the request asks for, for an answer that states no usage or breaks off. Must
-    be called before the answer begins, because the request's body is freed then. Does nothing if nothing is
-    accounted for.
+    """Record in the attempt how many pictures, characters, … the request asks for, for an answer that states
+    no usage or breaks off. Must be called before the answer begins, because the request's body is freed then.
+    Does nothing if nothing is accounted for.
     """
     if attempt.delivery.meter is not None:
         asked, rates = attempt.asked, attempt.rates()
@@ -405,7 +409,9 @@ async def note_begun(attempt: Attempt) -> None:
 
 
 def told_in_band(fault: ir.Fault) -> bytes:
-    """Return the event that tells a failure inside a stream, in the form of OpenAI's operations."""
+    """Return the server-sent event (`event: error`) that tells a failure inside a stream, in the form of
+    OpenAI's operations, as bytes with the empty line that ends it.
+    """
     error = {"type": fault.kind, "code": fault.code, "message": fault.message, "param": fault.param}
     if fault.error_id is not None:
         error["error_id"] = fault.error_id

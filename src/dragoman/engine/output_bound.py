@@ -79,8 +79,8 @@ class OutputBound(NamedTuple):
 
 
 def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound:
-    """Return the bound on the answers to a request, whichever of these deployments answers; no tokens for
-    operations other than chat.
+    """Return the bound on the answers to a request, whichever of these deployments answers. For operations
+    other than chat and the count of a prompt's tokens: 0 tokens, and not open-ended.
     """
     if not asked.prompts:
         return OutputBound(0, False)
@@ -112,8 +112,9 @@ def output_bound(asked: Asked, deployments: Sequence[Deployment]) -> OutputBound
 
 
 def told(body: Mapping[str, Any], members: Collection[str]) -> list[dict[str, Any]]:
-    """Return the objects of a body that may be for one provider (`addressed`). members: the top-level members
-    of the operation in the client's protocol.
+    """Return the objects in a body that may be meant for one provider only, such as the one in `"mistral":
+    {…}`: the objects in top-level members that the client's protocol does not have. members: the top-level
+    members of the operation in the client's protocol.
     """
     return [value for key, value in body.items() if key not in members and type(value) is dict]
 

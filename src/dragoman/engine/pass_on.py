@@ -80,8 +80,8 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """Whether the answer is passed piece by piece. Raises WireError for a stream that was not requested,
-    unless the operation's answer is sound.
+    """Whether the answer is passed piece by piece: a stream, or sound that was not requested as a stream.
+    Raises WireError for a stream that was not requested, unless the operation's answer is sound.
     """
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
@@ -92,7 +92,9 @@ def _flows(attempt: Attempt, answer: Answer) -> bool:
 
 
 class _Passage:
-    """Passes one stream unchanged: audio as it comes, events one by one without the provider's heartbeats."""
+    """Passes the body of one answer unchanged: sound as it comes, a stream of server-sent events in pieces of
+    complete events, without the provider's heartbeats.
+    """
 
     def __init__(self, attempt: Attempt, answer: Answer, limits: AnswerLimits) -> None:
         self._attempt = attempt
@@ -103,8 +105,8 @@ class _Passage:
         self._ended = False
 
     async def run(self, passed: Headers) -> None:
-        """Pass the stream. passed: the upstream's headers for the client. Raises RequestFailed if the stream
-        fails, and WireError if it is empty or has malformed events.
+        """Pass the answer on. passed: the upstream's headers for the client. Raises RequestFailed if the
+        stream fails or states a failure, and WireError if it is empty or has malformed events.
         """
         attempt, delivery = self._attempt, self._attempt.delivery
         stated = self._answer.headers.get("content-type", "application/octet-stream")
@@ -162,8 +164,8 @@ class _Passage:
             yield rest + b"\n\n"
 
     def _seen(self, frames: Sequence[bytes]) -> bool:
-        """Record the usage that frames state, and whether one of them ends the stream. Returns whether there
-        are any frames. Raises RequestFailed if a frame states a failure.
+        """Record the usage that events state, and whether one of them ends the stream. frames: the data of
+        each event. Returns whether there are any frames. Raises RequestFailed if a frame states a failure.
         """
         relay = self._codec.relay
         assert relay is not None

@@ -54,8 +54,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def names_deployment(self) -> bool:
-        """Whether the name with which the client asked is that of the first deployment: its `provider/model`,
-        or the upstream model's own name.
+        """Whether the client asked for the first deployment by its own name: by `provider/model`, or by the
+        name of the upstream's model.
         """
         return self.route.shown(self.route.deployments[0]) is None
 
@@ -74,8 +74,8 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, reasons=(*self.reasons, reason))
 
     def hold_strict(self, exchange: Exchange) -> None:
-        """Raise RequestFailed if the exchange has losses that `strict` forbids. Does nothing if `strict` is
-        False.
+        """Raise RequestFailed if the exchange has losses that `strict` forbids: any loss if it is "all",
+        losses of meaning if it is True. Does nothing if `strict` is False.
         """
         if not self.strict:
             return
@@ -105,9 +105,10 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     a hook has chosen; None = no hook has chosen any.
 
     Raises RequestFailed if the request names no model and there is no default, if a model that it names (as
-    its model or as a fallback) is unknown or not granted to the client, if the client may not use the
-    operation, if it may use none of the model's providers, if `x-dragoman-strict` is invalid, or if `strict`
-    forbids a loss that is known already. Raises HookFailed if a hook has chosen an unknown model.
+    its model or as a fallback) is unknown, if such a model, or one that it lets its provider use, is not
+    granted to the client, if the client may not use the operation, if it may use none of the model's
+    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already. Raises
+    HookFailed if a hook has chosen an unknown model.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -131,8 +132,9 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
 
 
 def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Operation) -> Route:
-    """Return the route of the exchange's model. Raises RequestFailed if the model is not in `granted`, if the
-    client names no model and has no default model, or if the name has no route for this client.
+    """Return the route of the exchange's model, or of the default model if the client names none. Raises
+    RequestFailed if the model is not in `granted`, if there is no default model for this client, or if the
+    name has no route for this client.
     """
     model = exchange.asked
     if model is not None and model not in granted:
@@ -186,9 +188,10 @@ def _only(route: Route, allowed: Callable[[str], bool]) -> Route | None:
 
 
 def _with_inner(table: Table, asked: Asked, route: Route) -> Route:
-    """Return the route for a request that lets its provider use further models for the answer. Only those
-    deployments are left at whose providers the client may use all of them, by `provider/model` or by the
-    name alone; and the request counts for these models too. Raises RequestFailed if no deployment is left.
+    """Return the route for a request that lets its provider use further models (`asked.inner`) for the
+    answer. Only those deployments are left, also of fallbacks, at whose providers the client may use all of
+    these models, by `provider/model` or by the name alone. Limits count the request for these models, too.
+    Raises RequestFailed if the route itself has no deployment left.
     """
     granted, inner = asked.inbound.models, asked.inner
     if granted is not None:
@@ -229,8 +232,9 @@ def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
 
 
 def withdrawn(caller: Caller, model: str, provider: str, operation: Operation) -> ir.Fault | None:
-    """Return the fault if the client may not continue something that it was allowed before; None = it may.
-    model: the name that the client has sent. provider: the provider that answers.
+    """Return the fault if the client may no longer use what it was allowed to use before (in a running
+    session, for example); None = it still may. model: the name that the client has sent. provider: the
+    provider that answers.
     """
     if not caller.may_use(model):
         assert caller.models is not None
@@ -262,9 +266,10 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
     """Return the request with what its route adds. The opening messages are added unless the request has
-    system text or begins with a system message. The system prompt and the default values are added as
-    `with_defaults` does it. Added opening messages count in `wire.continued`, the range of the messages that
-    the client has not sent; the ranges in `sealed` are moved by their number.
+    system text or begins with a system message. The system prompt and the default values are added only where
+    the client has stated nothing (`with_defaults`). `wire.continued`, the range of the messages that the
+    client has not sent, is changed in place to include the added opening messages; the ranges in `sealed` are
+    moved by their number.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):
@@ -288,8 +293,8 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 def selects(asked: Asked) -> bool:
-    """Whether the request itself gives the stages below something to do. If not, and the route does not say
-    `selects`, these stages do not change the plan.
+    """Whether the request itself gives the stages that drop deployments (`keep_willing` and those after it)
+    something to do. If not, and the route does not say `selects`, these stages do not change the plan.
     """
     return asked.beyond is not None or bool(asked.brief.forms) or asked.wished.check is not None
 
@@ -323,7 +328,11 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
-    """Return the provider's upstream in the protocol that suits this chat."""
+    """Return the provider's upstream in the protocol in which this chat is sent to the deployment: that of
+    the route's setting `api` (without it, one for which the request has members of its own), else the
+    client's protocol, else any other. A protocol that the provider does not have for the model is skipped;
+    `Backend.spoken` has further exceptions.
+    """
     wish, facts = plan.route.api or _addressed_api(asked), deployment.facts
     return backend.spoken(asked.face.name, deployment.model, facts, lambda: asked.request, wish)
 
@@ -341,8 +350,8 @@ def _addressed_api(asked: Asked) -> str | None:
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep only the deployments whose models can do what the request demands. Raises RequestFailed if there
-    are none.
+    """Keep only the deployments whose models can do what the request demands. Raises RequestFailed with the
+    fault of the first deployment if there are none.
     """
     deployments = plan.route.deployments
     thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
@@ -356,9 +365,9 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep only the deployments whose stated window is large enough for the prompt. If there are none and the
-    request has `truncation: auto`, plan to shorten the prompt, and keep those that can get the shortened
-    prompt. Raises RequestFailed if no deployment is left.
+    """Keep only the deployments whose window is large enough for the prompt, or whose window is not stated.
+    If there are none and the request has `truncation: auto`, plan to shorten the prompt, and keep those that
+    can get the shortened prompt. Raises RequestFailed if no deployment is left.
     """
     deployments = plan.route.deployments
     rooms = [deployment.room for deployment in deployments if deployment.room is not None]

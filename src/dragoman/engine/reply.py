@@ -37,16 +37,16 @@ upper bound.
 
 
 class ReplyMeter(Meter):
-    """Accounts for one reply within a session."""
+    """Accounts for one reply, or one transcript, within a realtime session, which has a meter of its own."""
 
     __slots__ = ()
 
     @classmethod
     def within(cls, session: Meter, exchange: Exchange, route: Route) -> ReplyMeter:
-        """Return a meter for one reply. Its claims are on the windows of the time at which the reply begins.
-        The limits of the model that the client has asked for apply and, if the session uses a fallback, also
-        those of the fallback. session: the meter of the session. exchange: the reply's own record. route: the
-        route of the session's deployment.
+        """Return a meter for one reply. It claims on the windows of limits (the day, for example) in which
+        the reply begins. The limits of the model that the client has asked for apply and, if the session uses
+        a fallback, also those of the fallback. session: the meter of the session. exchange: the reply's own
+        record. route: the route of the session's deployment.
         """
         meter = cls(session._accounting, exchange, session._seams, session._operation, own=session._own)
         meter._apply(*session.named)

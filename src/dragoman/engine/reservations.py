@@ -26,9 +26,10 @@ from dragoman.state.usage import UsageLine
 def limits_of(
     accounting: Accounting, exchange: Exchange, models: tuple[str, ...], bare: str, asked: str | None
 ) -> Applied | None:
-    """Return the limits of an exchange; None = there are none. models: the names of its model by which limits
-    count. bare: another name of the same model; "" = none. asked: the name that the client has sent, None =
-    it stands for another model.
+    """Return the limits of an exchange; None = there are none. models: the names by which limits count
+    requests for its model. bare: one more name of the same model, which a limit's list of models may contain;
+    "" = none. asked: the name that the client has sent, by which such a list may name the model, too; None =
+    this name stands for another model (`models` are a fallback's).
     """
     limits = accounting.limits
     if accounting.ledger is None or (found := limits.found(exchange.caller, models, asked, bare)) is None:
@@ -56,7 +57,8 @@ class Reservations:
     it. seams: has the clock of the limits' windows.
 
     applied: the limits of this exchange; None = it has none. alone: True = the exchange uses no model.
-    Methods that reserve raise RequestFailed if a limit refuses it.
+    Methods that reserve raise RequestFailed if a limit refuses it (`take` and `add_if_free` return False
+    instead), or if the limits cannot be checked and the operator wants requests refused then.
     """
 
     __slots__ = (
@@ -103,7 +105,9 @@ class Reservations:
         self.applied.join(further)
 
     def refuse_unpriced(self, applied: Applied) -> None:
-        """Raise RequestFailed if one of these limits refuses requests whose price is not known."""
+        """Raise RequestFailed if one of these limits refuses requests whose price is not known, and note its
+        name in the exchange. Called for such a request.
+        """
         if (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
             raise RequestFailed(unpriced(limit))
@@ -111,9 +115,11 @@ class Reservations:
     # --- For the exchange --------------------------------------------------------------------------------
 
     def take(self, expected: Expected | None) -> bool:
-        """Reserve one request and what it may use, if all limits of the exchange would be at most half used
-        by it. Returns whether this was done; if not, call `admit` and `expect`. expected: None = no limit
-        counts tokens or money.
+        """Reserve one request and what it may use, in one fast step, if at most half of each limit of the
+        exchange is used or reserved afterwards. Returns whether this was done. If not, call `admit` and
+        `expect`; False also if the exchange has no limits, if something is reserved already, or if this fast
+        step is not possible (other processes share the counters, for example). expected: None = no limit
+        counts tokens or money. Raises RequestFailed while the ledger refuses all requests.
         """
         applied = self.applied
         if applied is None or self._whole is not None:
@@ -135,14 +141,16 @@ class Reservations:
         return True
 
     async def admit(self) -> None:
-        """Reserve one request, if that was not done."""
+        """Reserve one request, unless something is reserved already by `admit` or `expect`. Must not be
+        called after `take` has returned True.
+        """
         if self.applied is not None and self._whole is None:
             now = self._seams.now()
             await self.add(self.applied.of_requests(now), now)
 
     def far(self, expected: Expected) -> bool:
-        """Whether all limits would be at most half used if `expected` were reserved. Then a rough bound is
-        enough, and the tokens need not be counted.
+        """Whether at most half of each limit of the exchange would be used or reserved if `expected` were
+        reserved. Then a rough bound is enough, and the tokens need not be counted. True without limits.
         """
         claims = self.claims(expected, self._seams.now())
         if not self._ledger.far(claims):
@@ -151,7 +159,9 @@ class Reservations:
         return True
 
     async def expect(self, expected: Expected) -> None:
-        """Reserve tokens and money. Raises RequestFailed also for an unknown cost, if a limit refuses it."""
+        """Reserve tokens and money, in addition to what is reserved. Raises RequestFailed also if the cost is
+        not known and a limit refuses that.
+        """
         if expected.cost is None and self.applied is not None:
             self.refuse_unpriced(self.applied)
         now, looked_at = self._seams.now(), self._looked_at
@@ -193,18 +203,23 @@ class Reservations:
 
     @property
     def lapsed(self) -> bool:
-        """Whether other processes may have got the exchange's places (`Ledger.lapsed`)."""
+        """Whether other processes may have got the exchange's places among the requests that run at once,
+        because this process stood still for too long. Then `renew` has to be called before another attempt.
+        """
         return self._whole is not None and self._ledger.lapsed(self._whole, self._seams.now())
 
     async def renew(self) -> None:
-        """Reserve the places of the exchange, which have lapsed, again."""
+        """Reserve the places of the exchange (`concurrency`), which have lapsed, again. Does nothing if
+        nothing is reserved.
+        """
         if self._whole is not None:
             await self.add(self._ledger.withdraw(self._whole), self._seams.now())
 
     async def turn(self, route: Route, expected: Expected | None) -> bool:
         """Reserve the exchange at those limits of this fallback that it does not have yet. What is reserved
-        for other fallbacks that were not called is freed first. Returns whether anything has changed. The
-        caller must call `called` when an attempt at the fallback begins.
+        for other fallbacks that were not called is freed first. expected: what is reserved of tokens and
+        money; None = none. Returns whether anything has changed. The caller must call `called` when an
+        attempt at the fallback begins.
         """
         if route.counted in self._turning:
             return False
@@ -220,7 +235,9 @@ class Reservations:
         return True
 
     def called(self, route: Route) -> None:
-        """Record that an attempt at this route begins, so that it is charged to the route's limits."""
+        """Record that an attempt at this route begins, so that what `turn` has reserved for it is not freed
+        but charged.
+        """
         self._turning.pop(route.counted, None)
 
     def _turn_back(self) -> bool:
@@ -238,7 +255,9 @@ class Reservations:
         return True
 
     def _growing(self) -> Reservation | None:
-        """Return what is reserved for the exchange, as a reservation that can grow; None = nothing is."""
+        """Return what is reserved for the exchange, as a reservation that can grow; None = nothing is. What
+        `take` has reserved becomes such a reservation.
+        """
         if self._taken is not None:
             bound, amounts = self._taken
             self._taken, self._whole = None, Reservation(bound.claims(amounts))
@@ -262,7 +281,9 @@ class Reservations:
         return found
 
     def _unheld(self, now: float) -> Sequence[Claim]:
-        """Return claims of the amount 1 on those limits of the exchange at which nothing is reserved yet."""
+        """Return claims of the amount 1 on those limits of the exchange at which nothing is reserved yet:
+        what the request would still need, so that a refusal states when all of it could be reserved.
+        """
         if self.applied is None or self._taken is not None or self._alone:
             return ()
         held = {} if self._whole is None else self._whole.claims
@@ -319,7 +340,9 @@ class Reservations:
     # --- For the journal, the end and the client ---------------------------------------------------------
 
     def amounts(self) -> tuple[tuple[str, int], ...]:
-        """Return (counter, reserved amount) for the counters of all reservations."""
+        """Return (counter, reserved amount) for each claim of all reservations, so that a counter may stand
+        in it several times. Counters of `concurrency` are left out.
+        """
         reserved: tuple[tuple[str, int], ...] = ()
         if self._taken is not None:
             bound, amounts = self._taken
@@ -364,7 +387,9 @@ class Reservations:
         self._whole = self._taken = None
 
     def add_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Add the headers about the limits of the exchange, if it has any."""
+        """Add the headers about the limits of the exchange to `headers`: what is left, and a warning if a
+        limit warns or a soft limit is exceeded (then operators are told, too). Does nothing without limits.
+        """
         if (applied := self.applied) is None:
             return
         now, standing = self._seams.now(), self._ledger.standing

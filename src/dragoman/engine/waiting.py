@@ -1,5 +1,6 @@
-"""Holds a client's place among the requests that run at once, while the gateway waits for the message that
-names the model. Only then the limits of this model are known, and the session takes its own places.
+"""Holds a client's place among the requests that run at once, while the gateway waits for the message of a
+realtime session that names its model. Only then the limits of this model are known, and the session takes its
+own places.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _KNOWN_LATER: Final[frozenset[Subject]] = frozenset({"model", "tag", "end_user"}
 
 
 class _WaitingMeter(Meter):
-    """Accounts for the wait of one exchange."""
+    """Accounts for one exchange while it waits for the name of its model: holds its places among the requests
+    that run at once.
+    """
 
     __slots__ = ()
 

@@ -108,6 +108,15 @@ async def test_a_second_attempt_holds_nothing_if_the_answer_comes_while_it_is_as
     assert (len(book.opens), len(book.closes)) == (1, 1)
 
 
+async def test_limits_that_cannot_be_checked_forbid_a_second_attempt_and_do_not_end_the_first() -> None:
+    found, ledger, _ = meter(Limit("l", "tokens", 1000, "day"))
+    assert found.applies("m")
+    await found.expect(Expected(10, 100, 7))
+    ledger.wait("the store is away", refuse=True)
+    assert not await found.affords_twice("one/gpt")
+    assert list(standing(ledger).values()) == [(0, 110)]
+
+
 async def test_an_attempt_of_a_limited_deployment_is_charged_apart() -> None:
     limits = [
         Limit("d", "tokens", 100, "day", "deployment", only=frozenset({"one/gpt"})),
