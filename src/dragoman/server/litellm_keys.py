@@ -7,6 +7,7 @@ https://docs.litellm.ai/docs/proxy/virtual_keys
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any, Final
 
 from dragoman import ir
@@ -23,7 +24,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.server.admin.within_tenant import tenant_of_client
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
-from dragoman.state.counters import Window, span
+from dragoman.state.counters import SECONDS, Window, span
 from dragoman.state.directory import KeyEntry, Permitted, RowKind
 from dragoman.state.usage_report import Query
 from dragoman.state.usage_sums import Dimension, text
@@ -39,7 +40,7 @@ _WINDOWS: Final[dict[Window | None, str]] = {
     "month": "mo",
 }
 """LiteLLM's letters for the units of `budget_duration`."""
-_LENGTHS: Final = ("second", "minute", "hour", "day", "week", "month", "lifetime")
+_MONTH: Final = 31 * SECONDS["day"]
 
 
 class LiteLlmKeys:
@@ -190,8 +191,13 @@ def _budget(limits: Sequence[Limit]) -> Limit | None:
     the longest window; None = there is none. Limits for certain models are ignored.
     """
     found = [one for one in limits if one.resource == "money" and one.models is None]
-    order = {window: place for place, window in enumerate(_LENGTHS)}
-    return max(found, key=lambda one: (one.hard, order[one.window or "lifetime"], one.every), default=None)
+    return max(found, key=lambda one: (one.hard, _seconds(one.window, one.every)), default=None)
+
+
+def _seconds(window: Window | None, every: int) -> float:
+    if window is None or window == "lifetime":
+        return inf
+    return _MONTH if window == "month" else SECONDS[window] * every
 
 
 def _duration(budget: Limit) -> str | None:

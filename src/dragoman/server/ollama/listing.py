@@ -21,7 +21,7 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.ollama.terms import dated
-from dragoman.errors import WireError
+from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
@@ -133,7 +133,7 @@ class Listing:
                 path = model.options.path
                 named = (f"local/{name}" for name, own in local.models.items() if own.options.path == path)
                 name = next(named, None)
-                if name is None or entry_of(self._gateway, name, request.caller) is None:
+                if name is None or not self._is_listed(name, request.caller):
                     continue
                 left = _EVER if model.expires is None else model.expires
                 file = await asyncio.to_thread(_file, name.removeprefix("local/"), path)
@@ -150,6 +150,12 @@ class Listing:
                 running.append((left, listed))
         running.sort(key=lambda one: -one[0])
         await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
+
+    def _is_listed(self, name: str, caller: Caller) -> bool:
+        try:
+            return entry_of(self._gateway, name, caller) is not None
+        except RequestFailed:  # the client's key may not use the provider `local`
+            return False
 
     async def version(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), encode({"version": VERSION}))
