@@ -408,9 +408,8 @@ class PassThroughApi:
     ) -> tuple[Passage, Asked]:
         """Return the provider for a request, and the request with the provider's ids. The client's body is
         read here if bodies on this path may contain ids. path: the template without the root. able: from
-        `_able`. Raises RequestFailed: 404 for an id that the client may not use; 400 or 404
-        if the provider is not clear or not in `able` (`_chosen`); and the errors of a body (`_whole`,
-        `_value`).
+        `_able`. Raises RequestFailed: 404 for an id that the client may not use; 400 or 404 if the provider
+        is not clear or not in `able` (`_chosen`); and the errors of a body (`_whole`, `_value`).
         """
         ids = IDS[path]
         params, pairs = dict(request.params), pairs_of(self._gateway, request)

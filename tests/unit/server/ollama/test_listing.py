@@ -45,7 +45,7 @@ async def test_a_key_without_the_provider_local_sees_no_model_of_this_machine(
         return protocol.Report(0, (protocol.Loaded(self.models["m"].options, 4096),))
 
     monkeypatch.setattr(LocalUpstream, "loaded", loaded)
-    keys = [
+    keys: list[dict[str, Any]] = [
         {"name": "all", "key": "the-key-of-all-providers"},
         {"name": "few", "key": "the-key-of-few-providers", "providers": ["simulate"]},
     ]
