@@ -29,8 +29,9 @@ OVERDUE = "Task cancelled, timeout graceful shutdown exceeded"
 
 
 def is_overdue(error: asyncio.CancelledError) -> bool:
-    """Whether the server has cancelled a handler because the time that its stop may take is over. A handler
-    that has told its client so does not raise this error: uvicorn would log it with a stack trace.
+    """Whether uvicorn has cancelled a handler that still runs after the time that a stop of the server may
+    take. Such a handler tells its client that the server stops, and does not raise `error` again, because
+    uvicorn would log it with a stack trace.
     """
     return error.args == (OVERDUE,)
 
@@ -38,11 +39,12 @@ def is_overdue(error: asyncio.CancelledError) -> bool:
 class Link:
     """The connection of one request, as the application sees it.
 
-    began: when the first byte of the request came in, in monotonic seconds. body: the complete body of the
-    request, if it has come in already and nobody has read it; None = the body must be read with ASGI's
-    `receive`. lost: whether the client has disconnected. task: the task of the handler, None = there is none.
-    running: True = a disconnect cancels `task`; False = a disconnect only sets `lost`. watcher: the task that
-    `watch` has started, None = there is none.
+    began: when the first byte of the request came in, in monotonic seconds; for a WebSocket, when its
+    handshake was read; under another ASGI server, when the application got the request. body: the complete
+    body of the request, if it has come in already; whoever reads it sets it to None. If it is None before,
+    the body must be read with ASGI's `receive`. lost: whether the client has disconnected. task: the task of
+    the handler, None = there is none. running: True = `drop` cancels `task`; False = `drop` only sets `lost`.
+    watcher: the task that `watch` has started, None = there is none.
     """
 
     __slots__ = ("began", "body", "lost", "running", "task", "watcher")
@@ -56,7 +58,7 @@ class Link:
 
     def drop(self) -> None:
         """Record that the client has disconnected: set `lost`, and cancel the handler's task if `running` is
-        set. A second call does nothing more.
+        True. If `lost` is set already, do nothing.
         """
         if not self.lost and self.running and self.task is not None:
             self.task.cancel()
@@ -64,7 +66,7 @@ class Link:
 
     def watch(self, receive: Receive) -> None:
         """Start a task that waits for the client's disconnect and then calls `drop`. receive: ASGI's; the
-        body must have been read from it completely.
+        body must have been read from it completely, because the task throws all other messages away.
         """
         self.watcher = spawn(self._wait_for_disconnect(receive), "disconnect")
 
@@ -82,14 +84,15 @@ class Link:
 
 class SocketLink(Link):
     """The connection of one WebSocket, as the application sees it. The application sets `drain`, `idle_since`
-    and `fresh`. The server sets `say` and `answered`.
+    and `fresh`. Our own server sets `say` and `answered`; under another ASGI server both stay None.
 
-    drain: the server calls it when the server stops; None = the server then closes the WebSocket itself. say:
-    writes several text messages at once; None = use ASGI's `send` for each message. idle_since: since when
-    the application has waited for the client's next message, in monotonic seconds; None = it does not wait.
-    fresh: True = the application waits for the client's first message, without which nothing can begin.
-    answered: the application calls it each time when the client's oldest unanswered message has been
-    answered; None = there is nothing to call.
+    drain: a function that the server calls when it stops: the application then ends the WebSocket after the
+    running request. None = the server closes the WebSocket itself. say: writes several text messages at once;
+    None = use ASGI's `send` for each message. idle_since: since when the application has waited for the
+    client's next message, in monotonic seconds; None = it does not wait. fresh: True = this next message is
+    the first of a session, and no session begins without it. answered: a function that the application calls
+    each time when it has answered the client's oldest unanswered message, so that the server frees the memory
+    of this message; None = there is nothing to call.
     """
 
     __slots__ = ("answered", "drain", "fresh", "idle_since", "say")

@@ -26,9 +26,12 @@ async def in_turns(entries: Iterable[T]) -> AsyncIterator[T]:
 
 
 def entry_of(gateway: Core, model: str, caller: Caller) -> Entry | None:
-    """Return the entry of one model of the client's list; None = the model exists, but the list does not have
-    it (`Assembly.entry`), or the client's key does not name it. Raises RequestFailed (404) for an unknown
-    model.
+    """Return the entry of one model of the client's list. model: its name.
+
+    None = the client's key does not allow this name (whether or not there is such a model); or the model can
+    serve none of the operations that the client may ask for; or the gateway has not started. Raises
+    RequestFailed (404) for an allowed name that no model has, that only the alias `*` would catch, or whose
+    providers the client may not use.
     """
     assembly = gateway.assembly
     return None if assembly is None else assembly.entry(model, caller)

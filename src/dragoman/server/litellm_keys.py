@@ -7,6 +7,7 @@ https://docs.litellm.ai/docs/proxy/virtual_keys
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any, Final
 
 from dragoman import ir
@@ -23,7 +24,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.server.admin.within_tenant import tenant_of_client
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
-from dragoman.state.counters import Window, span
+from dragoman.state.counters import SECONDS, Window, span
 from dragoman.state.directory import KeyEntry, Permitted, RowKind
 from dragoman.state.usage_report import Query
 from dragoman.state.usage_sums import Dimension, text
@@ -39,12 +40,13 @@ _WINDOWS: Final[dict[Window | None, str]] = {
     "month": "mo",
 }
 """LiteLLM's letters for the units of `budget_duration`."""
-_LENGTHS: Final = ("second", "minute", "hour", "day", "week", "month", "lifetime")
+_MONTH: Final = 31 * SECONDS["day"]
 
 
 class LiteLlmKeys:
     """The endpoints of LiteLLM's information about keys, users and teams at one gateway. A client sees its
-    own; one that may read or administer sees those of others, too: all, or those of its tenant.
+    own key, user and team. A client with the scope `read` or `admin` also sees those of others: all of them,
+    or, if its key belongs to a tenant, those of this tenant.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -56,9 +58,13 @@ class LiteLlmKeys:
         yield Endpoint("/team/info", DEFAULT, {"GET": Handler(self.team)})
 
     async def key(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send what the client's key may use and has spent; with `key` in the query (a key, or the name of a
-        key) that of this key. Raises RequestFailed: 404 if there is no such key or the client may not see it,
-        503 if the store of usage fails.
+        """Send what a key may use and has spent: the key `key` of the query (a key, or the name of a key), or
+        without it the client's own. `spend` is what the key has spent in the present window of its budget;
+        without a budget, what it has ever spent; 0.0 if no usage is stored (all in USD).
+
+        Raises RequestFailed: 404 if there is no such key, if the client may not see it, if a disabled key is
+        stated by itself and not by its name, or if the client has no key and states none; 503 if the store of
+        usage fails.
         """
         caller = request.caller
         name = self._name_of(request.query.get("key"), caller)
@@ -80,18 +86,23 @@ class LiteLlmKeys:
         await client.answer(200, (), encode({"key": name, "info": info}))
 
     async def user(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send what the user of the client's key, or the user `user_id` of the query, may use and has spent.
-        Raises RequestFailed: 404 if there is no such user or the client may not see it, 503 if the store of
-        usage fails.
+        """Send what a user may use and has spent: the user `user_id` of the query, or without it the user of
+        the client's key. `spend` is what the user has spent in the present window of the user's budget;
+        without a budget, what the user has ever spent; 0.0 if no usage is stored (all in USD). The lists
+        `keys` and `teams` are always empty. Raises RequestFailed: 404 if there is no such user, if the client
+        may not see the user, or if neither the query nor the key names a user; 503 if the store of usage
+        fails.
         """
         name, info = await self._holder(request, "user", "users")
         answer = {"user_id": name, "user_info": {"user_id": name, **info}, "keys": [], "teams": []}
         await client.answer(200, (), encode(answer))
 
     async def team(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send what the team of the client's key, or the team `team_id` of the query, may use and has spent.
-        Raises RequestFailed: 404 if there is no such team or the client may not see it, 503 if the store of
-        usage fails.
+        """Send what a team may use and has spent: the team `team_id` of the query, or without it the team of
+        the client's key. `spend` is what the team has spent in the present window of its budget; without a
+        budget, what it has ever spent; 0.0 if no usage is stored (all in USD). The lists `keys` and
+        `team_memberships` are always empty. Raises RequestFailed: 404 if there is no such team, if the client
+        may not see it, or if neither the query nor the key names a team; 503 if the store of usage fails.
         """
         name, info = await self._holder(request, "team", "teams")
         told = {"team_id": name, "team_alias": name, **info}
@@ -114,9 +125,9 @@ class LiteLlmKeys:
         return Directory(declared_of(self._gateway.config)) if following is None else following.directory
 
     def _name_of(self, stated: str | None, caller: Caller) -> str | None:
-        """Return the name of the key that a query means: the client's own without a query. stated: a key, or
-        the name of a key. None = the gateway has no such key; also if a key itself is stated that is
-        disabled.
+        """Return the name of the key that a query means. stated: a key, or the name of a key; None = the
+        client's own key. The result is None if the gateway has no such key; also if `stated` is a disabled
+        key itself. A disabled key is found by its name.
         """
         if stated is None or stated == caller.name:
             return caller.name
@@ -132,7 +143,6 @@ class LiteLlmKeys:
         return self._directory.key(name)
 
     def _admits(self, caller: Caller, subject: Subject, name: str) -> bool:
-        """Whether a client may see the key, the user or the team of this name."""
         own = {"key": caller.name, "user": caller.user, "team": caller.team}
         if own[subject] == name or not caller.scopes.isdisjoint({"read", "admin"}):
             return True
@@ -146,8 +156,10 @@ class LiteLlmKeys:
     async def _told(
         self, subject: Subject, name: str, found: ClientKey | KeyEntry | Permitted
     ) -> dict[str, Any]:
-        """Return the fields that keys, users and teams have in common. The budget is the limit that `_budget`
-        chooses. `spend` is what was spent in its present window; without a budget, what was ever spent.
+        """Return the fields that keys, users and teams have in common. name: of the key, user or team, whose
+        entry is `found`. The budget is the limit that `_budget` chooses: `max_budget` if it is hard,
+        `soft_budget` if it is soft. `spend` is what was spent in its present window; without a budget, what
+        was ever spent; both in USD. Raises RequestFailed (503) if the store of usage fails.
         """
         limits = limits_of(found.limits, name, subject) if found.limits else ()
         budget = _budget(limits)
@@ -172,8 +184,9 @@ class LiteLlmKeys:
         }
 
     async def _spent(self, subject: Subject, name: str, begin: float, now: float) -> float:
-        """Return what was spent since `begin` (Unix seconds), in USD; 0.0 if no usage is stored. Raises
-        RequestFailed (503).
+        """Return what the key, user or team of this name has spent from `begin` until `now` (Unix seconds),
+        in USD; 0.0 if the gateway stores no usage. Usage of an earlier user or team with the same name does
+        not count. Raises RequestFailed (503) if the store of usage fails.
         """
         store, again = self._gateway.usage, self._directory.again(subject, name)
         if store is None:
@@ -190,8 +203,13 @@ def _budget(limits: Sequence[Limit]) -> Limit | None:
     the longest window; None = there is none. Limits for certain models are ignored.
     """
     found = [one for one in limits if one.resource == "money" and one.models is None]
-    order = {window: place for place, window in enumerate(_LENGTHS)}
-    return max(found, key=lambda one: (one.hard, order[one.window or "lifetime"], one.every), default=None)
+    return max(found, key=lambda one: (one.hard, _seconds(one.window, one.every)), default=None)
+
+
+def _seconds(window: Window | None, every: int) -> float:
+    if window is None or window == "lifetime":
+        return inf
+    return _MONTH if window == "month" else SECONDS[window] * every
 
 
 def _duration(budget: Limit) -> str | None:
@@ -200,8 +218,9 @@ def _duration(budget: Limit) -> str | None:
 
 
 def _rate(limits: Sequence[Limit], resource: str) -> int | None:
-    """Return the size of the hard limit on a resource for one minute, or, for `concurrency`, on requests at
-    once; the smallest if there are several; None = there is none. Limits for certain models are ignored.
+    """Return the size of the hard limit on a resource for one minute (for `concurrency`: on requests at
+    once). If there are several, the smallest counts; None = there is none. Limits for certain models are
+    ignored.
     """
     found = [
         one.most

@@ -39,8 +39,9 @@ _UNPRICED: Final[Mapping[str, int]] = {}
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The query of `/v2/model/info`. Other fields, by which LiteLLM's pages narrow the list, are not read.
 
-    page: 1 = the first page. size: the most entries of a page. search: a part of the models' names, in upper
-    or lower case. model: the name of the only model. modelId: the same.
+    page: the number of the page, 1 = the first one. size: the most entries of a page, at least 1. search:
+    only models whose names contain this text, in upper or lower case. model, modelId: only the model with
+    exactly this name; if both are stated, both must fit. None = no such condition.
     """
 
     page: Annotated[int, msgspec.Meta(ge=1)] = 1
@@ -56,8 +57,8 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiteLlmLists:
-    """The endpoints of LiteLLM's lists of models at one gateway. They contain the models that the client may
-    use.
+    """The endpoints of LiteLLM's lists of models at one gateway. The lists contain only models that the
+    client may use.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -72,8 +73,9 @@ class LiteLlmLists:
         yield Endpoint("/model_group/info", DEFAULT, {"GET": Handler(self.groups)})
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send all models. Models and aliases of the configuration have the prices of their first deployment.
-        The further models that providers list have none, because there may be thousands.
+        """Send all models that the client may use, in the form of LiteLLM's `/model/info`. Models and aliases
+        of the configuration have the prices of their first deployment. All other models, such as those that
+        providers list, have none (null), because there may be thousands.
         """
         data = [
             _informed(entry, await self._prices_of(entry))
@@ -82,8 +84,9 @@ class LiteLlmLists:
         await client.answer(200, (), encode({"data": data}))
 
     async def page(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a page of the models, in the form of `models`. Raises RequestFailed (400) for a query that
-        `PageQuery` does not allow.
+        """Send a page of the models that the client may use and that the query admits (`PageQuery`). Each
+        entry has the form of LiteLLM's `/model/info`. A page after the last one is empty. Raises
+        RequestFailed (400) if `page` or `size` is not a whole number or less than 1.
         """
         asked: PageQuery = reading.query(request.query, PageQuery)
         kept = [
@@ -101,8 +104,9 @@ class LiteLlmLists:
         await client.answer(200, (), encode(answer))
 
     async def groups(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send all models in the form of `/model_group/info`, with the providers of all their deployments;
-        with `model_group` in the query, the model of this name alone.
+        """Send all models that the client may use, in the form of LiteLLM's `/model_group/info`, each with
+        those providers of its deployments that the client may use. With `model_group` in the query, send only
+        the model of this name; an empty list if there is none.
         """
         only = request.query.get("model_group")
         data = []
@@ -113,15 +117,18 @@ class LiteLlmLists:
         await client.answer(200, (), encode({"data": data}))
 
     def _providers(self, request: HttpRequest, entry: Entry) -> list[str]:
-        """Return the providers of a model that the client may use, in the order of its deployments."""
+        """Return those providers of a model's deployments that the client may use, each once, in the order of
+        the deployments; if there are none, the provider of the entry.
+        """
         route = self._gateway.engine.table.find(entry.id, request.caller)
         granted = request.caller.may.providers
         found = [] if route is None else [one.provider for one in route.deployments]
         return [one for one in dict.fromkeys(found) if granted is None or one in granted] or [entry.provider]
 
     async def _prices_of(self, entry: Entry) -> Mapping[str, int]:
-        """Return the prices of a model's first deployment now, for the shortest prompts in the usual service
-        tier: {unit: nano-USD}; {} = they are not known, or the model is not in the configuration.
+        """Return the present prices of a model's first deployment, for the shortest prompts in the usual
+        service tier: {unit: nano-USD for a million tokens}; {} = they are not known, or the name is neither a
+        model nor an alias of the configuration.
         """
         loaded = self._gateway.loaded
         if entry.id not in loaded.config.models and entry.id not in loaded.config.aliases:
@@ -135,7 +142,8 @@ class LiteLlmLists:
 
 def _informed(entry: Entry, prices: Mapping[str, int]) -> dict[str, Any]:
     """Return a model's entry in the form of LiteLLM's `/model/info`. A size or price that is not known is
-    None. An ability is True if the entry has it, else None. prices: {unit: nano-USD for a million tokens}.
+    None. An ability (`supports_…`) is True if the entry has it, else None. prices: {unit: nano-USD for a
+    million tokens}; the result has USD for one token.
     """
     abilities = {name: True if able in entry.capabilities else None for name, able in SUPPORTS.items()}
     return {
@@ -156,8 +164,8 @@ def _informed(entry: Entry, prices: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _grouped(entry: Entry, providers: list[str], prices: Mapping[str, int]) -> dict[str, Any]:
-    """Return a model's entry in the form of LiteLLM's `/model_group/info`, in which an ability that is not
-    known is False. prices: as in `_informed`.
+    """Return a model's entry in the form of LiteLLM's `/model_group/info`, in which an ability that the entry
+    does not have is False. prices: {unit: nano-USD for a million tokens}.
     """
     return {
         "model_group": entry.id,
@@ -171,8 +179,9 @@ def _grouped(entry: Entry, providers: list[str], prices: Mapping[str, int]) -> d
 
 
 def _mode(entry: Entry) -> str:
-    """Return the kind of a model in LiteLLM's words, as far as its name tells it: the embedding models of all
-    vendors have `embed` in their names. LiteLLM, too, takes a model that it does not know for a chat model.
+    """Return the kind of a model in LiteLLM's words: "embedding" if its name contains `embed`, as the names
+    of all vendors' embedding models do; otherwise "chat". LiteLLM, too, takes a model that it does not know
+    for a chat model.
     """
     return "embedding" if "embed" in (entry.deployment or entry.id).lower() else "chat"
 

@@ -58,7 +58,10 @@ class MessagesApi:
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the number of input tokens that the request in the body has. The engine counts."""
+        """Send the number of input tokens that the request in the body has. The body may lack `max_tokens`,
+        and its `stream` has no effect. The engine counts and sends the answer, also an error. Raises
+        RequestFailed (400) for an invalid header X-Session-Id.
+        """
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
@@ -101,7 +104,7 @@ class MessagesApi:
 
 
 def listing(entry: Entry) -> dict[str, Any]:
-    """Return one entry of the model list in Anthropic's form."""
+    """Return one entry of the model list in Anthropic's form. A size that is not known is None."""
     return {
         "type": "model",
         "id": entry.id,

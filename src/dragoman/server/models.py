@@ -57,8 +57,9 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one entry of the model list, in the form of the client's protocol. Raises RequestFailed (404)
-        if there is no such model, or if the caller may not use it.
+        """Send one entry of the model list, in the form of the client's protocol. In OpenAI's form it also
+        has `compatibility`: for each protocol of clients, what of its requests the model supports. Raises
+        RequestFailed (404) if there is no such model, or if the caller may not use it.
         """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
@@ -70,10 +71,11 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol has
-        its own form of the model list (`own`), because these protocols cannot delete models; 404 for a model
-        that the caller may not use or that does not exist; 403 for a model that is not fine-tuned; and the
-        errors of passing the request through (`PassThroughApi._pass`).
+        """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the headers are those of a
+        protocol with its own form of the model list (`own`), because these protocols cannot delete models;
+        404 for a model that the caller may not use or that does not exist; 403 for a model whose name is not
+        that of a fine-tuned model, or if the client may not use fine-tuning; 400 if the provider is not
+        clear; 501 if no provider passes fine-tuning through; and the provider's error.
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."

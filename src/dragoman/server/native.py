@@ -44,8 +44,8 @@ class NativeApi:
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of the requests that run in this process, the oldest first, without the request for
-        this list. The list does not contain prompts or answers. A key that belongs to a tenant gets those of
-        its tenant.
+        this list. The list does not contain prompts or answers. A key that belongs to a tenant gets only the
+        requests of its tenant.
         """
         gateway = self._gateway
         now = gateway.seams.monotonic()

@@ -25,7 +25,7 @@ def whole_number(stated: str) -> int | None:
 
 def decimal_number(stated: str) -> float | None:
     """Return the number that a text states in the digits 0 to 9, perhaps with a minus sign and a decimal
-    point. None = the text has another form, such as `1_0`, `nan` or `1e5`, more than 15 digits before the
-    point, or more than 20 after it.
+    point. There must be 1 to 15 digits before the point, and 1 to 20 after it. None = the text has another
+    form, such as `+1`, `.5`, `1_0`, `nan` or `1e5`.
     """
     return float(stated) if _DECIMAL.fullmatch(stated) else None

@@ -32,9 +32,9 @@ def written(message: Message) -> bytes:
 
 
 def send(line: socket.socket, data: bytes) -> bool:
-    """Send bytes (orders, or a message from `written`) without waiting. Return True if the socket has taken
-    all of the bytes. False = the process at the other end has ended or does not read; the socket may have
-    taken the first part of the bytes.
+    """Send bytes (orders, or a message from `written`) over the socket `line`, without waiting. Return True
+    if the socket has taken all of the bytes. False = the process at the other end has ended or does not read;
+    the socket may have taken the first part of the bytes.
     """
     try:
         return line.send(data, getattr(socket, "MSG_DONTWAIT", 0)) == len(data)
@@ -43,9 +43,9 @@ def send(line: socket.socket, data: bytes) -> bool:
 
 
 def receive(line: socket.socket) -> bytes:
-    """Return the bytes that have arrived over a line, at most 65,536. b"" = the other end is closed, or the
-    process there was killed before it had read everything (the system then resets the line). Call this when
-    the socket is readable; otherwise the call may wait.
+    """Return the bytes that have arrived at the socket `line`, at most 65,536. b"" = the other end is closed,
+    or the process there was killed before it had read everything (the system then resets the connection).
+    Call this when the socket is readable; otherwise the call may wait.
     """
     try:
         return line.recv(65_536)
@@ -54,14 +54,15 @@ def receive(line: socket.socket) -> bytes:
 
 
 class Orders:
-    """Splits the bytes that arrive over a line into orders and messages."""
+    """Splits the bytes that arrive at one socket into orders and messages."""
 
     def __init__(self) -> None:
         self._left = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Message]:
         """Add the bytes that have arrived next. Yield each order (one byte) and each message (decoded) that
-        is complete now. An incomplete message waits for the next call.
+        is complete now, in the order of arrival. An incomplete message waits for the next call. The bytes are
+        added when the caller begins to iterate.
         """
         self._left += data
         while self._left:

@@ -35,10 +35,10 @@ _LOCAL = re.compile(
 class Origins:
     """Decides by the origin of a web page (`"https://example.com"`) whether the page may call the gateway.
 
-    allowed: the origins whose pages may call; if "*" is among them, all pages may. None = if clients need
-    keys (`keyed`), all pages may; otherwise only pages of this machine (`localhost` and names that end with
-    `.localhost`, `127.0.0.1`, `[::1]`) and of apps (an origin `SCHEME://…` with a scheme other than http and
-    https).
+    allowed: the origins whose pages may call, compared exactly; if "*" is among them, all pages may. None =
+    if clients need keys (`keyed`), all pages may; otherwise only pages of this machine (`localhost` and names
+    that end with `.localhost`, `127.0.0.1`, `[::1]`, at any port) and of apps (an origin `SCHEME://…` with a
+    scheme other than http and https).
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -69,11 +69,11 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """Return headers for the answer to an OPTIONS request, in addition to those of the method `headers`.
-        By an OPTIONS request a browser asks whether a page of this origin may send a request with certain
-        headers. headers: the names of the headers that the page wants to send, separated by commas; the
-        answer allows all of them. If `origin` is None or may not call, the result is only `Allow`, which
-        permits the page nothing.
+        """Return headers for the answer to an OPTIONS request, by which a browser asks whether a page of this
+        origin may send a request. They are sent in addition to those of the method `headers`. headers: the
+        names of the headers that the page wants to send, separated by commas; the answer allows all of them.
+        If `origin` is None or its pages may not call, the result is only `Allow`, which permits the page
+        nothing.
         """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)

@@ -64,8 +64,8 @@ class Known(NamedTuple):
 
 
 class Ownership:
-    """Translates ids between the clients and the providers of one gateway. Methods raise RequestFailed (503)
-    if the store of owners fails.
+    """Translates ids between the clients and the providers of one gateway. Each async method raises
+    RequestFailed (503) if the store of owners fails or is full.
     """
 
     def __init__(self, store: OwnedObjects, seams: Seams) -> None:
@@ -130,8 +130,8 @@ class Ownership:
         ]
 
     async def has_any(self, known: Known, passage: Passage, kind: Kind) -> bool:
-        """Whether a list of objects of this kind may have an entry for the client: the client owns such an
-        object at the provider, or clients may use the provider's ids.
+        """Whether a provider's list of objects of this kind may have an entry for the client: the client owns
+        such an object there, or clients may use the provider's ids (`passage.ids` is "upstream").
         """
         if passage.ids == "upstream":
             return True

@@ -43,9 +43,9 @@ class Parent:
         reloads.through = self.ask
 
     async def ask(self) -> Outcome:
-        """Ask the parent to reload the configuration in all processes, and return the outcome. If the parent
-        does not answer within `_PATIENCE` seconds, or if this gateway stops, the outcome contains the problem
-        that the parent does not answer.
+        """Ask the parent to reload the configuration in all processes, and return the outcome. A failure is
+        not raised: it is in the outcome's `problems`. If the parent does not answer within `_PATIENCE`
+        seconds, or if this gateway stops (`give_up`), the only problem is that the parent does not answer.
         """
         if self._ended:
             return self._unanswered()
@@ -74,8 +74,9 @@ class Parent:
         return Outcome(hash=self._reloads.hash, problems=(_NO_ANSWER,))
 
     def heard(self, message: Message) -> None:
-        """Handle a message of the parent: the answer to an `ask`, or the next step of a reload. The steps run
-        in tasks, one after another.
+        """Handle a message of the parent: the answer to an `ask`, or the next step of a reload: prepare the
+        new configuration, use it, or drop it. The steps run in tasks, one after another; the first two are
+        answered. An answer for which nobody waits any more is ignored.
         """
         if "answer" in message:
             answer = self._asked.get(message["answer"])
@@ -102,8 +103,9 @@ class Parent:
                 await self._drop()
 
     async def _prepare(self, mark: str) -> Message:
-        """Load and prepare the configuration. mark: the hash that the configuration must have. Return the
-        fields of the answer to the parent: {} if the configuration is prepared, else {"problems": […]}.
+        """Load and prepare the configuration; drop one that was prepared before and not used. mark: the hash
+        that the configuration must have, so that all processes use the same one. Return the fields of the
+        answer to the parent: {} if the configuration is prepared, else {"problems": […]}.
         """
         try:
             await self._drop()

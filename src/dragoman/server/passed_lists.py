@@ -27,14 +27,14 @@ _PAGE: Final = 100
 
 
 async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
-    """Return a client's page of a list: a page with only those objects that the client may see. first: the
-    provider's answer to the client's own query. target: the path and query of this call to the provider.
-    fetch: called for further pages; its errors are raised. own: returns the objects of a page that the client
-    may see.
+    """Return a client's page of a list: a copy of `first` or of a further page, with only those objects that
+    the client may see. first: the provider's answer to the client's own query; its `data` must be a list.
+    target: the path and query of this call to the provider. fetch: called for further pages. own: returns the
+    objects of a page that the client may see. Errors of both are raised.
 
-    Raises RequestFailed if the first `MOST_PAGES` pages contain no such objects and more pages follow. A list
-    of Mistral (pages with numbers) is read completely; RequestFailed is raised if it has 100 × `MOST_PAGES`
-    objects or more.
+    Raises RequestFailed (503) if the first `MOST_PAGES` pages contain no such objects and more pages follow.
+    A list of Mistral (pages with numbers) is read completely, from its first page on; RequestFailed is raised
+    if it has 100 × `MOST_PAGES` objects or more.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))
@@ -66,10 +66,11 @@ async def _chained(
 async def _linked(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
-    """Return a page of a list whose query can name the object after which, or before which, a page begins.
-    The page is filled with the client's objects from further pages, up to the query's `limit` (without it: as
-    many as the first page has). After `MOST_PAGES` pages, it may be short. Raises RequestFailed if none of
-    these pages has such objects and more follow.
+    """Return a page of a list whose query can name the object after which a page begins, or before which it
+    ends. The page is filled with the client's objects from further pages, up to the query's `limit` (if that
+    is missing or no number: up to the number of objects of all clients in the first page). After `MOST_PAGES`
+    pages, it may be short. Raises RequestFailed if none of these pages has objects of the client and more
+    follow.
     """
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form
@@ -99,8 +100,8 @@ async def _numbered(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
     """Return a page of Mistral's list, whose pages have numbers from 0. All pages of the provider are read,
-    because a client's page numbers count only the client's objects. Raises RequestFailed if all of
-    `MOST_PAGES` pages are full.
+    because a client's page numbers (`page`, `page_size`) and `total` count only the client's objects. Raises
+    RequestFailed if all of `MOST_PAGES` pages are full.
     """
     number, size = _limit(query, "page", 0), _limit(query, "page_size", _PAGE)
     kept: list[Any] = []

@@ -3,7 +3,7 @@
 In JSON bodies, the ids of objects are translated, and other clients' objects are removed from lists
 (`server.owned`). Other contents pass byte for byte. `dialects.resources` lists the paths and methods that
 pass; this module lists the headers. A client key that is limited to some models, or to operations without
-`pass_through`, may at most use the resources in `_FREE`: a batch can name any model and any operation.
+`pass_through`, may at most use files and uploads (`_FREE`): a batch can name any model and any operation.
 
 A request goes to the provider that has the objects which the request names. If the request names no object,
 it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to the only
@@ -80,7 +80,6 @@ _RESULTS: Final = re.compile(r"https?://[^/]+.*?(/v1/messages/batches/[^/]+/resu
 """Matches the address of an Anthropic batch's results. Only its path from `/v1` on is sent to the client, so
 that the address leads to this gateway: official clients call it with their key of this gateway.
 """
-
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
 """The resources whose objects cost nothing. Keys that are limited to some models or operations can use no
@@ -159,8 +158,9 @@ class PassThroughApi:
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at the provider that has it. The path names the model, with or without
-        the provider's name before it. Raises RequestFailed: 404 for an unknown model, 403 for a model that is
-        not fine-tuned, and the errors of `_pass`.
+        the provider's name before it. Raises RequestFailed: 404 for an unknown model; 403 for a model whose
+        name is not that of a fine-tuned model (`ft:…`), or if the client may not use fine-tuning; 400 if the
+        provider is not clear; 501 if no provider passes fine-tuning through; and the provider's error.
         """
         name = request.params["model"]
         exchange.asked = name
@@ -178,8 +178,10 @@ class PassThroughApi:
     async def pass_file(
         self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
-        """Pass a request for files, in OpenAI's or Anthropic's form, through to the provider. path: the
-        template of the path without the root, such as `/files/{id}`. Raises what `_pass` raises.
+        """Pass a request for files through to the provider, in Anthropic's protocol if the headers are those
+        of its clients, else in OpenAI's. path: the template of the path without the root, such as
+        `/files/{id}`. Raises RequestFailed if no provider passes files through for this client, or it is not
+        clear which; for an id that the client may not use; and for the provider's error.
         """
         await self._pass(request, exchange, client, resource="files", path=path, face=DEFAULT)
 
@@ -195,9 +197,10 @@ class PassThroughApi:
     ) -> None:
         """Pass a request for a resource through to the provider, and the answer back to the client; record
         the call in `exchange`. path: the template without the root. face: the protocol of the path; another
-        protocol with this resource is used if the headers are those of its clients. Raises RequestFailed: the
-        errors of `_able` and `_asked`, the provider's error, and the error of a body that cannot be read.
-        Raises ClientGone if the client disconnects while it sends the body.
+        protocol with this resource is used if the headers are those of its clients. Raises RequestFailed: 403
+        or 501 if there is no provider for this client (`_able`); 404 for an id that the client may not use,
+        400 if the provider is not clear (`_asked`); the errors of limits; the provider's error; and the error
+        of a body that cannot be read. Raises ClientGone if the client disconnects while it sends the body.
         """
         told = (one for one, where in faces() if resource in _offered(one) and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
@@ -216,7 +219,8 @@ class PassThroughApi:
     ) -> None:
         """Choose the credential, call the provider, pass the answer back to the client, and account for the
         call. passage: the provider. Raises RequestFailed if there is no usable credential, or the provider is
-        disabled (`with_credential`); if a limit of the client is reached; and the errors of `_relay`.
+        disabled (`with_credential`); if a limit of the client is reached; and the errors of `_relay` (of the
+        client's body, and of the provider).
         """
         passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
@@ -297,9 +301,10 @@ class PassThroughApi:
             record.ended = now()
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
-        """Send a provider's answer to the client. JSON gets the ids that clients use, if the path has places
-        of ids in answers (`Ids.answer`); other contents pass byte for byte. Raises RequestFailed for JSON
-        that cannot be read.
+        """Send a provider's answer, which is a success, to the client. JSON gets the ids that clients use, if
+        the path has places of ids in answers (`Ids.answer`); other contents pass byte for byte. For the
+        method DELETE, the object is removed from the store of owners. Raises RequestFailed for JSON that
+        cannot be read or has more than `MOST_EDITED` bytes, and if `_listed` or the store of owners fails.
         """
         passage, asked = call.passage, call.asked
         json = answer.headers.get("content-type", "").startswith("application/json")
@@ -332,9 +337,10 @@ class PassThroughApi:
         await client.answer(answer.status, headers, encode(value))
 
     async def _listed(self, first: dict[str, Any], call: Call) -> dict[str, Any]:
-        """Return the client's page of a provider's list, with the ids that clients use. first: the provider's
-        answer to the client's query. Raises RequestFailed if too many pages have no objects of the client
-        (`gather`), or if the call for a further page fails.
+        """Return the client's page of a provider's list, with the ids that clients use; if the client can own
+        nothing in this list, an empty page. first: the provider's answer to the client's query. Raises
+        RequestFailed if too many pages have no objects of the client (`gather`), or if the call for a further
+        page fails.
         """
         passage, asked = call.passage, call.asked
         kind = asked.ids.listed
@@ -363,9 +369,10 @@ class PassThroughApi:
 
     async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
         """Write the ids that clients use into objects of an answer, and remove the provider's server from
-        addresses of results. entries: the objects. page: the list's JSON object, in which `first_id` and
-        `last_id` are set to the first and last id of `entries` (None = no ids), unless they are missing or
-        null; {} = the answer is not a list. new: as in `Ownership.show`.
+        addresses of results. entries: the objects, which are changed. page: the list's JSON object, in which
+        `first_id` and `last_id` are set to the first and last id of `entries` (None = no ids), unless they
+        are missing or null; {} = the answer is not a list. new: True = the client becomes the owner of
+        objects that have no owner; False = only of those inside an object that has one (`Ownership.show`).
         """
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:
@@ -399,9 +406,10 @@ class PassThroughApi:
         able: Mapping[str, Passage],
         exchange: Exchange,
     ) -> tuple[Passage, Asked]:
-        """Return the provider for a request, and the request with the provider's ids. path: the template
-        without the root. able: from `_able`. Raises RequestFailed: 404 for an id that the client may not use,
-        the errors of `_chosen`, and the errors of a body (`_whole`, `_value`).
+        """Return the provider for a request, and the request with the provider's ids. The client's body is
+        read here if bodies on this path may contain ids. path: the template without the root. able: from
+        `_able`. Raises RequestFailed: 404 for an id that the client may not use; 400 or 404 if the provider
+        is not clear or not in `able` (`_chosen`); and the errors of a body (`_whole`, `_value`).
         """
         ids = IDS[path]
         params, pairs = dict(request.params), pairs_of(self._gateway, request)
@@ -436,8 +444,8 @@ class PassThroughApi:
 
     async def _whole(self, request: HttpRequest) -> bytes:
         """Read the client's body and return it, because its ids may have to be translated. Raises
-        RequestFailed: 413 for a body that is too large, 400 for a compressed body or a form (ids in it cannot
-        be translated), and the errors of reading.
+        RequestFailed: 413 for a body of more than `server.max_body` bytes, 400 for a compressed body or a
+        form (ids in it cannot be translated), and the errors of reading.
         """
         if request.headers.get("content-type", "").strip().lower().startswith(_FORMS):
             text = "A body that may name objects must be JSON (content-type: application/json)."
@@ -492,8 +500,9 @@ class PassThroughApi:
 
     def _able(self, resource: Resource, request: HttpRequest, form: str) -> Mapping[str, Passage]:
         """Return the providers that have a resource in the protocol `form` (from `_form`) and that the client
-        may use, by name. Raises RequestFailed: 403 if the client's key may not use the resource, or may not
-        use any provider that has it; 501 if no provider has it.
+        may use, by name; at least one. For a key that is limited to some models, only providers at which
+        clients cannot use the provider's own ids. Raises RequestFailed: 403 if the client's key may not use
+        the resource, or may not use any provider that has it; 501 if no provider has it.
         """
         if resource not in _FREE and (barred := request.caller.may.bars("pass_through")) is not None:
             raise RequestFailed(barred)
@@ -611,7 +620,7 @@ def _uploads(ids: Ids, request: HttpRequest) -> bool:
 
 def decoded(body: bytes, passage: Passage) -> dict[str, Any]:
     """Return a provider's JSON answer, decoded. Raises RequestFailed, with the provider as the cause, if
-    `body` is not a JSON object.
+    `body` is not one JSON object, or has too many levels or values (`decode_object`).
     """
     try:
         return decode_object(body)

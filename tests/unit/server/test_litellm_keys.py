@@ -96,6 +96,25 @@ async def test_a_key_of_the_database(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
+    ("money", "duration"),
+    [
+        (["9 USD/90min", "4 USD/h"], "90m"),
+        (["9 USD/month", "4 USD/week"], "1mo"),
+        (["9 USD", "4 USD/month"], None),
+    ],
+)
+async def test_the_budget_is_the_one_with_the_longest_window(
+    office: Office, money: list[str], duration: str | None
+) -> None:
+    for name, stated in (("forwards", money), ("backwards", money[::-1])):
+        key = (await office.ask("POST", "/admin/keys", {"name": name, "limits": {"money": stated}})).body[
+            "key"
+        ]
+        info = (await office.ask("GET", "/key/info", key=key)).body["info"]
+        assert (info["max_budget"], info["budget_duration"]) == (9.0, duration)
+
+
+@pytest.mark.parametrize(
     ("asker", "of", "status"),
     [
         (OPS, "ci", 200),

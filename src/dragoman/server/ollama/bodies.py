@@ -24,8 +24,9 @@ _SPACE: Final = b" \t\r\n"
 
 
 def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """Return the JSON object in a request's body, decoded. Raises RequestFailed (400), also for an empty
-    body.
+    """Return the JSON object in a request's body, decoded. Raises RequestFailed (400) if the body is empty or
+    not one JSON object, or if the JSON has too many levels or values (`max_depth` and `max_values` of the
+    configuration's section `server`).
     """
     settings = gateway.config.server
     try:
@@ -37,8 +38,9 @@ def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 def head(gateway: Core, request: HttpRequest) -> dict[str, msgspec.Raw]:
-    """Return the fields of the JSON object in a request's body, with values that are still JSON. Raises
-    RequestFailed (400), also for an empty body.
+    """Return the fields of the JSON object in a request's body; each value is still JSON, as the client wrote
+    it. Raises RequestFailed (400) if the body is empty or not one JSON object, or if the JSON has too many
+    levels (`server.max_depth`) or values.
     """
     try:
         _present(request.body)
@@ -59,7 +61,7 @@ def odd(error: WireError) -> ir.Fault:
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
     """Whether a field is missing (None), or its JSON value is null, [], or a string with nothing but spaces
-    in it. False for a value of more than `_LONGEST_EMPTY` bytes.
+    in it. False for a value of more than `_LONGEST_EMPTY` bytes. raw: the value as JSON.
     """
     if raw is None:
         return True
@@ -68,7 +70,8 @@ def is_empty(raw: msgspec.Raw | None) -> bool:
 
 def value(raw: msgspec.Raw | None) -> Any:
     """Return a JSON value, decoded. None = the value is missing (`raw` is None), null, or invalid JSON; the
-    engine refuses invalid JSON later.
+    engine refuses invalid JSON later. raw: a value that `head` has returned, so its nesting is limited; a
+    value with about 1,000 levels would raise RecursionError.
     """
     try:
         return None if raw is None else msgspec.json.decode(raw)
@@ -91,8 +94,8 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """Return the first of these fields that is present and neither null nor "". Raises RequestFailed (400) if
-    there is none, or if it is not a string.
+    """Return the value of the first of these fields that is neither missing, null nor "". Raises
+    RequestFailed (400) if there is none, or if this value is not a string.
     """
     if stated := text(body, *names):
         return stated

@@ -57,8 +57,9 @@ class Definition(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     def on(self, route: Route) -> Route:
-        """Return the model's route with everything that this definition adds. Defaults of the definition
-        replace the route's defaults of the same name; None removes the route's default.
+        """Return a copy of the model's route with everything that this definition adds. Defaults of the
+        definition replace the route's defaults of the same name; None removes the route's default. The
+        definition's system message and opening messages replace those of the route.
         """
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(
@@ -93,9 +94,10 @@ def definition_of(body: Mapping[str, Any], system: str) -> Definition:
 
 
 def _parameters(parameters: Any) -> tuple[dict[str, Any], int | None, list[str]]:
-    """Return the defaults (as in `Definition`), the size of the context window (None = not stated), and a
-    text for each parameter that is not supported. parameters: the value of the field; null values in it are
-    ignored. Raises WireError for an invalid value.
+    """Return the defaults (as in `Definition`), the size of the context window in tokens (None = not stated),
+    and a text for each parameter that is not supported. A whole number that is smaller than its minimum
+    (`_WHOLE`) becomes the default None, and the fraction of a whole number is dropped. parameters: the value
+    of the field; null values in it are ignored. Raises WireError for an invalid value.
     """
     check_options(parameters, "parameters")
     defaults: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.ollama.terms import dated
-from dragoman.errors import WireError
+from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
@@ -46,8 +46,8 @@ _PAD: Final = 30
 
 class _File(NamedTuple):
     """The facts about a model's file on this machine. size: in bytes, 0 = unknown. digest: the file's
-    SHA-256, None = unknown. header: the file's metadata; None = it is not a GGUF file. If the file cannot be
-    read, all facts are unknown.
+    SHA-256; None = unknown, as for each file that the operator has brought. header: the file's metadata; None
+    = its name does not end with `.gguf`. If the file cannot be read, all facts are unknown.
     """
 
     size: int = 0
@@ -57,8 +57,9 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """Return the facts about the file of the embedded model `name`. path: of the file. The result is cached:
-    later changes of the file are not noticed.
+    """Return the facts about the file of the embedded model `name`. path: of the file. Size and digest of a
+    model that the gateway can download are those of its table (`weights`). The result is cached, also that of
+    a file that cannot be read: later changes of the file are not noticed.
     """
     row = weights.known(name)
     try:
@@ -98,9 +99,9 @@ class Listing:
         return listed
 
     async def show(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the details of the model that the body names. Only clients with the scope `admin` get the
-        system message and opening messages of a name. Raises RequestFailed: 400 for a wrong body, 404 for an
-        unknown model or one that the client may not use.
+        """Send the details of the model that the body names. Only clients with the scope `admin` for the
+        whole gateway get the system message and opening messages of a name. Raises RequestFailed: 400 for a
+        wrong body or one without a name, 404 for an unknown model or one that the client may not use.
         """
         stated = needed(members(self._gateway, request), "model", "name")
         route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
@@ -122,8 +123,9 @@ class Listing:
         await client.answer(200, (), encode(shown))
 
     async def loaded(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the list of the embedded models that are in memory and that the client may use, the latest
-        expiry first.
+        """Send the list of the embedded models that are in memory and that the client may use. The model that
+        will be unloaded last is the first. `size` is the size of the file; if only one model is in memory,
+        the physical memory of its process, if that is known. `size_vram` is always 0.
         """
         local = self._gateway.running.own_machine
         running: list[tuple[float, dict[str, Any]]] = []
@@ -133,7 +135,7 @@ class Listing:
                 path = model.options.path
                 named = (f"local/{name}" for name, own in local.models.items() if own.options.path == path)
                 name = next(named, None)
-                if name is None or entry_of(self._gateway, name, request.caller) is None:
+                if name is None or not self._is_listed(name, request.caller):
                     continue
                 left = _EVER if model.expires is None else model.expires
                 file = await asyncio.to_thread(_file, name.removeprefix("local/"), path)
@@ -150,6 +152,12 @@ class Listing:
                 running.append((left, listed))
         running.sort(key=lambda one: -one[0])
         await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
+
+    def _is_listed(self, name: str, caller: Caller) -> bool:
+        try:
+            return entry_of(self._gateway, name, caller) is not None
+        except RequestFailed:  # the client's key may not use the provider `local`
+            return False
 
     async def version(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), encode({"version": VERSION}))
@@ -173,7 +181,9 @@ class Listing:
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """Return the route without its system prompt and opening messages, unless the client may administer."""
+    """Return the route without its system prompt and opening messages, unless the client may administer the
+    whole gateway.
+    """
     if "admin" in caller.scopes:
         return route
     return msgspec.structs.replace(route, system_prompt=None, opening=())
@@ -247,7 +257,8 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
     """Yield (name, JSON of the value) for each default of the route that is a parameter in Ollama; for a
-    list, one pair for each item. If the model's context window is known, the last pair is `num_ctx`.
+    list, one pair for each item. The last pair is `num_ctx`, if the operator or the definition of a created
+    name has stated the context window of the first deployment.
     """
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
@@ -274,8 +285,9 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, stated: str) -> dict[str, Any]:
-    """Return facts about a model, by the names of GGUF metadata. stated: the client's name for the model,
-    which is returned as `general.basename` for editors.
+    """Return facts about a model, by the names of GGUF metadata. Facts that are not known are left out. The
+    architecture of a model without a GGUF file is its provider's name. stated: the client's name for the
+    model, which is returned as `general.basename` for editors.
     """
     first = route.deployments[0]
     header = file.header if file is not None else None

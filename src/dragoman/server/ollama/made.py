@@ -1,9 +1,9 @@
 """Stores the names that clients of Ollama's protocol create: in the database, or in the memory of this
 process.
 
-With a database, a name is an added alias (docs/decisions/0043-added-entries.md) whose `owner` is the client's
-key. All workers use it at once, other servers on the same database within seconds. Without a database, names
-can be created only if the gateway is one process.
+With a database, a name is an added alias (docs/decisions/0043-added-entries.md) whose `owner` is the name of
+the client's key. All workers use it at once, other servers on the same database within seconds. Without a
+database, names can be created only if the gateway is one process.
 """
 
 from __future__ import annotations
@@ -70,23 +70,26 @@ class Wanted(NamedTuple):
 
 
 class Keeper(Protocol):
-    """Stores created names. Each method raises RequestFailed if it fails."""
+    """Stores created names. Each method raises RequestFailed if the names cannot be read or changed."""
 
     async def names(self) -> Mapping[str, MadeName]:
         """Return all created names, also those of other clients."""
 
     async def keep(self, caller: Caller, wanted: Wanted) -> None:
         """Create a name, or replace the created name with exactly the same spelling. caller: the owner of the
-        name from now on.
+        name from now on. The caller of this method has checked that the client may do this; the database
+        checks again that the client may change the name (403).
         """
 
     async def drop(self, caller: Caller, name: str) -> None:
-        """Remove a created name. caller: the client that removes it."""
+        """Remove a created name, which must exist. caller: the client that removes it. Only the database
+        checks again that the client may change the name (403).
+        """
 
 
 class InMemory:
-    """Stores created names in the memory of this process. They are lost when the process ends. Implements
-    `Keeper`.
+    """Stores created names in the memory of this process. They are lost when the process ends; a name is also
+    lost if a reload of the configuration removes all providers of its model. Implements `Keeper`.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -149,9 +152,9 @@ class InDatabase:
         await self._make(Change("remove", "aliases", name, None, caller.name, require, _noted))
 
     async def _base(self, wanted: Wanted) -> dict[str, Any]:
-        """Return an alias that stands for the source, as JSON for the database; the new definition is not in
-        it. If the source is a created name, its alias is copied, so that the new name does not depend on the
-        source.
+        """Return an alias that stands for the source, as a JSON object in which `${` is escaped; the new
+        definition is not in it. If the source is a created name, its alias is copied without its tenant, so
+        that the new name does not depend on the source.
         """
         if wanted.source is not None:
             kept = await self._adding.entries()
@@ -174,9 +177,10 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises RequestFailed where `Adding.make` does: for example, if the configuration
-        with the change is not usable, or if the database fails. The error does not show problems of other
-        parts of the configuration, which concern only the operator.
+        """Make a change. Raises RequestFailed: 400 if the name is in the configuration's files or the new
+        alias is wrong; 403 if the client may not change the name; 409 if other names need the old one, or
+        there are too many added entries; 503 if the configuration has other problems, or the database fails.
+        The error does not show problems of other parts of the configuration, which concern only the operator.
         """
         try:
             return await self._adding.make(change)
@@ -233,9 +237,9 @@ def _made(entry: AddedEntry) -> MadeName | None:
 
 
 def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return an alias with further settings. A setting in `settings` replaces the same setting of `base`; of
-    two defaults of the same name, the one in `settings` is used, too. Of two context windows, the smaller one
-    is used.
+    """Return a copy of the alias `base` with further settings. A setting in `settings` replaces the same
+    setting of `base`, with two exceptions: defaults are merged, and of two defaults of the same name the one
+    in `settings` is used; of two context windows, the smaller one is used.
     """
     made = {**base, **settings}
     if "defaults" in made:

@@ -7,8 +7,8 @@ client must also be allowed to use the source (`routing.route.Reserved`).
 
 Some clients cannot manage names: those that are limited to some models, and those without a key if the
 gateway has keys or accepts connections from other machines (`EVERYBODY`). All other clients can change the
-names that they have created; an administrator can change all created names. Nobody can change names of the
-configuration. The module `made` stores the names.
+names that they have created. An administrator can change all created names, an administrator of a tenant
+those of this tenant. Nobody can change names of the configuration. The module `made` stores the names.
 """
 
 from __future__ import annotations
@@ -65,10 +65,11 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Create or replace a name that adds a system message, messages and parameters to a model. Send
-        success as the last line. Raises RequestFailed for a wrong or too large body, a body with model
-        weights, an unknown model, a name that the client may not create or replace (`_refuse`), and if the
-        name cannot be stored.
+        """Create or replace a name that adds a system message, messages and parameters to a model. Send a
+        line for each parameter that is left out, and success as the last line. Raises RequestFailed for a
+        wrong or too large body, a body with model weights, an unknown model, a client that may not manage
+        names, a name of the configuration or of another client, too many created names, and if the name
+        cannot be stored.
         """
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
@@ -148,9 +149,11 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, names: Mapping[str, MadeName], name: str, size: int) -> None:
-        """Raise RequestFailed if the client may not create or replace the name `name`, if the name belongs to
-        the configuration, if there are too many created names, or if their definitions would be too large
-        together with the new one. names: all created names. size: of the new definition, in bytes.
+        """Raise RequestFailed: 403 if `name` is a created name that the client may not change, or the name of
+        a provider's model and the client is no administrator; 400 if the name belongs to the configuration
+        (upper and lower case make no difference), if there are too many created names, or if their
+        definitions would be too large together with the new one. names: all created names. size: of the new
+        definition, in bytes.
         """
         gateway = self._gateway
         known = among(names, name)
@@ -177,8 +180,9 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _refuse_foreign(self, caller: Caller, name: str, made: MadeName) -> None:
-        """Raise RequestFailed (403) if the client neither created this name nor may administer. made: the
-        created name.
+        """Raise RequestFailed (403) if the client neither created this name nor may administer the gateway or
+        the name's tenant. If the client may not know of the name, the error only says that it is in use.
+        made: the created name.
         """
         if made.may_be_changed_by(caller):
             return
@@ -191,8 +195,8 @@ class Managing:
         raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     async def _make(self, caller: Caller, names: Mapping[str, MadeName], wanted: Wanted) -> None:
-        """Create or replace the name `wanted.name`. If there was a created name with another spelling in
-        upper and lower case, remove it then. names: all created names.
+        """Create or replace the name `wanted.name`. Then remove the created name that differs from it only in
+        upper and lower case, if there is one. names: all created names before this call.
         """
         known = among(names, wanted.name)
         await self._keeper.keep(caller, wanted)
@@ -206,8 +210,8 @@ class Managing:
 
 
 def _seen(names: Mapping[str, MadeName], caller: Caller, stated: str) -> str | None:
-    """Return the created name that a client means by `stated` (see `among`); None = there is no such name, or
-    this client may not know of it.
+    """Return the created name that a client means by `stated`, which may differ in upper and lower case and
+    have the tag `latest`; None = there is no such name, or this client may not know of it.
     """
     return among([name for name, one in names.items() if one.is_seen_by(caller)], stated)
 

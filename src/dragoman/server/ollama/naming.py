@@ -36,8 +36,9 @@ def untagged(name: str) -> str:
 
 def find(gateway: Core, caller: Caller, stated: str) -> Route:
     """Return the route of the model that a client names. stated: the name; "" = the default model. A name
-    that is reserved for other clients is not found. Raises RequestFailed: 400 if there is neither a name nor
-    a default model, 404 for an unknown name.
+    that is reserved for other clients is not found. Whether the client's key allows the model is not checked
+    here (`find_granted` does). Raises RequestFailed: 400 if there is neither a name nor a default model, 404
+    for an unknown name.
     """
     table = gateway.engine.table
     if not stated:
@@ -69,8 +70,10 @@ def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """Return the same as `find`. Raises RequestFailed also if the client's key does not allow the model, none
-    of its providers, or nothing that the model can do (404, as for an unknown model).
+    """Return the route of the model that a client names, if the client may use it. stated: the name; "" = the
+    default model. Raises RequestFailed: 400 if there is neither a name nor a default model; 404 for an
+    unknown name, if the client's key does not allow the model, none of the model's providers or none of its
+    operations, and if the gateway has not started.
     """
     route, assembly = find(gateway, caller, stated), gateway.assembly
     allowed = caller.may_use(route.asked) and reaches(route, caller)
@@ -89,7 +92,8 @@ def among(names: Iterable[str], stated: str) -> str | None:
 
 def new(stated: str) -> str:
     """Return a client's name for a new model in the form in which it is stored: without the tag `latest`.
-    Raises RequestFailed (400) for an invalid name.
+    Raises RequestFailed (400) for a name with more than 128 characters, or with others than ASCII letters,
+    digits, `_`, `.`, `-`, single `/` between parts, and one `:` before a tag.
     """
     if len(stated) > _LONGEST or _NAME.fullmatch(stated) is None:
         raise RequestFailed(ir.Fault("invalid_request", "invalid model name", "invalid_value", "model"))
