@@ -125,9 +125,9 @@ class Bound:
 
     def take(self, amounts: Amounts, now: float) -> bool:
         """Reserve the amounts on all counters, if afterwards at most half of each limit (hard or soft) is
-        used or reserved. From each counter's resource follows which of the amounts it gets. Returns True if
-        that was done. Returns False if nothing was reserved; then the caller has to use `Ledger.reserve`.
-        now: Unix seconds. Raises RequestFailed while the ledger refuses all requests (`Ledger.wait`).
+        used or reserved. Each counter gets the amount of its limit's resource. Returns True if that was done.
+        Returns False if nothing was reserved; then the caller has to use `Ledger.reserve`. now: Unix seconds.
+        Raises RequestFailed while the ledger refuses all requests (`Ledger.wait`).
         """
         book = self._book
         if now >= book.next:

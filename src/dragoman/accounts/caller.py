@@ -25,8 +25,8 @@ class Permits(msgspec.Struct, frozen=True):
 
     faces: the protocols whose paths the client may call, such as "openai_chat". operations: what the client
     may ask for, such as "chat" or "embed" (`dialects.request.Operation`). providers: the providers that may
-    be called for the client. regions: the regions in which these providers must be; `rights.within_regions`
-    has then removed all other providers from `providers`. otherwise: the fault if no allowed provider has the
+    be called for the client. regions: the regions in which these providers must be; providers elsewhere are
+    not in `providers` any more (`rights.within_regions`). otherwise: the fault if no allowed provider has the
     model; None = `NO_PROVIDER`.
     """
 

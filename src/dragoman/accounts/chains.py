@@ -67,7 +67,8 @@ class Chain:
     text that identifies the process in the names of its segments.
 
     Call `know` before the other methods, with at least one number. They read and write files, so call them in
-    a thread, and never two of them at the same time. Most of them raise OSError.
+    a thread, and never two of them at the same time. They raise OSError if the disk fails, unless stated
+    otherwise.
     """
 
     def __init__(self, folder: Path, mark: str) -> None:
@@ -99,6 +100,10 @@ class Chain:
         self.charged = True
         """False = the process has ended, and the ledger still has to get what it has left (`to_charge`).
         Whoever has passed it sets True.
+        """
+        self._ended = 0.0
+        """When the last segment was last written before `look` found that the process had ended, in Unix
+        seconds. Later the reader writes into the segment's head.
         """
         self._folder = folder
         self._kept: list[int] = []
@@ -167,13 +172,14 @@ class Chain:
 
     def cut(self) -> list[UsageRecord]:
         """Return a record for each exchange that was open when the process ended: as it was opened, but with
-        `cut` and `failed` set, `KILLED` as `end`, and as `ended` the time of the last write to the journal.
-        Records that cannot be decoded are left out. Call it only when `look` has set `left`, and after that
-        `take` has returned an empty list.
+        `cut` and `failed` set, `KILLED` as `end`, and as `ended` the time at which the last segment was last
+        written before `look` found that the process had ended. Records that cannot be decoded are left out.
+        Call it only when `look` has set `left`, and after that `take` has returned an empty list.
         """
-        ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
-            msgspec.structs.replace(one, cut=True, end=KILLED, failed=True, ended=max(one.created, ended))
+            msgspec.structs.replace(
+                one, cut=True, end=KILLED, failed=True, ended=max(one.created, self._ended)
+            )
             for one in map(self._decoded, self.opened.values())
             if one is not None
         ]
@@ -205,9 +211,9 @@ class Chain:
 
     def look(self) -> None:
         """Find out whether the process has ended. If it has, set `left`, `ended_well`, `report` and
-        `charged`, and keep its last segment locked. If it has not, change nothing. If its segments are no
-        longer those that `know` got, take the new numbers, and leave the question to the next call. Raises
-        OSError, for example if the last segment was deleted.
+        `charged`, and keep its last segment locked. If it has not, change nothing. If the process has begun
+        another segment meanwhile, note the numbers of its segments; the next call decides. Raises OSError,
+        for example if the last segment was deleted.
         """
         if self.left:
             return
@@ -222,7 +228,9 @@ class Chain:
             self.know(newest)
             return
         self._lock, self.left = descriptor, True
-        tail = os.pread(descriptor, len(_END), max(0, os.fstat(descriptor).st_size - len(_END)))
+        status = os.fstat(descriptor)
+        self._ended = status.st_mtime
+        tail = os.pread(descriptor, len(_END), max(0, status.st_size - len(_END)))
         self.ended_well = tail == _END
         with suppress(OSError):  # then the records alone are charged
             self.report = unreported(self._path(self._numbers[-1]))
