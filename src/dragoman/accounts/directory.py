@@ -133,11 +133,12 @@ class Directory:
         self._decoded.clear()
 
     def find(self, digest: bytes, now: float) -> Caller | ir.Fault | None:
-        """Return the client with this key, or the fault to answer with if the key is disabled, or if its
-        user, team or tenant is disabled, was removed, or is of another tenant. None = the database has no
-        such key, the key was revoked, or the configuration has a key of the same name. The expiry
-        (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its last
-        rotation. now: Unix seconds; if a client is returned, this becomes the time of the key's latest use.
+        """Return the client with this key, or the fault to answer with if the key is disabled, if its user,
+        team or tenant is disabled or was removed, or if its user or team belongs to another tenant. None =
+        the database has no such key, the key was revoked, or the configuration has a key of the same name.
+        The expiry (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its
+        last rotation. now: Unix seconds; if a client is returned, this becomes the time of the key's latest
+        use.
         """
         found = self._decoded.get(digest)
         if found is None:
