@@ -1,9 +1,9 @@
 """Encodes a usage record as the body of a journal's entry, and decodes it. Pure.
 
-The body is a MessagePack array of the record's fields in their order. Fields at the end of the array are left
-out if they have their default values. An earlier version of the gateway wrote a map {name of the field:
-value} instead. Such a map is decoded, too, because an upgraded gateway finds the journal of the version
-before.
+The body is a MessagePack array of all fields of the record, in their order. `decode` also accepts an array
+without fields at its end, which an earlier version did not know: these fields get their default values. A
+still earlier version wrote a map {name of the field: value}. Such a map is decoded, too, because an upgraded
+gateway finds the journal of the version before.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def decode(body: bytes) -> UsageRecord:
 
 def id_of(body: bytes) -> str | None:
     """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, only
-    the id is decoded and checked; if it is a map, all fields are.
+    the id is decoded and checked, so an array with a wrong later field has an id, too. If the body is a map,
+    all fields are decoded and checked.
     """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id
@@ -56,8 +57,8 @@ def id_of(body: bytes) -> str | None:
 
 
 def named(record: UsageRecord) -> dict[str, Any]:
-    """Return the fields of a record as {name: value}. Fields with their default values are left out, also in
-    the record's `lines`.
+    """Return the fields of a record as {name: value}. Fields with their default values are left out. Each of
+    the record's `lines` is such a dict, too, without its default values.
     """
     stated = _stated(record)
     if record.lines:

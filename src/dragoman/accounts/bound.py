@@ -16,7 +16,9 @@ from dragoman.state.counters import Resource
 
 
 class Amounts(NamedTuple):
-    """How much of each resource one request reserves, or has used. money: in nano-USD (10⁻⁹ USD)."""
+    """How much of each resource one request reserves, or has used. tokens: the sum of `input_tokens` and
+    `output_tokens`. money: in nano-USD (10⁻⁹ USD). concurrency: places among the requests that run at once.
+    """
 
     requests: int
     tokens: int
@@ -90,9 +92,9 @@ class Book:
 
 
 class Bound:
-    """The counters of a fixed list of claims. Many requests reserve on them, also at the same time. claims:
-    no two on the same counter; their amounts are ignored. opening: makes a new counter in the book, from a
-    name and the end of the window (Unix seconds).
+    """The counters of a fixed list of claims. Many requests reserve on them, also at the same time. book: has
+    the counters. claims: no two on the same counter; their amounts are ignored. opening: makes a new counter
+    in the book, from a name and the end of the window (Unix seconds), and returns it.
 
     A counter that `take` has reserved stays in the book until `settle`, because the book removes no counter
     that has holders.
@@ -122,10 +124,10 @@ class Bound:
         self._ends = min((claim.ends for claim in claims), default=inf)
 
     def take(self, amounts: Amounts, now: float) -> bool:
-        """Reserve the amounts on all counters, if afterwards at most half of each limit is used or reserved.
-        Returns True if that was done. Returns False if nothing was reserved; then the caller has to use
-        `Ledger.reserve`. now: Unix seconds. Raises RequestFailed while the ledger refuses all requests
-        (`Ledger.wait`).
+        """Reserve the amounts on all counters, if afterwards at most half of each limit (hard or soft) is
+        used or reserved. Each counter gets the amount of its limit's resource. Returns True if that was done.
+        Returns False if nothing was reserved; then the caller has to use `Ledger.reserve`. now: Unix seconds.
+        Raises RequestFailed while the ledger refuses all requests (`Ledger.wait`).
         """
         book = self._book
         if now >= book.next:
@@ -155,8 +157,9 @@ class Bound:
                 count.holders -= 1
 
     def settle(self, reserved: Amounts, used: Amounts, now: float) -> None:
-        """Replace what `take` has reserved by what was used. reserved: the amounts that `take` got. used:
-        what the request has used. now: Unix seconds.
+        """Replace what one `take` has reserved by what was used. Call it once for each `take` that returned
+        True. Counters that are not needed any more are removed from the book. reserved: the amounts that
+        `take` got. used: what the request has used, with 0 as `concurrency` (see `using`). now: Unix seconds.
         """
         if self._forgotten != self._book.forgotten:
             self._find()
@@ -171,8 +174,8 @@ class Bound:
 
     def _forget(self, now: float) -> None:
         """Remove counters of these claims from the book if no reservation holds them. A counter with a window
-        is removed after its window is over; a counter without a window, if nothing is used. now: Unix
-        seconds.
+        is removed after its window is over; a counter without a window (`concurrency`), if its used amount is
+        0. now: Unix seconds.
         """
         book = self._book
         for claim in self._claims:

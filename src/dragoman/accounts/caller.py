@@ -23,9 +23,11 @@ class Permits(msgspec.Struct, frozen=True):
     """What a client may use; for models see `Caller.models`. Each field except `otherwise` has the allowed
     names; None = all names are allowed.
 
-    faces: the protocols whose paths the client may call. operations: as in `dialects.request.Operation`.
-    providers: the providers that may be called for the client. regions: the regions to which these providers
-    are limited. otherwise: the fault if no allowed provider has the model; None = `NO_PROVIDER`.
+    faces: the protocols whose paths the client may call, such as "openai_chat". operations: what the client
+    may ask for, such as "chat" or "embed" (`dialects.request.Operation`). providers: the providers that may
+    be called for the client. regions: the regions in which these providers must be; providers elsewhere are
+    not in `providers` any more (`rights.within_regions`). otherwise: the fault if no allowed provider has the
+    model; None = `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
@@ -35,8 +37,8 @@ class Permits(msgspec.Struct, frozen=True):
     otherwise: ir.Fault | None = None
 
     def bars(self, operation: str) -> ir.Fault | None:
-        """Return the fault to answer with if the client may not ask for this operation; None = the client
-        may. Whoever may ask for `chat` may also ask for `count`.
+        """Return the fault to answer with if the client may not ask for this operation ("chat", "embed", …);
+        None = the client may. Whoever may ask for "chat" may also ask for "count", which counts tokens.
         """
         if self.operations is None or operation in self.operations:
             return None

@@ -5,11 +5,12 @@ Only one process reads at a time: the one that holds the lock on the file `reade
 each segment states the position up to which the database has the segment's records, so that a later reader
 does not store these records again. A segment is deleted when the database has all of its records and the next
 segment is on the disk. The last segment of a process that has ended is deleted when the database has all
-records of the process, and the ledger has charged what the process had not reported (`Ledger.adopted`). Until
-then all segments of such a process stay, so that a later reader can pass all of it to the ledger again, which
-changes nothing.
+records of the process, and the ledger has charged what the process had not reported (`Ledger.adopted`). When
+the reader has found that a process has ended and left something for the ledger, no segment of it is deleted
+until then. So a later reader can pass all of it to the ledger again, which changes nothing.
 
-A segment that could not be read completely is renamed instead of deleted.
+A segment with a damaged part is renamed (`DAMAGED`) instead of deleted. A write that was cut off at the end
+of a segment is no damage.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ class Chain:
     """The journal of one process, as the reader sees it. folder: where the segments are. mark: the random
     text that identifies the process in the names of its segments.
 
-    Call `know` before the other methods. They read and write files, so call them in a thread, and never two
-    of them at the same time.
+    Call `know` before the other methods, with at least one number. They read and write files, so call them in
+    a thread, and never two of them at the same time. They raise OSError if the disk fails, unless stated
+    otherwise.
     """
 
     def __init__(self, folder: Path, mark: str) -> None:
@@ -93,11 +95,15 @@ class Chain:
         """Whether the process has ended, as far as `look` has found out."""
         self.report = b""
         """What the process could not report to the store of shared limits (`Ledger.unreported`); b"" as long
-        as `left` is False.
+        as `left` is False, and if there is nothing or it cannot be read.
         """
         self.charged = True
         """False = the process has ended, and the ledger still has to get what it has left (`to_charge`).
         Whoever has passed it sets True.
+        """
+        self._ended = 0.0
+        """When the last segment was last written before `look` found that the process had ended, in Unix
+        seconds. Later the reader writes into the segment's head.
         """
         self._folder = folder
         self._kept: list[int] = []
@@ -127,15 +133,16 @@ class Chain:
         """How many (damaged places, torn bytes) were found while `records` were read."""
 
     def know(self, numbers: list[int]) -> None:
-        """Set the numbers of the journal's segments. numbers: those that were found in the folder, in order.
-        Numbers smaller than that of the segment that is being read are ignored.
+        """Set the numbers of the journal's segments. numbers: those that were found in the folder, the
+        smallest first. Numbers smaller than that of the segment that is being read are ignored.
         """
         self._numbers = [number for number in numbers if not self._numbers or number >= self._numbers[0]]
 
     def take(self) -> list[UsageRecord]:
-        """Return the records that the database should get next, and read further if there are none. Returns
-        the same records again until `done` or `again` is called. An empty list = there are no more records
-        now.
+        """Return the records that the database should get next (`records`), and read further if there are
+        none. Returns the same records again until `done` or `again` is called. An empty list = there are no
+        more records now. While it reads on, it deletes each segment of which the database has all records, if
+        there is a next one; see the module for those that are renamed or stay.
         """
         while not self.records and self._read_on():
             pass
@@ -149,7 +156,8 @@ class Chain:
 
     def done(self) -> None:
         """Drop `records`, because the database has them, and write the position after them to the segment's
-        head.
+        head. If this write fails, a later reader gives the records to the database again, which changes
+        nothing.
         """
         self.records = []
         self.oldest = None
@@ -163,26 +171,30 @@ class Chain:
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
 
     def cut(self) -> list[UsageRecord]:
-        """Return a record, with `cut` set, for each exchange that was open when the process ended. Records
-        that cannot be decoded are left out. Call it only when `look` has set `left`, and after that `take`
-        has returned an empty list.
+        """Return a record for each exchange that was open when the process ended: as it was opened, but with
+        `cut` and `failed` set, `KILLED` as `end`, and as `ended` the time at which the last segment was last
+        written before `look` found that the process had ended. Records that cannot be decoded are left out.
+        Call it only when `look` has set `left`, and after that `take` has returned an empty list.
         """
-        ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
-            msgspec.structs.replace(one, cut=True, end=KILLED, failed=True, ended=max(one.created, ended))
+            msgspec.structs.replace(
+                one, cut=True, end=KILLED, failed=True, ended=max(one.created, self._ended)
+            )
             for one in map(self._decoded, self.opened.values())
             if one is not None
         ]
 
     def to_charge(self) -> Iterator[list[UsageRecord]]:
-        """Yield the records for the ledger, as `left.records` does. Call it only when `look` has set `left`.
-        Each step reads a file.
+        """Return an iterator over the records that the ledger may have to charge, also those that the
+        database has already: for each segment a list of the records of ended exchanges, then a list of those
+        that were open, with `cut` set. Records that charge no limit are left out. Call it only when `look`
+        has set `left`. Each step reads a file; other methods may run at the same time.
         """
         return records([self._path(number) for number in (*self._kept, *self._numbers)])
 
     def delete(self) -> None:
-        """Delete all segments of the journal, because the database has all records. A segment with unreadable
-        parts is renamed instead.
+        """Delete all segments of the journal, because the database has all records, and close its files. A
+        segment with unreadable parts is renamed instead.
         """
         for number in (*self._kept, *self._numbers[:-1]):
             self._remove(number)
@@ -199,8 +211,9 @@ class Chain:
 
     def look(self) -> None:
         """Find out whether the process has ended. If it has, set `left`, `ended_well`, `report` and
-        `charged`, and keep its last segment locked. If it has not, or has begun another segment meanwhile,
-        change nothing. Raises OSError, for example if the last segment was deleted.
+        `charged`, and keep its last segment locked. If it has not, change nothing. If the process has begun
+        another segment meanwhile, note the numbers of its segments; the next call decides. Raises OSError,
+        for example if the last segment was deleted.
         """
         if self.left:
             return
@@ -215,7 +228,9 @@ class Chain:
             self.know(newest)
             return
         self._lock, self.left = descriptor, True
-        tail = os.pread(descriptor, len(_END), max(0, os.fstat(descriptor).st_size - len(_END)))
+        status = os.fstat(descriptor)
+        self._ended = status.st_mtime
+        tail = os.pread(descriptor, len(_END), max(0, status.st_size - len(_END)))
         self.ended_well = tail == _END
         with suppress(OSError):  # then the records alone are charged
             self.report = unreported(self._path(self._numbers[-1]))
@@ -441,13 +456,16 @@ class Chains:
                     os.close(descriptor)
 
     def delete(self, chain: Chain) -> None:
-        """Delete a journal, because the database has all of its records."""
+        """Delete a journal, because the database has all of its records. A segment with unreadable parts is
+        renamed instead. Raises OSError.
+        """
         chain.delete()
         del self.chains[chain.mark]
 
     def tell(self, state: dict[str, Any]) -> None:
-        """Write the state of this reader into the reader's file, where the function `told` finds it. Does
-        nothing if this process is not the reader; an error of the disk is ignored.
+        """Write the state of this reader into the reader's file as JSON, where the function `told` finds it.
+        JSON of more than 4,000 bytes is cut off, so it cannot be read. Does nothing if this process is not
+        the reader; an error of the disk is ignored.
         """
         if self._lock >= 0:
             with suppress(OSError):

@@ -87,7 +87,12 @@ class _Windows:
 class Found:
     """The limits that apply to a caller and a model, or to a deployment, grouped by the resource that they
     count. rows: the limits whose subject is known. invented: the limits whose subject only the request itself
-    names, such as a tag.
+    names, such as a tag; it is not known yet whether they apply, so the other attributes ignore them, except
+    `by_address`.
+
+    measures: whether any limit counts tokens or money. by_address: whether any limit of `invented` counts
+    addresses. refusing: a limit of money that refuses requests whose price is not known; None = there is
+    none. watched: whether any limit is soft, or warns before it is reached.
     """
 
     __slots__ = (
@@ -102,7 +107,6 @@ class Found:
         self.money = tuple(row for row in rows if row.limit.resource == "money")
         self.measures = bool(self.tokens or self.money)
         self.invented = tuple(invented)
-        """The limits whose subject only the request itself names."""
         self.by_address = any(limit.subject == "address" for limit in self.invented)
         self.refusing = next((row.limit for row in self.money if row.limit.unknown_price == "refuse"), None)
         self.watched = any(row.limit.warn_at is not None or not row.limit.hard for row in rows)
@@ -121,9 +125,10 @@ class Found:
 
 
 class Applied:
-    """The limits of one exchange or one attempt. All claims are on the windows that contain the moment of the
-    first claim; claims on limits that `join` has added, on the windows of their own first claim. So an
-    exchange that lasts longer than a window is charged to the window in which it began to claim.
+    """The limits of one exchange or one attempt. All claims are on the windows that contain one moment: the
+    `now` of the first call of a method that has this argument; later values of `now` do not matter. Limits
+    that `join` has added have such a moment of their own. So an exchange that lasts longer than a window is
+    charged to the window in which it began to claim.
     """
 
     __slots__ = ("_found", "_joined", "_windows", "measures", "watched")
@@ -139,8 +144,9 @@ class Applied:
         """Whether a limit is soft, or warns before it is reached."""
 
     def beyond(self, other: Applied) -> Applied | None:
-        """Return the limits of this object that `other` does not have, also not by `join`; None = `other` has
-        all of them. Limits that `join` has added to this object are ignored.
+        """Return those limits of this object that `other` does not have; None = `other` has all of them.
+        Limits that `other` got by `join` count as limits that it has. Limits that this object got by `join`
+        are never in the result.
         """
         known = {row.prefix for one in (other, *other._joined) for row in one._found.rows}
         rows = [row for row in self._found.rows if row.prefix not in known]
@@ -148,8 +154,9 @@ class Applied:
 
     def join(self, further: Applied) -> None:
         """Add the limits of another model to which the exchange turns. Later claims of tokens and money are
-        on these limits, too, and `standing_claims` has them. `of_requests` and `rate_headers` ignore them.
-        further: what `beyond` has returned.
+        on these limits, too, and `standing_claims` has them. `of_requests`, `counters` and `rate_headers`
+        ignore them, and `bound` returns None. further: the limits that this object does not have yet (the
+        result of `beyond`).
         """
         self._joined += (further,)
         self.measures = self.measures or further.measures
@@ -190,8 +197,9 @@ class Applied:
         return found or next((one.refusing for one in self._joined if one.refusing), None)
 
     def bound(self, ledger: Ledger, now: float) -> Bound | None:
-        """Return the ledger's counters for all of these limits. None = other processes use the counters, too
-        (`Ledger.bind`), or `join` has added limits. now: Unix seconds.
+        """Return the ledger's counters for all of these limits, on which requests that are far from the
+        limits reserve faster. None = other processes use the counters, too, or `join` has added limits. now:
+        Unix seconds.
         """
         if self._joined:
             return None
@@ -307,8 +315,9 @@ def _is_of_some(limit: Limit) -> bool:
 
 
 class Limits:
-    """All limits of one configuration. limits: the limits that the configuration states, without those of
-    keys, users, teams and tenants, which come with the caller (`Caller.limits`).
+    """All limits of one configuration. limits: the general limits of the configuration (`all` has them).
+    Limits that are stated at a key, a user, a team or a tenant are not among them: they come with the caller
+    (`Caller.limits`).
     """
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
@@ -367,8 +376,11 @@ class Limits:
         `Found.invented`, the method `invented` finds those of them that apply to one request.
 
         models: the names by which the model is counted; several if the client has named a deployment that
-        several models have. asked: the name that the client sent, None = it is not known. bare: one more name
-        of the model, which a limit's list of models may contain; "" = none.
+        several models have. asked: the name that the client sent; None = it is not known, or stands for
+        another model. bare: one more name of the model; "" = none. A limit for certain models applies if its
+        list has any of these names.
+
+        The result is cached for later requests, so it must not be changed.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
@@ -391,7 +403,8 @@ class Limits:
     ) -> Applied | None:
         """Return the limits of `found`, and those of its `invented` limits that apply to this end user, these
         tags and this address; None = no limit applies. end_user: None = the client has named none. address:
-        returns the client's address; None = no limit counts addresses.
+        returns the client's address as `addresses.subject_of` writes it, or None if it is not known; None in
+        its place = no limit counts addresses.
         """
         where = None if address is None else address()
         invented = {
@@ -426,8 +439,9 @@ class Limits:
         return None if found is None else Applied(found)
 
     def _find(self, caller: Caller | None, models: tuple[str, ...], names: set[str]) -> Found | None:
-        """Find the limits of a caller and a model. models: as for `found`. names: all names of the model that
-        a limit's list of models may contain.
+        """Find the limits of a caller and a model, and add those of the caller to `held`. models: the names
+        by which the model is counted. names: all names of the model that a limit's list of models may
+        contain.
         """
         held = () if caller is None else caller.limits
         counted: Mapping[Subject, str] = {} if caller is None else caller.counted

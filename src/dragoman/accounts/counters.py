@@ -3,7 +3,7 @@ a `Ledger` does.
 
 A reservation or a settlement costs a few dictionary look-ups for each claim. The counters of windows that are
 over are dropped when the next request reserves something; counters that running requests hold, when these
-requests end.
+requests end. A counter of `concurrency` is dropped when no request holds it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ class MemoryLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """Reserve all claims or none (see `Ledger.reserve`). Never returns None, because no other process
-        uses these counters. Raises RequestFailed as `Ledger.reserve` does.
+        """Reserve all claims or none. Returns the reservation (`onto` itself, if it was given), or the
+        refusal of the first claim for which a hard limit has no room; then `onto` is unchanged. Never returns
+        None, because no other process uses these counters. Raises RequestFailed while the usage before the
+        start is not known, if `wait` was called with `refuse`. The arguments are those of `Ledger.reserve`.
         """
         if now >= self._book.next:
             self._expire(now)
@@ -96,7 +98,9 @@ class MemoryLedger:
         return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used (see `Ledger.settle`)."""
+        """Replace what was reserved by what was used, and drop counters that are not needed any more. The
+        reservation has no claims afterwards. The arguments are those of `Ledger.settle`.
+        """
         claims, reservation.claims = reservation.claims, {}
         counts = self._counts
         for name, (limit, _, _, amount) in claims.items():
@@ -109,8 +113,8 @@ class MemoryLedger:
                 self._forget(name)
 
     def bind(self, claims: Sequence[Claim]) -> Bound:
-        """Return the counters of these claims, for requests that are far from all limits. See
-        `Ledger.bind`.
+        """Return the counters of these claims, on which requests that are far from all limits reserve faster.
+        Never returns None, because no other process uses these counters.
         """
         return Bound(self._book, claims, self._new)
 
@@ -129,7 +133,10 @@ class MemoryLedger:
         }
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """Let counters begin with what was used before (see `Ledger.seed`)."""
+        """Raise the used amounts of counters to at least these amounts, which were used before this process
+        started. A counter that does not exist is made. Counters whose windows are over, and texts that are
+        not the name of a counter, are ignored. used: {name of the counter: amount}.
+        """
         now = self._seams.now()
         for name, amount in used.items():
             counter = read(name)
@@ -138,15 +145,19 @@ class MemoryLedger:
                 count.used = max(count.used, amount)
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
-        """Set whether the usage before the start of this process is known (see `Ledger.wait`)."""
+        """Set whether the usage before the start of this process is known. why: the reason why it is not
+        known; None = it is known. refuse: True = `reserve`, `ask` and `Bound.take` raise RequestFailed until
+        it is known.
+        """
         self._waits, self._refuses = why, refuse and why is not None
         self._book.next = -inf if self._refuses else min(self._ending, default=inf)
 
     async def adopted(
         self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
     ) -> int:
-        """Charge nothing, and return 0: at the start, `seed` sets the counters to the sums of the usage
-        records, which include what ended processes have used.
+        """Charge nothing, and return 0 (see `Ledger.adopted`, which explains the arguments). Nothing is
+        missing: at the start, `seed` sets the counters to the sums of all usage records, also those of
+        processes that have ended.
         """
         return 0
 

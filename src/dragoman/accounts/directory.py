@@ -119,7 +119,7 @@ class Directory:
         self._decoded.clear()
 
     def forget(self) -> None:
-        """Forget all rows. `version` does not change."""
+        """Forget all rows, for example to read all of them again. `version` and `uses` do not change."""
         self._keys, self._digests, self._holders, self._decoded = {}, {}, {}, {}
         self._removed = set()
 
@@ -133,11 +133,12 @@ class Directory:
         self._decoded.clear()
 
     def find(self, digest: bytes, now: float) -> Caller | ir.Fault | None:
-        """Return the client with this key, or the fault to answer with if the key is disabled, or if its
-        user, team or tenant is disabled, was removed, or is of another tenant. None = the database has no
-        such key, the key was revoked, or the configuration has a key of the same name. The expiry
-        (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its last
-        rotation. now: Unix seconds; if a client is returned, this becomes the time of the key's latest use.
+        """Return the client with this key, or the fault to answer with if the key is disabled, if its user,
+        team or tenant is disabled or was removed, or if its user or team belongs to another tenant. None =
+        the database has no such key, the key was revoked, or the configuration has a key of the same name.
+        The expiry (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its
+        last rotation. now: Unix seconds; if a client is returned, this becomes the time of the key's latest
+        use.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -168,7 +169,8 @@ class Directory:
 
     def again(self, subject: Subject, name: str) -> Again | None:
         """Return how a tenant, team or user is counted whose name an earlier one had. None = it is counted by
-        its name: no earlier one is known, or the configuration declares it, or it is another subject.
+        its name, because no earlier one is known or the configuration declares it; or `subject` is none of
+        these three; or there is no tenant, team or user of this name.
         """
         kind = _KINDS.get(subject)
         found = None if kind is None else self.holder(kind, name)
@@ -183,10 +185,10 @@ class Directory:
         return (kind, name) in self._removed
 
     def limits(self) -> Iterator[Limit]:
-        """Yield the limits of all tenants, teams and users, and the limits of the keys in the database. If
-        the configuration and the database have a tenant, team or user of the same name, only the
-        configuration's limits are yielded. No limits are yielded for the configuration's keys, and none for
-        keys in the database that have the same names as these.
+        """Yield the limits of all tenants, teams and users, and those of the keys in the database, also of
+        revoked keys. If the configuration and the database have a tenant, team or user of the same name, only
+        the configuration's limits are yielded. No limits are yielded for the configuration's keys, and none
+        for keys in the database that have the same names as these.
         """
         stated, seen = self.declared.limits_of, self.declared
         for kind, subject in _SUBJECTS.items():
@@ -239,9 +241,10 @@ class Directory:
         return within_regions(rights, self.declared.regions), tenant
 
     def tenant_of(self, entry: Permitted, team: str | None = None, user: str | None = None) -> str | None:
-        """Return the name of the tenant that an entry belongs to, by the rules of `rights`. None = it belongs
-        to none, or that tenant was removed, even if a new tenant has the same name. entry: of a key, a team
-        or a user. team, user: as in `rights`.
+        """Return the name of the tenant that an entry belongs to: the one that the entry states; else the
+        user's; else the team's. None = it belongs to none, or that tenant was removed, even if a new tenant
+        has the same name. entry: of a key, a team or a user. team, user: the names of the team and the user
+        that the entry belongs to; None = it belongs to none.
         """
         members: tuple[tuple[RowKind, str | None], ...] = ("users", user), ("teams", team)
         owners = [entry, *(self._meant(kind, name, [entry]) for kind, name in members if name is not None)]
@@ -258,16 +261,17 @@ class Directory:
         return None if packed is None else msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
 
     def tenant_of_key(self, name: str) -> str | None:
-        """Return the name of the tenant that a key of the database belongs to, as `tenant_of` does. None also
-        if the database has no key of this name. A revoked key still belongs to its tenant.
+        """Return the name of the tenant that a key of the database belongs to: by itself, or else through its
+        user or its team. None = it belongs to none, that tenant was removed, or the database has no key of
+        this name. A revoked key still belongs to its tenant.
         """
         entry = self.key(name)
         return None if entry is None else self.tenant_of(entry, entry.team, entry.user)
 
     def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
         """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, team and user with
-        these names. None as an id = no name is given, there is no such entry, or the entry has no id (see
-        `KeyEntry`).
+        these names. None as an id = no name is given, there is no such entry, or the entry has no id: the
+        configuration declares it, or it was made before ids existed.
         """
         names: dict[RowKind, str | None] = {"tenants": tenant, "teams": team, "users": user}
         return {

@@ -2,9 +2,10 @@ r"""Encodes and decodes a segment of a journal: a head, then entries, each with 
 
 The head has 32 bytes: the text `DRAGOMAN`, then the position up to which the database has the segment's
 records (8 bytes), the CRC-32 of these 8 bytes, and zeros. An entry is a mark (`\xff\xfeJ\x01`), a CRC-32, the
-length of the body, the entry's kind (1 byte), and the body. The CRC-32 is that of the whole entry with four
-zero bytes in the place of the CRC-32. Numbers are little-endian and unsigned. The mark is not valid UTF-8, so
-no text in a body can contain it. After damage, reading continues at the next mark whose checksum is right.
+length of the body in bytes (4 bytes), the entry's kind (1 byte), and the body. The CRC-32 is that of the
+whole entry with four zero bytes in the place of the CRC-32. Numbers are little-endian and unsigned. The mark
+is not valid UTF-8, so no text in a body can contain it. After damage, reading continues at the next mark
+whose checksum is right.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class Entry(NamedTuple):
 
 class Found(NamedTuple):
     """The entries in some data. end: the position where reading has to continue: after the last complete
-    entry, or at the end of the data if the data is final. damaged: how many stretches of bytes before or
-    between the entries are not entries. torn: how many bytes at the end of final data are not a complete
-    entry.
+    entry (0 = there is none), or at the end of the data if the data is final. damaged: how many stretches of
+    bytes before or between the entries are not entries. torn: how many bytes at the end of final data are not
+    a complete entry.
     """
 
     entries: list[Entry]
@@ -82,7 +83,9 @@ def entry_of(kind: int, body: bytes = b"") -> bytes:
 
 
 def head(position: int = HEAD) -> bytes:
-    """Return the head of a segment. position: up to where in the segment the database has the records."""
+    """Return the head of a segment. position: up to where in the segment the database has the records, in
+    bytes from the segment's start; `HEAD` = it has none of them.
+    """
     return (_NAME + position_of(position)).ljust(HEAD, b"\0")
 
 
@@ -109,8 +112,9 @@ def position_in(read: bytes) -> int:
 
 
 def read(data: bytes, *, final: bool) -> Found:
-    """Find the entries in `data`, which should begin with an entry. final: True = nothing will be appended to
-    the data, so an incomplete entry at its end is torn; False = it may become complete.
+    """Find the entries in `data`, which should begin with an entry; bytes that are no entry are skipped if a
+    complete entry follows them. final: True = nothing will be appended to the data, so an incomplete entry at
+    its end is torn; False = it may become complete.
     """
     found: list[Entry] = []
     at = damaged = 0

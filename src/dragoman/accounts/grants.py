@@ -35,9 +35,9 @@ class Grants:
     """A set of allowed names, such as the models or the providers that a client may use. A name is in the set
     if an entry is the name or a pattern for it, and `within` allows it, too.
 
-    entries: exact names and patterns. within: further grants, such as those of the key's tenant; None = there
-    are none. The attribute `entries` has the same entries, without the exact names that `within` does not
-    allow; the attribute `names` has its exact names.
+    entries: exact names and patterns; `group:NAME` is an ordinary name here (see `granted`). within: further
+    grants, such as those of the key's tenant; None = there are none. The attribute `entries` has the same
+    entries, without the exact names that `within` does not allow; the attribute `names` has its exact names.
     """
 
     def __init__(self, entries: Iterable[str], within: Grants | None = None) -> None:
@@ -87,8 +87,8 @@ def granted(
     """Return the grants of a configured list. None = every name is allowed.
 
     entries: names, patterns and `group:NAME`; None, or a list with the entry `*`, allows all names that
-    `within` allows. groups: {name of a group: its entries}; a group that is missing here allows nothing;
-    None = `group:NAME` is an ordinary name. within: as for `Grants`.
+    `within` allows; an empty list allows none. groups: {name of a group: its entries}; a group that is
+    missing here allows nothing; None = `group:NAME` is an ordinary name. within: as for `Grants`.
     """
     if entries is None:
         return within
@@ -97,8 +97,8 @@ def granted(
 
 
 def ungrouped(entries: Iterable[str], groups: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """Yield the entries. Instead of an entry `group:NAME`, yield the entries of that group; nothing if there
-    is no such group.
+    """Yield the entries. Instead of an entry `group:NAME`, yield the entries of that group as they are (also
+    a `group:…` among them); nothing if there is no such group.
     """
     for entry in entries:
         if entry.startswith(GROUP):

@@ -24,10 +24,12 @@ headers.
 
 def holds_key(text: str, knows: Callable[[bytes], bool]) -> bool:
     """Whether a text (the value of a header, a field of a query) holds a key of this gateway. True if any
-    word in it begins as the keys that the gateway makes (`dgm_`), even if the gateway has no such key. Also
-    True if a key that the gateway has is the whole text, all after the first word (`Bearer KEY`), one of the
-    words, the name or value of a parameter (`token="KEY"`), or the user name or password of `Basic`, within
-    the first 8,000 characters. knows: returns whether the gateway has a client key with this SHA-256.
+    word in it begins as the keys that the gateway makes (`dgm_`), even if the gateway has no such key.
+
+    Also True if a key that the gateway has is the whole text, all after the first word (`Bearer KEY`), one of
+    the words, the name or value of a parameter (`token="KEY"`), or the user name or password of `Basic`. Only
+    the first 8,000 characters are searched for these. Both rules are also used for the decoded text of
+    `Basic`. knows: returns whether the gateway has a client key with this SHA-256.
     """
     texts = [text, *_basic(text)]
     if any(_MINTED.search(one) for one in texts):

@@ -36,7 +36,8 @@ class Journal(Protocol):
     def opened(self, record: UsageRecord) -> None:
         """Record that an exchange is about to call a provider. The same exchange may be opened again when it
         reserves more; its latest record counts. Raises JournalFailed if the record cannot be written and the
-        operator wants such requests to be refused.
+        operator wants such requests to be refused; but a record that cannot be encoded is only counted as
+        lost.
 
         record: what is known of the exchange. Its `units` are the reserved units, its `settled` states the
         reserved amount of each counter, and its `cut` is True.
@@ -104,7 +105,9 @@ class MemoryJournal:
             self.backlog.records.pop(id_, None)
 
     def unreported(self, report: bytes) -> None:
-        """Do nothing, because nobody could read it after this process has ended."""
+        """Do nothing, because nobody could read the report after this process has ended. report: what the
+        ledger cannot report to the store of shared limits (`Ledger.unreported`).
+        """
 
     def tend(self) -> None:
         """Do nothing: memory needs no care."""

@@ -60,8 +60,9 @@ class ClientKeys:
     gateway, besides `localhost` and names that end in `.localhost`, that the Host header of a request without
     a known key may have. any_host: True = a request without a known key may have any Host header; `keyless`
     checks the header nevertheless. anyone: the caller of a request without a known key, if no key is required
-    and the directory has had no key; if the directory has had keys, the caller is EVERYBODY. keyless:
-    {protocol: the caller that the method `keyless` returns}. now: returns the time in Unix seconds.
+    and the directory has had no key, or there is no directory; if the directory has had keys, the caller is
+    EVERYBODY. keyless: {protocol: the caller that the method `keyless` returns}. now: returns the time in
+    Unix seconds.
     """
 
     def __init__(
@@ -126,12 +127,13 @@ class ClientKeys:
         the key or its owner is disabled; a key is required, and it is missing or unknown; the database could
         not be read since the start, so it is not known whether it has this key, or whether a key is required
         at all; no key is required, but the Host header of a request without a known key is invalid, or has a
-        name that is not a name of this gateway, and `any_host` is False.
+        name that is not a name of this gateway, and `any_host` is False. If no key is required, a request
+        with an unknown key is treated as one without a key.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
         the key in a header, because some clients must send another key in a header; the key in a header
-        counts before the key in the query.
+        counts before the key in the query. Only the key that counts is looked up.
         """
         key = first or self.presented(headers) or key
         if key and (known := self._known(key)) is not None:
@@ -146,7 +148,7 @@ class ClientKeys:
 
     def name_of(self, key: str) -> str | None:
         """Return the name of the client with this key; None = there is no such key, or it is disabled. The
-        expiry is not checked.
+        expiry is not checked. For a key of the database, this counts as a use of the key (`Directory.uses`).
         """
         found = self._known(key)
         return found.name if isinstance(found, Caller) else None
@@ -186,7 +188,8 @@ class ClientKeys:
         """Return the key that the client sent in a header, without a check. None or "" = no key. The key is
         in the first header of `OURS` that was sent, as `KEY` or `Bearer KEY`. Without such a header it is in
         `Authorization: Bearer KEY`; an Authorization header in another form has no key. Without an
-        Authorization header, too, it is in the first other header that may hold a key and is not empty.
+        Authorization header, too, it is in the first header that is not empty of these: the `headers` of the
+        constructor in their order, then `api-key`. headers: by lower-case names.
         """
         for name in OURS:
             if (ours := headers.get(name)) is not None:

@@ -31,8 +31,9 @@ served during that time.
 
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger and `split` change `claims`. term: a ledger over a shared store writes here in which of its terms
-    (`Blocks.term`) the reservation was made. Whoever has a reservation must call `Ledger.settle` with it.
+    a ledger and `split` change `claims`. term: written by a ledger over a shared store, 0 for other ledgers:
+    how often the store had taken back this process's places (`concurrency`) when the reservation was made.
+    Whoever has a reservation must call `Ledger.settle` with it.
     """
 
     __slots__ = ("claims", "term")
@@ -77,7 +78,8 @@ tokens, money or places that running requests have reserved: how long these run 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
     """Return the earliest time at which a refused claim could succeed, in Unix seconds; None = never, because
-    the claim is larger than the limit, or because the window is used up and never ends.
+    the claim is larger than the limit, or because the used amount leaves no room for it and the window never
+    ends. standing: the amounts of the claim's counter. now: Unix seconds.
 
     If the claim would fit beside the used amount alone, the time is in `SOON` seconds, or the end of the
     window if that is earlier: running requests may give back what they have reserved. Otherwise it is the end
@@ -119,19 +121,24 @@ class Ledger(Protocol):
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
-        """Reserve the claims, without waiting. onto: an existing reservation to which the claims are added,
-        for example because a stream becomes longer than was estimated; None = a new reservation. now: Unix
-        seconds. Returns the reservation; or the refusal; or None if this process cannot decide alone: then
-        `ask` has to be awaited. Raises RequestFailed while the usage before the start of this process is not
-        known, if `wait` was told to refuse requests until then.
+        """Reserve all of the claims, or none, without waiting. onto: an existing reservation to which the
+        claims are added, for example because a stream becomes longer than was estimated; None = make a new
+        reservation. now: Unix seconds.
+
+        Returns the reservation (`onto` itself, if it was given); or the refusal; or None if this process
+        cannot decide alone: then `ask` has to be awaited. After a refusal or None, `onto` is unchanged.
+        Raises RequestFailed while the usage before the start of this process is not known, if `wait` was told
+        to refuse requests until then.
         """
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """Do the same as `reserve`, but if this process cannot decide alone, ask for the counters that all
-        processes share, and wait for the answer. Raises RequestFailed as `reserve` does, and if no answer
-        comes and the operator wants requests to be refused then.
+        """Reserve all of the claims, or none. If this process cannot decide alone, ask the store of the
+        counters that all processes share, and wait for its answer. claims, now, onto: as for `reserve`.
+        Returns the reservation (`onto` itself, if it was given) or the refusal; after a refusal, `onto` is
+        unchanged. Raises RequestFailed when `reserve` does; also if no answer comes and the operator wants
+        requests to be refused then.
         """
 
     def lapsed(self, reservation: Reservation, now: float) -> bool:
@@ -141,8 +148,9 @@ class Ledger(Protocol):
         """
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
-        """Give back the places (`concurrency`) of a reservation at hard limits. Returns their claims, which
-        have to be reserved again, onto this reservation. The other claims stay reserved.
+        """Give back the places (`concurrency`) of a reservation at hard limits. Their claims are removed from
+        the reservation and returned; the caller has to reserve them again, onto this reservation. The other
+        claims stay reserved.
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -151,19 +159,21 @@ class Ledger(Protocol):
         """
 
     def bind(self, claims: Sequence[Claim]) -> Bound | None:
-        """Return the counters of these claims, for requests that are far from all limits. None = other
-        processes use the counters, too, so each request has to call `reserve`.
+        """Return the counters of these claims. On the result, requests that are far from all limits reserve
+        faster than by `reserve` (see `Bound`). The amounts of the claims are ignored. None = other processes
+        use the counters, too, so each request has to call `reserve`.
         """
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """Replace what was reserved by what was used. Afterwards the reservation has no claims, so settling
-        it again changes nothing. used: {name of the counter: amount}; a counter that is missing has used
-        nothing. Counters of `concurrency` must not be in it. now: Unix seconds.
+        it again changes nothing. used: {name of the counter: amount}. Nothing is charged to a counter that is
+        missing in it. A counter on which the reservation has no claim is ignored. Counters of `concurrency`
+        must not be in it. now: Unix seconds.
         """
 
     def standing(self, counter: str) -> Standing:
-        """Return the amounts of a counter, as far as this process knows them without asking other
-        processes.
+        """Return the amounts of a counter, as far as this process knows them without asking the other
+        processes or their store. A counter of which it knows nothing has the amounts (0, 0).
         """
 
     async def standings(self) -> Mapping[str, Standing]:

@@ -47,15 +47,15 @@ class Limit(msgspec.Struct, frozen=True):
     """One limit.
 
     name: as operators know the limit. It is a part of the names of the limit's counters, so the counters stay
-    the same when the configuration is loaded again. most: how much may be used in one window; for money in
-    nano-USD. window: the unit of the window's length; None for `concurrency`. every: how many units one
-    window lasts: 5 for 5 minutes; 1 for week, month and lifetime. subject: whom the limit counts. only: the
-    names of the keys, tags, … that the limit is for, or patterns with `*`; None = all names of its subject.
-    models: the names of the models whose requests are counted, or patterns with `*`; None = all models. hard:
-    True = a request that would exceed the limit is refused; False = the limit is soft: it only warns.
-    warn_at: the part of `most`, from 0 to 1, at which the limit begins to warn; None = no warning before the
-    limit is reached. unknown_price: what a limit on money does with a request whose price is not known:
-    `refuse` it, or `allow` it and count nothing.
+    the same when the configuration is loaded again. resource: what the limit counts. most: how much may be
+    used in one window; for money in nano-USD. window: the unit of the window's length; None for
+    `concurrency`. every: how many units one window lasts: 5 for 5 minutes; 1 for week, month and lifetime.
+    subject: whom the limit counts. only: the names of the keys, tags, … that the limit is for, or patterns
+    with `*`; None = all names of its subject. models: the names of the models whose requests are counted, or
+    patterns with `*`; None = all models. hard: True = a request that would exceed the limit is refused; False
+    = the limit is soft: it only warns. warn_at: the part of `most`, from 0 to 1, at which the limit begins to
+    warn; None = no warning before the limit is reached. unknown_price: what a limit on money does with a
+    request whose price is not known: `refuse` it, or `allow` it and count nothing.
     """
 
     name: str
@@ -72,9 +72,9 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Claim(NamedTuple):
-    """The amount that one request wants of one counter. counter: the counter's name, which is unique for
-    limit, subject and window. ends: when the window is over, in Unix seconds; infinity = never. amount: in
-    the unit of the limit's resource, at least 0.
+    """The amount that one request wants of one counter of a limit. counter: the counter's name, which is
+    unique for limit, subject and window. ends: when the window is over, in Unix seconds; infinity = never.
+    amount: in the unit of the limit's resource, at least 0.
     """
 
     limit: Limit

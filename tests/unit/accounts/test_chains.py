@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,20 @@ def test_what_a_killed_process_has_opened_is_cut(journal: FileJournal, chains: C
     assert (cut.id, cut.units, cut.settled) == ("a", {"input": 30}, (("k", 9),))
     assert (cut.cut, cut.failed, cut.end) == (True, True, KILLED)
     assert cut.ended > 1e9  # when the file was written last
+
+
+def test_the_reader_does_not_move_the_end_of_a_cut_exchange(journal: FileJournal, chains: Chains) -> None:
+    journal.opened(record("open", created=1.0))
+    journal.closed(record("done"))
+    kill(journal)
+    (segment,) = journal._folder.glob("*.journal")
+    os.utime(segment, (500.0, 500.0))  # the gateway was away for long
+    chain = only(chains)
+    assert [one.id for one in chain.take()] == ["done"]
+    chain.done()  # writes into the head
+    assert segment.stat().st_mtime > 500.0
+    assert chain.take() == []
+    assert [one.ended for one in chain.cut()] == [500.0]
 
 
 def test_a_process_that_ends_in_good_order_leaves_nothing_to_charge(
