@@ -93,8 +93,8 @@ class Head(msgspec.Struct, eq=False):
 class Arrival(msgspec.Struct, frozen=True):
     """One request as it comes in. head: may be that of an earlier request on this connection; then only
     content-length differs. headers: those of this request. receive: ASGI's function, for the body. link:
-    tells whether the client has disconnected (`Link`). foreign: True = another ASGI server runs the application, so `link` learns of a
-    disconnect only after `Link.watch` was called.
+    tells whether the client has disconnected (`Link`). foreign: True = another ASGI server runs the
+    application, so `link` learns of a disconnect only after `Link.watch` was called.
     """
 
     head: Head
