@@ -51,8 +51,9 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """Return samples in an audio format. samples: 16-bit samples of one channel. rate: samples per second.
-    output: a key of KINDS. Raises EngineRefused("model") if the encoder for this format is not installed.
+    """Return samples in an audio format. samples: 16-bit little-endian samples of one channel. rate: samples
+    per second. output: a key of KINDS. Raises EngineRefused("model") if the encoder for this format is not
+    installed.
     """
     if output == "pcm":
         return samples

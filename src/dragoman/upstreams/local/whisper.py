@@ -23,8 +23,9 @@ _PIECE: Final = 3000
 
 
 class Whisper:
-    """The engine that runs Whisper. The constructor sets environment variables of this process, and raises
-    EngineRefused("model") if faster-whisper is not installed.
+    """The engine that runs Whisper. The constructor sets HF_HUB_OFFLINE in the environment of this process,
+    so that no library connects to the model hub. It raises EngineRefused("model") if faster-whisper is not
+    installed.
     """
 
     def __init__(self) -> None:

@@ -78,8 +78,9 @@ def spoken(candidates: Sequence[Candidate]) -> int:
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """Yield the events of an answer with these candidates: the Start, then one event of each candidate in
-    turn until all have ended, then the token counts and the End.
+    """Yield the events of an answer with these candidates: the Start (with the number of input tokens), then
+    one event of each candidate in turn until all have ended, then the token counts and the End. Tokens of
+    thinking count as `reasoning`, not as `output`.
     """
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))

@@ -2,8 +2,8 @@
 
 Not followed: not, if, dependent…, contains, patternProperties, propertyNames, unevaluated… and pattern (the
 string is an arbitrary word). If a schema has such a keyword, some values are drawn, and the first valid one
-is taken; if none is valid, an invalid one. If the package that checks values (`regex`) is not installed, the
-first value is taken.
+is taken; if none is valid, an invalid one. The first value is taken unchecked if the package `regex`, which
+the check needs, is not installed, or if the check does not support the schema.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ WORDS: Final[dict[str, frozenset[str]]] = {
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """Return a moderation result for each input. The words in the input's texts decide it."""
+    """Return a moderation result for each input, in their order. The words in the input's texts decide it.
+    model: the name that the response states.
+    """
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
