@@ -1,6 +1,6 @@
 """Passes requests to a provider without translating them: requests about files and jobs, and requests to the
 paths that the operator lists in `providers.NAME.paths`. The account's headers, with its credential, replace
-the client's headers of the same name, except those in `yields` (see `Passage`).
+the client's headers of the same name, except the headers that `Passage` has in `yields`.
 
 Of several configured credentials, the first is used, because files that belong to one key may be invisible to
 another. Only one attempt is made: a streamed body cannot be sent again, and files and jobs exist at one
@@ -37,13 +37,14 @@ class Passage:
     """Sends requests to one provider: about files and jobs, and to the paths that the operator lists for this
     provider.
 
-    name: the provider's name. base_url: the beginning of the URLs of requests about files and jobs. query:
-    the query that each of these URLs needs ("?api-version=2024-10-21"), "" = none. account: the credential.
+    name: the provider's name. dialect: the provider's protocol, which decodes its errors. base_url: the
+    beginning of the URLs of requests about files and jobs. query: the query that each of these URLs needs
+    ("?api-version=2024-10-21"), "" = none. account: the credential. timers: how long to wait for an answer.
     resources: the kinds of objects that requests may be about. ids: `minted` = clients can use only ids that
     the gateway has made; `upstream` = clients can also use the provider's ids, of objects that no client of
-    the gateway owns. yields: names of headers for which the client's value is used instead of the account's.
-    origin: scheme and host of the provider's server (`https://host`). paths: the paths on this server that
-    the operator lists; clients may call them, and the gateway does not know their meaning.
+    the gateway owns. yields: names of headers, in lower case, for which the client's value is used instead of
+    the account's. origin: scheme and host of the provider's server (`https://host`). paths: the paths on this
+    server that the operator lists; clients may call them, and the gateway does not know their meaning.
     """
 
     def __init__(
@@ -90,12 +91,14 @@ class Passage:
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """Call the provider and return its answer, which the caller must close. Raises RequestFailed if no
-        answer comes, if the credential has expired, or if the credential must sign each request.
+        """Call the provider and return its answer, which the caller must close. An answer with an error
+        status is returned, too. Raises RequestFailed if no answer comes, if the credential has expired and
+        cannot be renewed, or if the credential must sign each request.
 
         target: a path below `base_url` with its query, percent-encoded. headers: the client's headers that
-        may be passed on. The account's headers, and the gateway's `accept-encoding`, `user-agent` and hop
-        count, replace headers of the same name, except those in `yields`. body: None = no body.
+        may be passed on, with names in lower case. The account's headers, and the gateway's
+        `accept-encoding`, `user-agent` and hop count, replace headers of the same name, except those in
+        `yields`. body: None = no body.
         """
         query = f"&{self._query[1:]}" if self._query and "?" in target else self._query
         return await self._send(method, self._base_url + target + query, headers, body)
@@ -103,9 +106,9 @@ class Passage:
     async def send_as_is(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """Call the provider as `send` does, with the same errors, but `target` is a path from the root of the
-        provider's server, with its query. The caller has checked `target` with `providers.paths`, so that no
-        other server is called. body: None = no body.
+        """Call the provider as `send` does, with the same headers and errors, but `target` is a path from the
+        root of the provider's server, with its query. The caller must have checked `target` with
+        `providers.paths`, so that no other server is called. body: None = no body.
         """
         return await self._send(method, self._origin + target, headers, body)
 

@@ -24,9 +24,10 @@ _Run = Callable[[bytes], tuple[list[ir.Event], int]]
 
 
 class Reading:
-    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`). None = the decoder has no such
-    method, the stream does not consist of server-sent events, or `limits.event` or `limits.unsuspicious` is
-    below `PART`, so that each event must be measured. between: True = the next bytes begin a new event, so
+    """Reads one stream. run: the decoder's method for runs: it takes bytes that begin with an event, and
+    returns (IR events, the number of bytes that it has decoded); see `ReadsRuns`. None = the decoder has no
+    such method, the stream does not consist of server-sent events, or `limits.event` or `limits.unsuspicious`
+    is below `PART`, so that each event must be measured. between: True = the next bytes begin a new event, so
     `run` may be called with them; always False if `run` is None.
     """
 
@@ -43,8 +44,9 @@ class Reading:
         self.between = self.run is not None
 
     def read(self, part: bytes, batch: list[ir.Event]) -> None:
-        """Decode `part`, at most `PART` bytes, and add its events to `batch`. Raises WireError or
-        RecursionError for a mistake in the stream; then `batch` has the events that were decoded before.
+        """Decode `part`, at most `PART` bytes, and add its events to `batch`. Raises WireError for a mistake
+        in the stream or an event that is too large, RecursionError for JSON that is nested too deeply; then
+        `batch` has the events that were decoded before.
         """
         run, at = self.run, 0
         if run is not None:
@@ -63,8 +65,8 @@ class Reading:
 
     def close(self, batch: list[ir.Event]) -> None:
         """Add the events that the end of the stream completes to `batch`. Raises WireError or RecursionError
-        for a mistake in the last bytes, such as a frame that was cut off. A stream of whole frames that ends
-        too early gives an `ir.Error` instead.
+        for a mistake in the last bytes, such as a frame (the data of one event) that was cut off. A stream of
+        whole frames that ends too early gives an `ir.Error` instead.
         """
         for frame in self._splitter.close():
             self._limits.hold_event(frame)
@@ -84,9 +86,10 @@ class Reading:
 async def events(
     answer: Answer, splitter: Splitter, decoder: StreamDecoder, limits: AnswerLimits, name: str
 ) -> AsyncGenerator[Sequence[ir.Event], None]:
-    """Yield the events of a streamed answer: a batch for each read, and one for the end; [] = bytes without
-    content came. A mistake in the stream, or an exceeded limit, gives an `ir.Error` as the last event. Raises
-    RequestFailed if the connection fails. name: the provider's name, for errors.
+    """Yield the events of a streamed answer: a batch for each read (several for a read of more than `PART`
+    bytes), and one for the end; [] = bytes without content came. A mistake in the stream, or an exceeded
+    limit, gives an `ir.Error` as the last event. Raises RequestFailed if the connection fails. name: the
+    provider's name, for errors.
     """
     reading = Reading(splitter, decoder, limits)
     run, most, read = reading.run, limits.stream, answer.chunk

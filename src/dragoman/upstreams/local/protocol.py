@@ -1,10 +1,10 @@
 """The messages between the gateway and its model process: MessagePack values in length-prefixed frames.
 
 A frame is four bytes (the number of bytes that follow, big-endian) and one message. The gateway numbers its
-requests, and each message of an answer has the number of its request. The process answers a `Generate` with
-`Started Delta* Done`, an `Inspect` with a `Report`, and any other job with one message. A `Cancel` or an
-`Unload` gets no answer. A `Failed` may end an answer at any point. The answer to a cancelled request may have
-no last message.
+requests, and each message of an answer has the number of its request (`id`). The process answers a `Generate`
+with `Started Delta* Done`, any other job with one message, and an `Inspect` with a `Report`. The other orders
+(`Cancel`, `Pause`, `Resume`, `Unload`) get no answer. A `Failed` may end an answer at any point. The answer
+to a cancelled request may end without a last message.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Options(Message, frozen=True):
     """How one model file is run. If one file is used with different options, it is loaded several times.
 
     path: the file. context: the most tokens of prompt and answer together; None = `DEFAULT_CONTEXT`, or the
-    number that the model was trained for if that is less. threads: 0 = one for each usable physical core;
-    used only for chat and transcription. gpu_layers: how many layers run on the GPU, if the engine supports a
-    GPU; negative = all. context and gpu_layers are used only for chat. engine: the engine that runs the
-    model.
+    number that the model was trained for if that is less. A larger context than the model was trained for
+    makes loading fail. threads: 0 = one for each usable physical core; used only for chat and transcription.
+    gpu_layers: how many layers run on the GPU, if the engine supports a GPU; negative = all. context and
+    gpu_layers are used only for chat. engine: the engine that runs the model.
     """
 
     path: str
@@ -82,11 +82,14 @@ class ToolSpec(Message, frozen=True):
 class Draw(Message, frozen=True):
     """How the next token is sampled. The defaults are llama.cpp's.
 
-    temperature: 0 = take the likeliest token. seed: None = random. repetition, frequency, presence: penalties
-    for tokens that are among the last `window` tokens. bias: pairs (token id, value that is added to the
-    token's logit). top_logprobs: how many of the likeliest tokens to report with each token of the answer,
-    with their log probabilities; 0 = report the log probability of the token itself only, None = report no
-    log probabilities.
+    temperature: 0 = take the likeliest token; then top_k, top_p, min_p and seed have no effect. top_k: only
+    the `top_k` likeliest tokens may be taken; 0 = all. top_p: only the likeliest tokens whose probabilities
+    together reach `top_p` may be taken; 1 = all. min_p: only tokens with at least this share of the likeliest
+    token's probability may be taken; 0 = all. seed: None = random. repetition, frequency, presence: penalties
+    for tokens that are among the last `window` tokens of the answer; tokens of the prompt are not counted.
+    bias: pairs (token id, value that is added to the token's logit). top_logprobs: how many of the likeliest
+    tokens to report with each token of the answer, with their log probabilities; 0 = report the log
+    probability of the token itself only, None = report no log probabilities.
     """
 
     temperature: float = 0.8
@@ -107,10 +110,12 @@ class Generate(Message, frozen=True, tag="generate"):
 
     turns: the messages. limit: the most tokens of the answer, None = until the context is full. stop:
     sequences that end the answer and are not part of it. grammar: a grammar in GBNF that the answer must
-    follow, None = any text. All jobs have the fields keep_alive and client. keep_alive: seconds for which the
-    model stays in memory after the job; 0 = it does not stay, negative = for ever. client: the name of the
-    client that sent the request; if the queue is full, the numbers of waiting jobs by client decide which job
-    is refused (`Worker`).
+    follow, None = any text.
+
+    All jobs have the fields keep_alive and client. keep_alive: seconds for which the model stays in memory
+    after the job; 0 = it does not stay, negative = for ever. client: the name of the client that sent the
+    request. If the queue is full, the client with the most waiting jobs loses its last one, if it has at
+    least two more than the client of the new job; otherwise the new job is refused.
     """
 
     id: int
@@ -126,7 +131,9 @@ class Generate(Message, frozen=True, tag="generate"):
 
 
 class Count(Message, frozen=True, tag="count"):
-    """The job to count the tokens of a conversation, as the model would read it. Fields as in `Generate`."""
+    """The job to count the tokens of the prompt that the model would read if a `Generate` had the same turns
+    and tools.
+    """
 
     id: int
     options: Options
@@ -137,8 +144,9 @@ class Count(Message, frozen=True, tag="count"):
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """The job to embed texts. dimensions: the number of floats in each vector, None = as many as the model
-    computes.
+    """The job to embed texts. A text that is longer than the model's context is cut. dimensions: the number
+    of floats in each vector: the first floats that the model computes, scaled to length 1; None = all of
+    them.
     """
 
     id: int
@@ -184,14 +192,15 @@ Job: TypeAlias = Generate | Count | Embed | Speak | Transcribe
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Cancel the request with this `id`, whether it waits or runs."""
+    """Cancel the request with this `id`, whether it waits or runs. Nothing happens if it is answered."""
 
     id: int
 
 
 class Pause(Message, frozen=True, tag="pause"):
     """Compute no further part of the answer to the request with this `id`, until a `Resume` or a `Cancel`.
-    Other orders are still obeyed. Nothing changes if this request does not run.
+    Meanwhile, no other job runs and no model is freed, but every order is still read: jobs join the queue,
+    and `Cancel` and `Inspect` are obeyed. Nothing changes if the request with this `id` does not run.
     """
 
     id: int
@@ -204,8 +213,8 @@ class Resume(Message, frozen=True, tag="resume"):
 
 
 class Unload(Message, frozen=True, tag="unload"):
-    """Free each model that was loaded from `path`, as soon as the model is idle. A job that still waits for
-    the model sets its own keep_alive again.
+    """Free each model that was loaded from `path`, as soon as the model is idle. If a job still waits for the
+    model, the model is not freed, and the keep_alive of this job counts.
     """
 
     path: str
@@ -221,9 +230,9 @@ Order: TypeAlias = Job | Cancel | Pause | Resume | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token with its log probability. id: the token's number. piece: the token's bytes. logprob: the log
-    probability before temperature and other sampling settings are applied. top: the likeliest tokens at the
-    same position.
+    """A token with its log probability. id: the token's number. piece: the token's bytes; b"" for a control
+    token. logprob: the log probability before temperature and other sampling settings are applied. top: the
+    likeliest tokens at the same position, each with an empty `top`; () = not requested.
     """
 
     id: int
@@ -233,8 +242,9 @@ class TokenProb(Message, frozen=True):
 
 
 class Timings(Message, frozen=True):
-    """How many seconds the parts of a job took. queued: waiting in the queue. load: loading the model.
-    prompt: computing the prompt. answer: writing the answer.
+    """How many seconds the parts of a `Generate` took. queued: waiting in the queue. load: loading the model;
+    nearly 0 if it was in memory. prompt: computing the prompt, until the first token of the answer. answer:
+    from this token to the end of the answer.
     """
 
     queued: float = 0.0
@@ -292,8 +302,9 @@ class Counted(Message, frozen=True, tag="counted"):
 
 
 class Embedded(Message, frozen=True, tag="embedded"):
-    """The vectors of the texts, as little-endian 32-bit floats. tokens: the number of tokens that the model
-    read. cut: the indices of the texts that were cut because they are longer than the model's context.
+    """The vectors of the texts, in their order, as little-endian 32-bit floats. tokens: the number of tokens
+    that the model read, of all texts together. cut: the indices of the texts that were cut because they are
+    longer than the model's context.
     """
 
     id: int
@@ -335,8 +346,8 @@ class Transcribed(Message, frozen=True, tag="transcribed"):
 
 FailureKind: TypeAlias = Literal["overloaded", "context_length", "invalid", "model", "crashed", "internal"]
 """Why a request failed: the queue is full (`overloaded`); the prompt is longer than the context
-(`context_length`); the model cannot take the request (`invalid`); the model cannot be loaded (`model`); the
-process died (`crashed`); an error in our own code (`internal`).
+(`context_length`); the model cannot take the request (`invalid`); the model cannot be loaded, or a library
+that it needs is not installed (`model`); the process died (`crashed`); an error in our own code (`internal`).
 """
 
 
@@ -353,7 +364,8 @@ class Failed(Message, frozen=True, tag="failed"):
 class Loaded(Message, frozen=True):
     """A model in memory. context: the most tokens in its context (of prompt and answer together, if it writes
     text); None = it reads no tokens. idle: seconds since its last answer, None = it is working. expires:
-    seconds until its memory is freed if no request comes, None = never.
+    seconds until its memory is freed if no request comes, None = never. While the model works, expires is
+    counted from the job before.
     """
 
     options: Options

@@ -1,9 +1,9 @@
 """Simplifies a JSON Schema (2020-12) for the grammar: resolves references, merges `allOf`, infers types.
 Pure.
 
-Unknown keywords are ignored. A known constraint that no grammar can enforce is refused with its path, here or
-in `grammar`. Only a `format` may be ignored silently. Only references within the document are followed;
-nothing is fetched.
+Unknown keywords are ignored. A schema with a known keyword that no grammar can enforce is refused, here or in
+`grammar`; the error names the keyword's path. The exception is `format`: one that the grammar cannot enforce
+is ignored. Only references within the document are followed; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ class Flat:
     """A schema without references and without `allOf`, `anyOf`, `oneOf`. keywords: the remaining keywords,
     {keyword: value}. path: the schema's path.
 
-    types: the JSON types that a value may have, as stated or as inferred from the keywords; None = any type.
-    literals: the only values that are allowed (`const`, `enum`); None = the schema lists no values. The
-    constructor raises WireError for an unknown type, if no listed value has an allowed type, and for listed
-    values together with keywords that restrict one type.
+    types: the JSON types that a value may have, as stated in `type`. If `type` is missing, they are the types
+    that the keywords restrict ("string" for `minLength`). None = any type. literals: the only values that are
+    allowed (`const`, `enum`); None = the schema lists no values. The constructor raises WireError for an
+    unknown type, if no listed value has an allowed type, and for listed values together with keywords that
+    restrict one type.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -129,8 +130,9 @@ class Flat:
 
 
 class Reader:
-    """Simplifies the subschemas of one document. path: the document's path, for errors. budget: each followed
-    reference, merge and comparison takes steps from it. When the budget is used up, WireError is raised.
+    """Simplifies the subschemas of one document. document: the complete schema, in which references are
+    looked up. path: the document's path, for errors. budget: each followed reference, merge and comparison
+    takes steps from it. When the budget is used up, WireError is raised.
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
@@ -141,9 +143,12 @@ class Reader:
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
         """Return the schema as a `Flat`. If the schema consists of alternatives (`anyOf`, `oneOf`), return a
         list of (alternative, path) instead; the keywords beside the alternatives are merged into each
-        alternative. Raises WireError if the schema is malformed, or has a keyword that no grammar can
-        enforce; also if the schema allows no value because it is `false`, has no alternatives, or lists no
-        possible value.
+        alternative. path: the path of the schema.
+
+        Raises WireError if the schema is malformed, has a keyword that no grammar can enforce, or has a
+        reference that leads nowhere or back to itself; if a value may match two branches of a `oneOf`; if
+        schemas cannot be merged; and if the schema allows no value because it is `false`, has no
+        alternatives, or lists no possible value.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -169,8 +174,9 @@ class Reader:
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
         """Return (keywords, path) of a schema after its reference and its `allOf` were merged into the
-        keywords. seen: the references that led to this schema. Raises WireError for a reference that leads to
-        itself.
+        keywords. The path is the schema's own, or that of the other schema if the schema is nothing but a
+        reference or an `allOf` of one schema. seen: the references that led to this schema. Raises WireError
+        for a reference that leads to itself, and for schemas that are malformed or cannot be merged.
         """
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
@@ -280,8 +286,8 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """Return the only values that a schema allows (`const`, `enum`, or what both have in common); None if it
-    has no such list.
+    """Return the only values that a schema allows (`const`, `enum`, or what both have in common); [] if both
+    have nothing in common. None = it lists no values.
     """
     if not isinstance(schema, dict):
         return None
@@ -343,8 +349,8 @@ def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, An
 
 
 def first_items(schema: dict[str, Any]) -> tuple[str, list[Schema]]:
-    """Return (keyword, schemas) of the first items of an array. Before the version 2020-12, `items` was the
-    keyword for such a list.
+    """Return (keyword, schemas) of the first items of an array; the schemas are [] if none are stated. The
+    keyword is `prefixItems`, or `items` if its value is a list, as before the version 2020-12.
     """
     key = "items" if isinstance(schema.get("items"), list) else "prefixItems"
     return key, schema.get(key, [])

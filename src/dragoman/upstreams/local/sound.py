@@ -51,8 +51,9 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """Return samples in an audio format. samples: 16-bit samples of one channel. rate: samples per second.
-    output: a key of KINDS. Raises EngineRefused("model") if the encoder for this format is not installed.
+    """Return samples in an audio format. samples: 16-bit little-endian samples of one channel. rate: samples
+    per second. output: a key of KINDS. Raises EngineRefused("model") if the encoder for this format is not
+    installed.
     """
     if output == "pcm":
         return samples
@@ -72,10 +73,10 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
 
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """Decode a recording to a numpy array of 32-bit floats, with one channel and `rate` samples per second.
-    The accepted formats are in `_OPTIONS`. Return None if `cancelled` returned True before the end. Raises
-    EngineRefused: "invalid" if the recording cannot be decoded, is empty or is longer than `LONGEST` seconds,
-    "model" if no decoder is installed.
+    """Decode a recording to a numpy array of 32-bit floats from -1 to 1, with one channel and `rate` samples
+    per second. The accepted formats are in `_OPTIONS`. Return None if `cancelled` returned True before the
+    end. Raises EngineRefused: "invalid" if the recording cannot be decoded, contains no sound or is longer
+    than `LONGEST` seconds, "model" if no decoder is installed.
     """
     av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []

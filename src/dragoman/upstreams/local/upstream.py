@@ -69,8 +69,8 @@ class LocalModel(msgspec.Struct, frozen=True):
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
     """Return the embedded models (`weights`) whose files and engines are installed: {id or alias: model}.
-    keep_alive: as for `LocalModel`. threads: the number of threads for each model, 0 = one for each usable
-    physical core.
+    keep_alive: as for `LocalModel`. threads: the number of threads of each model for chat or transcription, 0
+    = one for each usable physical core. The models for embeddings and speech do not use it.
     """
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
@@ -97,7 +97,7 @@ _DOES: dict[Operation, str] = {
 
 
 class LocalUpstream:
-    """The models on this machine. The parameter of a fault is a path in the IR.
+    """The models on this machine. A fault names a wrong value of the request by its path in the IR.
 
     models: {name that a call uses: model}. process: runs the chat models, None = a new `ModelProcess` is
     made. name: the provider's name. new_id: returns an id for a tool call. queue: how many requests may wait
@@ -148,8 +148,9 @@ class LocalUpstream:
             yield batches
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount:
-        """Count the tokens of the prompt with the model's own chat template and vocabulary. The model is
-        loaded into memory for this.
+        """Count the tokens of the prompt, the model's default system message included, with its own chat
+        template and vocabulary. The model is loaded into memory for this. Raises RequestFailed if there is no
+        such chat model, or if it cannot take the request.
         """
         model = self._model(call.model, "chat")
         order = _order(_prepared(request, model, call), model, 0, call.client)
@@ -195,7 +196,8 @@ class LocalUpstream:
 
     def unload(self, name: str) -> None:
         """Free the memory of a model, and of every other model from the same file, as soon as the model is
-        idle. Do nothing for an unknown name.
+        idle. If a request already waits for the model, it stays in memory. name: a key of `models`. Do
+        nothing for an unknown name. This call does not wait.
         """
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)

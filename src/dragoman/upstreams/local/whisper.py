@@ -23,7 +23,10 @@ _PIECE: Final = 3000
 
 
 class Whisper:
-    """The engine that runs Whisper."""
+    """The engine that runs Whisper. The constructor sets HF_HUB_OFFLINE in the environment of this process,
+    so that no library connects to the model hub. It raises EngineRefused("model") if faster-whisper is not
+    installed.
+    """
 
     def __init__(self) -> None:
         # The package also contains a client of the model hub, which must never connect.
@@ -54,8 +57,8 @@ class _Cancelled(Exception):
 
 
 class _Encode:
-    """Wraps the model's encoder to notice a cancellation: raises _Cancelled instead of encoding. The encoder
-    runs for every half minute of audio, also for silence. cancelled: returns whether the job is cancelled.
+    """Wraps the model's encoder to notice a cancellation: if `cancelled` returns True, a call raises
+    _Cancelled instead of encoding. The encoder runs for every half minute of audio, also for silence.
     """
 
     def __init__(self, native: Callable[[Any], Any]) -> None:
@@ -69,10 +72,10 @@ class _Encode:
 
 
 class Spectra:
-    """Computes the same spectrum of a recording as the engine's own object does, but in parts, which takes
-    less memory. The spectrum has one column for each hundredth of a second.
+    """Computes the same spectrum of a recording as faster-whisper's own object (`FeatureExtractor`) does, but
+    in parts, which takes less memory. The spectrum has one column for each hundredth of a second.
 
-    native: the engine's own object. Attributes that this class does not have are read from `native`.
+    native: faster-whisper's own object. Attributes that this class does not have are read from `native`.
     cancelled: returns whether the job is cancelled.
     """
 
@@ -86,8 +89,8 @@ class Spectra:
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
         """Return the spectrum: bands × columns of 32-bit floats. samples: 32-bit floats. padding: how many
-        zeros follow the samples. chunk_length: must be None. Raises _Cancelled as soon as `cancelled` returns
-        True.
+        zeros follow the samples. chunk_length: must be None. Raises _Cancelled if `cancelled` returns True,
+        which is asked before each half minute of the recording.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native

@@ -29,8 +29,9 @@ algorithm.
 
 
 class WordPiece:
-    """Turns texts into tokens. vocabulary: {piece: number of its token}. A special token such as "[SEP]" in a
-    text is treated as ordinary text.
+    """Turns texts into tokens. vocabulary: {piece: number of its token}; a piece that continues a word begins
+    with "##". The constructor raises KeyError if "[UNK]", "[CLS]" or "[SEP]" is missing. A special token such
+    as "[SEP]" in a text is treated as ordinary text.
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
@@ -40,7 +41,7 @@ class WordPiece:
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
         """Return (tokens, complete). tokens: at most `most` token numbers, including the two special tokens
-        at the beginning and the end. complete: True = no text was cut off.
+        at the beginning and the end. most: at least 2. complete: True = no text was cut off.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
@@ -64,7 +65,9 @@ class WordPiece:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the words and the single punctuation marks of a text, in lower case without accents."""
+    """Yield the words and the single punctuation marks of a text, in lower case without accents. Control
+    characters are left out.
+    """
     for chunk in chain.from_iterable(_plain(match[0]).split() for match in _STRETCH.finditer(text)):
         word = ""
         for char in chunk:

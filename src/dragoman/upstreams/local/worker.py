@@ -48,7 +48,8 @@ class Worker:
     """The queue, the loaded models, and the work of both threads.
 
     engine: makes the engine; it is called when the first model is needed. send: writes one message to the
-    gateway. queue: how many jobs may wait while another job runs. clock: returns seconds.
+    gateway; both threads call it. queue: how many jobs may wait while another job runs. clock: returns
+    seconds.
     """
 
     def __init__(
@@ -157,7 +158,8 @@ class Worker:
 
     def step(self) -> None:
         """Wait until there is a waiting job or an expired model. Free the expired models, except those that a
-        waiting job needs. Then answer the first waiting job, if there is one.
+        waiting job needs. Then answer the first waiting job, if there is one. An error in this job is not
+        raised, but sent as a `Failed`.
         """
         with self._changed:
             while not self._waiting and not self._expired():
@@ -207,8 +209,9 @@ class Worker:
         return () if answer is None else (answer,)
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
-        """Return the loaded model for these options. Load it first if it is not in memory. keep_alive: as for
-        `_Slot`; replaces the keep_alive of earlier jobs.
+        """Return the loaded model for these options. Load it first if it is not in memory; raises
+        EngineRefused if that fails. keep_alive: seconds as for `_Slot`; replaces the keep_alive of earlier
+        jobs.
         """
         slot = self._slots.get(options)
         if slot is None:
@@ -250,7 +253,9 @@ def _resident() -> int | None:
 
 
 class _Pipes:
-    """Both pipes to the gateway. Both methods end this process when the gateway has closed its pipe."""
+    """Both pipes to the gateway. Both methods end this process when the gateway has closed its pipe. The
+    constructor redirects file descriptor 1 to standard error, so that only `send` writes to the gateway.
+    """
 
     def __init__(self) -> None:
         self._orders: BinaryIO = os.fdopen(0, "rb")
@@ -271,8 +276,8 @@ class _Pipes:
                 os._exit(0)
 
     def read(self, take: Callable[[protocol.Order], None]) -> None:
-        """Call `take` with each message from the gateway. End this process when the messages end, or when a
-        message is invalid.
+        """Call `take` with each message from the gateway. Never return: end this process with status 0 when
+        the messages end, with status 1 when a message is invalid or `take` raises an error.
         """
         try:
             while len(head := self._orders.read(4)) == 4:

@@ -52,10 +52,11 @@ Candidate: TypeAlias = tuple[list[Part], ir.Stop]
 
 
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
-    """Return the candidates (alternative answers) of the answer. Together they have at most `MOST` tokens.
+    """Return the candidates (alternative answers) of the answer: `request.sampling.n` of them, or one. Each
+    has at most `request.max_output` tokens, if that is stated; together they have at most `MOST` tokens.
     said: the text of the last user message, without instructions to the simulator. seed: decides the random
-    numbers. Raises WireError, with a path in the IR, for a schema that is malformed, or whose value would be
-    too large.
+    numbers, together with the request. Raises WireError, with a path in the IR, for a schema that is
+    malformed, that no value meets, or whose value would be too large.
     """
     asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
     key = blake2b(msgspec.json.encode(asked), digest_size=32)
@@ -77,8 +78,9 @@ def spoken(candidates: Sequence[Candidate]) -> int:
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """Yield the events of an answer with these candidates: the Start, then one event of each candidate in
-    turn until all have ended, then the token counts and the End.
+    """Yield the events of an answer with these candidates: the Start (with the number of input tokens), then
+    one event of each candidate in turn until all have ended, then the token counts and the End. Tokens of
+    thinking count as `reasoning`, not as `output`.
     """
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
@@ -200,7 +202,8 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """Return the functions to call, each with its index in the request's tools. [] = call no function.
+    """Return the functions to call, each with its index in the request's tools. [] = call no function. The
+    allowed functions are those that the tool choice names, or all if it names none.
 
     If the tool choice is "none", no function is called. If the tool choice forces a call, the functions are
     the allowed functions that the user's text names, or else the first allowed function. Otherwise they are

@@ -2,7 +2,8 @@
 
 Not followed: not, if, dependent…, contains, patternProperties, propertyNames, unevaluated… and pattern (the
 string is an arbitrary word). If a schema has such a keyword, some values are drawn, and the first valid one
-is taken; if none is valid, an invalid one.
+is taken; if none is valid, an invalid one. The first value is taken unchecked if the package `regex`, which
+the check needs, is not installed, or if the check does not support the schema.
 """
 
 from __future__ import annotations
@@ -54,9 +55,11 @@ _CHECK_STEPS: Final = 50_000
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """Return a value for the schema. draw: the random numbers. Raises WireError when `budget` is used up, for
-    a keyword whose value has the wrong type, for a reference that leads nowhere, and if no valid value is
-    found. The caller has checked the schema, except the parts that only a reference reaches.
+    """Return a value for the schema. The value may be invalid if the schema has a keyword that is not
+    followed (see the module). draw: the random numbers. Raises WireError when `budget` is used up, for a
+    keyword whose value has the wrong type, for a reference that leads nowhere, and if no value is found
+    although all keywords are followed. The caller has checked the schema, except the parts that only a
+    reference reaches.
 
     budget: None = a new budget. Each part and letter of the value, and each merge of schemas, takes steps
     from the budget.
@@ -119,8 +122,9 @@ class _TooDeep(Contradiction):
 
 
 class _Examples:
-    """Makes values for the parts of one schema. unsure: True = a value may be invalid, because alternatives
-    exclude each other or a keyword is not followed. unfollowed: True = a keyword is not followed.
+    """Makes values for the parts of one schema. unsure: True = a value may be invalid, because a keyword is
+    not followed, alternatives of a `oneOf` may exclude each other, or a listed value (`const`, `enum`) may
+    break other keywords. unfollowed: True = a keyword is not followed. Both are set while values are made.
     """
 
     def __init__(self, root: Any, draw: Draw, budget: SchemaBudget) -> None:
@@ -131,7 +135,10 @@ class _Examples:
         self._budget = budget
 
     def of(self, schema: Any, depth: int) -> Any:
-        """Return a value for a part of the schema. Raises Contradiction if there is none."""
+        """Return a value for a part of the schema. depth: how many values and references lead to this part; 0
+        = the complete schema. Raises Contradiction if no value is found, WireError if the budget is used up
+        or a reference leads nowhere.
+        """
         self._budget.spend(1 + size(schema))
         if schema is False:
             raise Contradiction
@@ -157,7 +164,9 @@ class _Examples:
         return self._first(self._types(schema, depth), lambda kind: _MAKE[kind](self, schema, depth))
 
     def _first(self, options: Iterable[Any], make: Callable[[Any], Any]) -> Any:
-        """Return the value of the first option that has one. Raises Contradiction if none has one."""
+        """Return `make(option)` for the first option for which it does not raise Contradiction. If it raises
+        Contradiction for every option, or there is no option, raise Contradiction.
+        """
         failed = Contradiction()
         for option in options:
             try:
@@ -202,8 +211,11 @@ class _Examples:
         return [*options[start:], *options[:start]]
 
     def _listed(self, schema: Mapping[str, Any]) -> Any:
-        """Return one of the values that the schema lists (`const`, `enum`) and its other keywords allow.
-        Raises Contradiction if there is none. Take steps from the budget in proportion to the value's size.
+        """Return one of the values that the schema lists in `const`, or without it in `enum`. The value meets
+        the schema's `type`, and its bounds of numbers and of the lengths of strings. Other keywords are not
+        checked. `unsure` becomes True if the schema has a keyword that may exclude a listed value. Raises
+        Contradiction if no listed value is left. Take steps from the budget in proportion to the value's
+        size.
         """
         values = schema["enum"] if "const" not in schema else [schema["const"]]
         if "const" in schema and "enum" in schema:
@@ -287,8 +299,9 @@ class _Examples:
         return made
 
     def _item(self, array: Mapping[str, Any], schema: Any, made: list[Any], depth: int) -> Any:
-        """Return the next item of an array. made: the items before it. Raises Contradiction if the items must
-        differ, and no new one is found.
+        """Return the next item of an array. array: the schema of the array. schema: that of the item. made:
+        the items before it. Raises Contradiction if the items must differ (`uniqueItems`), and a hundred
+        drawn values are all in `made`.
         """
         if not array.get("uniqueItems"):
             return self.of(schema, depth + 1)

@@ -1,6 +1,7 @@
 """Moderation and reranking without a model. Pure: the same request gives the same answer.
 
-A text is flagged if it contains at least one of the words in `WORDS`. Images are never flagged.
+An input is flagged if one of its texts contains at least one of the words in `WORDS`, as a whole word, in
+upper or lower case. Only the first 100,000 characters of a text are read. Images are never flagged.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ WORDS: Final[dict[str, frozenset[str]]] = {
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """Return a moderation result for each input. The words in the input's texts decide it."""
+    """Return a moderation result for each input, in their order. The words in the input's texts decide it.
+    model: the name that the response states.
+    """
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
@@ -49,9 +52,9 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """Return the index and the nearness of each document, the nearest document first; at most `request.top`
-    documents (None = all). A document is nearer to the query the more words they share, in proportion to
-    their numbers of words.
+    """Return the index and the nearness of each document, the nearest document first, equally near ones in
+    their order; at most `request.top` documents (None = all). A document is nearer to the query the more
+    words they share, in proportion to their numbers of different words.
     """
     query_words = set(words(request.query))
     results = [

@@ -15,13 +15,14 @@ from dragoman.dialects.schema_values import same, shared, types_of_both
 
 
 class Contradiction(Exception):
-    """No value is valid against the schemas."""
+    """Raised if no value is valid against the schemas."""
 
 
 def both(one: Any, other: Any) -> Any:
-    """Return a schema for the values that both schemas allow: `False`, `True` or an object. A part of the
-    schemas that would have to be merged, too, becomes an `allOf`. Raises Contradiction if it is certain that
-    there is no such value.
+    """Return a schema for the values that both schemas allow: an object, True, or False (no value). A part of
+    the schemas that would have to be merged, too, becomes an `allOf`. Raises Contradiction if the `type`,
+    `const` or `enum` of the schemas have nothing in common. Other contradictions, for example between bounds,
+    stay in the schema that is returned. The arguments are not changed.
     """
     if one is False or other is False:
         return False

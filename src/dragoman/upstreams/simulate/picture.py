@@ -30,7 +30,7 @@ _BYTE: Final = range(256)
 
 
 def size_of(request: ir.ImageRequest) -> tuple[int, int]:
-    """Return (width, height) in pixels; `_USUAL` if the request states no size or "auto". Raises WireError
+    """Return (width, height) in pixels; (256, 256) if the request states no size or "auto". Raises WireError
     for an invalid size, or if the width or height is above `MOST`.
     """
     if request.size is None or request.size == AUTO:

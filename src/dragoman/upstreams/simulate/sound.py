@@ -92,7 +92,9 @@ def _wave(period: int) -> bytes:
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
     """Return a transcript with random words: two sentences, whose words share the duration of the recording
-    equally. If the duration is unknown, each word takes `_WORD` seconds.
+    equally. If the duration is unknown, because the recording is not a WAV file or is given as a URL, each
+    word takes `_WORD` seconds. For the output `diarized_json`, the sentences have the speakers A and B. seed:
+    decides the words, together with the recording.
     """
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()

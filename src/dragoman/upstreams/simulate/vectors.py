@@ -27,8 +27,8 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
-    """Return the embedding vector of an input, as 32-bit floats. Only the first `_WORDS` words of the input
-    count. length: the number of floats. seed: another seed gives another vector.
+    """Return the embedding vector of an input, as little-endian 32-bit floats. Only the first `_WORDS` words
+    of the input count. length: the number of floats. seed: another seed gives another vector.
     """
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
