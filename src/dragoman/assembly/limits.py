@@ -51,7 +51,10 @@ names of models that clients use.
 
 
 FindAgain: TypeAlias = Callable[[Subject, str], Again | None]
-"""`Directory.again`."""
+"""Returns how a tenant, team or user is counted whose name an earlier one had: under which name, and since
+when. Its arguments are the subject and the name. None = it is counted by its name, and all usage under this
+name is its own. See `Directory.again`.
+"""
 
 
 def no_again(_: Subject, __: str) -> None:
@@ -98,8 +101,8 @@ def limits_of(config: Config) -> Iterator[Limit]:
 def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
     """Yield the limits of keys, tenants, teams and users: those of the configuration, and those of the
     database. If several keys of the configuration have the same name, only the limits of the first one are
-    yielded; the configuration allows no others. directory: has the database's entries; None = there is no
-    database for them.
+    yielded; the configuration allows no others. directory: has the database's entries, and the tenants, teams
+    and users that `config` declares; None = there is no database for them.
     """
     named: set[str] = set()
     for key in config.auth.keys:
@@ -114,8 +117,8 @@ def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
 def teller(
     now: Callable[[], float], tell: Callable[[dict[str, Any]], None] | None
 ) -> Callable[[LimitEvent], None]:
-    """Return a function that writes an event about a limit to the log and sends an alert. now: returns Unix
-    seconds. tell: gets the alert as JSON values; None = no alert is sent.
+    """Return a function that logs an event about a limit as a warning, and sends an alert. now: returns Unix
+    seconds. tell: gets the fields of the alert (`Alert`) as JSON values; None = no alert is sent.
     """
 
     def note(event: LimitEvent) -> None:
@@ -136,8 +139,8 @@ class Restoring:
 
     store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
     what all limits do after a start until earlier usage is known: True = they refuse all requests; False =
-    they begin at 0. Limits that are added to a running gateway begin at 0. again: says which tenants, teams
-    and users have the name of an earlier one.
+    they begin at 0. Limits that are added to a running gateway always begin at 0 until it is known. again:
+    returns how a tenant, team or user is counted whose name an earlier one had.
     """
 
     def __init__(
@@ -163,11 +166,13 @@ class Restoring:
         self._closed = False
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
-        """Restore the counters of those limits that were not restored before. Returns False if that is not
-        possible now; then it is tried again in the background until it succeeds.
+        """Restore the counters of those limits that were not restored before. Returns True if all are
+        restored, or if the store has no usage records. Returns False if that is not possible now; then it is
+        tried again in the background until it succeeds, but not after `close`.
 
-        recovered: at a start, whether the database has all records of processes that have ended. None = this
-        is not a start: requests may be running, so the method first waits until the database has all records.
+        limits: all limits of the gateway. recovered: at a start, whether the database has all records of
+        processes that have ended; if False, what it has is restored, and the result is False. None = this is
+        not a start: requests may be running, so the method first waits until the database has all records.
         """
         self._wanted = {_counted(one): one for one in limits}
         failed = await self._try(recovered=recovered)
@@ -206,8 +211,9 @@ class Restoring:
         self._trying = None
 
     async def _try(self, *, recovered: bool | None = None) -> str | None:
-        """Restore the limits that are not restored yet, once. Returns why that failed, for the log; None = it
-        succeeded. recovered: as for `restore`.
+        """Try once to restore the limits that are not restored yet. Returns why that failed, for the log;
+        None = it succeeded, and the ledger knows that it need not wait any more. recovered: at a start,
+        whether the database has all records of ended processes. None = requests may be running.
         """
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
@@ -265,9 +271,9 @@ def _counted(limit: Limit) -> Limit:
 
 
 class Found(NamedTuple):
-    """What the usage records tell about a counter. charged: the sum of what the records say was charged to
-    this counter. told: the sum of the usage in the records to which the counter's limit applies; 0 = the
-    records cannot tell it.
+    """What the usage records tell about a counter, in the unit of its limit (nano-USD for money). charged:
+    the sum of what the records say was charged to this counter. told: the sum of the usage in the records to
+    which the counter's limit applies; 0 = there is none, or the records cannot tell it.
     """
 
     charged: int
@@ -283,7 +289,8 @@ async def seeds(
     A limit that is new was not charged for earlier usage, so it needs `told`. `told` is 0 for limits with the
     subject address or model, for limits that are only for some models, and for limits of `concurrency`.
 
-    again: says which tenants, teams and users have the name of an earlier one, whose usage does not count.
+    again: returns how a tenant, team or user is counted whose name an earlier one had; the usage of the
+    earlier one does not count.
     """
     asked: dict[tuple[float, Dimension | None], Mapping[str, Spent]] = {}
 

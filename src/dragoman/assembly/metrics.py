@@ -42,8 +42,9 @@ def outcome_of(fault: ir.Fault) -> str:
 
 
 def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> None:
-    """Tell `metrics` which names may be values of labels: the names in the model list, the names of all
-    upstreams, the deployments of the models' routes and fallbacks, and the discovered models.
+    """Tell `metrics` which names may be values of labels: the names in the model list, the names of
+    `upstreams`, the deployments of the models' routes and fallbacks, and the models in the providers' own
+    lists (`provider/model`).
     """
     discovered = set(names.table.discovered())  # no routes are made for them: there may be thousands
     models = [name for name in names.table.listed(names.known) if name not in discovered]

@@ -31,9 +31,10 @@ _listed = msgspec.json.Decoder(Listed).decode
 
 
 def addresses_of(loaded: Loaded) -> dict[str, str]:
-    """Return {name of a provider: its base URL} for the providers whose lists of models are used. A provider
-    that is called with its clients' credentials is not one of them, because the gateway has no credential
-    with which to fetch the list.
+    """Return {name of a provider: its base URL} for the providers whose lists of models are used. {} if the
+    setting `discover` is false. Left out are providers whose `discovery` is off, providers whose list does
+    not have the names that requests use, and providers that are called with their clients' credentials,
+    because the gateway has no credential with which to fetch their lists.
     """
     if loaded.config.discover is False:
         return {}
@@ -76,7 +77,7 @@ class ModelLists:
 
     def put(self, name: str, listed: Listed) -> bool:
         """Use this list of a provider from now on. Returns whether the names or the facts of the models, or
-        the list's base URL, differ from the list that was used before.
+        the list's base URL, differ from the list that was used before; True if none was used.
         """
         mark, before = mark_of(listed), self.mark(name)
         self._known[name], self._marks[name] = listed, mark
@@ -110,8 +111,8 @@ class ModelLists:
 
     def write(self, name: str, now: float) -> None:
         """Write a provider's list to its file. Also delete the other files of the folder that were not
-        written for 90 days. It blocks. Of several failures, only the first is logged. Raises KeyError if
-        there is no list. now: Unix seconds.
+        written for 90 days. It blocks. If the disk fails, no error is raised, and only the first failure is
+        logged. Raises KeyError if there is no list. now: Unix seconds.
         """
         listed = self._known[name]
         file = self.file(name, listed.address)

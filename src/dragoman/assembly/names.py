@@ -59,7 +59,7 @@ class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
     well-known models that the model list shows}. A configured provider is in `known` only if its vendor is
     known, no models are configured for it, and its own list of models is not known. The simulator is in it,
-    too.
+    too, if it is enabled.
     """
 
     table: Table
@@ -71,10 +71,11 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         providers: Grants | None = None,
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
-        """Yield the entries of the model list. granted: only models whose names these grants allow; names
-        that they allow without a pattern are yielded even if the list lacks them. None = all models of the
-        list. providers: only models with a deployment at one of these providers; None = all. caller: leave
-        out the names that are reserved for other clients; None = leave out no name.
+        """Yield the entries of the model list, sorted by name. granted: only models whose names these grants
+        allow; a name that they allow without a pattern is yielded even if the list lacks it, unless the name
+        stands for nothing. None = all models of the list. providers: only models with a deployment at one of
+        these providers; None = all. caller: leave out the names that are reserved for other clients; None =
+        leave out no name.
         """
         return self.table.each(self._listed, granted, providers, caller)
 
@@ -85,8 +86,9 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         return self._folded.get(name.lower(), ())
 
     def example(self, first: Container[str]) -> str | None:
-        """Return the name of a model to try: by name, the first of `first` in the model list that may chat;
-        else the first other model that may chat, simulated ones last. None = there is no such model.
+        """Return the name of a model to try: the first model of the model list that may chat and is in
+        `first`; else the first other one that may chat. "First" is by name, but simulated models come last.
+        None = there is no such model.
         """
         entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
         entries.sort(key=lambda entry: (entry.id not in first, entry.provider == "simulate"))
@@ -231,8 +233,9 @@ def _keep_alive(settings: Local) -> float:
 
 
 def limits_of(config: Config) -> dict[str, Limit]:
-    """Return {"models.NAME" or "providers.NAME": limit on requests that run at once}. Models and providers
-    whose settings state no such limit are left out.
+    """Return {path of a model or provider in the configuration, such as `models."gpt-4.1"` or
+    `providers.openai`: the limit on its requests that run at once, and on the time between their starts}.
+    Models and providers whose settings state neither a limit nor a delay are left out.
     """
     stated = {_gate("providers", name): one.concurrency for name, one in config.providers.named.items()}
     stated |= {_gate("models", name): one.concurrency for name, one in config.models.items()}
@@ -252,8 +255,8 @@ def _limits(concurrency: Concurrency) -> bool:
 
 
 def _gates(section: str, name: str, concurrency: Concurrency) -> tuple[str, ...]:
-    """Return the names of the limits on requests that run at once, for one model or provider: one name, or ()
-    if its settings state no such limit. section: "models" or "providers". name: of the model or provider.
+    """Return the key of `limits_of` for one model or provider, as a tuple of one; () if its settings state
+    neither a limit nor a delay. section: "models" or "providers". name: of the model or provider.
     """
     return (_gate(section, name),) if _limits(concurrency) else ()
 
@@ -420,8 +423,8 @@ def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
 
 
 def _reserved(alias: AliasSettings) -> Reserved | None:
-    """Return for which clients an alias is reserved; None = it is not reserved. An alias that a client has
-    made is reserved for clients that also have a grant for the name that the alias stands for.
+    """Return for which clients an alias is reserved: for those of its tenant, if it has one. If a client has
+    made the alias, they also need a grant for the name that the alias stands for. None = it is not reserved.
     """
     if alias.tenant is None and alias.owner is None:
         return None

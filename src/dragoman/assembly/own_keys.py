@@ -94,8 +94,9 @@ class OwnAccounts:
 
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
         """Return the passage with the key that the client's tenant has brought for the passage's provider;
-        None = the tenant has brought none, or the configuration no longer has the provider. Raises
-        RequestFailed if the key cannot be used, or an operator has disabled the provider.
+        None = the client has no tenant, its tenant has brought no such key, or the configuration no longer
+        has the provider. Raises RequestFailed if the tenant's key cannot be used, or an operator has disabled
+        the provider.
         """
         tenant = None if caller is None else caller.tenant
         brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None
@@ -109,7 +110,9 @@ class OwnAccounts:
 
     def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
         """Return a copy of a runtime in which a tenant's keys are used for the providers that they belong to.
-        runtime: the general one. brought: {name of a provider: the tenant's key for it}.
+        A provider whose key cannot be used is not called (`Runtime.unreadable`). runtime: the general one.
+        brought: {name of a provider: the tenant's key for it}; a provider that the configuration does not
+        have, or that is not called over HTTP, is ignored.
         """
         backends, spoken = dict(runtime.backends), all_over_http(runtime.backends)
         called = {

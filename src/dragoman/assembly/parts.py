@@ -45,7 +45,9 @@ class Parts:
         return what
 
     def hold(self, name: str, of: Any, make: Callable[[], T]) -> T:
-        """Return a part as `take` does. The part need not be closed."""
+        """Return the part of this name for the new configuration, a part that need not be closed: the running
+        part if it was made from an equal `of`, else a new part from `make`.
+        """
         known = self._before.get(name)
         if known is None or known.of != of:
             known = Part(make(), of, None)
@@ -55,7 +57,7 @@ class Parts:
 
     def before(self, name: str) -> Any:
         """Return the value `of` of the running configuration's part with this name; None = there is no such
-        part.
+        part, or `left` was called.
         """
         known = self._before.get(name)
         return None if known is None else known.of

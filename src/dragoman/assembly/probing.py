@@ -47,9 +47,10 @@ class Row(msgspec.Struct):
 
     key: the last four characters of the key, or of the id of an access key; None = the provider has no key;
     "" = the key is too short to show a part of it. asked: the request that was sent last; "models" also if
-    none was sent. ms: how many milliseconds it took. state: "ok"; "refused" = the provider refused the key or
-    the account; "not reached" = no connection was possible; "failed" = any other error, or nothing could be
-    asked. message: the provider's error message, or our own text ("5 models").
+    none was sent. ms: how many milliseconds the last test took. state: "ok"; "refused" = the provider refused
+    the key or the account; "not reached" = no connection was possible; "failed" = any other error, or nothing
+    could be asked. message: the provider's error message, at most 300 characters; or our own text ("5
+    models").
     """
 
     provider: str

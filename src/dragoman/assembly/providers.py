@@ -74,7 +74,7 @@ def wire_upstream(
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
     """Return the limits on a provider's answers, from its settings. If `max_silence` is not set, the limit on
-    silence is three times `first_byte`. 0 = no limit on silence.
+    silence is three times `timeouts.first_byte`. If the number that counts is 0, silence has no limit.
     """
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
@@ -255,8 +255,9 @@ def passage_of(
 
 
 def _live_urls(api: Api) -> dict[str, str]:
-    """Return the URLs at which the provider's realtime sessions are opened, as `WireUpstream` takes them. {}
-    = its protocol has no such sessions, or the base URL is not known.
+    """Return {"": the URL at which the provider's realtime sessions are opened; TRANSCRIBING: the URL of
+    sessions that only transcribe, if its protocol has them}. {} = its protocol has no realtime sessions, or
+    the base URL is not known.
     """
     base, live = api.base_url or _base_url(api), DIALECTS[api.dialect].live
     if base is None or live is None or (url := live.address(base, api.query)) is None:

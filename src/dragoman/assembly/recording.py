@@ -97,7 +97,9 @@ class Recording:
 
     def note(self, exchange: Exchange) -> None:
         """Have a finished exchange stored. An exchange that asked for no model, called no provider and did
-        not fail is not stored, such as a health check. After `close` the exchange is dropped.
+        not fail is not stored, such as a health check. An exchange that asked for no model is stored without
+        its bodies. If too many exchanges wait (`WAITING`, `WAITING_BYTES`), the oldest are dropped. After
+        `close` the exchange is dropped. `exchange` is not changed.
         """
         if exchange.asked is None and exchange.fault is None and not exchange.attempts:
             return
@@ -132,8 +134,8 @@ class Recording:
         }
 
     async def find(self, id_: str, within: Wanted = ALL) -> dict[str, Any] | None:
-        """Return the trace of the latest stored exchange with this id. id_: the exchange's id, or the
-        request's id. None = no such exchange is stored. within: exchanges that do not match this filter are
+        """Return the trace of the stored exchange with the id `id_`, or else of the latest one with this
+        request id. None = no such exchange is stored. within: exchanges that do not match this filter are
         not found. Raises StoreFailed if the store cannot be read.
         """
         found = await self._store.find(id_, _search(within, None))
@@ -150,7 +152,9 @@ class Recording:
         return await asyncio.to_thread(lambda: [msgspec.json.decode(line) for line in lines])
 
     async def close(self) -> None:
-        """Write the waiting exchanges, if the store takes them within 5 seconds; drop the others."""
+        """Write the waiting exchanges for at most 5 seconds, and only until a write fails. The others are
+        dropped.
+        """
         self._closing.set()
         self._news.set()
         await asyncio.wait([self._writer], timeout=_FAREWELL)
@@ -211,7 +215,7 @@ class Recording:
         return True
 
     def _take(self) -> None:
-        """Move the oldest waiting exchanges into the batch."""
+        """Move the oldest waiting exchanges into the batch, until it has enough exchanges or bytes."""
         size = 0
         while self._waiting and len(self._batch) < _BATCH and size < _BATCH_BYTES:
             self._batch.append(self._waiting.popleft())
@@ -275,7 +279,6 @@ def _unpacked(trace: bytes) -> dict[str, Any]:
 
 
 def _search(wanted: Wanted, before: tuple[float, str] | None) -> Search:
-    """Return `wanted` and `before` as a `Search`, the form that the store takes."""
     status = None
     if wanted.status is not None:
         least, greatest = wanted.status.replace("xx", "00"), wanted.status.replace("xx", "99")

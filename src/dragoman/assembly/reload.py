@@ -42,10 +42,10 @@ _LOOK: Final = 0.25
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a reload.
 
-    hash: the mark of the configuration that is used now (`fingerprint`). changed: the settings that are used
-    now with other values. restart: further settings that have changed; they are used only after a restart.
-    problems: why the new configuration is not used; empty = it is used. warnings: what is unusual in the new
-    configuration.
+    hash: a text that is equal for equal configurations (`fingerprint`), of the one that is used now. changed:
+    the settings that are used now with other values. restart: further settings that have changed; they are
+    used only after a restart. problems: why the new configuration is not used; empty = it is used. warnings:
+    what is unusual in the new configuration.
     """
 
     hash: str
@@ -107,12 +107,14 @@ class Reloads:
         self.through: Callable[[], Awaitable[Outcome]] | None = None
         """Reloads all workers together; None = each reload is for this process alone."""
         self.told: Callable[[Outcome], None] = tell
-        """Called with the outcome of each reload of this process alone, unless it is quiet."""
+        """Called with the outcome of each reload of this process alone, except a quiet reload without
+        news.
+        """
         self._hash: str | None = None
 
     @property
     def hash(self) -> str:
-        """The mark of the configuration in use (`fingerprint`)."""
+        """A text that is equal for equal configurations (`fingerprint`), of the configuration in use."""
         if self._hash is None:
             self._hash = fingerprint(self._loaded.config)
         return self._hash
@@ -207,8 +209,8 @@ class Reloads:
 
     async def end(self) -> None:
         """Load the configuration never again, and close all parts of earlier configurations at once, even if
-        exchanges still use them. A reload that runs has `_FAREWELL` seconds to end; it changes nothing any
-        more, and closes what it has built.
+        exchanges still use them. Waits at most 2 seconds for a reload that runs; that reload changes nothing
+        any more, and closes what it has built.
         """
         self._ended = True
         with suppress(TimeoutError):
@@ -222,11 +224,11 @@ class Reloads:
 
 
 def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
-    """Load a configuration again. Returns (the new configuration as it can be used without a restart, the
-    outcome of using it).
+    """Load a configuration again; it blocks. Returns (the new configuration as it can be used without a
+    restart, the outcome of using it).
 
-    before: the configuration in use; mark: its hash. Raises ConfigError if the configuration has mistakes,
-    or if it has no source from which it can be loaded again.
+    before: the configuration in use; mark: its hash (`fingerprint`). Raises ConfigError if the configuration
+    has mistakes, or if it has no source from which it can be loaded again.
     """
     if before.again is None:
         raise ConfigError(Problem("", "was not loaded from anywhere: it cannot be loaded again"))

@@ -1,7 +1,9 @@
 """Shares what the workers of this gateway remember about keys and deployments.
 
-A message can be lost: the line to a process is full, or the keeper ends before it passes the message on. So
-the keeper regularly asks all workers what they know, and tells the combined answer to all of them.
+The keeper is the process that does what must be done only once on a machine; it also passes messages on from
+worker to worker. A message can be lost: the connection to a process is full, or the keeper ends before it
+passes the message on. So the keeper regularly asks all workers what they know, and tells the combined answer
+to all of them.
 """
 
 from __future__ import annotations
@@ -27,12 +29,15 @@ _KNOWN = "health.known"
 EVERY: Final = 10.0
 """Seconds between two questions of the keeper."""
 _LATELY: Final = 60.0
-"""Seconds for which a mark is repeated after its time is over, because a few questions may be lost, too."""
+"""Seconds for which a mark (one fact that a process has learnt) is repeated after its time is over, because a
+few questions may be lost, too.
+"""
 
 
 async def share(health: Health, peers: Peers, seams: Seams) -> asyncio.Task[None] | None:
-    """From now on tell the other workers what this process learns, and use what they tell. First ask the
-    other processes what they know, and use it. Does nothing if this is the only process.
+    """From now on tell the other workers what this process learns, and use what they tell; this sets the
+    attributes `share` and `recall` of `health`. Then ask the other processes what they know, and use it. Does
+    nothing if this is the only process.
 
     In the keeper, the combined answer is then told to all workers, and a task repeats the question every
     `EVERY` seconds. Returns this task; the caller has to cancel it at the end. In a worker, and in the only

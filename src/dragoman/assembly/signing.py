@@ -42,7 +42,8 @@ def _region(provider: Provider) -> str | None:
 
 def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
     """Return a copy of a lease that signs requests, if its secret is an access key; otherwise return `lease`
-    itself. The provider must have a region (`flaw_of_key`). now: returns Unix seconds.
+    itself. The provider must have a region (`flaw_of_key`). The copy raises DragomanError when it has to sign
+    a request whose body is sent in pieces. now: returns Unix seconds.
     """
     key = None if lease.secret is None else signing_key(provider, lease.secret.reveal())
     if key is None:

@@ -1,4 +1,6 @@
-"""Starts a gateway once for everybody who needs it: the requests that come before it has started."""
+"""Starts a gateway once. All requests that come before it has started wait for the same start. If the start
+fails, each of them gets the error, and the next request starts the gateway again.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ class Starting:
 
     async def run(self) -> None:
         """Start, or wait until the running start has ended. Raises what the start raises, for each caller
-        that waits for it; the next call starts again. Returns without an error also if `stop` has ended the
-        start.
+        that waits for it. Returns without an error also if `stop` has ended the start. The next call starts
+        again, also after a start without an error.
         """
         if self._task is None or self._task.done():
             # Not in the context of whoever is the first: what is begun here serves all of them.
@@ -46,7 +48,9 @@ class Starting:
             raise error
 
     async def _run(self) -> Exception | None:
-        """Start. Returns the error of the start, None = it has succeeded."""
+        """Start. Returns the error of the start; None = it has succeeded. If no caller waits, the error is
+        logged.
+        """
         try:
             await self._start()
         except Exception as error:
@@ -56,7 +60,9 @@ class Starting:
         return None
 
     async def stop(self) -> None:
-        """End the running start, and return when everything that it has built is closed."""
+        """End the running start, and return when everything that it has built is closed. If no start runs, do
+        nothing.
+        """
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])

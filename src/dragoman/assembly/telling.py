@@ -138,7 +138,9 @@ class Telling:
         return figures
 
     def forget(self, provider: str) -> None:
-        """Forget, in this process, how the latest requests to a provider ended."""
+        """Forget, in this process, how all requests to a provider have ended, and tell the other workers this
+        process's new counts at once. The other workers' own counts stay.
+        """
         inside = self._inside
         self.figures.forget(provider)
         if inside.board is not None:
@@ -166,9 +168,9 @@ class Telling:
             inside.observers.metrics.publish([*samples, *journal], inside.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:
-        """Return the metrics of all workers, in the text format of Prometheus. Call it only if the gateway's
-        attribute `metrics` is not None. asking: the exchange of this request, which does not count as
-        running.
+        """Return the metrics of all workers, in the text format of Prometheus. Call it only if the gateway
+        has metrics (`Observers.metrics` is not None). asking: the exchange of this request, which does not
+        count as running.
         """
         inside = self._inside
         assert inside.observers.metrics is not None
