@@ -55,8 +55,8 @@ class Following:
         self.own_keys: Sequence[OwnKey] = ()
         """The rows of providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
-        """Called after the first read, after rows have changed, and by `note_uses`, so that each client's key
-        is looked up again at its next request.
+        """Called after the first read, after rows have changed, and by `note_uses` if there are keys, so that
+        each client's key is looked up again at its next request.
         """
         self._file = file
         self._empty: tuple[Stamp, ...] | None = None

@@ -280,7 +280,8 @@ class Journaling:
     async def stored_until(self, moment: float) -> bool:
         """Wait until the database has the usage of all exchanges on this machine that ended before `moment`
         (Unix seconds). Returns False if that fails. A process that is not the keeper waits at most
-        `_RECOVERY` seconds for the reader, and then returns False, too.
+        `_RECOVERY` seconds for the reader, and then returns False, too. If the journal is in memory, only the
+        exchanges of this process count.
         """
         if self._chains is None or self._keeps:
             return await self.drain()
@@ -333,7 +334,9 @@ class Journaling:
         return {**state, **reader, "healthy": state["healthy"] and error is None, "last_error": error}
 
     def samples(self) -> Iterator[Sample]:
-        """Yield what `/metrics` shows of the journals of all processes."""
+        """Yield what `/metrics` shows of the journals of all processes; if the journal is in memory, of this
+        process's journal.
+        """
         state = self.state()
         yield Sample(JOURNAL_HEALTHY, bool(state["healthy"]))
         yield Sample(JOURNAL_WAITING, state.get("waiting") or 0)

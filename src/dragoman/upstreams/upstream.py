@@ -40,7 +40,7 @@ Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
 
 async def collected(batches: Batches) -> ir.Response:
     """Return the complete answer that the events of a stream form. Raises RequestFailed at the first
-    `ir.Error`.
+    `ir.Error`, with the fault of this event.
     """
     answer = ir.Fold()
     async for batch in batches:
@@ -190,8 +190,8 @@ If only some of its models support an operation, it has a method `performs(opera
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
     """Return the upstream's method for an operation. None = it has no such method, or says (`performs`) that
-    it does not support the operation for `model`, or no such upstream can support the operation (`METHODS`).
-    model: None = any model; then `performs` is not asked.
+    it does not support the operation for `model`, or `METHODS` does not have the operation (`chat`, `models`,
+    `realtime`). model: None = any model; then `performs` is not asked.
     """
     if operation not in METHODS:
         return None
