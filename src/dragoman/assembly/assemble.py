@@ -119,9 +119,10 @@ class Assembly(msgspec.Struct, frozen=True):
         return (entry for entry in entries if self._shows(entry.id, caller))
 
     def entry(self, model: str, caller: Caller) -> Entry | None:
-        """Return the entry of one model; None = the client's list does not have the model, because the client
-        may not use it, or because it can serve none of the operations that the client may ask for. Raises
-        RequestFailed (404) for an unknown model.
+        """Return the entry of one model. None = the client may not use a model of this name
+        (`Caller.models`), or the model can serve none of the operations that the client may ask for. Raises
+        RequestFailed (404) for an unknown model, for a name that only the alias `*` covers, and if the client
+        may use none of the model's providers.
         """
         if not caller.may_use(model):
             return None
@@ -218,9 +219,10 @@ async def assemble(
     earlier processes have left in the journal.
 
     own: upstreams made in code, by name; they replace configured ones. models: models registered in code.
-    reached: called when a bound of a provider's connections or answers is reached and the exchange does not
-    fail. before: the running assembly, None = there is none; its parts are used again if their settings are
-    equal. `before` is not changed. processes: the processes that count limits together.
+    reached: called when a limit of a provider's connections is reached and no exchange fails because of it;
+    its arguments are the limit's name and a detail for the log. before: the running assembly, None = there is
+    none; its parts are used again if their settings are equal. `before` is not changed. processes: the
+    processes that count limits together.
 
     Raises ConfigError for an unknown model name, an unusable store and similar mistakes. While a gateway
     runs, it also raises ConfigError if the usage for new limits cannot be read and `stores.when_lost` is

@@ -202,7 +202,9 @@ class Core:
         self.own_models.register(name, provider, rewrite, facts=facts, preferred_api=preferred_api)
 
     def share_places(self, file: PlacesFile) -> None:
-        """Count the requests that run at once together with the other workers. Call it before `start`."""
+        """Count the requests that run at once together with the other workers. Call it before `start`. file:
+        made before the workers were forked, so that all of them have the same one.
+        """
         self.gates.share(lambda name: SharedPlaces(file, name, self.worker, self.workers))
 
     @property
@@ -497,5 +499,8 @@ class Core:
         self.observers.note(exchange)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """Return the health of this gateway: see `Telling.health`."""
+        """Return the health of this gateway with all its workers, as JSON fields. details: True = also fields
+        for operators, such as the last errors of the providers and of the store. asking: the exchange of the
+        health request itself, which does not count as running. See `Telling.health`.
+        """
         return await self.telling.health(details=details, asking=asking)

@@ -110,7 +110,7 @@ class Following:
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows: `healthy` (all keys were read, and the latest read has
         succeeded), `version` (of the latest change that is known; null = nothing was read yet), and `keys`
-        (how many there are, revoked and expired ones included).
+        (how many there are, revoked, expired and removed ones included).
         """
         known = self.directory
         return {
