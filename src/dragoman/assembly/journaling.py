@@ -421,7 +421,8 @@ class Journaling:
 
     def _warn(self) -> None:
         """Tell operators if records could not be written or stored for `ALERT_AFTER` seconds, and again after
-        each further `ALERT_AFTER` seconds.
+        each further `ALERT_AFTER` seconds. A journal in memory that has lost a record counts as failing from
+        then on.
         """
         failed = self.journal.state()["last_error"] or self.last_error
         now = self._seams.monotonic()
@@ -526,8 +527,9 @@ class Journaling:
 
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
         """Give records to the database one by one. Records that the database refuses several times are
-        written into the file of rejected records. Returns False if the database fails for another reason, or
-        if it also refuses a record that it already has; then the records that are left are tried again later.
+        written into the file of rejected records; if the journal is in memory, they are only logged and
+        counted. Returns False if the database fails for another reason, or if it also refuses a record that
+        it already has; then the records that are left are tried again later.
         """
         odd: list[UsageRecord] = []
         for record in records:
