@@ -64,9 +64,9 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def _asked(caller: Caller) -> frozenset[Operation] | None:
-    """Return the operations that a client may ask a model for; None = all. A client that may use paths which
-    are passed through may name any model there (`pass_through`). A client that may do nothing but list models
-    sees all of them.
+    """Return a set of operations: a client's list of models shows only models that can serve at least one of
+    them. None = it shows all models: the client may use all operations, or paths that are passed through
+    (`pass_through`), where it may name any model, or it may do nothing but list models.
     """
     stated = caller.may.operations
     if stated is None or "pass_through" in stated:
@@ -81,13 +81,14 @@ class Assembly(msgspec.Struct, frozen=True):
     names: the model names. upstreams: all upstreams, by the provider's name. providers: the upstreams of
     configured providers, by name; a provider that an upstream made in code replaces is missing. passages:
     {name of a provider: what passes on requests for the provider's resources or paths}; only for providers
-    whose settings allow such requests. following: keeps the client keys of the database up to date in memory;
-    None = there is no database for keys. policy: how attempts are repeated. recording: stores finished
-    exchanges; None = they are not stored. journaling: the journal of usage; None = no usage is kept.
-    accounting: what the engine needs to account for exchanges; None = nothing is accounted for. restoring:
-    lets the counters of limits begin with earlier usage. parts: all parts that have to be closed, or that the
-    next configuration may go on with. lists: the providers' own lists of models. local: the models of this
-    machine, by name.
+    whose settings allow such requests. client_keys: the keys with which clients may call. following: keeps
+    the client keys of the database up to date in memory; None = there is no database for keys. policy: how
+    attempts are repeated. fetcher: downloads the media that requests name by URL. deadlines: the timeouts.
+    store: the database of stored data. recording: stores finished exchanges; None = they are not stored.
+    journaling: the journal of usage; None = no usage is kept. accounting: what the engine needs to account
+    for exchanges; None = nothing is accounted for. restoring: lets the counters of limits begin with earlier
+    usage. parts: all parts that have to be closed, or that the next configuration may go on with. lists: the
+    providers' own lists of models. local: the models of this machine, by name.
     """
 
     names: Names
@@ -118,9 +119,10 @@ class Assembly(msgspec.Struct, frozen=True):
         return (entry for entry in entries if self._shows(entry.id, caller))
 
     def entry(self, model: str, caller: Caller) -> Entry | None:
-        """Return the entry of one model; None = the client's list does not have the model, because the client
-        may not use it, or because it can serve none of the operations that the client may ask for. Raises
-        RequestFailed (404) for an unknown model.
+        """Return the entry of one model. None = the client may not use a model of this name
+        (`Caller.models`), or the model can serve none of the operations that the client may ask for. Raises
+        RequestFailed (404) for an unknown model, for a name that only the alias `*` covers, and if the client
+        may use none of the model's providers.
         """
         if not caller.may_use(model):
             return None
@@ -132,9 +134,9 @@ class Assembly(msgspec.Struct, frozen=True):
         return route is not None and self.serves(route, caller)
 
     def serves(self, route: Route, caller: Caller) -> bool:
-        """Whether a deployment of the model, or of a route that a request turns to if the model lacks what is
-        asked for, may be used by the client and can serve one of the operations that the client may ask for.
-        A provider is only known to lack an operation if it has no endpoint for it.
+        """Whether a deployment of the route, or of one of its fallbacks for any failure (`fallbacks.any`),
+        may be used by the client and can serve one of the operations that the client may ask for. What is not
+        known counts as possible (`backend.serves`).
         """
         operations, providers = _asked(caller), caller.may.providers
         return operations is None or any(
@@ -217,9 +219,10 @@ async def assemble(
     earlier processes have left in the journal.
 
     own: upstreams made in code, by name; they replace configured ones. models: models registered in code.
-    reached: called when a bound of a provider's connections or answers is reached and the exchange does not
-    fail. before: the running assembly, None = there is none; its parts are used again if their settings are
-    equal. `before` is not changed. processes: the processes that count limits together.
+    reached: called when a limit of a provider's connections is reached and no exchange fails because of it;
+    its arguments are the limit's name and a detail for the log. before: the running assembly, None = there is
+    none; its parts are used again if their settings are equal. `before` is not changed. processes: the
+    processes that count limits together.
 
     Raises ConfigError for an unknown model name, an unusable store and similar mistakes. While a gateway
     runs, it also raises ConfigError if the usage for new limits cannot be read and `stores.when_lost` is
@@ -266,9 +269,11 @@ class _Outside(NamedTuple):
 
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
-    """Return the models of this machine, by name; none if they are disabled. A reload looks for newly
-    installed models only if `keep_alive` or `threads` of `providers.local` have changed, because requests
-    have to wait while it looks.
+    """Return the models of this machine, by name: the installed embedded models, and the operator's own files
+    in the configuration. {} = `providers.local` is disabled. The own files are read from the configuration
+    each time. The installed models are looked for at the start; a reload goes on with those that were found,
+    because requests have to wait during the search. It looks again only if `keep_alive` or `threads` of
+    `providers.local` have changed, or if `providers.local` was disabled before.
     """
     settings = config.providers.local
     if not settings.enabled:

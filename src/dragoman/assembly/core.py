@@ -86,8 +86,8 @@ class Core:
     working directory or in Dragoman's own folder, if it exists. Environment variables count as for `dragoman
     serve`, unless `dragoman.load` was given others. upstreams: your own providers by name; they replace
     configured ones. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
-    block, and their exceptions are logged. Raises ConfigError with all mistakes except those that `start`
-    finds, such as unknown model names.
+    block, and their exceptions are logged. seams: the clock and random numbers, which tests replace. Raises
+    ConfigError with all mistakes except those that `start` finds, such as unknown model names.
     """
 
     def __init__(
@@ -202,7 +202,9 @@ class Core:
         self.own_models.register(name, provider, rewrite, facts=facts, preferred_api=preferred_api)
 
     def share_places(self, file: PlacesFile) -> None:
-        """Count the requests that run at once together with the other workers. Call it before `start`."""
+        """Count the requests that run at once together with the other workers. Call it before `start`. file:
+        made before the workers were forked, so that all of them have the same one.
+        """
         self.gates.share(lambda name: SharedPlaces(file, name, self.worker, self.workers))
 
     @property
@@ -301,8 +303,8 @@ class Core:
     async def reload(self) -> Outcome:
         """Load the configuration again from where it came from, and use it for all requests that begin
         afterwards. Running requests keep the earlier configuration. If the new one has problems, nothing
-        changes. Changed settings of the server and of stored data are used only after a restart; the outcome
-        names them.
+        changes, and the outcome names the problems; no error is raised. Changed settings of the server and of
+        stored data are used only after a restart; the outcome names them, too.
         """
         return await self.reloads.reload()
 
@@ -353,20 +355,22 @@ class Core:
                 spawn(self._assembly.restored(self.config), "restoring limits")
 
     async def drain(self) -> None:
-        """Begin to drain. Wait until background answers end, at most for the drain time (`server.drain`)."""
+        """Begin to drain, if not begun. Wait until background answers end, at most for what is left of the
+        drain time (`server.drain`).
+        """
         self.draining.begin()
         if self._background is not None:
             await self._background.drain(self.draining.left(self.config.server.drain))
 
     def hurry(self) -> None:
-        """Stop the running background answers at once. A complete answer is not stopped."""
+        """Stop the running background answers at once. One that only has to be stored is not stopped."""
         if self._background is not None:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close all parts for good. Running requests get a 503; answers that have begun are cut off. A start
-        that runs is ended. If closing a part fails, the others are closed nevertheless, and then the error is
-        raised.
+        """Close all parts for good. Running requests get a 503; answers that have begun are cut off; this
+        waits at most a second (`_FAREWELL`) until they have ended. A start that runs is ended. If closing a
+        part fails, the others are closed nevertheless, and then the error is raised.
         """
         self.closed = True
         self.admitting = None
@@ -441,14 +445,16 @@ class Core:
         return self._loaded
 
     def entries(self, caller: Caller = ANYONE) -> Iterable[Entry]:
-        """Return the entries of the model list that a client may use, in the order of their names."""
+        """Return the entries of the model list that a client may use, in the order of their names. Raises as
+        `running`.
+        """
         return self.running.entries(caller)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or give a name that `make` has created another route. The name
         hides an alias or model of the same name. route: None = remove the name; raises KeyError if `make` has
         not created it. Clients whose keys permit the name may use it. Only this process knows the name, until
-        the process ends.
+        the process ends. Raises as `running` while the gateway does not run.
         """
         self.own_models.make(name, route, self.seams.now())
         self._rename(self.running.names)
@@ -493,5 +499,8 @@ class Core:
         self.observers.note(exchange)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """Return the health of this gateway: see `Telling.health`."""
+        """Return the health of this gateway with all its workers, as JSON fields. details: True = also fields
+        for operators, such as the last errors of the providers and of the store. asking: the exchange of the
+        health request itself, which does not count as running. See `Telling.health`.
+        """
         return await self.telling.health(details=details, asking=asking)

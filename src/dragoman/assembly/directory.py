@@ -55,8 +55,8 @@ class Following:
         self.own_keys: Sequence[OwnKey] = ()
         """The rows of providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
-        """Called after the first read, after rows have changed, and by `note_uses`, so that each client's key
-        is looked up again at its next request.
+        """Called after the first read, after rows have changed, and by `note_uses` if there are keys, so that
+        each client's key is looked up again at its next request.
         """
         self._file = file
         self._empty: tuple[Stamp, ...] | None = None
@@ -110,7 +110,7 @@ class Following:
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows: `healthy` (all keys were read, and the latest read has
         succeeded), `version` (of the latest change that is known; null = nothing was read yet), and `keys`
-        (how many there are, revoked and expired ones included).
+        (how many there are, revoked, expired and removed ones included).
         """
         known = self.directory
         return {

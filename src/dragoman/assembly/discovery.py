@@ -40,11 +40,14 @@ _LOOKED_EVERY: Final = 0.05
 
 
 class ListState(msgspec.Struct):
-    """The state of one provider's list. mark: as `ModelLists.mark`. fetched: when the list was last fetched,
-    in Unix seconds; None = never. models: how many models the list has. left_out: how many entries of the
-    list cannot be used. tries: how many fetches have ended, with or without success. failed: why the latest
-    fetch failed; None = it succeeded, or there was no fetch. since: when the first of the latest failures in
-    a row happened, in Unix seconds; None = `failed` is None.
+    """The state of one provider's list. mark: a text that differs for lists with different base URLs, models
+    or facts (`ModelLists.mark`), "" = there is no list. fetched: when the list in use was fetched, perhaps by
+    an earlier run, in Unix seconds; a fetch that fails does not change it; None = there is no list. models:
+    how many models the list has. left_out: how many entries of the list cannot be used.
+
+    The following begin anew when another configuration is used. tries: how many fetches have ended, with or
+    without success. failed: why the latest fetch failed; None = it succeeded, or no fetch has ended yet.
+    since: when the first of the latest failures in a row happened, in Unix seconds; None = `failed` is None.
     """
 
     mark: str = ""
@@ -90,8 +93,9 @@ class Discovering:
         """The names of the providers whose lists are used and can be fetched."""
 
     def attend(self, assembly: Assembly) -> None:
-        """Use the lists of this assembly, which is now in use. If this process is the keeper and `active` is
-        True, begin to fetch the lists in the background.
+        """Use the lists of this assembly, which is now in use, and forget earlier failures. If this process
+        is the keeper and `active` is True, begin to fetch the lists in the background, in place of the
+        fetches for the earlier assembly.
         """
         peers = self._inside.peers
         self._lists = lists = assembly.lists
@@ -244,9 +248,12 @@ class Discovering:
     async def refresh(self, names: Collection[str], patience: float) -> None:
         """Have the keeper fetch the lists of some providers. Return when each fetch has succeeded or failed,
         or after `patience` seconds; there is no error in either case. names: of the providers; empty = all. A
-        provider whose list is not fetched is ignored.
+        provider whose list is not used (`states`) is ignored. If the keeper fetches no lists (`active`), this
+        returns after `patience` seconds.
         """
         wanted = [name for name in self.states if not names or name in names]
+        if not wanted:  # the keeper would take it for all lists
+            return
         before = {name: self.states[name].tries for name in wanted}
         self._inside.peers.hand(_REFRESH, wanted)
         end = self._inside.seams.monotonic() + patience
@@ -258,7 +265,7 @@ class Discovering:
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """Return what `/health` shows of each list, by provider. `age`: the seconds since the list was
-        fetched; null = it was never fetched. `stale`: whether the latest fetch failed.
+        fetched; null = there is no list. `stale`: whether the latest fetch failed. `error`: why it failed.
         """
         now = self._inside.seams.now()
         return {
@@ -273,7 +280,7 @@ class Discovering:
         }
 
     def samples(self) -> Iterator[Sample]:
-        """Yield what `/metrics` shows of each list."""
+        """Yield what `/metrics` shows of each list: age (not without a list), number of models, `stale`."""
         for name, one in self.shown().items():
             if one["age"] is not None:
                 yield Sample(LIST_AGE, one["age"], (name,))

@@ -26,12 +26,17 @@ class Draining:
         return self._closes is not None
 
     def begin(self, delay: float = 0.0) -> None:
-        """Begin to drain, if not begun. delay: seconds until the port closes and the drain time starts."""
+        """Record that a stop was requested. Only the first call counts. delay: seconds until the port closes
+        and the drain time starts.
+        """
         if self._closes is None:
             self._closes = self._monotonic() + delay
 
     def left(self, most: float) -> float:
-        """Return the seconds that are left of the drain time. most: all of it, from when the port closes."""
+        """Return the seconds until the drain time ends, at least 0. Before the port closes, they include the
+        seconds until it closes. If no stop was requested, they are `most`. most: the whole drain time, which
+        starts when the port closes.
+        """
         gone = 0.0 if self._closes is None else self._monotonic() - self._closes
         return max(0.0, most - gone)
 

@@ -280,7 +280,8 @@ class Journaling:
     async def stored_until(self, moment: float) -> bool:
         """Wait until the database has the usage of all exchanges on this machine that ended before `moment`
         (Unix seconds). Returns False if that fails. A process that is not the keeper waits at most
-        `_RECOVERY` seconds for the reader, and then returns False, too.
+        `_RECOVERY` seconds for the reader, and then returns False, too. If the journal is in memory, only the
+        exchanges of this process count.
         """
         if self._chains is None or self._keeps:
             return await self.drain()
@@ -333,7 +334,9 @@ class Journaling:
         return {**state, **reader, "healthy": state["healthy"] and error is None, "last_error": error}
 
     def samples(self) -> Iterator[Sample]:
-        """Yield what `/metrics` shows of the journals of all processes."""
+        """Yield what `/metrics` shows of the journals of all processes; if the journal is in memory, of this
+        process's journal.
+        """
         state = self.state()
         yield Sample(JOURNAL_HEALTHY, bool(state["healthy"]))
         yield Sample(JOURNAL_WAITING, state.get("waiting") or 0)
@@ -418,7 +421,8 @@ class Journaling:
 
     def _warn(self) -> None:
         """Tell operators if records could not be written or stored for `ALERT_AFTER` seconds, and again after
-        each further `ALERT_AFTER` seconds.
+        each further `ALERT_AFTER` seconds. A journal in memory that has lost a record counts as failing from
+        then on.
         """
         failed = self.journal.state()["last_error"] or self.last_error
         now = self._seams.monotonic()
@@ -523,8 +527,9 @@ class Journaling:
 
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
         """Give records to the database one by one. Records that the database refuses several times are
-        written into the file of rejected records. Returns False if the database fails for another reason, or
-        if it also refuses a record that it already has; then the records that are left are tried again later.
+        written into the file of rejected records; if the journal is in memory, they are only logged and
+        counted. Returns False if the database fails for another reason, or if it also refuses a record that
+        it already has; then the records that are left are tried again later.
         """
         odd: list[UsageRecord] = []
         for record in records:

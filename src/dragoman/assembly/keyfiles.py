@@ -22,7 +22,9 @@ from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Credential, Lease, NotRenewed, Refreshing
 
 _EVERY: Final = 1.0
-"""The least seconds between two checks of a file."""
+"""Seconds after a check of a file from which the next request starts another one. If the provider refuses the
+key, the file is checked earlier.
+"""
 
 
 def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:

@@ -40,7 +40,7 @@ Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
 
 async def collected(batches: Batches) -> ir.Response:
     """Return the complete answer that the events of a stream form. Raises RequestFailed at the first
-    `ir.Error`.
+    `ir.Error`, with the fault of this event.
     """
     answer = ir.Fold()
     async for batch in batches:
@@ -102,8 +102,10 @@ class Call(msgspec.Struct, frozen=True):
     encoded: the chat request in the upstream's protocol, None = not encoded. ready: raises RequestFailed if
     strict mode refuses the reported losses. A custom upstream calls it before its work, except for chat,
     where the gateway calls it when the context of `chat` is entered. client: the name of the client's key, ""
-    = unknown; an upstream with a queue shares the queue fairly between clients. once: the client's
-    `Idempotency-Key`; None = the client sent none, or this upstream is not to get it.
+    = unknown; an upstream with a queue shares the queue fairly between clients. once: the value for the
+    header `Idempotency-Key`: a hash of the client's name and of the value that the client sent (this value
+    itself, if the client has no key of this gateway); None = the client sent none, or this upstream is not to
+    get it.
     """
 
     attempt: str
@@ -125,9 +127,9 @@ class Native(msgspec.Struct, frozen=True):
     """The features that a custom upstream supports itself. The gateway emulates other features where it can.
 
     features: the names of these features. tool_name: a regular expression that must match a complete tool
-    name; names that do not match are replaced. The expression must match the replacements: names of at least
-    ten characters, which are small letters, digits and `_`. formats_alone: True = a request may have either a
-    form of the answer (a schema, JSON) or tools, not both.
+    name. A name that does not match is replaced by a similar name that matches. The last name that is tried
+    is `t_` and eight hexadecimal digits, so the expression must match such names. formats_alone: True = a
+    request may have either a form of the answer (a schema, JSON) or tools, not both.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
@@ -190,8 +192,8 @@ If only some of its models support an operation, it has a method `performs(opera
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
     """Return the upstream's method for an operation. None = it has no such method, or says (`performs`) that
-    it does not support the operation for `model`, or no such upstream can support the operation (`METHODS`).
-    model: None = any model; then `performs` is not asked.
+    it does not support the operation for `model`, or `METHODS` does not have the operation (`chat`, `models`,
+    `realtime`). model: None = any model; then `performs` is not asked.
     """
     if operation not in METHODS:
         return None

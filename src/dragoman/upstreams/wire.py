@@ -67,13 +67,13 @@ class WireUpstream:
     {operation: the base URL used instead of `base_url`}. list_base: the base URL of the model list, unless
     `bases` has one for `models`; None = `base_url`. live_urls: {"": the URL of realtime sessions with its
     query, TRANSCRIBING: the same for those that only transcribe, if there are such}; {} = there are none.
-    query: added to the end of every other URL ("?api-version=2024-10-21"). models: patterns of the models
-    that can chat in this dialect (`!` before a pattern excludes models), None = all. further: the provider's
-    upstreams in other dialects, best first. yields: names of headers for which the value in the request is
-    used instead of the account's. service: the vendor's own API for operations beside chat, None = it has
-    none. host: the first protocol of the cloud that hosts this one, in which the cloud itself reports its
-    failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do not show
-    the model. listing: the form of the model list, None = the dialect's.
+    query: added to the end of every URL except `live_urls` ("?api-version=2024-10-21"). models: patterns of
+    the models that this dialect can be used for (`!` before a pattern excludes models), None = all. further:
+    the provider's upstreams in other dialects, best first. yields: names of headers for which the value in
+    the request is used instead of the account's. service: the vendor's own API for operations beside chat,
+    None = it has none. host: the first protocol of the cloud that hosts this one, in which the cloud itself
+    reports its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do
+    not show the model. listing: the form of the model list, None = the dialect's.
     """
 
     success: Final = 200
@@ -176,8 +176,9 @@ class WireUpstream:
         return copies[self.language]
 
     async def close(self) -> None:
-        """Stop following the credentials, and drop the references to the upstreams in other dialects, to free
-        memory without the garbage collector. The transport stays open.
+        """Remove all followers of the provider's credentials, also those that do not belong to this upstream.
+        Drop the references to the upstreams in other dialects, to free memory without the garbage collector.
+        The transport stays open.
         """
         self._sender.leave()
         for upstream in tuple(self._spoken.values()):
@@ -228,8 +229,9 @@ class WireUpstream:
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
         """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
         if it has the operation, else the first that has it; None = none has it. A dialect that is only for
-        some models (`models`) is left out for all others, except the provider's first dialect, which has its
-        operations, but not `count`, for every model. model: "" = a model of no such dialect.
+        some models (`models`) is left out for all other models. But this upstream's own dialect has its
+        operations, except `count`, for every model. model: "" = not known; only patterns such as `*` or `!x`
+        include it.
         """
         base, count = self._base_models.get(model, model), operation == "count"
         offered = {
@@ -261,7 +263,8 @@ class WireUpstream:
     ) -> Awaitable[Answer]:
         """Send the request for an operation that `able` has found, and start `call.watch`. Return an answer
         of any status, which the caller must close. Raises RequestFailed if no answer comes, or no credential
-        is valid. outgoing: JSON, a form or a file. headers: as for `send`.
+        is valid; DragomanError if the credential signs requests and the body is a form or a file. outgoing:
+        JSON, a form or a file. headers: as for `send`.
         """
         address = self._operations[operation][outgoing.path]
         if isinstance(outgoing.body, bytes):
@@ -279,7 +282,7 @@ class WireUpstream:
     ) -> tuple[Head, Transport]:
         """Return the handshake request of a realtime session (unsent), and its transport. headers: as for
         `send`. search: appended to the URL ("&intent=…"). transcribes: whether the session only transcribes.
-        Raises RequestFailed without a valid credential.
+        Raises RequestFailed without a valid credential, and KeyError if the provider has no such sessions.
         """
         address = self._operations["realtime"][TRANSCRIBING if transcribes else ""]
         head = await self._sender.handshake(address, call, headers, search)
@@ -300,8 +303,9 @@ class WireUpstream:
     ) -> bytes:
         """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
         RequestFailed if there is no answer, no success, or no valid credential, or if the list is too large.
-        signed: False = leave out headers with secrets of the account. query: parameters to add to the URL.
-        largest: the most bytes, None = as for all answers.
+        signed: False = leave out headers with secrets of the account. query: parameters for the URL; they
+        replace those of the same name. largest: the most bytes, if this is less than the limit for all
+        answers; None = that limit alone.
         """
         assert self._list is not None
         url = self._list.update_query(query) if query else self._list
@@ -314,8 +318,9 @@ class WireUpstream:
             answer.close()
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """Return the chat request in this dialect, with `call.body` merged into its body; if both have a
-        field, that of `call.body` is used. Raises WireError if the dialect cannot express the request.
+        """Return the chat request in this dialect, with `call.body` merged into its body. If both have a
+        field, the value in `call.body` is used; but two objects are merged in the same way. Raises WireError
+        if the dialect cannot express the request.
         """
         target = self._target(call)
         wire = self.dialect.request.encode(request, target)
@@ -331,9 +336,10 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Return an encoded request for another operation than chat. `call.body` is merged as by `encode`,
-        into the body or form; if the body is a file, into the query. Raises WireError if the dialect cannot
-        express the request, and KeyError if it lacks the operation.
+        """Return an encoded request for another operation than chat. `call.body` is merged into a JSON body,
+        as by `encode`. In a form, it replaces the fields of the same names; None removes a field. If the body
+        is a file, it sets parameters of the query. Raises WireError if the dialect cannot express the
+        request, and KeyError if it lacks the operation.
         """
         target = self._target(call)
         codec = self.codec(operation)
@@ -362,7 +368,10 @@ class WireUpstream:
     def refusal(
         self, status: int, headers: Mapping[str, str], body: bytes, operation: Operation = "chat"
     ) -> RequestFailed:
-        """Return what `refused` returns, for an answer whose body was already read."""
+        """Return (not raise) the error in an answer whose status is not a success, and whose body was already
+        read. For a status outside 400 to 599, the error only names the status. The fault of a reached
+        rate limit gets its `retry_after` from the headers about rate limits, if the dialect finds none.
+        """
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
         if (service := self._service) is not None and operation in service.sides:
@@ -391,8 +400,9 @@ class WireUpstream:
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """Return the fault without the account's secrets and the values of `call.headers` (`discreet`).
-        `located` is not used: the parameter of a provider's fault is not a path in the IR.
+        """Return a copy of the fault with `[redacted]` in place of the account's secrets and the values of
+        `call.headers`; those of fewer than 8 characters stay. `located` is not used: the parameter of a
+        provider's fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 

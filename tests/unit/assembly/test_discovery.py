@@ -162,5 +162,18 @@ async def test_a_refresh_waits_for_each_attempt(tmp_path: Path) -> None:
     state = one.discovering.states["up"]
     assert state.tries >= 1
     assert state.failed
+    await one.close()
+
+
+async def test_a_refresh_of_unknown_providers_fetches_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = gateway(tmp_path)
+    await one.start()
+    handed: list[Any] = []
+    monkeypatch.setattr(one.peers, "hand", lambda _, value: handed.append(value))
     await one.discovering.refresh(["nobody"], 60)
+    assert not handed  # an empty list of names would mean all lists
+    await one.discovering.refresh(["nobody", "up"], 0)
+    assert handed == [["up"]]
     await one.close()

@@ -63,7 +63,7 @@ class Draw:
         return choices[self.below(len(choices))]
 
     def hex(self, digits: int) -> str:
-        """Return a random string of `digits` hexadecimal digits."""
+        """Return a random string of `digits` hexadecimal digits (small letters)."""
         return "".join(f"{self.below(16):x}" for _ in range(digits))
 
 
@@ -94,7 +94,9 @@ def sentence(draw: Draw) -> str:
 
 
 def prose(draw: Draw, length: int) -> str:
-    """Return text of exactly `length` tokens, made of random sentences; the last sentence may be cut."""
+    """Return text of exactly `length` tokens of this module, made of random sentences; the last sentence may
+    be cut.
+    """
     pieces: list[str] = []
     while len(pieces) < length:
         pieces += tokens((" " if pieces else "") + sentence(draw))
