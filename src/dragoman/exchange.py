@@ -81,16 +81,16 @@ class AttemptRecord(msgspec.Struct, eq=False):
     hook or an error of the gateway. outcome: the class of `fault`, as the name of an `Outcome` in lower case,
     or `OVERTAKEN`; None = neither. key_source: the environment variable or the file that the key came from;
     it is set only if the provider has refused the key, for this model or altogether, or if the quota of the
-    key is used up. key_id: the id of the key, "" = unknown. continues:
-    True = this attempt goes on with the answer that earlier attempts have begun. usage: the tokens of this
-    attempt alone; None = the attempt has used none, or they are unknown. units: the amounts of everything
-    else that the attempt has used (images, sound, searches, …), by the names in `ir.units`. guessed: True =
-    `units` were counted in the request, because the provider has stated none. tier: the service tier that the
-    provider has stated. cost: nano-USD; None = unknown, or not known yet. price: the price that `cost` was
-    computed with, as text for people. priced: (deployment, the known part of its cost) for each model that
-    was used, if there are several or if only a part of `cost` is known; otherwise empty. own: True = the key
-    is not the operator's but the tenant's or the client's, so the call costs the operator nothing. Where this
-    text does not explain None, None means unknown, or that it has not happened.
+    key is used up. key_id: the id of the key, "" = unknown. continues: True = this attempt goes on with the
+    answer that earlier attempts have begun. usage: the tokens of this attempt alone; None = the attempt has
+    used none, or they are unknown. units: the amounts of everything else that the attempt has used (images,
+    sound, searches, …), by the names in `ir.units`. guessed: True = `units` were counted in the request,
+    because the provider has stated none. tier: the service tier that the provider has stated. cost: nano-USD;
+    None = unknown, or not known yet. price: the price that `cost` was computed with, as text for people.
+    priced: (deployment, the known part of its cost) for each model that was used, if there are several or if
+    only a part of `cost` is known; otherwise empty. own: True = the key is not the operator's but the
+    tenant's or the client's, so the call costs the operator nothing. Where this text does not explain None,
+    None means unknown, or that it has not happened.
     """
 
     id: str

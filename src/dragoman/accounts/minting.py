@@ -23,7 +23,7 @@ _SHOWN: Final = 4
 
 
 def minted(random: bytes) -> str:
-    """Return a client key, `dgm_` and 49 digits. random: 32 random bytes; the same bytes give the same key."""
+    """Return a client key, `dgm_` and 49 digits. random: 32 bytes; the same bytes give the same key."""
     body = PREFIX + _in_digits(int.from_bytes(random), _RANDOM)
     return body + _checksum(body)
 

@@ -101,8 +101,8 @@ class RateHeaders:
         self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float
     ) -> list[tuple[bytes, bytes]]:
         """Add the headers to the list `onto`, and return this list. A window that never ends has no reset
-        header. standing: returns (used, reserved) for
-        the name of a counter, as `Ledger.standing` does. now: Unix seconds.
+        header. standing: returns (used, reserved) for the name of a counter, as `Ledger.standing` does. now:
+        Unix seconds.
         """
         for group in self._groups:
             group.add(onto, standing, now)

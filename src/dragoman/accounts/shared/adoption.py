@@ -25,8 +25,8 @@ _NONE: Final = LastReport("", 0, -inf)
 
 class Adoption:
     """Adopts ended processes, one after the other: tells the store of shared limits what they have used (see
-    `adopt`). reach: connects to the store; each adoption opens
-    connections of its own, and closes them. now: returns Unix seconds.
+    `adopt`). reach: connects to the store; each adoption opens connections of its own, and closes them. now:
+    returns Unix seconds.
     """
 
     def __init__(self, reach: Callable[[], Awaitable[Link]], now: Callable[[], float]) -> None:
@@ -109,5 +109,7 @@ class Adoption:
             await link.close()
 
     def close(self) -> None:
-        """Let each call of `adopt` that is not done return None soon, also later calls. Does not wait."""
+        """Let `adopt` return soon, instead of trying until the store answers: None, unless all is told
+        already. Later calls return None, too. Does not wait.
+        """
         self._closing = True

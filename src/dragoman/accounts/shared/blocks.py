@@ -112,9 +112,9 @@ class Block:
 
     def report(self, now: float, *, restate: bool) -> Report:
         """Return the report of this block for the store. It counts as sent: `stated` is set to `reserved`. If
-        more is used and reserved than was granted, `granted` is raised to the sum. now: Unix
-        seconds. restate: True = this process has just joined the store, and the store may have lost its data.
-        So the report also states what this process knew of the counter before.
+        more is used and reserved than was granted, `granted` is raised to the sum. now: Unix seconds.
+        restate: True = this process has just joined the store, and the store may have lost its data. So the
+        report also states what this process knew of the counter before.
         """
         self.granted = max(self.granted, self.used + self.reserved)
         self.stated = self.reserved
@@ -132,8 +132,8 @@ class Block:
 
     def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
         """Return the part of a question to the store that asks for the whole amount of this claim, also if a
-        part of it is free in the block. claim: on this block's counter. now: Unix seconds. waited: the
-        number of the recall for which the request has waited, 0 = none.
+        part of it is free in the block. claim: on this block's counter. now: Unix seconds. waited: the number
+        of the recall for which the request has waited, 0 = none.
         """
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
 
@@ -213,8 +213,8 @@ class Blocks:
     ) -> Reservation | Refused:
         """Reserve all claims or none, while the store does not answer. Returns the reservation; or the
         refusal, if a claim on a hard limit is larger than what this process may use alone (`Block.share`: its
-        equal part of the limit, or more if it has more). onto: a reservation to which the
-        claims are added; None = a new one. processes: how many processes share the limits. now: Unix seconds.
+        equal part of the limit, or more if it has more). onto: a reservation to which the claims are added;
+        None = a new one. processes: how many processes share the limits. now: Unix seconds.
         """
         blocks = [self.of(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
