@@ -134,7 +134,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
 class Wait(msgspec.Struct, frozen=True):
     """A wait during an exchange, before an attempt. reason: `resting` (all keys were resting), `retry_after`
     (a provider stated the time), `backoff` (the gateway's own pause after a failure), or `queue` (for a place
-    at a model or provider). began: monotonic seconds. seconds: the duration.
+    at a model or provider). began: when it began (monotonic seconds). seconds: its duration.
     """
 
     reason: str
@@ -171,30 +171,31 @@ class Exchange(msgspec.Struct, eq=False):
     """Everything that is recorded of one client request: ids, decisions, attempts, usage, losses, times and
     the end.
 
-    client: the name of the client's key. caller: whose key it is, and what the key may do. end_user: the
-    person or thing on whose behalf the client asks, as the client names them. address: the peer address of
-    the connection; at the operators' Unix socket, the name of the user there. forwarded: the addresses that
-    proxies state (x-forwarded-for); of a long list only the last ones, at most 1000 characters. agent: the
-    client's User-Agent, cut to 200 characters. face: the name of the client's protocol. began: when the
-    request came in; `created` is the same moment in Unix seconds. mode: of the latest attempt. asked: the
-    model name that the client sent. answered: the deployment that was called last. taken: losses and changes
-    that hold for every attempt: from reading headers and body, and those of the attempts whose answer is
-    continued. losses, changes: those in `taken`, and those of the latest attempt. tags: the client's tags of
-    this request. metadata: values that the client sent for the gateway to keep. deployments: the deployments
-    of the model's route, and of the fallbacks that the request has turned to. dropped: pairs of a deployment
-    that cannot answer this request, and the reason. weighed: the candidates (deployments with a key) in the
-    order in which they could be called, those that may not be called last, and what was known of each; () =
-    nothing was known against any candidate and the first one has answered, or no model was needed. waits: the
-    waits before attempts. bodies: the stored bodies; None = they are not stored. fault: why the exchange
-    failed; None = it did not fail. status: the HTTP status that the client got. tier: the service tier that
-    the request asks for. cost: the cost of all attempts, in nano-USD; None = at least a part of it is
-    unknown. priced: the part of the cost that is known; None = no cost was computed. refused_by: the name of
-    the limit that has refused the request, or one of its attempts. waited: seconds of waiting for upstreams,
-    between attempts, in queues, and for the client's body. queued: the part of `waited` that was spent in the
-    queues of models and providers. first: when the first content of a stream came. end: "done" after success;
-    else who ended the exchange, in which phase, and for a failure its code, or its kind if it has no code
-    ("client/stream", "upstream/first_byte/server_error"). Where this text does not explain None, None means
-    unknown, or that it has not happened yet.
+    request_id: the id that the client sent, or one made from `id`. path: the path as logs show it, usually
+    the template of the endpoint. client: the name of the client's key. caller: whose key it is, and what the
+    key may do. end_user: the person or thing on whose behalf the client asks, as the client names them.
+    address: the peer address of the connection; at the operators' Unix socket, the name of the user there.
+    forwarded: the addresses that proxies state (x-forwarded-for); of a long list only the last ones, at most
+    1000 characters. agent: the client's User-Agent, cut to 200 characters. face: the name of the client's
+    protocol. began: when the request came in; `created` is the same moment in Unix seconds. mode: of the
+    latest attempt. asked: the model name that the client sent. answered: the deployment that was called last.
+    taken: losses and changes that hold for every attempt: from reading headers and body, and those of the
+    attempts whose answer is continued. losses, changes: those in `taken`, and those of the latest attempt.
+    tags: the client's tags of this request. metadata: values that the client sent for the gateway to keep.
+    deployments: the deployments of the model's route, and of the fallbacks that the request has turned to.
+    dropped: pairs of a deployment that cannot answer this request, and the reason. weighed: the candidates
+    (deployments with a key) in the order in which they could be called, and what was known of each; those
+    that may not be called stand at the end; () = nothing was known against any candidate and the first one
+    has answered, or no model was needed. waits: the waits before attempts. bodies: the stored bodies; None =
+    they are not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that
+    the client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in
+    nano-USD; None = at least a part of it is unknown. priced: the part of the cost that is known; None = no
+    cost was computed. refused_by: the name of the limit that has refused the request, or one of its attempts.
+    waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued:
+    the part of `waited` that was spent in the queues of models and providers. first: when the first content
+    of a stream came. end: "done" after success; else who ended the exchange, in which phase, and for a
+    failure its code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error").
+    Where this text does not explain None, None means unknown, or that it has not happened yet.
     """
 
     id: str

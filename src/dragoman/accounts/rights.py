@@ -47,8 +47,8 @@ class Owner(NamedTuple):
 def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, limits_of: LimitsOf) -> Rights:
     """Return `rights`, narrowed to what `entry` permits, too. The entry's tags and limits are added to those
     of `rights`. The result is disabled if `rights` or the entry is disabled; if both are, `disabled` is that
-    of `rights`. owner: whose entry it is. groups: {name of a group: model names and patterns}. limits_of:
-    makes the entry's limits.
+    of `rights`. A field of the entry that is None permits everything. owner: whose entry it is. groups: {name
+    of a group: model names and patterns}. limits_of: makes the entry's limits.
     """
     may = rights.may
     return Rights(

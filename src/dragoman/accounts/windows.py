@@ -42,8 +42,9 @@ def shown(value: str) -> str:
 
 
 def again(name: str, id_: str) -> str:
-    """Return the name under which a tenant, a team or a user is counted whose name an earlier one had:
-    `name`, `/@` and the first 8 characters of `id_`, the id of the present one.
+    """Return the name under which limits count a tenant, a team or a user, if an earlier one with the same
+    name was removed, so that the counters of the earlier one do not count: `name`, `/@` and the first 8
+    characters of `id_`, the id of the present one.
     """
     return f"{name}{_AGAIN}{id_[:_OF_ID]}"
 

@@ -45,9 +45,9 @@ class Adoption:
 
         process: its name. report: what `unreported` of the process's ledger has returned; b"" = nothing.
         records: of the process's exchanges, all that may have to be charged. A record is charged once, even
-        if it is passed several times. No record is charged if the store does not know the process. A record
-        is not charged either if the process had reported the use itself, which means: the exchange was not
-        cut off, and `ended` is not later than the latest settlement that the process has reported. So the
+        if it is passed again within a week. No record is charged if the store does not know the process. A
+        record is not charged either if the process had reported the use itself, which means: the exchange was
+        not cut off, and `ended` is not later than the latest settlement that the process has reported. So the
         process must have called `Ledger.settle` with the time that the record has as `ended`.
         """
         async with self._lock:

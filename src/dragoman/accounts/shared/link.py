@@ -36,11 +36,15 @@ _TICKS: Final = 6
 
 
 class LinkFailed(DragomanError):
-    """The server does not answer, or refuses. The text says why."""
+    """The server does not answer in time, the connection is lost, or the server answers with an error. The
+    text says why, as a clause for people.
+    """
 
 
 class Unfit(LinkFailed):
-    """The server answers, but the gateway cannot use it; waiting does not help. The text says why."""
+    """The server answers, but the gateway cannot use it: it is too old or a cluster, or refuses the password
+    or a command. Waiting does not help. The text says why.
+    """
 
 
 def installed() -> bool:
@@ -163,11 +167,11 @@ class Link:
 
 
 async def connect(address: Address, *, password: str, ca: str | None, prefix: str, patience: float) -> Link:
-    """Connect to the server. With Sentinels, connect to the server that they name. password: used if the
-    address has none. ca: a file with the certificates that TLS trusts, None = the system's certificates.
-    prefix: stands before all keys of the gateway on the server. patience: seconds for each answer. The server
-    has been checked, and has the scripts (`Link.prepare`). Raises LinkFailed, or Unfit if the server can
-    never be used.
+    """Connect to the server. Raises ImportError without the extra `valkey`. With Sentinels, connect to the
+    server that they name. password: used if the address has none. ca: a file with the certificates that TLS
+    trusts, None = the system's certificates. prefix: stands before all keys of the gateway on the server.
+    patience: seconds for each answer. The server has been checked, and has the scripts (`Link.prepare`).
+    Raises LinkFailed, or Unfit if the server can never be used.
     """
     host, port = address.hosts[0] if address.hosts else ("", 0)
     if address.kind.startswith("sentinel"):
