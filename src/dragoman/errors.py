@@ -90,7 +90,8 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 def setting_path(path: str, name: str) -> str:
     """Return the path of a configuration's entry `name` below another path ("" = at the top). A name with
-    special characters is put in quotation marks: ("models", "gpt-4.1") → `models."gpt-4.1"`.
+    other characters than ASCII letters, digits, `_`, `-` and `*` is put in quotation marks: ("models",
+    "gpt-4.1") → `models."gpt-4.1"`.
     """
     shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
     return f"{path}.{shown}" if path else shown
@@ -126,8 +127,8 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used. problems: every mistake that was found. warnings: the settings
-    that are unusual but usable.
+    """A configuration that cannot be used. problems: every mistake that was found; the text of the exception
+    has a line for each. warnings: the settings that are unusual but usable; they are not in the text.
     """
 
     def __init__(self, *problems: Problem, warnings: Sequence[Problem] = ()) -> None:

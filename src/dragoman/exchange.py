@@ -80,16 +80,17 @@ class AttemptRecord(msgspec.Struct, eq=False):
     answer. fault: the failure; None = the call succeeded, is still running, or was cut off by the client, a
     hook or an error of the gateway. outcome: the class of `fault`, as the name of an `Outcome` in lower case,
     or `OVERTAKEN`; None = neither. key_source: the environment variable or the file that the key came from;
-    it is set only if the provider has refused the key. key_id: the id of the key, "" = unknown. continues:
-    True = this attempt goes on with the answer that earlier attempts have begun. usage: the tokens of this
-    attempt alone; None = the attempt has used none, or they are unknown. units: the amounts of everything
-    else that the attempt has used (images, sound, searches, …), by the names in `ir.units`. guessed: True =
-    `units` were counted in the request, because the provider has stated none. tier: the service tier that the
-    provider has stated. cost: nano-USD; None = unknown, or not known yet. price: the price that `cost` was
-    computed with, as text for people. priced: (deployment, the known part of its cost) for each model that
-    was used, if there are several or if only a part of `cost` is known; otherwise empty. own: True = the key
-    is not the operator's but the tenant's or the client's, so the call costs the operator nothing. Where this
-    text does not explain None, None means unknown, or that it has not happened.
+    it is set only if the provider has refused the key, for this model or altogether, or if the quota of the
+    key is used up. key_id: the id of the key, "" = unknown. continues: True = this attempt goes on with the
+    answer that earlier attempts have begun. usage: the tokens of this attempt alone; None = the attempt has
+    used none, or they are unknown. units: the amounts of everything else that the attempt has used (images,
+    sound, searches, …), by the names in `ir.units`. guessed: True = `units` were counted in the request,
+    because the provider has stated none. tier: the service tier that the provider has stated. cost: nano-USD;
+    None = unknown, or not known yet. price: the price that `cost` was computed with, as text for people.
+    priced: (deployment, the known part of its cost) for each model that was used, if there are several or if
+    only a part of `cost` is known; otherwise empty. own: True = the key is not the operator's but the
+    tenant's or the client's, so the call costs the operator nothing. Where this text does not explain None,
+    None means unknown, or that it has not happened.
     """
 
     id: str
@@ -118,7 +119,8 @@ class AttemptRecord(msgspec.Struct, eq=False):
     priced: tuple[tuple[str, int], ...] = ()
 
     def classify(self, source: str) -> None:
-        """Set `outcome` if the attempt has a fault. If the provider has refused the key, also set
+        """Set `outcome` from the fault; without a fault, do nothing. If the outcome says that the operator
+        has to look at the key (it was refused, its quota is used up, or it may not use the model), also set
         `key_source`. source: the environment variable or the file that the key came from; "" = unknown, which
         makes `key_source` None.
         """
@@ -132,7 +134,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
 class Wait(msgspec.Struct, frozen=True):
     """A wait during an exchange, before an attempt. reason: `resting` (all keys were resting), `retry_after`
     (a provider stated the time), `backoff` (the gateway's own pause after a failure), or `queue` (for a place
-    at a model or provider). began: monotonic seconds. seconds: the duration.
+    at a model or provider). began: when it began (monotonic seconds). seconds: its duration.
     """
 
     reason: str
@@ -169,26 +171,31 @@ class Exchange(msgspec.Struct, eq=False):
     """Everything that is recorded of one client request: ids, decisions, attempts, usage, losses, times and
     the end.
 
-    client: the name of the client's key. caller: whose key it is, and what the key may do. end_user: the
-    person or thing on whose behalf the client asks, as the client names them. address: the peer address of
-    the connection. forwarded: the client address that a proxy states, agent: the client's User-Agent, both
-    cut to 200 characters. asked: the model name that the client sent. answered: the deployment that was
-    called last. taken: losses and changes that hold for every attempt: from reading headers and body, and
-    those of the attempts whose answer is continued. losses, changes: those in `taken`, and those of the
-    latest attempt. tags: the client's tags of this request. metadata: values that the client sent for the
-    gateway to keep. deployments: the deployments of the model's route, and of the fallbacks that the request
-    has turned to. dropped: pairs of a deployment that cannot answer this request, and the reason. weighed:
-    the candidates in the order in which they could be called, and what was known of each; () = nothing was
-    known against any candidate and the first one has answered, or no model was needed. waits: the waits
-    before attempts. bodies: the stored bodies; None = they are not stored. fault: why the exchange failed;
-    None = it did not fail. status: the HTTP status that the client got. tier: the service tier that the
-    request asks for. cost: the cost of all attempts, in nano-USD; None = at least a part of it is unknown.
-    priced: the part of the cost that is known; None = no cost was computed. refused_by: the name of the limit
-    that has refused the request, or one of its attempts. waited: seconds of waiting for upstreams, between
-    attempts, in queues, and for the client's body. queued: the part of `waited` that was spent in the queues
-    of models and providers. first: when the first content of a stream came. end: who ended the exchange, in
-    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). Where this
-    text does not explain None, None means unknown, or that it has not happened yet.
+    request_id: the id that the client sent, or one made from `id`. path: the path as logs show it, usually
+    the template of the endpoint. client: the name of the client's key. caller: whose key it is, and what the
+    key may do. end_user: the person or thing on whose behalf the client asks, as the client names them.
+    address: the peer address of the connection; at the operators' Unix socket, the name of the user there.
+    forwarded: the addresses that proxies state (x-forwarded-for); of a long list only the last ones, at most
+    1000 characters. agent: the client's User-Agent, cut to 200 characters. face: the name of the client's
+    protocol. began: when the request came in; `created` is the same moment in Unix seconds. mode: of the
+    latest attempt. asked: the model name that the client sent. answered: the deployment that was called last.
+    taken: losses and changes that hold for every attempt: from reading headers and body, and those of the
+    attempts whose answer is continued. losses, changes: those in `taken`, and those of the latest attempt.
+    tags: the client's tags of this request. metadata: values that the client sent for the gateway to keep.
+    deployments: the deployments of the model's route, and of the fallbacks that the request has turned to.
+    dropped: pairs of a deployment that cannot answer this request, and the reason. weighed: the candidates
+    (deployments with a key) in the order in which they could be called, and what was known of each; those
+    that may not be called stand at the end; () = nothing was known against any candidate and the first one
+    has answered, or no model was needed. waits: the waits before attempts. bodies: the stored bodies; None =
+    they are not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that
+    the client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in
+    nano-USD; None = at least a part of it is unknown. priced: the part of the cost that is known; None = no
+    cost was computed. refused_by: the name of the limit that has refused the request, or one of its attempts.
+    waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued:
+    the part of `waited` that was spent in the queues of models and providers. first: when the first content
+    of a stream came. end: "done" after success; else who ended the exchange, in which phase, and for a
+    failure its code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error").
+    Where this text does not explain None, None means unknown, or that it has not happened yet.
     """
 
     id: str
@@ -236,8 +243,9 @@ class Exchange(msgspec.Struct, eq=False):
 
     @property
     def tenant(self) -> str | None:
-        """The tenant that the client's key belonged to when the exchange began; None = to none, or the client
-        is unknown.
+        """The name of the tenant that the client's key belongs to; None = to none, or the client is unknown.
+        It is the tenant at the beginning of the exchange; in a realtime session, the tenant when the client
+        was last checked, which is done before each reply.
         """
         return None if self.caller is None else self.caller.tenant
 
@@ -247,15 +255,17 @@ class Exchange(msgspec.Struct, eq=False):
         self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set `losses` and `changes` to those in `taken`, which hold for every attempt, followed by these of
-        the running attempt. What earlier attempts have reported is dropped, unless it is in `taken`.
+        """Set the fields `losses` and `changes` to those in `taken`, which hold for every attempt, followed
+        by the arguments: what the running attempt has lost and changed. What earlier attempts have reported
+        is dropped, unless it is in `taken`.
         """
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self, now: Callable[[], float]) -> None:
         """Set the phase to `first_byte`, and the time `sent` of the latest attempt to now: the connection to
-        the provider is open, and the request is being sent. now: returns monotonic seconds.
+        the provider is open, and the request is being sent. If there is no attempt, only the phase is set.
+        now: returns monotonic seconds.
         """
         self.phase = "first_byte"
         if self.attempts:
@@ -264,7 +274,7 @@ class Exchange(msgspec.Struct, eq=False):
     def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
         """Add a wait to `waits`. seconds: its duration. now: when the wait begins or began, in monotonic
         seconds. reason: as in `Wait`; None = derive it from the latest attempt: `resting` if there was no
-        attempt, `retry_after` if the failure stated a time, else `backoff`.
+        attempt, `retry_after` if the provider has stated with its failure when to try again, else `backoff`.
         """
         if reason is None:
             fault = self.attempts[-1].fault if self.attempts else None
@@ -287,9 +297,9 @@ class Exchange(msgspec.Struct, eq=False):
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """End the exchange: set `ended` and `end`, and set `usage` to None if its token counts are
-        impossible. now: monotonic seconds. gone: True = the client disconnected before its answer was
-        complete.
+        """End the exchange: set `ended` and `end` (see `ending`), and set `usage` to None if a token count in
+        it is negative, absurdly large or not a number. now: monotonic seconds. gone: True = the client
+        disconnected before its answer was complete.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible():
@@ -297,10 +307,10 @@ class Exchange(msgspec.Struct, eq=False):
         self.end = self.ending(gone=gone)
 
     def ending(self, *, gone: bool = False) -> str:
-        """Return the value that `end` would get if the exchange ended now: "done" after success; else who
-        ended it and in which phase, and for a failure the code. gone: True = the client disconnected before
-        its answer was complete; then the client has ended the exchange, unless the exchange has failed by the
-        gateway's fault.
+        """Return the value that `end` would get if the exchange ended now: "done" if there is no fault; else
+        who is to blame, the phase, and the fault's code, or its kind if it has no code
+        ("upstream/first_byte/server_error"). gone: True = the client disconnected before its answer was
+        complete; then the value is "client/" and the phase, unless the gateway is to blame for a fault.
         """
         fault = self.fault
         if gone and (fault is None or fault.blame != "gateway"):

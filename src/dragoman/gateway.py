@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class Gateway(Core):
     """A gateway that other programs call over an ASGI application, and that this program can call directly.
-    The constructor's parameters: see `Core`.
+    The constructor takes the settings (see the module) and the other parameters of `Core`.
     """
 
     _app: App | None = None
@@ -60,8 +60,9 @@ class Gateway(Core):
         """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
         Adds `stream: true` to a body without `stream`, unless `path` contains `:stream` (Gemini). An answer
         that is JSON instead of a stream is yielded as one event. Closing the generator cancels the request.
-        The generator raises CallFailed as `ask` does, and also for an error event in the stream; the event
-        `response.failed` is yielded instead.
+        The last event `[DONE]` of some protocols is not yielded. The generator raises CallFailed for an error
+        answer, if there is no answer, if a header cannot be sent over HTTP, and for an error event in the
+        stream. The event `response.failed` (OpenAI Responses) does not raise; it is yielded like any other.
         """
         from dragoman.server import inprocess
 

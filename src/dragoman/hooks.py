@@ -4,7 +4,8 @@ A hook is any object with one or more of the methods below, `async` or not. Its 
 none the name of its class, appears in the log. Hooks run in the order of their registration. A hook that
 raises `RequestFailed` ends the request with that fault, as `EndedByHook`. Any other exception, or a result of
 another type, becomes `HookFailed`: it is logged, and the client gets an error without details (500, if no
-status was sent before). If `on_error` fails in this way, the client gets the original fault instead.
+status was sent before). If `on_error` fails in this way, the client gets the original fault instead; if it
+raises `RequestFailed`, the client gets that fault.
 
     resolve(exchange, name) -> str | list[str] | None        chooses the models for the name a client sent
     before(exchange, request) -> ir.Request | None           replaces a chat request, also one to count
@@ -43,8 +44,8 @@ class HookFailed(DragomanError):
 
 
 class EndedByHook(RequestFailed):
-    """A hook raised RequestFailed with this fault, so no other deployment is called. hook: the name of the
-    hook. point: the method that raised RequestFailed.
+    """A hook raised RequestFailed, so the request ends with its fault, and no other deployment is called.
+    hook: the name of the hook. point: the method that raised RequestFailed.
     """
 
     def __init__(self, fault: ir.Fault, hook: str, point: str) -> None:
@@ -93,7 +94,9 @@ class Hooks:
         return None
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """Return the request that is left after all `before` hooks."""
+        """Return the request after all `before` hooks: each gets what the hook before it has returned. A hook
+        that returns None changes nothing; without any hook, this is `request` itself.
+        """
         return await self._through("before", exchange, request)
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:

@@ -23,14 +23,14 @@ _SHOWN: Final = 4
 
 
 def minted(random: bytes) -> str:
-    """Return a new client key that is made of 32 random bytes."""
+    """Return a client key, `dgm_` and 49 digits. random: 32 bytes; the same bytes give the same key."""
     body = PREFIX + _in_digits(int.from_bytes(random), _RANDOM)
     return body + _checksum(body)
 
 
 def mistyped(key: str) -> bool:
-    """Whether a text has the beginning and the length of such a key, but its checksum is wrong. False for
-    keys of another form, such as those that operators have made up.
+    """Whether `key` begins with `dgm_` and has the length of a key that `minted` makes, but its checksum is
+    wrong. False for keys of another form, such as those that operators have made up.
     """
     if len(key) != LENGTH or not key.startswith(PREFIX):
         return False
@@ -45,8 +45,8 @@ def shown(key: str) -> str:
 
 
 def digest(key: str) -> bytes:
-    """Return the SHA-256 of a key, by which the gateway finds keys. No salt and no slow hash is needed for a
-    key of this form, because it has 256 random bits.
+    """Return the SHA-256 of a key (32 bytes), by which the gateway finds keys. A key that `minted` has made
+    needs no salt and no slow hash, because it has 256 random bits.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 

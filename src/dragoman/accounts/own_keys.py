@@ -23,8 +23,8 @@ encrypt 2³² times.
 
 
 class Undecipherable(Exception):
-    """A tenant's key cannot be decrypted: it was encrypted with a master key that this gateway does not have,
-    or its row was changed since.
+    """A tenant's key for a provider cannot be decrypted: it was encrypted with a master key that this gateway
+    does not have, or its row in the database was changed since. The text names the tenant and the provider.
     """
 
 
@@ -45,13 +45,17 @@ class Cipher:
             self._by_name[self.current] = AESGCM(_derived(master, b"key", 32))
 
     def encrypt(self, key: OwnKey, secret: Secret) -> OwnKey:
-        """Return the row `key` with `secret` in it, encrypted with the current master key."""
+        """Return a copy of the row `key` that contains `secret`, encrypted with the current master key. The
+        fields `cipher` and `master` of `key` are ignored.
+        """
         nonce = self._random()[:_NONCE]
         cipher = self._by_name[self.current].encrypt(nonce, secret.reveal().encode(), _place(key))
         return msgspec.structs.replace(key, cipher=nonce + cipher, master=self.current)
 
     def decrypt(self, key: OwnKey) -> Secret:
-        """Return the secret in a row, decrypted. Raises Undecipherable."""
+        """Return the provider's key that the row `key` contains. Raises Undecipherable if this gateway does
+        not have the row's master key, or if the row was changed.
+        """
         from cryptography.exceptions import InvalidTag
 
         master = self._by_name.get(key.master)
@@ -77,7 +81,7 @@ class OwnKeys:
 
     async def find(self, tenant: str, provider: str) -> Secret | None:
         """Return a tenant's own key for a provider; None = the tenant has brought no key for it. Raises
-        Undecipherable.
+        Undecipherable if the key is stored, but cannot be decrypted.
         """
         for key in await self._store.own_keys():
             if (key.tenant, key.provider) == (tenant, provider):
@@ -86,8 +90,8 @@ class OwnKeys:
 
     async def keep(self, key: OwnKey, secret: Secret) -> OwnKey:
         """Encrypt a tenant's key and store it, in place of the tenant's earlier key for that provider. The
-        caller must then tell the other processes (`DirectoryStore.keep_own`). key: its row, without the
-        encrypted bytes. secret: the provider's key. Returns the complete row.
+        caller must then tell the other processes (see `DirectoryStore.keep_own`). key: the row to store; its
+        fields `cipher` and `master` are filled in a copy. secret: the provider's key. Returns the stored row.
         """
         whole = self._cipher.encrypt(key, secret)
         await self._store.keep_own(whole)

@@ -29,9 +29,9 @@ _TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens
 
 
 class _Group:
-    """Writes one group of headers (limit, remaining, reset). They show the limit that leaves least. claims:
-    on these limits; at least one. names: the names of the three headers. until: makes the value of the reset
-    header from the end of the window and the present time (Unix seconds).
+    """Writes one group of headers (limit, remaining, reset). They show the one limit that leaves least.
+    claims: one on each limit of the group; at least one. names: the names of the three headers. until: makes
+    the value of the reset header from the end of the window and the present time (Unix seconds).
     """
 
     __slots__ = ("_remaining", "_reset", "_rows", "_until", "_untils")
@@ -72,9 +72,11 @@ class _Group:
 
 class RateHeaders:
     """Writes the headers that show the limits of an exchange, in one form. Each group of headers shows the
-    limit that leaves least. `anthropic` has a group for each resource; `openai` has one for requests and one
-    for tokens; `standard` has one, for requests, or for tokens if no claim is on a limit of requests. claims:
-    on limits of requests and tokens; their amounts are ignored.
+    limit that leaves least; a group without a claim is not written. `anthropic` has a group for each of
+    `requests`, `tokens`, `input_tokens` and `output_tokens`. `openai` has one group for requests, and one for
+    tokens of all kinds. `standard` has one group: for requests, or for tokens of all kinds if no claim is on
+    a limit of requests. claims: one on each limit to show. Those on money and concurrency are ignored, and so
+    are the amounts of all claims.
     """
 
     __slots__ = ("_groups",)
@@ -98,8 +100,9 @@ class RateHeaders:
     def add(
         self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float
     ) -> list[tuple[bytes, bytes]]:
-        """Add the headers to the list `onto`, and return this list. standing: returns (used, reserved) for
-        the name of a counter, as `Ledger.standing` does. now: Unix seconds.
+        """Add the headers to the list `onto`, and return this list. A window that never ends has no reset
+        header. standing: returns (used, reserved) for the name of a counter, as `Ledger.standing` does. now:
+        Unix seconds.
         """
         for group in self._groups:
             group.add(onto, standing, now)

@@ -19,9 +19,10 @@ Groups: TypeAlias = Mapping[str, Iterable[str]]
 
 
 class Rights(NamedTuple):
-    """What a key may use. models, may, tags and limits are as in `Caller`. disabled: why the key is disabled:
-    whose entry disables it, such as "team research" or "tenant acme (which is gone)"; None = the key is
-    enabled.
+    """What a key may use. models: the allowed model names, None = all. may: what else it may use. tags: the
+    tags that each of its requests gets. limits: those of the key, its user, its team and its tenant.
+    disabled: why the key is disabled: whose entry disables it, such as "team research" or "tenant acme (which
+    is gone)"; None = the key is enabled.
     """
 
     models: Grants | None = None
@@ -46,8 +47,8 @@ class Owner(NamedTuple):
 def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, limits_of: LimitsOf) -> Rights:
     """Return `rights`, narrowed to what `entry` permits, too. The entry's tags and limits are added to those
     of `rights`. The result is disabled if `rights` or the entry is disabled; if both are, `disabled` is that
-    of `rights`. owner: whose entry it is. groups: {name of a group: model names and patterns}. limits_of:
-    makes the entry's limits.
+    of `rights`. A field of the entry that is None permits everything. owner: whose entry it is. groups: {name
+    of a group: model names and patterns}. limits_of: makes the entry's limits.
     """
     may = rights.may
     return Rights(
@@ -67,9 +68,9 @@ def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, lim
 
 
 def within_regions(rights: Rights, regions: Mapping[str, str]) -> Rights:
-    """Return `rights`, with only the providers that are in the allowed regions. regions: {name of a provider:
-    its region}; a provider that is missing here is in no region, so it is not allowed. If all regions are
-    allowed, the result is `rights` itself.
+    """Return `rights`, with only those allowed providers that are in an allowed region (`may.regions`).
+    regions: {name of a provider: its region}; a provider that is missing here is in no region, so it is not
+    allowed. If all regions are allowed, the result is `rights` itself.
     """
     allowed = rights.may.regions
     if allowed is None:

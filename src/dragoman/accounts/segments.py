@@ -87,8 +87,8 @@ class FileJournal:
     processes: how many processes write there; if `size` is small, their number makes the segments smaller.
     refuse: True = `opened` raises JournalFailed while nothing can be written. backlog: for the records that
     wait in memory, None = a new one. mark: identifies this process for ever; None = a random mark. The
-    constructor makes the first segment. If that fails, the constructor raises nothing: `last_error` says why,
-    and `tend` tries again.
+    constructor makes the first segment, and starts a thread for it. If the segment cannot be made, the
+    constructor raises nothing: `last_error` says why, and `tend` tries again.
     """
 
     outlives: Final = True
@@ -135,8 +135,11 @@ class FileJournal:
         self._renew()
 
     def opened(self, record: UsageRecord) -> None:
-        """Write that an exchange is about to call a provider (see `Journal.opened`). A record that cannot be
-        encoded is counted as lost, and JournalFailed is not raised because of it.
+        """Write that an exchange is about to call a provider. record: what is known of it. If the same
+        exchange is opened again, its latest record counts. With `refuse` (see the constructor), raises
+        JournalFailed while nothing can be written; without it, the entry is written when the next segment
+        begins. A record that cannot be encoded is counted as lost, and JournalFailed is not raised because of
+        it.
         """
         if self._refuse and self.last_error is not None:
             raise JournalFailed(self.last_error)
@@ -151,7 +154,9 @@ class FileJournal:
             self._renew()
 
     def closed(self, record: UsageRecord) -> None:
-        """Write that an exchange has ended, with its record (see `Journal.closed`)."""
+        """Write that an exchange has ended. record: its complete usage. A record that cannot be written waits
+        in memory, or is lost if there is no room; one that cannot be encoded is lost. Raises nothing.
+        """
         self._opened.pop(record.id, None)
         if (entry := self._entry(CLOSED, record)) is None:
             return
@@ -181,7 +186,8 @@ class FileJournal:
 
     def tend(self) -> None:
         """Begin the next segment if the present one has entries and is old (`AGE`), or was deleted, or if
-        writing or syncing has failed. Then write records that wait in memory. Call it about twice a second.
+        writing or syncing has failed. Then write records that wait in memory, at most 2000 in one call. Call
+        it about twice a second.
         """
         if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
             self._fail("somebody has deleted the journal")
@@ -196,7 +202,7 @@ class FileJournal:
 
     def close(self) -> None:
         """Write the records that wait in memory, if possible. If no exchange is open then, write an entry
-        that the process has ended well. Waits for the disk.
+        that the process has ended well. Waits for the disk. Afterwards nothing can be written.
         """
         if self.last_error is not None:
             self._renew()
@@ -209,8 +215,9 @@ class FileJournal:
         self._descriptor = -1
 
     def state(self) -> dict[str, Any]:
-        """Return the fields of `Journal.state`. `healthy` is False while writing or syncing fails, and after
-        a record was lost.
+        """Return the fields that `/health` shows: `kind`, `healthy` (False while writing or syncing fails,
+        and after a record was lost), `last_error` (None = none), `in_memory` (the number of records that wait
+        in memory), `lost` (the number of lost records).
         """
         error = self.last_error or self._sync_failed
         return {

@@ -65,7 +65,8 @@ def date(seconds: float) -> str:
 
 
 def fault(refused: Refused, now: float) -> ir.Fault:
-    """Return the fault for a request that a limit refuses. now: Unix seconds.
+    """Return the fault for a request that a limit refuses. refused: which claim on which limit was refused,
+    and what was used and reserved then. now: Unix seconds.
 
     The kind of the fault is `quota` for a budget (`is_budget`), so that clients do not repeat the request at
     once; for any other limit it is `rate_limit`. The fault's `retry_after` is the number of seconds after
@@ -92,8 +93,8 @@ def fault(refused: Refused, now: float) -> ir.Fault:
 
 
 def unpriced(limit: Limit) -> ir.Fault:
-    """Return the fault for a request that a limit on money refuses because the price of the model is not
-    known.
+    """Return the fault (kind `permission`) for a request that is refused because a limit on money applies,
+    and the price of the model is not known. limit: that limit; the text names it.
     """
     return ir.Fault(
         "permission",
@@ -139,7 +140,8 @@ def usd(nano: int) -> str:
 
 def whose(claim: Claim) -> str:
     """Return whom a claim counts, as the rest of a phrase: " of key ci-agent"; "" = all requests together, or
-    the name of the counter cannot be read.
+    the name of the counter cannot be read. A name of which the counter has only a hash is shown as `#` and
+    the first 12 digits of the hash.
     """
     subject, counter = claim.limit.subject, read(claim.counter)
     if subject == "global" or counter is None:

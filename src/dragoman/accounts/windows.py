@@ -23,8 +23,9 @@ _OF_ID: Final = 8
 
 def prefix_of(limit: Limit, value: str) -> str:
     """Return the beginning of the names of a limit's counters for one subject, such as
-    `burst|requests|1minute||ci-agent|`. The start of the window follows it. value: the name of the subject
-    that is counted, such as a key or a tag.
+    `burst|requests|1minute||ci-agent|`: the name of the limit, the resource, the window, `mark_of` its
+    models, and the subject. The start of the window follows it. value: the name of the subject that is
+    counted, such as a key or a tag.
     """
     window = "" if limit.window is None else f"{limit.every}{limit.window}"
     return f"{escaped(limit.name)}|{limit.resource}|{window}|{mark_of(limit.models)}|{shown(value)}|"
@@ -41,8 +42,9 @@ def shown(value: str) -> str:
 
 
 def again(name: str, id_: str) -> str:
-    """Return the name under which a tenant, a team or a user is counted whose name an earlier one had:
-    `name`, `/@` and the first 8 characters of `id_`, the id of the present one.
+    """Return the name under which limits count a tenant, a team or a user, if an earlier one with the same
+    name was removed, so that the counters of the earlier one do not count: `name`, `/@` and the first 8
+    characters of `id_`, the id of the present one.
     """
     return f"{name}{_AGAIN}{id_[:_OF_ID]}"
 

@@ -23,8 +23,8 @@ class StoredExchange(msgspec.Struct, frozen=True):
     error, or its kind if it has no code. called: the deployments that its attempts called (`provider/model`),
     each once. attempts, losses: how many the exchange had. line: the exchange's entry in a list of exchanges,
     as JSON. trace: the exchange's complete trace, as JSON, which may be compressed. tenant: the tenant that
-    the client's key belonged to when the exchange began; in a realtime session, when the latest reply was
-    allowed. None = unknown, or there is none.
+    the client's key belonged to when the exchange began; in a realtime session, when the client was last
+    checked, which is done before each reply. None = unknown, or there is none.
     """
 
     id: str

@@ -31,7 +31,7 @@ class Address(NamedTuple):
     (servers that watch it) are asked for its address. hosts: (name, port) of the server, or of each Sentinel;
     empty for a Unix socket. path: the path of the Unix socket, "" = there is none. master: the name by which
     the Sentinels know the server; "" = there are no Sentinels. database: the number of the database on the
-    server. user, password: "" = not stated.
+    server. user, password: "" = not stated in the address.
     """
 
     kind: Kind
@@ -43,7 +43,9 @@ class Address(NamedTuple):
     password: str = ""
 
     def shown(self) -> str:
-        """Return the address without user and password, for people."""
+        """Return the address as a URL without user and password, for people. The scheme is always that of
+        Redis (`redis`, `rediss`), also if `valkey` was stated, and the port is always shown.
+        """
         if self.kind == "unix":
             return f"unix://{self.path}"
         hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
@@ -62,8 +64,10 @@ class Embedded(NamedTuple):
 
 
 def parsed(stated: str) -> Address:
-    """Return the address that the setting states. Raises ValueError; its text is the rest of a sentence that
-    begins with the name of the setting, and does not contain the password.
+    """Return the address that the URL in `stores.valkey` states. The default port is 6379, of Sentinels
+    26379; the default database is 0. A query (`?…`) is ignored. Raises ValueError if the URL cannot be used;
+    its text is the rest of a sentence that begins with the name of the setting, and does not contain the
+    password.
     """
     scheme, found, _ = stated.partition("://")
     kind = _KINDS.get(scheme.lower())

@@ -24,8 +24,9 @@ _NONE: Final = LastReport("", 0, -inf)
 
 
 class Adoption:
-    """Adopts ended processes, one after the other. reach: connects to the store; each adoption opens
-    connections of its own, and closes them. now: returns Unix seconds.
+    """Adopts ended processes, one after the other: tells the store of shared limits what they have used (see
+    `adopt`). reach: connects to the store; each adoption opens connections of its own, and closes them. now:
+    returns Unix seconds.
     """
 
     def __init__(self, reach: Callable[[], Awaitable[Link]], now: Callable[[], float]) -> None:
@@ -42,11 +43,12 @@ class Adoption:
         its places at once, the rest when all is told. Waits until the store answers, or until `close`.
         Returns how many records were charged; None = `close` has ended it.
 
-        report: what `unreported` of the process's ledger has returned; b"" = nothing. records: of the
-        process's exchanges, all that may have to be charged. A record is charged once, even if it is passed
-        several times. A record is not charged if the store does not know the process, or if the process had
-        reported the use itself. The latter is found by the time of the process's latest reported settlement;
-        so the process must have called `Ledger.settle` with the time that the record has as `ended`.
+        process: its name. report: what `unreported` of the process's ledger has returned; b"" = nothing.
+        records: of the process's exchanges, all that may have to be charged. A record is charged once, even
+        if it is passed again within a week. No record is charged if the store does not know the process. A
+        record is not charged either if the process had reported the use itself, which means: the exchange was
+        not cut off, and `ended` is not later than the latest settlement that the process has reported. So the
+        process must have called `Ledger.settle` with the time that the record has as `ended`.
         """
         async with self._lock:
             try:
@@ -107,5 +109,7 @@ class Adoption:
             await link.close()
 
     def close(self) -> None:
-        """Let `adopt` return, if it waits for the store."""
+        """Let `adopt` return soon, instead of trying until the store answers: None, unless all is told
+        already. Later calls return None, too. Does not wait.
+        """
         self._closing = True

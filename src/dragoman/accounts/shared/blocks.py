@@ -76,7 +76,9 @@ class Block:
 
     @property
     def free(self) -> int:
-        """The amount that may be reserved without asking the store."""
+        """The amount that may be reserved without asking the store. Negative if this process has used and
+        reserved more than was granted, as soft limits allow, and hard ones while the store does not answer.
+        """
         return self.granted - self.used - self.reserved
 
     def standing(self) -> Standing:
@@ -84,8 +86,9 @@ class Block:
         return Standing(self.others + self.used, self.promised + self.reserved)
 
     def learn(self, known: Known, told: int, instant: float) -> None:
-        """Use the store's answer about the counter. told: how much of this process's `used` the store knew
-        when it answered. instant: when the store was asked, in monotonic seconds.
+        """Set the amounts of other processes (`others`, `base`, `promised`) from the store's answer about the
+        counter. What was used never becomes less. known: the answer. told: how much of this process's `used`
+        the store knew when it answered. instant: when the store was asked, in monotonic seconds.
         """
         self.told = max(self.told, told)
         others = known.used - self.told
@@ -96,21 +99,22 @@ class Block:
         self.promised = max(0, known.reserved - self.stated)
 
     def ttl(self, now: float) -> int:
-        """Return for how many milliseconds from now the store has to keep the counter; -1 = for ever. now:
-        Unix seconds.
+        """Return for how many milliseconds from now the store has to keep the counter: until two minutes
+        after the end of its window, or after now if that is later; -1 = for ever. now: Unix seconds.
         """
         return lasts(max(self.ends, now), now)
 
     def give_back(self) -> None:
-        """Reduce `granted` to what is used and reserved, so that nothing is free. The store learns it from
-        the next report.
+        """Set `granted` to the sum of what is used and reserved, so that nothing is free. The store learns it
+        from the next report of this block, for which the caller has to see (`Blocks.changed`).
         """
         self.granted = self.used + self.reserved
 
     def report(self, now: float, *, restate: bool) -> Report:
-        """Return the report of this block for the store. It counts as sent: `stated` is set. now: Unix
-        seconds. restate: True = this process has just joined the store, and the store may have lost its data.
-        So the report also states what this process knew of the counter before.
+        """Return the report of this block for the store. It counts as sent: `stated` is set to `reserved`. If
+        more is used and reserved than was granted, `granted` is raised to the sum. now: Unix seconds.
+        restate: True = this process has just joined the store, and the store may have lost its data. So the
+        report also states what this process knew of the counter before.
         """
         self.granted = max(self.granted, self.used + self.reserved)
         self.stated = self.reserved
@@ -127,13 +131,16 @@ class Block:
         )
 
     def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
-        """Return the part of a question to the store that asks for this claim. now: Unix seconds. waited: the
-        number of the recall for which the request has waited, 0 = none.
+        """Return the part of a question to the store that asks for the whole amount of this claim, also if a
+        part of it is free in the block. claim: on this block's counter. now: Unix seconds. waited: the number
+        of the recall for which the request has waited, 0 = none.
         """
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
 
     def unreported(self) -> Unreported:
-        """Return what the process that adopts this one needs of this block."""
+        """Return what this process has used of the counter, and what is known from processes that are gone or
+        from the database, in the form in which another process can report it after this process has ended.
+        """
         return Unreported(self.counter, self.ends, self.used, max(self.base, self.seed))
 
     def share(self, processes: int) -> int:
@@ -149,7 +156,7 @@ class Block:
 
 class Blocks:
     """The blocks of one process. by_counter: {name of the counter: block}. seeds: {name of the counter:
-    amount that was used before}.
+    amount that was used before this process began, according to the database and the journal}.
     """
 
     def __init__(self) -> None:
@@ -205,8 +212,9 @@ class Blocks:
         self, claims: Iterable[Claim], now: float, onto: Reservation | None, *, processes: int
     ) -> Reservation | Refused:
         """Reserve all claims or none, while the store does not answer. Returns the reservation; or the
-        refusal, if a claim on a hard limit is larger than `Block.share`. onto: a reservation to which the
-        claims are added; None = a new one. processes: how many processes share the limits. now: Unix seconds.
+        refusal, if a claim on a hard limit is larger than what this process may use alone (`Block.share`: its
+        equal part of the limit, or more if it has more). onto: a reservation to which the claims are added;
+        None = a new one. processes: how many processes share the limits. now: Unix seconds.
         """
         blocks = [self.of(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
@@ -217,9 +225,9 @@ class Blocks:
     def take(
         self, claims: Iterable[Claim], blocks: Iterable[Block], now: float, onto: Reservation | None
     ) -> Reservation:
-        """Reserve the claims without a check. blocks: the blocks of these claims, in the same order. onto: a
-        reservation to which the claims are added; None = a new one. now: Unix seconds. Returns the
-        reservation.
+        """Reserve the claims in their blocks, without checking the limits. blocks: the blocks of these
+        claims, in the same order. onto: a reservation to which the claims are added; None = a new one. now:
+        Unix seconds. Returns the reservation.
         """
         reservation = Reservation({}, self.term) if onto is None else onto
         held = reservation.claims
@@ -234,8 +242,10 @@ class Blocks:
         return reservation
 
     def settle(self, reservation: Reservation, used: Mapping[str, int]) -> None:
-        """Replace what was reserved by what was used. used: {name of the counter: amount}; a counter that is
-        missing has used nothing.
+        """Replace what was reserved by what was used. Afterwards the reservation has no claims. used: {name
+        of the counter: amount}; a counter that is missing has used nothing, and one on which the reservation
+        has no claim is ignored. Places (`concurrency`) that were reserved in an earlier term are not kept for
+        this process, because another process may have them.
         """
         claims, reservation.claims = reservation.claims, {}
         for counter, claim in claims.items():
@@ -256,8 +266,9 @@ class Blocks:
             self.changed[block] = None
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
-        """Give back the places of a reservation at hard limits, and return their claims (see
-        `Ledger.withdraw`). What is reserved onto the reservation later is of the present term.
+        """Give back the places (`concurrency`) of a reservation at hard limits, and remove their claims from
+        it. Returns these claims, which the caller has to reserve again. The reservation is of the present
+        term then.
         """
         claims = places(reservation)
         for claim in claims:
@@ -275,8 +286,8 @@ class Blocks:
         nothing granted. The seeds of windows that are over are dropped, too; those of lifetime limits stay,
         because nothing else says what was used before. Blocks with running reservations stay, and those of
         which something is not reported: the store must learn what they have given back. asked: blocks for
-        which a request has asked the store; they stay, too. now: Unix
-        seconds. Returns the names of the counters, for the store.
+        which a request has asked the store; they stay, too. now: Unix seconds. Returns the names of the
+        counters, for the store.
         """
         over = [
             block
@@ -296,8 +307,8 @@ class Blocks:
 
 
 def lasts(ends: float, now: float) -> int:
-    """Return for how many milliseconds the store has to keep a counter whose window is over at `ends`; 0 = no
-    longer, -1 = for ever. ends, now: Unix seconds.
+    """Return for how many milliseconds from now the store has to keep a counter: until two minutes after
+    `ends`, the end of its window; 0 = no longer, -1 = for ever (`ends` is infinity). ends, now: Unix seconds.
     """
     return -1 if ends == inf else max(0, int(1000 * (ends - now + _SLACK)))
 
@@ -310,7 +321,7 @@ def places(reservation: Reservation) -> list[Claim]:
 
 
 def refused(claim: Claim, standing: Standing, now: float) -> Refused:
-    """Return the refusal of a claim, with the time when a request of this size could succeed. standing: the
-    amounts of the claim's counter. now: Unix seconds.
+    """Return the refusal of a claim, with the time when a request of this size could succeed, or None for
+    never (`ledger.again`). standing: the amounts of the claim's counter. now: Unix seconds.
     """
     return Refused(claim, standing, again(claim, standing, now))

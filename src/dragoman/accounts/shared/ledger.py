@@ -136,7 +136,9 @@ class SharedLedger:
         self._refuses = False
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
-        """Set whether the usage before the start of this process is known. See `Ledger.wait`."""
+        """Set whether the usage before the start of this process is known. why: why it is not; None = it is
+        known. refuse: True = until it is known, `reserve` and `ask` raise RequestFailed.
+        """
         self._waits, self._refuses = why, refuse and why is not None
 
     def seed(self, used: Mapping[str, int]) -> None:
@@ -158,7 +160,8 @@ class SharedLedger:
     ) -> Reservation | Refused | None:
         """Reserve all claims or none, without asking the store. Uses the blocks of this process if they have
         not expired and can decide. Otherwise, if the store has been away for more than `PATIENCE` seconds and
-        requests are served without it, uses this process's share. Returns the reservation or the refusal;
+        requests are served without it, uses this process's share of each limit (`Block.share`). onto: the
+        reservation to add to; None = a new one. now: Unix seconds. Returns the reservation or the refusal;
         None = `ask` has to decide. Raises RequestFailed while `wait(…, refuse=True)` is in force.
         """
         if self._refuses:
@@ -180,8 +183,9 @@ class SharedLedger:
         return instant < self._sure and now < self._sure_until
 
     def lapsed(self, reservation: Reservation, now: float) -> bool:
-        """Whether other processes may have got places of this reservation (see `Ledger.lapsed`). False while
-        requests are served without the store, because then nobody can tell.
+        """Whether other processes may have got the places (`concurrency`) of this reservation, because the
+        lease of this process may have been over; then call `withdraw`. False while the store is lost and
+        requests are served without it, because then nobody can tell. now: Unix seconds.
         """
         if reservation.term == self._blocks.term and self._is_sure(self._seams.monotonic(), now):
             return False
@@ -203,10 +207,10 @@ class SharedLedger:
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """Reserve the claims, and ask the store if the blocks of this process are too small. See
-        `Ledger.ask`. Raises RequestFailed while `wait(…, refuse=True)` is in force; also if all of these are
-        true: the store gives no decision in time, the blocks of this process are not enough or have expired,
-        and the operator does not want requests to be served without the store.
+        """Reserve all claims or none, and ask the store if the blocks of this process are too small or have
+        expired. If it does not decide in time, the request fails, or if requests are served without the
+        store, this process's share of each limit decides (`Block.share`). onto, now: as for `reserve`. Raises
+        RequestFailed for such a failure, and while `wait(…, refuse=True)` is in force.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES
@@ -354,12 +358,16 @@ class SharedLedger:
     async def adopted(
         self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
     ) -> int | None:
-        """Charge what an ended process has used, and release what it held. See `Adoption.adopt`."""
+        """Tell the store what an ended process has used, and release what it held. Waits until the store
+        answers, or until `close`; then returns None, else how many records were charged, each once. process,
+        report, records: see `Adoption.adopt`.
+        """
         return await self._adoption.adopt(process, report, records)
 
     def unreported(self) -> bytes:
-        """Return what whoever adopts this process has to report for it (see `Ledger.unreported`): what it has
-        used while the store is lost; when this process leaves, also that it still holds something.
+        """Return what `adopted` of another process needs as `report` if this process ends now: while the
+        store is lost, what this process has used and not reported; after `leave` has begun, also that this
+        process still holds something in the store. b"" = nothing.
         """
         if self._since is None and not self._closing:
             return b""
@@ -386,8 +394,9 @@ class SharedLedger:
         }
 
     async def leave(self, patience: float) -> None:
-        """Report what was used, and give back what this process has of the counters (see `Ledger.leave`). A
-        store that is lost is tried until `patience` is over.
+        """Report what was used, and give back what this process has of the counters. Call it when no request
+        runs any more. patience: the most seconds to wait for the store, also for a lost one, unless there is
+        nothing to report or give back to it. What could not be reported is what `unreported` then returns.
         """
         self._closing = True
         self._wake.set()
@@ -536,7 +545,6 @@ class SharedLedger:
         self._since = self._lost_at = None
 
     async def _leave(self, link: Link) -> None:
-        """Report what was used, and give back what this process has of the counters. Raises LinkFailed."""
         changed = self._blocks.changed
         changed.update(dict.fromkeys(self._blocks.by_counter.values()))
         for block in changed:

@@ -36,11 +36,15 @@ _TICKS: Final = 6
 
 
 class LinkFailed(DragomanError):
-    """The server does not answer, or refuses. The text says why."""
+    """The server does not answer in time, the connection is lost, or the server answers with an error. The
+    text says why, as a clause for people.
+    """
 
 
 class Unfit(LinkFailed):
-    """The server answers, but the gateway cannot use it; waiting does not help. The text says why."""
+    """The server answers, but the gateway cannot use it: it is too old or a cluster, or refuses the password
+    or a command. Waiting does not help. The text says why.
+    """
 
 
 def installed() -> bool:
@@ -50,8 +54,8 @@ def installed() -> bool:
 
 @cache
 def _script(name: str) -> tuple[bytes, bytes]:
-    """Return (the text of a Lua script, the SHA-1 by which the server calls it). name: of the
-    script's file.
+    """Return (the text of a Lua script, the SHA-1 by which the server calls it). name: of the script's file,
+    without `.lua`. The text begins with that of store.lua.
     """
     folder = resources.files("dragoman.accounts.shared")
     text = (folder / "store.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
@@ -61,8 +65,8 @@ def _script(name: str) -> tuple[bytes, bytes]:
 class Link:
     """The two open connections to the server, made by `connect`. prefix: stands before all keys of the
     gateway on the server. patience: seconds for each answer. run: the id of the server process. version: the
-    server's name and version, for people. young: whether the server started less than `_YOUNG` seconds
-    before.
+    server's name and version, for people. young: whether the server had started less than 10 seconds before.
+    `prepare` sets `run`, `version` and `young`; before, the texts are empty.
     """
 
     def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
@@ -79,11 +83,15 @@ class Link:
         return await self._run("exchange", request, Reply)
 
     async def join(self, request: Join) -> Joined:
-        """Register a process with the store. Raises LinkFailed."""
+        """Register a process with the store, and return the epoch that it has joined, and what the store
+        still knows of it (`Joined`). Raises LinkFailed.
+        """
         return await self._run("join", request, Joined)
 
     async def charge(self, request: Charges) -> Charged:
-        """Charge what a process that has ended has used. Raises LinkFailed."""
+        """Tell the store what a process that has ended has used. Returns the store's answer, which may be
+        that it cannot do this yet (`Charged.recovering`). Raises LinkFailed.
+        """
         return await self._run("charge", request, Charged)
 
     async def _run(self, name: str, request: Any, reply: type[T]) -> T:
@@ -91,7 +99,9 @@ class Link:
         return msgspec.msgpack.decode(answer, type=reply)
 
     async def counters(self) -> dict[str, tuple[int, int]]:
-        """Return {name of a counter: (used, reserved)} for all counters on the server. Raises LinkFailed."""
+        """Return {name of a counter: (used, reserved)}, by all processes together, for all counters below the
+        prefix on the server. Raises LinkFailed.
+        """
         found: dict[str, tuple[int, int]] = {}
         start = self._prefix + b"c:"
         cursor: bytes = b"0"
@@ -145,7 +155,9 @@ class Link:
             await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
 
     async def listen(self) -> None:
-        """Subscribe to recalls. The store counts the processes that listen (join.lua)."""
+        """Subscribe to recalls, so that `recalls` yields them. The store counts the processes that listen
+        (join.lua). Raises LinkFailed.
+        """
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 
     async def close(self) -> None:
@@ -155,10 +167,11 @@ class Link:
 
 
 async def connect(address: Address, *, password: str, ca: str | None, prefix: str, patience: float) -> Link:
-    """Connect to the server. With Sentinels, connect to the server that they name. password: used if the
-    address has none. ca: a file with the certificates that TLS trusts, None = the system's certificates.
-    prefix: as for `Link`. patience: seconds for each answer. Raises LinkFailed, or Unfit if the server can
-    never be used.
+    """Connect to the server. Raises ImportError without the extra `valkey`. With Sentinels, connect to the
+    server that they name. password: used if the address has none. ca: a file with the certificates that TLS
+    trusts, None = the system's certificates. prefix: stands before all keys of the gateway on the server.
+    patience: seconds for each answer. The server has been checked, and has the scripts (`Link.prepare`).
+    Raises LinkFailed, or Unfit if the server can never be used.
     """
     host, port = address.hosts[0] if address.hosts else ("", 0)
     if address.kind.startswith("sentinel"):

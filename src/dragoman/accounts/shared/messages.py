@@ -19,9 +19,10 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
     the amount that the process has used since it began. held: the amount that the process may still use,
     including `reserved`. reserved: the amount that the running requests of the process have reserved. obeyed:
     the number of the latest recall that the process has obeyed, 0 = none. base: in the first reports after
-    joining `Block.base`, in other reports 0. seed: in the first reports after joining the use of all
-    processes, as far as this process knows; in other reports `Block.seed`. late: 1 = the seed counts even if
-    the store has the counter already, and `used` is a part of it.
+    joining, the amount that no running process has used, as far as this process knows; in other reports 0.
+    seed: in the first reports after joining, the use of all processes, as far as this process knows; in other
+    reports, the use before, according to the database and the journal. late: 1 = the seed counts even if the
+    store has the counter already, and `used` is a part of it.
     """
 
     counter: str
@@ -129,10 +130,10 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 class Join(msgspec.Struct, array_like=True, frozen=True):
     """The message of a process that joins the others. run: the id of the server process. fresh: a random id
-    for a new epoch, if one begins. lease: milliseconds, as in `Request`. epoch: the id of the latest epoch
-    that the process knew, "" = none. peers: the names of the other processes that it knew. grace: for how
-    many milliseconds the store waits for other processes, if a new epoch begins and no other processes are
-    known.
+    for a new epoch, if one begins. lease: for how many milliseconds the store leaves the process what it has
+    not used. epoch: the id of the latest epoch that the process knew, "" = none. peers: the names of the
+    processes that it knew, also its own. grace: for how many milliseconds the store waits for other
+    processes, if a new epoch begins and no other processes are known.
     """
 
     process: str
@@ -157,8 +158,8 @@ class Joined(msgspec.Struct, array_like=True, frozen=True):
 
 class Unreported(msgspec.Struct, array_like=True, frozen=True):
     """What a process has not been able to report of one counter. ends: when the counter's window is over, in
-    Unix seconds; infinity = never. used: as in `Report`. base: what processes that are gone had used of it,
-    or what is known from elsewhere.
+    Unix seconds; infinity = never. used: the amount that the process has used since it began. base: what
+    processes that are gone had used of it, or what is known from elsewhere.
     """
 
     counter: str
@@ -170,9 +171,9 @@ class Unreported(msgspec.Struct, array_like=True, frozen=True):
 class LastReport(msgspec.Struct, array_like=True, frozen=True):
     """What a process has not been able to report. Its journal keeps it, and the process that reads the
     journal after the process has ended sends it to the store. epoch: the epoch that the process had joined.
-    number: of its latest request; if the store has got a later one, this report is out of date. upto: as in
-    `Request`. counters: those of which something is not reported; none = the process has only not given back
-    what it held.
+    number: of its latest request; if the store has got a later one, this report is out of date. upto: the
+    time of the latest settlement that is a part of the report, in Unix seconds. counters: those of which
+    something is not reported; none = the process has only not given back what it held.
     """
 
     epoch: str
@@ -194,7 +195,7 @@ class Charge(msgspec.Struct, array_like=True, frozen=True):
 
 class Late(msgspec.Struct, array_like=True, frozen=True):
     """One counter of a `LastReport`, as the store gets it. ttl: for how many milliseconds the store has to
-    keep the counter, -1 = for ever.
+    keep the counter, -1 = for ever. used, base: amounts, as in `Unreported`.
     """
 
     counter: str
