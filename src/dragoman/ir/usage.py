@@ -72,12 +72,9 @@ class Usage(Value, frozen=True):
     @property
     def input_total(self) -> int:
         """All input tokens, including those read from or written to a cache and the results of tools. A part
-        that is None counts as 0; without `cache_write`, its two parts count.
+        that is None counts as 0; `cache_write_5m` and `cache_write_1h` count only within `cache_write`.
         """
-        written = self.cache_write
-        if written is None:
-            written = (self.cache_write_5m or 0) + (self.cache_write_1h or 0)
-        return (self.input or 0) + (self.cache_read or 0) + written + (self.tool_input or 0)
+        return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property
     def output_total(self) -> int:

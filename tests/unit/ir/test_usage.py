@@ -30,8 +30,3 @@ def test_plausible_counts_stay() -> None:
         exchange.usage = usage
         exchange.close(1.0)
         assert exchange.usage is usage
-
-
-def test_the_parts_of_what_was_written_to_a_cache_count_where_their_sum_is_not_stated() -> None:
-    assert ir.Usage(1, cache_write_5m=2, cache_write_1h=4).input_total == 7
-    assert ir.Usage(1, cache_write=6, cache_write_5m=2, cache_write_1h=4).input_total == 7
