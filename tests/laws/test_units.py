@@ -27,12 +27,14 @@ WRITTEN = tuple(unit for unit in INPUT if unit.startswith("cache_write"))
 
 def stated(case: Case) -> dict[str, Any]:
     """The usage in the provider's own words: the last usage object of the answer. Anthropic's last one has
-    only what has changed since the first.
+    only what has changed since the first, and Gemini's may lack the answer's tokens if its chunk has no text.
     """
     found: dict[str, Any] = {}
     for value in values_of(case):
         for usage in usages(value):
             told = {key: one for key, one in usage.items() if one is not None}
+            if case.dialect.name == "gemini" and told and "candidatesTokenCount" in found:
+                told = {"candidatesTokenCount": found["candidatesTokenCount"]} | told
             found = found | told if case.dialect.name == "anthropic" else told or found
     return found
 

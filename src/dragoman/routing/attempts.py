@@ -201,6 +201,7 @@ class Attempts(Generic[C]):
             "_committed",
             "_crowded",
             "_doubtful",
+            "_retryable",
             "_last",
             "_left",
             "_lists",
@@ -258,8 +259,10 @@ class Attempts(Generic[C]):
         """The late attempt that runs beside `_running`; None = only one attempt runs."""
         self._waiting: C | None = None
         self._last: tuple[C, ir.Fault] | None = None
-        """The candidate that failed last, and its fault. A failure that allows a retry stays here if another
-        candidate fails later without allowing one; but the refusal of a limit takes its place.
+        """The candidate that failed last, and its fault."""
+        self._retryable: tuple[C, ir.Fault] | None = None
+        """The candidate whose failure allows a retry, the last one of them, and its fault. None = there is
+        none, or a limit has refused a candidate since.
         """
         self._committed = False
         self._nobody = NOBODY
@@ -358,7 +361,7 @@ class Attempts(Generic[C]):
         if self._more:
             return [Extend(self._why)]
         if self._last is not None:
-            return self._again(*self._last, now)
+            return self._again(self._last[1], now)
         return self._rest(now) if self._resting else [self._give_up(self._nobody)]
 
     def _rest(self, now: float) -> list[Command[C]]:
@@ -401,16 +404,18 @@ class Attempts(Generic[C]):
         are dropped.
         """
         outcome = classify(fault)
-        last = self._last
-        if outcome not in _FINAL or last is None or last[0] == failed or classify(last[1]) in _FINAL:
-            self._last = failed, fault
+        self._last = failed, fault
+        if outcome not in _FINAL:
+            self._retryable = failed, fault
+        elif self._retryable is not None and self._retryable[0] == failed:
+            self._retryable = None
         self._resting = [rest for rest in self._resting if rest[1] != failed]
         if fault.retry_after is not None and outcome not in _FINAL:
             self._resting.append((now + fault.retry_after, failed))
         if outcome is Outcome.CROWDED and (pool := self._pool(failed)) is not None:
             self._crowded.add(pool)
-            if self._last is not None and self._is_crowded(self._last[0]):
-                self._last = failed, fault
+            if self._retryable is not None and self._is_crowded(self._retryable[0]):
+                self._retryable = None
             self._left = [candidate for candidate in self._left if not self._is_crowded(candidate)]
             self._doubtful = [candidate for candidate in self._doubtful if not self._is_crowded(candidate)]
             self._resting = [rest for rest in self._resting if not self._is_crowded(rest[1])]
@@ -423,7 +428,8 @@ class Attempts(Generic[C]):
         if why == "any" or why not in self._lists:
             return [self._give_up(fault)]
         self._refused = self._refused or fault
-        self._left, self._resting, self._doubtful, self._last = [], [], [], None
+        self._left, self._resting, self._doubtful = [], [], []
+        self._last = self._retryable = None
         self._why, self._more = why, True
         return [Extend(why)]
 
@@ -433,7 +439,8 @@ class Attempts(Generic[C]):
         """
         if not self._more:
             return [self._give_up(fault)]
-        self._left, self._resting, self._doubtful, self._last = [], [], [], None
+        self._left, self._resting, self._doubtful = [], [], []
+        self._last = self._retryable = None
         self._started -= 1  # no candidate was called
         self._nobody = fault
         return [Extend(self._why)]
@@ -445,14 +452,16 @@ class Attempts(Generic[C]):
             return [self._give_up(fault)]
         self._started -= 1  # no candidate was called
         self._note(refused, fault, now)
-        self._last = refused, fault  # it concerns the client, who must be told of it
+        self._retryable = None  # the client must be told of the limit
         return self._next(now)
 
-    def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
-        """After all candidates have failed: wait for a retry, or give up. failed, fault: see `_last`."""
-        if classify(fault) in _FINAL and not self._resting:
+    def _again(self, fault: ir.Fault, now: float) -> list[Command[C]]:
+        """After all candidates have failed: wait for a retry, or give up. fault: of the last failure, which
+        the client is told.
+        """
+        if self._retryable is None and not self._resting:
             return [self._give_up(fault)]
-        at, candidate = self._soonest(failed, fault, now)
+        at, candidate = self._soonest(now)
         if self._retries >= self._policy.retries or at - now > self._policy.patience or self._is_late(at):
             if fault.retry_after is not None:
                 fault = msgspec.structs.replace(fault, retry_after=at - now)
@@ -461,14 +470,15 @@ class Attempts(Generic[C]):
         self._waiting = candidate
         return [WakeAt(at)]
 
-    def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """Return (time in monotonic seconds, candidate) of the next retry: `failed` after its wait, if its
-        failure allows a retry, or a resting candidate whose time comes earlier.
+    def _soonest(self, now: float) -> tuple[float, C]:
+        """Return (time in monotonic seconds, candidate) of the next retry: the candidate in `_retryable`
+        after its wait, or a resting candidate whose time comes earlier.
         """
         choices = list(self._resting)
-        if fault.retry_after is None and classify(fault) not in _FINAL:
+        if self._retryable is not None and self._retryable[1].retry_after is None:
             full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)
-            choices.append((now + full * (1.0 - self._policy.jitter * self._random()), failed))
+            wait = full * (1.0 - self._policy.jitter * self._random())
+            choices.append((now + wait, self._retryable[0]))
         at, candidate = min(choices, key=lambda choice: choice[0])
         return max(now, at), candidate
 
