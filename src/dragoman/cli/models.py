@@ -48,10 +48,11 @@ changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-m
 )
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
-    """List every model name that clients can use, with the provider that answers it first.
+    """List the model names that the gateway shows to clients, each with the provider of its first deployment.
 
-    The providers' own lists are used as they were fetched last, by `dragoman serve` or `dragoman models
-    refresh`.
+    Clients can use further names: those that fit a pattern of the configuration, `provider/model` for models
+    that no list has, and the bare names of known models. The providers' own lists are used as they were
+    fetched last, by `dragoman serve` or `dragoman models refresh`.
     """
     from dragoman.assembly.model_lists import ModelLists, addresses_of
     from dragoman.assembly.names import naming

@@ -147,10 +147,11 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Find out the protocol if `target` does not state it, run the protocol's checks (none after one that
-    cannot connect), and print each outcome at once. Returns the protocol, the outcomes, and the model that
-    was asked; None = no model was chosen. model: the model to ask, None = choose one. shows_stream: whether
-    to print the text of streams. Raises Failure if the server refuses the key.
+    """Find out the protocol if `target` does not state it, and run the protocol's checks (none after one that
+    cannot connect). Each outcome is printed at once, but not with `--json`: then the caller prints them all.
+    Returns the protocol, the outcomes, and the model that was asked; None = no model was chosen. model: the
+    model to ask, None = choose one. shows_stream: whether to print the text of streams. Raises Failure if the
+    server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)
     _introduce(terminal, target, there)

@@ -33,8 +33,10 @@ def account_misfits(
     config: Config, unread: Collection[str] = (), providers: Collection[str] | None = None
 ) -> Iterator[Misfit]:
     """Yield the mistakes in the settings of client keys, tenants, teams, users, groups and master keys. Each
-    `place` is a complete path. unread: the paths of the settings that could not be decoded. providers: the
-    names of all providers; None = `unmet`, which looks for names that permit nothing, is left out.
+    `place` is a complete path. unread: the paths of the settings that could not be decoded. If the `key` or
+    `hash` of a client key is among them, no mistake in this pair is yielded. Other settings that could not be
+    decoded count as missing, so a mistake that only follows from them may be yielded. providers: the names of
+    all providers; None = `unmet`, which looks for names that permit nothing, is left out.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):

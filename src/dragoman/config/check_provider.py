@@ -175,7 +175,11 @@ def _apis(settings: Settings, dialect: str) -> Iterator[Misfit]:
 
 
 def _is_own(base: str, server: Server) -> bool:
-    """Whether a base URL is the address of this gateway."""
+    """Whether a base URL is recognised as the address of this gateway: it has the scheme http, the gateway's
+    port, and the host `server.host`. The names in `_LOOPBACK` count as one host; a gateway that listens on
+    all interfaces has it too. Not recognised are other names and addresses of this machine, and a proxy
+    before the gateway.
+    """
     parts = urlsplit(base)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if port != server.port or parts.scheme != "http":

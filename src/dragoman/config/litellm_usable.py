@@ -108,8 +108,9 @@ def parts_of(path: str) -> list[str | int]:
 
 def _mark(settings: dict[str, Any], parts: list[str | int]) -> str | None:
     """Replace the setting at a path by `_GONE`, which `_swept` removes; or replace the entry around it, if
-    the entry must be left out with this setting (`_wanted`). Returns the path of what was replaced; None =
-    there is nothing at this path.
+    the entry must be left out with this setting (`_wanted`). If nothing is at the path, replace the nearest
+    entry or section around it that is there. Returns the path of what was replaced; None = not even the
+    first part of the path is there. `fallbacks.any` also means the short form `fallbacks: [a]`.
     """
     node: Any = settings
     around: Any = None

@@ -206,8 +206,9 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """Return the readable text of HTML, without tags, scripts and styles. The time is proportional to the
-    length of the HTML, even if no tag is closed.
+    """Return the readable text of HTML, without tags, scripts and styles; their places become spaces. The
+    content of a script or style without its end tag stays, and so does a last tag without `>`. Character
+    references (`&amp;`) stay. The time is proportional to the length of the HTML, even if no tag is closed.
     """
     pieces: list[str] = []
     at = 0

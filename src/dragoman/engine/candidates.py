@@ -72,8 +72,9 @@ class Candidates(msgspec.Struct, eq=False):
         return await self._follow(asked, round_.on(machine.Begin(), now))
 
     async def failed(self, asked: Asked, failed: Candidate, fault: ir.Fault, *, committed: bool) -> Candidate:
-        """Return the candidate to call after this one has failed with `fault`. committed: whether the client
-        has got content of the answer already; then no other candidate is called, and RequestFailed is raised.
+        """Return the candidate to call after this one has failed with `fault`; for a retry it may be the same
+        again. committed: whether the client has got content of the answer already; then no other candidate is
+        called, and RequestFailed is raised. It is also raised if no candidate may be called.
         """
         now, round_ = self.now(), self.begun(asked.exchange, failed)
         if committed:

@@ -312,7 +312,10 @@ class Reservations:
         self._of_attempts[record.id] = record, reservation
 
     async def hold(self, record: AttemptRecord, claims: Sequence[Claim], now: float) -> None:
-        """Reserve these claims for an attempt that has begun. now: Unix seconds."""
+        """Reserve these claims for an attempt that has begun, and keep the reservation until `left` or
+        `settle`. Does nothing if there are no claims. now: Unix seconds. Raises RequestFailed if a limit
+        refuses a claim, or if the ledger cannot check the limits; then nothing is reserved.
+        """
         if claims:
             self._of_attempts[record.id] = record, await self._claim(claims, now, None)
 

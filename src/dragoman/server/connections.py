@@ -58,8 +58,10 @@ class Served(Protocol):
         """
 
     def look(self, now: float) -> None:
-        """End the connection if its client has sent nothing, or too little, for too long. `Connections` calls
-        this once a second. now: the time of `SYSTEM.monotonic`.
+        """End the connection if the server waits for its client, and the client has sent nothing, or too
+        little, for too long: a part of a request or of a WebSocket message is missing, or (HTTP only) the
+        next request. A client that waits for an answer, or is silent between two WebSocket messages, is left
+        alone. `Connections` calls this once a second. now: the time of `SYSTEM.monotonic`.
         """
 
     def abandon(self) -> None:

@@ -158,9 +158,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._all_connections.bodies.free(size)
 
     def _fail(self, code: CloseCode, reason: str) -> None:
-        """Send a close frame with this code, and tell the application that the WebSocket has ended. Whatever
-        comes in from now on is dropped, also the client's close frame. The connection ends `_LINGER` seconds
-        later. If the WebSocket has failed before, do nothing.
+        """Send a close frame with this code, unless one was sent before, and tell the application that the
+        WebSocket has ended. Whatever comes in from now on is dropped, also the client's close frame. The
+        connection ends `_LINGER` seconds later, or at the time that was set when the application closed the
+        WebSocket. If the WebSocket has failed before, do nothing.
         """
         self.conn.fail(code, reason)
         self.handle_parser_exception()

@@ -87,8 +87,9 @@ def request_brief(case: Case) -> Iterator[str]:
 
 def request_cross(case: Case) -> Iterator[str]:
     """Yield each violation of this law: the translation of the request into any other dialect is accepted by
-    that dialect's check, and contains each fact of the request or reports it as lost, with its place in the
-    client's body or headers; or the translation is refused with an error that names the place.
+    that dialect's check (else WireError is raised), and contains each fact of the request or reports it as
+    lost, with its place in the client's body or headers; or the translation is refused with an error that
+    names the place.
 
     A request that the author of its own protocol refuses is not tested.
     """

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from dragoman import ir
 from dragoman.dialects.failure import (
@@ -262,3 +264,27 @@ def test_no_credential_reaches_a_client_in_an_error(dialect: str) -> None:
     _, _, body = DIALECTS[dialect].errors.encode(fault, "request-1")
     assert b"[redacted] is bad" in body
     assert b"abcd1234" not in body
+
+
+_NAMES = some.sampled_from(
+    [
+        *("error", "errors", "message", "detail", "details", "loc", "msg", "type", "code", "param", "status"),
+        *("metadata", "reason", "@type", "fieldViolations", "retryDelay", "field", "raw", "request_id"),
+        *("base_resp", "status_code", "status_msg", "choices", "x_groq", "kind", "failed_generation"),
+    ]
+)
+_ODD = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=9) | _NAMES,
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(body=_ODD, status=some.sampled_from([400, 401, 404, 422, 429, 500, 529]))
+@settings(max_examples=400)
+def test_an_error_of_any_form_is_decoded(dialect: str, body: Any, status: int) -> None:
+    """Nothing guards the call: what is raised there would be an internal error of the gateway."""
+    fault = DIALECTS[dialect].errors.decode(status, {}, json.dumps(body).encode())
+    assert isinstance(fault.message, str)
+    assert msgspec.json.encode(fault)

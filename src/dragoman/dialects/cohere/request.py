@@ -124,8 +124,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for an upstream of this dialect. Changes and losses are reported to `target.report`.
 
     Raises WireError, with an IR path, for what cannot be replaced: a medium that no part can hold, a
-    free-text tool or call, a tool result without its call in a history of another dialect, a response other
-    than text, several candidates.
+    free-text tool or call, a tool result without its call in a history of another dialect, a response with
+    anything but text (`output.modalities`), more than one candidate (`sampling.n`).
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}

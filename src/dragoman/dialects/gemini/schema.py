@@ -436,9 +436,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_written(schema: _Schema) -> bool:
-    """Whether the API has a form for the `const` of a schema. The `const` must be a string, a number or null.
-    It must be in the `enum` beside it, if there is a list `enum`. For null, the type beside it must allow
-    null.
+    """Whether the API has a form for the `const` of a schema, which must have one. The `const` must be a
+    string, a number (not true or false) or null. If there is a list `enum` beside it, the list must contain
+    it. For null, the type beside it, if there is one, must allow null.
     """
     value, enum = schema["const"], schema.get("enum")
     if isinstance(enum, list) and _as_json(value) not in map(_as_json, enum):

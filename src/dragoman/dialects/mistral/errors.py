@@ -99,7 +99,7 @@ def _place(detail: Any) -> str | None:
     first = detail[0] if isinstance(detail, list) and detail else None
     steps = first.get("loc") if isinstance(first, dict) else None
     path = ""
-    for step in steps or ():
+    for step in steps if isinstance(steps, list) else ():
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
     return path.removeprefix(".body").removeprefix(".") or None
 

@@ -99,8 +99,9 @@ class _Done(msgspec.Struct):
 
 class SpeechStream:
     """Decodes streamed speech: the events `speech.audio.delta`, and `speech.audio.done` with the usage;
-    others are ignored. begun: the response before its first audio. `feed` and `close` raise RequestFailed for
-    an event that states an error, WireError for a malformed event.
+    others are ignored. begun: what is known of the response before its first audio: its format, no sound.
+    `feed` and `close` raise RequestFailed for an event that states an error, WireError for a malformed event.
+    `close` also raises RequestFailed if `speech.audio.done` has not come.
     """
 
     def __init__(self, request: ir.SpeechRequest, most: int) -> None:

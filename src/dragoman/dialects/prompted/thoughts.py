@@ -3,8 +3,8 @@
 Reasoning models write these tags; a server that does not parse them returns them as part of the text. Some
 chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
 (https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). Up to 8
-characters of white space before `<think>`, one line break after it, one before `</think>`, and up to two
-after `</think>` belong to the tags, and are left out with them.
+characters of white space before `<think>`, one line break after it, one line break before `</think>`, and up
+to two line breaks after `</think>` belong to the tags, and are left out with them.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class ThoughtReader:
         return rest
 
     def _end(self, text: str) -> Sequence[Piece]:
-        """Return the pieces of the text after the reasoning, without the line breaks that belong to
+        """Return the pieces of the text after the reasoning, without the line breaks at its beginning that
+        belong to `</think>`; [] = only such line breaks have come so far. text: the next part after
         `</think>`.
         """
         while self._breaks < _MOST_BREAKS and text.startswith("\n"):

@@ -285,8 +285,9 @@ def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
 
 
 def _within(row: LimitObject) -> LimitObject:
-    """Return a counter in the form for a client that belongs to a tenant: without the place that states the
-    limit, and `only` names nobody but `whose`, because the other names may be of other tenants.
+    """Return a counter in the form for a client that belongs to a tenant. `source` is None. `only` is
+    `[whose]`, also if the limit is for a pattern, because its other names may be of other tenants; None stays
+    None (the limit is for all), and `only` is None if `whose` is.
     """
     only = None if row.only is None or row.whose is None else [row.whose]
     return msgspec.structs.replace(row, only=only, source=None)
