@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from dragoman import ir
@@ -282,6 +282,7 @@ _ODD = some.recursive(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(body=_ODD, status=some.sampled_from([400, 401, 404, 422, 429, 500, 529]))
+@example(body={"detail": [{"loc": 5, "msg": "x"}]}, status=422)
 @settings(max_examples=400)
 def test_an_error_of_any_form_is_decoded(dialect: str, body: Any, status: int) -> None:
     """Nothing guards the call: what is raised there would be an internal error of the gateway."""
