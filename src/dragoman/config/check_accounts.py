@@ -13,7 +13,7 @@ from dragoman.config.decode import suggest
 from dragoman.config.misfit import Misfit
 from dragoman.config.settings import Config
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import setting_path
+from dragoman.errors import has_part, setting_path
 
 _SHORTEST_MASTER = 32
 _OF_KEYS = frozenset({"key", "hash", "expires"})
@@ -34,9 +34,9 @@ def account_misfits(
 ) -> Iterator[Misfit]:
     """Yield the mistakes in the settings of client keys, tenants, teams, users, groups and master keys. Each
     `place` is a complete path. unread: the paths of the settings that could not be decoded. If the `key` or
-    `hash` of a client key is among them, no mistake in this pair is yielded. Other settings that could not be
-    decoded count as missing, so a mistake that only follows from them may be yielded. providers: the names of
-    all providers; None = `unmet`, which looks for names that permit nothing, is left out.
+    `hash` of a client key is among them, no mistake in this pair is yielded; and a tenant, team, user or
+    group that is among them is not said to be missing. providers: the names of all providers; None = `unmet`,
+    which looks for names that permit nothing, is left out.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):
@@ -49,19 +49,20 @@ def account_misfits(
             yield Misfit(f"{path}.name", taken, "keys of one client have the same")
         tenant = key.tenant
         for part, name in (("users", key.user), ("teams", key.team)):
-            yield from _known(f"{path}.{part[:-1]}", part, name, getattr(config, part))
+            yield from _known(f"{path}.{part[:-1]}", part, name, config, unread)
             owner = getattr(config, part).get(name)
             if owner is not None and owner.tenant is not None:
                 if tenant not in {None, owner.tenant}:
                     yield Misfit(f"{path}.{part[:-1]}", f"{name} belongs to the tenant {owner.tenant}")
                 tenant = owner.tenant
-        yield from _known(f"{path}.tenant", "tenants", key.tenant, config.tenants)
+        yield from _known(f"{path}.tenant", "tenants", key.tenant, config, unread)
     for part in ("teams", "users"):
         for name, owner in getattr(config, part).items():
-            yield from _known(f"{setting_path(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
+            place = f"{setting_path(part, name)}.tenant"
+            yield from _known(place, "tenants", owner.tenant, config, unread)
     yield from _of_hashes(config.auth.keys)
     yield from _of_masters(config)
-    yield from _of_groups(config)
+    yield from _of_groups(config, unread)
     yield from _of_permissions(config, providers)
 
 
@@ -130,7 +131,7 @@ def _of_masters(config: Config) -> Iterator[Misfit]:
         yield Misfit("auth.old_encryption_keys", "there is no `encryption_key` that replaces them")
 
 
-def _of_groups(config: Config) -> Iterator[Misfit]:
+def _of_groups(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
     """Yield the mistakes in groups and in their use: each group that the `models` of a key, tenant, team or
     user, or `server.keyless_models`, name must exist, and no group may contain another.
     """
@@ -140,7 +141,7 @@ def _of_groups(config: Config) -> Iterator[Misfit]:
         for at, entry in enumerate(entries):
             group = entry.removeprefix(GROUP)
             if group != entry:
-                yield from _known(f"{path}[{at}]", "groups", group, config.groups)
+                yield from _known(f"{path}[{at}]", "groups", group, config, unread)
     for name, members in config.groups.items():
         for at, entry in enumerate(members):
             if entry.startswith(GROUP):
@@ -163,6 +164,9 @@ def _different(one: ClientKey, other: ClientKey) -> Iterator[str]:
             yield name
 
 
-def _known(path: str, part: str, name: str | None, names: Collection[str]) -> Iterator[Misfit]:
-    if name is not None and name not in names:
+def _known(
+    path: str, part: str, name: str | None, config: Config, unread: Collection[str]
+) -> Iterator[Misfit]:
+    names = getattr(config, part)
+    if name is not None and name not in names and not has_part(setting_path(part, name), unread):
         yield Misfit(path, f"`{part}` has no {name}", suggest(name, names))

@@ -59,6 +59,20 @@ def test_a_mistake_is_named(loaded: Callable[..., Loaded], text: str, problem: s
     assert any(problem in str(one) for one in caught.value.problems), caught.value.problems
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"teams: {{lab: 7}}\nauth: {{keys: [{{{KEY}, team: lab}}]}}",
+        f"tenants: {{acme: {{limits: 7}}}}\nauth: {{keys: [{{{KEY}, tenant: acme}}]}}",
+        f'groups: {{quick: 7}}\nauth: {{keys: [{{{KEY}, models: ["group:quick"]}}]}}',
+    ],
+)
+def test_what_could_not_be_read_is_not_missing(loaded: Callable[..., Loaded], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(text)
+    assert len(caught.value.problems) == 1, caught.value.problems
+
+
 def test_what_fits_together(loaded: Callable[..., Loaded]) -> None:
     text = f"""
 providers: {{simulate: {{enabled: true}}}}
