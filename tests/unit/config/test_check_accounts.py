@@ -64,7 +64,7 @@ def test_a_mistake_is_named(loaded: Callable[..., Loaded], text: str, problem: s
     [
         f"teams: {{lab: 7}}\nauth: {{keys: [{{{KEY}, team: lab}}]}}",
         f"tenants: {{acme: {{limits: 7}}}}\nauth: {{keys: [{{{KEY}, tenant: acme}}]}}",
-        f'groups: {{quick: 7}}\nauth: {{keys: [{{{KEY}, models: ["group:quick"]}}]}}',
+        f'groups: {{quick: {{a: 1}}}}\nauth: {{keys: [{{{KEY}, models: ["group:quick"]}}]}}',
     ],
 )
 def test_what_could_not_be_read_is_not_missing(loaded: Callable[..., Loaded], text: str) -> None:
