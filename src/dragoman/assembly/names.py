@@ -56,10 +56,10 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 
 class Names(msgspec.Struct, frozen=True, dict=True):
-    """The model names of a gateway. table: finds what a name stands for. known: {name of a provider: well-known
-    models that the model list shows}. A configured provider is in `known` only if its vendor is known, no
-    models are configured for it, and its own list of models is not known. The simulator is in it, too, if it
-    is enabled.
+    """The model names of a gateway. table: finds what a name stands for. known: {name of a provider:
+    well-known models that the model list shows}. A configured provider is in `known` only if its vendor is
+    known, no models are configured for it, and its own list of models is not known. The simulator is in it,
+    too, if it is enabled.
     """
 
     table: Table
