@@ -46,7 +46,7 @@ _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    key: the last four characters of the key, or of the id of an access key; None = the provider has no key;
+    key: the last four characters of the key or token, or of the id of an access key; None = there is none;
     "" = the key is too short to show a part of it. asked: the request that was sent last; "models" also if
     none was sent. ms: how many milliseconds the last test took; 0.0 = there was none. state: "ok"; "refused"
     = the provider refused the key or the account; "not reached" = no connection was possible; "failed" = any
