@@ -170,10 +170,10 @@ class Probe:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """Return the name of the first model that may chat, in this order: the provider's models in the
-        configuration; the well-known ones in the provider's list; all in its list. If no list was read, or it
-        is empty, all well-known ones take the place of the list. Patterns with `*` do not count. None = there
-        is no such model.
+        """Return the name of the first model that may chat, in this order: the provider's models that
+        `models` in the configuration calls, without patterns with `*`; the provider's own setting `models`;
+        the well-known ones in the provider's list; all in its list. If no list was read, or it is empty, all
+        well-known ones take the place of the list. None = there is no such model.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]
