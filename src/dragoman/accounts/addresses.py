@@ -63,7 +63,7 @@ class Proxies:
 
 def subject_of(address: str | None) -> str | None:
     """Return an address as limits count it: an IPv6 address as its /64 network, without its zone (`%eth0`);
-    an IPv4 address, also one that is written as IPv6, as IPv4; a text that is not an IP address, unchanged.
+    an IPv4 address, also in the form `::ffff:10.0.0.1`, as IPv4; a text that is not an IP address, unchanged.
     Returns None for None and "".
     """
     if not address:
@@ -79,7 +79,7 @@ def subject_of(address: str | None) -> str | None:
 
 def _address(entry: str) -> str | None:
     """Return the IP address in one entry of X-Forwarded-For, without the port that the entry may have; None =
-    the entry has no valid address.
+    the entry has no valid address, or has more than 64 characters.
     """
     text = entry.strip()
     if len(text) > _LONGEST:

@@ -64,8 +64,8 @@ def _depends(config: Config) -> bool:
 
 def declared_of(config: Config) -> Declared:
     """Return what the configuration declares for client keys: the names of its keys; its tenants, teams and
-    users with their rights; its groups of models; the regions of its providers; and the function that reads
-    limits.
+    users with their rights; its groups of models; the regions that its providers state; and the function that
+    reads limits.
     """
     return Declared(
         frozenset(key.client for key in config.auth.keys),
@@ -80,8 +80,8 @@ def declared_of(config: Config) -> Declared:
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
     """Return the limits of a key, tenant, team or user. stated: a tuple of sections of the configuration, or
-    the JSON value from the database. If this value has mistakes, the result is () or lacks some of the
-    limits, and no error is raised. name, subject: of the owner. The name of each limit is made of both, as in
+    the JSON value from the database. If this value has mistakes, no error is raised, but the result is () or
+    may lack some of the limits. name, subject: of the owner. The name of each limit is made of both, as in
     `key ci-agent`.
     """
     sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
@@ -108,8 +108,8 @@ def _permitted(section: Permissions) -> Permitted:
 
 def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
     """Return the client with this key of the configuration. If the key, or its tenant, team or user is
-    disabled, or if its team or user belongs to another tenant, return the fault to answer with. known: has
-    what the configuration declares.
+    disabled, or if its team or user belongs to another tenant (`Directory.rights`), return the fault to
+    answer with. known: has what the configuration declares.
     """
     name = key.client
     rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)

@@ -78,9 +78,9 @@ class Records(Protocol):
 
 
 def limits_of(config: Config) -> Iterator[Limit]:
-    """Yield all limits of a configuration, except those of keys, tenants, teams and users (`held_limits`). If
-    several models state limits of one deployment, only those that the first of these models states are
-    yielded.
+    """Yield the limits of a configuration, except those that keys, tenants, teams and users state themselves
+    (`held_limits`). If one deployment is stated several times with limits, only the limits that stand first
+    are yielded.
     """
     for name, entry in config.limits.items():
         yield from entry.limits(name, entry.scope, entry.only or None)
@@ -99,10 +99,11 @@ def limits_of(config: Config) -> Iterator[Limit]:
 
 
 def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
-    """Yield the limits of keys, tenants, teams and users: those of the configuration, and those of the
-    database. If several keys of the configuration have the same name, only the limits of the first one are
-    yielded; the configuration allows no others. directory: has the database's entries, and the tenants, teams
-    and users that `config` declares; None = there is no database for them.
+    """Yield the limits that keys, tenants, teams and users state: those of the configuration, and those of
+    the database under other names (`Directory.limits`). If several keys of the configuration have the same
+    name, only the limits of the first one are yielded; the configuration allows no others. directory: has the
+    database's entries, and the tenants, teams and users that `config` declares; None = there is no database
+    for them.
     """
     named: set[str] = set()
     for key in config.auth.keys:
@@ -135,12 +136,12 @@ def teller(
 
 
 class Restoring:
-    """Lets the counters of limits begin with earlier usage, each counter once.
+    """Lets the counters of limits begin with earlier usage, until that has succeeded once for each limit.
 
     store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
     what all limits do after a start until earlier usage is known: True = they refuse all requests; False =
-    they begin at 0. Limits that are added to a running gateway always begin at 0 until it is known. again:
-    returns how a tenant, team or user is counted whose name an earlier one had.
+    they begin at 0. After that, limits that are added to the running gateway begin at 0 until it is known.
+    again: returns how a tenant, team or user is counted whose name an earlier one had.
     """
 
     def __init__(
@@ -166,13 +167,14 @@ class Restoring:
         self._closed = False
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
-        """Restore the counters of those limits that were not restored before. Returns True if all are
-        restored, or if the store has no usage records. Returns False if that is not possible now; then it is
-        tried again in the background until it succeeds, but not after `close`.
+        """Restore the counters of those limits that the latest successful call did not have. Returns True if
+        all are restored, or if the store keeps no usage records. Returns False if that is not possible now;
+        then it is tried again in the background until it succeeds, but not after `close`.
 
         limits: all limits of the gateway. recovered: at a start, whether the database has all records of
-        processes that have ended; if False, what it has is restored, and the result is False. None = this is
-        not a start: requests may be running, so the method first waits until the database has all records.
+        processes that have ended; if False, what it has is restored, and the result is False, unless there
+        is nothing to restore. None = this is not a start: requests may be running, so the method first has
+        the waiting records written to the database.
         """
         self._wanted = {_counted(one): one for one in limits}
         failed = await self._try(recovered=recovered)
@@ -212,8 +214,9 @@ class Restoring:
 
     async def _try(self, *, recovered: bool | None = None) -> str | None:
         """Try once to restore the limits that are not restored yet. Returns why that failed, for the log;
-        None = it succeeded, and the ledger knows that it need not wait any more. recovered: at a start,
-        whether the database has all records of ended processes. None = requests may be running.
+        None = it succeeded, or there is nothing to restore; the ledger then need not wait any more.
+        recovered: at a start, whether the database has all records of ended processes. None = requests may be
+        running.
         """
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()

@@ -1,8 +1,8 @@
 """The providers' own lists of models in the memory of one process, and the files from which a later start
 reads the lists.
 
-Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be read, there is
-no list until it was fetched.
+Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be read, and the
+list is not in memory, there is no list until it was fetched.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger("dragoman.assembly.model_lists")
 
 FOLDER: Final = "model-lists"
 _UNUSED: Final = 90 * 86_400
-"""Seconds after which a file that was not written again is deleted."""
+"""Seconds after which a file that was not written again is deleted, when another list is written."""
 
 _encode = msgspec.json.Encoder().encode
 _listed = msgspec.json.Decoder(Listed).decode
@@ -49,9 +49,10 @@ def addresses_of(loaded: Loaded) -> dict[str, str]:
 
 
 class ModelLists:
-    """The lists of models that one configuration uses. The constructor reads the files of lists that are not
-    in memory yet. home: Dragoman's own folder. addresses: {name of a provider whose list is used: the base
-    URL from which the list must come}. before: the lists of the earlier configuration, None = there was none.
+    """The lists of models that one configuration uses. The constructor reads the files of those lists that
+    `before` does not have. home: Dragoman's own folder. addresses: {name of a provider whose list is used:
+    the base URL from which the list must come}. before: the lists of the earlier configuration, None = there
+    was none.
     """
 
     def __init__(self, home: Path, addresses: Mapping[str, str], before: ModelLists | None = None) -> None:
@@ -76,16 +77,17 @@ class ModelLists:
         return {name: listed.models for name in self.addresses if (listed := self.of(name)) is not None}
 
     def put(self, name: str, listed: Listed) -> bool:
-        """Use this list of a provider from now on. Returns whether the names or the facts of the models, or
-        the list's base URL, differ from the list that was used before; True if none was used.
+        """Have this list of a provider from now on; `of` returns it if its base URL is the provider's.
+        Returns whether the models, their order or facts, or the base URL differ from the list that was used
+        before; True if none was used.
         """
         mark, before = mark_of(listed), self.mark(name)
         self._known[name], self._marks[name] = listed, mark
         return mark != before
 
     def mark(self, name: str) -> str:
-        """Return a text that differs for lists with different base URLs, names or facts; "" = no list of this
-        provider is in use.
+        """Return a text that differs for lists with different base URLs, names, facts or order of the models;
+        "" = no list of this provider is in use.
         """
         return self._marks[name] if self.of(name) is not None else ""
 
@@ -111,8 +113,8 @@ class ModelLists:
 
     def write(self, name: str, now: float) -> None:
         """Write a provider's list to its file. Also delete the other files of the folder that were not
-        written for 90 days. It blocks. If the disk fails, no error is raised, and only the first failure is
-        logged. Raises KeyError if there is no list. now: Unix seconds.
+        written for 90 days. It blocks. If the disk fails, no error is raised, and only this object's first
+        failure is logged. Raises KeyError if no list of the provider is in memory. now: Unix seconds.
         """
         listed = self._known[name]
         file = self.file(name, listed.address)
@@ -131,5 +133,5 @@ class ModelLists:
 
 
 def mark_of(listed: Listed) -> str:
-    """Return a text that differs for lists with different base URLs, names or facts."""
+    """Return a text that differs for lists with different base URLs, names, facts or order of the models."""
     return blake2b(_encode((listed.address, listed.models)), digest_size=8).hexdigest()

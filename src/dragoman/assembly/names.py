@@ -56,7 +56,7 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 
 class Names(msgspec.Struct, frozen=True, dict=True):
-    """The model names that clients can use. table: finds what a name stands for. known: {name of a provider:
+    """The model names of a gateway. table: finds what a name stands for. known: {name of a provider:
     well-known models that the model list shows}. A configured provider is in `known` only if its vendor is
     known, no models are configured for it, and its own list of models is not known. The simulator is in it,
     too, if it is enabled.
@@ -72,10 +72,10 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
         """Yield the entries of the model list, sorted by name. granted: only models whose names these grants
-        allow; a name that they allow without a pattern is yielded even if the list lacks it, unless the name
-        stands for nothing. None = all models of the list. providers: only models with a deployment at one of
-        these providers; None = all. caller: leave out the names that are reserved for other clients; None =
-        leave out no name.
+        allow; a name that they allow without a pattern is yielded even if the list lacks it, if the name
+        stands for something and the other arguments allow it. None = all models of the list. providers: only
+        models with a deployment at one of these providers; None = all. caller: leave out the names that are
+        reserved for other clients; None = leave out no name.
         """
         return self.table.each(self._listed, granted, providers, caller)
 
@@ -87,8 +87,8 @@ class Names(msgspec.Struct, frozen=True, dict=True):
 
     def example(self, first: Container[str]) -> str | None:
         """Return the name of a model to try: the first model of the model list that may chat and is in
-        `first`; else the first other one that may chat. "First" is by name, but simulated models come last.
-        None = there is no such model.
+        `first`; else the first other one that may chat. "First" is by name, but in each of the two groups
+        simulated models come last. None = there is no such model.
         """
         entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
         entries.sort(key=lambda entry: (entry.id not in first, entry.provider == "simulate"))
@@ -116,8 +116,9 @@ def naming(
     """Return the model names of a configuration.
 
     own: names of upstreams made in code. models: models registered in code. local: the names of this
-    machine's models; None = those that are installed or stated in the configuration. lists: the providers'
-    own lists of models; None = no list is known. Raises ConfigError for a name that stands for nothing.
+    machine's models, used only if `local` is enabled; None = those that are installed or stated in the
+    configuration. lists: the providers' own lists of models; None = no list is known. Raises ConfigError for
+    a name that stands for nothing, or an alias that points back to itself.
     """
     config, lists = loaded.config, lists or {}
     named = [
@@ -179,8 +180,8 @@ def naming(
 
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
-    """Raise ConfigError if a grant in the configuration (of a client key, for example) has a model name or a
-    pattern that stands for nothing (`_is_offered`). names: all names of the configuration.
+    """Raise ConfigError if a list of models in the configuration (of a client key or a group, for example)
+    has a name or a pattern that stands for nothing (`_is_offered`). names: all names of the configuration.
     """
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
@@ -458,7 +459,7 @@ def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:
 
 
 def timers_of(timeouts: Timeouts) -> Timers:
-    """Return the time limits of calls to a provider, in seconds; None in the result = no limit, which the
-    settings state as 0.
+    """Return the time limits of calls to a provider, in seconds; None in the result = no limit: the
+    setting is 0 or None.
     """
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))

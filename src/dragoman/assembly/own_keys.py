@@ -1,5 +1,5 @@
-"""Serves the requests of tenants that have brought providers' keys: each such provider is called with the
-tenant's key, and with no other key.
+"""Serves the requests of tenants that have brought providers' keys: each such provider that is called over
+HTTP is called with the tenant's key, and with no other key.
 
 Each process has all of these keys in memory. The requests of such a tenant get another `Runtime`. In it, the
 upstreams of these providers have the tenant's account instead of the operator's accounts, and the memory
@@ -95,8 +95,8 @@ class OwnAccounts:
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
         """Return the passage with the key that the client's tenant has brought for the passage's provider;
         None = the client has no tenant, its tenant has brought no such key, or the configuration no longer
-        has the provider. Raises RequestFailed if the tenant's key cannot be used, or an operator has disabled
-        the provider.
+        has the provider. Otherwise raises RequestFailed if the tenant's key cannot be used, or an operator
+        has disabled the provider. caller: None = the client has no key.
         """
         tenant = None if caller is None else caller.tenant
         brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None
@@ -158,8 +158,8 @@ class OwnAccounts:
         self._health.bring(own)
 
     def _cipher(self) -> Cipher | None:
-        """Return the cipher that decrypts the keys. None = there is no master key, or the extra `encryption`
-        is not installed; the log says which.
+        """Return the cipher that decrypts the keys. None = there is no configuration or no master key, or the
+        extra `encryption` is not installed; the log says whether it is the extra.
         """
         auth = None if self._loaded is None else self._loaded.config.auth
         if auth is None or auth.encryption_key is None:

@@ -57,7 +57,7 @@ class Parts:
 
     def before(self, name: str) -> Any:
         """Return the value `of` of the running configuration's part with this name; None = there is no such
-        part, or `left` was called.
+        part, its `of` is None, or `left` was called.
         """
         known = self._before.get(name)
         return None if known is None else known.of
@@ -77,7 +77,7 @@ class Parts:
 
 async def close(parts: Iterable[Part]) -> None:
     """Close parts, the last one first. If closing a part fails, the others are closed nevertheless, and then
-    the error is raised; of several errors, the last one.
+    the error is raised; of several errors, the one that came last.
     """
     async with AsyncExitStack() as opened:
         for part in parts:

@@ -18,9 +18,9 @@ _UNSEEN = object()
 
 
 def prices_of(loaded: Loaded) -> PricesOf:
-    """Return a function that returns the prices of a deployment (`provider/model`); None = unknown. Results
-    are cached, because finding one takes about a millisecond. The function also accepts deployments that the
-    configuration does not have, such as further models that an answer has used.
+    """Return a function that returns the prices of a deployment (`provider/model`); None = unknown. Up to
+    1,024 results are cached, because finding one takes about a millisecond. The function also accepts
+    deployments that the configuration does not have, such as further models that an answer has used.
     """
     pricing = Pricing(loaded.config, loaded.providers)
     known: dict[str, Rates | None] = {}
@@ -37,8 +37,8 @@ def prices_of(loaded: Loaded) -> PricesOf:
 
 
 def uses_of(loaded: Loaded) -> list[str]:
-    """Return the deployments (`provider/model`) that a configuration names: those of its models and prices,
-    and the models that its providers are known to have. Patterns with `*` are left out.
+    """Return the deployments (`provider/model`) of a configuration: those of its models and prices, and for
+    each provider its configured models, or else its vendor's well-known ones. Patterns with `*` are left out.
     """
     config = loaded.config
     uses = {

@@ -2,7 +2,8 @@
 
 The cheapest request is the list of models, which costs nothing. If a provider has no list, or shows the list
 without a key, the key is tested by counting the tokens of a prompt; if the gateway cannot have the provider
-count, by a chat request with one output token. A failed test has the provider's own error message.
+count, by a chat request with one output token. If the provider answers with an error, the result has the
+provider's message.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    key: the last four characters of the key, or of the id of an access key; None = the provider has no key;
+    key: the last four characters of the key or token, or of the id of an access key; None = there is none;
     "" = the key is too short to show a part of it. asked: the request that was sent last; "models" also if
-    none was sent. ms: how many milliseconds the last test took. state: "ok"; "refused" = the provider refused
-    the key or the account; "not reached" = no connection was possible; "failed" = any other error, or nothing
-    could be asked. message: the provider's error message, at most 300 characters; or our own text ("5
-    models").
+    none was sent. ms: how many milliseconds the last test took; 0.0 = there was none. state: "ok"; "refused"
+    = the provider refused the key or the account; "not reached" = no connection was possible; "failed" = any
+    other error, or nothing could be asked. message: the message of the error, at most 300 characters if it is
+    the provider's; or our own text ("5 models").
     """
 
     provider: str
@@ -104,8 +105,8 @@ class Probe:
         return [row for row, _ in every]
 
     async def _list(self, row: Row, number: int) -> bool:
-        """Test a key with the list of models; `row` gets the result. Returns True if the key was tested,
-        whether it is good or not; False if the list cannot test the key. number: the index of the account.
+        """Test a key with the list of models; `row` gets the result. Returns True if this is the final
+        result, also after an error; False if the list cannot test the key. number: the index of the account.
         """
         upstream = self._upstreams[row.provider]
         if not upstream.lists_models:
@@ -130,8 +131,8 @@ class Probe:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """Return whether the provider shows its list of models without a key. If that request fails, return
-        False. Each provider is asked once.
+        """Return whether the provider shows its list of models without a key. If that request fails, or the
+        answer is no list, return False. Each provider is asked once.
         """
         if provider not in self._public:
             self._public[provider] = spawn(self._ask_without_key(provider), "list of models")
@@ -169,10 +170,10 @@ class Probe:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """Return the name of the first model that may chat, in this order: the provider's models in the
-        configuration; the well-known ones in the provider's list; all in its list. If no list was read, or it
-        is empty, all well-known ones take the place of the list. Patterns with `*` do not count. None = there
-        is no such model.
+        """Return the name of the first model that may chat, in this order: the provider's models that
+        `models` in the configuration calls, without patterns with `*`; the provider's own setting `models`;
+        the well-known ones in the provider's list; all in its list. If no list was read, or it is empty, all
+        well-known ones take the place of the list. None = there is no such model.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]

@@ -279,8 +279,8 @@ def _base_url(api: Api) -> str | None:
 
 def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
     """Return the settings on which the connections to a provider depend, only to be compared. If two results
-    are equal, the connections can stay. For certificates the result has a hash of their content, because the
-    files may be replaced. client: which HTTP client is used.
+    are equal, the connections can stay. For certificates the result has a hash of their content (`digest`),
+    because the files may be replaced. client: which HTTP client is used.
     """
     files = (settings.ca_file, settings.client_cert, settings.client_key)
     certificates = [(file, digest(file)) for file in files]

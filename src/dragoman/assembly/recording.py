@@ -32,22 +32,24 @@ from dragoman.wire.json import encode_shown
 log = logging.getLogger("dragoman.recording")
 
 _GATHERING: Final = 0.2
-"""Seconds between the first waiting exchange and its writing. Exchanges that end meanwhile are written in the
-same transaction.
+"""Seconds for which an idle writer waits after the first exchange. Exchanges that end meanwhile may be
+written in the same transaction.
 """
 _BATCH: Final = 200
 """The most exchanges that are written at once."""
 _BATCH_BYTES: Final = 4_000_000
-"""The most bytes of bodies that are written at once, unless one exchange has more."""
+"""A batch with at least this many bytes of bodies takes no further exchange."""
 WAITING: Final = 5000
-"""The most exchanges that may wait in each process: about 10 MB without bodies."""
+"""The most exchanges that may wait in each process besides the batch that is written: about 10 MB without
+bodies.
+"""
 WAITING_BYTES: Final = 32_000_000
-"""The most bytes of the bodies of waiting exchanges."""
+"""The most bytes of the bodies of waiting exchanges, without the batch that is written."""
 _PAUSES: Final = 1.0, 30.0
 """Seconds before a failed write is tried again: at first, and at most. Each pause is twice the one before."""
 _BREATH: Final = 0.0002
-"""Seconds for which the thread sleeps, so that the event loop can run: after each trace, and after each few
-kB of text that was searched for secrets.
+"""Seconds for which the thread sleeps, so that the event loop can run: after each trace, and before each few
+kB of text are searched for secrets.
 """
 _FAREWELL: Final = 5.0
 """Seconds for which a closing gateway tries to write the waiting exchanges."""
@@ -63,12 +65,12 @@ class Recording:
     def __init__(self, store: Exchanges) -> None:
         self.stored = self.dropped = 0
         self.last_error: str | None = None
-        """Why the latest write failed; None = it did not fail."""
+        """Why the latest write failed; None = it did not fail, or there was none yet."""
         self._store = store
         self._worker = 1
         self._secrets = self._latest = frozenset[str]()
-        """_secrets: all secrets that are removed from what is stored. _latest: the secrets of the latest
-        configuration.
+        """_secrets: the known secrets that are removed from what is stored. _latest: the secrets of the
+        latest configuration.
         """
         self._redaction = Redaction((), _breathe)
         self._metrics: Metrics | None = None
@@ -84,8 +86,8 @@ class Recording:
 
     def adopt(self, worker: int, secrets: Iterable[str], metrics: Metrics | None) -> None:
         """Use these values from now on. worker: the number of this worker, for traces. secrets: the secrets
-        of the configuration, which are removed from what is stored. metrics: counts stored and dropped
-        exchanges; None = nobody counts them.
+        of the configuration, which `Redaction` removes from what is stored. metrics: counts stored and
+        dropped exchanges; None = nobody counts them.
 
         The secrets of the earlier configuration are still removed, too, because requests may have begun with
         it. If exchanges are waiting, all secrets that were removed until now are still removed.
@@ -122,8 +124,8 @@ class Recording:
         return len(self._waiting) + len(self._batch)
 
     def state(self) -> dict[str, Any]:
-        """Return the fields that `/health` shows. `healthy`: whether the latest write succeeded; null = there
-        was no write yet.
+        """Return the fields that `/health` shows. `healthy`: whether the latest write succeeded; null =
+        nothing was stored yet, and no write has failed.
         """
         return {
             "healthy": None if not self.stored and self.last_error is None else self.last_error is None,
@@ -250,8 +252,8 @@ def _breathe() -> None:
 
 
 def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> StoredExchange:
-    """Return a finished exchange in the form that the store takes. redaction: removes secrets from its texts.
-    worker: the number of the worker that served it.
+    """Return a finished exchange in the form that the store takes. redaction: removes secrets from its texts,
+    but not from the fields `id` and `tenant`. worker: the number of the worker that served it.
     """
     line = redaction.value(summary(exchange, worker))
     trace = redaction.value(detail(exchange, worker))

@@ -46,7 +46,7 @@ _PIECE: Final = 4000
 _CUT: Final = re.compile(
     r"(?<=[\w.!?)}\]])(?<!bearer)(?<!basic)(?<!api)(?<!access)\s(?![:=\s])|(?<=\n)\n", re.IGNORECASE
 )
-"""Matches white space that does not separate a name from its secret. Long texts are cut there."""
+"""Matches white space that hardly ever separates a name from its secret. Long texts are cut there."""
 
 
 def _no_rest() -> None:
@@ -55,8 +55,8 @@ def _no_rest() -> None:
 
 class Redaction:
     """Removes secrets from texts. known: secrets that are removed wherever they occur, unless they have fewer
-    than 8 characters. rest: called before each piece of a text is searched; it may pause the thread, so that
-    other threads can run.
+    than 8 characters. rest: called before each piece of a text is searched for what looks like a secret; it
+    may pause the thread, so that other threads can run.
     """
 
     def __init__(self, known: Iterable[str] = (), rest: Callable[[], None] = _no_rest) -> None:
@@ -67,7 +67,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return the text with `[redacted]` in place of each known secret and of each value that looks like a
-        secret.
+        secret. A text of fewer than 8 characters, and an id or a time of the gateway, is returned unchanged.
         """
         if len(text) < _SHORTEST or _HARMLESS.fullmatch(text):
             return text

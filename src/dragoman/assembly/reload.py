@@ -4,7 +4,7 @@ used all at once.
 A reload has two steps, so that several processes can either all do it, or none of them: `prepare` loads the
 configuration, builds all new parts, and changes nothing; `use` replaces the running parts, without waiting.
 Running exchanges end with the parts that they began with. Parts that only these exchanges use are closed
-after the last of them has ended.
+after the last of them has ended, or when the gateway closes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether the earlier configuration is still used, because the new one has problems."""
+        """Whether the reload has failed, so that the earlier configuration is still used."""
         return bool(self.problems)
 
 
@@ -99,9 +99,11 @@ class Reloads:
         self._closing: dict[asyncio.Task[None], Sequence[Part]] = {}
         """{task that waits until earlier exchanges have ended: the parts that it will close}."""
         self.loaded_at = seams.now()
-        """When the configuration in use was loaded, in Unix seconds."""
+        """When the latest good reload ended, in Unix seconds; before the first one: when this object was
+        made.
+        """
         self.problems: tuple[Problem, ...] = ()
-        """Why the latest reload has failed; empty = it has not."""
+        """Why the latest reload has failed; empty = it has not, or there was none."""
         self.restart: tuple[str, ...] = ()
         """The settings whose new values are used only after a restart, as of the latest good reload."""
         self.through: Callable[[], Awaitable[Outcome]] | None = None
@@ -157,7 +159,8 @@ class Reloads:
 
     async def prepare(self) -> Prepared:
         """Load the configuration, and build its new parts. Nothing changes in the running gateway. Raises
-        ConfigError, also after `end`.
+        ConfigError, also after `end`; and what `build` raises, except that OSError and ValueError become
+        ConfigError.
         """
         if self._ended:
             raise ConfigError(_CLOSED)
@@ -208,9 +211,9 @@ class Reloads:
         await close(parts)
 
     async def end(self) -> None:
-        """Load the configuration never again, and close all parts of earlier configurations at once, even if
-        exchanges still use them. Waits at most 2 seconds for a reload that runs; that reload changes nothing
-        any more, and closes what it has built.
+        """Load the configuration never again, and close all parts of earlier configurations, even if
+        exchanges still use them. Before that, waits at most 2 seconds for a reload that runs. If this process
+        reloads alone, that reload changes nothing any more, and closes what it has built.
         """
         self._ended = True
         with suppress(TimeoutError):
@@ -246,8 +249,8 @@ def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...
     """Return (the configuration `after`, in which settings that cannot change while the gateway runs have
     their values of `before`; the names of the settings whose new values are not used for this reason).
 
-    A gateway that requires keys goes on requiring them until a restart; the second item then has
-    "auth.required".
+    If the configuration `before` requires keys (`needs_key`) and `after` does not, keys stay required, and
+    the second item has "auth.required".
     """
     restart: list[str] = []
     kept: dict[str, Any] = {}

@@ -14,11 +14,11 @@ from dragoman.seams.clock import Seams
 from dragoman.seams.extras import command as added_by
 
 PATIENCE: Final = 1.0
-"""Seconds for which a process waits for an answer of the store. If all processors are busy, an answer may
-take half a second, and without the store the limits are not exact.
+"""Seconds for which a process waits for an answer of the server that has the counters. If all processors are
+busy, an answer may take half a second, and without the server the limits are not exact.
 """
 _STARTING: Final = 5.0
-"""Seconds for which a start waits for an answer of the store."""
+"""Seconds for which a start waits for each answer of that server."""
 
 
 def shared_ledger(
@@ -29,8 +29,8 @@ def shared_ledger(
 
     name: of this process, unique for ever; the records in its journal have it as `process`. workers: how many
     workers there are. embedded: the Valkey server that the gateway has started for its workers; None = it has
-    started none. Call this function only if there may be limits. Raises ConfigError if the extra `valkey` is
-    missing, or if there are several workers and no server.
+    started none. Call this function only if there may be limits. Raises ConfigError if there is a server and
+    the extra `valkey` is missing, or if there are several workers and no server.
     """
     stores = config.stores
     if stores.valkey is None and embedded is None and workers == 1:
@@ -59,7 +59,7 @@ def shared_ledger(
 async def check_store(config: Config) -> str | None:
     """Check whether the server of `stores.valkey` can be used. Returns None if it answers, or if no server is
     stated. Otherwise returns why it does not answer, for the log. Raises ConfigError if the gateway can never
-    use the server, for example because it is a Cluster.
+    use the server, for example because it is a Cluster; ImportError without the extra `valkey`.
     """
     if config.stores.valkey is None:
         return None

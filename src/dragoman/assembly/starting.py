@@ -1,5 +1,5 @@
-"""Starts a gateway once. All requests that come before it has started wait for the same start. If the start
-fails, each of them gets the error, and the next request starts the gateway again.
+"""Starts a gateway. All requests that come while it starts wait for the same start. If the start fails, each
+of them gets the error, and the next request starts the gateway again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Starting:
 
     async def run(self) -> None:
         """Start, or wait until the running start has ended. Raises what the start raises, for each caller
-        that waits for it. Returns without an error also if `stop` has ended the start. The next call starts
-        again, also after a start without an error.
+        that waits for it. Returns without an error also if the start was cancelled, as by `stop`. A call
+        after the end of a start begins another one, also if the earlier one had no error.
         """
         if self._task is None or self._task.done():
             # Not in the context of whoever is the first: what is begun here serves all of them.
@@ -49,7 +49,7 @@ class Starting:
 
     async def _run(self) -> Exception | None:
         """Start. Returns the error of the start; None = it has succeeded. If no caller waits, the error is
-        logged.
+        logged, too.
         """
         try:
             await self._start()

@@ -85,15 +85,15 @@ class Telling:
             self._tell(self._inside.board)
 
     def end(self) -> None:
-        """Stop telling the other workers."""
+        """Stop the regular reports to the other workers."""
         if self._timer is not None:
             self._timer.cancel()
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """Return the health of this gateway with all its workers, as JSON fields. details: True = also the
-        last errors of the providers and of the store, the bounds that were reached, the connections, this
-        worker's number and more. asking: the exchange of the health request itself, which does not count as
-        running.
+        """Return the health of this gateway as JSON fields, with the counts of all workers that have reported
+        in the last 5 s. details: True = also the last errors of the providers and of the store, the bounds
+        that were reached, the connections, this worker's number and more. asking: the exchange of the health
+        request itself, which does not count as running.
         """
         inside = self._inside
         own = self._counted(asking)
@@ -168,7 +168,7 @@ class Telling:
             inside.observers.metrics.publish([*samples, *journal], inside.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:
-        """Return the metrics of all workers, in the text format of Prometheus. Call it only if the gateway
+        """Return the metrics of the gateway, in the text format of Prometheus. Call it only if the gateway
         has metrics (`Observers.metrics` is not None). asking: the exchange of this request, which does not
         count as running.
         """

@@ -41,8 +41,8 @@ class Turns(NamedTuple):
 
 
 def turns_of(inside: Inside, store: Store, run: Run) -> Turns:
-    """Return what handles the turns of a gateway. store: where responses, conversations and sessions are
-    stored. run: serves the request of a background answer.
+    """Return what handles the turns of a gateway. store: where responses, conversations, stored chat
+    completions and sessions are. run: serves the request of a background answer.
     """
     responses, reached = inside.config.responses, inside.observers.bounds.reached
     keeping = Keeping(
