@@ -29,8 +29,9 @@ _OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
 
 
 class Processes(NamedTuple):
-    """The processes that count limits together. workers: the number of worker processes. embedded: the Valkey
-    server that the gateway has started for the workers' counters; None = it has started no such server.
+    """The processes of this gateway that may count limits together. workers: the number of worker processes.
+    embedded: the Valkey server that the gateway has started for the workers' counters; None = it has started
+    no such server.
     """
 
     workers: int = 1
@@ -75,8 +76,8 @@ def limited(config: Config) -> bool:
 
 def prepare(config: Config) -> None:
     """Load the vocabulary that counts the tokens of prompts, if a limit of the configuration counts all
-    tokens, input tokens or money. So no request has to wait until it is loaded. It blocks, so call it in a
-    thread.
+    tokens, input tokens or money. So no request has to wait until it is loaded because of such a limit.
+    Limits of keys in the database are not looked at. It blocks, so call it in a thread.
     """
     every = (*limits_of(config), *held_limits(config, None))
     if any(one.resource in _OF_PROMPTS for one in every):

@@ -22,8 +22,9 @@ def with_added(found: Loaded, database: Location | None, *, starting: bool = Fal
     `found` is returned. database: None = the store is in memory, so there are no entries, and `found` is
     returned. starting: what happens if the database cannot be read. True = the result has a warning and no
     entries, and the running gateway reads the database again later; False = ConfigError is raised. If the
-    database has a schema that this version cannot use, ConfigError is raised in both cases. If `found` has an
-    `again`, the `again` of the result reads the entries, too.
+    database has a schema that this version cannot use, ConfigError is raised in both cases; so it is if the
+    configuration has mistakes when it is loaded with the entries. If `found` has an `again`, the `again` of
+    the result reads the entries, too.
     """
     if database is None or found.adding is None:
         return found

@@ -76,7 +76,7 @@ def _asked(caller: Caller) -> frozenset[Operation] | None:
 
 
 class Assembly(msgspec.Struct, frozen=True):
-    """The running parts of one configuration. A reload replaces the whole object.
+    """The running parts of one configuration. A reload that changes a setting in use makes another object.
 
     names: the model names. upstreams: all upstreams, by the provider's name. providers: the upstreams of
     configured providers, by name; a provider that an upstream made in code replaces is missing. passages:
@@ -84,11 +84,11 @@ class Assembly(msgspec.Struct, frozen=True):
     whose settings allow such requests. client_keys: the keys with which clients may call. following: keeps
     the client keys of the database up to date in memory; None = there is no database for keys. policy: how
     attempts are repeated. fetcher: downloads the media that requests name by URL. deadlines: the timeouts.
-    store: the database of stored data. recording: stores finished exchanges; None = they are not stored.
-    journaling: the journal of usage; None = no usage is kept. accounting: what the engine needs to account
-    for exchanges; None = nothing is accounted for. restoring: lets the counters of limits begin with earlier
-    usage. parts: all parts that have to be closed, or that the next configuration may go on with. lists: the
-    providers' own lists of models. local: the models of this machine, by name.
+    store: keeps stored data, in a database or in memory. recording: stores finished exchanges; None = they
+    are not stored. journaling: the journal of usage; None = no usage is kept. accounting: what the engine
+    needs to account for exchanges; None = nothing is accounted for. restoring: lets the counters of limits
+    begin with earlier usage. parts: all parts that have to be closed, or that the next configuration may go
+    on with. lists: the providers' own lists of models. local: the models of this machine, by name.
     """
 
     names: Names
@@ -136,7 +136,8 @@ class Assembly(msgspec.Struct, frozen=True):
     def serves(self, route: Route, caller: Caller) -> bool:
         """Whether a deployment of the route, or of one of its fallbacks for any failure (`fallbacks.any`),
         may be used by the client and can serve one of the operations that the client may ask for. What is not
-        known counts as possible (`backend.serves`).
+        known counts as possible (`backend.serves`). Always True, also without such a deployment, if the
+        client's list of models shows all models (`_asked`).
         """
         operations, providers = _asked(caller), caller.may.providers
         return operations is None or any(
@@ -188,8 +189,8 @@ class Assembly(msgspec.Struct, frozen=True):
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
         """Let the counters of all limits begin with earlier usage. Counters for which this was done before
         are left as they are. Returns True if this is done, or if nothing is accounted for. Returns False if
-        the usage cannot be read now; then it is tried again in the background. config: the configuration of
-        this assembly. recovered: as for `Restoring.restore`.
+        the usage, or a part of it, cannot be read now; then it is tried again in the background until the
+        assembly is closed. config: the configuration of this assembly. recovered: as for `Restoring.restore`.
         """
         if self.accounting is None or self.accounting.ledger is None:
             return True
@@ -214,19 +215,20 @@ async def assemble(
     before: Assembly | None = None,
     processes: Processes = ALONE,
 ) -> Assembly:
-    """Build all running parts, without connecting to providers. Also begin to sweep the store, and let the
+    """Build all running parts, without connecting to providers. Also begin to sweep a new store, and let the
     counters of limits begin with earlier usage. If there is no running assembly, first store the usage that
     earlier processes have left in the journal.
 
     own: upstreams made in code, by name; they replace configured ones. models: models registered in code.
     reached: called when a limit of a provider's connections is reached and no exchange fails because of it;
     its arguments are the limit's name and a detail for the log. before: the running assembly, None = there is
-    none; its parts are used again if their settings are equal. `before` is not changed. processes: the
-    processes that count limits together.
+    none; its parts are used again if their settings are equal. `before` can still be used afterwards.
+    processes: the processes that count limits together.
 
     Raises ConfigError for an unknown model name, an unusable store and similar mistakes. While a gateway
     runs, it also raises ConfigError if the usage for new limits cannot be read and `stores.when_lost` is
-    `closed`. After any failure, the new parts are closed.
+    `closed`. Raises OSError or ValueError if a certificate cannot be read. After any failure, the new parts
+    are closed.
     """
     parts = Parts(None if before is None else before.parts)
     local = _local_models(loaded.config, parts)
@@ -270,10 +272,10 @@ class _Outside(NamedTuple):
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
     """Return the models of this machine, by name: the installed embedded models, and the operator's own files
-    in the configuration. {} = `providers.local` is disabled. The own files are read from the configuration
-    each time. The installed models are looked for at the start; a reload goes on with those that were found,
-    because requests have to wait during the search. It looks again only if `keep_alive` or `threads` of
-    `providers.local` have changed, or if `providers.local` was disabled before.
+    in the configuration. {} = `providers.local` is disabled, or there are no such models. The own files are
+    read from the configuration each time. The installed models are looked for at the start; a reload goes on
+    with those that were found, because requests have to wait during the search. It looks again only if
+    `keep_alive` or `threads` of `providers.local` have changed, or if `providers.local` was disabled before.
     """
     settings = config.providers.local
     if not settings.enabled:

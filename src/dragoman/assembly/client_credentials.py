@@ -1,11 +1,11 @@
 """Forwards the credentials of clients to providers with `credential: client`. Coding agents that are signed
 in with a subscription need this.
 
-A credential is read from the headers of one request, and is forgotten when this request ends. It is sent only
-to the provider that speaks the request's protocol and wants clients' credentials (the configuration allows
-only one such provider for a protocol). The provider's connections lead only to its own origin. No other
-attempt, no check and no fetch of a model list uses the credential. A header that holds a key of this gateway
-(`accounts.held`) is not forwarded.
+A credential is read from the headers of one request, and is forgotten when the exchange of this request ends.
+It is sent only to a provider that wants clients' credentials: to the one that speaks the request's protocol
+(the configuration allows only one for a protocol), or to the one whose paths or resources the request names.
+The provider's connections lead only to its own origin. No other attempt, no check and no fetch of a model
+list uses the credential. A header that holds a key of this gateway (`accounts.held`) is not forwarded.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _WITH_IT: Final = frozenset(
         *("originator", "session_id", "user-agent", "version", "x-app"),
     }
 )
-"""Headers that are forwarded together with a credential: they name the account that it is for, and the
-program that has signed in. `chatgpt-account-id`, `originator` and `version` are sent by Codex, `x-app` by
-Claude Code; the sign-in of Claude Code also needs `anthropic-beta`, which its protocol passes on.
+"""Headers that are forwarded together with a credential: they name the account that it is for, the program
+that has signed in, or its session. `chatgpt-account-id`, `originator` and `version` are sent by Codex,
+`x-app` by Claude Code; the sign-in of Claude Code also needs `anthropic-beta`, which its protocol passes on.
 """
 
 
@@ -65,7 +65,8 @@ class ClientCredentials:
         In the result, the provider with `credential: client` that speaks the request's protocol is called
         with the client's credential. If the client has sent none, this provider cannot be called. Other
         providers with `credential: client` cannot be called either; `Runtime.unreadable` has the faults. A
-        provider for which the tenant has brought a key is called with that key.
+        provider for which the tenant has brought a key is called with that key, and one that an upstream made
+        in code replaces is called as before.
         """
         backends, keys = dict(runtime.backends), dict[str, Key]()
         lacking, used = dict(runtime.unreadable), set(runtime.own)

@@ -87,7 +87,7 @@ class Core:
     serve`, unless `dragoman.load` was given others. upstreams: your own providers by name; they replace
     configured ones. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
     block, and their exceptions are logged. seams: the clock and random numbers, which tests replace. Raises
-    ConfigError with all mistakes except those that `start` finds, such as unknown model names.
+    ConfigError for mistakes in the settings, except those that `start` finds, such as unknown model names.
     """
 
     def __init__(
@@ -118,7 +118,8 @@ class Core:
         self.heavy = HeavySteps()
         """Runs the steps of large requests one at a time."""
         self.providers_health = Health()
-        """What this process has learnt about keys and deployments; it outlives a reload."""
+        """What this process knows about keys and deployments, also from other workers; it outlives a reload.
+        """
         self.own_keys = OwnAccounts(self.providers_health)
         """The keys of providers that tenants have brought."""
         self.lent = ClientCredentials(lambda one: self.client_keys.knows(one))  # noqa: PLW0108 - they change
@@ -127,7 +128,7 @@ class Core:
         self.requests: set[asyncio.Task[Any]] = set()
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
-        """The running exchanges: HTTP requests, WebSocket messages, background answers."""
+        """The running exchanges, such as HTTP requests, WebSocket messages and background answers."""
         self.own_models = OwnModels(upstreams or {})
         """What the program and its clients have added to the configuration: providers and model names."""
         self.hooks = Hooks(hooks)
@@ -140,7 +141,7 @@ class Core:
         self.peers = Peers()
         """The other workers, and the keeper."""
         self.alerts = Alerts(seams)
-        """Sends alerts. Only the keeper uses it."""
+        """Sends alerts. Only the keeper is handed any."""
         self._checks: Checks | None = None
         self.discovering = Discovering(self)
         """Has the providers' lists of models fetched, and uses them."""
@@ -162,7 +163,9 @@ class Core:
         )
         """Loads the configuration again while the gateway runs."""
         self.renewed: list[Callable[[], None]] = []
-        """Called after the gateway has begun to use another configuration."""
+        """Called after the gateway has begun to use another configuration; but not by a running gateway if no
+        setting in use has changed.
+        """
         self.telling = Telling(self)
         """Makes the answers of `/health` and `/metrics`, and exchanges counts with the other workers."""
         self.admitting: ClientKeys | None = None
@@ -173,9 +176,9 @@ class Core:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Return a gateway with the settings of environment variables, and of the file that DRAGOMAN_CONFIG
-        names. If DRAGOMAN_CONFIG is not set, no file is read. environ: the variables; None = those of this
-        process. options: the constructor's keywords, except `config`. Raises ConfigError with the mistakes
-        in the settings.
+        names. If DRAGOMAN_CONFIG is not set, no configuration file is read. environ: the variables; None =
+        those of this process. options: the constructor's keywords, except `config`. Raises ConfigError with
+        the mistakes in the settings.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -195,7 +198,7 @@ class Core:
         provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name for
         the model; None = `name`. facts: the model's capabilities. preferred_api: the protocol for a provider
         with several; None = the client's own, if the model and the request allow it. Raises RuntimeError
-        during and after the start. An unknown provider is reported by `start`.
+        while the gateway starts or runs. An unknown provider is reported by `start`.
         """
         if self._engine is not None or self._starting.running:
             raise RuntimeError("register models before the gateway has started")
@@ -214,10 +217,10 @@ class Core:
 
     async def start(self) -> None:
         """Build the running parts. If the gateway has started already, do nothing; if it is being started,
-        wait for that. The first request calls this method, too. If the start fails, everything that it has
-        built is closed, and the next call starts again. A caller that is cancelled does not end the start;
-        `close` does. Raises ConfigError; RequestFailed after `close`, because a closed gateway cannot start
-        again.
+        wait for that. A request to a gateway that has not started calls this method, too. If the start fails,
+        everything that it has built is closed, and the next call starts again. A caller that is cancelled
+        does not end the start; `close` does. Raises ConfigError; OSError or ValueError if a certificate
+        cannot be read; RequestFailed after `close`, because a closed gateway cannot start again.
         """
         while not self.started:
             if self.closed:
@@ -302,9 +305,9 @@ class Core:
 
     async def reload(self) -> Outcome:
         """Load the configuration again from where it came from, and use it for all requests that begin
-        afterwards. Running requests keep the earlier configuration. If the new one has problems, nothing
-        changes, and the outcome names the problems; no error is raised. Changed settings of the server and of
-        stored data are used only after a restart; the outcome names them, too.
+        afterwards. Running requests keep the earlier configuration. If the new one has problems, the earlier
+        one stays in use, and the outcome names the problems; no error is raised. Some changed settings, such
+        as those of the server and of stored data, are used only after a restart; the outcome names them, too.
         """
         return await self.reloads.reload()
 
@@ -368,9 +371,9 @@ class Core:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close all parts for good. Running requests get a 503; answers that have begun are cut off; this
-        waits at most a second (`_FAREWELL`) until they have ended. A start that runs is ended. If closing a
-        part fails, the others are closed nevertheless, and then the error is raised.
+        """Close all parts for good. Running HTTP requests get a 503; answers that have begun are cut off;
+        this waits at most a second (`_FAREWELL`) until they have ended. A start that runs is ended. If
+        closing a part fails, the others are closed nevertheless, and then the error is raised.
         """
         self.closed = True
         self.admitting = None
@@ -417,7 +420,9 @@ class Core:
 
     @property
     def background(self) -> Background:
-        """Runs background answers, for which no client waits. Raises RuntimeError before `start`."""
+        """Runs background answers, for which no client has to wait. Raises RuntimeError before `start`, and
+        RequestFailed if the gateway was closed without a start.
+        """
         if self._background is None:
             raise self._resting()
         return self._background
@@ -454,7 +459,8 @@ class Core:
         """Create a model name for a route, or give a name that `make` has created another route. The name
         hides an alias or model of the same name. route: None = remove the name; raises KeyError if `make` has
         not created it. Clients whose keys permit the name may use it. Only this process knows the name, until
-        the process ends. Raises as `running` while the gateway does not run.
+        the gateway is closed, or until a reload removes all providers of the route. Raises as `running` while
+        the gateway does not run; the name is changed nevertheless.
         """
         self.own_models.make(name, route, self.seams.now())
         self._rename(self.running.names)
@@ -472,13 +478,15 @@ class Core:
         self.engine.rename(names.table)
 
     def rotations(self) -> list[Rotated]:
-        """Return each rotating model's state: which deployment is first now, and which one is next."""
+        """Return the state of each configured model that rotates: which deployment is first now, and which
+        one is next. Models whose names are patterns are left out. Raises as `running`.
+        """
         memory, wall = self.providers_health.memory, self.seams.now()
         return rotations(self.running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
         """Return the name of a model to try: the default model; without one, see `Names.example`. None =
-        there is no such model.
+        there is no such model. Without a default model, raises as `running`.
         """
         if self.config.default_model is not None:
             return self.config.default_model

@@ -28,9 +28,9 @@ log = logging.getLogger("dragoman.assembly.directory")
 SUBJECT: Final = "directory"
 """The subject of the messages by which a worker tells the other workers that rows have changed."""
 EVERY: Final = 0.5
-"""Seconds between two reads of the latest version from the database."""
+"""The seconds from one read of changes in the database to the next, unless a message asks for it earlier."""
 _NOTED_EVERY: Final = 60.0
-"""Seconds between two writes of the times at which keys were used."""
+"""The fewest seconds between two writes of the times at which keys were used; `close` writes earlier."""
 _OPENED_EVERY: Final = 60.0
 """The most seconds for which a SQLite file without keys is not opened because the system says that nobody has
 written it. The system can be wrong: its times have steps of some milliseconds, in which two writes may look
@@ -62,7 +62,7 @@ class Following:
         self._empty: tuple[Stamp, ...] | None = None
         """What the system said about the file when it was last found to have no key; None = not known."""
         self._opened = 0.0
-        """When the file was last found to have no key, in Unix seconds."""
+        """When the file was last opened to see whether it has keys, in Unix seconds."""
         self._now = now
         self._peers = Peers()
         self._lock = asyncio.Lock()
@@ -74,7 +74,8 @@ class Following:
     async def start(self, peers: Peers, renewed: Callable[[], None]) -> None:
         """Read all rows, and begin to follow their changes. If the database fails, or needs more than 10
         seconds, the start goes on, and the rows are read later. peers: the other processes of this gateway.
-        renewed: called after the first read, and whenever the client keys have to be looked up again.
+        renewed: called after the first read, and whenever the client keys have to be looked up again. A
+        second call only replaces `peers` and `renewed`.
         """
         self._peers, self.renewed = peers, renewed
         peers.receive(SUBJECT, lambda _: self._woken.set())
@@ -145,9 +146,9 @@ class Following:
         return version != before
 
     async def _is_empty(self, file: Path) -> bool:
-        """Whether nothing was ever changed in the SQLite file. It is only opened if it was written since it
-        was last found empty, or if that was `_OPENED_EVERY` seconds ago; and in a thread, because a disk may
-        be slow. Raises StoreFailed.
+        """Whether no key, tenant, team or user was ever changed in the SQLite file. It is only opened if it
+        was written since it was last found empty, or if that was `_OPENED_EVERY` seconds ago; and in a
+        thread, because a disk may be slow. Raises StoreFailed.
         """
         stamps, now = written(file), self._now()
         if stamps != self._empty or abs(now - self._opened) >= _OPENED_EVERY:
@@ -226,7 +227,7 @@ def _brings(rows: Iterable[Row]) -> bool:
 
 
 def following_of(store: Store, where: Location | None, now: Callable[[], float]) -> Following | None:
-    """Return the object that keeps the directory of this store in memory; None = the store has no keys.
+    """Return the object that keeps the directory of this store in memory; None = the store cannot have keys.
     where: the store's database. now: returns Unix seconds.
     """
     kept, file = store.directory, where if isinstance(where, Path) else None

@@ -1,8 +1,8 @@
 """Has the keeper fetch the providers' lists of models, and has every worker use these lists.
 
-The keeper tells the workers the state of each list whenever it changes, and again every few seconds, because
-a message can be lost. If the state of a list has another mark than the worker's own list, the worker asks the
-keeper for the list.
+The keeper tells the workers the state of each list whenever it changes, and, if it fetches lists, again every
+ten seconds, because a message can be lost. If the state of a list has another mark than the worker's own
+list, the worker asks the keeper for the list.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LISTS: Final = "models.lists"
 _REFRESH: Final = "models.refresh"
 """The subject of the request to fetch the lists of some providers now."""
 TOLD_EVERY: Final = 10.0
-"""Seconds between two messages of the keeper with all states."""
+"""Seconds after which the keeper tells all states again, even if none has changed."""
 _LOOKED_EVERY: Final = 0.05
 """Seconds between two checks whether a list has been fetched."""
 
@@ -45,9 +45,10 @@ class ListState(msgspec.Struct):
     an earlier run, in Unix seconds; a fetch that fails does not change it; None = there is no list. models:
     how many models the list has. left_out: how many entries of the list cannot be used.
 
-    The following begin anew when another configuration is used. tries: how many fetches have ended, with or
-    without success. failed: why the latest fetch failed; None = it succeeded, or no fetch has ended yet.
-    since: when the first of the latest failures in a row happened, in Unix seconds; None = `failed` is None.
+    The following begin anew when the parts of another configuration are used. tries: how many fetches have
+    ended, with or without success. failed: why the latest fetch failed; None = it succeeded, or no fetch has
+    ended yet. since: when the first of the latest failures in a row happened, in Unix seconds; None =
+    `failed` is None.
     """
 
     mark: str = ""
@@ -248,8 +249,8 @@ class Discovering:
     async def refresh(self, names: Collection[str], patience: float) -> None:
         """Have the keeper fetch the lists of some providers. Return when each fetch has succeeded or failed,
         or after `patience` seconds; there is no error in either case. names: of the providers; empty = all. A
-        provider whose list is not used (`states`) is ignored. If the keeper fetches no lists (`active`), this
-        returns after `patience` seconds.
+        provider whose list is not used (`states`) is ignored; if no other is named, this returns at once. If
+        the keeper fetches no lists (`active`), this otherwise returns after `patience` seconds.
         """
         wanted = [name for name in self.states if not names or name in names]
         if not wanted:  # the keeper would take it for all lists

@@ -16,8 +16,8 @@ from dragoman.upstreams.credential import Lease, Refreshing
 from dragoman.upstreams.identities.token import EARLY, SignIn, Token
 
 _AGAIN: Final = 300.0
-"""Seconds after which a credential without a time of expiry is fetched again, such as a key in a file
-of AWS.
+"""Seconds after which the next request has a credential without a time of expiry fetched again, such as a key
+in a file of AWS.
 """
 
 

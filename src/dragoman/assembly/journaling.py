@@ -1,10 +1,10 @@
 """The journal of one process, and the tasks that bring its usage records into the database.
 
-Each process writes its own segments. One process at a time, the reader, reads the segments of all processes
-on the machine, also of processes that have ended, and gives their records to the database. While the gateway
-runs, the reader is the keeper, or the only process. While a process cannot write its journal, it gives its
-own records to the database from memory. A record has the id of its exchange, so a record that the database
-gets twice counts once.
+Each process writes its own segments. One process at a time, the reader, reads the segments in the same folder
+of all processes of the machine, also of processes that have ended, and gives their records to the database.
+The reader is a keeper, or the only process; at a start, it may be another process. While a process cannot
+write its journal, it gives its own records to the database from memory. A record has the id of its exchange,
+so a record that the database gets twice counts once.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ _BATCH: Final = 500
 _PAUSES: Final = 0.5, 15.0
 """Seconds before the database is tried again: at first, and at most after failures."""
 _ODD: Final = 3
-"""How often a batch has to fail before its records are tried one by one; and how often a single record has to
-fail before it is written into the file of rejected records.
+"""How often a batch has to fail before its records are tried one by one; and how often a record that has
+failed alone has to fail again before it is written into the file of rejected records.
 """
 ALERT_AFTER: Final = 60.0
 """Seconds for which records cannot be written or stored before operators are told."""
@@ -70,7 +70,7 @@ _CHARGING: Final = 1.0
 even without that, because counters begin with what the database has.
 """
 _LOOK: Final = 0.05
-"""Seconds between two checks whether another process has stored the records of earlier processes."""
+"""Seconds between two checks whether another process has stored records."""
 _FAREWELL: Final = 10.0
 """Seconds for which a closing gateway tries to give waiting records to the database."""
 
@@ -140,7 +140,7 @@ class Journaling:
         """The damaged places and torn bytes in journals that are deleted already."""
         self.last_error: str | None = None
         """Why the database has not got the latest batch, or why the journal cannot be read; None = neither
-        has failed.
+        has failed since the latest success.
         """
         self._usage = usage
         self._seams = seams
@@ -161,7 +161,9 @@ class Journaling:
         self._cut: set[str] = set()
         """The marks of ended processes whose cut exchanges are stored."""
         self._drained_at = 0.0
-        """When the latest complete draining began, in Unix seconds: it gave the database all records."""
+        """When the latest draining without a failure began, in Unix seconds; 0.0 = there was none. A reader
+        has then given the database all records.
+        """
         self._looked_at = 0.0
         """The same moment in seconds of the monotonic clock, which all processes of the machine share, and
         nobody can set.
@@ -351,8 +353,8 @@ class Journaling:
 
     async def close(self) -> None:
         """Close the journal, and give waiting records to the database. If the database does not take them
-        within `_FAREWELL` seconds, the records in files wait for the next start; records that are only in
-        memory are lost.
+        within `_FAREWELL` seconds, the records in files wait for the next start, or for another process that
+        is the reader; records that are only in memory are lost.
         """
         for task in self._tasks:
             task.cancel()

@@ -57,9 +57,9 @@ class KeyFile:
         self._seen: tuple[int, ...] | None = None
 
     async def fetch(self, lease: Lease) -> Lease:
-        """Read the file, if it has changed since the last call that succeeded. Returns a lease with the key
-        that is in the file now. Returns `lease` itself if the file has not changed, or if the key is the
-        same. Raises NotRenewed if the file cannot be read or has no usable key.
+        """Read the file, if its inode, time or size has changed since the last read that succeeded. Returns a
+        lease with the key that is in the file now. Returns `lease` itself if the file has not changed, or if
+        the key is the same. Raises NotRenewed if the file cannot be read or has no usable key.
         """
         return await asyncio.to_thread(self._fetch, lease)
 

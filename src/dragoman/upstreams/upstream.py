@@ -35,12 +35,15 @@ from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
-"""Events in the order of `ir.GRAMMAR`. One item contains the events of one read, which may be none."""
+"""Events in the order of `ir.GRAMMAR`. One item contains the events that came together, for example in one
+read; it may be empty.
+"""
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """Return the complete answer that the events of a stream form. Raises RequestFailed at the first
-    `ir.Error`, with the fault of this event.
+    """Return the answer that the events of a stream form; if the last events are missing, what has come.
+    Raises RequestFailed at the first `ir.Error`, with the fault of this event. Also raises what `batches`
+    raises.
     """
     answer = ir.Fold()
     async for batch in batches:
@@ -52,8 +55,8 @@ async def collected(batches: Batches) -> ir.Response:
 
 
 class Stopwatch(msgspec.Struct, eq=False):
-    """Adds up the seconds in which an attempt waits for its upstream, from each `start` to the next `stop`.
-    _clock: returns monotonic seconds.
+    """Adds up the seconds in which an attempt waits for its upstream, from each `start` to the next `stop` or
+    `take`. _clock: returns monotonic seconds.
     """
 
     _clock: Callable[[], float]
@@ -152,7 +155,9 @@ class Upstream(Protocol):
 
     @property
     def name(self) -> str:
-        """The provider's name: the first part of `provider/model`."""
+        """The provider's name: the first part of `provider/model`. But in the argument `upstreams` of a
+        gateway, the key in the mapping is this part.
+        """
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer a chat request. Entering the context gives the events of the answer in batches. If

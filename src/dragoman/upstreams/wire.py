@@ -52,8 +52,8 @@ _AT_LIMIT = 429
 
 
 class Spent(Protocol):
-    """Called when a key's rate limit for a model is used up. key: the id of the key's account. pause: seconds
-    until the limit is reset. now: monotonic seconds.
+    """Called when an answer says that a key's rate limit for a model is used up, unless its status is 429.
+    key: the id of the key's account. pause: seconds until the limit is reset. now: monotonic seconds.
     """
 
     def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
@@ -63,17 +63,18 @@ class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
     chat_url: the URL of chat. stream_url: the URL of streamed chat, None = `chat_url`. base_url: the
-    beginning of the URLs of the model list and the other operations, None = the provider has none. bases:
-    {operation: the base URL used instead of `base_url`}. list_base: the base URL of the model list, unless
-    `bases` has one for `models`; None = `base_url`. live_urls: {"": the URL of realtime sessions with its
-    query, TRANSCRIBING: the same for those that only transcribe, if there are such}; {} = there are none.
-    query: added to the end of every URL except `live_urls` ("?api-version=2024-10-21"). models: patterns of
-    the models that this dialect can be used for (`!` before a pattern excludes models), None = all. further:
-    the provider's upstreams in other dialects, best first. yields: names of headers for which the value in
-    the request is used instead of the account's. service: the vendor's own API for operations beside chat,
-    None = it has none. host: the first protocol of the cloud that hosts this one, in which the cloud itself
-    reports its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do
-    not show the model. listing: the form of the model list, None = the dialect's.
+    beginning of the URLs of the model list and the other operations, None = only `bases` and `list_base` have
+    such URLs. bases: {operation: the base URL used instead of `base_url`}. list_base: the base URL of the
+    model list, unless `bases` has one for `models`; None = `base_url`. live_urls: {"": the URL of realtime
+    sessions with its query, TRANSCRIBING: the same for those that only transcribe, if there are such}; {} =
+    there are none. query: added to the end of every URL except `live_urls` ("?api-version=2024-10-21").
+    models: patterns of the models that this dialect can be used for (`!` before a pattern excludes models),
+    None = all. further: the provider's upstreams in other dialects, best first. yields: names of headers for
+    which the value in the request is used instead of the account's. service: the vendor's own API for
+    operations beside chat, None = it has none. host: the first protocol of the cloud that hosts this one, in
+    which the cloud itself reports its failures; None = no cloud hosts it. base_models: {name: the model
+    behind it} for names that do not show the model. listing: the form of the model list, None = the
+    dialect's; but if `service.chats` is False, there is no list then.
     """
 
     success: Final = 200
@@ -115,7 +116,7 @@ class WireUpstream:
         listed = bases.get("models", list_base or base_url)
         chats = service is None or service.chats
         self.listing = listing or (dialect.models if chats else ModelList(path=""))
-        """The form of the provider's list of models."""
+        """The form of the provider's list of models. If its `path` is "", there is no list."""
         self._list = (
             None
             if listed is None or not self.listing.path
@@ -153,7 +154,9 @@ class WireUpstream:
         )
         self._lessons = Lessons()
         self.spent: Spent | None = None
-        """Called when an answer says that a key's rate limit is used up; None = nothing is called."""
+        """Called when an answer says that a key's rate limit is used up, unless its status is 429; None =
+        nothing is called.
+        """
 
     def remember(self, before: WireUpstream) -> None:
         """Take over what this provider's upstream in the old configuration has learnt about models, for each
@@ -167,7 +170,7 @@ class WireUpstream:
     def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
         """Return a copy of this upstream, and of those in other dialects, that calls with another account
         over the same connections. accounts: one for each of the provider's dialects, by the dialect's name.
-        spent: called when an answer says that the account's rate limit is used up.
+        spent: see the attribute `spent`.
         """
         copies = {name: copy(one) for name, one in self._spoken.items()}
         for name, one in copies.items():
@@ -186,7 +189,9 @@ class WireUpstream:
 
     @property
     def accounts(self) -> Sequence[Account]:
-        """The provider's credentials, each with its present lease."""
+        """The accounts that this upstream calls with. If a credential can change, its account has the present
+        lease.
+        """
         return self._sender.accounts
 
     def in_dialect(self, name: str) -> WireUpstream:
@@ -359,7 +364,8 @@ class WireUpstream:
 
     async def refused(self, answer: Answer, operation: Operation = "chat") -> RequestFailed:
         """Return (not raise) the error in an answer whose status is not a success. For a status outside 400
-        to 599, the error only names the status. Raises RequestFailed if the answer ends too early.
+        to 599, the error only names the status. Raises RequestFailed if the connection breaks, or if no bytes
+        come within the idle time.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
@@ -369,8 +375,9 @@ class WireUpstream:
         self, status: int, headers: Mapping[str, str], body: bytes, operation: Operation = "chat"
     ) -> RequestFailed:
         """Return (not raise) the error in an answer whose status is not a success, and whose body was already
-        read. For a status outside 400 to 599, the error only names the status. The fault of a reached
-        rate limit gets its `retry_after` from the headers about rate limits, if the dialect finds none.
+        read. For a status outside 400 to 599, the error only names the status. The fault of a reached rate
+        limit gets its `retry_after` from the headers about rate limits, if they state one and the dialect
+        finds none.
         """
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
@@ -396,7 +403,7 @@ class WireUpstream:
 
     @property
     def dialects(self) -> Collection[WireUpstream]:
-        """The upstreams in all dialects of this provider, including this one."""
+        """The upstreams in all dialects of this provider, including this one; after `close`, none."""
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:

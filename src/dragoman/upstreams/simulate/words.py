@@ -38,8 +38,8 @@ def token_count(text: str) -> int:
 
 
 class Draw:
-    """Random numbers that depend only on a key. key: bytes, or a BLAKE2b hash object with a digest of 32
-    bytes that has hashed the key.
+    """Pseudo-random numbers: the same key and the same calls give the same numbers. key: bytes, or a BLAKE2b
+    hash object with a digest of 32 bytes that has hashed the key.
     """
 
     __slots__ = ("_blocks", "_key", "_numbers")
