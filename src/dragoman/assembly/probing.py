@@ -170,9 +170,9 @@ class Probe:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """Return the name of the first model that may chat, in this order: the provider's models that
-        `models` in the configuration calls, without patterns with `*`; the provider's own setting `models`;
-        the well-known ones in the provider's list; all in its list. If no list was read, or it is empty, all
+        """Return the name of the first model that may chat, in this order, without patterns with `*`: the
+        provider's models that `models` in the configuration calls; the provider's own setting `models`; the
+        well-known ones in the provider's list; all in its list. If no list was read, or it is empty, all
         well-known ones take the place of the list. None = there is no such model.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
@@ -181,7 +181,7 @@ class Probe:
         known = row.vendor.known if row.vendor is not None else ()
         choices: Sequence[str] = (
             *(model for name, _, model in named if name == provider and model and "*" not in model),
-            *(row.models or ()),
+            *(model for model in row.models or () if "*" not in model),
             *(model for model in known if model in listed),
             *(listed or known),
         )

@@ -56,3 +56,8 @@ async def test_only_the_keys_that_are_wanted(house: tuple[Loaded, Assembly], pro
     rows = await probe.run({"up": [1]})
     assert [(row.provider, row.key, row.state) for row in rows] == [("up", "good", "ok")]
     assert {seen.headers.get("authorization") for seen in provider.seen} == {f"Bearer {GOOD}", None}
+
+
+async def test_no_pattern_is_asked_as_a_model(loaded: Callable[..., Loaded]) -> None:
+    found = loaded("providers: {up: {base_url: 'http://127.0.0.1:9', keys: [k], models: ['gpt-*', a]}}")
+    assert Probe(found, {}, lambda _line: None)._model("up") == "a"
