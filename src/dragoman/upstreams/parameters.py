@@ -12,9 +12,9 @@ from dragoman.wire.json import encode
 
 
 def filled(url: URL, outgoing: Outgoing) -> URL:
-    """Return the URL with the values of `outgoing.params` in place of their names in braces, and with
+    """Return the URL with the values of `outgoing.params` in place of their names and braces, and with
     `outgoing.query` added to the query. outgoing: the request to the provider. Each value is escaped, so that
-    it cannot contain a `/` of the path. A name in braces that has no value stays.
+    a `/` in it does not divide the path. A name in braces that has no value stays.
     """
     text = str(url)
     for name, value in outgoing.params.items():

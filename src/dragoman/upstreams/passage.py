@@ -78,7 +78,7 @@ class Passage:
 
     def renew(self, account: Account) -> None:
         """Use another account from now on. The secrets of the old account are still hidden in errors for
-        clients.
+        clients, within the limit of `Account.succeeding`.
         """
         self.account = account.succeeding(self.account)
 
@@ -107,15 +107,16 @@ class Passage:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
         """Call the provider as `send` does, with the same headers and errors, but `target` is a path from the
-        root of the provider's server, with its query. The caller must have checked `target` with
-        `providers.paths`, so that no other server is called. body: None = no body.
+        root of the provider's server, with its query, to which nothing is added. The caller must have checked
+        `target` with `providers.paths`, so that no other server is called. body: None = no body.
         """
         return await self._send(method, self._origin + target, headers, body)
 
     def below_origin(self, url: str, before: str) -> str | None:
         """Return a URL of the provider's server as a path of this gateway: `before`, followed by the URL's
         path and query. A URL that is only a path ("/v1/files") counts as one of the provider's server. None =
-        the URL leads to another server, has no path, or has a path that begins with `//`.
+        the URL leads to another server or spells this server in another way than `origin` (capital letters, a
+        port), has no path, or has a path that begins with `//`.
         """
         rest = url.removeprefix(self._origin)
         return before + rest if rest.startswith("/") and not rest.startswith("//") else None
@@ -143,7 +144,7 @@ class Passage:
     async def refused(self, answer: Answer) -> RequestFailed:
         """Return (not raise) the error for an answer whose status is not a success; the account's secrets are
         hidden in it. For a status outside 400 to 599, the error only names the status. Raises RequestFailed
-        if the answer ends too early.
+        if the connection breaks, or if no bytes come within the idle time.
 
         For 401 and 403, the error says that the provider has refused the gateway's credential or the
         tenant's, and does not repeat the provider's error. If the client has sent its own credential, the

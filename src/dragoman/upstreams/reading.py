@@ -1,5 +1,5 @@
 """Turns the bytes of a provider's stream into IR events. If the decoder has a method `run`, successive events
-that differ only in their text (a run) are decoded in one step. All other events are decoded one by one.
+that differ only in their text (a run) may be decoded in one step. All other events are decoded one by one.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Reading:
         self.between = self.run is not None
 
     def read(self, part: bytes, batch: list[ir.Event]) -> None:
-        """Decode `part`, at most `PART` bytes, and add its events to `batch`. Raises WireError for a mistake
-        in the stream or an event that is too large, RecursionError for JSON that is nested too deeply; then
-        `batch` has the events that were decoded before.
+        """Decode `part`, at most `PART` bytes, and add the events that it completes to `batch`. Raises
+        WireError for a mistake in the stream or an event that is too large, RecursionError for JSON that is
+        nested too deeply; then `batch` has the events that were decoded before.
         """
         run, at = self.run, 0
         if run is not None:
@@ -87,9 +87,9 @@ async def events(
     answer: Answer, splitter: Splitter, decoder: StreamDecoder, limits: AnswerLimits, name: str
 ) -> AsyncGenerator[Sequence[ir.Event], None]:
     """Yield the events of a streamed answer: a batch for each read (several for a read of more than `PART`
-    bytes), and one for the end; [] = bytes without content came. A mistake in the stream, or an exceeded
-    limit, gives an `ir.Error` as the last event. Raises RequestFailed if the connection fails. name: the
-    provider's name, for errors.
+    bytes), and one for the end; [] = nothing to tell. A mistake in the stream, or an exceeded limit, gives an
+    `ir.Error` as the last event. Raises RequestFailed if the connection fails. name: the provider's name, for
+    errors.
     """
     reading = Reading(splitter, decoder, limits)
     run, most, read = reading.run, limits.stream, answer.chunk

@@ -22,7 +22,7 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 class Question(msgspec.Struct, frozen=True):
     """One question. request: the chat request with one prompt. call: the call for this question; its
     `encoded` is the question in the upstream's protocol, None = not encoded yet. estimate: adds estimated
-    token counts if the answer states none; None = no estimate.
+    token counts if the answer does not state them; None = no estimate.
     """
 
     request: ir.Request
@@ -32,7 +32,7 @@ class Question(msgspec.Struct, frozen=True):
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
         """Return a batch of events of the answer after they have passed through `estimate`: if the answer
         does not state the tokens of the prompt or of the answer, estimates of these are added, at the latest
-        before the End. If `estimate` is None, the batch is returned unchanged.
+        before the End; without an End, perhaps not. If `estimate` is None, the batch is returned unchanged.
         """
         if self.estimate is None:
             return batch
@@ -60,8 +60,8 @@ class Several:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """Entering the context gives the events of one answer, in batches. The answer has a candidate for
-        each question, in the order of the questions. Its usage, a Tally before the End, is the sum of the
+        """Entering the context gives the events of one answer, in batches. A complete answer has a candidate
+        for each question, in the order of the questions. Its usage, a Tally before the End, is the sum of the
         usages of all answers (`added`); there is none if no answer states a usage. If a question fails, its
         RequestFailed is raised, or an `ir.Error` is the last event.
         """

@@ -34,9 +34,10 @@ class Options(Message, frozen=True):
 
     path: the file. context: the most tokens of prompt and answer together; None = `DEFAULT_CONTEXT`, or the
     number that the model was trained for if that is less. A larger context than the model was trained for
-    makes loading fail. threads: 0 = one for each usable physical core; used only for chat and transcription.
-    gpu_layers: how many layers run on the GPU, if the engine supports a GPU; negative = all. context and
-    gpu_layers are used only for chat. engine: the engine that runs the model.
+    (4,096 tokens if the file does not state it) makes loading fail. threads: 0 = one for each usable physical
+    core; used only for chat and transcription. gpu_layers: how many layers run on the GPU, if the engine
+    supports a GPU; negative = all. context and gpu_layers are used only for chat. engine: the engine that
+    runs the model.
     """
 
     path: str
@@ -47,7 +48,7 @@ class Options(Message, frozen=True):
 
 
 class Invocation(Message, frozen=True):
-    """A tool call in an earlier message of the conversation. arguments: the JSON text as the model wrote it.
+    """A tool call in an earlier message of the conversation. arguments: as JSON text, which may be invalid.
     id: None = the call has no id.
     """
 
@@ -108,14 +109,15 @@ class Draw(Message, frozen=True):
 class Generate(Message, frozen=True, tag="generate"):
     """The job to answer a conversation.
 
-    turns: the messages. limit: the most tokens of the answer, None = until the context is full. stop:
-    sequences that end the answer and are not part of it. grammar: a grammar in GBNF that the answer must
-    follow, None = any text.
+    turns: the messages. limit: the most tokens of the answer, None = no limit but the context; a number below
+    1 counts as 1. stop: sequences that end the answer and are not part of it. grammar: a grammar in GBNF that
+    the answer must follow, None = any text.
 
     All jobs have the fields keep_alive and client. keep_alive: seconds for which the model stays in memory
-    after the job; 0 = it does not stay, negative = for ever. client: the name of the client that sent the
-    request. If the queue is full, the client with the most waiting jobs loses its last one, if it has at
-    least two more than the client of the new job; otherwise the new job is refused.
+    after the job, unless a later job or an `Unload` changes that; 0 = it does not stay, negative = for ever.
+    client: the name of the client that sent the request. If the queue is full, the client with the most
+    waiting jobs loses its last one, if it has at least two more than the client of the new job; otherwise the
+    new job is refused.
     """
 
     id: int
@@ -188,19 +190,23 @@ class Transcribe(Message, frozen=True, tag="transcribe"):
 
 
 Job: TypeAlias = Generate | Count | Embed | Speak | Transcribe
-"""A request to a model. Its answer ends with an `End`."""
+"""A request to a model. Its answer ends with an `End`, unless the job is cancelled."""
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Cancel the request with this `id`, whether it waits or runs. Nothing happens if it is answered."""
+    """Cancel the request with this `id`. If it waits, it leaves the queue. If it runs, it ends at the next
+    place where its engine looks for a cancellation; a `Count` is still answered. In any other case, nothing
+    happens.
+    """
 
     id: int
 
 
 class Pause(Message, frozen=True, tag="pause"):
-    """Compute no further part of the answer to the request with this `id`, until a `Resume` or a `Cancel`.
-    Meanwhile, no other job runs and no model is freed, but every order is still read: jobs join the queue,
-    and `Cancel` and `Inspect` are obeyed. Nothing changes if the request with this `id` does not run.
+    """Compute no further part of the answer to the request with this `id` after the next message at the
+    latest, until a `Resume` or a `Cancel`. Meanwhile, no other job runs and no model is freed, but every
+    order is still read: jobs join the queue, and `Cancel` and `Inspect` are obeyed. Nothing changes if the
+    request with this `id` does not run.
     """
 
     id: int
@@ -232,7 +238,7 @@ Order: TypeAlias = Job | Cancel | Pause | Resume | Unload | Inspect
 class TokenProb(Message, frozen=True):
     """A token with its log probability. id: the token's number. piece: the token's bytes; b"" for a control
     token. logprob: the log probability before temperature and other sampling settings are applied. top: the
-    likeliest tokens at the same position, each with an empty `top`; () = not requested.
+    likeliest tokens at the same position, each with an empty `top`; () = none requested.
     """
 
     id: int
@@ -244,7 +250,7 @@ class TokenProb(Message, frozen=True):
 class Timings(Message, frozen=True):
     """How many seconds the parts of a `Generate` took. queued: waiting in the queue. load: loading the model;
     nearly 0 if it was in memory. prompt: computing the prompt, until the first token of the answer. answer:
-    from this token to the end of the answer.
+    from this token to the end of the answer. The times of a `Pause` are included.
     """
 
     queued: float = 0.0
@@ -254,8 +260,8 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The first message of a chat answer: the model begins to compute the prompt. prompt_tokens: the number
-    of tokens in the prompt, counted by the model's tokenizer.
+    """The first message of a chat answer that has not failed before: the model begins to compute the prompt.
+    prompt_tokens: the number of tokens in the prompt, counted by the model's tokenizer.
     """
 
     id: int
@@ -263,9 +269,9 @@ class Started(Message, frozen=True, tag="started"):
 
 
 class Delta(Message, frozen=True, tag="delta"):
-    """More text of a chat answer. logprobs: the log probabilities of the tokens whose last character is in
-    this text; () if there are no such tokens, or if log probabilities were not requested. A token that a stop
-    sequence has cut is reported in the last delta, whose text may be empty.
+    """More text of a chat answer. logprobs: the log probabilities of the tokens whose text is complete with
+    this delta; () if there are no such tokens, or if log probabilities were not requested. A token that a
+    stop sequence has cut is reported in the last delta, whose text may be empty.
     """
 
     id: int
@@ -345,15 +351,16 @@ class Transcribed(Message, frozen=True, tag="transcribed"):
 
 
 FailureKind: TypeAlias = Literal["overloaded", "context_length", "invalid", "model", "crashed", "internal"]
-"""Why a request failed: the queue is full (`overloaded`); the prompt is longer than the context
-(`context_length`); the model cannot take the request (`invalid`); the model cannot be loaded, or a library
-that it needs is not installed (`model`); the process died (`crashed`); an error in our own code (`internal`).
+"""Why a request failed: too many requests wait (`overloaded`); the prompt leaves no room for an answer in the
+context (`context_length`); the model cannot take the request, or a message is too large (`invalid`); the
+model cannot be loaded, or a library that the job needs is not installed (`model`); the process died
+(`crashed`); any other error (`internal`).
 """
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """The request with this `id` has failed, before or during its answer. message: a sentence for the client,
-    without a full stop at its end.
+    """The request with this `id` has failed, before or during its answer. message: a sentence for the client;
+    the gateway adds the full stop.
     """
 
     id: int
@@ -363,9 +370,9 @@ class Failed(Message, frozen=True, tag="failed"):
 
 class Loaded(Message, frozen=True):
     """A model in memory. context: the most tokens in its context (of prompt and answer together, if it writes
-    text); None = it reads no tokens. idle: seconds since its last answer, None = it is working. expires:
-    seconds until its memory is freed if no request comes, None = never. While the model works, expires is
-    counted from the job before.
+    text); None = it has no such limit (speech, transcription). idle: seconds since its last answer, None = it
+    is working. expires: seconds until its memory is freed if no request comes, None = never. While the model
+    works, expires is counted from the end of the job before, or from loading.
     """
 
     options: Options
@@ -395,11 +402,11 @@ Reply: TypeAlias = Event | Report
 _ENCODER = msgspec.msgpack.Encoder()
 
 order = msgspec.msgpack.Decoder[Order](Order).decode
-"""Decodes the body of a frame (without its length bytes) from the gateway. Raises msgspec.DecodeError."""
-answer = msgspec.msgpack.Decoder[Reply](Reply).decode
-"""Decodes the body of a frame (without its length bytes) from the model process. Raises
-msgspec.DecodeError.
+"""Decodes the body of a frame (without its length bytes) from the gateway. Raises msgspec.DecodeError,
+UnicodeDecodeError or RecursionError for an invalid message.
 """
+answer = msgspec.msgpack.Decoder[Reply](Reply).decode
+"""Decodes the body of a frame (without its length bytes) from the model process. Raises as `order` does."""
 
 
 class FrameTooLarge(DragomanError):
@@ -407,7 +414,9 @@ class FrameTooLarge(DragomanError):
 
 
 def frame(message: Order | Reply) -> bytes:
-    """Return the message as one frame. Raises FrameTooLarge for more than `MAX_FRAME` bytes."""
+    """Return the message as one frame. Raises FrameTooLarge for more than `MAX_FRAME` bytes,
+    UnicodeEncodeError for a text with a lone surrogate.
+    """
     body = _ENCODER.encode(message)
     if len(body) > MAX_FRAME:
         raise FrameTooLarge(f"a message of more than {MAX_FRAME >> 20} MiB")

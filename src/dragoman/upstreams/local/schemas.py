@@ -3,7 +3,8 @@ Pure.
 
 Unknown keywords are ignored. A schema with a known keyword that no grammar can enforce is refused, here or in
 `grammar`; the error names the keyword's path. The exception is `format`: one that the grammar cannot enforce
-is ignored. Only references within the document are followed; nothing is fetched.
+is ignored. So is a keyword that `_REFUSED` lists with the value `false`, except `unevaluated…`. Only
+references within the document are followed; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _REFUSED = frozenset(
     }
 )
 """Keywords that grammars cannot enforce. A schema with such a keyword is refused, unless the keyword's value
-restricts nothing.
+is `false`. Of `unevaluatedItems` and `unevaluatedProperties`, every value is refused.
 """
 
 _SHOWN = 100
@@ -82,8 +83,8 @@ class Flat:
     types: the JSON types that a value may have, as stated in `type`. If `type` is missing, they are the types
     that the keywords restrict ("string" for `minLength`). None = any type. literals: the only values that are
     allowed (`const`, `enum`); None = the schema lists no values. The constructor raises WireError for an
-    unknown type, if no listed value has an allowed type, and for listed values together with keywords that
-    restrict one type.
+    unknown type or an empty list of types, if no listed value is allowed, and for listed values together with
+    keywords that restrict one type.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -145,10 +146,10 @@ class Reader:
         list of (alternative, path) instead; the keywords beside the alternatives are merged into each
         alternative. path: the path of the schema.
 
-        Raises WireError if the schema is malformed, has a keyword that no grammar can enforce, or has a
-        reference that leads nowhere or back to itself; if a value may match two branches of a `oneOf`; if
-        schemas cannot be merged; and if the schema allows no value because it is `false`, has no
-        alternatives, or lists no possible value.
+        Raises WireError if the budget is used up; if the schema is malformed (most parts inside it are not
+        checked here), has a keyword that no grammar can enforce, or has a reference that leads nowhere or
+        back to itself; if a value may match two branches of a `oneOf`; if schemas cannot be merged; and if
+        the schema allows no value because it is `false`, has no alternatives, or lists no possible value.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -176,7 +177,7 @@ class Reader:
         """Return (keywords, path) of a schema after its reference and its `allOf` were merged into the
         keywords. The path is the schema's own, or that of the other schema if the schema is nothing but a
         reference or an `allOf` of one schema. seen: the references that led to this schema. Raises WireError
-        for a reference that leads to itself, and for schemas that are malformed or cannot be merged.
+        as `take_apart` does, for example for a reference that leads to itself.
         """
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
@@ -262,8 +263,8 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return True if it is certain that no value matches both schemas; False = a value may match both. Only
-    the schemas' types and listed values (`const`, `enum`), and the listed values of their properties, are
+    """Return True if it is certain that no value matches both schemas; False = that is not certain. Only the
+    schemas' types and listed values (`const`, `enum`), and the listed values of their properties, are
     compared.
     """
     kinds, others = _kinds(one), _kinds(other)
@@ -286,8 +287,8 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """Return the only values that a schema allows (`const`, `enum`, or what both have in common); [] if both
-    have nothing in common. None = it lists no values.
+    """Return the only values that a schema allows (`const`, `enum`, or what both have in common); [] = no
+    value. None = it lists no values.
     """
     if not isinstance(schema, dict):
         return None

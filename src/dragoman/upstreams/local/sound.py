@@ -1,6 +1,6 @@
 """Encodes audio in the common formats, and decodes recordings to samples.
 
-WAV and raw samples are encoded without a library. Everything else needs PyAV (FFmpeg in a wheel):
+WAV and raw samples are encoded without a library. Everything else needs numpy and PyAV (FFmpeg in a wheel):
 https://pyav.basswood-io.com/docs/stable/
 """
 
@@ -52,8 +52,8 @@ _OPTIONS: Final = {
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
     """Return samples in an audio format. samples: 16-bit little-endian samples of one channel. rate: samples
-    per second. output: a key of KINDS. Raises EngineRefused("model") if the encoder for this format is not
-    installed.
+    per second. output: a key of KINDS. Raises EngineRefused("model") if the format needs a library (it is not
+    in `PLAIN`) that is not installed.
     """
     if output == "pcm":
         return samples
@@ -76,7 +76,7 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
     """Decode a recording to a numpy array of 32-bit floats from -1 to 1, with one channel and `rate` samples
     per second. The accepted formats are in `_OPTIONS`. Return None if `cancelled` returned True before the
     end. Raises EngineRefused: "invalid" if the recording cannot be decoded, contains no sound or is longer
-    than `LONGEST` seconds, "model" if no decoder is installed.
+    than `LONGEST` seconds, "model" if PyAV or numpy is not installed.
     """
     av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []

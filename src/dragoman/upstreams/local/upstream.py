@@ -1,7 +1,7 @@
 """The models on this machine as an upstream: requests in the IR, answered by one model process for each
 engine.
 
-If a request wants several candidates (alternative answers), they are written one after another. An answer
+If a request wants several candidates (alternative answers), they are written one after another. A candidate
 with a forced tool call has one call.
 """
 
@@ -52,10 +52,11 @@ _CHATS: Final = Facts(
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
-    options: its engine, file, context and threads. keep_alive: seconds for which it stays in memory when
-    idle; 0 = it does not stay, negative = for ever. draw: the default sampling. limit: the default for the
-    most tokens of an answer, None = no limit. system: the default system message, None = none. facts: what
-    the model can do in chat. operation: the operation that it is for.
+    options: its engine, file, context, threads and layers on the GPU. keep_alive: seconds for which it stays
+    in memory when idle; 0 = it does not stay, negative = for ever. draw: the default sampling. limit: the
+    default for the most tokens of an answer, None = no limit but the context. system: the system message for
+    a request without one, None = none. facts: what the model can do in chat. operation: the operation that it
+    is for.
     """
 
     options: protocol.Options
@@ -97,7 +98,7 @@ _DOES: dict[Operation, str] = {
 
 
 class LocalUpstream:
-    """The models on this machine. A fault names a wrong value of the request by its path in the IR.
+    """The models on this machine. If a fault names a value of the request, it names the path in the IR.
 
     models: {name that a call uses: model}. process: runs the chat models, None = a new `ModelProcess` is
     made. name: the provider's name. new_id: returns an id for a tool call. queue: how many requests may wait
@@ -148,9 +149,10 @@ class LocalUpstream:
             yield batches
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount:
-        """Count the tokens of the prompt, the model's default system message included, with its own chat
-        template and vocabulary. The model is loaded into memory for this. Raises RequestFailed if there is no
-        such chat model, or if it cannot take the request.
+        """Count the tokens of the prompt with the model's own chat template and vocabulary. If the request
+        has no system message, the model's default one is included. The model is loaded into memory if it is
+        not there. Raises RequestFailed, for example if there is no such chat model, if it cannot take the
+        request, or if too many requests wait.
         """
         model = self._model(call.model, "chat")
         order = _order(_prepared(request, model, call), model, 0, call.client)
@@ -182,7 +184,8 @@ class LocalUpstream:
 
     async def loaded(self) -> protocol.Report:
         """Return one report on all engines: all loaded models, the sum of the waiting jobs, and the sum of
-        the physical memory. running: the id of one running job, if any engine runs a job.
+        the physical memory that is known. running: the id of one running job, if any engine runs a job; jobs
+        of two engines may have the same id.
         """
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
@@ -195,15 +198,15 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free the memory of a model, and of every other model from the same file, as soon as the model is
-        idle. If a request already waits for the model, it stays in memory. name: a key of `models`. Do
-        nothing for an unknown name. This call does not wait.
+        """Free the memory of a loaded model, and of every other loaded model from the same file, as soon as
+        it is idle. If a request already waits for a model, that model stays in memory. name: a key of
+        `models`. Do nothing for an unknown name. This call does not wait.
         """
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
     async def close(self) -> None:
-        """End the model processes, and wait until they have ended. Running requests fail."""
+        """End the model processes, and wait until they have ended. Requests that run or wait fail."""
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
     def _process(self, engine: protocol.EngineName) -> ModelProcess:

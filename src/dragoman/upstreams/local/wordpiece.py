@@ -41,7 +41,8 @@ class WordPiece:
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
         """Return (tokens, complete). tokens: at most `most` token numbers, including the two special tokens
-        at the beginning and the end. most: at least 2. complete: True = no text was cut off.
+        at the beginning and the end. most: at least 2. complete: True = no text was cut off, except white
+        space.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))

@@ -47,9 +47,9 @@ class _Slot(msgspec.Struct):
 class Worker:
     """The queue, the loaded models, and the work of both threads.
 
-    engine: makes the engine; it is called when the first model is needed. send: writes one message to the
-    gateway; both threads call it. queue: how many jobs may wait while another job runs. clock: returns
-    seconds.
+    engine: makes the engine; it is called when a model is needed, until it has succeeded once. send: writes
+    one message to the gateway; both threads call it. queue: how many jobs may wait while another job runs.
+    clock: returns seconds.
     """
 
     def __init__(
@@ -198,8 +198,8 @@ class Worker:
                 slot.used = self._clock()
 
     def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
-        """Return the messages that answer a job; fewer if the job is cancelled. model: a model of the kind
-        that the job needs.
+        """Return the messages that answer a job; perhaps fewer if the job is cancelled. model: a model of the
+        kind that the job needs.
         """
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
@@ -211,7 +211,7 @@ class Worker:
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
         """Return the loaded model for these options. Load it first if it is not in memory; raises
         EngineRefused if that fails. keep_alive: seconds as for `_Slot`; replaces the keep_alive of earlier
-        jobs.
+        jobs, and that of an `Unload`.
         """
         slot = self._slots.get(options)
         if slot is None:

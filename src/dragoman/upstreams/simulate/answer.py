@@ -1,7 +1,8 @@
 """Makes the simulator's answer as events. Pure: the same request, plan and seed give the same answer.
 
 Each candidate (alternative answer) has its own random numbers. It is made as parts: blocks with their tokens.
-The limit of tokens and the stop sequences shorten the parts. The usage counts the tokens that remain.
+The limit of tokens shortens the parts, a stop sequence only the text. The usage counts the tokens that
+remain.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
     has at most `request.max_output` tokens, if that is stated; together they have at most `MOST` tokens.
     said: the text of the last user message, without instructions to the simulator. seed: decides the random
     numbers, together with the request. Raises WireError, with a path in the IR, for a schema that is
-    malformed, that no value meets, or whose value would be too large.
+    malformed, for which no value is found, or whose value would be too large.
     """
     asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
     key = blake2b(msgspec.json.encode(asked), digest_size=32)
@@ -210,8 +211,9 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
     the allowed functions that the text names, without those that were called since the user's message. If
     none is left and the conversation ends with tool results, no function is called.
 
-    If `plan.calls` is not 0, this number of calls is returned: these functions in turn, or if there are none,
-    all allowed functions in turn. If the request forbids parallel calls, only the first call is returned.
+    If a function may be called and `plan.calls` is not 0, this number of calls is returned: these functions
+    in turn, or if there are none, all allowed functions in turn. If the request forbids parallel calls, only
+    the first call is returned.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -326,9 +328,9 @@ def _logprob(piece: str, top: int | None) -> ir.Logprob:
 
 
 def counted(request: ir.Request) -> int:
-    """Return the number of input tokens: those of the text, the tool calls, the tool results and the tool
-    definitions, `MEDIUM` for each picture, sound, video or file (except a document that is given as text),
-    and 4 for each message.
+    """Return the number of input tokens: those of the text, the thinking, the tool calls, the tool results
+    and the tool definitions, `MEDIUM` for each picture, sound, video or file (except a document that is given
+    as text), and 4 for each message.
     """
     total = sum(_tokens(block) for block in request.system)
     for message in request.messages:

@@ -1,9 +1,10 @@
 """Makes a value for a JSON Schema from random numbers. Pure.
 
-Not followed: not, if, dependent…, contains, patternProperties, propertyNames, unevaluated… and pattern (the
-string is an arbitrary word). If a schema has such a keyword, some values are drawn, and the first valid one
-is taken; if none is valid, an invalid one. The first value is taken unchecked if the package `regex`, which
-the check needs, is not installed, or if the check does not support the schema.
+Not followed: the keywords in `_UNFOLLOWED`, for example not, if, contains and pattern (the string is an
+arbitrary word). If a part for which a value is made has such a keyword, some values are drawn, and the first
+valid one is taken; if none is valid, an invalid one. The first value is taken unchecked if the package
+`regex`, which the check needs, is not installed, or if the check does not support the schema. A value whose
+check takes too long counts as valid.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ from dragoman.verify.keywords import Test, Unusable
 
 _SHALLOW: Final = 4
 """From this depth on, only required properties and items are made, so that recursive schemas end. Following a
-reference counts as one level, too.
+reference, an `allOf` or an alternative counts as one level, too.
 """
 _DEEPEST: Final = 60
-"""The deepest part of a value. A schema that allows only deeper values is refused as too complex."""
+"""The greatest depth, counted as for `_SHALLOW`. A schema that needs a greater depth is refused as too
+complex.
+"""
 _LETTERS: Final = 4
 """The number of letters of the value that take one step of the budget."""
 _COMPARED: Final = 32
@@ -57,11 +60,11 @@ _CHECK_STEPS: Final = 50_000
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
     """Return a value for the schema. The value may be invalid if the schema has a keyword that is not
     followed (see the module). draw: the random numbers. Raises WireError when `budget` is used up, for a
-    keyword whose value has the wrong type, for a reference that leads nowhere, and if no value is found
-    although all keywords are followed. The caller has checked the schema, except the parts that only a
-    reference reaches.
+    keyword whose value has the wrong type, for a reference that leads nowhere, and if no value is found:
+    because the followed keywords allow none, or because all keywords are followed and no drawn value is
+    valid. The caller has checked the schema, except the parts that only a reference reaches.
 
-    budget: None = a new budget. Each part and letter of the value, and each merge of schemas, takes steps
+    budget: None = a new budget. The parts and letters of the value, and the merges of schemas, take steps
     from the budget.
     """
     budget = budget or SchemaBudget("schema")
@@ -100,7 +103,9 @@ def _drawn(schema: Any, draw: Draw, budget: SchemaBudget) -> Any:
 
 
 def _test(schema: Any) -> Test | None:
-    """Return the check of values against the schema; None = the schema cannot be checked."""
+    """Return the check of values against the schema; None = the schema cannot be checked, for example because
+    the package `regex` is not installed.
+    """
     if not isinstance(schema, dict) or not available():
         return None
     try:
@@ -135,9 +140,9 @@ class _Examples:
         self._budget = budget
 
     def of(self, schema: Any, depth: int) -> Any:
-        """Return a value for a part of the schema. depth: how many values and references lead to this part; 0
-        = the complete schema. Raises Contradiction if no value is found, WireError if the budget is used up
-        or a reference leads nowhere.
+        """Return a value for a part of the schema. depth: how many levels (`_SHALLOW`) lead to this part; 0 =
+        the complete schema. Raises Contradiction if no value is found, WireError if the budget is used up or
+        a reference leads nowhere.
         """
         self._budget.spend(1 + size(schema))
         if schema is False:
@@ -300,8 +305,8 @@ class _Examples:
 
     def _item(self, array: Mapping[str, Any], schema: Any, made: list[Any], depth: int) -> Any:
         """Return the next item of an array. array: the schema of the array. schema: that of the item. made:
-        the items before it. Raises Contradiction if the items must differ (`uniqueItems`), and a hundred
-        drawn values are all in `made`.
+        the items before it. Raises Contradiction if no value is found, or if the items must differ
+        (`uniqueItems`) and a hundred drawn values are all in `made`.
         """
         if not array.get("uniqueItems"):
             return self.of(schema, depth + 1)
@@ -332,7 +337,7 @@ class _Examples:
         return int(self._multiple(low, high, step, schema))
 
     def _multiple(self, low: float, high: float, step: Fraction | int, schema: Mapping[str, Any]) -> float:
-        """Return a multiple of `step` within the bounds of the schema. Raises Contradiction if there is none,
+        """Return a multiple of `step` within the bounds of the schema. Raises Contradiction if none is found,
         WireError for a `step` that is not above 0.
         """
         if step <= 0:
@@ -432,7 +437,9 @@ def _within(value: Any, schema: Mapping[str, Any]) -> bool:
 
 
 def _far(number: float, distance: int) -> float:
-    """Return `number + distance`, or a number farther away if the sum would equal a large float."""
+    """Return `number + distance`. From 2**53 on it may be a number farther away, because the sum could equal
+    `number` as a float.
+    """
     if abs(number) < 1 << 53:
         return number + distance
     least = abs(int(number)) >> 40
@@ -441,7 +448,8 @@ def _far(number: float, distance: int) -> float:
 
 def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
     """Return (least, greatest) value of a number. An exclusive bound is returned as if it were inclusive. A
-    bound that the schema does not state is made up. Raises Contradiction if no number is between them.
+    bound that the schema does not state is made up. Raises Contradiction if the least value is above the
+    greatest.
     """
     low = max((schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema), default=None)
     high = min((schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema), default=None)

@@ -1,7 +1,7 @@
 """Merges two JSON Schemas into one that allows the values that both allow. Pure.
 
-A keyword that both schemas have and that the simulator does not follow, such as `title` or `pattern`, is
-taken from the second schema.
+A keyword that both schemas have and that is not merged, such as `title`, `format` or `pattern`, is taken from
+the second schema.
 """
 
 from __future__ import annotations

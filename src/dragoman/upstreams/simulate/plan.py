@@ -21,15 +21,16 @@ from dragoman import ir
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The simulator's instructions for one request. None = no instruction.
+    """The simulator's instructions for one request. None = no instruction, if nothing else is said.
 
-    kind: "lorem" = answer with random words, "echo" = with the user's own text. length: the number of tokens
-    of the random text; without an instruction, 24 to 71. calls: the number of tool calls to make, 0 = as the
-    tool choice and the user's text say. thinks: begin with thinking. refuses: refuse instead of answering.
-    wait: seconds before the first token. rate: tokens per second. status: the HTTP status to fail with.
-    retry_after: the seconds that this failure asks the client to wait; None = 1 for 429, 503 and 529, nothing
-    for others. die: the number of tokens after which a longer answer ends with an error. silence: the number
-    of tokens after which nothing more of a longer answer is sent.
+    kind: "lorem" = answer with random words, "echo" = with the user's own text; a schema for the answer, or
+    tool results, decide the text instead. length: the number of tokens of the random text; without an
+    instruction, 24 to 71. calls: the number of tool calls to make, 0 = as the tool choice and the user's text
+    say. thinks: begin with thinking. refuses: refuse instead of answering. wait: seconds before the first
+    token. rate: tokens per second. status: the HTTP status to fail with. retry_after: the seconds that this
+    failure asks the client to wait; None = 1 for 429, 503 and 529, nothing for others. die: the number of
+    tokens after which a longer answer ends with an error. silence: the number of tokens after which nothing
+    more of a longer answer is sent.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"

@@ -2,8 +2,8 @@
 same request and seed give the same answer.
 
 Speech is one tone for each word. The word, the voice and the seed decide the pitch of the tone; the number of
-letters and the speed decide its duration. In the format mp3, speech is silence of the same duration, because
-that needs no encoder.
+letters and the speed decide its duration. In the format mp3, speech is silence of about the same duration,
+because that needs no encoder.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from dragoman.wire.wav import Pcm, unpacked, wav
 RATE: Final = 24_000
 KINDS: Final = {"mp3": "audio/mpeg", "wav": "audio/wav", "pcm": "audio/pcm"}
 _LETTER: Final = 0.06
-"""Seconds of a tone for each letter of its word. The pause after a word has the same duration as
-one letter.
+"""Seconds of a tone for each letter of its word, at normal speed. The pause after a word has the same
+duration as one letter.
 """
 _LOUDNESS: Final = 8_000
 _PERIODS: Final = range(60, 180)
-"""The possible lengths of one wave of a tone, in samples: 400 to 133 Hz."""
+"""The possible lengths of one wave of a tone, in samples: 400 to 134 Hz."""
 _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
 """One silent mp3 frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without
 data.
@@ -36,7 +36,9 @@ data.
 _FRAME: Final = 576
 """The number of samples in one mp3 frame."""
 MOST: Final = 12_000_000
-"""The most bytes of speech: four minutes, or 4,096 letters (the limit of OpenAI's API) at normal speed."""
+"""The most bytes of speech: in wav and pcm, four minutes, or 4,096 letters (the limit of OpenAI's API) at
+normal speed.
+"""
 _WORD: Final = 0.4
 """Seconds of a word in the transcript of a recording whose duration is unknown, because it is not a
 WAV file.
@@ -92,9 +94,9 @@ def _wave(period: int) -> bytes:
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
     """Return a transcript with random words: two sentences, whose words share the duration of the recording
-    equally. If the duration is unknown, because the recording is not a WAV file or is given as a URL, each
-    word takes `_WORD` seconds. For the output `diarized_json`, the sentences have the speakers A and B. seed:
-    decides the words, together with the recording.
+    equally. If the duration is 0 or unknown, because the recording is not a WAV file or is given as a URL,
+    each word takes `_WORD` seconds. For the output `diarized_json`, the sentences have the speakers A and B.
+    seed: decides the words, together with the recording.
     """
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
@@ -124,7 +126,7 @@ def _segments(told: Sequence[str], each: float, *, speakers: bool) -> tuple[ir.S
 
 
 def _length(data: bytes | memoryview) -> float:
-    """Return the duration of a WAV file in seconds; 0 for any other data."""
+    """Return the duration of a WAV file in seconds; 0 for data that `unpacked` cannot read."""
     try:
         samples, pcm = unpacked(memoryview(data))
     except WireError:

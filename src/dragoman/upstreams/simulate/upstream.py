@@ -161,8 +161,9 @@ class SimulateUpstream:
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Wait as the model's name says. Raises RequestFailed if the name is not a valid instruction, if the
-        name says that the request fails, or if the wait is longer than the call's timer `first_byte`.
+        """Wait as the model's name says, or else for the first token's usual time. Raises RequestFailed if
+        the name is not a valid instruction, if the name says that the request fails, or if the wait is longer
+        than the call's timer `first_byte`.
         """
         await self._begin(self._planned(call.model), call)
 
@@ -175,9 +176,9 @@ class SimulateUpstream:
             ) from error
 
     async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
-        """Wait as long as the plan says, and `writing` seconds longer; for ever if `plan.silence` is 0. If
-        the call's timer `first_byte` is shorter, wait until it has run out, and raise RequestFailed. Also
-        raise RequestFailed, after the wait, if the plan says that the request fails.
+        """Wait as long as the plan says (by default `first_token`), and `writing` seconds longer; for ever if
+        `plan.silence` is 0. If the call's timer `first_byte` is shorter, wait until it has run out, and raise
+        RequestFailed. Also raise RequestFailed, after the wait, if the plan says that the request fails.
         """
         wait = writing + (self._first_token if plan.wait is None else plan.wait)
         if plan.silence == 0:

@@ -1,5 +1,5 @@
-"""Makes embedding vectors without a model. Each vector has the length (Euclidean norm) 1, and the same text
-and seed give the same vector. Texts that share many of their words have near vectors.
+"""Makes embedding vectors without a model. Each vector has the length (Euclidean norm) 1, and the same text,
+seed and number of floats give the same vector. Texts that share many of their words have near vectors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WORD: Final = re.compile(r"\w+")
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
     """Return the embedding vector of an input, as little-endian 32-bit floats. Only the first `_WORDS` words
-    of the input count. length: the number of floats. seed: another seed gives another vector.
+    of the input count. length: the number of floats. seed: another seed usually gives another vector.
     """
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
