@@ -24,8 +24,8 @@ KEY_WORDS: Final = frozenset(
         *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
     }
 )
-"""The texts that follow `/key/` in LiteLLM's own paths. Any other text after `/key/` is read as the key of a
-client of this gateway.
+"""The texts that follow `/key/` in LiteLLM's own paths without a key. In any other path, the text between
+`/key/` and the next slash is read as the key of a client of this gateway.
 """
 
 

@@ -32,9 +32,10 @@ class Admission:
     def admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """Return the caller of a request, and store its name in `exchange`. At the Unix socket it is the
         operator; at a public endpoint ANYONE, whose name is not stored; else the owner of the client key, or
-        the caller who needs no key. Raises RequestFailed: the key is missing, not valid (any more), ambiguous
-        (two headers differ) or may not use this endpoint; no key is needed, but the Host header names another
-        machine; or the request has passed too many gateways.
+        the caller who needs no key. Raises RequestFailed: the key is missing, not valid (any more), cannot be
+        checked (the database was not read yet), is ambiguous (two headers differ) or may not use this
+        endpoint; no key is needed, but the Host header is invalid or has no name of this gateway; or the
+        request has passed too many gateways.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self._door == "socket":

@@ -1,7 +1,8 @@
 """The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the handler.
 
 Errors have the form that the endpoint states, usually that of its protocol. If the server does not run the
-lifespan (the application is mounted in another one), the gateway starts with its first request.
+lifespan (the application is mounted in another one), the gateway starts with the first request whose key it
+checks.
 """
 
 from __future__ import annotations
@@ -166,8 +167,9 @@ class App:
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
         """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`.
-        Failures are sent, not raised. Raises CancelledError if the server cancels the task, unless the client
-        has disconnected, the gateway is closed, or the time for its stop is over.
+        Failures are not raised, but sent, unless an answer has begun. Raises CancelledError if the server
+        cancels the task, unless the client has disconnected, the gateway is closed, or the time for its stop
+        is over.
         """
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
@@ -254,7 +256,7 @@ class App:
 
     async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
         """Check the key, read the body as the handler wants it, run the handler. Raises RequestFailed,
-        ClientGone.
+        ClientGone, and whatever else the handler raises.
         """
         head, headers = arrival.head, arrival.headers
         if (query := head.query) is None:

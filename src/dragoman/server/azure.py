@@ -67,7 +67,8 @@ class AzureApi:
 def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:
     """Return a copy of the request whose body (JSON or a form) names the model of the path. A body that is
     neither a form nor a JSON object is left as it is, for the engine to refuse. If the body names another
-    model, this is recorded as a change of the request in `exchange.taken`.
+    model, this is recorded as a change of the request in `exchange.taken`, unless the fields of the form
+    cannot be read.
     """
     name = request.params["model"]
     if request.form is None:

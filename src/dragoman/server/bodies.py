@@ -3,8 +3,8 @@ time for which the server waits for it.
 
 A client has a budget of `patience` seconds for each body. The seconds for which the server waits for a piece
 of the body are taken from the budget. A piece that arrives gives one second back for each `rate` bytes; the
-budget never exceeds `patience`. If the budget is used up before the body is complete, the request is refused
-(408).
+budget never exceeds `patience`. If `rate` is 0, each piece makes the budget full again. If the budget is used
+up before the body is complete, the request is refused (408).
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ async def unpacked(
     with the decoders' memory until this generator ends; close the generator before you free the share. run:
     gets the number of bytes decompressed so far, and returns the function that runs the next step
     (`HeavySteps.run`: a step of a large body runs in a thread). Raises RequestFailed (413: above `limit`, or
-    compressed too strongly; 400: invalid bytes; 503: `share` has no room), and what `parts` raises.
+    compressed too strongly; 400: invalid bytes; 503: `share` has no room), and what `parts` and the function
+    from `run` raise.
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0
@@ -122,8 +123,8 @@ _LARGE_PIECE: Final = 512 * 1024
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
     """Return the content codings that the headers `content-encoding` state, in the order in which they were
-    applied; () = none. headers: (name, value) pairs with lower-case names. Raises RequestFailed (415: an
-    unknown coding, or more than three codings).
+    applied; () = none, or only `identity`. headers: (name, value) pairs with lower-case names. Raises
+    RequestFailed (415: an unknown coding, or more than three codings).
     """
     stated = b",".join(value for name, value in headers if name == b"content-encoding")
     try:

@@ -1,5 +1,6 @@
 """Reads the bodies of requests as their handlers want them: whole, piece by piece, or as a form. The limits
-of `config.serving` hold for all of them, and the memory of all bodies together is bounded.
+of `config.serving` hold for all of them: `max_body` for a whole body, `max_upload` for pieces and forms. The
+memory of whole bodies, except small ones, and the disk space of forms are bounded for all requests together.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class BodyReader:
 
     def upload(self, arrival: Arrival, packed: tuple[str, ...]) -> Upload:
         """Return an empty form for the body of a request; close it when its files are not needed any more.
-        packed: the body's content codings. Raises RequestFailed if there is no room for the form.
+        packed: the body's content codings. Raises RequestFailed: 400 if the content type has no valid
+        boundary, 503 if there is no room for the form.
         """
         headers = arrival.headers
         stated = stated_size(headers.get("content-length"))

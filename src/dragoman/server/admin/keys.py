@@ -67,7 +67,8 @@ class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The request to rotate a key. keep: how long the old key stays valid: seconds, or a text such as `24h`;
-    at most 30 days; 0 = not at all. An old key that is revoked or has expired never becomes valid again.
+    at most 30 days; 0 = not at all. The old key ends earlier if the key expires or is revoked. If it is
+    revoked or has expired already, the rotation does not make it valid again.
     """
 
     keep: str | float = 0.0
@@ -75,11 +76,11 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class KeyObject(msgspec.Struct, kw_only=True):
     """A client key, without the key itself. The fields from `scopes` to `expires` are as in `auth.keys` in
-    the page of settings; null = all, for a list of allowed names. All times are RFC 3339 in UTC. state: the
-    first of these that applies: `revoked` = refused for good; `shadowed` = without effect, because the
-    configuration declares a key of the same name; `disabled`; `expired`; `valid`. declared: true = the
-    configuration declares this key, and it can be changed only there; `id`, `created_by`, and the times
-    except `expires` are then null.
+    the page of settings; null = all, for a list of allowed names. shown: only `…` if the gateway knows just
+    the hash of the key. All times are RFC 3339 in UTC. state: the first of these that applies: `revoked` =
+    refused for good; `shadowed` = without effect, because the configuration declares a key of the same name;
+    `disabled`; `expired`; `valid`. declared: true = the configuration declares this key, and it can be
+    changed only there; `id`, `created_by`, and the times except `expires` are then null.
     """
 
     id: str | None
@@ -131,7 +132,8 @@ class MadeKey(KeyObject, kw_only=True):
 
 class KeyList(msgspec.Struct):
     """A page of client keys, sorted by name: those of the database, and those that the configuration
-    declares.
+    declares. If both have a key of the same name, the page has only that of the database, or if this is
+    revoked only the declared one. A client that belongs to a tenant gets only the keys of its tenant.
     """
 
     data: list[KeyObject]
@@ -294,7 +296,7 @@ class KeysApi:
 
         Raises RequestFailed: what `change` and `Registry.change` raise; 404 for a key that does not exist or
         that the client may not see; 409 for a key that only the configuration declares; 412 if the request
-        has `If-Match` without the key's ETag.
+        has `If-Match` with neither the key's ETag nor `*`.
         """
         name, who, caller = asked.params["name"], author(asked), asked.request.caller
 
@@ -316,9 +318,9 @@ class KeysApi:
 
     def _require(self, wish: KeyWish, now: float | None) -> None:
         """Raise RequestFailed (400) if the settings of a key are wrong, if they name a tenant, team, user,
-        group or face that does not exist, if the tenants of the key, its team and its user differ, or if the
-        tenant of the team or the user was removed; 501 without a database. now: Unix seconds; a key that
-        expires must expire later than this. None = any time of expiry is accepted.
+        group or face that does not exist, if the key, its team and its user belong to different tenants, or
+        if the tenant of the team or the user was removed; 501 without a database. now: Unix seconds; a key
+        that expires must expire later than this. None = a time in the past is accepted, too.
         """
         registry = self._registry
         registry.check(wish)
@@ -364,13 +366,14 @@ class KeysApi:
             raise declared("keys", name) if own else taken("keys", name, "")
 
     def _require_unused(self, entry: KeyEntry, earlier: Collection[str | None], asked: Asked) -> None:
-        """Raise RequestFailed (409) if the name of a new key was that of an earlier key of another tenant,
-        which a configuration file had: the new key would find what the earlier key has stored. entry: of the
-        new key. earlier: the tenants of the earlier keys of this name (`Registry.earlier_tenants`; None = no
-        tenant, or one that is not known); empty = there was no such key.
+        """Raise RequestFailed (409) if a new key must not have its name, because keys of other tenants had
+        the name earlier, for example in a configuration file: the new key would find what those have stored.
+        entry: of the new key. earlier: the tenants of the earlier keys of this name
+        (`Registry.earlier_tenants`; None = no tenant, or one that is not known); empty = there was no such
+        key.
 
-        A client that belongs to no tenant may use the name if the tenant of the new key (or None) is in
-        `earlier`: so operators can move a key from a file into the database. A client that belongs to a
+        A client that belongs to no tenant may use the name if the tenant of the new key (None = it has none)
+        is in `earlier`: so operators can move a key from a file into the database. A client that belongs to a
         tenant may use it only if all earlier keys belonged to its tenant.
         """
         tenant = self._registry.following.directory.tenant_of(entry, entry.team, entry.user)
@@ -394,8 +397,8 @@ class KeysApi:
 
     async def _last_used(self, rows: Any) -> dict[str, float]:
         """Return when keys were last used (Unix seconds), by the ids of the keys. A key whose last use is not
-        known is missing. The result may contain keys that are not in `rows` (`Row`s of keys). {} = there is
-        no database, or `rows` is empty. Raises RequestFailed (503) if the database fails.
+        known is missing. The result may contain keys that are not in `rows` (`Row`s of keys). {} also if
+        there is no database or `rows` is empty. Raises RequestFailed (503) if the database fails.
         """
         following = self._registry.gateway.following
         if following is None or not rows:

@@ -34,18 +34,19 @@ class LimitObject(msgspec.Struct):
     key, a model, … have a name such as `key ci`. scope: what the limit counts separately, such as each key.
     window, every: the window lasts `every` of this unit; window null = requests that run at once are counted.
     models: only requests for these are counted, null = all. whose: the name of the one key, tag, … that this
-    counter counts; a long name is replaced by `#` and its hash, unless the limit is for this name only. null
-    = the counter counts all together, or nobody has used the limit in this window, and the worker that
-    answers has refused nobody in about the last 24 hours. A limit for only one name always states this name.
-    limit, used, reserved: amounts in `unit`; `reserved` is what running requests have reserved. percent: used
-    and reserved, in percent of the limit; 100 for a limit of 0. state: `reached` = 100 percent or more;
-    `warning` = the share `warn_at` or more; `ok`. warn_at: a share from 0 to 1, null = the limit does not
-    warn before it is reached. hard: false = requests above the limit are not refused. resets: when the window
-    ends (RFC 3339 in UTC), null = never. refused: how many requests the worker that answers has refused in
-    about the last 24 hours because of this limit (for the same `whose`, in any window). source: the place
-    that states the limit (`dragoman.yaml:12`, or who has added it); null = it is an entry of the database (of
-    a key, tenant, team or user), or the client belongs to a tenant. only: the names that the limit is for,
-    null = all; to a client that belongs to a tenant, no other names than `whose` are shown.
+    counter counts; a long name, or one that begins with `#` or cannot be printed, is replaced by `#` and its
+    hash, unless the limit is for this name only. null = the counter counts all together, or nobody has used
+    the limit in this window, and the worker that answers has refused nobody in about the last 24 hours. A
+    limit for only one name always states this name. limit, used, reserved: amounts in `unit`; `reserved` is
+    what running requests have reserved. percent: used and reserved, in percent of the limit; 100 for a limit
+    of 0. state: `reached` = 100 percent or more; `warning` = the share `warn_at` or more; `ok`. warn_at: a
+    share from 0 to 1, null = the limit does not warn before it is reached. hard: false = requests above the
+    limit are not refused. resets: when the window ends (RFC 3339 in UTC), null = never. refused: how many
+    requests the worker that answers has refused in about the last 24 hours because of this limit (for the
+    same `whose`, in any window). source: the place that states the limit (`dragoman.yaml:12`, or who has
+    added it); null = it is an entry of the database (of a key, tenant, team or user), or the client belongs
+    to a tenant. only: the names that the limit is for, null = all; to a client that belongs to a tenant, no
+    other names than `whose` are shown.
     """
 
     id: str
@@ -144,8 +145,8 @@ class LimitsApi:
         return Directory(declared_of(self._gateway.config)) if following is None else following.directory
 
     def _is_of(self, tenant: str, row: LimitObject, directory: Directory) -> bool:
-        """Whether a counter counts only this tenant, or one key, team or user of it. A client that belongs to
-        a tenant sees no other counters.
+        """Whether a counter counts only this tenant, or one key, team or user of it; also False if only the
+        hash of the name is known. A client that belongs to a tenant sees no other counters.
         """
         counter = read(row.id)
         if row.whose is None or counter is None or not self._is_present(counter, row.scope, row.whose):
@@ -167,8 +168,7 @@ class LimitsApi:
 
     def _is_present(self, counter: Counter, scope: Subject, name: str) -> bool:
         """Whether a counter counts the present subject of this name. False if it counts an earlier subject of
-        the same name, or if `name` is the hash of a long name (`windows.shown`): nobody has the hash as a
-        name.
+        the same name, or if `name` is the hash of a name (`windows.shown`): nobody has the hash as a name.
         """
         return counter.value == shown(self._counted(scope, name))
 
@@ -305,8 +305,8 @@ def _only_name(limit: Limit) -> str | None:
 
 def _whose(limit: Limit, counter: Counter) -> str | None:
     """Return the name of the subject that a counter of a limit counts; None = it counts all together.
-    Counters have only a hash of a long name; then the hash is returned (`windows.shown`), unless the limit is
-    for this name only.
+    Counters have only a hash of a long or unusual name; then the hash is returned (`windows.shown`), unless
+    the limit is for this name only.
     """
     if counter.value == "*":
         return None

@@ -22,7 +22,7 @@ class ListOfModels(msgspec.Struct):
     list are not used, because no request could name them or because there are too many. fetched: when the
     list in use was fetched, perhaps by an earlier run; null = there is no list. age: seconds since then, null
     = there is no list. stale: true = the last attempt to fetch the list failed; `error` says why, and the
-    list from before stays in use.
+    list from before, if there is one, stays in use.
     """
 
     provider: str
@@ -37,8 +37,8 @@ class ListOfModels(msgspec.Struct):
 
 class ListsOfModels(msgspec.Struct):
     """The state of providers' own lists of models. The answer to a refresh has the providers that the request
-    named; if it named none, all. Any other answer has all. Providers whose lists this gateway never fetches
-    are left out: those that publish no list, and those with the setting `discovery` off.
+    named; if it named none, all. Any other answer has all. Providers whose lists this gateway does not use
+    are left out: for example those that publish no list, and those with the setting `discovery` off.
     """
 
     data: list[ListOfModels]

@@ -23,7 +23,8 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 class Asked(msgspec.Struct, frozen=True):
     """One request for an operation. params: the values of the path's placeholders. body, query: decoded as
-    the types that the operation's row states; None = the row states None.
+    the types that the operation's row states; None = the row states None, or it states Any and the client
+    sent null.
     """
 
     params: Mapping[str, str]
@@ -43,8 +44,8 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def author(asked: Asked) -> Author:
-    """Return the operator who has sent a request, with the operator's address and the request's id, for the
-    audit.
+    """Return who has sent a request ("anyone" if nobody is known), with the address and the request's id, for
+    the audit. The address is None if it is unknown, and for a user of this machine.
     """
     exchange = asked.exchange
     who = exchange.client or "anyone"

@@ -212,7 +212,7 @@ class ProvidersApi:
     async def _order(self, asked: Asked, do: Deed) -> Told:
         """Give an order for the provider or the key that the path names, record it in the audit, and return
         the provider's state after it, with its ETag. Raises RequestFailed: 404 for an unknown provider or
-        key, 412 if the request has `If-Match` without the provider's ETag.
+        key, 412 if the request has `If-Match` with neither the provider's ETag nor `*`.
         """
         name = self._named(asked)
         key = asked.params.get("key")
@@ -306,8 +306,9 @@ def _kind(
 
 def _changed(state: ProviderState, do: Deed, key: str | None) -> Any:
     """Return the part of a provider's state that the order `do` can change, for the audit: whether the
-    provider or the key is enabled; for "revive", the states of the keys and the failing deployments. key: the
-    id of the only key that the order is for; None = the order is for the complete provider.
+    provider or the key is enabled; for "revive", the states of the keys and, if the order is for the complete
+    provider, the failing deployments. key: the id of the only key that the order is for; None = the order is
+    for the complete provider.
     """
     keys = [one for one in state.keys if key in {None, one.id}]
     if do == "revive":

@@ -40,7 +40,8 @@ def body(sent: bytes, kind: Any) -> Any:
 
 def query(stated: Mapping[str, str], kind: Any) -> Any:
     """Return the fields of a query as the struct type `kind`. kind: None = the query must be empty; the
-    result is then None. Raises RequestFailed (400) for an unknown field or one that does not fit the type.
+    result is then None. Raises RequestFailed (400) for an unknown or missing field, or one that does not fit
+    the type.
     """
     wanted = Nothing if kind is None else kind
     try:
@@ -68,7 +69,7 @@ def _refused(text: str, kind: Any) -> RequestFailed:
 
 def _choices(kind: Any, place: str) -> list[str]:
     """Return the values that a type allows at a place in it, such as `operations[0]`; [] = the type does not
-    list values.
+    list values there, or has no such place.
     """
     found = [inspect.type_info(kind)]
     for step in _STEP.findall(place):

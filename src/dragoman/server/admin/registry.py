@@ -67,7 +67,7 @@ class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class Written(NamedTuple):
     """What a change writes. entry: is stored as JSON; None = the entry is removed. digest: the SHA-256 of a
     client key; None = the entry is no key, or is removed. before: the SHA-256 of the key before its last
-    rotation, while that key stays valid; None = no such key.
+    rotation, if that key was to stay valid for a while; None = no such key.
     """
 
     entry: Any
@@ -155,8 +155,9 @@ class Registry:
         """Return the names of the tenants whose keys have had this name, as far as usage and stored data tell
         it; empty = nobody has used the name. None in the set = nothing tells a present tenant: a key without
         a tenant had the name; or a key of an earlier tenant that had the name of a present one; or there are
-        stored data or aliases of a key without any usage. key: the name. Raises RequestFailed (501 without a
-        database, 503 if it fails).
+        stored data or aliases of a key without any usage. key: the name. Raises RequestFailed: 503 if the
+        usage or the database cannot be read; 501 without a database, if neither usage nor aliases tell
+        anything.
 
         Keys of the database are not looked for: their rows stay, and so does their name. But the name of a
         key that was taken out of a configuration file has no row.
@@ -174,8 +175,9 @@ class Registry:
 
     async def _tenants_of(self, key: str, end: int, now: float) -> set[str | None]:
         """Return the tenants under which a key of this name has made requests before `end` (Unix seconds);
-        None in the set = without a tenant. Empty = it has made none, or this gateway records no usage. now:
-        Unix seconds. Raises RequestFailed (503 if the database fails).
+        None in the set = without a tenant, or under more than `MOST_GROUPS` tenants. Empty = it has made
+        none, or this gateway records no usage. now: Unix seconds. Raises RequestFailed (503 if the database
+        fails).
         """
         store = self.gateway.usage
         if store is None:
@@ -265,8 +267,8 @@ class Registry:
 
     def usage_since(self, tenant: str | None) -> float:
         """Return the time, in Unix seconds, before which usage under a tenant's name is that of an earlier
-        tenant of the same name; 0 = there was no earlier tenant, there is no tenant of this name, or None is
-        given.
+        tenant of the same name; 0 = no earlier tenant is known, there is no tenant of this name, the
+        configuration declares it, there is no database, or None is given.
         """
         following = self.gateway.following
         entry = None if tenant is None or following is None else following.directory.holder("tenants", tenant)
@@ -281,7 +283,9 @@ class Registry:
 
 
 def require_name(name: str) -> None:
-    """Raise RequestFailed (400) if a key, tenant, team or user cannot have this name."""
+    """Raise RequestFailed (400) for the name of a key, tenant, team or user that is empty or too long, or has
+    a slash, a character that cannot be printed, or a blank at an end.
+    """
     if not name or len(name) > LONGEST or not name.isprintable() or "/" in name or name != name.strip():
         text = f"at most {LONGEST} printable characters, no slash, and no blank at an end"
         raise refused(text, "name")

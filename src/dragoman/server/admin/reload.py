@@ -29,9 +29,10 @@ class ReloadApi:
         yield Endpoint("/admin/reload", DEFAULT, {"POST": Handler(self._reload, "json")}, scope="admin")
 
     async def _reload(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Reload the configuration, and send what has changed, with the new ETag. If the new configuration
-        cannot be used, send 400 with all problems. Raises RequestFailed (412) if the request has `If-Match`
-        without the ETag of the configuration in force.
+        """Reload the configuration, and send what has changed, with the new ETag. If it is not used, for
+        example because the new configuration is wrong or the workers' parent does not answer, send 400 with
+        all problems. Raises RequestFailed (412) if the request has `If-Match` with neither the ETag of the
+        configuration in force nor `*`.
         """
         wanted = request.headers.get("if-match")
         if wanted is not None and not _matches(wanted, self._gateway.reloads.hash):

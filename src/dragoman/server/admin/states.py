@@ -187,11 +187,11 @@ class BreakerState(msgspec.Struct):
 
 
 class ProviderState(msgspec.Struct):
-    """A provider, with the attempts, failures and times of all workers together. last_error: the code of the
-    latest failure, or its kind if it has no code; null = there was none. last_error_message, last_error_at:
-    the message and the time (RFC 3339 in UTC) of the same failure. All three stay after a later answer.
-    consecutive_failures: the failures since the latest answer. vendor: the name of the known provider behind
-    it, null = none. dialects: its protocols, the main one first.
+    """A provider, with the attempts, failures and times of all workers that answer in time. last_error: the
+    code of the latest failure, or its kind if it has no code; null = there was none. last_error_message,
+    last_error_at: the message and the time (RFC 3339 in UTC) of the same failure. All three stay after a
+    later answer. consecutive_failures: the failures since the latest answer. vendor: the name of the known
+    provider behind it, null = none. dialects: its protocols, the main one first.
     """
 
     name: str

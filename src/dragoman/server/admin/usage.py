@@ -1,7 +1,8 @@
 """The endpoints for usage: /admin/usage (reports), /admin/usage/records (single usage records), and /v1/usage
 (a report on the usage of the client's own key).
 
-A process stores a report for a second. The same query within this second is answered with the stored report.
+A process stores a report for a second. The same query within this second is answered with the stored report,
+unless it was dropped for reports on `_MOST` later queries.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ Format = Literal["json", "csv"]
 class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The fields that the queries of reports and of records share. from, to: the span, without the moment
     `to` itself: Unix seconds, a date (its beginning in UTC), or a time of RFC 3339; `to` is by default now.
-    key, tenant, …: only usage with this value; "" = only usage without a value; None = all usage. format:
-    `csv` or `json`; None = as the header Accept says.
+    Fractions are rounded to whole seconds: those of `from` down, those of `to` up. key, tenant, …: only usage
+    with this value; "" = only usage without a value; None = all usage. format: `csv` or `json`; None = as the
+    header Accept says.
     """
 
     from_: str | None = msgspec.field(name="from", default=None)
@@ -140,9 +142,9 @@ class UsageApi:
         yield Endpoint("/v1/usage", DEFAULT, {"GET": Handler(self.own)})
 
     async def report(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a report on the usage of all clients; to a key that belongs to a tenant, on that of its
-        tenant. Raises RequestFailed: 400 for a wrong query, also if such a key asks for another tenant; 503
-        if the store fails, or if the gateway keeps no usage.
+        """Send a report on the usage of all clients, or on the part of it that the query selects; to a key
+        that belongs to a tenant, on that of its tenant. Raises RequestFailed: 400 for a wrong query, also if
+        such a key asks for another tenant; 503 if the store fails, or if the gateway keeps no usage.
         """
         tenant = request.caller.tenant
         if not admits(request.caller, request.query.get("tenant", tenant)):
@@ -304,9 +306,10 @@ class UsageApi:
 
 def moment(name: str, stated: str) -> float:
     """Return a time in Unix seconds. stated: Unix seconds from 0 up to, but without, `_LATEST`; a date, which
-    means the beginning of that day in UTC; or a time of RFC 3339 with a time zone. For a date or time outside
-    the span from 0 to `_LATEST`, the nearest end of this span is returned. name: of the field, for the error.
-    Raises RequestFailed (400) for any other text, also for a number outside the span.
+    means the beginning of that day in UTC; or a time of RFC 3339 with a time zone; other forms of ISO 8601
+    that Python reads are accepted, too. For a date or time outside the span from 0 to `_LATEST`, the nearest
+    end of this span is returned. name: of the field, for the error. Raises RequestFailed (400) for any other
+    text, also for a number outside the span.
     """
     if (found := decimal_number(stated)) is not None and 0 <= found < _LATEST:
         return found

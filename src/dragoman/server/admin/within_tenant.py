@@ -1,5 +1,6 @@
 """Limits operations to one tenant, if the client's key belongs to a tenant. Such a key sees and changes only
-what belongs to its tenant. Everything else is answered as if it did not exist.
+what belongs to its tenant. Usually everything else is answered as if it did not exist; but a name that
+another tenant uses is refused as taken, and a query for the usage of another tenant is refused.
 
 Each function with the parameter `caller` gets there the client that asks. For a client that belongs to no
 tenant, nothing is limited.
@@ -74,7 +75,7 @@ def kept_within(caller: Caller, registry: Registry, wish: W) -> W:
     """Return the settings that a client states for a key, a team or a user. For a client that belongs to a
     tenant, they are a copy that states this tenant. Raises RequestFailed (400) if such a client states
     another tenant, or a team or a user that does not belong to its tenant: the message is that of an unknown
-    name.
+    name; 501 without a database.
 
     Call this where a change is decided (`Registry.change`): before, a team may still move to another tenant.
     """
