@@ -4,7 +4,8 @@ call, and settles the reservation after the call.
 A claim on a hard limit is refused if the sum of the used, the reserved and the claimed amount is above
 `Limit.most`. While the store of shared counters is away, several processes together may nevertheless exceed a
 hard limit. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a
-process ends without settling its reservations, they are released.
+process ends without settling its reservations, they are released sooner or later, or charged from its journal
+(`Ledger.adopted`).
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class Reservation:
 
 class Refused(NamedTuple):
     """Why nothing was reserved. claim: a claim that a hard limit refuses. standing: the amounts of this
-    claim's counter. again: when a request of this size could succeed, in Unix seconds; None = never, because
-    the request is larger than the whole limit, or because the used amount leaves no room for it and the
-    limit's window does not end.
+    claim's counter. again: when a request of this size may be tried again (see the function `again`), in Unix
+    seconds; None = never, because the request is larger than the whole limit, or because the used amount
+    leaves no room for it and the limit's window does not end.
     """
 
     claim: Claim
@@ -77,13 +78,13 @@ tokens, money or places that running requests have reserved: how long these run 
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
-    """Return the earliest time at which a refused claim could succeed, in Unix seconds; None = never, because
+    """Return the time at which a refused claim should be tried again, in Unix seconds; None = never, because
     the claim is larger than the limit, or because the used amount leaves no room for it and the window never
     ends. standing: the amounts of the claim's counter. now: Unix seconds.
 
     If the claim would fit beside the used amount alone, the time is in `SOON` seconds, or the end of the
     window if that is earlier: running requests may give back what they have reserved. Otherwise it is the end
-    of the window. On a limit of `requests`, reserved requests count as used.
+    of the window, if it ends. On a limit of `requests`, reserved requests count as used.
     """
     most, used = claim.limit.most, standing.used
     if claim.amount > most:
