@@ -490,7 +490,7 @@ def told(folder: Path) -> dict[str, Any] | None:
     """Return the state that the latest reader of a folder has written, with an added field `running`: whether
     a process is the reader of the folder now (more exactly, holds its lock). If that reader has written no
     state yet, the result has `running` only. None = no process was the reader yet, or the state cannot be
-    read.
+    read, for example because it was cut off.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)

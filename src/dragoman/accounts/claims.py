@@ -1,7 +1,7 @@
 """Finds the limits that apply to an exchange or an attempt, and makes the claims on the counters of these
 limits.
 
-`Limits` is made once for a configuration. The limits of a caller and a model are cached when they were found.
+`Limits` is made once for a configuration. The limits of a caller and a model are cached once they are found.
 So a request usually costs one look-up, and a claim for each limit that applies.
 """
 

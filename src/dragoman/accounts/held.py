@@ -54,7 +54,7 @@ def _parts(texts: list[str]) -> Iterator[str]:
 
 def _basic(text: str) -> list[str]:
     """Return what a text says in the scheme `Basic`, as in a header Authorization: user name and password
-    together, and each of them. What is not Base64 is left out.
+    together, and each of them. What cannot be decoded as Base64 is left out.
     """
     found: list[str] = []
     for coded in _BASIC.findall(text[:_LONGEST]):

@@ -2,10 +2,10 @@
 call, and settles the reservation after the call.
 
 A claim on a hard limit is refused if the sum of the used, the reserved and the claimed amount is above
-`Limit.most`. While the store of shared counters is away, several processes together may nevertheless exceed a
-hard limit. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a
-process ends without settling its reservations, they are released sooner or later, or charged from its journal
-(`Ledger.adopted`).
+`Limit.most`. While the store of shared counters is away, each process may use a share of each limit instead:
+it may refuse earlier, and several processes together may exceed a hard limit. Settling may exceed a limit, by
+the amount that a provider used beyond the reservation. If a process ends without settling its reservations,
+they are released sooner or later, or charged from its journal (`Ledger.adopted`).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ served during that time.
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
     a ledger and `split` change `claims`. term: written by a ledger over a shared store, 0 for other ledgers:
-    how often the store had taken back this process's places (`concurrency`) when the reservation was made.
-    Whoever has a reservation must call `Ledger.settle` with it.
+    how often the store had taken back this process's places (`concurrency`) when the reservation was made, or
+    `withdraw` was last called with it. Whoever has a reservation must call `Ledger.settle` with it.
     """
 
     __slots__ = ("claims", "term")
@@ -144,14 +144,16 @@ class Ledger(Protocol):
 
     def lapsed(self, reservation: Reservation, now: float) -> bool:
         """Whether other processes may have got the places (`concurrency`) of this reservation, because this
-        process was silent for too long: it was stopped, for example. Then `withdraw` has to be called before
-        a provider is called. now: Unix seconds.
+        process was silent for too long: it was stopped, for example. False if nobody can tell, because the
+        store is away and requests are served without it. Then `withdraw` has to be called before a provider
+        is called. now: Unix seconds.
         """
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
         """Give back the places (`concurrency`) of a reservation at hard limits. Their claims are removed from
         the reservation and returned; the caller has to reserve them again, onto this reservation. The other
-        claims stay reserved.
+        claims stay reserved. If only one process uses the counters, no place can lapse: nothing is given
+        back, and the result is [].
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -186,7 +188,7 @@ class Ledger(Protocol):
     def seed(self, used: Mapping[str, int]) -> None:
         """Let counters begin with what was used before, according to the usage records. used: {name of the
         counter, as in `Claim.counter`: amount}. If a counter is in use already, its used amount becomes at
-        least this amount. A counter whose window is over does not change.
+        least this amount. A counter whose window is over need not change.
         """
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
