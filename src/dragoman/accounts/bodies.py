@@ -49,7 +49,7 @@ def decode(body: bytes) -> UsageRecord:
 def id_of(body: bytes) -> str | None:
     """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, only
     the id is checked, so an array in which a later field has a wrong type has an id, too. If the body is a
-    map, all fields of the record are checked.
+    map, all fields of the record are checked. Raises RecursionError as `decode`.
     """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id

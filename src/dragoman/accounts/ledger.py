@@ -144,9 +144,9 @@ class Ledger(Protocol):
 
     def lapsed(self, reservation: Reservation, now: float) -> bool:
         """Whether other processes may have got the places (`concurrency`) of this reservation, because this
-        process was silent for too long: it was stopped, for example. False if nobody can tell, because the
-        store is away and requests are served without it. Then `withdraw` has to be called before a provider
-        is called. now: Unix seconds.
+        process was silent for too long: it was stopped, for example. Then `withdraw` has to be called before
+        a provider is called. False also while nobody can tell, because the store is away and requests are
+        served without it. now: Unix seconds.
         """
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
