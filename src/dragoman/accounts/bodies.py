@@ -16,8 +16,8 @@ import msgspec
 from dragoman.state.usage import UsageLine, UsageRecord
 
 encode: Final[Callable[[UsageRecord], bytes]] = msgspec.msgpack.Encoder().encode
-"""Return the body for a record. Raises ValueError, OverflowError or TypeError if the record has a number of
-more than 64 bits, or a text with half a character (a lone surrogate).
+"""Return the body for a record. Raises ValueError, OverflowError or TypeError if the record has a value that
+cannot be encoded, such as a number of more than 64 bits, or a text with half a character (a lone surrogate).
 """
 
 
@@ -40,15 +40,16 @@ https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family
 
 def decode(body: bytes) -> UsageRecord:
     """Return the record that a body encodes, as an array or as a map. Raises msgspec.DecodeError or
-    UnicodeDecodeError if the body is not a usage record.
+    UnicodeDecodeError if the body is not a usage record; RecursionError if values in it are nested too
+    deeply.
     """
     return _decode(body) if body[:1] and body[0] in _ARRAYS else _named(body)
 
 
 def id_of(body: bytes) -> str | None:
     """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, only
-    the id is decoded and checked, so an array with a wrong later field has an id, too. If the body is a map,
-    all fields are decoded and checked.
+    the id is checked, so an array in which a later field has a wrong type has an id, too. If the body is a
+    map, all fields of the record are checked. Raises RecursionError as `decode`.
     """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id

@@ -1,8 +1,9 @@
 """Counters of limits in the memory of one process, and a fast way to reserve on the same counters for many
-requests. A `Bound` looks its counters up once, and again only after some counter was removed from the `Book`.
+requests. For these, a `Bound` keeps its counters at hand, and finds them again only after some counter was
+removed from the `Book`.
 
 Nearly every request is far from all of its limits. For such a request, `Bound.take` reserves in one pass over
-the counters, and `Bound.settle` settles in a second pass.
+the counters, and `Bound.settle` settles in another one.
 """
 
 from __future__ import annotations
@@ -74,12 +75,13 @@ class Count:
 
 
 class Book:
-    """All counters of one process. counts: {name of the counter: counter}. forgotten: how often a counter was
-    removed; when this number has changed, each `Bound` has to find its counters again. expire: removes the
-    counters whose windows are over and that have no holders; its argument is the present time in Unix
-    seconds. next: when the next window is over, in Unix seconds; infinity = no window ends. The first request
-    from this time on calls `expire`. Minus infinity = the ledger refuses all requests: each request calls
-    `expire`, and `expire` raises RequestFailed.
+    """All counters of one `MemoryLedger`. counts: {name of the counter: counter}. forgotten: how often a
+    counter was removed; when this number has changed, each `Bound` has to find its counters again. expire:
+    removes the counters whose windows are over and that have no holders; its argument is the present time in
+    Unix seconds. next: when `expire` is to be called next, in Unix seconds: when a window is over, though its
+    counters may be gone already; infinity = not at all. The first request that reserves from this time on
+    calls it. Minus infinity = the ledger refuses all requests: each reservation calls `expire`, and `expire`
+    raises RequestFailed.
     """
 
     __slots__ = ("counts", "expire", "forgotten", "next")
@@ -158,8 +160,9 @@ class Bound:
 
     def settle(self, reserved: Amounts, used: Amounts, now: float) -> None:
         """Replace what one `take` has reserved by what was used. Call it once for each `take` that returned
-        True. Counters that are not needed any more are removed from the book. reserved: the amounts that
-        `take` got. used: what the request has used, with 0 as `concurrency` (see `using`). now: Unix seconds.
+        True. Then some counters that are not needed any more are removed from the book (`_forget`). reserved:
+        the amounts that `take` got. used: what the request has used, with 0 as `concurrency` (see `using`).
+        now: Unix seconds.
         """
         if self._forgotten != self._book.forgotten:
             self._find()

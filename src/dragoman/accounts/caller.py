@@ -21,13 +21,13 @@ INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 
 class Permits(msgspec.Struct, frozen=True):
     """What a client may use; for models see `Caller.models`. Each field except `otherwise` has the allowed
-    names; None = all names are allowed.
+    names; None = all names are allowed. (The operation "chat" allows "count", too: see `bars`.)
 
-    faces: the protocols whose paths the client may call, such as "openai_chat". operations: what the client
-    may ask for, such as "chat" or "embed" (`dialects.request.Operation`). providers: the providers that may
-    be called for the client. regions: the regions in which these providers must be; providers elsewhere are
-    not in `providers` any more (`rights.within_regions`). otherwise: the fault if no allowed provider has the
-    model; None = `NO_PROVIDER`.
+    faces: the protocols whose paths of the scope `inference` the client may call, such as "openai_chat".
+    operations: what the client may ask for, such as "chat" or "embed" (`dialects.request.Operation`).
+    providers: the providers that may be called for the client. regions: the regions in which these providers
+    must be; `rights.within_regions` removes providers elsewhere from `providers`. otherwise: the fault if no
+    allowed provider has the model; None = `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
@@ -57,17 +57,18 @@ class Caller(msgspec.Struct, frozen=True):
     """An authenticated client.
 
     name: the name of the client's key, which logs show; a client without a key has a reserved name
-    (`is_reserved`). The gateway stores the client's data under this name: a new key with the name of an old
-    key finds the data that was stored for the old key. models: the model names that the client may use, None
-    = all. scopes: the kinds of paths that the client may call. scopes_in_tenant: of "read" and "admin", those
-    that the client has only for its own tenant (`scopes_of`); `scopes` does not contain them. key: the id of
-    a key that the database keeps; None = the key is stated in the configuration, or the client has no key.
-    tenant, team, user: the names of the tenant, the team and the user that the key belongs to; None = it
-    belongs to none. may: what else the client may use. tags: the tags that each request of the client gets.
-    limits: the limits of the key, its user, its team and its tenant; the configuration's general limits apply
-    in addition. expires: the time from which the key is refused, in Unix seconds; None = never. counted: the
-    names under which limits count the tenant, the team and the user, by kind of subject; a missing one is
-    counted under its own name (`Directory.again`).
+    (`is_reserved`), except the operator `operator` (see `OPERATOR`). The gateway stores the client's data
+    under this name: a new key with the name of an old key finds the data that was stored for the old key.
+    models: the model names that the client may use, None = all. scopes: the kinds of paths that the client
+    may call. scopes_in_tenant: of "read" and "admin", those that the client has only for its own tenant
+    (`scopes_of`); `scopes` does not contain them. key: the id of a key that the database keeps; None = the
+    key is stated in the configuration, or the client has no key. tenant, team, user: the names of the tenant,
+    the team and the user that the key belongs to; None = it belongs to none. may: what else the client may
+    use. tags: the tags that each request of the client gets. limits: the limits of the key, its user, its
+    team and its tenant; the configuration's general limits apply in addition. expires: the time from which
+    the key is refused, in Unix seconds; None = never. counted: the names under which limits count the tenant,
+    the team and the user, by kind of subject; a missing one is counted under its own name
+    (`Directory.again`).
     """
 
     name: str
@@ -99,8 +100,8 @@ class Caller(msgspec.Struct, frozen=True):
 
     def barred(self, scope: Scope, face: str | None = None) -> ir.Fault | None:
         """Return the fault to answer with if the client may not call paths of this scope; None = the client
-        may. face: the protocol of the path. It is checked only for the scope `inference`; None = the protocol
-        is not checked.
+        may. A scope in `scopes_in_tenant` is refused here. face: the protocol of the path. It is checked only
+        for the scope `inference`; None = the protocol is not checked.
         """
         if scope not in self.scopes:
             return _BARRED_IN_TENANT if scope in self.scopes_in_tenant else _BARRED[scope]
@@ -119,12 +120,14 @@ def scopes_of(stated: Iterable[str], tenant: str | None) -> tuple[frozenset[Scop
 
 
 ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}))
-"""The caller without a key, if only this machine can connect, the gateway has had no keys, and `auth.open` is
-not set: it may also administer the gateway. Also the caller at public paths.
+"""The caller without a key, if the gateway listens to this machine only, requires no key, has no keys in the
+configuration, knows of none that the database has had, and `auth.open` is not set: it may also administer the
+gateway. Also the caller at public paths, and the default where no caller is known.
 """
 EVERYBODY: Final = Caller("anyone")
-"""The caller without a key in all other cases in which no key is required: it has the scope `inference` only,
-so it may not administer the gateway.
+"""The caller without a key in the other cases in which no key is required, except at public paths and at the
+Unix socket: it has the scope `inference` only, so it may not administer the gateway. Callers of `KEYLESS` are
+not meant: for them a key is required at other paths.
 """
 
 KEYLESS: Final = "keyless "
@@ -133,13 +136,13 @@ the name of the protocol follows.
 """
 OPERATOR: Final = "uid "
 """The prefix of the name of an operator who uses the Unix socket; the number of the operator's user on this
-machine follows.
+machine follows. On systems other than Linux, the name is `operator`, without this prefix.
 """
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is `anyone`, or begins with `KEYLESS` or `OPERATOR`. Clients without a key and operators
-    without a key have such names. A key that is made at run time cannot get such a name.
+    """Whether a name is `anyone`, or begins with `KEYLESS` or `OPERATOR`. Clients without a key have such
+    names, and operators on Linux. A key that is made at run time cannot get such a name.
     """
     return name == EVERYBODY.name or name.startswith((KEYLESS, OPERATOR))
 
@@ -150,7 +153,9 @@ NO_PROVIDER: Final = ir.Fault(
     "provider_not_granted",
     "model",
 )
-"""The fault if the client may use none of the providers that have the model."""
+"""The fault if the client may use none of the providers that have the model, unless `Permits.otherwise`
+states another.
+"""
 
 
 def _listed(names: frozenset[str]) -> str:

@@ -51,7 +51,7 @@ READER: Final = "reader"
 DAMAGED: Final = ".damaged"
 """The suffix that a segment with unreadable parts gets instead of being deleted."""
 _CHUNK: Final = 1_000_000
-"""How many bytes are read at once; more only if the next entry is larger."""
+"""How many bytes are read at once; more only if no complete entry is found in them."""
 _COUNTED: Final = 1_000_000
 """How many bytes are read at once to count the records that are not stored yet."""
 _TOLD: Final = 4000
@@ -67,8 +67,8 @@ class Chain:
     text that identifies the process in the names of its segments.
 
     Call `know` before the other methods, with at least one number. They read and write files, so call them in
-    a thread, and never two of them at the same time. They raise OSError if the disk fails, unless stated
-    otherwise.
+    a thread, and never two of them at the same time (but see `to_charge`). They raise OSError if the disk
+    fails, unless stated otherwise.
     """
 
     def __init__(self, folder: Path, mark: str) -> None:
@@ -80,8 +80,8 @@ class Chain:
         seconds; None = there is no such record.
         """
         self.opened: dict[str, bytes] = {}
-        """{id of an exchange: the body of its entry}, for the exchanges that were opened and not closed in
-        the part of the journal that was read so far.
+        """{id of an exchange: the body of its entry}, for the exchanges that were opened in the part of the
+        journal that was read so far, and neither closed there nor stated as stored.
         """
         self.ended_well = False
         """Whether the last entry of the journal says that the process has closed it. False as long as `left`
@@ -89,7 +89,7 @@ class Chain:
         """
         self.damaged = self.torn = 0
         """damaged: how many places in the journal could not be read. torn: how many bytes of incomplete
-        writes were skipped.
+        writes were skipped. Both count up to the last `done`.
         """
         self.left = False
         """Whether the process has ended, as far as `look` has found out."""
@@ -98,8 +98,8 @@ class Chain:
         as `left` is False, and if there is nothing or it cannot be read.
         """
         self.charged = True
-        """False = the process has ended, and the ledger still has to get what it has left (`to_charge`).
-        Whoever has passed it sets True.
+        """False = the process has ended, and the ledger still has to get what it may have left (`report`,
+        `to_charge`). Whoever has passed it sets True.
         """
         self._ended = 0.0
         """When the last segment was last written before `look` found that the process had ended, in Unix
@@ -156,8 +156,8 @@ class Chain:
 
     def done(self) -> None:
         """Drop `records`, because the database has them, and write the position after them to the segment's
-        head. If this write fails, a later reader gives the records to the database again, which changes
-        nothing.
+        head, unless it has a later one. If this write fails, a later reader gives the records to the database
+        again, which changes nothing.
         """
         self.records = []
         self.oldest = None
@@ -173,8 +173,9 @@ class Chain:
     def cut(self) -> list[UsageRecord]:
         """Return a record for each exchange that was open when the process ended: as it was opened, but with
         `cut` and `failed` set, `KILLED` as `end`, and as `ended` the time at which the last segment was last
-        written before `look` found that the process had ended. Records that cannot be decoded are left out.
-        Call it only when `look` has set `left`, and after that `take` has returned an empty list.
+        written before `look` found that the process had ended, but not before `created`. Records that cannot
+        be decoded are left out. Call it only when `look` has set `left`, and after that `take` has returned
+        an empty list.
         """
         return [
             msgspec.structs.replace(
@@ -187,8 +188,9 @@ class Chain:
     def to_charge(self) -> Iterator[list[UsageRecord]]:
         """Return an iterator over the records that the ledger may have to charge, also those that the
         database has already: for each segment a list of the records of ended exchanges, then a list of those
-        that were open, with `cut` set. Records that charge no limit are left out. Call it only when `look`
-        has set `left`. Each step reads a file; other methods may run at the same time.
+        that were open, with `cut` set. Records that charge no limit, or cannot be decoded, are left out. Call
+        it only when `look` has set `left`. Each step except the last reads a file; other methods may run at
+        the same time.
         """
         return records([self._path(number) for number in (*self._kept, *self._numbers)])
 
@@ -340,7 +342,9 @@ class Chain:
             self._counted = number, at
 
     def _open_first(self) -> bool:
-        """Open the first segment that still exists, if none is open. Returns False if no segment is left."""
+        """Open the first segment that still exists, if none is open. Returns False if no segment is left to
+        open.
+        """
         if self._descriptor < 0:
             path = self._path(self._numbers[0])
             try:
@@ -413,7 +417,8 @@ class Chains:
 
     def hold(self) -> bool:
         """Try to become the reader of the folder. Returns True if this process is the reader now, also if it
-        was before; False if another process is the reader. Raises OSError if its lock file cannot be opened.
+        was before; False if another process is the reader, or tests the lock now (`told`). Raises OSError,
+        for example if the lock file cannot be opened.
         """
         if self._lock >= 0:
             return True
@@ -464,7 +469,7 @@ class Chains:
 
     def tell(self, state: dict[str, Any]) -> None:
         """Write the state of this reader into the reader's file as JSON, where the function `told` finds it.
-        JSON of more than 4,000 bytes is cut off, so it cannot be read. Does nothing if this process is not
+        JSON of more than 4,000 bytes is cut off, so it cannot be read. Writes nothing if this process is not
         the reader; an error of the disk is ignored.
         """
         if self._lock >= 0:
@@ -483,8 +488,9 @@ class Chains:
 
 def told(folder: Path) -> dict[str, Any] | None:
     """Return the state that the latest reader of a folder has written, with an added field `running`: whether
-    a process is the reader of the folder now. If that reader has written no state yet, the result has
-    `running` only. None = no process was the reader yet, or the state cannot be read.
+    a process is the reader of the folder now (more exactly, holds its lock). If that reader has written no
+    state yet, the result has `running` only. None = no process was the reader yet, or the state cannot be
+    read, for example because it was cut off.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)

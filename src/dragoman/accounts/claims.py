@@ -1,7 +1,7 @@
 """Finds the limits that apply to an exchange or an attempt, and makes the claims on the counters of these
 limits.
 
-`Limits` is made once for a configuration. The limits of a caller and a model are found once and then cached.
+`Limits` is made once for a configuration. The limits of a caller and a model are cached once they are found.
 So a request usually costs one look-up, and a claim for each limit that applies.
 """
 
@@ -27,8 +27,8 @@ _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _UNTOLD: Final = frozenset[Resource]({"money", "concurrency"})
-"""The resources that no header shows. Headers do not show soft limits either, because clients slow down when
-nothing remains.
+"""The resources that `RateHeaders` do not show. They do not show soft limits either, because clients slow
+down when nothing remains.
 """
 _new: Final = tuple.__new__
 """Makes a `Claim` without a call of Python code: each request makes some."""
@@ -174,7 +174,7 @@ class Applied:
     @property
     def counters(self) -> Collection[str]:
         """The names of the counters of these limits, without those that `join` has added; empty before the
-        first claim.
+        first call with a `now`.
         """
         return () if self._windows is None else {claim.counter for claim in self._windows.every}
 
@@ -275,7 +275,7 @@ class Applied:
         return found
 
     def _at(self, now: float) -> _Windows:
-        """Return the claims on the windows of the first claim. If there was no claim yet: on the windows that
+        """Return the claims on the windows of the first call. If this is the first call: on the windows that
         contain `now` (Unix seconds).
         """
         windows = self._windows
@@ -315,9 +315,9 @@ def _is_of_some(limit: Limit) -> bool:
 
 
 class Limits:
-    """All limits of one configuration. limits: the general limits of the configuration (`all` has them).
-    Limits that are stated at a key, a user, a team or a tenant are not among them: they come with the caller
-    (`Caller.limits`).
+    """The general limits of one configuration (`all` has them), and the limits that apply to its requests.
+    Limits that are stated at a key, a user, a team or a tenant are not among the general ones: they come with
+    the caller (`Caller.limits`).
     """
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
@@ -330,7 +330,7 @@ class Limits:
         ) or any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
         self.held: dict[Limit, None] = {}
         """The limits of the callers whose requests have come so far; emptied before there would be more than
-        100,000.
+        100,000. Then limits of a caller come back only when they are not found in the cache of `found`.
         """
         self._names: dict[frozenset[str], Grants] = {}
         self._found: dict[_Place, tuple[Caller | None, Found | None]] = {}
@@ -360,7 +360,7 @@ class Limits:
         caller: None = the request has no caller. model: the model's own name. asked: the name that the client
         sent, None = the same. end_user: the client's name for the end user, None = it has named none. tags:
         those of the request. address: returns the client's address, as `addresses.subject_of` writes it; it
-        is called only if a limit counts addresses.
+        is called only if a limit for this model counts addresses.
         """
         found = self.found(caller, (model,), asked)
         if found is None:
@@ -378,9 +378,9 @@ class Limits:
         models: the names by which the model is counted; several if the client has named a deployment that
         several models have. asked: the name that the client sent; None = it is not known, or stands for
         another model. bare: one more name of the model; "" = none. A limit for certain models applies if its
-        list has any of these names.
+        list has any of these names, or a pattern for one.
 
-        The result is cached for later requests, so it must not be changed.
+        The result may be cached for later requests, so it must not be changed.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None

@@ -1,5 +1,5 @@
-"""Keeps the counters of all limits in the memory of one process. This code is also the specification of what
-a `Ledger` does.
+"""Keeps the counters of all limits in the memory of one process. This code is also the specification of how a
+`Ledger` reserves and settles.
 
 A reservation or a settlement costs a few dictionary look-ups for each claim. The counters of windows that are
 over are dropped when the next request reserves something; counters that running requests hold, when these
@@ -98,8 +98,8 @@ class MemoryLedger:
         return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used, and drop counters that are not needed any more. The
-        reservation has no claims afterwards. The arguments are those of `Ledger.settle`.
+        """Replace what was reserved by what was used, and drop those of its counters that are not needed any
+        more. The reservation has no claims afterwards. The arguments are those of `Ledger.settle`.
         """
         claims, reservation.claims = reservation.claims, {}
         counts = self._counts
@@ -124,7 +124,7 @@ class MemoryLedger:
         return _NOTHING if count is None else _new(Standing, (count.used, count.reserved))
 
     async def standings(self) -> Mapping[str, Standing]:
-        """Return {name: amounts} for all counters whose windows are not over."""
+        """Return {name: amounts} for all counters that there are and whose windows are not over."""
         now = self._seams.now()
         return {
             name: Standing(count.used, count.reserved)
@@ -134,8 +134,8 @@ class MemoryLedger:
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Raise the used amounts of counters to at least these amounts, which were used before this process
-        started. A counter that does not exist is made. Counters whose windows are over, and texts that are
-        not the name of a counter, are ignored. used: {name of the counter: amount}.
+        started. A counter that does not exist is made. Amounts of 0 or less, counters whose windows are over,
+        and texts that are not the name of a counter, are ignored. used: {name of the counter: amount}.
         """
         now = self._seams.now()
         for name, amount in used.items():
@@ -155,9 +155,9 @@ class MemoryLedger:
     async def adopted(
         self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
     ) -> int:
-        """Charge nothing, and return 0 (see `Ledger.adopted`, which explains the arguments). Nothing is
-        missing: at the start, `seed` sets the counters to the sums of all usage records, also those of
-        processes that have ended.
+        """Charge nothing, and return 0 (see `Ledger.adopted`, which explains the arguments): at the start,
+        `seed` has raised the counters to the sums of the known usage records, also those of processes that
+        have ended.
         """
         return 0
 

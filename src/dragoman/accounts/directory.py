@@ -3,7 +3,7 @@ found without waiting. Keys are found by their SHA-256.
 
 The row of a key stays as the database has it, a few hundred bytes of JSON, and is decoded when the key is
 first used. 100,000 keys take about 50 MB. `assembly.directory` brings the rows here. While the database
-cannot be reached, the known rows stay valid.
+cannot be reached, the known rows stay in use.
 """
 
 from __future__ import annotations
@@ -80,12 +80,17 @@ class Directory:
         database last emptied it.
         """
         self._keys: dict[bytes, bytes] = {}
-        """{SHA-256 of a key: the name of the key's row, a line feed, and the row's JSON}."""
+        """{SHA-256 of a key, or of the key before its last rotation: the name of its row, a line feed, and
+        the row's JSON}.
+        """
         self._digests: dict[str, tuple[bytes | None, bytes | None]] = {}
-        """{name of a key: (its SHA-256, the SHA-256 of the key before its last rotation)}."""
+        """{name of a key: (its SHA-256, the SHA-256 of the key before its last rotation)}, also of removed
+        keys: their SHA-256 may be None.
+        """
         self._holders: dict[tuple[RowKind, str], HolderEntry] = {}
         self._removed: set[tuple[RowKind, str]] = set()
-        """The tenants, teams and users that were removed, by kind and name."""
+        """The tenants, teams and users whose rows were removed, by kind and name, also if there are new rows.
+        """
         self._decoded: dict[bytes, Caller | ir.Fault] = {}
 
     @property
@@ -95,7 +100,9 @@ class Directory:
 
     @property
     def has_keys(self) -> bool:
-        """Whether the database has had any key, also a key that is revoked, expired or removed now."""
+        """Whether the database has had any key, as far as its rows were taken: also a key that is revoked,
+        expired or removed now.
+        """
         return bool(self._digests)
 
     def __len__(self) -> int:
@@ -137,8 +144,8 @@ class Directory:
         team or tenant is disabled or was removed, or if its user or team belongs to another tenant. None =
         the database has no such key, the key was revoked, or the configuration has a key of the same name.
         The expiry (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its
-        last rotation. now: Unix seconds; if a client is returned, this becomes the time of the key's latest
-        use.
+        last rotation. now: Unix seconds; if a client is returned, `uses` gets this as the time of the key's
+        latest use.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -169,8 +176,8 @@ class Directory:
 
     def again(self, subject: Subject, name: str) -> Again | None:
         """Return how a tenant, team or user is counted whose name an earlier one had. None = it is counted by
-        its name, because no earlier one is known or the configuration declares it; or `subject` is none of
-        these three; or there is no tenant, team or user of this name.
+        its name, because no earlier one is known, it has no id, or the configuration declares it; or
+        `subject` is none of these three; or there is no tenant, team or user of this name.
         """
         kind = _KINDS.get(subject)
         found = None if kind is None else self.holder(kind, name)
@@ -179,8 +186,8 @@ class Directory:
         return Again(again(name, found.id), found.usage_since)
 
     def was_removed(self, kind: RowKind, name: str) -> bool:
-        """Whether a tenant, team or user of this name was removed from the database. If another one of the
-        same name was made afterwards, the result may be True or False.
+        """Whether a tenant, team or user of this name was removed from the database, as far as its rows tell.
+        If another one of the same name was made afterwards, the result may be True or False.
         """
         return (kind, name) in self._removed
 
@@ -243,8 +250,8 @@ class Directory:
     def tenant_of(self, entry: Permitted, team: str | None = None, user: str | None = None) -> str | None:
         """Return the name of the tenant that an entry belongs to: the one that the entry states; else the
         user's; else the team's. None = it belongs to none, or that tenant was removed, even if a new tenant
-        has the same name. entry: of a key, a team or a user. team, user: the names of the team and the user
-        that the entry belongs to; None = it belongs to none.
+        of the database has the same name. entry: of a key, a team or a user. team, user: the names of the
+        team and the user that the entry belongs to; None = it belongs to none.
         """
         members: tuple[tuple[RowKind, str | None], ...] = ("users", user), ("teams", team)
         owners = [entry, *(self._meant(kind, name, [entry]) for kind, name in members if name is not None)]
@@ -280,9 +287,9 @@ class Directory:
         }
 
     def outlived(self, entry: Permitted) -> bool:
-        """Whether the tenant that an entry states was removed; also True if there is a new tenant with the
-        same name. False if the entry states no tenant. The tenants of the entry's team and user do not
-        matter.
+        """Whether the tenant that an entry states was removed, or is not known; also True if there is a new
+        tenant with the same name in the database. False if the entry states no tenant, or the configuration
+        declares a tenant of this name. The tenants of the entry's team and user do not matter.
         """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
@@ -373,4 +380,6 @@ def disabled(name: str, what: str) -> ir.Fault:
 
 
 UNKNOWN: Final = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
-"""The fault for a key that this gateway does not know. A revoked key gets the same fault."""
+"""The fault for a key that this gateway does not know, if a key is required. A revoked key gets the same
+fault.
+"""

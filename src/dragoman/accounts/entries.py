@@ -4,8 +4,8 @@ The head has 32 bytes: the text `DRAGOMAN`, then the position up to which the da
 records (8 bytes), the CRC-32 of these 8 bytes, and zeros. An entry is a mark (`\xff\xfeJ\x01`), a CRC-32, the
 length of the body in bytes (4 bytes), the entry's kind (1 byte), and the body. The CRC-32 is that of the
 whole entry with four zero bytes in the place of the CRC-32. Numbers are little-endian and unsigned. The mark
-is not valid UTF-8, so no text in a body can contain it. After damage, reading continues at the next mark
-whose checksum is right.
+is not valid UTF-8, so no text in a body can contain it. After damage, reading continues at the next entry
+whose checksum is right and whose body is not larger than `LARGEST`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 OPENED: Final = 1
-"""The kind of an entry with the record of an exchange that is about to call a provider."""
+"""The kind of an entry with the record of an exchange that is about to call a provider. The next segment
+begins with those of all exchanges that are still open.
+"""
 CLOSED: Final = 2
 """The kind of an entry with the complete record of an exchange that has ended."""
 STORED: Final = 3
@@ -23,8 +25,8 @@ STORED: Final = 3
 of the process.
 """
 END: Final = 4
-"""The kind of the last entry of a process that has closed its journal while no exchange was open; it has no
-body. A killed process does not write it.
+"""The kind of the last entry of a process that has closed its journal while no exchange was open and the disk
+worked; it has no body. A process that is killed before does not write it.
 """
 
 UNREPORTED: Final = 5
@@ -53,9 +55,10 @@ _POSITION: Final = struct.Struct("<QI")
 
 
 class Entry(NamedTuple):
-    """One entry. kind: `OPENED`, `CLOSED`, `STORED`, `END` or `UNREPORTED`. body: of an opened or closed
-    exchange its usage record (`accounts.bodies`), of a stored one its id, of `UNREPORTED` what the ledger has
-    written, of `END` b"". end: the position after the entry, in the data that was read.
+    """One entry. kind: `OPENED`, `CLOSED`, `STORED`, `END` or `UNREPORTED`; another number = of a later
+    version. body: of an opened or closed exchange its usage record (`accounts.bodies`), of a stored one its
+    id, of `UNREPORTED` what the ledger has written, of `END` b"". end: the position after the entry, in the
+    data that was read.
     """
 
     kind: int
@@ -101,8 +104,8 @@ def position_of(position: int) -> bytes:
 
 def position_in(read: bytes) -> int:
     """Return the position that a segment's head states: up to where the database has the records. Returns
-    `HEAD`, so that all records are read again, if the position's checksum is wrong or `read` is too short.
-    read: the first bytes of the segment.
+    `HEAD`, so that all records are read again, if the position's checksum is wrong, the position is inside of
+    the head, or `read` is too short. read: the first bytes of the segment.
     """
     if len(read) < POSITION_AT + _POSITION.size:
         return HEAD

@@ -16,7 +16,7 @@ WILDCARD: Final = "*"
 GROUP: Final = "group:"
 """The prefix of an entry that names a group of models."""
 LONGEST_NAME: Final = 128
-"""The most characters of a model name that is cached, or that an error shows."""
+"""The most characters of a name that `remember` caches, or that the error for an unknown model shows."""
 _MOST_CACHED: Final = 1024
 
 
@@ -108,8 +108,8 @@ def ungrouped(entries: Iterable[str], groups: Mapping[str, Iterable[str]]) -> It
 
 
 def _expression(pattern: str) -> str:
-    """Return a regular expression that matches the same names as a pattern with `*`. It consists of atomic
-    groups, so the time of a match grows only linearly with the length of the name.
+    """Return a regular expression that matches the same names as a pattern with `*`. Its parts between two
+    `*` are in atomic groups, so the time of a match grows only linearly with the length of the name.
     """
     first, *middle, last = [re.escape(part) for part in re.split(r"\*+", pattern)]
     return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last

@@ -13,23 +13,25 @@ from typing import Final
 from dragoman.accounts import minting
 
 _MINTED: Final = re.compile(rf"(?<![0-9A-Za-z]){minting.PREFIX}")
-"""Matches the beginning of a key that the gateway makes, at the beginning of a word."""
+"""Matches the beginning of a key that the gateway makes, unless an ASCII letter or digit stands before it."""
 _BASIC: Final = re.compile(r"(?<![0-9A-Za-z])basic\s+([^\s,;\"']+)", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[\s,;]+")
 _LONGEST: Final = 8_000
-"""The most characters of a text in which keys of operators are looked for: no usual server reads longer
+"""The most characters of a text in which keys of operators are looked for: many servers refuse longer
 headers.
 """
 
 
 def holds_key(text: str, knows: Callable[[bytes], bool]) -> bool:
-    """Whether a text (the value of a header, a field of a query) holds a key of this gateway. True if any
-    word in it begins as the keys that the gateway makes (`dgm_`), even if the gateway has no such key.
+    """Whether a text (the value of a header, a field of a query) holds a key of this gateway. True if the
+    beginning of the keys that the gateway makes (`dgm_`) is in it without an ASCII letter or digit before it,
+    even if the gateway has no such key.
 
-    Also True if a key that the gateway has is the whole text, all after the first word (`Bearer KEY`), one of
-    the words, the name or value of a parameter (`token="KEY"`), or the user name or password of `Basic`. Only
-    the first 8,000 characters are searched for these. Both rules are also used for the decoded text of
-    `Basic`. knows: returns whether the gateway has a client key with this SHA-256.
+    Also True if a key that the gateway has is the whole text (without blanks around it), all after the first
+    word (`Bearer KEY`), one of the words (between blanks, commas and semicolons), the name or value of a
+    parameter (`token="KEY"`), or the user name or password of `Basic`. Only the first 8,000 characters are
+    searched for these. Both rules are also used for the decoded text of `Basic`, if it is in the first 8,000
+    characters. knows: returns whether the gateway has a client key with this SHA-256.
     """
     texts = [text, *_basic(text)]
     if any(_MINTED.search(one) for one in texts):
@@ -52,7 +54,7 @@ def _parts(texts: list[str]) -> Iterator[str]:
 
 def _basic(text: str) -> list[str]:
     """Return what a text says in the scheme `Basic`, as in a header Authorization: user name and password
-    together, and each of them. Returns [] for any other text.
+    together, and each of them. What cannot be decoded as Base64 is left out.
     """
     found: list[str] = []
     for coded in _BASIC.findall(text[:_LONGEST]):

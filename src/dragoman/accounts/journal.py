@@ -2,8 +2,9 @@
 the records that wait in memory.
 
 An exchange that calls a provider is *opened* before the call, and *closed* before its client gets the last
-bytes. So after a crash, a journal in files has the usage of the exchanges that clients saw end, and records
-of the exchanges that the crash has cut off, except those that could not be written.
+bytes. So after a crash of the process, a journal in files has the usage of the exchanges that clients saw
+end, and records of the opened exchanges that the crash has cut off, except those that the database has and
+those that could not be written.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Protocol
 from dragoman.state.usage import UsageRecord
 
 WAITING: Final = 20_000
-"""The most records that may wait in the memory of one process."""
+"""The most records that may wait in the memory of one process, if `Backlog` gets no other number."""
 
 
 class JournalFailed(Exception):
@@ -36,11 +37,11 @@ class Journal(Protocol):
     def opened(self, record: UsageRecord) -> None:
         """Record that an exchange is about to call a provider. The same exchange may be opened again when it
         reserves more; its latest record counts. Raises JournalFailed if the record cannot be written and the
-        operator wants such requests to be refused; but a record that cannot be encoded is only counted as
-        lost.
+        operator wants such requests to be refused. While others can be written, a record that cannot be
+        encoded is only counted as lost.
 
-        record: what is known of the exchange. Its `units` are the reserved units, its `settled` states the
-        reserved amount of each counter, and its `cut` is True.
+        record: what is known of the exchange. Its `units` are the reserved units (none if they are unknown),
+        its `settled` states the reserved amount of each counter, and its `cut` is True.
         """
 
     def closed(self, record: UsageRecord) -> None:
@@ -64,7 +65,9 @@ class Backlog:
     def __init__(self, most: int = WAITING) -> None:
         self.records: dict[str, UsageRecord] = {}
         self.lost = 0
-        """How many records were lost, because there was no room or they could not be encoded."""
+        """How many records were lost, because there was no room or they could not be encoded. An exchange
+        counts twice if neither its opened nor its closed record can be encoded.
+        """
         self._most = most
 
     def add(self, record: UsageRecord) -> bool:
@@ -78,7 +81,9 @@ class Backlog:
         return True
 
     def first(self, number: int) -> list[UsageRecord]:
-        """Return the oldest waiting records, at most `number`. They go on waiting."""
+        """Return the records that have waited longest, at most `number`; one that has replaced another has
+        its place. They go on waiting.
+        """
         return [record for record, _ in zip(self.records.values(), range(number), strict=False)]
 
 

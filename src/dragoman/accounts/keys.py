@@ -3,9 +3,9 @@ path or query of the URL. The known keys are those of the configuration and thos
 (`accounts.directory`).
 
 Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. If no key is
-required, the Host header of a request without a known key must be missing, an IP address or a name of this
-gateway (`ClientKeys`), unless `auth.open` is set. Otherwise any web page could reach the gateway through a
-name that resolves to 127.0.0.1 (DNS rebinding).
+required, the Host header of a request without a known key must be missing, empty, an IP address or a name of
+this gateway (`ClientKeys`), unless `auth.open` is set. Otherwise any web page could reach the gateway through
+a name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Key(NamedTuple):
     """One client key of the configuration.
 
     secret: the key itself as text, or its SHA-256 as bytes. caller: the client that the key identifies, or
-    the fault to answer with if the key is disabled. expires: the time from which the key is refused, in Unix
-    seconds; None = never.
+    the fault to answer with if the key or its owner is disabled. expires: the time from which the key is
+    refused, in Unix seconds; None = never. If several entries have the same key, see `_ending`.
     """
 
     secret: str | bytes
@@ -111,12 +111,14 @@ class ClientKeys:
 
     @property
     def counts(self) -> dict[str, int]:
-        """{name of a client: how many keys the configuration has for it}, without disabled keys."""
+        """{name of a client: how many different keys the configuration has for it}, without keys that are
+        disabled or whose owner is.
+        """
         return dict(Counter(one.name for one in self._callers.values() if isinstance(one, Caller)))
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the configuration or the database has a key with this SHA-256. It may be expired, disabled
-        or revoked, but not removed.
+        """Whether the configuration or the known rows of the database have a key with this SHA-256. It may be
+        expired, disabled, revoked, or the key before the last rotation, but not removed.
         """
         return digest in self._callers or (self._directory is not None and self._directory.knows(digest))
 
@@ -124,11 +126,12 @@ class ClientKeys:
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
         """Return the caller of a request, or the fault to answer with. The faults are: the key has expired;
-        the key or its owner is disabled; a key is required, and it is missing or unknown; the database could
-        not be read since the start, so it is not known whether it has this key, or whether a key is required
-        at all; no key is required, but the Host header of a request without a known key is invalid, or has a
-        name that is not a name of this gateway, and `any_host` is False. If no key is required, a request
-        with an unknown key is treated as one without a key.
+        the key or its owner is disabled, its owner was removed, or two of its owners are of different
+        tenants; a key is required, and it is missing, mistyped, revoked or unknown; the database could not be
+        read since the start, so it is not known whether it has this key, or whether a key is required at all;
+        no key is required, but the Host header of a request without a known key is invalid, or has a name
+        that is not a name of this gateway, and `any_host` is False. If no key is required, a request with an
+        unknown key is treated as one without a key.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
@@ -147,8 +150,9 @@ class ClientKeys:
         return EVERYBODY if self._directory is not None and self._directory.has_keys else self._anyone
 
     def name_of(self, key: str) -> str | None:
-        """Return the name of the client with this key; None = there is no such key, or it is disabled. The
-        expiry is not checked. For a key of the database, this counts as a use of the key (`Directory.uses`).
+        """Return the name of the client with this key; None = there is no such key, or it is revoked, or
+        `authenticate` would return the fault of a disabled key. The expiry is not checked. If the name of a
+        key of the database is returned, this counts as a use of the key (`Directory.uses`).
         """
         found = self._known(key)
         return found.name if isinstance(found, Caller) else None
@@ -172,10 +176,11 @@ class ClientKeys:
         return UNKNOWN if key else _MISSING
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """Return the caller of a request that has no key and comes from this machine. None if the protocol
-        `face` of the path has no keyless caller; also if a header has a key (`presented` does not return
-        None), if the request comes from another machine or through a proxy, or if its Host header is invalid
-        or has a name that is not a name of this gateway.
+        """Return the caller of a request that has no key in a header and comes from this machine. None if the
+        protocol `face` of the path has no keyless caller; also if a header for keys was sent, even without a
+        key (`presented` does not return None), if the request comes from another machine or has a header of a
+        proxy (`passed_on`), or if its Host header is invalid or has a name that is not a name of this
+        gateway.
 
         headers: by lower-case names. peer: the address of the connection's other end.
         """
@@ -239,8 +244,8 @@ def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """Read a Host header. Returns (the name in lower case, without the port and a dot at its end; whether the
-    name is an IP address). The name "" = the header is invalid or empty.
+    """Read a Host header. Returns (the name in lower case, without the port and dots at its end; whether the
+    name is an IP address). The name "" = the header is invalid or has no name.
     """
     found = _HOST.fullmatch(host)
     if found is None:
@@ -256,15 +261,15 @@ def _read_host(host: str) -> tuple[str, bool]:
 def unnamed(key: str) -> str:
     """Return a name for a client whose key has no name in the configuration, for example "key 1f3a09cc".
 
-    The name depends only on the key. So no client gets another client's stored state after a key is added or
-    removed.
+    The name depends only on the key. So a client keeps its stored state after other keys are added or
+    removed. Two keys get the same name only if 32 bits of a hash are equal.
     """
     return f"key {minting.digest('name of ' + key).hex()[:8]}"
 
 
 def passed_on(headers: Mapping[str, str]) -> bool:
-    """Whether a request has a header that proxies add, such as `via`, `x-forwarded-for` or `x-real-ip`.
-    headers: by lower-case names; the values do not matter.
+    """Whether a request has a header that is known to come from proxies, such as `via`, `x-forwarded-for` or
+    `x-real-ip`. headers: by lower-case names; the values do not matter.
     """
     return any(_FORWARDED.fullmatch(name) for name in headers)
 
@@ -298,7 +303,7 @@ _FORWARDED: Final = re.compile(
     r"via|cdn-loop|(?:x-)?(?:original-)?forwarded(?:-.+)?|(?:cf|x-envoy|x-arr|x-amzn|x-azure|tailscale)-.+"
     r"|.*(?:client|real|remote|user)-?(?:ip|addr)"
 )
-"""Matches the names of headers that proxies add. A proxy's own connection may come from this machine,
+"""Matches the names of many headers that proxies add. A proxy's own connection may come from this machine,
 wherever the proxy's client is.
 """
 _MISSING = ir.Fault(

@@ -2,9 +2,10 @@
 call, and settles the reservation after the call.
 
 A claim on a hard limit is refused if the sum of the used, the reserved and the claimed amount is above
-`Limit.most`. While the store of shared counters is away, several processes together may nevertheless exceed a
-hard limit. Settling may exceed a limit, by the amount that a provider used beyond the reservation. If a
-process ends without settling its reservations, they are released.
+`Limit.most`. While the store of shared counters is away, each process may use a share of each limit instead:
+it may refuse earlier, and several processes together may exceed a hard limit. Settling may exceed a limit, by
+the amount that a provider used beyond the reservation. If a process ends without settling its reservations,
+they are released sooner or later, or charged from its journal (`Ledger.adopted`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ served during that time.
 class Reservation:
     """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
     a ledger and `split` change `claims`. term: written by a ledger over a shared store, 0 for other ledgers:
-    how often the store had taken back this process's places (`concurrency`) when the reservation was made.
-    Whoever has a reservation must call `Ledger.settle` with it.
+    how often the store had taken back this process's places (`concurrency`) when the reservation was made, or
+    `withdraw` was last called with it. Whoever has a reservation must call `Ledger.settle` with it.
     """
 
     __slots__ = ("claims", "term")
@@ -52,9 +53,9 @@ class Reservation:
 
 class Refused(NamedTuple):
     """Why nothing was reserved. claim: a claim that a hard limit refuses. standing: the amounts of this
-    claim's counter. again: when a request of this size could succeed, in Unix seconds; None = never, because
-    the request is larger than the whole limit, or because the used amount leaves no room for it and the
-    limit's window does not end.
+    claim's counter. again: when a request of this size may be tried again (see the function `again`), in Unix
+    seconds; None = never, because the request is larger than the whole limit, or because the used amount
+    leaves no room for it and the limit's window does not end.
     """
 
     claim: Claim
@@ -77,13 +78,13 @@ tokens, money or places that running requests have reserved: how long these run 
 
 
 def again(claim: Claim, standing: Standing, now: float) -> float | None:
-    """Return the earliest time at which a refused claim could succeed, in Unix seconds; None = never, because
+    """Return the time at which a refused claim should be tried again, in Unix seconds; None = never, because
     the claim is larger than the limit, or because the used amount leaves no room for it and the window never
     ends. standing: the amounts of the claim's counter. now: Unix seconds.
 
     If the claim would fit beside the used amount alone, the time is in `SOON` seconds, or the end of the
     window if that is earlier: running requests may give back what they have reserved. Otherwise it is the end
-    of the window. On a limit of `requests`, reserved requests count as used.
+    of the window, if it ends. On a limit of `requests`, reserved requests count as used.
     """
     most, used = claim.limit.most, standing.used
     if claim.amount > most:
@@ -144,13 +145,15 @@ class Ledger(Protocol):
     def lapsed(self, reservation: Reservation, now: float) -> bool:
         """Whether other processes may have got the places (`concurrency`) of this reservation, because this
         process was silent for too long: it was stopped, for example. Then `withdraw` has to be called before
-        a provider is called. now: Unix seconds.
+        a provider is called. False also while nobody can tell, because the store is away and requests are
+        served without it. now: Unix seconds.
         """
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
         """Give back the places (`concurrency`) of a reservation at hard limits. Their claims are removed from
         the reservation and returned; the caller has to reserve them again, onto this reservation. The other
-        claims stay reserved.
+        claims stay reserved. If only one process uses the counters, no place can lapse: nothing is given
+        back, and the result is [].
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -185,7 +188,7 @@ class Ledger(Protocol):
     def seed(self, used: Mapping[str, int]) -> None:
         """Let counters begin with what was used before, according to the usage records. used: {name of the
         counter, as in `Claim.counter`: amount}. If a counter is in use already, its used amount becomes at
-        least this amount. A counter whose window is over does not change.
+        least this amount. A counter whose window is over need not change.
         """
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
