@@ -3,8 +3,8 @@ Pure.
 
 Unknown keywords are ignored. A schema with a known keyword that no grammar can enforce is refused, here or in
 `grammar`; the error names the keyword's path. The exception is `format`: one that the grammar cannot enforce
-is ignored. So is a keyword that `_REFUSED` lists with the value `false`, except `unevaluated…`. Only
-references within the document are followed; nothing is fetched.
+is ignored. So is a keyword that `_REFUSED` lists with the value `false` if this restricts nothing
+(`_restricts`). Only references within the document are followed; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -55,9 +55,24 @@ _REFUSED = frozenset(
         *("maxContains", "multipleOf", "$dynamicRef", "$recursiveRef"),
     }
 )
-"""Keywords that grammars cannot enforce. A schema with such a keyword is refused, unless the keyword's value
-is `false`. Of `unevaluatedItems` and `unevaluatedProperties`, every value is refused.
+"""Keywords that grammars cannot enforce. A schema with such a keyword is refused if the keyword restricts
+anything (`_restricts`).
 """
+
+_IDLE = frozenset({"not", "if", "then", "uniqueItems"})
+"""Keywords that restrict nothing if their value is `false`."""
+
+
+def _restricts(keyword: str, schema: dict[str, Any]) -> bool:
+    """Whether a keyword with the value `false` restricts the values of its schema. schema: it contains the
+    keyword. `else` does beside an `if`, and `additionalItems` beside a list of `items`.
+    """
+    if keyword == "else":
+        return "if" in schema
+    if keyword == "additionalItems":
+        return isinstance(schema.get("items"), list)
+    return keyword not in _IDLE
+
 
 _SHOWN = 100
 """The most characters of a value in an error text. A value may be as long as the complete body."""
@@ -202,8 +217,7 @@ class Reader:
         if not isinstance(schema, dict):
             raise refused(path, f"must be a schema, not {shown(schema)}")
         for keyword, value in schema.items():
-            # `uniqueItems: false` restricts nothing; `unevaluatedProperties: false` does.
-            if keyword in _REFUSED and (value is not False or keyword.startswith("unevaluated")):
+            if keyword in _REFUSED and (value is not False or _restricts(keyword, schema)):
                 raise refused(f"{path}.{keyword}", "cannot be enforced by the embedded model's grammar")
             if keyword in _HELD and not _fits(keyword, value):
                 raise refused(f"{path}.{keyword}", f"must not be {shown(value)}")

@@ -34,6 +34,8 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
     summed = [number - _MIDDLE * len(counted) for number in struct.unpack(f"<{length}H", lanes)]
     norm = hypot(*summed)
+    if not norm:  # the directions of the words cancel each other
+        summed[0] = norm = 1.0
     return from_floats([number / norm for number in summed])
 
 

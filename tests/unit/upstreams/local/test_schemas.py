@@ -103,6 +103,10 @@ NUMBERS = {"type": "array", "items": {"type": "integer"}}
         ({"type": "integer", "enum": ["a"]}, "schema"),
         ({"enum": []}, "schema"),
         ({"unevaluatedProperties": False}, "schema.unevaluatedProperties"),
+        ({"propertyNames": False}, "schema.propertyNames"),
+        ({"contains": False}, "schema.contains"),
+        ({"items": [{"type": "string"}], "additionalItems": False}, "schema.additionalItems"),
+        ({"if": False, "else": False}, "schema.else"),
     ],
 )
 def test_what_cannot_be_held_is_refused_with_its_path(schema: Any, path: str) -> None:
@@ -123,3 +127,8 @@ def test_an_alternative_that_is_said_twice_is_one() -> None:
     for level in range(40):
         schema["$defs"][f"a{level + 1}"] = {"anyOf": [{"$ref": f"#/$defs/a{level}"}] * 2}
     assert Grammar(json_grammar(schema)).accepts('"a"')
+
+
+@pytest.mark.parametrize("keyword", ["not", "if", "then", "else", "uniqueItems", "additionalItems"])
+def test_what_restricts_nothing_is_taken(keyword: str) -> None:
+    assert json_grammar({"type": "array", keyword: False}) == json_grammar({"type": "array"})

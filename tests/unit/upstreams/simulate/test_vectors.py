@@ -24,6 +24,10 @@ def test_every_input_has_one_of_unit_length(item: ir.Input, length: int) -> None
     assert found == numbers(item, length)
 
 
+def test_words_that_cancel_each_other_have_a_vector() -> None:
+    assert numbers("w566 w496", 1) == [1.0]
+
+
 def test_another_seed_gives_another() -> None:
     assert numbers("Hi", seed=1) != numbers("Hi", seed=2)
 
