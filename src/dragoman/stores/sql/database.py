@@ -30,8 +30,8 @@ class Database(Protocol):
 
     If the caller of a method is cancelled, its step is still run completely, or not at all. After `close`,
     reading and writing raise StoreFailed. Of all processes that write the same kind of data (`opening.Use`),
-    only one writes at a time: what a writing step reads of this kind, no other process changes until the step
-    is committed.
+    only one writes at a time: from the beginning of a writing step until its commit, no other process changes
+    data of this kind.
     """
 
     @property

@@ -58,10 +58,10 @@ another transaction.
 class PostgresDatabase:
     """Runs steps in a PostgreSQL database; implements `stores.sql.database.Database`.
 
-    lock: the number of the advisory lock that writers take. patience: the seconds after
-    which the connection of a step, or of a transaction of several steps, is cut and StoreFailed is raised.
-    They include the wait for a free thread; an attempt to connect is not cut, so it may take longer.
-    statement: the most seconds for one statement, including its wait for locks.
+    lock: the number of the advisory lock that writers take. patience: the seconds after which
+    the connection of a step, or of a transaction of several steps, is cut and StoreFailed is raised. They
+    include the wait for a free thread; an attempt to connect is not cut, so it may take longer. statement:
+    the most seconds for one statement, including its wait for locks.
     """
 
     kind = "postgresql"
