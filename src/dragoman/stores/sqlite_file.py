@@ -15,7 +15,7 @@ from typing import Any, Final
 _LOCKED_PAUSE = 0.01
 """Seconds between two tries to set an option of a locked file. The thread sleeps for this time."""
 PATIENCE = 5.0
-"""The most seconds for which a transaction waits for another process that writes."""
+"""The most seconds for which a transaction waits for another connection that writes."""
 _LOG_KEPT_BYTES = 8_000_000
 """The most bytes of SQLite's log file that stay on disk after its content was moved into the database file;
 SQLite truncates a longer log to this size.
@@ -23,7 +23,9 @@ SQLite truncates a longer log to this size.
 LOG_MOST_BYTES = 16_000_000
 """If SQLite's log has more bytes than this after a commit, the writer empties it."""
 _CHECKPOINT_PATIENCE = 1.0
-"""The most seconds for which emptying the log waits for readers. Nothing can be written while it waits."""
+"""The most seconds for which emptying the log waits for readers and writers. Nothing can be written while it
+waits for readers.
+"""
 INCREMENTAL = 2
 """The value of `PRAGMA auto_vacuum` for a file that gives unused pages back to the system on request."""
 
@@ -50,12 +52,13 @@ def empty_log(driver: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set the options of a new SQLite connection. Raises sqlite3.OperationalError if the file stays locked
-    for `PATIENCE` seconds.
+    """Set the options of a new SQLite connection. Raises sqlite3.Error, for example OperationalError if the
+    file stays locked for `PATIENCE` seconds.
 
     With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, but not always a crash of
     the system. `auto_vacuum` works only before the first page of a new file is written, and `journal_mode`
-    writes that page; in an existing file, setting `auto_vacuum` would wait for writers without any effect. If
+    writes that page; in an existing file, setting `auto_vacuum` would wait for writers, and have no
+    effect before a VACUUM. If
     several processes open a new file at the same time, SQLite refuses the change of the journal mode without
     waiting, whatever the time-out is (https://www.sqlite.org/wal.html); so this function tries again.
     """
@@ -76,7 +79,9 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 REFUSALS: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError
-"""The errors for values that SQLite will never store. The error for a full disk is not one of them."""
+"""The errors by which SQLite refuses values, which it would refuse again. The error for a full disk is not
+one of them.
+"""
 
 
 def _ask(cursor: sqlite3.Cursor, pragma: str) -> Any:

@@ -1,11 +1,11 @@
-"""Decides by the schema of a database whether this version of Dragoman can use the database. Needs no
-libraries.
+"""Decides by the schema of a database whether this version of Dragoman can use the database. Needs
+neither SQLAlchemy nor Alembic.
 
 Versions N and N-1 may use one database at the same time. So a migration only adds something: a table, an
-index, or a column that may be NULL or has a default in the database. An unused column is dropped one release
-after the last release that used it. The migration that drops it states the oldest schema whose code can still
-use the database (`compatible_from`). The database stores this value in a table, because older code cannot
-know it.
+index, or a column that may be NULL or has a default in the database. The exception: an unused column is
+dropped one release after the last release that used it. The migration that drops it states the oldest schema
+whose code can still use the database (`compatible_from`). The database stores this value in a table, because
+older code cannot know it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import Final, NamedTuple
 from dragoman.state.store import StoreFailed
 
 HEAD: Final = "0010"
-"""The newest migration that this version knows. A database that has it is opened without loading Alembic."""
+"""The newest migration that this version knows. A database that has it, or a newer one, is opened without
+loading Alembic.
+"""
 
 
 class Standing(NamedTuple):
-    """The schema of a database. revision: the newest migration that the database has ("0010"); None = it has
-    no tables yet. compatible_from: versions of Dragoman whose HEAD is older than this must not use the
-    database; None = not known, or not needed because the database is not newer.
+    """The schema of a database. revision: the newest migration that the database has ("0010"); None = no
+    migration has run yet. compatible_from: versions of Dragoman whose HEAD is older than this must not use
+    the database; None = not known, or not needed because the database is not newer.
     """
 
     revision: str | None
@@ -40,8 +42,8 @@ class Standing(NamedTuple):
     def check(self, *, upgrades_itself: bool) -> None:
         """Raise SchemaRefused if this version cannot use the database: the database is newer and
         `compatible_from` is later than HEAD (None = the database can be used); or the database is older and
-        `upgrades_itself` is False.
-        upgrades_itself: True = an older schema is upgraded when the database is opened.
+        `upgrades_itself` is False. upgrades_itself: True = an older schema is upgraded when the database is
+        opened.
         """
         if self.is_newer and (self.compatible_from or "") > HEAD:
             raise SchemaRefused(

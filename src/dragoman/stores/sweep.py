@@ -12,12 +12,12 @@ from dragoman.state.store import Store, StoreFailed
 log = logging.getLogger("dragoman.stores")
 
 _PAUSE = 60.0
-"""The average time between two sweeps, in seconds."""
+"""The average seconds from the end of a sweep to the start of the next."""
 
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
-    """Sweep the store again and again until the task is cancelled, each time (also the first) after 30 to 90
-    seconds. If a sweep fails, whatever the error is, log that and continue.
+    """Sweep the store again and again until the task is cancelled, each time (also the first) after a pause
+    of 30 to 90 seconds. If a sweep raises an Exception, whatever it is, log that and continue.
 
     The interval is random, so that processes that started together do not sweep at the same time.
     """

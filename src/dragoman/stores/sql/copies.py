@@ -17,8 +17,8 @@ if sys.platform != "win32":
     import fcntl
 
 _PATIENCE: Final = 5.0
-"""Seconds for which making a copy waits while another process locks the file. A reader does not wait for
-writers.
+"""The most seconds for which making a copy waits while another process locks the file. In WAL mode, a reader
+does not wait for writers.
 """
 
 
@@ -26,7 +26,7 @@ def keep_copy(file: Path, before: str, most: int) -> None:
     """Make the copy `FILE.before-REVISION` in the folder of `file` unless it exists, with access for its
     owner only. Then delete all such copies except the `most` copies with the highest revisions. before: the
     revision that the file will be upgraded to. most: at least 1. Several processes may call this at the same
-    time, except on Windows. Raises OSError and sqlite3.Error; `file` itself is never changed.
+    time, except on Windows. Raises OSError and sqlite3.Error; the data in `file` stay the same.
     """
     copy = file.with_name(f"{file.name}.before-{before}")
     making = file.with_name(f"{copy.name}.part")

@@ -1,9 +1,10 @@
 """The interface between the SQL store and its database.
 
 The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
-database decides in which thread it runs a step, so the same steps work with every database. Each error of
-SQLAlchemy, of a driver or of the file system becomes StoreFailed or its subclass DataRefused. Other
-exceptions, which a step itself raises, are not changed.
+database decides in which thread it runs a step, so the same steps work with every database. If a step fails
+with an error of SQLAlchemy, of a driver (`sqlite3.Error`, `psycopg.Error`) or of the file system, its caller
+gets StoreFailed or the subclass DataRefused. Other exceptions are not changed: those that a step itself
+raises, and OverflowError and UnicodeError for values that SQLite's driver cannot convert.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ class Database(Protocol):
     process that opens a database with an older schema upgrades it; False = an operator upgrades it.
 
     If the caller of a method is cancelled, its step is still run completely, or not at all. After `close`,
-    reading and writing raise StoreFailed. Of all processes
-    that write the same kind of data (`opening.Use`), only one writes at a time: what a writing step reads
-    stays unchanged until the step is committed.
+    reading and writing raise StoreFailed. Of all processes that write the same kind of data (`opening.Use`),
+    only one writes at a time: from the beginning of a writing step until its commit, no other process changes
+    data of this kind.
     """
 
     @property
@@ -41,12 +42,12 @@ class Database(Protocol):
 
     @property
     def version(self) -> str | None:
-        """The version of the database software; None = it is not known before the first step."""
+        """The version of the database software; None = it is not known yet. Always known for SQLite."""
 
     async def read(self, step: Callable[[Connection], T]) -> T:
         """Run a step that only reads, and return its result. Each of its statements sees a consistent state
-        of the database, but between two statements, other steps and other processes may write. Raises
-        StoreFailed, and the exceptions of the step.
+        of the database, but between two statements, other steps and other processes may write (except in
+        a `snapshot`). Raises StoreFailed, and the exceptions of the step.
         """
 
     async def look_up(
@@ -60,7 +61,8 @@ class Database(Protocol):
         """
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
-        """Run a step that writes, in one transaction, and return its result after the commit.
+        """Run a step that writes, in one transaction (perhaps together with other steps), and return its
+        result after the commit.
 
         After a rollback, a step may run again, so it must change nothing outside the database. size: the
         approximate number of bytes that the step writes. Raises StoreFailed, and the exceptions of the step;
@@ -74,9 +76,9 @@ class Database(Protocol):
         """
 
     async def keep_copy(self, before: str) -> None:
-        """Make a copy of all data if this database makes copies (PostgreSQL does not), else do nothing.
-        Called before the schema is upgraded. before: the revision that the schema will be upgraded to. Raises
-        StoreFailed.
+        """Make a copy of all data if this database makes copies (PostgreSQL does not) and there is no copy
+        with this revision in its name; else do nothing. Called before the schema is upgraded. before: the
+        revision that the schema will be upgraded to. Raises StoreFailed.
         """
 
     async def close(self) -> None:
@@ -104,8 +106,9 @@ class Part:
 def failed(error: Exception) -> StoreFailed:
     """Return (not raise) the StoreFailed for an error of SQLAlchemy, of a driver or of the file system. The
     class is DataRefused for errors by which SQLite refuses values (`REFUSALS`). The text is "the database: "
-    and the first line of the error's text (of the driver's error, if SQLAlchemy has wrapped one), which
-    contains no SQL statement; if that line is empty, the name of the error's class.
+    and the first line of the error's text (of the driver's error, if SQLAlchemy has wrapped one), because
+    SQLAlchemy writes the SQL statement into later lines; if that line is empty, the name of that error's
+    class.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]

@@ -1,9 +1,10 @@
 """Client keys, tenants, teams and users, and provider keys of tenants, in a database; implements
 `state.directory.DirectoryStore`.
 
-Each row has the number of the change that wrote it (`version`), and these numbers are unique: of two writers
-with the same number, only one can succeed, in every database. Only the latest row of each entry is stored. So
-at a start, a table with 100,000 keys is read once, and later only the changes are read.
+Each row of the table `directory` has the number of the change that wrote it (`version`), and these numbers
+are unique: of two writers with the same number, only one can succeed, in every database. Only the latest row
+of each entry is stored. So a process can read a table with 100,000 keys once, at its start, and later only
+the changes.
 """
 
 from __future__ import annotations

@@ -36,21 +36,21 @@ _PORTION: Final = 8
 is not stored.
 """
 _BATCH: Final = 500
-"""The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
+"""The most expired rows that a sweep removes in one transaction. A larger transaction would block writers."""
 _FAILED: Final = 400
 """The index of statuses contains only statuses from this one upwards."""
 
 
 _LONGEST: Final = 500
-"""The most characters of a text with an index. Clients choose names of any length, and an index entry in
-PostgreSQL has at most 2,704 bytes. The trace contains the complete text.
+"""The most characters that the columns `request_id`, `owner`, `model` and `error` have, which have indexes.
+Clients choose texts of any length, and an index entry in PostgreSQL has at most 2,704 bytes.
 """
 
 
 class SqlExchanges:
     """Stores finished exchanges in one database. size: the most bytes of all exchanges together; a single
     exchange with more than an eighth of them is not stored. ttl: seconds from the beginning of an exchange
-    until it is deleted.
+    after which the next sweep deletes it.
     """
 
     def __init__(self, database: Database, size: int, ttl: float) -> None:
@@ -149,8 +149,8 @@ def _row(one: StoredExchange) -> dict[str, Any]:
 
 
 def _indexed(value: str) -> str:
-    """Return a text as the columns with an index have it: cut to `_LONGEST` characters, with "?" in place of
-    each half of a surrogate pair.
+    """Return a text as the columns `request_id`, `owner`, `model` and `error` have it: cut to `_LONGEST`
+    characters, with "?" in place of each half of a surrogate pair.
     """
     return whole(value[:_LONGEST])
 

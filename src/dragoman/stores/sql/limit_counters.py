@@ -2,7 +2,8 @@
 after a restart.
 
 A usage record states its charges (`UsageRecord.settled`). The transaction that stores the record adds them to
-the rows of their counters, so a record that is stored once is charged once. At a start, one row is read for
+the rows of their counters (but not to counters whose windows have ended), so a record that is stored once is
+charged once. At a start, one row is read for
 each counter whose window is running, however many records exist. This works for all limits, also for limits
 on models, on addresses, and on the requests for some models. (Limits on `concurrency` have no window, and
 nothing of them is stored.)
@@ -65,8 +66,8 @@ async def charged(database: Database, limits: Collection[str], now: float) -> di
 
 
 async def remove_over(database: Database, now: float) -> None:
-    """Delete the counters whose windows have ended at `now` (Unix seconds), in several transactions. Raises
-    StoreFailed.
+    """Delete the counters whose windows have ended at `now` (Unix seconds), at most `_BATCH` in one
+    transaction. Raises StoreFailed.
     """
     over = sa.select(_C.counter).where(_C.ends <= now).limit(_BATCH)
     some = sa.delete(LIMIT_COUNTERS).where(_C.counter.in_(over))

@@ -1,9 +1,9 @@
 """Runs the missing migrations of a database. `stores.standing` decides which databases a version can use.
 
-A SQLite file is upgraded when a process opens it. Before that, the file is copied, unless it is the file of
-finished exchanges. A PostgreSQL database gets its tables when a process opens it for the first time. Later
-migrations of a PostgreSQL database are run by `dragoman db upgrade`, because an operator decides when many
-machines change to a new version.
+A SQLite file is upgraded when a process opens its store, or by `dragoman db upgrade`. Before that, a file
+with tables is copied, unless it is the file of finished exchanges. A PostgreSQL database gets its tables when
+the first process opens its store, or by `dragoman db upgrade`. Only this command runs later migrations of a
+PostgreSQL database, because an operator decides when many machines change to a new version.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from dragoman.stores.sql.schema import SCHEMA_MARKS
 from dragoman.stores.standing import HEAD, Standing
 
 _ALEMBIC = threading.Lock()
-"""`alembic.context` exists once in a process, so two databases must not be upgraded at the same time."""
+"""`alembic.context` exists once in a process, so a process must not upgrade two databases at the same time.
+"""
 FOLDER = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x647261676F0003
 """The number of the advisory lock that a process takes in PostgreSQL before it changes the schema."""
@@ -64,8 +65,8 @@ async def upgrade_database(database: Database) -> None:
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
     """Run the missing migrations up to `to` in this connection's transaction, and store the `compatible_from`
-    of the new schema: the latest one that the migrations up to `to` state. Do nothing if the database already
-    has the migration `to` or a newer one.
+    of the new schema: the latest one that the migrations up to `to` state ("0001" if they state none). Change
+    nothing if the database already has the migration `to` or a newer one.
     """
     from alembic import command
 
@@ -111,8 +112,8 @@ def _located(config: Any) -> Any:
 
 
 def standing_of(connection: Connection) -> Standing:
-    """Return the schema of the database: its newest migration (None = it has no tables); and, if that is
-    newer than HEAD, the `compatible_from` that the database stores.
+    """Return the schema of the database: its newest migration (None = no migration has run); and, if that is
+    newer than HEAD, the `compatible_from` that the database stores (None = it stores none).
     """
     inspector: Inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):

@@ -1,9 +1,9 @@
-"""Opens a database: `opened` gives it the schema that this version needs, `unchanged` leaves the schema as it
-is.
+"""Opens a database: `opened` makes sure that this version can use its schema, `unchanged` leaves the schema
+as it is.
 
-An empty database gets its tables. A SQLite file with an older schema is upgraded. A PostgreSQL database with
-an older schema is refused, because an operator upgrades it (`dragoman db upgrade`). A newer schema is used if
-it is compatible with this version, else refused.
+With `opened`, an empty database gets its tables. A SQLite file with an older schema is upgraded. A PostgreSQL
+database with an older schema is refused, because an operator upgrades it (`dragoman db upgrade`). A newer
+schema is used if it is not known to be incompatible with this version, else refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dragoman.stores.sql.sqlite import SqliteDatabase
 from dragoman.stores.sqlite_file import make_file
 
 Use: TypeAlias = Literal["state", "exchanges"]
-"""The kind of data in a database. Writers of the same kind wait for each other; writers of different kinds do
-not.
+"""The kind of data in a database. Writers of the same kind wait for each other. In PostgreSQL, writers of
+different kinds usually do not; in SQLite, all writers of one file do.
 """
 _UPGRADE: Final = 3600.0
-"""The most seconds for an upgrade of a PostgreSQL database by an operator, who waits for it."""
+"""The most seconds for a step or a statement while an operator, who waits for it, upgrades PostgreSQL."""
 
 
 async def opened(where: Location, use: Use = "state") -> Database:

@@ -2,16 +2,17 @@
 
 Writers: of all writers of one kind of data, in all processes together, only one transaction writes at a time.
 Each writing transaction begins by taking an advisory lock, so a step may read before it writes, as with
-SQLite's single writer: totals stay right, and two transactions never wait for each other's rows. The lock
-costs little, because the steps that wait in a process are put together into its next transaction (`batches`).
+SQLite's single writer: totals stay right, and two transactions of one kind never wait for each other's rows.
+The lock costs little, because the steps that wait in a process are put together into its next transaction
+(`batches`).
 
 Threads: one thread writes, two threads read, each with its own connection. No connection exists before the
 first step, so the process may fork before it.
 
 Failures: if a thread's connection is lost, it is replaced and the step runs once more, unless it was lost
-during the commit or was made for this step. The server ends a statement after `postgres.STATEMENT` seconds.
-If the server does not answer at all, the connection is cut `_PATIENCE` seconds after the step was given to
-the threads, and the step fails.
+during the commit, was made for this step, or was cut. The server ends a statement after `postgres.STATEMENT`
+seconds. If a step is not done `_PATIENCE` seconds after it was given to the threads, because the server does
+not answer for example, its connection is cut and the step fails. (An operator's upgrade may take longer.)
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -42,21 +43,24 @@ T = TypeVar("T")
 STATE, EXCHANGES = 0x647261676F0001, 0x647261676F0002
 """The numbers of the advisory locks for writers of the store and for writers of finished exchanges."""
 _PATIENCE: Final = 8.0
-"""The most seconds for which a step waits for the server."""
+"""The `patience` of `PostgresDatabase` unless the caller states another, in seconds."""
 _READERS: Final = 2
 """The number of reading threads in a process. By default a server allows a hundred connections for all
 processes together.
 """
 _LATE: Final = "the database does not answer in time"
 _TRIES: Final = 3
-"""How often a transaction is tried if the server rolls it back because of another transaction."""
+"""How often the same steps are tried at most as one transaction, if the server rolls it back because of
+another transaction.
+"""
 
 
 class PostgresDatabase:
     """Runs steps in a PostgreSQL database; implements `stores.sql.database.Database`.
 
-    lock: the number of the advisory lock that writers take. patience: the most seconds for a step, or for a
-    transaction of several steps, including the wait for a free thread; then StoreFailed is raised. statement:
+    lock: the number of the advisory lock that writers take. patience: the seconds after which
+    the connection of a step, or of a transaction of several steps, is cut and StoreFailed is raised. They
+    include the wait for a free thread; an attempt to connect is not cut, so it may take longer. statement:
     the most seconds for one statement, including its wait for locks.
     """
 
@@ -159,7 +163,7 @@ class PostgresDatabase:
     def _on_connection(self, job: _Job, act: Callable[[Connection], T]) -> T:
         """Return the result of `act`, called with this thread's connection. If the thread already had a
         connection and this turns out to be lost, call `act` again with a new one, unless the loss came during
-        the commit. The loss of a new connection is raised.
+        the commit or the job's time is over. The loss of a new connection is raised.
         """
         known: _Opened | None = getattr(self._threads, "opened", None)
         if known is not None:
@@ -247,7 +251,7 @@ class _Opened:
 class _Job:
     """A job in a thread. When the job's time is over, the event loop cuts the connection that the job uses
     (`cut`), and the thread gets an error from the connection. A job that uses no connection at that time gets
-    the error from `check` or `begin`.
+    an error from its next call of `check` or `begin`.
     """
 
     def __init__(self) -> None:

@@ -135,7 +135,9 @@ _ITEMS = sa.union_all(
 _HISTORY_SIZE = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""SELECT: the number of responses in a history, and their bytes, including the bytes of their events."""
+"""SELECT: the number of responses in a history, and their approximate bytes in the database, including those
+of their events.
+"""
 _HISTORY_LENGTH = sa.select(
     sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_I.body)), 0)
 ).select_from(_CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id))

@@ -1,8 +1,9 @@
-"""Limits the size of the database's rows by removing rows.
+"""Limits the size or the number of the database's rows by removing rows.
 
 Rows are removed in the transaction of the write that needs the space, so the limit holds for all processes
-together. The owners with the most data lose rows first, and each loses its least recently used rows first.
-The table `shares` has the size of each owner's data.
+together. (After a limit was lowered, sweeps remove rows too.) The owners with the most data lose rows first,
+and each loses the rows with the earliest time first: usually the time of their last use. The table `shares`
+has the size of each owner's data.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from dragoman.stores.sql.schema import SHARES
 _BATCH = 200
 """The most rows that are removed with one statement."""
 _SPARE = 64
-"""When rows must be removed, 1/64 of a limit in bytes is freed in addition to the space that is needed.
+"""When a write must remove rows, 1/64 of a limit in bytes is freed in addition to the space that is needed.
 Otherwise every write to a full store would have to remove rows.
 """
 _ONCE = 16_000_000
-"""The most bytes that one transaction removes because the limit was lowered; later sweeps remove the rest. A
-long transaction would block all other writers.
+"""About the most bytes (or rows) that one transaction removes because the limit was lowered; the next
+transactions remove the rest. A long transaction would block all other writers.
 """
 _OWNER: sa.BindParameter[Any] = sa.bindparam("owner_")
 _KEYS: sa.BindParameter[Any] = sa.bindparam("keys_", expanding=True)
@@ -50,8 +51,9 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed. Rows are removed in the order of these tuples, so those with the earliest
-    `used` first. place: the index of the Kind of its table. size: bytes, or 1 if rows are counted.
+    """A row that may be removed. The rows of an owner are removed in the order of these tuples, so those with
+    the earliest `used` first. place: the index of the Kind of its table. size: bytes, or 1 if rows are
+    counted.
     """
 
     used: float
@@ -154,9 +156,9 @@ class Room:
         return gone
 
     def _remove(self, connection: sa.Connection, owner: str, much: int, spared: Any) -> int:
-        """Remove an owner's least recently used rows (of all tables), except those with the key `spared`,
-        until `much` bytes (or rows) are removed, or until no row is left that may be removed. Return how many
-        bytes (or rows) were removed.
+        """Remove an owner's rows (of all tables of this object), those with the earliest time first, except
+        those with the key `spared`, until `much` bytes (or rows) are removed, or until no row is left that
+        may be removed. Return how many bytes (or rows) were removed.
         """
         gone = 0
         while gone < much:

@@ -17,7 +17,7 @@ from dragoman.state.store import Item, StoreFull
 
 T = TypeVar("T")
 _IN_LIST = 500
-"""The most values in one IN list, because SQLite limits the number of parameters of a statement."""
+"""The most values in one list of `chunks`, because SQLite limits the number of parameters of a statement."""
 _ENTRY = 400
 """The approximate bytes of a response, conversation, completion, exchange or seal without its content: its
 row and its entries in indexes, whose pages are two thirds full.
@@ -35,7 +35,7 @@ ID = sa.bindparam("id_", type_=sa.String)
 IDS = sa.bindparam("ids_", type_=sa.String, expanding=True)
 BIT_BY_BIT: Mapping[str, Any] = {"stream_results": True, "max_row_buffer": 8}
 """Execution options for a SELECT with large rows that are fetched only up to a limit of bytes: a server then
-sends a few rows at a time. SQLite always does so.
+sends a few rows at a time. From SQLite, rows are always read one at a time.
 """
 TENANT = sa.bindparam("tenant_", type_=sa.String)
 NOW = sa.bindparam("now_", type_=sa.Double)
@@ -88,8 +88,8 @@ def entry_size(*contents: bytes) -> int:
 
 
 def items_size(items: Iterable[Item]) -> int:
-    """Return the approximate bytes of items in the database. Each id is stored twice: in a row and in an
-    index.
+    """Return the approximate bytes of items in the database. The length of an id counts twice, because SQLite
+    stores it in a row and in an index.
     """
     return sum([_ITEM + len(item.body) + 2 * len(item.id) for item in items])
 

@@ -2,7 +2,8 @@
 (`usage_tables`) and of the counters of limits (`limit_counters`) have their own modules.
 
 Bodies are bytes, times are Unix seconds. Dependent rows are deleted with their parent (`ON DELETE CASCADE`).
-This module has only the columns that this version reads and writes; `migrations` creates the tables.
+This module has only the columns that this version reads and writes; `migrations` creates the tables, except
+`schema_marks`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 METADATA = sa.MetaData()
 
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""The type of a primary key whose values the database makes. SQLite does this only for columns of the type
+"""The type of a primary key that is a number. SQLite can make the values of such a key only if its type is
 INTEGER.
 """
 
@@ -161,8 +162,8 @@ SHARES = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("entries", sa.BigInteger, nullable=False),
 )
-"""How many bytes and rows each owner has. Triggers update this table, so it is right whichever process and
-version of Dragoman writes rows.
+"""How many bytes and rows each owner has in each table whose size is limited. Triggers update this table, so
+it is right whichever process and version of Dragoman writes rows.
 """
 EXCHANGES = sa.Table(
     "exchanges",
@@ -231,7 +232,9 @@ DIRECTORY = sa.Table(
     sa.Column("before", sa.LargeBinary),
     sa.Index("directory_by_version", "version", unique=True),
 )
-"""Client keys, tenants, teams and users."""
+"""Client keys, tenants, teams and users; and a row whose version tells when a tenant's provider key was last
+changed.
+"""
 KEY_USES = sa.Table(
     "key_uses",
     METADATA,

@@ -1,6 +1,6 @@
 """The vault of seals in a database; implements `state.seals.Vault`. Seals are the parts of answers that
-clients cannot send back, such as signatures. All processes share one secret, so each process finds the
-entries that other processes have stored.
+clients cannot send back, such as signatures. All processes that use the database share one secret, so
+each of them finds the entries that the others have stored.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def _shown(owner: bytes) -> str:
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Delete keys, because they get a new entry. Delete their old entries too if no other key leads
-    to them.
+    """Delete keys, so that they no longer lead to their old entries. Delete these entries too if no other key
+    leads to them.
     """
     for some in chunks(keys):
         left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())

@@ -25,7 +25,8 @@ _BEGIN: Final[Mapping[str, str]] = {
 def snapshot(connection: Connection) -> Generator[None]:
     """Begin a transaction for statements that only read, and end it after the block. The connection must not
     be in a transaction. Inside the block, changes that others commit after its first SELECT are not visible.
-    The transaction blocks no writer. In PostgreSQL, it also has settings that make sums fast (`_BEGIN`).
+    The transaction blocks no writer of rows. In PostgreSQL, it also has settings that make sums fast
+    (`_BEGIN`).
 
     https://www.sqlite.org/isolation.html ·
     https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ

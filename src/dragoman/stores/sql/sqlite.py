@@ -1,12 +1,14 @@
 """A database in a SQLite file.
 
-Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. Steps that
-arrive while the thread writes are put together into the next transaction (`batches`). A few other threads
-read; in WAL mode, readers do not wait for writers. Each thread has its own connection. No connection exists
-before the first step, so the process may fork before it.
+Threads: one thread writes, so that the steps that write through one SqliteDatabase never compete for SQLite's
+lock. Steps that arrive while the thread writes are put together into the next transaction (`batches`). A few
+other threads read; in WAL mode, readers do not wait for writers. Each thread has its own connection; the
+event loop has one too, for `look_up`. No connection exists before the first step, so the process may fork
+before it.
 
 Disk: under constant load SQLite could never empty its write-ahead log, because some reader always uses the
-log. So after a commit, if the log is too long, the writer waits for the readers and empties the log.
+log. So after a commit, if the log is too long, the writer waits for the readers, for up to a
+second, and empties the log.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum ·
 https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
@@ -38,8 +40,8 @@ _READERS = 4
 _LOOKUP_KEYS = 250
 """The most keys that are looked up on the event loop. More keys would block the event loop for too long."""
 _FREE_PAGES = 512
-"""The most unused pages (2 MB) that `shrink` leaves in the file. One step of `shrink` also removes at most
-this number of pages.
+"""`shrink` stops when at most this number of unused pages (usually 2 MB) is left in the file. One step of
+`shrink` also removes at most this number of pages.
 """
 _REWRITE_MOST_BYTES = 256_000_000
 """An old file with more used bytes than this is not rewritten, because nothing can be written during that
@@ -123,7 +125,7 @@ class SqliteDatabase:
     async def shrink(self) -> None:
         """Give unused pages back to the system, in steps, until at most `_FREE_PAGES` are left or a step
         brings no progress. An old file that cannot give pages back is rewritten instead, if `_Pages.wasted`
-        is True. In all cases, empty the log at the end. Raises StoreFailed.
+        is True. At the end, empty the log if its readers allow that (`empty_log`). Raises StoreFailed.
         """
         pages = await self.read(_pages)
         if not pages.vacuums:
@@ -143,7 +145,7 @@ class SqliteDatabase:
             await self._run(self._readers, lambda: keep_copy(self._file, before, self._copies))
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `job` with the writing thread's connection, in this thread and outside a transaction, and
+        """Call `job` with the writing thread's connection, in that thread and outside a transaction, and
         return its result.
         """
         return await self._run(self._writer, lambda: job(_driver(self._connection())))

@@ -33,7 +33,7 @@ from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.usage import SqlUsage
 
 _BATCH = 500
-"""The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
+"""The most expired rows that a sweep removes in one transaction. A larger transaction would block writers."""
 _OF_SESSIONS = Kind(
     SESSIONS.c.id,
     SESSIONS.c.tenant,
@@ -115,7 +115,7 @@ class SqlStore:
         await self._database.close()
 
     async def _remove(self, condition: ColumnElement[bool], table: Any) -> None:
-        """Delete the rows of a table that meet a condition, in several transactions."""
+        """Delete the rows of a table that meet a condition, at most `_BATCH` in one transaction."""
         key = tuple_(*table.primary_key)
         some = delete(table).where(key.in_(select(*table.primary_key).where(condition).limit(_BATCH)))
         removed = _BATCH

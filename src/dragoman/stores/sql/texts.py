@@ -30,7 +30,7 @@ class _Place(FunctionElement[int]):
 
 
 def whole(value: str) -> str:
-    """Return the text with "?" in place of each half of a surrogate pair, which no database can store."""
+    """Return the text with "?" in place of each half of a surrogate pair, which is not valid in UTF-8."""
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 

@@ -28,7 +28,7 @@ from dragoman.stores.sql.usage_rows import is_exact, row_of
 
 K = TypeVar("K")
 _Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
-"""(hour, group, tags, end user): records that are equal in all of these are added up first."""
+"""(hour, group, tags, end user): parts of records that are equal in all of these are added up first."""
 _TAG: Final = NUMBERS["tag"]
 _END_USER: Final = NUMBERS["end_user"]
 _REMEMBERED: Final = 1_000
@@ -49,9 +49,9 @@ class _Place:
     among them (`is_plain`: a record that has only one part).
 
     cell: the hour, group, tags and end user of these sums. group: the group of these records. id_: the number
-    of this group. exact: True = the group has the records' values unchanged; False = a value was cut or left
-    out. sums: what the plain records add to each column of SUMMED. units: the amounts of their units that
-    have no column.
+    of this group. exact: True = the group has the records' values unchanged; False = a value was cut, left
+    out or changed. sums: what the plain records add to each column of SUMMED. units: the amounts of their
+    units that have no column.
     """
 
     __slots__ = ("cell", "exact", "group", "id_", "sums", "units")
@@ -117,7 +117,8 @@ class Batch:
 
     def without_known(self, new: Collection[str]) -> Batch:
         """Return the batch of only those records whose ids are in `new`: the ids that the database did not
-        have before. All ids in `new` must be of this batch.
+        have before. All ids in `new` must be of this batch, in which no two records may have the
+        same id.
         """
         if len(new) == len(self._records):
             return self
@@ -128,7 +129,7 @@ def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
     """Return the rows that records add to the counters of limits: (name of the counter, end of its window in
     Unix seconds, amount), with `_NEVER` as the end of a window that never ends. Each counter comes once. The
     rows are sorted by counter, so that no two writers block each other. Left out are names that
-    `counters.read` cannot read, amounts of 0, counters without a window (`concurrency`), and counters whose
+    `counters.read` cannot read, sums of 0, counters without a window (`concurrency`), and counters whose
     windows had ended when the last of these records ended.
     """
     sums: dict[str, int] = {}

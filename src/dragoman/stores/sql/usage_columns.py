@@ -2,7 +2,8 @@
 without SQLAlchemy.
 
 Durations are counted in buckets (`state.durations`). One column holds the counts of two buckets: the count of
-the first, plus the count of the second times 2³¹. So adding up a column adds up both counts.
+the first, plus the count of the second times 2³¹. So adding up a column adds up both counts, as long as each
+is below 2³¹.
 https://www.sqlite.org/datatype3.html (8 bytes)
 """
 
@@ -26,11 +27,11 @@ SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
 NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
 """The number of each dimension in the database; "" = all usage together."""
 SETTLED: Final = DAY
-"""Seconds from the end of a period until the sums of its tags and end users with little usage are added up
-(`UsageRetention`). This time is needed because records may come late.
+"""The least seconds from the end of a period until the sums of its tags and end users with little usage are
+added up (`UsageRetention`). This time is needed because records may come late.
 """
 KNOWN: Final = 20_000
-"""The most groups that a process remembers as being in the database."""
+"""About the most groups that an object which writes usage remembers as being in the database."""
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
 _OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
 ZEROS: Final = (0,) * len(SUMMED)

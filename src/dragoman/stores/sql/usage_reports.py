@@ -1,6 +1,6 @@
 """Makes reports on usage from the sums in a database.
 
-A report is made with up to three kinds of SELECTs. The first kind finds the largest groups by one amount,
+A report is made mainly with three kinds of SELECTs. The first kind finds the largest groups by one amount,
 such as the cost. The second kind adds up all columns for these groups. The third kind adds up all columns for
 everything; the largest groups are subtracted from its result, which leaves the sums of all other groups. So
 most rows are read in the order in which they are stored, or not at all. To group all rows, the database would

@@ -1,9 +1,9 @@
 """Deletes usage that is too old, and adds up the sums of tags and end users with little usage.
 
 Records, and the sums of hours, days and months, are stored for as long as the settings say. There may be any
-number of tags and end users. A day after a period has ended, only those with the largest cost in this period
-(`Limits.usage_values` of each) keep their own sums. The others are added up under one value (`OTHER`), so
-that the sums stay complete, and the rows stay few.
+number of tags and end users. From a day after a period has ended, a sweep leaves only those with the largest
+cost in this period (`Limits.usage_values` of each) their own sums. The others are added up under one value
+(`OTHER`), so that the sums stay complete, and the rows stay few.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from dragoman.stores.sql.usage_tables import (
 )
 
 _BATCH: Final = 500
-"""The most rows that one transaction deletes. A larger transaction would block writers."""
+"""The most rows that one transaction deletes because they are too old, and the most values that one
+transaction adds up. A larger transaction would block writers.
+"""
 _OF_STEPS: Final = (USAGE_BY_VALUE, USAGE_BY_GROUP, USAGE_UNITS, USAGE_GROUP_UNITS)
 _V: Final = USAGE_BY_VALUE.c
 _ADD: Final = Adding(USAGE_BY_VALUE, SUMMED)
@@ -78,7 +80,7 @@ class UsageRetention:
             await self._remove(table, sa.and_(*old, own.dimension == dimension))
 
     async def _remove(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> None:
-        """Delete the rows of a table that meet a condition, in several transactions."""
+        """Delete the rows of a table that meet a condition, at most `_BATCH` in one transaction."""
         key = sa.tuple_(*table.primary_key)
         some = sa.delete(table).where(key.in_(sa.select(*table.primary_key).where(condition).limit(_BATCH)))
         removed = _BATCH

@@ -18,7 +18,7 @@ _OF_GROUP: Final = {
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
 _DIGITS: Final = 6
-"""The number of decimals of seconds that are stored."""
+"""The number of decimals of durations in seconds that are stored."""
 
 
 class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -41,8 +41,8 @@ class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
-    """The fields of a record that have no column. The fields that are usually set come first, because
-    trailing defaults are left out.
+    """The fields of a record that have no column, except `settled` and `process`, which are not stored. The
+    fields that are usually set come first, because trailing defaults are left out.
     """
 
     end: str
@@ -60,16 +60,16 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
     cut: bool = False
     more: dict[str, Any] = {}
     """{field: value in the record} for the fields whose values differ from the values in the group, because
-    they were cut or left out there.
+    they were cut, left out or changed there.
     """
 
 
 def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[str, Any]:
     """Return the row for a record: {column of `usage_records`: value}. The row does not contain `settled` and
     `process`. Durations (`seconds`, `first`, `overhead`) are rounded to six decimals, and characters that
-    databases refuse are replaced. group: the group of the record's first part (`parts_of`). id_: the number
-    of the group. exact: the result of `is_exact`; False = the row states the values that differ from the
-    group's.
+    databases refuse are replaced in `end_user` and `rest`. group: the group of the record's first part
+    (`parts_of`). id_: the number of the group. exact: the result of `is_exact`; False = the row states the
+    values that differ from the group's.
     """
     more: dict[str, Any] = {}
     if not exact:
@@ -117,8 +117,8 @@ def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[
 
 
 def is_exact(record: UsageRecord, group: Group) -> bool:
-    """Return whether a group has the values of a record unchanged: none of them was cut or left out. The
-    outcome is not compared.
+    """Return whether a group has the values of a record unchanged: none of them was cut, left out or changed.
+    The outcome is not compared.
     """
     return group[:-1] == (
         record.client or "",

@@ -25,7 +25,7 @@ from dragoman.stores.sql.usage_columns import SUMMED
 
 PADDING: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
 """Options of a table whose rows are often updated. PostgreSQL leaves free space in each page, and writes the
-new version of a row into the same page.
+new version of a row into the same page if it fits.
 """
 
 
@@ -143,8 +143,8 @@ class Adding:
     runs without SQLAlchemy, which would need more time for a row than the database does.
 
     SQLite runs the statement for each row. PostgreSQL gets an array for each column, and runs the statement
-    once for up to 1,000 rows. This takes a fifth of the time, because a row has about 60 values, and each
-    statement has its own cost in the server. https://www.postgresql.org/docs/current/functions-array.html
+    once for up to 1,000 rows. This takes a fifth of the time, because a row of sums has about 60 values, and
+    each statement has its own cost in the server. https://www.postgresql.org/docs/current/functions-array.html
     (unnest)
     """
 

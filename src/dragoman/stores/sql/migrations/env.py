@@ -1,5 +1,5 @@
-"""The script that Alembic executes for each of its commands: it runs migrations on the connection that
-`stores.sql.migrate` gives.
+"""The script that Alembic executes for a command that needs a database, such as `upgrade`: it runs migrations
+on the connection that `stores.sql.migrate` gives.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The migration that creates the table `shares`: how many bytes and rows each owner has in each table.
+"""The migration that creates the table `shares`: how many bytes and rows each owner has in some tables.
 
 Triggers update `shares`. With this table, a write need not add up the sizes of all rows. The triggers also
-count rows that other versions of Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL
-need different statements for the triggers.
+count rows that other versions of Dragoman write. SQLite and PostgreSQL need different statements for the
+triggers.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def upgrade() -> None:
 def count(kind: str, owner: str, size: str, columns: str) -> None:
     """Add up the existing rows of one table (`kind`), and create the triggers that count later changes.
     owner, size: SQL for a row's owner and for a row's bytes, with `{0}` in place of the table's name (or of
-    OLD or NEW, in a trigger). columns: the columns in `size`, separated by commas; an UPDATE of other columns
-    runs no trigger.
+    OLD or NEW, in a trigger). columns: the columns in `size`, separated by commas; an UPDATE of other
+    columns, such as the owner's, runs no trigger.
     """
     postgres = op.get_bind().dialect.name == "postgresql"
     if postgres:

@@ -1,4 +1,4 @@
-"""The migration that creates the table of the entries that operators have added to the configuration."""
+"""The migration that creates the table of changes to entries that operators add to the configuration."""
 
 from __future__ import annotations
 
