@@ -186,10 +186,15 @@ class KeysApi:
     async def list_keys(self, asked: Asked) -> Told:
         wanted: Wanted = asked.query
         after, caller = wanted.after or "", asked.request.caller
-        rows = await page_within(caller, self._registry, "keys", after, wanted.limit + 1)
-        used = await self._last_used(rows)
-        found = [told for row in rows if not _is_past(told := self._told(row, used))]
-        # A key of the configuration shadows no more than one stored key, so no name is passed by.
+        found: list[KeyObject] = []
+        at = after
+        while True:  # until there are enough keys that count, so that no name is passed by
+            rows = await page_within(caller, self._registry, "keys", at, wanted.limit + 1)
+            used = await self._last_used(rows)
+            found += [told for row in rows if not _is_past(told := self._told(row, used))]
+            if len(rows) <= wanted.limit or len(found) > wanted.limit:
+                break
+            at = rows[-1].name
         config = self._registry.config
         keys = [key for key in config.auth.keys if admits(caller, config.tenant_of(key))]
         own = sorted({key.client: key for key in reversed(keys) if key.client > after}.items())

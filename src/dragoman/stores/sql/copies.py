@@ -6,6 +6,7 @@ https://www.sqlite.org/lang_vacuum.html#vacuuminto
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 import sys
@@ -44,6 +45,8 @@ def keep_copy(file: Path, before: str, most: int) -> None:
     finally:
         making.unlink(missing_ok=True)
         os.close(descriptor)
-    copies = sorted(one for one in file.parent.glob(f"{file.name}.before-*") if one.suffix != ".part")
+    copies = sorted(
+        one for one in file.parent.glob(f"{glob.escape(file.name)}.before-*") if one.suffix != ".part"
+    )
     for old in copies[:-most]:
         old.unlink(missing_ok=True)

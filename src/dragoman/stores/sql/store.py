@@ -117,7 +117,10 @@ class SqlStore:
     async def _remove(self, condition: ColumnElement[bool], table: Any) -> None:
         """Delete the rows of a table that meet a condition, at most `_BATCH` in one transaction."""
         key = tuple_(*table.primary_key)
-        some = delete(table).where(key.in_(select(*table.primary_key).where(condition).limit(_BATCH)))
+        found = select(*table.primary_key).where(condition).limit(_BATCH)
+        # PostgreSQL checks the condition again on a row that another transaction has changed meanwhile, but
+        # does not repeat the search.
+        some = delete(table).where(key.in_(found), condition)
         removed = _BATCH
         while removed == _BATCH:
             removed = await self._database.write(lambda connection: connection.execute(some).rowcount)

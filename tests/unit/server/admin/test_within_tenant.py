@@ -52,6 +52,27 @@ def names(answer: Any) -> list[str]:
     return [one["name"] for one in answer.body["data"]]
 
 
+async def test_a_revoked_key_of_a_name_that_is_another_tenants_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    before = started(tmp_path, SETTINGS_OF_TENANTS)
+    await before.gateway.start()
+    for name in ("x1", "x2", "x3"):
+        body = {"name": name, "tenant": "acme"}
+        assert (await before.ask("POST", "/admin/keys", body, key=OPS)).status in {200, 201}
+    assert (await before.ask("DELETE", "/admin/keys/x1", key=OPS)).status == 200
+    await before.gateway.close()
+    auth = SETTINGS_OF_TENANTS["auth"]
+    taken = {"name": "x1", "key": "another-key-of-that-name", "tenant": "globex"}
+    office = started(tmp_path, {**SETTINGS_OF_TENANTS, "auth": {**auth, "keys": [*auth["keys"], taken]}})
+    await office.gateway.start()
+    page = await office.ask("GET", "/admin/keys?limit=1&after=w", key=EYES)
+    assert (names(page), page.body["has_more"]) == (["x2"], True)
+    assert names(await office.ask("GET", "/admin/keys?limit=3&after=w", key=EYES)) == ["x2", "x3"]
+    await office.gateway.close()
+
+
 def _id(one: Operation) -> str:
     return f"{one.method} {one.path}"
 

@@ -39,6 +39,13 @@ def test_a_copy_has_everything_and_only_its_owner_may_read_it(file: Path) -> Non
     assert copy.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_name_with_brackets_has_copies_too(file: Path) -> None:
+    odd = file.rename(file.with_name("state[1].db"))
+    for revision in ("0006", "0007", "0008"):
+        keep_copy(odd, revision, 2)
+    assert names(odd) == ["state[1].db", "state[1].db.before-0007", "state[1].db.before-0008"]
+
+
 def test_the_latest_copies_stay_and_none_is_made_twice(file: Path) -> None:
     for revision in ("0006", "0007", "0008", "0008"):
         keep_copy(file, revision, 2)

@@ -279,3 +279,19 @@ async def test_no_connection_is_made_before_the_first_step(place: PostgresUrl) -
     await database.close()
     with pytest.raises(StoreFailed, match="closed"):
         await database.read(one)
+
+
+async def test_what_another_transaction_fills_meanwhile_is_not_swept(
+    store: SqlStore, place: PostgresUrl
+) -> None:
+    await store.sessions.append("t", "s", b"1", now=time.time(), expires=9e9)
+    async with await psycopg.AsyncConnection.connect(place.uri.reveal()) as other:
+        await other.execute("UPDATE shares SET entries = 0")
+        await other.commit()
+        await other.execute("UPDATE shares SET entries = 1")
+        sweeping = asyncio.create_task(store.sweep(time.time()))
+        await asyncio.sleep(0.5)
+        await other.commit()
+        await sweeping
+        rows = await (await other.execute("SELECT entries FROM shares")).fetchall()
+    assert rows == [(1,)]
