@@ -77,8 +77,8 @@ def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported as a
-    change. where: the IR path of the breakpoint.
+    """Encode a cache breakpoint. A stated lifetime (`ttl`) other than 5m and 1h becomes 1h, which is reported
+    as a change. where: the IR path of the breakpoint.
     """
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:

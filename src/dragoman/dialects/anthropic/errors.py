@@ -64,8 +64,8 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of an error response. Credentials that `redact` recognises are removed from its texts.
-    Never raises: for a body of unknown form, the HTTP status decides the kind of the fault, with the words of
-    the text if the status is in `_VAGUE`.
+    Never raises: for a body of unknown form, the HTTP status decides the kind of the fault and, for some
+    statuses, the words of its text.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))

@@ -40,9 +40,9 @@ def safe_id(stated: str) -> str:
 
 
 def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
-    """Rewrite, in place, ids of calls that the API refuses. A call and its result get the same new id. Each
-    rewritten call is reported as a change. content: the encoded blocks of one message. where: the IR path of
-    these blocks.
+    """Rewrite, in place, ids of calls that the API refuses. A call and its result get the same new id, also
+    if they stand in different messages. Each rewritten call is reported as a change. content: the encoded
+    blocks of one message. where: the IR path of these blocks.
     """
     for at, block in enumerate(content):
         for member in ("id", "tool_use_id"):
