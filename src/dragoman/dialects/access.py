@@ -20,7 +20,8 @@ well: a key that is a JSON Web Token is sent as a bearer token. The gateway send
 URLs end up in logs."""
 
 _JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
-"""RFC 7519: three parts in base64url. The first is a JSON object, so that it begins with `{"`."""
+"""A signed token of RFC 7519: three parts in base64url. The first is a JSON object; `eyJ` stands for `{"`,
+its usual beginning."""
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,18 +48,19 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     path: str = "/models"
     """The path below the base URL; "" = the protocol has no path for the list."""
     member: str = "data"
-    """The top-level member of the JSON response that holds the list. A response that is itself an array is
-    read as the list."""
+    """The top-level member of the JSON response that holds the list. Without this member, `items` is read. A
+    response that is itself an array is read as the list."""
     further: tuple[str, ...] = ()
     """Other top-level members that hold lists of models, too."""
     name: str = "id"
     """The member of each entry in the list that holds the model's name."""
     prefix: str = ""
-    """A text that begins each name in the list and that requests may leave out; "" = there is none."""
+    """A text with which names in the list begin and that the gateway removes from them; "" = there is
+    none."""
     query: Mapping[str, str] = {}
-    """The query parameters of each request, which ask for the largest pages; {} = the list has no pages."""
+    """The query parameters of each request, which ask for large pages; {} = there are none."""
     cursor: str = ""
-    """The query parameter that requests the page after the first one; "" = the list has no pages."""
+    """The query parameter that requests a later page than the first; "" = only one page is requested."""
     following: str = ""
     """The top-level member of a page that holds the value of `cursor` for the next page; "" = there is no
     such member.
@@ -66,8 +68,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     numbered: bool = False
     """Whether `cursor` is the number of a page, from 1. The list ends at a page without new names."""
     more: str = ""
-    """The top-level member of a page that says whether there is a next page (a boolean); "" = there is one if
-    `following` is a non-empty text."""
+    """The top-level member of a page that is true if there is a next page; "" = there is no such member. In
+    both cases, unless `numbered`, there is a next page only if `following` is a non-empty text."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,9 +131,9 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     alone: tuple[str, ...] = ()
     """Path prefixes that only this protocol has. Errors for unknown paths below them have its form."""
     client_headers: tuple[str, ...] = ()
-    """Request headers (lower case) that only clients of this protocol send. Each such client sends at least
-    one of them. At a path that several protocols share, they show which protocol the client speaks; empty =
-    no header shows it.
+    """Request headers (lower case) that only clients of this protocol send; its official clients send at
+    least one of them. At a path that several protocols share, they show which protocol the client speaks;
+    empty = no header shows it.
     """
 
     def serves(self, headers: Mapping[str, str]) -> bool:
@@ -149,13 +151,14 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     called: str
     """The protocol's name inside a sentence: "OpenAI's Responses"."""
     path: str = ""
-    """The path of the GET request that shows whether the server speaks the protocol; "" = an empty chat
-    request is sent by POST instead, which the server must refuse."""
+    """The path of the GET request that shows whether the server speaks the protocol; "" = an empty object is
+    sent to the chat path by POST instead, so that no model is asked."""
     member: str = ""
     """The member that the JSON answer to the GET request must have if its status is 200; "" = no member is
-    required. Any other status shows the protocol, too, except 404, 405 and 501."""
+    required. Any other status, also of a POST, shows the protocol, except 404, 405 and 501."""
     question: str = ""
-    """The member without which the server must refuse a chat request; "" = this is not tested."""
+    """The member whose absence from a chat request the server must answer with 400; "" = this is not
+    tested."""
 
 
 def key_header(scheme: Scheme, key: str) -> tuple[str, str]:

@@ -4,11 +4,11 @@ true}}`.
 With them, a client of one protocol can set parameters that only the target's protocol has. OpenAI's clients
 send them as `extra_body`. The name is that of a configured provider or of a protocol.
 
-The members are added to the body that the encoder writes (`added`). An object is merged with an object in the
-body. Any other value is refused if the body has the member already, except if the encoder has added that
-member although the client did not ask for it: then the client's value replaces the encoder's. Refused, too,
-are the members that the gateway sets, such as the model, and a value that is not an object if both protocols
-have this parameter. Pure.
+The members are added to the body that the encoder writes (`added`). If the encoder has added a member
+although nobody asked for it, the client's value replaces the encoder's. Otherwise an object is merged with an
+object in the body, and any other value is refused if the body has the member already. Refused, too, are the
+members that the gateway sets, such as the model, and a value that is not an object if both protocols have
+this parameter. Pure.
 """
 
 from __future__ import annotations
@@ -90,16 +90,16 @@ def added(
     name. told: the second result of `addressed` (name -> members).
 
     If the body has the member already, and both values are objects, they are merged, at any depth. Raises
-    WireError, with the path `name.member`, in three cases: the body has the member, and one of the values is
-    not an object (also inside of merged objects); the member is in `_NEVER`; the member is in both `maps` and
-    `client`, and the client's value is not an object.
+    WireError, with the path `name.member` (longer inside of merged objects), in three cases: the body has the
+    member, and one of the values is not an object (also inside of merged objects); the member is in `_NEVER`;
+    the member is in both `maps` and `client`, and the client's value is not an object.
 
     maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
     client's protocol. configured: the members that the configuration has added to the body; an error about
     one of these members names the configuration as the cause. unasked: the members that the encoder has added
     to the body although the client has not asked for them. Such a member is removed from the body before the
-    client's member of this name is added, so the two are neither merged nor refused. This does not hold for a
-    member that is in `configured`, too.
+    client's member of this name is added, so the two are not merged. This does not hold for a member that is
+    in `configured`, too.
     """
     stated = {key for members in told.values() for key in members}
     replaced = stated.intersection(unasked).difference(configured)

@@ -27,7 +27,8 @@ def arguments_text(stated: Any) -> str:
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
     """Return the JSON object that the text holds; {} for an empty or blank text. None = the text is not a
-    JSON object, the object is nested too deep, or it has more than `_MOST_VALUES` JSON values.
+    JSON object, the object is nested too deep, it has more than `_MOST_VALUES` JSON values, or a number in it
+    is too long to decode.
     """
     if not text.strip():
         return {}

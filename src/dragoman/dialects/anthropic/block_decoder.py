@@ -70,9 +70,11 @@ def decode_block(value: _Wire) -> ir.Block:
     unchanged, except in two cases.
 
     WireError is raised if the words of a text, a thinking block or a `tool_reference` are neither a string
-    nor null. It is also raised if a content inside the block is neither a string nor a list of objects. (In
-    the result of a tool, null is accepted, too, and in the result of the provider's own tool also an object.)
-    The error's path does not name this block: it is "", or a place inside the content (`content[0]`).
+    nor null. It is also raised if the content of a known type of block is neither a string nor a list of
+    objects, or has a block for which this function raises it. (In the result of a tool, null and a missing
+    content are accepted, too, and in the result of the provider's own tool also an object. A document or a
+    search result without a content becomes ir.Native.) The error's path does not name this block: it is "",
+    or a place inside the content (`content[0]`).
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
@@ -113,8 +115,8 @@ def _text(value: _Wire) -> ir.Block:
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
     """Decode the `cache_control` of `value`: a block, a tool or a request. None = `cache_control` is missing
-    or is not an object. Members of `cache_control` without a field in ir.CacheMark become leftovers. If `ttl`
-    is neither a string nor null, all members become leftovers.
+    or is not an object. All its members except `ttl` become leftovers, but none if these are only the `type`
+    "ephemeral". If `ttl` is neither a string nor null, all members become leftovers.
     """
     mark = value.get("cache_control")
     if type(mark) is not dict:
@@ -129,8 +131,8 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
     """Return (the cache mark of a block or a tool, its leftovers). The leftovers are the members that are not
-    in `known`. A `cache_control` that is neither an object nor null is a leftover, too. None = there is no
-    cache mark, or there are no leftovers.
+    in `known`, except `cache_control`, which is a leftover only if it is neither an object nor null. None =
+    there is no cache mark, or there are no leftovers.
     """
     if "cache_control" not in value:
         return None, leftovers(value, known)
@@ -140,9 +142,9 @@ def marked(value: _Wire, known: frozenset[str]) -> tuple[ir.CacheMark | None, ir
 
 
 def decode_citation(value: Any) -> ir.Citation:
-    """Decode one citation. Members without a field in ir.Citation go into its `source`. If the citation's
-    form is unknown, all members go into `source`. A value that is not an object becomes a citation of the
-    kind "odd", which only keeps this value (`odd_citation`).
+    """Decode one citation. The URL, the title and the cited text become fields; all other members go into
+    `source`. If the citation's form is unknown, all members go into `source`. A value that is not an object
+    becomes a citation of the kind "odd", which only keeps this value (`odd_citation`).
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)
@@ -162,9 +164,9 @@ def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
     """Decode the `source` of `value`, a block. Returns (arguments for ir.Media; leftovers `source.NAME`: the
     unknown members of `source`, None = there are none).
 
-    Raises KeyError or TypeError if the source or a part of it is missing or malformed, or if its type is
-    unknown; `read_block` handles these errors. Raises WireError if the source is a `content` that is neither
-    a string nor a list of blocks that `decode_block` accepts.
+    Raises KeyError or TypeError if the source or its content is missing, or if its type is unknown;
+    `read_block` handles these errors, and finds members of a wrong type. Raises WireError if the source is a
+    `content` that is neither a string nor a list of blocks that `decode_block` accepts.
     """
     source = value["source"]
     kind = source["type"]
@@ -275,8 +277,8 @@ def _server_call(value: _Wire) -> ir.Block:
 
 
 def _reference(value: _Wire) -> ir.Block:
-    """Decode a `tool_reference`, which names a tool that a search has found, to ir.Native. The block also
-    gets a text that says this; in requests of other dialects, the text stands in place of the block.
+    """Decode a `tool_reference`, which names a tool that a search has found, to ir.Native. If it states the
+    name, it also gets a text that says this; in requests of other dialects, the text stands in its place.
     """
     if not (name := _string(value, "tool_name")):
         return _native(value)

@@ -1,9 +1,9 @@
 """Encodes IR blocks as content blocks of requests, answers and streams.
 
-A seal is an opaque signature of reasoning, which only its origin (a dialect) can read. Anthropic never gets a
-seal of another origin. In an answer, the seal of a thinking block from another origin is written with a tag
-that names the origin. The seal of another origin on a text, a tool call or a medium is left out and reported
-as lost.
+A seal is an opaque value, mostly a signature of reasoning, which only its origin (a dialect) can read.
+Anthropic never gets a seal of another origin. In an answer, the seal of a thinking block from another origin
+is written with a tag that names the origin. On a text, a tool call or a medium, no such seal is written; if
+the block itself is written, the seal is reported as lost.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block; None = the block is left out. The loss is then reported, except for a text that is
     empty and has no other fields, and for a blank refusal. where: the block's IR path.
 
-    In a request, raises WireError for media without content or with the file id of another provider, for
-    audio and video, and for calls of free-text tools. Also raises it for documents of another dialect with
-    data that is neither PDF nor text in UTF-8; the media type must say that it is text (`text/…` or JSON).
+    In a request, raises WireError for media without content or with only the file id of another provider, for
+    audio and video, and for the client's calls of free-text tools. Also raises it for a document of another
+    dialect with data whose media type is neither PDF nor text (`text/…` or JSON), or that is text but not
+    base64 of UTF-8.
     """
     return _ENCODE[type(block)](block, scope, where)
 
@@ -76,8 +77,8 @@ def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported as a
-    change. where: the IR path of the breakpoint.
+    """Encode a cache breakpoint. A stated lifetime (`ttl`) other than 5m and 1h becomes 1h, which is reported
+    as a change. where: the IR path of the breakpoint.
     """
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
@@ -137,8 +138,8 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
     """Encode a citation; UNSET = it is not written, which is reported as a loss. where: the citation's IR
     path.
 
-    A citation that came in this dialect is written, unless it was null. A citation of another dialect is
-    written only in an answer and only if it has a URL: it becomes a `web_search_result_location`.
+    A citation that came in this dialect is written. A citation of another dialect is written only in an
+    answer and only if it has a URL: it becomes a `web_search_result_location`.
     """
     if scope.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd

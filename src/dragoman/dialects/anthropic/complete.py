@@ -3,8 +3,9 @@ r"""Anthropic's legacy text completions, POST /v1/complete, as a separate face o
     {model, prompt: "\n\nHuman: …\n\nAssistant:", max_tokens_to_sample}
     → {type: "completion", id, completion, stop_reason, stop, model, log_id}
 
-Models are asked in Messages or another protocol, and every answer is translated: the client gets only the
-text, the model's name and the stop reason. https://platform.claude.com/docs/en/api/completions
+Models are asked in Messages or another protocol, and every answer is translated: of the model's answer, the
+client gets only the text, the model's name, and the stop reason and sequence.
+https://platform.claude.com/docs/en/api/completions
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _TURN: Final = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES: Final = {"Human": "user", "Assistant": "assistant"}
 _ODD: Final = "invalid_value"
 _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
-"""Request members that Messages also has. They are copied unchanged."""
+"""Request members that Messages also has. They are copied unchanged, unless they are null."""
 _WHERE: Final = "candidates[0]"
 """The IR path of the only candidate that the client gets."""
 _EXPRESSIBLE: Final = frozenset({"end", "sequence", "length", "context"})
@@ -57,8 +58,8 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request, also for an unknown member. Its path is the JSON
-    path of the mistake, without `$.`; "" for an unknown member of the body.
+    """Raise WireError for the first mistake in a request, also for an unknown member of the body. Its path is
+    the JSON path of the mistake, without `$.`; "" for an unknown member.
     """
     try:
         prompt = msgspec.convert(request.body, _Request).prompt
@@ -114,9 +115,9 @@ def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """Split a prompt at each "Human:" and "Assistant:" that stands at its beginning or after an empty line.
-    Returns (the text before the first of them, [(role in Messages, text after it)]), without white space
-    around the texts.
+    """Split a prompt at each "Human:" and "Assistant:" that stands at its beginning (behind white space, if
+    there is some) or after an empty line. Returns (the text before the first of them, [(role in Messages,
+    text after it)]), without white space around the texts.
     """
     before, *found = _TURN.split(prompt)
     turns = zip(found[::2], found[1::2], strict=True)
@@ -184,8 +185,9 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 class CompleteEncoder:
     """Encodes the IR events of one answer to a client's stream. Each piece of text or refusal of the first
-    candidate is sent as an event. A last event states the stop reason or an error. A ping is sent as a ping.
-    The candidate's other blocks and its citations are reported as lost.
+    candidate that is not empty is sent as an event when it comes. An event without text states the stop
+    reason; an error is an event, too, and ends the stream. A ping is sent as a ping. The candidate's other
+    blocks and its citations are reported as lost.
     """
 
     __slots__ = ("_model", "_over", "_reply")

@@ -1,8 +1,8 @@
 """Counts tokens with Anthropic's API: https://platform.claude.com/docs/en/api/messages-count-tokens.
 
-Members that affect only the answer are left out, because the endpoint refuses every member that it does not
-know. A refused member that affects the prompt (a thread, a container's skills) is sent, because an error is
-better than a wrong number.
+Known members that affect only the answer (`LEFT_OUT`) are left out, because the endpoint refuses every member
+that it does not know. A refused member that affects the prompt (a thread, a container's skills) is sent,
+because an error is better than a wrong number.
 """
 
 from __future__ import annotations

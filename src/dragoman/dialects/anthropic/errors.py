@@ -63,8 +63,9 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Credentials are removed from its texts. Never raises: for a body
-    of unknown form, the HTTP status decides the kind of the fault.
+    """Return the fault of an error response. Credentials that `redact` recognises are removed from its texts.
+    Never raises: for a body of unknown form, the HTTP status decides the kind of the fault and, for some
+    statuses, the words of its text.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -72,8 +73,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error that came inside an answer or a stream, so without an HTTP status of its
-    own. Credentials are removed from its texts. value: the body or the event, decoded or as JSON bytes. Never
-    raises.
+    own. Credentials that `redact` recognises are removed from its texts. value: the body or the event,
+    decoded or as bytes. Never raises.
     """
     return _fault(read_body(value), None, None)
 
@@ -180,7 +181,7 @@ _INEXPRESSIBLE: frozenset[Kind] = frozenset(
     }
 )
 """Kinds of faults that no `error.type` expresses. The kind's name is written into `error.details.error_code`,
-unless the message about an unknown model is in the API's own words."""
+unless the message about an unknown model is in the API's own words, or the fault has other `details`."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 
@@ -189,8 +190,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
     """Return (status, headers, body) of an error for a client. The headers say whether and when to retry.
 
     request_id: the id of the request, which is written into the header `request-id` and into the body. None =
-    the header is not written, and the body has the fault's `error_id` or, without one, the id that the
-    provider has stated.
+    the header is not written, and the id in the body is that of `error_body`.
     """
     status, _ = _status(fault)
     headers = retry_headers(fault)
@@ -201,8 +201,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_body(fault: Fault) -> dict[str, Any]:
     """Return the body of an error for a client, which is also the data of an `error` event. Its `request_id`
-    is the fault's `error_id` or, without one, the id that the provider has stated. Without both, there is no
-    `request_id`.
+    is the fault's `error_id` or, without one, the id that a provider of this dialect has stated. Without
+    both, there is no `request_id`.
     """
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}

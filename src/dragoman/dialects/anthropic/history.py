@@ -40,9 +40,9 @@ def safe_id(stated: str) -> str:
 
 
 def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
-    """Rewrite, in place, ids of calls that the API refuses. A call and its result get the same new id. Each
-    rewritten call is reported as a change. content: the encoded blocks of one message. where: the IR path of
-    these blocks.
+    """Rewrite, in place, ids of calls that the API refuses. A call and its result get the same new id, also
+    if they stand in different messages. Each rewritten call is reported as a change. content: the encoded
+    blocks of one message. where: the IR path of these blocks.
     """
     for at, block in enumerate(content):
         for member in ("id", "tool_use_id"):
@@ -161,10 +161,11 @@ def encode_history(
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
     """Encode the history of another dialect in the order that the API requires. Returns (the blocks of
     `system`, the messages, the IR paths of the thinking blocks in these messages). Losses and changes are
-    reported. Raises WireError for a block that `encode_block` refuses.
+    reported. Raises WireError for a block that `encode_block` refuses; media of the assistant, and blocks of
+    system messages that are not text, are reported as lost instead.
 
-    White space at the end of the last message is removed if this message is the assistant's, unless the model
-    is known to refuse a last message of the assistant (prefill).
+    White space at the end of the last message is removed if this message is the assistant's and ends with
+    text, unless the model is known to refuse a last message of the assistant (prefill).
     """
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"
@@ -246,8 +247,8 @@ class _Writer(msgspec.Struct):
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Remove white space at the end of the last message if this message is the assistant's. last: the
-        index of the last message in the IR, for the report.
+        """Remove white space at the end of the last message if it is the assistant's and ends with text.
+        last: the index of the last message in the IR, for the report.
         """
         if not self.messages or self.messages[-1]["role"] != "assistant":
             return

@@ -40,8 +40,8 @@ _WHY: Final = "this server does not have it"
 
 def understood(betas: str, quirks: Quirks, report: Report) -> str:
     """Return the value of the header `anthropic-beta` with only the betas that a server knows; "" = it knows
-    none of them. The other betas are reported as lost. betas: the value of the header that the client sent,
-    names separated by commas. quirks: of the server's vendor.
+    none of them, or none is stated. The other betas are reported as lost. betas: the value of the header that
+    the client sent, names separated by commas. quirks: of the server's vendor.
     """
     stated = [one.strip() for one in betas.split(",") if one.strip()]
     known = [beta for beta in stated if quirks.knows_beta(beta)]
@@ -52,11 +52,11 @@ def understood(betas: str, quirks: Quirks, report: Report) -> str:
 
 
 def hosted(path: str, body: _Wire, betas: str | None, target: Target) -> WireRequest:
-    """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name, and
-    the body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header; at any other
-    cloud the body names them. Members that the cloud refuses are left out and reported as lost; a cache
-    breakpoint of the whole request is moved to a block instead, if possible (`_place_mark`). `stream` is left
-    out without a report if the path states it.
+    """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name (if
+    it is known), and the body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header;
+    at any other cloud the body names them. Members that the cloud is known to refuse are left out and
+    reported as lost; a cache breakpoint of the whole request is moved to a block instead, if possible
+    (`_place_mark`). `stream` is left out without a report if the path states it.
 
     path: the path at Anthropic. body: the body for Anthropic; this function changes it. betas: the value of
     the header `anthropic-beta`; None = there is no such header.

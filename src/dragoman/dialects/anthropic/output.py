@@ -24,10 +24,10 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     `output_format`, which is read if `config` states no format. None = the member is missing; at least one is
     stated.
 
-    A `json_schema` becomes an ir.Output of the kind "schema"; its unknown members become leftovers. Any other
-    stated format becomes a leftover, with the kind "text". The unknown members of `config` become leftovers,
-    too. If no format is stated, the result is an ir.Output without a format, or None if `config` is not empty
-    and has only `effort` or a null `format`.
+    A `json_schema` with a `schema` becomes an ir.Output of the kind "schema"; its unknown members become
+    leftovers. Any other stated format becomes a leftover, with the kind "text". The unknown members of
+    `config` become leftovers, too. If no format is stated, the result is an ir.Output without a format, or
+    None if `config` is not empty and has only `effort` or a null `format`.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:

@@ -2,9 +2,9 @@
 
 The API answers 400 to a mode of thinking that the model does not accept. If it is unknown which modes the
 model accepts, reasoning settings that a client of this dialect has stated are sent as they are, and a request
-of another dialect that wants thinking gets "adaptive", the mode of the newest models. The latter gets
-"enabled" if it states the mode "on" with a budget. Settings that are a default of the configuration
-(`is_default`) are treated like those of another dialect.
+of another dialect that wants thinking gets "adaptive", the mode of the newest models, unless it forces a tool
+call or the model is known not to think. It gets "enabled" if it states the mode "on" with a budget. Settings
+that are a default of the configuration (`is_default`) are treated like those of another dialect.
 
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
@@ -28,7 +28,7 @@ BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 
 MIN_BUDGET = 1024
 _ROOM = 8192
 """If `max_tokens` must be raised because of a thinking budget, it becomes the budget plus this number of
-tokens."""
+tokens, or the model's maximum if that is lower."""
 _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -58,10 +58,10 @@ def encode_reasoning(
 ) -> None:
     """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Nothing is
     written for a request without reasoning settings. Changes and losses are reported. The body's `max_tokens`
-    may be raised, but only if a client of another dialect set no limit of output tokens.
+    may be raised, but only if the client set no limit of output tokens.
 
-    forced: True = the request forces a tool call. Then thinking is not enabled, unless the client speaks this
-    dialect and the model is not known to refuse the mode that the client stated.
+    forced: True = the request forces a tool call. Then thinking is not enabled, unless a client of this
+    dialect stated its mode and the model is not known to refuse this mode.
     """
     wish = request.reasoning
     if wish is None:
@@ -238,10 +238,10 @@ class _Fitting:
     def _effort(self, word: str | None) -> str | None:
         """Return the effort `word` if the model supports it. Otherwise return "low" for "minimal", if the
         model supports "low", or the strongest supported effort that is weaker than `word`. If there is none,
-        return the weakest supported effort, unless `word` is "none". "none" and "minimal" count as weaker
-        than all others, another word that is not in `_ORDER` as stronger. If it is unknown which efforts the
-        model supports, all in `_ORDER` count as supported. None = there is no such effort, or `word` is None.
-        Differences are reported.
+        return the weakest supported effort, unless `word` is "none". Only efforts in `_ORDER` are chosen.
+        "none" and "minimal" count as weaker than all others, another word that is not in `_ORDER` as
+        stronger. If it is unknown which efforts the model supports, all in `_ORDER` count as supported. None
+        = there is no such effort, or `word` is None. Differences are reported.
         """
         if word is None:
             return None

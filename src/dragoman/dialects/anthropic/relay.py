@@ -1,7 +1,7 @@
 """Relays between clients and providers of this protocol. In requests, only top-level members are edited, such
-as the model and what the configuration adds. In answers, the model's name is replaced and a missing usage is
-added. In streams, a repeated `message_start` is left out, and a stream with a stop reason and without
-`message_stop` gets this event. All other members pass unchanged.
+as the model and what the configuration adds. In answers and streams, the model's name can be replaced, and a
+missing usage is added. In streams, a repeated `message_start` and `[DONE]` are left out, and a stream with a
+stop reason and without `message_stop` gets this event. All other members pass unchanged.
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ class AnthropicStreamRelay:
 
         A `message_start` after the first one counts as repeated if it has the same id, or if no block has
         begun yet; otherwise it begins a second message. Raises RequestFailed for a second message and for an
-        error. Raises WireError for data that cannot be read or has no type, and for a usage with too many
-        members. Events after `message_stop` pass unchanged, except errors.
+        error: an event of the type `error`, or with `error` and without a type. Raises WireError for data
+        that cannot be read or has no type, and for a usage with too many members. Readable events after
+        `message_stop` pass unchanged, except errors.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -228,9 +229,9 @@ class AnthropicStreamRelay:
 
 
 def _says_nothing(block: Any) -> bool:
-    """Whether `block` is a text or a thinking block that has no content at its start. False for any other
-    block and for a value that is not an object. Until a stream has content, the gateway can still ask another
-    provider.
+    """Whether `block` is a text or a thinking block that has no words and no signature at its start. False
+    for any other block and for a value that is not an object. Until a stream has content, the gateway can
+    still ask another provider.
     """
     if not isinstance(block, dict) or block.get("type") not in ("text", "thinking"):  # of any type
         return False

@@ -57,8 +57,9 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. For any other request, raises WireError if a message, a tool
-    or a block is not an object, or if a role is unknown.
+    """Decode a request that has passed `check`. Any other request can raise errors: WireError if a message, a
+    tool or a block is not an object, or if a role is an unknown string; TypeError or AttributeError for other
+    members of a wrong type.
     """
     body = wire.body
     get = body.get
@@ -132,8 +133,8 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Return an IR request with only the values on which the form of the answer depends: the model and
-    `stream`.
+    """Return an IR request with only the values on which the form of the answer depends: the model, `stream`
+    and, if it streams, `stream_usage`.
     """
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
@@ -250,9 +251,9 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any], *, odd_ids: bool) -> None:
     """Write `system` and `messages` of a request that came in this dialect. The client's messages stay as
-    they are, except that images in assistant messages are moved to user messages (`without_pictures`), that
-    refused ids of calls are rewritten (`plain_ids`), and that blocks are left out for which `encode_block`
-    returns None. odd_ids: True = the vendor accepts all ids, so none is rewritten.
+    they are (in the canonical form), except that images in assistant messages are moved to user messages
+    (`without_pictures`), that refused ids of calls are rewritten (`plain_ids`), and that blocks are left out
+    for which `encode_block` returns None. odd_ids: True = the vendor accepts all ids, so none is rewritten.
 
     System and developer messages at the front come only from the gateway. They go before the client's blocks
     of `system`.
@@ -291,8 +292,8 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
 
 
 def _encode_sampling(request: ir.Request, target: Target, body: dict[str, Any], *, own: bool) -> None:
-    """Write the settings of the sampling. own: True = only those that the configuration states are adapted to
-    what the API accepts; False = all of them.
+    """Write the settings of the sampling. Those that the model is known to refuse are left out. own: True =
+    only those that the configuration states are adapted to the other rules of the API; False = all of them.
     """
     sampling, report = request.sampling, target.report
     values = zip(_SAMPLING, _sampling_values(sampling), strict=True)

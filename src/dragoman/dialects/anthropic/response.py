@@ -37,8 +37,9 @@ ONE_CANDIDATE: Final = "a response of the Messages API has only one candidate"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a Message. Raises RequestFailed for an error in any form, WireError for any other object that is
-    not a Message. The second parameter is not used.
+    """Decode a Message. Raises RequestFailed for an error: its `type` is "error", or it has no `content`, but
+    `error` or a message of the server. Raises WireError if `content` is no array, or if a value in it has a
+    type that cannot be decoded. The second parameter is not used.
     """
     told = ("error" in body and "content" not in body) or only_tells(body, "content")
     if told or body.get("type") == "error":
@@ -84,7 +85,7 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """Return the IR's word for the service tier in a `usage` object; None = no tier is stated. A word that
+    """Return the IR's word for the service tier in a `usage` object; None = no text is stated. A word that
     the IR does not know stays unchanged.
     """
     tier = None if usage is None else usage.get("service_tier")

@@ -72,7 +72,7 @@ _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
 _START = Typed(NAME, id=str, model=str, usage=dict)
-"""Checks the types of `id` and `model` in the message of `message_start`."""
+"""Checks the types of `id`, `model` and `usage` in the message of `message_start`."""
 
 
 class _Open(msgspec.Struct):

@@ -47,7 +47,8 @@ class _Block(msgspec.Struct):
     sent. said: True = some of its text or arguments was sent. sealed: the signature that was sent; None =
     none was sent. part: the number of the latest part of a reasoning summary; None = no part has a number.
     fold: collects the pieces of a medium (an image, audio) of another dialect, which is sent when it is
-    complete; None = the block is not such a medium. cited: the number of citations that came after the start.
+    complete; None = the block is not such a medium. cited: the number of citations that came after the block
+    was opened.
     """
 
     index: int

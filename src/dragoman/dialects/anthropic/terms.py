@@ -15,12 +15,13 @@ restore: Final = _own.restore
 VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
-"""The API version that is sent, unless a client of this protocol states another version. Version 2026-10-21
+"""The API version in the header, unless a client of this protocol states another version. Version 2026-10-21
 refuses every sampling parameter."""
 THREADS = "thread_unsupported_request"
 """The error code for a request with a thread. After this error, the client sends the whole conversation."""
 FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
-"""Byte strings that occur in a request body only if it has thinking of another dialect."""
+"""Byte strings by which a request body that has thinking of another dialect is recognised. Another body has
+one of them only by chance."""
 
 STOPS: dict[str, Stop] = {
     "end_turn": Stop("end"),

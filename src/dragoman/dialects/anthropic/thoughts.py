@@ -69,7 +69,7 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire, *, own: bool
 def _began_with_thought(messages: list[_Wire]) -> bool:
     """Whether the assistant's last turn begins with thinking. The turn begins with the first assistant
     message after the user's last message without tool results. The result is True if there is no such
-    assistant message, and False if its content is a string.
+    assistant message, and False if its content is a string or an empty list.
     """
     first: _Wire | None = None
     for message in reversed(messages):

@@ -31,8 +31,8 @@ _PROVIDED = {
     "web_fetch": "web_fetch_20250910",
     "code_execution": "code_execution_20250825",
 }
-"""Kind of a provider's tool in the IR -> its `type` in this dialect, in the oldest version, which all models
-accept."""
+"""Kind of a provider's tool in the IR -> its `type` in this dialect, in an old version, which more models
+accept than the newest one."""
 
 _CLIENT_RUN = frozenset({"bash", "computer", "memory", "text_editor"})
 """Kinds of tools that Anthropic has defined and the client runs. The clouds that host Claude have them, too:
@@ -85,11 +85,12 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     """Write `tools` and `tool_choice` into the body; losses and changes are reported. If the choice has the
     mode "auto" or "any" and names the permitted tools, all other tools are left out. A wish about parallel
-    calls becomes the member `disable_parallel_tool_use` of `tool_choice`. For a client of another dialect,
-    nothing is written if no tool can be written.
+    calls becomes the member `disable_parallel_tool_use` of `tool_choice`, unless the choice is "none". The
+    wish to permit them is not written without a choice, because this is the default. For a client of another
+    dialect, nothing is written if no tool can be written.
 
     If the choice forces a tool call and the model is known to refuse this, the choice becomes "auto", and a
-    text in the body's `system` asks for the call. Raises WireError for a free-text tool.
+    text in the body's `system` asks for the call. Raises WireError for a permitted free-text tool.
     """
     own, choice = states(request, NAME, "tools"), request.tool_choice
     free = own and states(request, NAME, "tool_choice") and states(request, NAME, "parallel")

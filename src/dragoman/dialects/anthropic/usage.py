@@ -65,8 +65,8 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 def counted(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """Return the members of a later `usage` of a stream (`more`) that replace members of the earlier ones
-    (`before`): null does not replace a value, and 0 does not replace a count above it. Counts only grow, but
-    some servers state 0 for the input tokens at the end.
+    (`before`): null does not replace a value, and 0 does not replace a count above it. By the protocol counts
+    only grow, but some servers state 0 for the input tokens at the end.
     """
     return {
         key: value
@@ -76,9 +76,9 @@ def counted(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. Counts of the wrong type, or below 0, become leftovers. model: the model that
-    answered; entries of `iterations` that name no model count for this model. None = such entries count for
-    the model "".
+    """Decode a `usage` object. Counts of the wrong type, or below 0, become leftovers, except in
+    `server_tool_use`, whose counts are not checked. model: the model that answered; entries of `iterations`
+    that name no model count for this model. None = such entries count for the model "".
     """
     try:
         usual = msgspec.convert(value, _Usual)
@@ -175,8 +175,8 @@ def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[s
     """Encode a `usage` object. Losses and changes are reported. usage: None = the provider stated none; the
     two counts that the API requires are then 0, which is reported as a change.
 
-    own: True = the answer comes from this dialect. False = if the usage counts uses of the provider's tools,
-    the counts that Anthropic's clients take for granted (`_REQUIRED`) are added as 0 where they are missing.
+    own: True = the answer comes from this dialect. False = if `server_tool_use` is written, the counts that
+    Anthropic's clients take for granted (`_REQUIRED`) are added to it as 0 where they are missing.
     """
     if usage is None:
         report.change(

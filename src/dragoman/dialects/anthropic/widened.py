@@ -64,8 +64,8 @@ def _texts(body: _Body) -> None:
 
 
 def _filled(content: Any) -> Any:
-    """Return the content of a message with a word in place of an empty string or list, of null, and of the
-    empty text of each text block. Any other content is returned unchanged.
+    """Return the content of a message with a word in place of an empty string or list, of null, and of each
+    empty `text` of its blocks. Any other content is returned unchanged.
     """
     if content is None or content in ("", []):
         return _WORD

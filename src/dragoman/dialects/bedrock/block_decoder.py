@@ -2,7 +2,8 @@
 
 A block is an object with one member, whose name is the kind of the block: `{"text": …}`. Some clients add a
 `type`. A block of an unknown kind, or of a known kind in an unknown form, becomes an ir.Native that holds it
-unchanged. A usual `cachePoint`, which is a block of its own, becomes the cache mark of the block before it.
+unchanged. A usual `cachePoint`, which is a block of its own, becomes the cache mark of the block before it,
+if this block can have one more.
 
 The field `form` in the IR: of a Text, "citations" = it was a `citationsContent`, "guarded" = it was a
 `guardContent`; of a Media, "s3" = `file` is an address in S3, "search_result" = it was a `searchResult`; of a
@@ -133,9 +134,9 @@ def _media(kind: Any) -> Callable[[_Wire], ir.Block]:
 
 
 def _source(source: _Wire) -> dict[str, Any]:
-    """Return the fields of ir.Media for the `source` of a medium. Raises ValueError or TypeError if the
-    source does not have exactly one member, or one of an unknown form; `read_block` handles these errors.
-    Raises WireError for a list of blocks with an entry that is not an object.
+    """Return the fields of ir.Media for the `source` of a medium. Raises an error of
+    `typed.OF_ANOTHER_SHAPE`, which `read_block` handles, if the source is not an object with exactly one
+    member, or if this member has an unknown form.
     """
     ((kind, content),) = source.items()
     if kind == "bytes":
@@ -218,8 +219,8 @@ def _reasoning(value: _Wire) -> ir.Block:
 
 
 def read_withheld(content: str) -> ir.Sealed:
-    """Return the seal in a `redactedContent`. If the content is, in base64, a seal with a tag, the seal has
-    the origin that the tag names. Otherwise the content is a seal of Bedrock itself.
+    """Return the seal in a `redactedContent`. If the content is, in base64, a seal with a whole tag, the seal
+    has the origin that the tag names. Otherwise the content is a seal of Bedrock itself.
     """
     try:
         text = base64.b64decode(content, validate=True).decode()
@@ -230,7 +231,8 @@ def read_withheld(content: str) -> ir.Sealed:
 
 def _guarded(value: _Wire) -> ir.Block:
     """Decode a text that a guardrail judges. Its `qualifiers`, which say what the text is for the guardrail
-    (a source or a question, for example), become a leftover. Raises ValueError for other content than a text.
+    (a source or a question, for example), become a leftover. Raises an error of `typed.OF_ANOTHER_SHAPE` for
+    other content than a text.
     """
     (text,) = (value[kind] for kind in value if kind == "text")
     if len(value) > 1 or not text.keys() <= {"text", "qualifiers"}:
@@ -263,9 +265,10 @@ _PLACES: Final = {
 
 
 def decode_citation(value: Any) -> ir.Citation:
-    """Decode one citation. `Citation.source` holds the whole wire object. If a member has a type that no
-    field of the IR can hold, the citation has only this `source`, and its kind is `document`. A value that is
-    not an object becomes a citation of the kind "odd", which only keeps this value (`odd_citation`).
+    """Decode one citation. `Citation.source` holds the whole wire object. If the URL or the title has a type
+    that no field of the IR can hold, the citation has only this `source`, and its kind is `document`. A value
+    that is not an object becomes a citation of the kind "odd", which only keeps this value (`odd_citation`).
+    Raises AttributeError or TypeError if `location` or `sourceContent` has another form.
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)

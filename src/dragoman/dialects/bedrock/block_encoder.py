@@ -2,7 +2,8 @@
 
 A seal is an opaque signature of reasoning. Thinking in a request gets only a seal whose origin is this
 dialect. Thinking in a response gets the seals of other dialects, too, with a tag that names their origin. A
-seal on any other block is left out and reported as lost.
+seal on another block is left out; if the block is written as a text, a call, a result or a medium, the seal
+is reported as lost.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[
     """Encode blocks, which come as (block, its IR path). Blocks that `encode_block` leaves out are not in the
     result. Raises WireError for the first block that `encode_block` refuses.
 
-    The cache point of a mark follows its block. For content of another dialect, a mark on a block inside a
-    tool result or a document gives a cache point behind the whole result or document, which gets at most one.
+    The cache point of a mark follows its block, or the block before it if that block is left out. For content
+    of another dialect, a mark on a block inside a tool result or a document gives a cache point behind the
+    whole result or document, which gets at most one.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -92,7 +94,8 @@ def _inner(block: ir.Block, where: str) -> list[tuple[ir.Block, str]]:
 def _encode_inner(block: ir.ToolResult | ir.Media, scope: Scope, where: str) -> list[_Wire]:
     """Encode the blocks inside a tool result or a document. Content of another dialect gets no cache points
     here, because the API has none inside of them (`encode_blocks` writes them behind the whole), and a
-    document gets only its text blocks; its other blocks are reported as lost. where: the IR path of `block`.
+    document gets only its texts, refusals and JSON values; its other blocks are reported as lost. where: the
+    IR path of `block`.
     """
     result = type(block) is ir.ToolResult
     scope = msgspec.structs.replace(scope, result=result)
@@ -130,11 +133,11 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
-    the block was empty or a blank refusal. where: the block's IR path.
+    the block is an empty text or a blank refusal. where: the block's IR path.
 
     In a request, raises WireError for a medium without content or of an unsupported type, for audio and video
-    of another dialect without a media type, for a medium that has only a URL outside of S3 or the file id of
-    another provider, and for a call of a free-text tool. In a response, a medium that cannot be written is
+    of another dialect without a media type, for a medium that has only a URL outside of S3 or a file id that
+    is no address in S3, and for a call of a free-text tool. In a response, a medium that cannot be written is
     left out, or its transcript is written in its place; both are reported as losses.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
@@ -356,8 +359,9 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
     """Return the `format` of a medium; None = it came in this dialect and states none. If no media type is
     stated, that of an image is recognised by its data (otherwise PNG), and a document is assumed to be PDF,
-    or plain text if it has no `data`; this is reported as a change. Raises WireError for a type that the API
-    does not have, and for audio and video without a type. where: the medium's IR path.
+    or plain text if it has no `data`; this is reported as a change. If the medium came in another dialect,
+    raises WireError for a type that the API does not have, and for audio and video without a type. where: the
+    medium's IR path.
     """
     mime = block.mime
     if mime is None:
@@ -383,7 +387,7 @@ def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
 
 def _name(block: ir.Media, scope: Scope, where: str) -> str:
     """Return a name that the API accepts for a document and that no other document of the request has. A
-    changed name is reported. where: the document's IR path.
+    changed or added name is reported. where: the document's IR path.
 
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html, read in 2026-11:
     letters, digits, single blanks, hyphens, parentheses and brackets.
