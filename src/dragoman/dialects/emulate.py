@@ -8,7 +8,8 @@
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning
     namespaces               functions whose names hold the namespace; its description becomes system text
-    tool names               legal names, which depend only on the request's tools (`naming`)
+    tool names               legal names, which depend only on the request's tools, the tools called in its
+                             history, and the target's rule for names (`naming`)
     forced calls             the call as structured output (`prompted.choice`); if the target has no
                              structured output either, the target's encoder decides
     tools                    if the model's `tool_mode` says so: system text, and calls in the text of the
@@ -18,8 +19,8 @@
     streams with tools       if the model has none: the whole answer, which the client gets as a stream
 
 Calls in the history change like the tools of the request, because the model must find in the history the
-names of the tools that it is offered. `restore` undoes all this in the response. Pure; no dialect is named
-here.
+names of the tools that it is offered. The module `restore` undoes in the response what the client must not
+see (`Undo`). Pure; the code names no dialect.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ class Able(Protocol):
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that the target itself has. A missing one is emulated, except "single_call", whose
-        loss is reported. "schema" and "forced_tool" are emulated also if the model (`Facts`) or the vendor
-        (`Quirks`) lacks them.
+        """The features that the target itself has. A missing one is emulated as far as possible, except
+        "single_call", whose loss the encoder reports. "schema" and "forced_tool" are emulated also if the
+        model (`Facts`) or the vendor (`Quirks`) lacks them.
         """
 
     @property
@@ -435,8 +436,8 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Append to `offered` the functions that messages of the history add, and report a change for each. A
-    function whose namespace and name `offered` has already is not appended.
+    """Append to `offered` the functions that messages of the history add, and report a change for each. If
+    `offered` already has a function of the same namespace and name, nothing is appended or reported.
     """
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 HEADERS: Final = ("x-dragoman-end-user", "x-litellm-end-user-id", "x-litellm-customer-id")
-"""The request headers in which clients name the end user. If several are present, the first one in this order
-counts."""
+"""The request headers in which clients name the end user. The first one in this order that names
+somebody counts."""
 LONGEST: Final = 128
 """The most characters of an end user's name. A longer name is cut off."""
 _MEMBERS: Final = ("safety_identifier", "user")
@@ -29,14 +29,14 @@ _SESSION: Final = re.compile(r"(user_\w+?)_session_[\w-]+")
 is used."""
 _PERSONS: Final = ("account_uuid", "device_id")
 """The members that name a person in the JSON text that Claude Code sends since version 2.1. The first one
-that is present counts."""
+whose value is a non-empty text counts."""
 
 
 def of_headers(headers: Mapping[str, str]) -> str | None:
     """Return the end user that the headers name; None = no header names one. If several headers name one, the
-    first of `HEADERS` counts. A blank or unprintable value names nobody. A name is at most `LONGEST`
-    characters long; of a name that Claude Code makes, only the part for the person is returned. headers: with
-    lower-case names.
+    first of `HEADERS` counts. A blank or unprintable value names nobody (`_name`). A name is at most
+    `LONGEST` characters long; of a name that Claude Code makes, only the part for the person is returned.
+    headers: with lower-case names.
     """
     return next((found for name in HEADERS if (found := _name(headers.get(name)))), None)
 
@@ -62,7 +62,7 @@ def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
 def _name(value: Any) -> str | None:
     """Return an end user's name as the gateway records it. Of a name that Claude Code makes, only the part
     for the person is returned, not the part for the session. The name is cut after `LONGEST` characters. None
-    = `value` is not a text, is empty or blank, or has characters that cannot be printed.
+    = `value` is not a text, is empty or blank, or what is left of it has characters that cannot be printed.
     """
     if not isinstance(value, str):
         return None

@@ -2,8 +2,8 @@
 tokens. An estimate is marked as such (`ir.Usage.estimated`).
 
 Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The counts
-that an upstream stated stay as they are, unless they are impossible, or are only those of the stream's
-beginning.
+that an upstream stated usually stay as they are. Exceptions are impossible counts, and counts that describe
+only the stream's beginning.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Overheard(Generic[_Part]):
 
     @property
     def share(self) -> float:
-        """The length of the stream so far divided by the length of its kept parts: 1 or more; 0 = the stream
-        has no bytes or events yet.
+        """The length of the stream so far divided by the length of its kept parts (by 1, if this is 0): 1 or
+        more; 0 = the stream has no bytes or events yet.
         """
         return self.length / max(1, sum(map(len, self.parts)))
 
@@ -90,7 +90,8 @@ def whole_cost(
     """Return the usage of a complete stream. It is marked as estimated if a part of it is estimated.
 
     If the stream stated a usage (`is_unstated` is False), this usage is returned, with an estimate of the
-    tokens that it lacks, of the prompt or of the answer. Otherwise input, output and reasoning are estimated.
+    tokens that it lacks, of the prompt or of the answer. Otherwise input, output and reasoning are estimated;
+    reasoning is None if the events have no thinking.
     The other counts of the stated usage (of a cache, of units) stay; of a usage with an impossible count,
     only the amounts in `detail` that do not count tokens stay.
 
@@ -151,9 +152,9 @@ def cost_so_far(
 
 
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
-    """Return the estimated number of output tokens, thinking included, of a running stream; or the number
-    that its Tallies have stated so far, if it is more. The counts of a Start say nothing about the length:
-    Anthropic states the first token there.
+    """Return the estimated number of output tokens, thinking included, of a running stream; or the largest
+    number in a Tally without impossible counts, if it is more. The counts of a Start say nothing about the
+    length: Anthropic states the first token there.
 
     model: the upstream's name for the model. events: the events of the stream's beginning. share: the length
     of the stream so far divided by the length of this beginning; the counted tokens are multiplied by it.
@@ -258,7 +259,7 @@ class EstimateUsage:
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
         """The kinds of events to feed; empty once the stream has stated a usage with the tokens of the prompt
-        and of the answer.
+        and of the answer, only Tally after one with the answer's tokens but without the prompt's.
         """
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
@@ -342,8 +343,8 @@ class EstimateUsage:
 
     def whole(self, response: ir.Response) -> ir.Response:
         """Return the response with an estimated usage if it states none, or a usage with impossible counts.
-        If its usage lacks only the tokens of the prompt or of the answer, these are estimated. Otherwise it
-        is returned unchanged.
+        If its usage lacks the tokens of the prompt or of the answer, these are estimated; an estimate of 0
+        for the answer is not added. Otherwise the response is returned unchanged.
         """
         stated = None if is_unstated(response.usage) else response.usage
         if stated is not None and not lacks_answer(stated):

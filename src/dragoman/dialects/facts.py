@@ -35,8 +35,8 @@ class Facts(Value, frozen=True):
     context, max_output: the size of its context window, and of its longest output, in tokens. tools,
     reasoning: whether it can call tools and think. images, audio, documents: whether it accepts them as
     input; a model that does not accept audio counts as one that does not answer with audio, either.
-    structured: whether its output can follow a JSON schema; if this is False, such output is emulated by a
-    tool, or refused if the model has no tools, either.
+    structured: whether its output can follow a JSON schema; if this is False, such output is emulated
+    (`emulate`), or a schema is refused if the model has no tools, either.
     forced_tool: whether tool_choice may force a call. sampling: whether it accepts temperature, top_p and
     top_k. sampling_pair: whether it accepts temperature and top_p together. prefill: whether the last message
     may be the assistant's. mid_system: whether system messages may stand between other messages. thinking:

@@ -1,9 +1,9 @@
 """Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
 A dialect adds its own codes and message patterns. Bodies of any form are read, because vendors do not keep to
-one form. The message is shortened, and all texts are cleaned of secrets, because clients may read them. The
-module also says who is to blame for a failure, and writes the headers by which a client learns whether and
-when to retry.
+one form. A long message is shortened, and all texts are cleaned of secrets, because clients may read them.
+The module also says who is to blame for a failure, and writes the headers by which a client learns whether
+and when to retry.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def kind_of_status(status: int) -> Kind:
 
 
 _GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds of upstream failures for which the gateway's operator is to blame, because the account or the model
-name is wrong."""
+"""Kinds of upstream failures for which the gateway's operator is to blame, because the account (its key,
+rights or money), the address or the model's name is at fault."""
 _UPSTREAMS = frozenset(
     {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
 )
@@ -90,7 +90,8 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The content of a provider's error body. Credentials and stack traces are removed from all texts.
+    """The content of a provider's error body. Credentials and stack traces, as far as `redact` and `untraced`
+    recognise them, are removed from all texts and member names.
 
     message: the shortened message; the fallback of `read_body` if the body states none. type, code: as the
     body states them. param: the request's member that is at fault. In type, code and param, an integer
@@ -98,7 +99,8 @@ class Body(msgspec.Struct, frozen=True):
     other members of the error object. outer: the members beside the error object.
 
     If the body has no member `error` that is an object or a text, the body itself is the error object, and
-    `outer` is empty. If `error` is a text, it is the message, `code` stands beside it, and `rest` is empty.
+    `outer` is empty. If `error` is a text, it is the message, `code` stands beside it, `type` and `param` are
+    None, and `rest` is empty.
     """
 
     message: str
@@ -111,8 +113,8 @@ class Body(msgspec.Struct, frozen=True):
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
     """Return the content of an error body of any vendor: JSON (bytes or already decoded), HTML or plain text.
-    Never raises. If the JSON is a list, its first entry is read. fallback: the message if the body states
-    none.
+    Never raises. If the JSON is a list with entries, its first entry is read. fallback: the message if the
+    body states none.
     """
     if isinstance(body, bytes):
         try:
@@ -178,8 +180,8 @@ def _word(value: Any) -> str | None:
 
 
 def _message(value: Mapping[str, Any]) -> str:
-    """Return the message of an error object, or its validation errors joined to one text; "" = it has
-    neither.
+    """Return the message of an error object, or its validation errors joined to one text. The first of the
+    members below that is a non-empty text, an object or a list decides; "" = there is none, or it is empty.
     """
     for key in ("message", "detail", "Message", "msg", "errors"):
         said = value.get(key)
@@ -206,8 +208,9 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """Return the readable text of HTML, without tags, scripts and styles; their places become spaces. The
-    content of a script or style without its end tag stays, and so does a last tag without `>`. Character
+    """Return the readable text of HTML, without tags, scripts and styles; their places become spaces. Each
+    `<` counts as the beginning of a tag, which ends at the next `>`. The content of a script or style without
+    its end tag (exactly `</script>`) stays, and so does a last tag without `>`. Character
     references (`&amp;`) stay. The time is proportional to the length of the HTML, even if no tag is closed.
     """
     pieces: list[str] = []
@@ -277,9 +280,9 @@ def untraced(text: str) -> str:
     """Return a text without stack traces and paths of the provider's machine. A text without a trace or path
     is returned unchanged.
 
-    Otherwise only one sentence is returned: the first sentence of the text or, if the text begins with a
-    trace, the first sentence of the error message inside the trace, without the name of the exception. A path
-    becomes "[path]". "" = there is no such sentence.
+    Otherwise only one sentence (at most one line) is returned: the first of the text or, if the text begins
+    with a trace, the first sentence of the error message inside the trace, without the name of the exception.
+    A path becomes "[path]". "" = there is no such sentence.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):

@@ -1,6 +1,6 @@
 """States how a dialect handles each field of a request, so that no encoder silently forgets a field.
 
-Every dialect lists all fields of `ir.Request` and of the settings in it (`PLACES`), except those in `_DONE`,
+Every dialect lists the fields of `ir.Request` and of the settings in it (`PLACES`), except those in `_DONE`,
 in one `Fields` object: either the function that handles a field, or the reason why the protocol has no member
 for the field. A dialect that does not list a field cannot be imported (docs/decisions/0025-member-rows.md).
 """
@@ -46,7 +46,8 @@ PLACES: Final = tuple(
     for field in settings.__struct_fields__
     if field not in _FORMS and field not in _SETTINGS
 )
-"""Every field that a request may state: `max_output`, `sampling.seed`."""
+"""Every field of `ir.Request` and of its groups of settings, except `_FORMS`: `max_output`, `sampling.seed`.
+"""
 _DONE: Final = frozenset({"truncation"})
 """Fields that the gateway handles before it encodes a request (`shorten`), so a dialect need not list them.
 """
@@ -61,8 +62,8 @@ class Fields:
     (`reasoning`) stands for all fields of the group. The attribute `handled` is the list of the handled
     fields, without the functions.
 
-    Raises TypeError if a field of `PLACES` that is not in `_DONE` is missing, if a field is stated twice, or
-    if a name is not the name of a field.
+    Raises TypeError if a field of `PLACES` that is not in `_DONE` is missing, if a name is stated twice, or
+    if a name is neither a field in `PLACES` nor, in `lost`, a group. A field of a lost group may be handled.
     """
 
     __slots__ = ("_lost", "handled")

@@ -72,7 +72,8 @@ def file_field(name: str, file: ir.File, fallback: str) -> Field:
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
     """Yield the form fields for the members of a body. A list becomes several fields `NAME[]`, one for each
-    entry. A member that is None is left out. A string is written as it is, and any other value as JSON.
+    entry. A member that is None or [] is left out. A string is written as UTF-8, and any other value, also
+    None in a list, as JSON.
     """
     for name, value in body.items():
         if isinstance(value, list | tuple):
@@ -89,8 +90,8 @@ def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     """Return the form with new values. All fields that `edits` does not name stay. `a` and `a[]` are the same
     name.
 
-    edits: name, without `[]` -> new value. None and `msgspec.UNSET` remove the field. A list makes several
-    fields `NAME[]`. The new value stands in the place of the form's first field of this name; all further
+    edits: name, without `[]` -> new value. None, [] and `msgspec.UNSET` remove the field. Another list makes
+    several fields `NAME[]`. The new value stands in the place of the form's first field of this name; all
     fields of this name are removed, even files. If the form has no field of this name, the new value is added
     at the beginning.
     """

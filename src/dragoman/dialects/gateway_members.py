@@ -4,7 +4,8 @@ LiteLLM's.
 Clients of LiteLLM's proxy put settings of the proxy into the request (`fallbacks`, `num_retries`, `cache`, …)
 and tag their requests with `metadata: {"tags": […]}`. These members are removed before the body is checked.
 Tags and metadata stay in the gateway. If the body names further models (`named_models`), the gateway itself
-asks them when the first model fails. The other members are reported as losses, unless they are null.
+asks them when the first model fails. These uses are reported as changes; the other members are reported as
+losses, unless they are null.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
 Names that a provider's server may define itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are not in the
@@ -177,8 +178,9 @@ _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no p
 
 class Taken(msgspec.Struct, frozen=True):
     """The values that were removed from a body. tags: for the log, at most `MOST_TAGS`. metadata: for hooks;
-    the members of all metadata objects. losses, changes: to report to the client. models: further models that
-    the request names, in the order in which the gateway asks them if the first model fails.
+    the members that were removed from the metadata objects. losses, changes: to report to the client. models:
+    further models that the request names, in the order in which the gateway asks them if the first model
+    fails.
     """
 
     tags: tuple[str, ...] = ()
@@ -200,9 +202,9 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
     dialect: the client's protocol. Raises WireError if the body names further models in a wrong form.
 
     maps: the members that this protocol defines. They stay in the body, except that some or all members of a
-    metadata object may be removed (`_own_part`). Three more members stay: one whose value has the protocol's
-    own meaning (`_OTHERS`), `tags` if it is not a list with at least one non-blank text, and `metadata` or
-    `litellm_metadata` if it is empty or not an object.
+    metadata object may be removed (`_own_part`). Three kinds of other members stay, too: one whose value has
+    the protocol's own meaning (`_OTHERS`), `tags` if it is not a list with at least one non-blank text, and
+    `metadata` or `litellm_metadata` if it is empty or not an object.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []

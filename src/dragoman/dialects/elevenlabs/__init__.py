@@ -28,14 +28,15 @@ _KINDS: Final[Mapping[str, ir.Kind]] = {
     "missing_permissions": "permission",  # of the key: elevenlabs/cli#126
     "output_format_not_allowed": "invalid_request",  # by the plan: elevenlabs/elevenlabs-js#153
 }
-"""`detail.status` or `detail.code` in an error body -> kind. The HTTP status does not show this kind: an
-exhausted quota is a 401."""
+"""`detail.status` or `detail.code` in an error body -> kind. The HTTP status alone may show another kind:
+an exhausted quota is a 401."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
-    """Return the fault of an error response. The body's `detail.status`, or else `detail.code`, becomes the
-    fault's code, and decides its kind if it is in `_KINDS`. Otherwise the HTTP status and, if the status has
-    many meanings, the code and the message decide the kind. Never raises, whatever the body is.
+    """Return the fault of an error response. The body's `detail.status` or, if that is missing or empty,
+    `detail.code` becomes the fault's code if it is a text, and decides the kind if it is in `_KINDS`.
+    Otherwise the HTTP status and, if the status has many meanings, the code and the message decide the kind.
+    Never raises, whatever the body is.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     detail: Any = said.rest.get("detail")

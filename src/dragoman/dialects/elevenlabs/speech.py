@@ -36,8 +36,8 @@ _LOST: Final = {"instructions": "the ElevenLabs API has no speech instructions"}
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """Encode the request in ElevenLabs' form. Losses and changes are reported to `target.report`. For "wav",
     raw samples are asked for, and `decode_response` makes the file. Raises WireError for an audio format that
-    ElevenLabs lacks, for one of OpenAI's voices, and for a missing voice or a text that cannot be the id of a
-    voice (`_VOICE`).
+    is not in `_FORMATS`, for one of OpenAI's voices, and for a missing voice or a text that cannot be the id
+    of a voice (`_VOICE`).
     """
     report = target.report
     voice = request.voice or ""
@@ -71,7 +71,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
     """Decode the audio of a response. If the client asked for "wav", a WAV file is made from the raw samples
     in the response. Raises RequestFailed for an error in JSON with status 200, WireError for other JSON, a
-    text, or an empty body.
+    text, or an empty body; only the media type shows whether a body is JSON or a text.
     """
     family.refuse_words(answered)
     output = request.output or family.USUAL
@@ -82,7 +82,7 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 def decoder(request: ir.SpeechRequest, kind: str, most: int) -> AnswerDecoder[ir.SpeechResponse] | None:
     """Make a decoder that passes the sound on as it comes. None = the response is read as a whole
     (`decode_response`): WAV, because a WAV header states the length of the sound, and JSON or a text, which
-    is no sound. kind: the response's media type; an empty one counts as JSON. most: not used.
+    is not audio. kind: the response's media type; an empty one counts as JSON. most: not used.
     """
     return None if request.output == "wav" else family.flowing(request, kind, most)
 

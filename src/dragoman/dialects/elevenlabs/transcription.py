@@ -67,8 +67,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. Its words and segments are made of the answer's list of words; both are None if
-    there is no such list. Raises RequestFailed for an error with status 200, WireError for an invalid body.
+    """Decode a response. Its words and segments are made of the answer's list of words, as far as the words
+    have times (`_said`); both are None if there is no such list. Raises RequestFailed for an error with
+    status 200, WireError for an invalid body.
     """
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)

@@ -1,4 +1,5 @@
-"""Checks a client's request. The error names the place of the first mistake that is found, in camelCase.
+"""Checks a client's request. The error names the place of the first mistake that is found, in camelCase;
+names inside a schema stay as the client wrote them.
 
 Unknown members and unknown kinds of parts are accepted, because the API grows.
 """
@@ -99,8 +100,8 @@ def check(wire: WireRequest) -> None:
 
 def portable(wire: WireRequest) -> None:
     """Raise WireError if `responseMimeType`, `thinkingLevel` or the `mode` of function calling has an unknown
-    value. Only Google's own servers may know such a value, so the request cannot be translated. The case of
-    the letters does not matter. wire: a request that has passed `check`.
+    value. Only Google's own servers may know such a value, so the request cannot be translated. An empty text
+    is accepted. The case of the letters does not matter. wire: a request that has passed `check`.
     """
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
@@ -322,7 +323,7 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 def _check_place(value: Any) -> None:
     """Raise WireError for a mistake in `value`, the object `retrievalConfig`, which may state the user's
-    latitude and longitude. None = the request has no `retrievalConfig`; nothing is raised.
+    latitude and longitude. None = the request has none, or null; nothing is raised.
     """
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:

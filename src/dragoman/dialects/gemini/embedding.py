@@ -284,8 +284,9 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode an answer. Raises RequestFailed for an error object. Raises WireError for any other object
-    without embeddings, and if the number of vectors is not the number of inputs.
+    """Decode an answer. Raises RequestFailed for an object with `error` and without embeddings. Raises
+    WireError for any other body without embeddings in the API's form, and if the number of vectors is not the
+    number of inputs.
     """
     answer = _answer(answered.data)
     found = (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
@@ -354,7 +355,8 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
         requested one vector, its answer has one vector instead of a batch. model: not used, because an answer
         names no model.
 
-        Raises RequestFailed for an error object. Raises WireError for any other object without embeddings. If
+        Raises RequestFailed for an object with `error` and without embeddings. Raises WireError for any other
+        body without embeddings in the API's form. If
         the client requested one vector, also raises WireError for a batch of none or several vectors.
         """
         told = _answer(answer.data)

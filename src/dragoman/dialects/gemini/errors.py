@@ -51,8 +51,8 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""Word in `error.status` -> kind. If there is an HTTP status, that status decides instead, unless it means
-only "invalid_request", as 400 does."""
+"""Word in `error.status` -> kind. If there is an HTTP status or a number in `error.code`, it decides instead,
+unless it means only "invalid_request", as 400 does."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -77,8 +77,8 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""(fragment of an error message in lower case, its kind). Only used for the HTTP statuses in `_VAGUE`, and
-for errors without an HTTP status."""
+"""(fragment of an error message in lower case, its kind). Only used for the statuses in `_VAGUE`, and for
+errors without a status. The status is the HTTP status or, without one, the number in `error.code`."""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -87,7 +87,8 @@ _DELAY = re.compile(r"retry in ((?:[\d.]++(?:h|ms|m|s))++)", re.IGNORECASE)
 _DURATION = re.compile(r"(?<![\d.])([\d.]++)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
-"""The types of the provider's details that clients get, unchanged. Details of other types are dropped."""
+"""The types of the provider's details that Google's clients get, cleaned of secrets. Of other details, only
+what the fault's own fields hold is kept."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -205,7 +206,8 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
     """Return the seconds to wait, from the text in `RetryInfo` (`"37s"`) or, without such a text, from the
-    message. None = the text that was read states no time, or a number that is too large for a float.
+    message. None = the text that was read states no time, or a number that is malformed or too large for
+    a float.
     """
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:

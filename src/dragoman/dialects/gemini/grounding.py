@@ -37,8 +37,8 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
     """Return the citations in the metadata of `candidate`, as (index of the text block, citation); [] if
     `texts` is empty. A citation whose place is not found belongs to the last text, without `start` and `end`.
 
-    An entry of unknown form is left out, and so is a list of citations whose places would take too long to
-    find. Both stay in the leftovers.
+    An entry of unknown form is left out, and so are a list of citations whose places would take too long to
+    find, and sources that no support names, if there are supports. All stay in the leftovers.
     """
     if not texts:
         return []
@@ -124,6 +124,7 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
     Google counts a segment's bytes in its part or in all texts together. Both readings are tried, in this
     order: a reading is right if the bytes are the text that the segment states or, for a segment without
     text, if they exist. If neither reading is right, the stated text is searched for in all texts.
+    The place of a segment without `endIndex` is not searched.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -217,7 +218,7 @@ class Sources:
             support[_INDICES].append(number)
 
     def metadata(self) -> dict[str, Any]:
-        """Return the value of the member `groundingMetadata`; {} = there are no citations."""
+        """Return the value of the member `groundingMetadata`; {} = no source has been added."""
         if not self._chunks:
             return {}
         chunks = [_chunk(*source) for source in self._chunks]

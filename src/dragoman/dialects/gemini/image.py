@@ -109,7 +109,7 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
     """Decode a response of generateContent or of `predict`; the members of the body show which it is. Raises
-    RequestFailed for an error object and for a response without images, WireError for a malformed object.
+    RequestFailed for an error object and for a response without images, WireError for a body of another form.
     """
     body = decode_object(answered.data)
     if body.get("error") is not None:

@@ -72,8 +72,9 @@ class LiveTalk:
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states, and whether it is a part of
         a reply (`begins`) or ends one: with usage (`ends`), or with a `turnComplete` whose usage may come in
-        a message of its own (`owed`). Only a message with `usageMetadata` or `turnComplete` is decoded;
-        WireError is raised if such a message is not a JSON object.
+        a message of its own (`owed`). `begins` is found by searching the message's bytes for names of
+        members. Only a message in which `usageMetadata` or `turnComplete` is found is decoded; WireError is
+        raised if such a message is not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None
@@ -142,8 +143,8 @@ def model(message: Message) -> str:
 
 
 def address(base: str, query: str) -> str | None:
-    """Return the URL of a provider's sessions; None = the base URL does not end in a version of the Gemini
-    API. query: added at the end of the URL, with its `?`; "" = no query.
+    """Return the URL of a provider's sessions; None = the base URL does not end in one of `VERSIONS`. query:
+    added at the end of the URL, with its `?`; "" = no query.
     """
     root, _, version = base.rstrip("/").rpartition("/")
     if version not in VERSIONS:
@@ -153,8 +154,8 @@ def address(base: str, query: str) -> str | None:
 
 def closed(code: int, reason: str) -> ir.Fault:
     """Return the fault for the code and reason with which the provider closed a session that had not begun.
-    Code 1007 with "API key" in the reason is a wrong or expired key of the gateway's ("API key expired.
-    Please renew the API key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
+    Code 1007 with "API key" (in any case) in the reason is a wrong or expired key of the gateway's ("API key
+    expired. Please renew the API key.", yagudaev/voiceclaw#155), so the fault's kind is "authentication".
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():

@@ -67,8 +67,9 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     """Return a copy of the blocks with these tokens as the `logprobs` of the texts. None = there is no text
     block.
 
-    A single text gets all tokens. Of several texts, each gets the tokens that form it. If this is impossible
-    (a text begins or ends inside a token, the first text is empty, or the tokens together are longer or
+    A single text gets all tokens. Of several texts, each gets the tokens that form it. Tokens without
+    text at the end belong to no text then. If this is impossible (a text begins or ends inside a token, the
+    first text is empty, or the tokens together are longer or
     shorter than the texts), the first text gets all tokens, and the other texts stay unchanged. Only lengths
     are compared.
     """
@@ -123,7 +124,7 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
 
 def encode_all(blocks: Iterable[ir.Block], report: Report, where: str, *, own: bool) -> dict[str, Any]:
     """Return the members of a candidate that state the log probabilities of its texts and refusals; {} if
-    none of them has any.
+    their `logprobs` are all None.
 
     where: the candidate's IR path. own: True = the answer comes from this dialect. Then the average is
     not written, because the leftovers have the average that Google stated.

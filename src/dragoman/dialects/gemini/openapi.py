@@ -29,7 +29,7 @@ _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "
 UPPER: Final = "openapi"
 """The form of a schema with types in upper case, as Google writes them."""
 LOWER: Final = "openapi lower"
-"""The form of a schema with types in lower case, as many clients write them."""
+"""The form of a schema with types in lower case, as many clients write them, or without types."""
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
@@ -53,8 +53,9 @@ def write_openapi(schema: _Schema, form: str) -> _Schema:
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """Return a copy of a schema, made by applying `change` to the schema and to every schema inside it. A
-    value that is not an object is returned unchanged.
+    """Return a copy of a schema, made by applying `change` to the schema and to every schema inside it that
+    stands under one of the keywords `_OPEN_NAMED`, `_OPEN_LISTED` and `_OPEN_ONE`. A value that is not an
+    object is returned unchanged.
     """
     if not isinstance(schema, dict):
         return schema

@@ -53,7 +53,8 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 def decode_part(part: _Wire) -> ir.Block:
     """Decode one part, whose keys are in camelCase or snake_case. A part of an unknown kind or form becomes
-    ir.Native, which holds the part's members, in camelCase and without those that are null.
+    ir.Native (`keep_whole`), which holds the part's members without those that are null. Only the names of
+    the part's own members are made camelCase.
     """
     text = part.get("text")
     if type(text) is str and len(part) == 1:
