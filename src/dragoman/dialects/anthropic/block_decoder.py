@@ -152,8 +152,14 @@ def decode_citation(value: Any) -> ir.Citation:
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
     place = dict(value)
-    titles = place.pop("title", None), place.pop("document_title", None)
-    title = titles[1] if titles[0] is None else titles[0]
+    title, other = place.pop("title", None), place.pop("document_title", None)
+    beside = "document_title"
+    if kind in {"document", "page", "block"}:
+        title, other, beside = other, title, "title"
+    if title is None:
+        title = other
+    elif other is not None:
+        place[beside] = other
     citation = ir.Citation(
         kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
     )

@@ -64,15 +64,21 @@ def _each(values: Any, read: Callable[[Any], _T]) -> Iterator[_T | None]:
 
 def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
     sources = list(_each(metadata.get("groundingChunks"), _source))
-    supports = metadata.get("groundingSupports") or ()
+    supports = metadata.get("groundingSupports")
+    if not isinstance(supports, list):
+        supports = []
     if _too_costly(supports, texts):
         return
+
+    def named(index: int) -> ir.Citation | None:
+        return sources[index] if index >= 0 else None
+
     places = _each(supports, lambda support: _place(support.get("segment") or {}, texts))
     for support, place in zip(supports, places, strict=False):
         if place is None:
             continue
         block, start, end = place
-        for source in _each(support.get("groundingChunkIndices"), sources.__getitem__):
+        for source in _each(support.get("groundingChunkIndices"), named):
             if source is not None:
                 yield block, msgspec.structs.replace(source, start=start, end=end)
     if not supports:  # sources of the whole answer

@@ -8,7 +8,12 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.anthropic.block_decoder import decode_block, decode_blocks, decode_content
+from dragoman.dialects.anthropic.block_decoder import (
+    decode_block,
+    decode_blocks,
+    decode_citation,
+    decode_content,
+)
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_block
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
@@ -380,3 +385,13 @@ def test_the_words_for_a_reference_keep_its_other_members() -> None:
 def test_a_reference_to_no_tool_stays_as_it_came() -> None:
     for odd in ({"type": "tool_reference"}, {"type": "tool_reference", "tool_name": None}):
         assert decode_block(odd) == ir.Native("anthropic", "tool_reference", odd)
+
+
+@pytest.mark.parametrize("kind", ["char_location", "web_search_result_location"])
+def test_a_citation_with_two_titles_keeps_both(kind: str) -> None:
+    wire = {"type": kind, "cited_text": "q", "title": "A", "document_title": "B"}
+    citation = decode_citation(wire)
+    title, beside = ("B", "A") if kind == "char_location" else ("A", "B")
+    assert citation.title == title
+    assert citation.source is not None
+    assert beside in citation.source.values()

@@ -335,3 +335,13 @@ def test_the_words_of_many_sources_have_an_end() -> None:
     written = sum(len(one["segment"]["text"]) for one in sources.metadata()["groundingSupports"])
     assert written <= 8_000_000
     assert "too many sources" in report.losses[0].reason
+
+
+def test_supports_of_another_form_are_none() -> None:
+    metadata = {"groundingChunks": [WEB], "groundingSupports": 5}
+    assert unjudged(groundingMetadata=metadata) == [(0, url("https://a.example/1", "A"))]
+
+
+def test_a_negative_number_names_no_source() -> None:
+    metadata = {"groundingChunks": [WEB], "groundingSupports": [support(0, 4, "Fine", -1)]}
+    assert unjudged(groundingMetadata=metadata) == []
