@@ -305,10 +305,6 @@ def charged(
     }
 
 
-def _nobody() -> None:
-    """Return None: the client's address is not known."""
-
-
 def _is_of_some(limit: Limit) -> bool:
     """Whether a limit counts certain models only, or counts each model separately."""
     return limit.subject == "model" or limit.models is not None
@@ -344,30 +340,6 @@ class Limits:
         if self._measures_others or caller is None:
             return self._measures_others
         return any(one.resource not in _OF_REQUESTS and one.models is not None for one in caller.limits)
-
-    def apply(
-        self,
-        caller: Caller | None,
-        model: str,
-        *,
-        asked: str | None = None,
-        end_user: str | None = None,
-        tags: Sequence[str] = (),
-        address: Callable[[], str | None] = _nobody,
-    ) -> Applied | None:
-        """Return the limits of one exchange; None = no limit applies.
-
-        caller: None = the request has no caller. model: the model's own name. asked: the name that the client
-        sent, None = the same. end_user: the client's name for the end user, None = it has named none. tags:
-        those of the request. address: returns the client's address, as `addresses.subject_of` writes it; it
-        is called only if a limit for this model counts addresses.
-        """
-        found = self.found(caller, (model,), asked)
-        if found is None:
-            return None
-        if found.invented:
-            return self.invented(found, end_user, tags, address if found.by_address else None)
-        return Applied(found)
 
     def found(
         self, caller: Caller | None, models: tuple[str, ...], asked: str | None, bare: str = ""

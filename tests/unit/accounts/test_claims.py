@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from dragoman.accounts.caller import Caller
@@ -16,6 +17,23 @@ DAY = int(NOW) // 86_400 * 86_400
 CI = Caller("ci", tenant="acme", team="red", user="mira")
 
 
+def applied_by(
+    limits: Limits,
+    caller: Caller | None,
+    model: str,
+    *,
+    asked: str | None = None,
+    end_user: str | None = None,
+    tags: tuple[str, ...] = (),
+    address: Callable[[], str | None] = lambda: None,
+) -> Applied | None:
+    """The limits of one exchange, as `engine.reservations.limits_of` finds them."""
+    found = limits.found(caller, (model,), asked)
+    if found is None or not found.invented:
+        return None if found is None else Applied(found)
+    return limits.invented(found, end_user, tags, address if found.by_address else None)
+
+
 def names(applied: Applied | None) -> list[str]:
     """The counters of an exchange, without the window's start."""
     return [] if applied is None else [one.counter.rpartition("|")[0] for one in applied.standing_claims(NOW)]
@@ -23,8 +41,8 @@ def names(applied: Applied | None) -> list[str]:
 
 def test_without_limits_nothing_is_looked_up() -> None:
     limits = Limits()
-    assert limits.apply(CI, "m") is None
-    assert limits.apply(None, "m") is None
+    assert applied_by(limits, CI, "m") is None
+    assert applied_by(limits, None, "m") is None
     assert limits.of_attempt("a/x") is None
 
 
@@ -41,8 +59,8 @@ def test_each_scope_has_its_own_counter() -> None:
         "address",
     )
     limits = Limits(Limit(f"per-{scope}", "requests", 5, "minute", scope) for scope in scopes)
-    applied = limits.apply(
-        CI, "fast", asked="gpt", end_user="u1", tags=("a", "b", "a"), address=lambda: "203.0.113.7"
+    applied = applied_by(
+        limits, CI, "fast", asked="gpt", end_user="u1", tags=("a", "b", "a"), address=lambda: "203.0.113.7"
     )
     assert names(applied) == [
         "per-key|requests|1minute||ci",
@@ -56,12 +74,12 @@ def test_each_scope_has_its_own_counter() -> None:
         "per-tag|requests|1minute||b",
         "per-address|requests|1minute||203.0.113.7",
     ]
-    assert names(limits.apply(Caller("lone"), "fast")) == [
+    assert names(applied_by(limits, Caller("lone"), "fast")) == [
         "per-key|requests|1minute||lone",
         "per-model|requests|1minute||fast",
         "per-global|requests|1minute||*",
     ]
-    assert names(limits.apply(None, "fast"))[0].startswith("per-model|")
+    assert names(applied_by(limits, None, "fast"))[0].startswith("per-model|")
 
 
 def test_only_some_names() -> None:
@@ -71,19 +89,19 @@ def test_only_some_names() -> None:
             Limit("marked", "requests", 5, "minute", "tag", only=frozenset({"batch"})),
         ]
     )
-    assert names(limits.apply(CI, "m", tags=("batch", "x"))) == [
+    assert names(applied_by(limits, CI, "m", tags=("batch", "x"))) == [
         "some|requests|1minute||acme",
         "marked|requests|1minute||batch",
     ]
-    assert limits.apply(Caller("k", tenant="other"), "m", tags=("x",)) is None
+    assert applied_by(limits, Caller("k", tenant="other"), "m", tags=("x",)) is None
 
 
 def test_a_limit_for_models_counts_by_either_name() -> None:
     limits = Limits([Limit("big", "tokens", 5, "day", "key", models=frozenset({"gpt-*", "slow"}))])
-    assert limits.apply(CI, "fast", asked="gpt-5") is not None
-    assert limits.apply(CI, "slow", asked="anything") is not None
-    assert limits.apply(CI, "fast", asked="small") is None
-    assert limits.apply(CI, "fast") is None
+    assert applied_by(limits, CI, "fast", asked="gpt-5") is not None
+    assert applied_by(limits, CI, "slow", asked="anything") is not None
+    assert applied_by(limits, CI, "fast", asked="small") is None
+    assert applied_by(limits, CI, "fast") is None
 
 
 def test_a_deployment_counts_for_all_models_that_have_it() -> None:
@@ -134,7 +152,7 @@ def test_what_a_name_alone_means_is_no_memory_of_another_request() -> None:
 def test_limits_that_come_with_the_caller() -> None:
     own = Limit("key ci", "money", 7, "month", "key", only=frozenset({"ci"}))
     theirs = Limit("tenant acme", "concurrency", 2, None, "tenant", only=frozenset({"acme"}))
-    applied = Limits().apply(Caller("ci", tenant="acme", limits=(own, theirs)), "m")
+    applied = applied_by(Limits(), Caller("ci", tenant="acme", limits=(own, theirs)), "m")
     assert names(applied) == ["tenant acme|concurrency|||acme", "key ci|money|1month||ci"]
 
 
@@ -144,7 +162,7 @@ def test_two_callers_of_one_name_are_not_mistaken_for_each_other() -> None:
     before = Caller("ci", limits=(Limit("key ci", "requests", 1, "minute"),))
     after = Caller("ci", limits=(Limit("key ci", "requests", 2, "minute"),))
     for caller, most in ((before, 1), (after, 2), (before, 1)):
-        applied = limits.apply(caller, "m")
+        applied = applied_by(limits, caller, "m")
         assert applied is not None
         assert [one.limit.most for one in applied.of_requests(NOW)] == [most]
 
@@ -160,7 +178,7 @@ def test_amounts() -> None:
             Limit("m", "money", 9, "lifetime"),
         ]
     )
-    applied = limits.apply(CI, "m")
+    applied = applied_by(limits, CI, "m")
     assert applied is not None
     assert (applied.measures, applied.money, applied.watched, applied.refusing) == (True, True, False, None)
     every = [*applied.of_requests(NOW), *applied.of_tokens(30, 4, NOW), *applied.of_money(500, NOW)]
@@ -187,7 +205,7 @@ def test_amounts() -> None:
 
 def test_an_exchange_is_charged_to_the_window_in_which_it_began() -> None:
     limits = Limits([Limit("r", "requests", 9, "minute"), Limit("t", "tokens", 9, "minute")])
-    applied, later = limits.apply(CI, "m"), limits.apply(CI, "m")
+    applied, later = applied_by(limits, CI, "m"), applied_by(limits, CI, "m")
     assert applied is not None
     assert later is not None
     (first,) = applied.of_requests(MINUTE + 59)
@@ -207,7 +225,7 @@ def test_attempts() -> None:
             Limit("every", "money", 9, "minute", "deployment"),
         ]
     )
-    assert limits.apply(CI, "m") is None
+    assert applied_by(limits, CI, "m") is None
     assert names(limits.of_attempt("a/x")) == [
         "provider a|requests|1minute||a",
         "deployment a/x|tokens|1minute||a/x",
@@ -218,8 +236,8 @@ def test_attempts() -> None:
 
 
 def test_what_is_watched() -> None:
-    warning = Limits([Limit("w", "requests", 9, "minute", warn_at=0.8)]).apply(CI, "m")
-    soft = Limits([Limit("s", "requests", 9, "minute", hard=False)]).apply(CI, "m")
+    warning = applied_by(Limits([Limit("w", "requests", 9, "minute", warn_at=0.8)]), CI, "m")
+    soft = applied_by(Limits([Limit("s", "requests", 9, "minute", hard=False)]), CI, "m")
     assert warning is not None
     assert soft is not None
     assert warning.watched
@@ -228,7 +246,7 @@ def test_what_is_watched() -> None:
 
 def test_a_limit_may_refuse_what_has_no_price() -> None:
     limit = Limit("m", "money", 9, "day", unknown_price="refuse")
-    applied = Limits([limit]).apply(CI, "m")
+    applied = applied_by(Limits([limit]), CI, "m")
     assert applied is not None
     assert applied.refusing == limit
 
@@ -236,8 +254,8 @@ def test_a_limit_may_refuse_what_has_no_price() -> None:
 def test_invented_names_of_models_and_callers_do_not_fill_the_memory() -> None:
     limits = Limits([Limit("r", "requests", 9, "minute", "model")])
     for index in range(20_000):
-        limits.apply(CI, f"model {index}")
-        limits.apply(CI, "x" * 200 + str(index))
+        applied_by(limits, CI, f"model {index}")
+        applied_by(limits, CI, "x" * 200 + str(index))
     assert len(limits._found) <= 4_096
 
 
@@ -259,7 +277,7 @@ def test_limits_of_another_model_are_joined_once() -> None:
     limits = Limits(
         [Limit("each", "requests", 5, "day", "model"), Limit("all", "tokens", 5, "day", "global")]
     )
-    applied, other = limits.apply(CI, "m"), limits.apply(CI, "big")
+    applied, other = applied_by(limits, CI, "m"), applied_by(limits, CI, "big")
     assert applied is not None
     assert other is not None
     further = other.beyond(applied)
@@ -272,7 +290,7 @@ def test_limits_of_another_model_are_joined_once() -> None:
 def test_joined_limits_are_watched_and_looked_at_until_they_are_parted() -> None:
     each = Limit("each", "tokens", 5, "day", "model", warn_at=0.5, only=frozenset({"big"}))
     limits = Limits([each, Limit("all", "requests", 5, "day", "global")])
-    applied, other = limits.apply(CI, "m"), limits.apply(CI, "big")
+    applied, other = applied_by(limits, CI, "m"), applied_by(limits, CI, "big")
     assert applied is not None
     assert other is not None
     further = other.beyond(applied)

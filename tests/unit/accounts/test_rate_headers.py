@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dragoman.accounts.caller import Caller
-from dragoman.accounts.claims import Limits
+from dragoman.accounts.claims import Applied, Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
 from dragoman.seams.clock import Seams
@@ -17,8 +17,9 @@ NOW = datetime(2026, 11, 23, 15, 4, 38, 500_000, tzinfo=UTC).timestamp()
 def after(used: dict[str, int], *limits: Limit, form: Any) -> dict[str, str]:
     """The headers when so much was used of each limit, by its name."""
     ledger = MemoryLedger(Seams(now=lambda: NOW))
-    applied = Limits(limits).apply(Caller("ci"), "m")
-    assert applied is not None
+    found = Limits(limits).found(Caller("ci"), ("m",), None)
+    assert found is not None
+    applied = Applied(found)
     claims = applied.standing_claims(NOW)
     ledger.seed({one.counter: used.get(one.limit.name, 0) for one in claims})
     told = applied.rate_headers(form, NOW).add([], ledger.standing, NOW)
