@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
+from dragoman.config.added import BUILT_IN
 from dragoman.config.misfit import Misfit
 from dragoman.config.resolve import vendor_of
 from dragoman.config.settings import Config, Deployment, Model
 from dragoman.providers.models import facts_for
-
-_OWN: Final = frozenset({"local", "simulate"})
-"""The built-in providers, whose chat models can all continue an answer."""
 
 
 def continuing(model: Model, config: Config) -> Iterator[Misfit]:
@@ -45,7 +42,7 @@ def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
         return stated
     name, _, upstream = deployment.use.partition("/")
     settings = config.providers.named.get(name)
-    if name in _OWN or settings is None:
+    if name in BUILT_IN or settings is None:  # all models of our own can continue an answer
         return True  # the provider is built in, or the program registers it
     try:
         vendor = vendor_of(name, settings)

@@ -25,11 +25,12 @@ OSError if the client has disconnected.
 
 EXTENSION = "dragoman.link"
 OVERDUE = "Task cancelled, timeout graceful shutdown exceeded"
-"""uvicorn's message of a cancellation, when a handler still runs after the time that a stop may take."""
+"""uvicorn's message of a cancellation, when a handler still runs after the time that a stop may take. Our
+server cancels with the same message."""
 
 
 def is_overdue(error: asyncio.CancelledError) -> bool:
-    """Whether uvicorn has cancelled a handler that still runs after the time that a stop of the server may
+    """Whether the server has cancelled a handler that still runs after the time that a stop of the server may
     take. Such a handler tells its client that the server stops, and does not raise `error` again, because
     uvicorn would log it with a stack trace.
     """

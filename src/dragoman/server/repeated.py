@@ -14,7 +14,7 @@ from dragoman.server.cycle import Cycle
 from dragoman.server.head import Head
 from dragoman.wire.headers import HeaderMap
 
-MOST_DIGITS: Final = 12
+_MOST_DIGITS: Final = 12
 """The most digits of content-length in a repeated head."""
 _LENGTH: Final = b"\r\ncontent-length: "
 _LONGEST: Final = 16_384
@@ -41,7 +41,7 @@ class Repeatable(NamedTuple):
         if not data.startswith(before):
             return None
         at = len(before)
-        end = data.find(b"\r", at, at + MOST_DIGITS)
+        end = data.find(b"\r", at, at + _MOST_DIGITS)
         length = data[at:end]
         if not (length.isdigit() and data.startswith(after, end)):
             return None

@@ -476,9 +476,8 @@ class Background:
                 if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
                 if not around and (last := await self._last(tenant, id_)) < after:
-                    after = (
-                        last  # the client has named the made event, or one that the response does not have
-                    )
+                    # the client has named the made event, or one that the response does not have
+                    after = last
                     continue
                 if after + 1 <= asked:
                     return

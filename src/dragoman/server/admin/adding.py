@@ -20,7 +20,7 @@ from dragoman.assembly.reload import Outcome
 from dragoman.config.added import AddedState, literal_secrets, path_of
 from dragoman.config.load import Loaded
 from dragoman.config.section import Section
-from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.errors import ConfigError, Problem, RequestFailed, has_part
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import Unusable, told, unusable
 from dragoman.state.added import AddedEntry, AddedKind, Additions, KeptEntries
@@ -99,7 +99,7 @@ class Adding:
         if not self._was_used(entry):
             return []
         within = path_of(entry)
-        return [one for one in self._gateway.loaded.warnings if _is_within(one.path, within)]
+        return [one for one in self._gateway.loaded.warnings if has_part(within, [one.path])]
 
     def version(self, kind: AddedKind, name: str) -> int | None:
         """Return the version of the added entry of this name that this process has loaded; None = this
@@ -223,11 +223,6 @@ class Adding:
         return outcome
 
 
-def _is_within(path: str, entry: str) -> bool:
-    """Whether the path of a setting is the path `entry`, or lies below it."""
-    return path.startswith(entry) and path[len(entry) :][:1] in {"", ".", "["}
-
-
 def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
     """Raise RequestFailed if this configuration does not use the entry, or if the entry contains a secret
     itself and not a reference to it. value: the entry as it was sent.
@@ -267,8 +262,8 @@ def _refused(entry: AddedEntry, problems: tuple[Problem, ...] | list[Problem]) -
     least one. For a problem within the entry, the file and the line are left out.
     """
     place, first = path_of(entry), problems[0].path
-    inside = first.removeprefix(place).removeprefix(".") if _is_within(first, place) else ""
-    origin = [one._replace(file=None, line=None) if _is_within(one.path, place) else one for one in problems]
+    inside = first.removeprefix(place).removeprefix(".") if has_part(place, [first]) else ""
+    origin = [one._replace(file=None, line=None) if has_part(place, [one.path]) else one for one in problems]
     return unusable(origin, inside or None)
 
 
