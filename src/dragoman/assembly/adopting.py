@@ -50,21 +50,29 @@ class Adopting:
     def __init__(self, seams: Seams) -> None:
         self.ledger: Counting | None = None
         self._seams = seams
-        self._charges: dict[str, asyncio.Task[None]] = {}
-        """{mark of an ended process: the task that passes what it has left to the ledger}."""
+        self._charges: dict[str, asyncio.Task[bool]] = {}
+        """{mark of an ended process: the task that passes what it has left to the ledger, and returns whether
+        the ledger has it}.
+        """
         self._report_at = 0.0
         """When it is looked next for what the ledger cannot report (monotonic seconds)."""
 
     def begin(self, chains: Iterable[Chain]) -> None:
         """Start a task for each of these journals whose process has ended, if the ledger needs what it has
-        left and no task was started for it. Nobody else may use the chains meanwhile.
+        left, does not have it, and no such task runs. Nobody else may use the chains meanwhile. A journal may
+        come again as another `Chain`: then `charged` is set if an earlier task has done the work.
         """
         for chain in chains:
-            if not chain.charged and chain.mark not in self._charges:
-                charging = self._charge(chain, chain.to_charge())
-                self._charges[chain.mark] = spawn(charging, "charging limits for a process that has ended")
+            if chain.charged:
+                continue
+            charging = self._charges.get(chain.mark)
+            if charging is None or (charging.done() and (charging.cancelled() or not charging.result())):
+                begun = self._charge(chain, chain.to_charge())
+                self._charges[chain.mark] = spawn(begun, "charging limits for a process that has ended")
+            elif charging.done():
+                chain.charged = True
 
-    async def _charge(self, chain: Chain, records: Iterator[list[UsageRecord]]) -> None:
+    async def _charge(self, chain: Chain, records: Iterator[list[UsageRecord]]) -> bool:
         done: int | None = 0
         try:
             if self.ledger is not None:
@@ -72,6 +80,7 @@ class Adopting:
         except Exception:  # whatever it is, it would come again
             log.exception("limits could not be charged for a process that has ended")
         chain.charged = done is not None
+        return chain.charged
 
     def forget(self, chain: Chain) -> None:
         """Forget a journal, because it is deleted."""

@@ -140,6 +140,7 @@ def _account(
         source="the client",
         own=True,
         lent=True,
+        configured=tuple(extra.values()),
     )
 
 

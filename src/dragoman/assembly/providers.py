@@ -190,6 +190,7 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
         (*(() if text is None else (text,)), *extra.values()),
         _identity(provider, text),
         source="" if key is None else key.source,
+        configured=tuple(extra.values()),
     )
     if signs is None or key is None:
         return account

@@ -149,7 +149,7 @@ class Hearing:
         reply, sent = self._reply, self._sent
         if reply is None:
             return
-        if sent.whole or sent.heard:
+        if sent.length and (sent.whole or sent.heard):
             self._estimate(reply, sent.length, None)
         elif self._noted:
             reply.record.units = {}  # the journal waits for a record

@@ -5,7 +5,7 @@ that are secret. An account also removes its secrets from faults.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -25,6 +25,8 @@ _MOST_SECRETS = 64
 _REDACTED: Final = "[redacted]"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 """Matches characters that no encoder of JSON escapes."""
+_LIKE_KEY: Final = re.compile(r"(?:\w+ )?\S{16,}")
+"""Matches what looks like a key: 16 characters or more without a blank, perhaps after a word (`Bearer`)."""
 _ANY: Final = "surrogateescape"
 """The error handler that decodes any bytes, and encodes the text to the same bytes."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
@@ -47,7 +49,8 @@ class Account(msgspec.Struct, frozen=True):
     every request. They contain the credential, unless there is none or the credential signs each request.
     tail: the last characters of the key, for people to read; None = there is no key. secrets: texts that must
     not be shown: the key, the values of configured headers, and the secrets of replaced credentials
-    (`succeeding`). id: identifies the credential without revealing it; all credentials that clients send have
+    (`succeeding`). configured: those of the `secrets` that are values of configured headers, and need not be
+    secret. id: identifies the credential without revealing it; all credentials that clients send have
     the same id. renewal: None = the credential never changes, and does not sign requests. source: where the
     key came from, for people to read. own: True = the credential belongs to a tenant or to a client, not to
     the operator. lent: True = the client has sent the credential, for one request; then `own` is True, too.
@@ -61,6 +64,7 @@ class Account(msgspec.Struct, frozen=True):
     source: str = ""
     own: bool = False
     lent: bool = False
+    configured: tuple[str, ...] = ()
 
     @property
     def whose(self) -> Whose:
@@ -71,11 +75,17 @@ class Account(msgspec.Struct, frozen=True):
 
     def succeeding(self, before: Account) -> Account:
         """Return a copy of this account whose `secrets` also contain the secrets of `before`, because late
-        answers may still repeat those. The copy has at most 64 secrets: first those of this account, then
-        those of `before`, in their order. before: the account that this account replaces.
+        answers may still repeat those; so do its `configured`. The copy has at most 64 secrets: first those
+        of this account, then those of `before`, in their order. before: the account that this account
+        replaces.
         """
         retired = [one for one in before.secrets if one not in self.secrets]
-        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
+        configured = dict.fromkeys((*self.configured, *before.configured))
+        return msgspec.structs.replace(
+            self,
+            secrets=(*self.secrets, *retired)[:_MOST_SECRETS],
+            configured=tuple(configured)[:_MOST_SECRETS],
+        )
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """Return a copy of the fault with `[redacted]` in place of each secret, in all its fields except
@@ -92,32 +102,37 @@ class Account(msgspec.Struct, frozen=True):
 
     def redaction(self, more: Iterable[str] = ()) -> Redaction:
         """Return a `Redaction` for the secrets of this account: an object that replaces them by `[redacted]`
-        in texts and WebSocket messages. more: secrets to hide in addition to those of the account.
+        in texts and WebSocket messages. more: values of configured headers to hide in addition to the secrets
+        of the account.
         """
-        return Redaction((*self.secrets, *more))
+        further = tuple(more)
+        return Redaction((*self.secrets, *further), (*self.configured, *further))
 
 
 class Redaction:
-    """Replaces secrets by `[redacted]`. secrets: those of fewer than 8 characters are not replaced."""
+    """Replaces secrets by `[redacted]`. secrets: those of fewer than 8 characters are not replaced.
+    configured: those of the `secrets` that need not be secret, such as the name of an application. In
+    WebSocket messages, which may have any words, they are replaced only if they look like a key
+    (`_LIKE_KEY`).
+    """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], configured: Collection[str] = ()) -> None:
         hidden = {one for one in secrets if len(one) >= _SHORTEST_SECRET}
         self._secrets = sorted(hidden, key=len, reverse=True)  # one secret may begin with another
-        self._marks = sorted({max(_PLAIN.findall(one), key=len, default=one) for one in hidden})
+        self._keys = [one for one in self._secrets if one not in configured or _LIKE_KEY.fullmatch(one)]
+        self._marks = sorted({max(_PLAIN.findall(one), key=len, default=one) for one in self._keys})
         """For each secret its longest part that stands in a JSON text as it is."""
         self._binary_marks = [one.encode() for one in self._marks]
 
     def text(self, text: str) -> str:
         """Return the text with `[redacted]` in place of each secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, _REDACTED)
-        return text
+        return _without(text, self._secrets)
 
     def message(self, message: str | bytes) -> str | bytes:
-        """Return a WebSocket message with `[redacted]` in place of each secret, also where JSON has escaped
-        some of the secret's characters (`+`, `/`, …). A message without a secret is returned as it is; this
-        costs one search for each secret (4 µs in 64 kB), so that it can be done for every message. A JSON
-        message with a secret may come back in another layout.
+        """Return a WebSocket message with `[redacted]` in place of each secret (see `configured`), also where
+        JSON has escaped some of the secret's characters (`+`, `/`, …). A message without a secret is returned
+        as it is; this costs one search for each secret (4 µs in 64 kB), so that it can be done for every
+        message. A JSON message with a secret may come back in another layout.
         """
         if isinstance(message, str):
             for mark in self._marks:
@@ -133,6 +148,12 @@ class Redaction:
         try:
             event = decode_object(message.encode("utf-8", _ANY))
         except WireError:
-            return self.text(message)
-        told = reworded(event, self.text)
-        return self.text(message) if told == event else encode(told).decode()
+            return _without(message, self._keys)
+        told = reworded(event, lambda text: _without(text, self._keys))
+        return _without(message, self._keys) if told == event else encode(told).decode()
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _REDACTED)
+    return text

@@ -194,10 +194,6 @@ class WireUpstream:
         """
         return self._sender.accounts
 
-    def in_dialect(self, name: str) -> WireUpstream:
-        """Return this provider's upstream in the dialect `name`. Raises KeyError if there is none."""
-        return self._spoken[name]
-
     def spoken(
         self,
         face: str,

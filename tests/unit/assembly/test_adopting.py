@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Iterator, Sequence
 
 import pytest
 
@@ -11,6 +11,7 @@ from dragoman.accounts.journal import MemoryJournal
 from dragoman.accounts.left import unreported
 from dragoman.accounts.segments import FileJournal
 from dragoman.assembly import journaling
+from dragoman.assembly.adopting import Adopting
 from dragoman.assembly.journaling import Journaling
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.usage import UsageRecord
@@ -221,3 +222,33 @@ async def test_a_process_that_ends_in_good_order_charges_nobody(place: Place) ->
     await until_adopted(keeper)
     assert list(place.database.rows) == ["a"]
     assert counts.adoptions == []
+
+
+class Left:
+    """What an ended process has left, as one of several chains of the same journal."""
+
+    def __init__(self) -> None:
+        self.mark, self.charged, self.report = "a-mark", False, b""
+
+    def to_charge(self) -> Iterator[list[UsageRecord]]:
+        return iter(())
+
+
+@pytest.mark.parametrize("ledger", ["answers", "was closed"])
+async def test_a_journal_that_comes_again_is_charged_or_asked_for_again(ledger: str) -> None:
+    adopting, counts = Adopting(SYSTEM), Counts()
+    adopting.ledger = counts
+    if ledger == "was closed":
+        adopting.ledger = Closed()
+    first, again = Left(), Left()
+    adopting.begin([first])  # type: ignore[list-item]
+    assert await adopting.wait(5)
+    adopting.ledger = counts
+    adopting.begin([again])  # type: ignore[list-item]
+    await adopting.wait(5)
+    assert (len(counts.adoptions), again.charged) == (1, True)
+
+
+class Closed(Counts):
+    async def adopted(self, *_: object) -> int | None:
+        return None

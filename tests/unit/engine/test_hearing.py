@@ -336,3 +336,12 @@ def test_sound_counts_from_where_speech_was_heard() -> None:
     whole.total = 30_000
     whole.speech()
     assert (whole.sure, whole.length) == (30_000, 30_000)
+
+
+async def test_a_failed_transcript_is_not_charged_at_the_end_either() -> None:
+    house = House(COUNTED)
+    await house.say(4)
+    await house.hears("failed")
+    house.replies.close()
+    assert house.records() == [("ex_1.1", {}, 0, False)]
+    assert house.held == (0, 0)

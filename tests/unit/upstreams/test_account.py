@@ -91,3 +91,18 @@ def test_whose_a_credential_is() -> None:
     assert Account({}).whose == "gateway"
     assert Account({}, own=True).whose == "tenant"
     assert Account({}, own=True, lent=True).whose == "client"
+
+
+def test_words_of_a_configured_header_stay_in_messages_and_its_keys_do_not() -> None:
+    key, other, name = "sk-short", "Bearer another-key-of-a-header", "Example Corp"
+    account = Account({}, None, (key, other, name, "realtime=v1"), configured=(other, name, "realtime=v1"))
+    redaction = account.redaction(["Example Town"])
+    said = f"Welcome to {name} in Example Town! realtime=v1 {key} {other}"
+    assert redaction.message(said) == f"Welcome to {name} in Example Town! realtime=v1 [redacted] [redacted]"
+    assert redaction.text(said) == "Welcome to [redacted] in [redacted]! [redacted] [redacted] [redacted]"
+
+
+def test_an_account_that_succeeds_another_knows_what_need_not_be_secret() -> None:
+    before = Account({}, None, ("sk-before", "Example Corp"), configured=("Example Corp",))
+    redaction = Account({}, None, ("sk-after-it",)).succeeding(before).redaction()
+    assert redaction.message("Example Corp, sk-before, sk-after-it") == "Example Corp, [redacted], [redacted]"
