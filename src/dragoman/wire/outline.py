@@ -23,8 +23,8 @@ _read = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def outline(body: bytes, value: Mapping[str, Any], members: int) -> dict[str, msgspec.Raw]:
     """Return {member: its value as the bytes that were written}, as `head_of` returns it, but the longest
-    value may have white space around it. body: the text of the object. value: the decoded object. members: how many members the text has, where a repeated member
-    counts each time; 0 = not known.
+    value may have white space around it. body: the text of the object. value: the decoded object. members:
+    how many members the text has, where a repeated member counts each time; 0 = not known.
     """
     found = _around_longest(body, value) if members == len(value) else None
     return head_of(body) if found is None else found
