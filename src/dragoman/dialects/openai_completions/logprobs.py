@@ -73,9 +73,9 @@ def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
 
 
 def lose_beside_tokens(tokens: Sequence[ir.Logprob], report: Report, where: str) -> None:
-    """Report as lost everything that `encode_logprobs` does not write of these tokens and of their
-    alternatives: ids, bytes that a token's text does not show, and leftovers, except the offsets. where: the
-    IR path of the block to which the tokens belong.
+    """Report as lost members of these tokens and of their alternatives that `encode_logprobs` does not write:
+    ids, bytes that a token's text does not show, and leftovers of other dialects. where: the IR path of the
+    block to which the tokens belong.
     """
     place = where + ".logprobs"
     for token in tokens:
