@@ -188,7 +188,9 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     """How requests of one operation are written for a provider, and how the provider's responses are read."""
 
     paths: tuple[str, ...]
-    """All request paths below the base URL; `{model}` stands for the model's name."""
+    """All request paths below the base URL; `{model}` stands for the model's name, any other name in braces
+    for a value in `params`.
+    """
     encode: Callable[[AskedT, Target], WireRequest]
     """Writes a request for a provider, and reports losses to the target's `report`. Raises WireError if the
     protocol cannot express the request."""

@@ -63,7 +63,9 @@ EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {
     *("max_tokens", "call_ids", "names", "schemas", "roles"),
 }
-"""The values that a server is assumed to accept unless it is the protocol author's own."""
+"""The values that a server is assumed to accept unless it is the protocol author's own, or `widens` is set
+for it.
+"""
 
 
 class Quirks(Value, frozen=True, dict=True, gc=True):
@@ -84,7 +86,7 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     refuses: frozenset[str] = frozenset()
     """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
     Responses API, and fields with the reasoning of assistant messages (`reasoning_content`). They are left
-    out and reported as lost."""
+    out, which is reported as a loss if it loses anything; an `n` above 1 is an error."""
     stop_list: bool = False
     """Whether `stop` must be a list; a single text is then sent as a list of one."""
     functions: bool = True
