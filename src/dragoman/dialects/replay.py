@@ -1,5 +1,5 @@
 """Recognises items in a Responses request that OpenAI would refuse because another server made them. Pure.
-This code runs for every request that may be relayed to OpenAI, so it reads each item only once.
+This code runs for every request that may be relayed to OpenAI, so it reads only a few members of each item.
 
 A reasoning item needs its encrypted content. Without it, OpenAI looks for the item by its id and does not
 find it if it was not stored (404), and OpenAI accepts no reasoning as plain text (400): vercel/ai#13234,

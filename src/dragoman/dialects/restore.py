@@ -305,7 +305,8 @@ class WholeObject:
 
 class ValueMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`. The client gets
-    the JSON text of the member's value. Arguments that do not begin with this member pass unchanged.
+    the JSON text of the member's value. Arguments that do not begin with this member pass unchanged; if they
+    are only white space or an opening brace, the client gets "".
 
     The value is passed on while it comes, so any text after the value (another member, other words) is passed
     on, too. Only a closing brace at the very end is left out, with any white space after it, because it ends
@@ -353,8 +354,8 @@ class ValueMember:
 class StringMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`, a string. The
     client gets the decoded string. Arguments that do not begin with this member and a string pass unchanged,
-    but an empty object gives "". Text after the string, such as another member, is left out, because it is
-    not part of the tool's input.
+    but an empty object, white space or an opening brace alone gives "". Text after the string, such as
+    another member, is left out, because it is not part of the tool's input.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without its
     other half is not a character, and becomes U+FFFD.

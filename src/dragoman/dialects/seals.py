@@ -15,7 +15,7 @@ from typing import Final
 from dragoman.ir import Sealed
 
 TAG: Final = "dgm1."
-"""The beginning of every tagged seal. No provider's own seal begins in this way."""
+"""The beginning of every tagged seal. No known seal of a provider begins in this way."""
 
 _WITHHELD: Final = "!"
 _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
@@ -43,5 +43,5 @@ def read_seal(text: str, dialect: str) -> Sealed:
 
 
 def is_withheld(text: str) -> bool:
-    """Whether a text that a client sent back is a seal that `tag_seal` tagged as withheld."""
+    """Whether a text that a client sent back begins with a tag that says "withheld" (`tag_seal`)."""
     return text.startswith(TAG) and text[len(TAG) :].partition(".")[0].endswith(_WITHHELD)
