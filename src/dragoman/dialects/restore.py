@@ -353,9 +353,10 @@ class ValueMember:
 
 class StringMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`, a string. The
-    client gets the decoded string. Arguments that do not begin with this member and a string pass unchanged,
-    but an empty object, white space or an opening brace alone gives "". Text after the string, such as
-    another member, is left out, because it is not part of the tool's input.
+    client gets the decoded string; characters beside an escape that JSON does not have may stay as they are
+    written. Arguments that do not begin with this member and a string pass unchanged, but an empty object,
+    white space or an opening brace alone gives "". Text after the string, such as another member, is left
+    out, because it is not part of the tool's input.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without its
     other half is not a character, and becomes U+FFFD.

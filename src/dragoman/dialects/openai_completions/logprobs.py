@@ -24,10 +24,10 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
     """Return the decoded log probabilities. wire: the four lists, or the form of chat (a list `content`),
     which llama.cpp writes here.
 
-    None = the IR cannot hold them: the tokens or their values are missing or empty, the lists differ in
-    length, the values or the alternatives contain null (as for an echoed prompt), or there is another member
-    (in chat's form, one that is not null). May raise one of `typed.OF_ANOTHER_SHAPE` for other values of an
-    unknown shape.
+    None = the IR cannot hold them: there is another member (in chat's form, one that is not null), or, of the
+    four lists, the tokens or their values are missing or empty, the lists differ in length, or the values or
+    the alternatives contain null (as for an echoed prompt). May raise one of `typed.OF_ANOTHER_SHAPE` for
+    other values of an unknown shape.
     """
     if type(wire.get("content")) is list:
         alone = all(value is None for member, value in wire.items() if member != "content")

@@ -80,7 +80,7 @@ def _with_content(item: _Body) -> _Body:
 
 def _names(body: _Body) -> None:
     """Write other names, which OpenAI accepts (`tool_0`, `schema`), in place of all names of functions,
-    free-text tools (`custom`) and namespaces that are not empty, and of the name of the response's schema.
+    free-text tools (`custom`) and namespaces, except empty names, and of the name of the response's schema.
     The tool choice gets the new names of its tools.
     """
     renamed: dict[str, str] = {}
