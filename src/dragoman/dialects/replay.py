@@ -27,8 +27,8 @@ _BEGINS: Final[Mapping[Any, str]] = {
 
 
 def is_strange(item: Any) -> bool:
-    """Whether OpenAI would refuse an item, because of its id (`has_strange_id`), or because it is reasoning
-    without encrypted content. False for a value that is not an object.
+    """Whether OpenAI would refuse an item, because of an id that may be left out (`has_strange_id`), or
+    because it is reasoning without encrypted content. False for a value that is not an object.
     """
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
 

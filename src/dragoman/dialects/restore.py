@@ -158,7 +158,7 @@ class ArgumentsReader(Protocol):
     """Turns the arguments of an emulated call, piece by piece, into the text that the client gets."""
 
     def feed(self, text: str) -> str:
-        """Return the client's text for the next piece of the arguments; "" = nothing can be returned yet."""
+        """Return the client's text for the next piece of the arguments; "" = nothing can be returned now."""
 
     def close(self) -> str:
         """Return the rest of the client's text, after the last piece."""

@@ -188,8 +188,8 @@ def _named(value: Any, name: str) -> Any:
 
 
 def _names(body: _Body) -> None:
-    """Give new names, which OpenAI accepts, to all tools and functions that the client runs and to the schema
-    of the response, and the tool choice the new name of its tool. An empty or missing name is not replaced.
+    """Replace the names of the tools and functions that the client runs, and of the schema of the response,
+    by names that OpenAI accepts, and give the tool choice the new name of its tool. An empty name stays.
     Names that OpenAI accepts are replaced, too, so that one name for two tools becomes two.
     """
     renamed: dict[str, str] = {}

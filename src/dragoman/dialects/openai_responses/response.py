@@ -303,8 +303,8 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
 
 
 def incomplete(stop: ir.Stop | None) -> bool:
-    """Whether an answer with this stop has the status `incomplete`. True for the reasons "length", "context"
-    and "filter"; False for all others and for None.
+    """Whether an answer of another dialect with this stop gets the status `incomplete`. True for the reasons
+    "length", "context" and "filter"; False for all others and for None.
     """
     return stop is not None and stop.reason in _REASONS
 

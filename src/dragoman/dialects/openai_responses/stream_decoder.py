@@ -180,8 +180,8 @@ class ResponsesDecoder:
         return [ir.Ping()]
 
     def _progress(self, value: _Value) -> _Events:
-        """Return the IR events for `queued` and `in_progress`, which hold the same response object as
-        `created`. If the answer has not begun, they are the same as for `created`, otherwise a ping.
+        """Return the IR events for `queued` and `in_progress`, which hold a response object, as `created`
+        does. If the answer has not begun, they are the same as for `created`, otherwise a ping.
         """
         return self._created(value) or [ir.Ping()]
 

@@ -423,8 +423,8 @@ class ResponsesEncoder(EventEncoder):
         return done + self._event(f"{holder}.done", {**state.place, "part": {"type": kind, "text": text}})
 
     def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
-        """Always b"": seals and the content of media are not sent in deltas, but with the end of the
-        block.
+        """Always b"": seals and the content of media are not sent in deltas. What the client gets of them
+        comes with the end of the block.
         """
         if not event.candidate:
             self._fold.add(event)

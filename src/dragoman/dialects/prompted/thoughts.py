@@ -43,8 +43,8 @@ class ThoughtReader:
         self._breaks = 0  # line breaks after `</think>` so far
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
-        text is held back or belongs to a tag.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, for example
+        because the text is held back or belongs to a tag.
         """
         if self._state == "past":
             return self._plain(text)

@@ -40,7 +40,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 class NotWellFormed(ValueError):
     """The text does not have the form of the elements that the schema describes, its elements are nested too
-    deep, or the `Work` for reading it is used up.
+    deep, one that may not be an array comes twice, or the `Work` for reading it is used up.
     """
 
 
