@@ -150,8 +150,9 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 _TAKEN: Final = frozenset(_TAKE)
 _CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
 _NUMBERED: Final = frozenset({*ir.CONTENT, ir.Finish, ir.Raw})
-"""The events that name a block or candidate. They get other block numbers if a text is divided into several
-blocks."""
+"""The events that name a block or candidate. The block numbers in them change if a text is divided into
+several blocks.
+"""
 
 
 class ArgumentsReader(Protocol):
