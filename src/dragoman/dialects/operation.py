@@ -188,7 +188,9 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     """How requests of one operation are written for a provider, and how the provider's responses are read."""
 
     paths: tuple[str, ...]
-    """All request paths below the base URL; `{model}` stands for the model's name."""
+    """All request paths below the base URL; `{model}` stands for the model's name, any other name in braces
+    for a value in `params`.
+    """
     encode: Callable[[AskedT, Target], WireRequest]
     """Writes a request for a provider, and reports losses to the target's `report`. Raises WireError if the
     protocol cannot express the request."""
@@ -262,8 +264,9 @@ class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_
     """Whether `relay` may be used for this request, the vendor's quirks and the model's upstream name; if
     not, the request is translated."""
     ends: tuple[str, ...] = ()
-    """The `type`s of the events that end a relayed stream; `[DONE]` ends it, too. A stream that ends in no
-    such way has broken off."""
+    """The `type`s of the events that end a relayed stream; `[DONE]` ends it, too. A stream that the client
+    requested and that ends in no such way has broken off.
+    """
     sound: bool = False
     """Whether responses are audio. Then the bytes of a relayed response are passed on without being read, if
     the client asked for no stream and the media type is `audio/…` or `application/octet-stream`. A stream of

@@ -124,10 +124,10 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """Return (media type, base64) of an image that is given as bytes or as a valid data URL. The type is that
-    of the data URL or, for bytes, the one that the first bytes show, else the file's stated type, else PNG.
-    Raises WireError for an image that is given in another way: by another URL, an invalid data URL or a file
-    id.
+    """Return (media type, base64) of an image that is given as bytes or as a valid data URL. The type is the
+    one that the data URL states, else the one that the first bytes show, else (only for bytes) the file's
+    stated type, else PNG. Raises WireError for an image that is given in another way: by another URL, an
+    invalid data URL or a file id.
     """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]

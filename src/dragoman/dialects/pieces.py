@@ -111,9 +111,9 @@ def _goes_on(before: Any, block: Any, *, chunk: bool) -> bool:
     message begins between them.
 
     Both must have the same type, text or thinking, `before` must have no seal, and neither may have other
-    fields than its text and seal. Two texts are joined only if a new message begins between them and the
-    second has no seal. A thought is also continued by a block with a seal, if that block has no text and its
-    seal is not of a dialect in `CHUNKED`; the seal ends the thought.
+    content than its text and seal (`_is_bare`). Two texts are joined only if a new message begins between
+    them and the second has no seal. A thought is also continued by a block with a seal, if that block has no
+    text and its seal is not of a dialect in `CHUNKED`; the seal ends the thought.
     """
     if type(before) is not type(block) or not (_is_open(before) and _is_bare(block)):
         return False

@@ -63,7 +63,9 @@ EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {
     *("max_tokens", "call_ids", "names", "schemas", "roles"),
 }
-"""The values that a server is assumed to accept unless it is the protocol author's own."""
+"""The values that a server is assumed to accept unless it is the protocol author's own, or `widens` is set
+for it.
+"""
 
 
 class Quirks(Value, frozen=True, dict=True, gc=True):

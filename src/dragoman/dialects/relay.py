@@ -12,8 +12,8 @@ from dragoman.dialects.reply import Reply
 
 
 class Relay(Protocol):
-    """Edits chat requests and whole (not streamed) responses, and makes relays for streams. It edits
-    top-level members, and only those that must change; the bytes of all others stay the same.
+    """Edits chat requests and whole (not streamed) responses, and makes relays for streams. In general it
+    edits only top-level members that must change; the bytes of the values of all others stay the same.
     """
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:

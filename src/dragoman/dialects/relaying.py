@@ -16,7 +16,9 @@ UNREADABLE: Final = (
     *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
     *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
 )
-"""The exceptions that are raised when a relay reads a malformed body or frame of a provider."""
+"""The exceptions, besides WireError, that may be raised when a relay reads a malformed body or frame of a
+provider.
+"""
 _decode = msgspec.json.Decoder().decode
 
 

@@ -1,5 +1,5 @@
 """Recognises items in a Responses request that OpenAI would refuse because another server made them. Pure.
-This code runs for every request that may be relayed to OpenAI, so it reads each item only once.
+This code runs for every request that may be relayed to OpenAI, so it reads only a few members of each item.
 
 A reasoning item needs its encrypted content. Without it, OpenAI looks for the item by its id and does not
 find it if it was not stored (404), and OpenAI accepts no reasoning as plain text (400): vercel/ai#13234,
@@ -27,8 +27,8 @@ _BEGINS: Final[Mapping[Any, str]] = {
 
 
 def is_strange(item: Any) -> bool:
-    """Whether OpenAI would refuse an item, because of its id (`has_strange_id`), or because it is reasoning
-    without encrypted content. False for a value that is not an object.
+    """Whether OpenAI would refuse an item, because of an id that may be left out (`has_strange_id`), or
+    because it is reasoning without encrypted content. False for a value that is not an object.
     """
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
 

@@ -150,15 +150,16 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 _TAKEN: Final = frozenset(_TAKE)
 _CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
 _NUMBERED: Final = frozenset({*ir.CONTENT, ir.Finish, ir.Raw})
-"""The events that name a block or candidate. They get other block numbers if a text is divided into several
-blocks."""
+"""The events that name a block or candidate. The block numbers in them change if a text is divided into
+several blocks.
+"""
 
 
 class ArgumentsReader(Protocol):
     """Turns the arguments of an emulated call, piece by piece, into the text that the client gets."""
 
     def feed(self, text: str) -> str:
-        """Return the client's text for the next piece of the arguments; "" = nothing can be returned yet."""
+        """Return the client's text for the next piece of the arguments; "" = nothing can be returned now."""
 
     def close(self) -> str:
         """Return the rest of the client's text, after the last piece."""
@@ -305,7 +306,8 @@ class WholeObject:
 
 class ValueMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`. The client gets
-    the JSON text of the member's value. Arguments that do not begin with this member pass unchanged.
+    the JSON text of the member's value. Arguments that do not begin with this member pass unchanged; if they
+    are only white space or an opening brace, the client gets "".
 
     The value is passed on while it comes, so any text after the value (another member, other words) is passed
     on, too. Only a closing brace at the very end is left out, with any white space after it, because it ends
@@ -352,9 +354,10 @@ class ValueMember:
 
 class StringMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`, a string. The
-    client gets the decoded string. Arguments that do not begin with this member and a string pass unchanged,
-    but an empty object gives "". Text after the string, such as another member, is left out, because it is
-    not part of the tool's input.
+    client gets the decoded string; characters beside an escape that JSON does not have may stay as they are
+    written. Arguments that do not begin with this member and a string pass unchanged, but an empty object,
+    white space or an opening brace alone gives "". Text after the string, such as another member, is left
+    out, because it is not part of the tool's input.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without its
     other half is not a character, and becomes U+FFFD.

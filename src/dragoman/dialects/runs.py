@@ -1,8 +1,8 @@
 """Recognises events at the beginning of received bytes that are the same except for one JSON string in each,
 their text.
 
-Nearly all server-sent events of a stream are such events. So they are compared as bytes, many at once, and
-are not decoded one by one.
+In most streams, most server-sent events are such events. So they are compared as bytes, many at once, and are
+not decoded one by one.
 """
 
 from __future__ import annotations

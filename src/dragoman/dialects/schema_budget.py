@@ -20,9 +20,9 @@ STEPS: Final = 60_000
 nothing else. The largest schemas that OpenAI's API accepts (5,000 properties) need about half of these steps.
 """
 LONGEST_PLACE: Final = 500
-"""The most characters of a name in a path of a schema; a longer name is cut. A whole path has at most a few
-characters more than twice this number. A property's name may be as long as a body, and occurs in the paths of
-everything below that property.
+"""The most characters of a name in a path of a schema; a longer name is cut. In general, a whole path has at
+most a few characters more than twice this number. A property's name may be as long as a body, and occurs in
+the paths of everything below that property.
 """
 
 _T = TypeVar("_T")

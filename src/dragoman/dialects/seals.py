@@ -1,9 +1,9 @@
 """Writes seals (`ir.Sealed`: opaque signatures) into protocols other than their own, tagged with their origin
 (a dialect), and reads them back.
 
-Clients send opaque values back unchanged, so a seal returns to its origin. A seal is written in the member
-that the client's protocol has for seals, as `dgm1.<origin>.<payload>`. A seal with the tag that a client
-returns belongs to the named origin; a seal without the tag belongs to the client's own protocol. If a
+Clients have to send opaque values back unchanged, so that a seal returns to its origin. A seal is written in
+the member that the client's protocol has for seals, as `dgm1.<origin>.<payload>`. A seal with the tag that a
+client returns belongs to the named origin; a seal without the tag belongs to the client's own protocol. If a
 provider withheld the words of its thinking, the block has only a seal. Such a seal is tagged as
 `dgm1.<origin>!.<payload>`, because its origin uses another kind of block for it. Pure.
 """
@@ -15,7 +15,7 @@ from typing import Final
 from dragoman.ir import Sealed
 
 TAG: Final = "dgm1."
-"""The beginning of every tagged seal. No provider's own seal begins in this way."""
+"""The beginning of every tagged seal. No known seal of a provider begins in this way."""
 
 _WITHHELD: Final = "!"
 _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
@@ -43,5 +43,5 @@ def read_seal(text: str, dialect: str) -> Sealed:
 
 
 def is_withheld(text: str) -> bool:
-    """Whether a text that a client sent back is a seal that `tag_seal` tagged as withheld."""
+    """Whether a text that a client sent back begins with a tag that says "withheld" (`tag_seal`)."""
     return text.startswith(TAG) and text[len(TAG) :].partition(".")[0].endswith(_WITHHELD)

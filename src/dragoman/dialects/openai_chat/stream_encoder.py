@@ -1,8 +1,9 @@
 """Encodes IR events as a stream of chunks for clients of OpenAI's chat.
 
-A tool call starts with its id and name, then its arguments follow in several chunks. Images are sent when
-their block ends; so are citations, if the answer comes from another dialect. If the client asked for the
-usage (`Request.stream_usage`), the last chunk states it.
+The first chunk of a tool call has its name and, except in the older `function_call`, its id; arguments that
+arrive later follow in further chunks. An image (`ir.Media`) is sent whole when its block ends. If the answer
+comes from another dialect, the citations of a text are held back until its block ends. If the client asked
+for the usage (`Request.stream_usage`) and it is known, the last chunk states it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")
-"""Members that every chunk repeats; all other leftovers are sent once."""
+"""Members that the chunks repeat as soon as they are known (`_more` names the exceptions). Other leftovers of
+the answer itself are sent at most once.
+"""
 
 
 class _Out(Out):
@@ -367,13 +370,14 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return sound + self._chunk(last, **once)
 
     def _more(self, event: ir.More) -> bytes:
-        """Save the members of a More event for later chunks, and return b"". A chunk of their own would have
-        no choices, but many clients always read `choices[0]`.
+        """Save the members of a More event that this dialect can write for later chunks, and return b"". A
+        chunk of their own would have no choices, but many clients always read `choices[0]`.
 
-        Members in `_CONSTANT` go into all later chunks, except the chunks with a piece of text, thinking or
-        arguments in candidates that have begun already (`_set_head`). All others go into the next chunk that
-        begins or ends a candidate; if none follows, into the last chunk of the stream. If an error ends the
-        stream, they are not sent.
+        Members in `_CONSTANT` go into all later chunks, with these exceptions: a chunk with an error, and, in
+        candidates that have begun already, chunks that are made of constant bytes around a piece of text,
+        refusal, thinking or arguments (`_set_head`). All others go into the next chunk that begins or ends a
+        candidate; if none follows, into the last chunk of the stream. If an error ends the stream, they are
+        not sent.
         """
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))
@@ -384,8 +388,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._chunk(b"", **members) if members else b""
 
     def _counts(self) -> dict[str, Any]:
-        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them.
-        Known counts that the client's protocol lacks are reported as lost, also if the client did not ask.
+        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them. In
+        an answer of another dialect, known counts that the client's protocol lacks are reported as lost, also
+        if the client did not ask.
         """
         if self._usage is None:
             return {}

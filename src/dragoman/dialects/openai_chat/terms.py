@@ -36,5 +36,6 @@ REFUSED: Final[dict[str, str]] = {
     "prompt_cache_options": "cache",
     "prompt_cache_retention": "cache.retention",
 }
-"""Request member that a vendor may reject -> its IR path. A member that is not listed here has the same name
-in the IR, sampling parameters within `sampling`."""
+"""Request member that a vendor may reject -> the IR path under which its loss is reported. The loss of any
+other member is reported under the member's own name, that of a sampling parameter within `sampling`.
+"""

@@ -70,8 +70,8 @@ def _decode_reasoning(part: dict[str, Any]) -> ir.Thinking | None:
 
 def encode_thought(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
     """Return the content part for a thinking block, in the form that its `form` names (one of `FORMS`). A
-    seal is written only in the form "reasoning_part". Leftovers of another dialect are reported as lost.
-    where: the block's IR path.
+    seal is written only in the form "reasoning_part". Leftovers of another dialect that are not null are
+    reported as lost. where: the block's IR path.
     """
     if block.form == _SUMMARY:
         spoken = {"type": "summary_text", "text": block.text}

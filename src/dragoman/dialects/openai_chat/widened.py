@@ -1,7 +1,6 @@
 """Removes or corrects, in a copy of a request, values that OpenAI may reject but other servers accept, so
-that OpenAI's rules can check the rest of the request. The server gets the request itself, not this copy.
-
-All other members keep their places, because errors name the places.
+that OpenAI's rules can check the rest of the request. What the server gets is made from the request itself,
+not from this copy. All other members keep their places, because errors name the places.
 """
 
 from __future__ import annotations
@@ -189,9 +188,9 @@ def _named(value: Any, name: str) -> Any:
 
 
 def _names(body: _Body) -> None:
-    """Give all tools, the functions and the schema of the response new names, which OpenAI accepts, and the
-    tool choice the new name of its tool. Names that OpenAI accepts are replaced, too, so that one name for
-    two tools becomes two.
+    """Replace the names of the tools and functions that the client runs, and of the schema of the response,
+    by names that OpenAI accepts, and give the tool choice the new name of its tool. An empty name stays.
+    Names that OpenAI accepts are replaced, too, so that one name for two tools becomes two.
     """
     renamed: dict[str, str] = {}
     for member, inner in (("tools", ("function", "custom")), ("functions", ())):
@@ -234,8 +233,8 @@ def _choice_named(choice: _Body, renamed: dict[str, str]) -> _Body:
 
 def _schemas(body: _Body) -> None:
     """Remove the schemas of functions and of the response that are objects, but no JSON Schemas; of functions
-    also those whose type is not "object". Of vLLM's members with such a schema, `guided_json` and the whole
-    `structured_outputs` are removed.
+    also those that state a type other than "object". Of vLLM's members with such a schema, `guided_json` and
+    the whole `structured_outputs` are removed.
     """
     for member, inner in (("tools", "function"), ("functions", None)):
         tools = body.get(member)

@@ -2,15 +2,15 @@
 
 Specification: https://platform.openai.com/docs/api-reference/completions, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi. The model continues a prompt; there is no conversation. Usage,
-finish reasons, errors and stream frames are those of chat, and use its code.
+finish reasons and errors have the forms of chat.
 
 Canonical form: decoding and encoding a request drops null members and an empty `stream_options`. A response
 loses a null `usage` and its unknown members that are null, and a stream also `obfuscation`, and all but the
 last value of an unknown member.
 
 Prompts of token ids are sent only to servers of this protocol. Several prompts of one request (at most 16
-answers) are sent to servers of other protocols one after another. If an upstream cannot repeat the prompt
-(`echo`), the gateway repeats it in the response.
+answers) are sent to servers of other protocols one after another. If the client asks for its prompt in the
+response (`echo`) and the answer comes in another protocol, the gateway repeats the prompt.
 """
 
 from __future__ import annotations

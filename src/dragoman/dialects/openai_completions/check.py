@@ -51,7 +51,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "logit_bias": _logit_bias,
 }
 """Request member -> rule, for those of OpenAI's members that are fields of ir.Sampling with the same name and
-value (not `stop` and `logprobs`). A new such member needs only a line here."""
+value (not `stop` and `logprobs`). In this protocol, a new such member needs only a line here."""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(),
     "min_p": number(),

@@ -24,10 +24,10 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
     """Return the decoded log probabilities. wire: the four lists, or the form of chat (a list `content`),
     which llama.cpp writes here.
 
-    None = the IR cannot hold them: the tokens or their values are missing or empty, the lists differ in
-    length, the values or the alternatives contain null (as for an echoed prompt), or there is another member
-    (in chat's form, one that is not null). May raise one of `typed.OF_ANOTHER_SHAPE` for other values of an
-    unknown shape.
+    None = the IR cannot hold them: there is another member (in chat's form, one that is not null), or, of the
+    four lists, the tokens or their values are missing or empty, the lists differ in length, or the values or
+    the alternatives contain null (as for an echoed prompt). May raise one of `typed.OF_ANOTHER_SHAPE` for
+    other values of an unknown shape.
     """
     if type(wire.get("content")) is list:
         alone = all(value is None for member, value in wire.items() if member != "content")
@@ -73,9 +73,9 @@ def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
 
 
 def lose_beside_tokens(tokens: Sequence[ir.Logprob], report: Report, where: str) -> None:
-    """Report as lost everything that `encode_logprobs` does not write of these tokens and of their
-    alternatives: ids, bytes that a token's text does not show, and leftovers, except the offsets. where: the
-    IR path of the block to which the tokens belong.
+    """Report as lost members of these tokens and of their alternatives that `encode_logprobs` does not write:
+    ids, bytes that a token's text does not show, and leftovers of other dialects. where: the IR path of the
+    block to which the tokens belong.
     """
     place = where + ".logprobs"
     for token in tokens:

@@ -5,8 +5,8 @@ suffix) is a Native. `logprobs: n` means log probabilities with n alternatives f
 
 Request.forms says how the client wrote a field: "prompt": "list" for a list with one prompt; "max_output":
 "default" if the client stated no limit, so that the default of 16 tokens applies; "stop": "string" for a bare
-string; "stream": "false" for a stated false; "echo": "true" or "false". If an upstream cannot repeat the
-prompt (`echo`), the gateway repeats it.
+string; "stream": "false" for a stated false; "echo": "true" or "false". If the client asks for its prompt in
+the response (`echo`) and the answer comes in another dialect, the gateway repeats the prompt.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ MAPS: Final = _SCALARS | frozenset(
         *("stream_options", "user"),
     }
 )
-"""The top-level members that have a field in `ir.Request` or a word in `Request.forms`; all others are
-leftovers in `Request.extra`."""
+"""The top-level members that have a field in `ir.Request` or a word in `Request.forms`; all others that are
+not null are leftovers in `Request.extra`.
+"""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
 """OpenAI's default for `max_tokens`."""
 _ENOUGH: Final = 4096
-"""`max_tokens` if neither the request nor the model has a known limit. The API's default of 16 would cut the
-answer off."""
+"""`max_tokens` if neither the request nor the model has a known limit; less if the prompt leaves less of the
+context window free (`_free_tokens`). The API's default of 16 would cut most answers off.
+"""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
 """The most answers (prompts times `n`) for which `parts` makes requests, which run one after another."""
@@ -196,11 +198,12 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Return the request for an upstream of this dialect. Losses and changes are reported to `target.report`.
-    A request of another dialect that states no limit gets a large `max_tokens` (`_free_tokens`), because
+    A request without a limit (`max_output` is None) gets the `max_tokens` of `_free_tokens`, because
     otherwise the answer would end after 16 tokens.
 
     Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
-    assistant, a message after the user's, any tool, and any block except Text and Native, such as a medium. A
+    assistant, a message after the user's, a tool (but in a request of this dialect, tools, which only the
+    configuration can add, are reported as lost), and any block except Text and Native, such as a medium. A
     Native of another dialect is reported as lost.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)

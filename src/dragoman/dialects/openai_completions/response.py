@@ -160,9 +160,10 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report the parts of a block that are not written. A text is written without citations and leftovers. A
-    refusal is written as text, which is reported as a change. Blocks of any other kind, such as thinking, are
-    lost. A seal is reported as a change, because the gateway stores it. where: the block's IR path.
+    """Report the parts of a block that are not written. A text is written without citations, and without
+    leftovers of other dialects. A refusal is written as text, which is reported as a change. Blocks of any
+    other kind, such as thinking, are lost. A seal is reported as a change, because the gateway stores it.
+    where: the block's IR path.
     """
     report = draft.report
     if isinstance(block, ir.Text):

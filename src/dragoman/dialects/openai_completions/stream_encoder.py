@@ -26,7 +26,7 @@ from dragoman.dialects.reply import Reply
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
 _EVERY: Final = "system_fingerprint"
-"""The leftover that every chunk repeats; all other leftovers are sent once."""
+"""If the start of the answer has this leftover, all its chunks repeat it, except one with an error."""
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 

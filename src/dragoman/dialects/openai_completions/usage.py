@@ -16,9 +16,9 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another. Some vendors' prompt
-    counts leave out cached tokens, and some vendors' completion counts leave out reasoning; the counts
-    themselves or `quirks` show this (`openai.usage.decode_usage`).
+    """Decode the object `usage` (`wire`) into `ir.Usage`, in which input, cached tokens, output and reasoning
+    are separate counts. Some vendors' prompt counts leave out cached tokens, and some vendors' completion
+    counts leave out reasoning; the counts themselves or `quirks` show this (`openai.usage.decode_usage`).
     """
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:

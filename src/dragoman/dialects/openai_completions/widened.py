@@ -1,5 +1,6 @@
 """Removes, in a copy of a request, values that some servers accept although OpenAI may reject them. OpenAI's
-rules then check the rest of the request. The server gets the request itself, not this copy.
+rules then check the rest of the request. What the server gets is made from the request itself, not from this
+copy.
 """
 
 from __future__ import annotations

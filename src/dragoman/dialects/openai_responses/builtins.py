@@ -120,9 +120,9 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
     """Return the block that other protocols get in place of an item. This is the call or the result of one of
     the tools in this module. For an item `additional_tools` it is a text.
 
-    None = the item has another type, or no string as `call_id` or `id`, or an `execution` other than
-    "client" and null, or it is a call without an object of arguments. A shell's `environment` is not read: a
-    call of a shell that OpenAI runs gives a block, too.
+    None = the item has another type, or no string as `call_id` (as `id`, if it has no `call_id`), or an
+    `execution` other than "client" and null, or it is a call without an object of arguments. A shell's
+    `environment` is not read: a call of a shell that OpenAI runs gives a block, too.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":

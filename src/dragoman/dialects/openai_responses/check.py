@@ -1,7 +1,8 @@
 """Checks a client's request before any upstream is called. An error names a member of the request.
 
-Unknown items, tools and members are accepted, because the protocol grows; the upstream decides about them.
-The only unknown member that is refused is a message's `tool_calls`, if it is not empty.
+Items and tools of an unknown `type`, and unknown members, are in general accepted, because the protocol
+grows; the upstream decides about them. The only unknown member that is refused is a message's `tool_calls`,
+if it is not empty.
 """
 
 from __future__ import annotations

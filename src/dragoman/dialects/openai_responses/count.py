@@ -1,7 +1,8 @@
 """Counting tokens with OpenAI's API: https://platform.openai.com/docs/api-reference/responses/input-tokens.
 
-Members that change only the answer are left out of the request. A stored prompt (`prompt`) is not left out,
-although the endpoint refuses it: without the prompt the count would be wrong.
+Members that change only the answer, as far as they are in `LEFT_OUT`, are left out of the request. A stored
+prompt (`prompt`) is not left out, although the endpoint refuses it: without the prompt the count would be
+wrong.
 """
 
 from __future__ import annotations

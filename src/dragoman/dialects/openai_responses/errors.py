@@ -24,8 +24,8 @@ from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
-    determines the kind.
+    """Return the fault of a provider's error response. If the body cannot be read, the status determines the
+    kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     return decode_fault(NAME, said, said.message, status, retry_after(headers))
@@ -33,7 +33,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error inside an answer or a stream. value: the body or the `error` event,
-    decoded or as JSON bytes. Never raises.
+    decoded or as JSON bytes; bytes that are not JSON give a fault, too.
 
     An `error` event is flat ({type: "error", code, message, param}) or has an object `error`. If the error
     states an HTTP status (on a WebSocket it does), the status also determines the fault's kind. In a decoded
@@ -72,8 +72,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """Return the error object for a client: the member `error` of an error body. Secrets in the message are
-    removed.
+    """Return the error object for a client: the member `error` of an error body. What `redact` recognises as
+    a secret is removed from the message.
     """
     return encode_fault(fault, _WORDS) | shown_members(fault)
 

@@ -1,12 +1,12 @@
 """Decodes and encodes `input` and `instructions`. One input item is one message of the IR. For a client of
-this dialect each such message is encoded as one item again, except that some vendors refuse an item, and it
-is left out. A history of another dialect is repaired first, and one of its messages may become several items.
+this dialect each such message is in general encoded as one item again; an item that the vendor refuses is
+left out. A history of another dialect is repaired first, and one of its messages may become several items.
 
 `Message.form` may have several words: "text" = the item's content is a string; "bare" = the item states a
 role but no type; "parts" = the item has a part of an unknown type, or is an assistant message with an image.
 
-The API requires an output for every call and a call for every output: `repaired` ensures this for histories
-of other dialects.
+The API requires an output for every call of a function or custom tool, and a call for every output:
+`repaired` ensures this for histories of other dialects.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def _message(item: Any, where: str) -> ir.Message:
 
 def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
     """Write `instructions` and `input` into the body, and report losses and changes. For a client of this
-    dialect, `input` is a string if the client wrote a string, and is missing if the client wrote none. Raises
-    WireError for a medium that no part can hold.
+    dialect, `input` is a string if the client wrote a string, and is missing if the client wrote none, unless
+    messages were added since. Raises WireError for a medium that no part can hold.
     """
     if request.system:
         body["instructions"] = _instructions(request.system, draft)
@@ -106,10 +106,10 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """Return the items without what OpenAI refuses. placed: (IR path of the message, item) pairs; the result
-    consists of such pairs, too. Reasoning without encrypted content is left out, which is reported as a loss.
-    Ids that OpenAI would refuse (`has_strange_id`) are removed, also from the argument's items, which is
-    reported as a change.
+    """Return the items without open reasoning, and without ids, that OpenAI refuses. placed: (IR path of the
+    message, item) pairs; the result consists of such pairs, too. Reasoning without encrypted content is left
+    out, which is reported as a loss. Ids that OpenAI would refuse (`has_strange_id`) are removed, also from
+    the argument's items, which is reported as a change.
 
     OpenAI refuses a message or a call with an id if the reasoning that came before it is missing
     (openai/openai-dotnet#1050). So all assistant messages and all calls of functions and custom tools that

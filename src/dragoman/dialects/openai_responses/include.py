@@ -1,8 +1,9 @@
 """The member `include` of a request, which asks for additional content in the answer.
 
-If the provider stores nothing, the gateway asks for encrypted reasoning, because the next request must send
-the reasoning back. A model without reasoning refuses this with 400 ("Encrypted content is not supported with
-this model"). https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
+If the provider is to store nothing, the gateway asks for encrypted reasoning, unless the model is known to
+have no reasoning, because the next request must send the reasoning back. A model without reasoning refuses
+this with 400 ("Encrypted content is not supported with this model").
+https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
     """Return (edits, changes to report) for a relayed request. The edits make the request ask the provider to
-    store nothing.
+    store nothing, as far as the vendor accepts `store`.
 
     body: the request as its client wrote it. edits: {member: new value} for `store` (False) and `include`;
     `msgspec.UNSET` = the member is removed, because the vendor refuses it or because `include` would be

@@ -56,7 +56,8 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
     a tool in `builtins`, else the role that the item states. Without one, it is "user" if the type of the
     item is missing or says that the client made it (such as `item_reference`), else "assistant".
 
-    Raises WireError if the item is not an object (at the path `where`), or if a part of it is not an object.
+    Raises WireError if the item is not an object (at the path `where`), or if a part of a message or of a
+    call's output is not an object.
     """
     if type(value) is not dict:
         raise WireError("must be an object", where, "invalid_type")
@@ -90,7 +91,7 @@ _STOOD_FOR: Final = frozenset(
         *("action", "arguments", "operation", "output", "tools"),
     }
 )
-"""The members of an item that the block in its place expresses."""
+"""The members of an item that do not become leftovers of the block that stands for it."""
 
 
 def _role(value: _Wire, kind: Any) -> ir.Role:
@@ -400,7 +401,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 def native(block: ir.Block) -> ir.Native:
     """Return the block that a later request repeats for a call or a result of the provider's own tools. In
-    this dialect such a block is always a Native, which is returned itself.
+    this dialect such a block is usually a Native, which is returned itself. Any other block is encoded as an
+    item, and the item becomes a Native.
     """
     if isinstance(block, ir.Native):
         return block

@@ -68,11 +68,11 @@ def place(request: WireRequest, where: str) -> str:
     checks.
 
     A path of a block in a message, or of a field of this block, becomes the path of the part in `content`; if
-    `content` is a string, the path of `content`. In any other item, the path of a part of the result becomes
-    the path in `output`, and the path of a field the path of the member with this name; if the item lacks the
-    member, the path of the item. A path behind `.item.` becomes the path of this member of the item. The path
-    of a message is the path of its item. If `input` is not a list, the result is `$.input` for all of these
-    paths.
+    `content` is not a list, the path of `content`. In any other item, the path of a part of the result
+    becomes the path in `output`, and the path of a field the path of the member with this name; if the item
+    lacks the member, the path of the item. A path behind `.item.` becomes the path of this member of the
+    item. The path of a message is the path of its item. If `input` is not a list, the result is `$.input` for
+    all of these paths.
 
     The path of a tool in a namespace leads into the namespace. `previous` becomes `$.conversation` if the
     request states a conversation and no previous response, else `$.previous_response_id`.

@@ -1,7 +1,7 @@
 """Decodes and encodes the request's `text`: the format of the answer, and its verbosity.
 
 `Output.form`: "format" for an explicit format of plain text, "native" for an unknown format, which is in
-`extra` as the client wrote it, "bare" for an empty `text`.
+`extra` as the client wrote it, "bare" for a `text` that states nothing.
 """
 
 from __future__ import annotations

@@ -300,9 +300,10 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
-    """Encode a citation of `text` as an annotation. A citation that came in this dialect is written as it
-    came. Any other citation becomes a `url_citation`, for the whole text if it states no place in the text.
-    If it has no URL, UNSET is returned and a loss is reported. where: the citation's IR path.
+    """Encode a citation of `text` as an annotation. A citation that came in this dialect is written with the
+    members that it came with, except null ones. Any other citation becomes a `url_citation`, for the whole
+    text if it states no place in the text. If it has no URL, UNSET is returned and a loss is reported. where:
+    the citation's IR path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -361,11 +362,13 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """Return the part for a medium. A document that is given as text becomes an `input_text`. Values that no
-    part can state, such as a transcript, are reported as lost. where: the block's IR path.
+    """Return the part for a medium. A document that is given as text or as blocks becomes an `input_text`
+    with its text. Values that no part can state, such as a transcript, are reported as lost. where: the
+    block's IR path.
 
     Raises WireError if no part can hold the medium: sound or video of another dialect, sound without data,
-    and any other medium without data and URL; an image or a document may have a file id instead.
+    and any other medium without data and URL; an image or a document may have a file id instead, a document
+    also text.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

@@ -1,5 +1,5 @@
-"""Relays between clients and providers of this protocol. A few members are edited; all others pass byte for
-byte.
+"""Relays between clients and providers of this protocol. A few members are edited; the values of all others
+pass unchanged.
 """
 
 from __future__ import annotations
@@ -51,14 +51,15 @@ _RUNNING: Final[dict[str, Any]] = {
     "incomplete_details": None,
     "completed_at": None,
 }
-"""The members that a response object has while its stream runs."""
+"""Some members of a response object, with their values while its stream runs."""
 _BEGINNINGS: Final = {
     "response.output_item.added": "item",
     "response.content_part.added": "part",
     "response.reasoning_summary_part.added": "part",
 }
-"""Event that begins an item or a part -> its member with this item or part. The event has no content if the
-item or part is empty."""
+"""Event that begins an item or a part -> its member with this item or part. The event has no content if this
+is an empty message, text or reasoning (`_says_nothing`).
+"""
 _TEXTS: Final = frozenset({"message", "reasoning", "output_text", "reasoning_text", "summary_text"})
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
@@ -67,8 +68,8 @@ _CR: Final = 13  # `int in bytes` is a bare memchr
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
 _ADDED: Final = frozenset({"conversation", "id"})
-"""Members that are added if a response object lacks them. The provider cannot state a conversation, because
-the gateway does not send it to providers; some servers state no id."""
+"""The members that an edit also adds to a response object that lacks them. The provider cannot state a
+conversation, because the gateway does not send it to providers; some servers state no id."""
 
 
 class ResponsesRelay(BodyRelay):
@@ -269,9 +270,9 @@ class ResponsesStreamRelay:
     def _look(self, kind: str, frame: bytes) -> bytes:
         """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and
         `_response`, the last response object. If the stream states no usage and `estimate` is set, the
-        terminal event gets an estimated usage. Raises RequestFailed for an event that states an error,
-        WireError or one of `UNREADABLE` for a malformed event. kind: the event's type. frame: the event's
-        data, JSON.
+        terminal event gets an estimated usage. Raises RequestFailed for an `error` event and for a response
+        object that has failed, WireError or one of `UNREADABLE` for a malformed event. kind: the event's
+        type. frame: the event's data, JSON.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))

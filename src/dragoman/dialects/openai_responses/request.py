@@ -2,8 +2,9 @@
 
 Request.forms says how the client wrote a field: "input": "text" for a string, "none" without an input;
 "stream": "false" for a stated false; "top_logprobs": "0" for a stated 0; "events": "open" for a client of
-Open Responses. The encoder itself asks for encrypted reasoning unless `store` is true. So the decoder keeps
-the client's `include` value for encrypted reasoning only if `store` is true.
+Open Responses. The encoder itself asks for encrypted reasoning unless `store` is true or the model is known
+to have no reasoning. So the decoder keeps the client's `include` value for encrypted reasoning only if
+`store` is true.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _ALIKE: Final = {
     "background": "background",
     "truncation": "truncation",
 }
-"""Member whose value is decoded and encoded unchanged -> its field in `ir.Request`."""
+"""Member whose value is the same in the IR -> its field in `ir.Request`."""
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
@@ -124,8 +125,8 @@ def portable(wire: WireRequest) -> None:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Decode only the fields that decide the form of the answer: the model, `stream`, and the names of
-    reasoning events (`Request.forms`). A stream always states its usage. wire: a request that `check` has
-    accepted.
+    reasoning events (`Request.forms`). The usage is always wanted in a stream. wire: a request that `check`
+    has accepted.
     """
     stream = wire.body.get("stream") is True
     return ir.Request(
@@ -156,8 +157,9 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request. It asks the provider to store nothing, unless a client of this dialect wrote `store:
-    true`. A member that the vendor refuses is removed from the body, and is reported as lost unless the
-    gateway itself has added it. Other losses and changes are reported, too (`target.report`).
+    true`. A member that the vendor refuses is removed from the body, and is reported as lost unless its value
+    is the one that the gateway itself writes (`_OURS`). Other losses and changes are reported, too
+    (`target.report`).
 
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
     can hold.

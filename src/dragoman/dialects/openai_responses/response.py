@@ -117,8 +117,8 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
-    """Decode the blocks of all items of an `output`, in order. Raises WireError if an item, or a part of an
-    item, is not an object.
+    """Decode the blocks of all items of an `output`, in order. Raises WireError if an item, or a part of a
+    message or of a call's output, is not an object.
     """
     return tuple(
         block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
@@ -303,8 +303,8 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
 
 
 def incomplete(stop: ir.Stop | None) -> bool:
-    """Whether an answer with this stop has the status `incomplete`. True for the reasons "length", "context"
-    and "filter"; False for all others and for None.
+    """Whether an answer of another dialect with this stop gets the status `incomplete`. True for the reasons
+    "length", "context" and "filter"; False for all others and for None.
     """
     return stop is not None and stop.reason in _REASONS
 
@@ -355,7 +355,7 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """Return the response id for the client, with which the client can continue this response.
+    """Return the response id for the client.
 
     This is the gateway's id (`reply.id`) if it begins with "resp_", or if the provider stated no id.
     Otherwise it is the provider's id (`stated`). If the gateway's id replaces another one, a change is

@@ -8,9 +8,9 @@ begins the answer. A delta of a text, a refusal or reasoning begins its block; a
 needs the start of the call. `Places` numbers the items of a server that does not number them.
 
 `output_item.done` holds the final item, and the item's blocks end with the values in it. Items without deltas
-(calls of OpenAI's own tools) are decoded from this event alone; the earlier events about their progress pass
-as Raw. The stream ends with `error` or with the first terminal event (the second line above, or
-`response.done`); later frames, such as the `[DONE]` of some vendors, are not read.
+(calls of OpenAI's own tools) are decoded from this event (or from the last one) alone; the earlier events
+about their progress pass as Raw. The stream ends with `error` or with the first terminal event (the second
+line above, or `response.done`); later frames, such as the `[DONE]` of some vendors, are not read.
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
@@ -180,8 +180,8 @@ class ResponsesDecoder:
         return [ir.Ping()]
 
     def _progress(self, value: _Value) -> _Events:
-        """Return the IR events for `queued` and `in_progress`, which hold the same response object as
-        `created`. If the answer has not begun, they are the same as for `created`, otherwise a ping.
+        """Return the IR events for `queued` and `in_progress`, which hold a response object, as `created`
+        does. If the answer has not begun, they are the same as for `created`, otherwise a ping.
         """
         return self._created(value) or [ir.Ping()]
 
@@ -253,7 +253,7 @@ class ResponsesDecoder:
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
         """Return the events that end one item: the ends of its open blocks (`_close`), then all events of the
-        blocks that only the final item has. Raises WireError if the final item, or a part of it, is not an
+        blocks that only the final item has. Raises WireError or AttributeError if the final item is not an
         object.
 
         number: the item's output_index. item: the final item; None = the stream did not state it, so the open

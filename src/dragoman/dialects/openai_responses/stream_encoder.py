@@ -1,7 +1,7 @@
 """Encodes streams: IR events to the bytes for clients of the Responses API.
 
     created → in_progress → per item: output_item.added, its parts and deltas, output_item.done
-    [→ error] → completed | incomplete | failed [→ data: [DONE]]
+    [→ error] → completed | incomplete | failed | cancelled [→ data: [DONE]]
 
 The end of a block is written when the next block or item begins or the answer ends: only then is it known
 whether the block's message continues, and whether the answer is incomplete. Events are numbered from 0. Open
@@ -211,7 +211,7 @@ class ResponsesEncoder(EventEncoder):
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
-        """Always b"": an encoder sends no pings. A ping could only be sent as a comment, and simple parsers
+        """Always b"": this encoder sends no pings. A ping would be sent as a comment, and simple parsers
         mistake a comment for an event. In a long silence the server itself sends a comment.
         """
         return b""
@@ -423,8 +423,8 @@ class ResponsesEncoder(EventEncoder):
         return done + self._event(f"{holder}.done", {**state.place, "part": {"type": kind, "text": text}})
 
     def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
-        """Always b"": seals and the content of media are not sent in deltas, but with the end of the
-        block.
+        """Always b"": seals and the content of media are not sent in deltas. What the client gets of them
+        comes with the end of the block.
         """
         if not event.candidate:
             self._fold.add(event)

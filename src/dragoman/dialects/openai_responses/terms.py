@@ -20,7 +20,9 @@ PATH: Final = "/responses"
 ID_PREFIX: Final = "resp_"
 SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """Members of a response object that repeat the request. If the client's request has one of them, the client
-gets its own value instead of the provider's, because the gateway stores and continues responses itself."""
+gets its own value (for `store`, what the gateway does) instead of the provider's, because the gateway stores
+and continues responses itself.
+"""
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 
 ENCRYPTED: Final = "reasoning.encrypted_content"

@@ -30,8 +30,8 @@ _KINDS: Final = {"text_tokens": "text", "image_tokens": "image"}
 
 
 def may_tell(output: bytes) -> bool:
-    """Whether the JSON text of an `output` may have calls that are billed. False = it has none. True = it has
-    a type of item of which some or all calls are billed.
+    """Whether the JSON text of an `output` may have calls that are billed. False = it has none. True = a text
+    in it is the name of a type of item of which some or all calls are billed.
     """
     return _BILLED.search(output) is not None
 
@@ -66,8 +66,8 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 def report_uses(usage: ir.Usage, answer: Mapping[str, Any], report: Report) -> None:
     """Report, as lost, each count of tool uses in `usage` that is not 0 and differs from the count that the
     client reads in `answer`, the response object for the client (its `output`, `tool_usage` and `tools`; each
-    may be missing). This happens if the final object of a provider's stream had a use that the stream did not
-    show. Tokens of pictures are not compared.
+    may be missing). This happens, for example, if the final object of a provider's stream had a use that the
+    stream did not show. Tokens of pictures are not compared.
     """
     detail = usage.detail
     if detail is None or not any(key.endswith(UNIT) for key in detail):

@@ -36,9 +36,9 @@ _CALLING: Final = ("tools", "tool_choice", "parallel")
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
     """Decode `tools`, which must have passed the checks of the request. Functions and free-text tools
-    (`custom`) become `ir.Function`. A namespace that has a name and only such tools (`is_group`) is taken
-    apart: each of its tools becomes an `ir.Function` with the same `ir.Namespace`. Any other tool, and any
-    other namespace, becomes one `ir.ProviderTool`.
+    (`custom`) become `ir.Function`. A namespace that has a name, and at least one tool but only such tools
+    (`is_group`), is taken apart: each of its tools becomes an `ir.Function` with the same `ir.Namespace`. Any
+    other tool, and any other namespace, becomes one `ir.ProviderTool`.
     """
     decoded: list[ir.Tool] = []
     for tool in tools:
@@ -87,7 +87,7 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
 
 
 def _unread(tool: dict[str, Any], kind: str) -> ir.Extra:
-    """Return, as leftovers, the settings of a tool that `ir.ProviderTool.options` does not hold; None = there
+    """Return, as leftovers, settings of a tool for which `ir.ProviderTool.options` has no place; None = there
     are none. kind: the tool's kind in the IR.
     """
     if kind == "code_execution" and tool.get("container") == _CONTAINER:

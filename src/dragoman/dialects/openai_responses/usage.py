@@ -1,5 +1,5 @@
-"""Decodes and encodes token counts. In the Responses API a total includes its details; in the IR no count
-includes another.
+"""Decodes and encodes token counts. In the Responses API a total includes its details; in the IR (`ir.Usage`)
+input, cached tokens, output and reasoning are separate counts.
 
 `input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Details whose
 sum exceeds their total stay unchanged in `extra`, and so does a `total_tokens` that is not the sum of input

@@ -1,5 +1,6 @@
 """Removes or replaces, in a copy of a request, values that OpenAI may refuse but other servers accept. So
-`check` can check the rest of the request. The server gets the request itself.
+`check` can check the rest of the request. What the server gets is made from the request itself, not from this
+copy.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ def _with_content(item: _Body) -> _Body:
 
 
 def _names(body: _Body) -> None:
-    """Write other names, which OpenAI accepts (`tool_0`, `schema`), in place of all names of tools and of the
-    response's schema. The tool choice gets the new names of its tools.
+    """Write other names, which OpenAI accepts (`tool_0`, `schema`), in place of all names of functions,
+    free-text tools (`custom`) and namespaces, except empty names, and of the name of the response's schema.
+    The tool choice gets the new names of its tools.
     """
     renamed: dict[str, str] = {}
     if type(tools := body.get("tools")) is list:

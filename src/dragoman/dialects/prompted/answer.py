@@ -20,7 +20,7 @@ from dragoman.dialects.prompted.thoughts import ThoughtReader
 replace = msgspec.structs.replace
 _Place: TypeAlias = tuple[int, int]
 _CUT: Final = frozenset({"length", "context", "sequence", "filter"})
-"""The stop reasons of an answer that the model has not ended itself."""
+"""Stop reasons that show that the model has not ended the answer itself."""
 
 
 class TextCalls:
@@ -30,9 +30,9 @@ class TextCalls:
     at the beginning of each candidate is marked; None = the texts contain no reasoning.
 
     When a text ends, its last events wait for the next event about a block of the same candidate, for the
-    candidate's stop reason, or for the end of the stream. If the stop reason says that the answer was cut off
-    (`_CUT`), or an error ends it, and the text ends inside a call, no calls are read from the text of this
-    call, because this text may be the content of a file.
+    candidate's stop reason, or for the end of the stream, also by an error. If the stop reason says that the
+    answer was cut off (`_CUT`), or an error ends it, and the text ends inside a call, no calls are read from
+    the text of this call, because this text may be the content of a file.
     """
 
     __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")
@@ -164,7 +164,7 @@ class _Text:
 
     def begin(self, block: ir.Text) -> list[ir.Event]:
         """Return the events for the client when the upstream opens this block (`block`); [] = the block has
-        no text yet. The client's block is opened with its first text.
+        no text yet, or its text is held back. The client's block is opened with its first text.
         """
         self._block = replace(block, text="")
         return self._read(block.text)

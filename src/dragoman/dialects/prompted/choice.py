@@ -7,8 +7,8 @@ The answer must follow a JSON Schema, and its text is turned back into a call wh
 
 The root is an object, because some providers refuse `anyOf` there; a name is an `enum` with one value, which
 more providers know than `const`; `tool` comes before `arguments`, because grammars keep the order of
-`properties`, and the call's name must be known before its arguments. Definitions move to the root, because
-not every provider follows a reference into an array.
+`properties`, and the call's name must be known before its arguments. With several tools, their definitions
+move to the root, because not every provider follows a reference into an array.
 """
 
 from __future__ import annotations

@@ -94,8 +94,9 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
 def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | None:
     """Return the call that an object states: `name` or `tool` has the tool's name, `arguments` or
     `parameters` the arguments, which may be missing. None = the object names none of `tools`, has other
-    members or both names of a member, or its arguments are not an object. `members` is emptied. Raises
-    msgspec.DecodeError if the name is not a text.
+    members or both names of a member, or its arguments are not an object; null and a text that is blank or
+    holds an object are accepted, too. `members` is changed. Raises msgspec.DecodeError if the name is not a
+    text.
     """
     stated = [members.pop(member) for member in _NAMES if member in members]
     values = [members.pop(member) for member in _ARGUMENTS if member in members]

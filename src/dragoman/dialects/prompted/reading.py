@@ -49,8 +49,8 @@ class CallReader(Protocol):
     """Reads one text of an answer, which comes in parts."""
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
-        text is held back or left out.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, for example
+        because the text is held back or left out.
         """
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
@@ -133,8 +133,8 @@ class TextReader:
         self._work = Work()
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
-        text is held back.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, for example
+        because the text is held back.
         """
         pieces: list[Piece] = []
         self._work.grow(len(text))

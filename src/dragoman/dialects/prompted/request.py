@@ -29,7 +29,7 @@ def told(request: ir.Request, notation: Notation, report: Report) -> Told:
     """Return the request without its functions, and the function that makes readers of its answers. A text at
     the end of `system` describes the functions that may be called, and the calls and results in the history
     are text. The provider's own tools stay. If there are any, the tool choice becomes "none" if it was "none"
-    or named functions; in all other cases it becomes None.
+    or named tools; in all other cases it becomes None.
 
     notation: how calls and results are written. report: gets changes for what is now text, and losses for
     what text does not guarantee (such as a forced call).

@@ -4,7 +4,8 @@ Reasoning models write these tags; a server that does not parse them returns the
 chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
 (https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). Up to 8
 characters of white space before `<think>`, one line break after it, one line break before `</think>`, and up
-to two line breaks after `</think>` belong to the tags, and are left out with them.
+to two line breaks after `</think>` belong to the tags, and are left out with them. Only a line feed counts as
+a line break.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class ThoughtReader:
         self._breaks = 0  # line breaks after `</think>` so far
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes; [] = none, because the
-        text is held back or belongs to a tag.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, for example
+        because the text is held back or belongs to a tag.
         """
         if self._state == "past":
             return self._plain(text)

@@ -9,7 +9,7 @@
                      types, and string is not one of them, the JSON value that the text states, if any
 
 An object or an array may also be JSON text. The values are not checked against the schema: a text that does
-not have the type of its parameter becomes a JSON string. Pure.
+not have the type of its parameter, and is not read as elements, becomes a JSON string. Pure.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 class NotWellFormed(ValueError):
     """The text does not have the form of the elements that the schema describes, its elements are nested too
-    deep, or the `Work` for reading it is used up.
+    deep, one that may not be an array comes twice, or the `Work` for reading it is used up.
     """
 
 
@@ -56,8 +56,8 @@ class Values:
     def members(self, text: str, work: Work) -> dict[str, Any]:
         """Return the arguments in the text between the tool's tags, name -> value. work: pays for each
         reading of the text. Raises NotWellFormed if the text does not consist of elements that the schema
-        allows, if an argument that is no array comes twice, if elements are nested deeper than `_DEEPEST`, or
-        if the work is used up.
+        allows, if an argument that may not be an array comes twice, if elements are nested deeper than
+        `_DEEPEST`, or if the work is used up.
         """
         return self._members(text, self._root, 0, work)
 

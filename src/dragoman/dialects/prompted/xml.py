@@ -8,8 +8,8 @@ value is the text between its tags as it stands, and entities are not decoded
 (https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value that could
 be read wrongly, for example because it contains a closing tag, is written as CDATA. In plain text, only the
 names of declared tools are tags. Inside a call, they are the names of the parameters, or any names if the
-tool's schema does not limit them; with any other tag, the text is not a call but plain text. The inside of a
-call may also be a JSON object. Values become JSON by the parameter's schema (`values`).
+tool's schema does not limit them; with any other tag directly in the call, the text is not a call but plain
+text. The inside of a call may also be a JSON object. Values become JSON by the parameter's schema (`values`).
 """
 
 from __future__ import annotations

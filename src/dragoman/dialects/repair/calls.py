@@ -1,4 +1,6 @@
-"""The repairs that all target protocols need: of calls, of their results, and of media that must move."""
+"""The repairs that several orders (`Rules.order`) share: of calls, of their results, and of media that must
+move.
+"""
 
 from __future__ import annotations
 
@@ -73,9 +75,10 @@ class Repair(ABC):
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Append a message of the assistant, repaired, to the pieces of `turn`; changed ids and transcripts
-        are noted in `turn`. The message's calls go into `waiting`; media that the message cannot hold go into
-        `moved`, and part the message into several pieces. index: the message's position.
+        """Append a message of the assistant, repaired, to the pieces of `turn`; transcripts and, if ids must
+        be "unique", changed ids are noted in `turn`. The message's calls go into `waiting`; media that the
+        message cannot hold go into `moved`, and part the message into several pieces. index: the message's
+        position.
         """
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
@@ -252,8 +255,8 @@ class Repair(ABC):
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
         """Return (the blocks that stand in the user's message for a result whose call is missing, the IR path
-        of each of these blocks): the text `Rules.words`, if there is one, then the result's content. where:
-        the IR path of the result.
+        of each of these blocks): the text `Rules.words`, if there is one, then the rest of the result's
+        content. where: the IR path of the result.
         """
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]

@@ -9,8 +9,8 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 class Items(Repair):
     """Keeps the order of the messages, because a result may come anywhere after its call. A missing result is
-    added directly after its call. Media that move come in a turn of the user directly after the assistant's
-    message. A result without its call becomes a turn of the user.
+    added directly after its call, if the call needs one. Media that move come in a turn of the user directly
+    after the assistant's message. A result without its call becomes a turn of the user.
     """
 
     def write(self) -> None:

@@ -12,7 +12,7 @@ from dragoman.dialects.repair.rules import anything
 from dragoman.dialects.repair.turn import Note, Piece, Role, Turn
 
 CHUNKED: Final = frozenset({"gemini"})
-"""Protocols whose clients keep each chunk of a streamed answer as a separate message, as the chats of
+"""Protocols whose clients may keep each chunk of a streamed answer as a separate message, as the chats of
 https://github.com/googleapis/python-genai do. A word may be cut between two messages."""
 _BRIDGE: Final = "OK"
 """The text of the assistant between a result and a message of the user or system. Some models refuse an empty

@@ -33,8 +33,8 @@ class Rules(Value, frozen=True, kw_only=True):
     """The rules of a protocol for a history.
 
     A rule of the type `Why` says how a repair is reported. If its default is None, it also switches the
-    repair on: None = this repair is never made. A name in brackets, such as ("turns"), means that a rule is
-    only used for this `order`.
+    repair on: None = this repair is never made (`tagged` and `opened` state exceptions). A name in brackets,
+    such as ("turns"), means that a rule is only used for this `order`.
 
     - dialect: the protocol's name.
     - order: "turns" = user and assistant alternate, and results come first in the turn after their calls;
