@@ -45,10 +45,10 @@ Feature = Literal[
     "builtins",
     "single_call",
 ]
-"""A feature that a protocol may have; a missing one is emulated, except for single_call. schema: answers that
-follow a JSON Schema. json: answers of any JSON. vendors_schema: both of these at vendors whose
-`Quirks.completion_format` says so, although the protocol has neither. custom_tools: tools with free text as
-input. forced_tool: forcing a tool call. forced_thinking: forcing a tool call while the model thinks.
+"""A feature that a protocol may have; a missing one is emulated, except for vendors_schema and single_call.
+schema: answers that follow a JSON Schema. json: answers of any JSON. vendors_schema: both of these at vendors
+whose `Quirks.completion_format` says so, although the protocol has neither. custom_tools: tools with free
+text as input. forced_tool: forcing a tool call. forced_thinking: forcing a tool call while the model thinks.
 namespaces: tools in groups. builtins: tools that the protocol defines and its client runs, and tools that a
 message of the history adds. single_call: forbidding parallel tool calls; if it is missing, the encoder
 reports the loss of a client's wish."""
@@ -71,7 +71,8 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     decode: Callable[[WireRequest], ir.Request]
     """Turns a request that has passed `check` into the IR."""
     encode: Callable[[ir.Request, Target], WireRequest]
-    """Writes a request for an upstream. Raises WireError when the protocol cannot express it."""
+    """Writes a request for an upstream. What the protocol cannot express is reported as lost, or raises
+    WireError."""
     brief: Callable[[WireRequest], ir.Request]
     """Decodes only the fields that the form of the response depends on (model, stream, usage)."""
     fields: Fields
@@ -125,13 +126,14 @@ class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
     encoder: Callable[[Reply], StreamEncoder]
     """Makes an encoder for one stream to a client."""
     content_type: str
-    """The `content-type` header of a stream to a client."""
+    """The `content-type` header of a stream to a client in the usual `framing`."""
     framing: Framing = "sse"
     """How streams are cut into frames, unless `json_framing` or the client says otherwise."""
     json_framing: Framing | None = None
     """The framing of a provider's stream of type `application/json`; None = that is a whole response."""
     ping: bytes = b": ping\n\n"
-    """The bytes of a heartbeat to a client before a stream's first event; empty = the protocol has none."""
+    """The bytes of a heartbeat to a client, which is sent when the stream is silent; empty = the protocol has
+    none."""
 
 
 class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
