@@ -88,16 +88,16 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     `Quirks.widens` accept; None = no server accepts more than the protocol's author.
     """
     check_portable: Callable[[WireRequest], None] | None = None
-    """Raises WireError for a request that only a server of the same protocol can answer; None = every
-    request can be translated."""
+    """Raises WireError for a request that only a server of the same protocol can answer; None = no request is
+    refused in this way."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
     """Splits a request with several prompts into requests for one answer each, for servers of other
-    protocols. The result is empty for a request with one prompt. Raises WireError for too many prompts. None
-    = a request never has several prompts.
+    protocols. The result is empty for a request with one prompt, and for prompts of token ids. Raises
+    WireError if there would be too many requests. None = a request never has several prompts.
     """
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
     """The edits by which a relayed body (the first argument) asks the provider not to store the response, and
-    the changes to report; None = the protocol's providers store nothing."""
+    the changes to report; None = no such edits are made."""
 
     def located(self, request: WireRequest, where: str) -> str:
         """Return the JSON path, in the body of this request, of the value that has the IR path `where`. A
@@ -162,8 +162,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a request may not have both tools and a form of the answer (a schema, JSON). For a request with
     both, the gateway emulates the form."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers download this medium from its URL, so that the gateway need not. None = always,
-    unless the vendor's `media_urls` is False."""
+    """Whether the servers download this medium from its URL, so that the gateway need not. None = they do for
+    `http:`, `https:` and `data:` URLs, unless the vendor's `media_urls` is False."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):

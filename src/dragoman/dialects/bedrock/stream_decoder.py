@@ -268,8 +268,9 @@ class BedrockDecoder:
 
 def _joined(before: str, piece: str) -> str:
     """Join two parts of a blob, each in base64, to one blob in base64. before: "" = `piece` is the first
-    part, and is returned unchecked. Otherwise characters outside of the alphabet of base64 are ignored.
-    Raises ValueError for a part of a wrong length, TypeError for a part that is not a text.
+    part, and is returned unchecked. Otherwise raises ValueError for a part of a wrong length or with
+    characters that are not ASCII, TypeError for a part that is not a text; other characters outside of the
+    alphabet of base64 are ignored.
     """
     if not before:
         return piece

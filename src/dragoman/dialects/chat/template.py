@@ -156,8 +156,8 @@ class Template:
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
         """Learn a frame as the chunk that later frames may repeat, in place of the one learnt before. Returns
         whether `text` can now recognise such frames: False = the chunk has other content than one text, its
-        text cannot be found with certainty, or more than `_MISSES` calls before this one, in a row, had no
-        frame that repeated their chunk.
+        text cannot be found with certainty, or more than `_MISSES` calls have come in a row without a frame
+        that repeats their chunk.
 
         chunk: the decoded frame; this method may change it. sent: the client's bytes for the frame, with the
         framing of the stream; None = only `text` is needed, not `relayed` and `run`.
