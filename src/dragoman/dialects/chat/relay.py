@@ -118,10 +118,10 @@ class ChatStreamRelay:
     """Relays the frames of one stream (implements `StreamRelay`).
 
     The relay replaces the model's name by `Reply.model`, if that is set. If the client did not ask for the
-    usage, and streams of this protocol state it only if asked (`Words.asks`), the relay removes the member
-    `usage`, and drops a chunk that has a usage and no choices. The function `estimate` is called at the end
-    of a stream whose provider stated no usage, if a choice has ended; the client gets its result. None = no
-    estimate is made.
+    usage, and streams of this protocol state it only if asked (`Words.asks`), the relay removes a `usage`
+    that is not empty, and drops a chunk that has a usage and no choices. The function `estimate` is called at
+    the end of a stream whose provider stated no usage, if a choice has ended; the client gets its result.
+    None = no estimate is made.
     """
 
     __slots__ = (

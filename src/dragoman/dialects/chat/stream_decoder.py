@@ -144,7 +144,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
     def close(self) -> list[ir.Event]:
         """Return the last events, when the frames have ended; [] = `[DONE]` or an error came before. An
         answer that is not finished gives only ir.Error: it has no candidate, or a candidate has no finish
-        reason. Raises WireError if the end of the answer has an unknown format.
+        reason that is a text. Raises WireError if the end of the answer has an unknown format.
         """
         if self._over:
             return []
