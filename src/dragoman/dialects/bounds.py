@@ -18,7 +18,8 @@ MOST_CANDIDATES: Final = 1000
 MOST_CALLS: Final = 1000
 """The most tool calls of one candidate in a stream of the chat family. OpenAI allows 128 tools."""
 MOST_LEFTOVERS: Final = 1000
-"""The most unknown members of one answer or candidate. Each new one is compared with the others, or copied.
+"""The most unknown members of one answer, candidate or block; in some decoders also the most unknown events
+or deltas. Each new one is compared with the others, or copied.
 """
 MOST_CITATIONS: Final = 10_000
 """The most citations of one candidate in Gemini's streams, which are kept until it ends."""
@@ -35,8 +36,8 @@ _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 class Kept:
     """Counts the JSON values inside the arrays and objects of one stream that a decoder keeps in memory.
 
-    most: the most values that the decoder may keep; if it keeps more, the methods raise WireError. values:
-    the number of values that it keeps now.
+    most: the most values that the decoder may keep; if it keeps more, all methods except `drop` raise
+    WireError. values: the number of values that it keeps now.
     """
 
     __slots__ = ("_late", "_most", "values")

@@ -15,7 +15,7 @@ from dragoman.dialects.facts import Capability, Facts
 
 DEMANDED: Final = "demanded"
 """The value of `Request.forms["reasoning"]` if a request to think must be refused for a model that cannot
-think. Without this value, the request to think is ignored for such a model."""
+think. Without this value, such a request is not refused here."""
 
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
@@ -57,9 +57,8 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 def needs(request: ir.Request) -> frozenset[Capability]:
     """Return the capabilities that the model needs for this request. A capability is needed for images, audio
-    and documents in the prompt (for a document that is given as text or blocks, none), for images and audio
-    in the answer, for structured output (a JSON schema), for tools and for thinking. No capability is needed
-    for videos.
+    and documents in the prompt (those that `_media` yields), for images and audio in the answer, for
+    structured output (a JSON schema), for tools and for thinking. No capability is needed for videos.
     """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}
@@ -123,8 +122,8 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
     """Yield (IR path, medium) for the media in the system text and the messages, and in the results of tools
-    that the client ran. Left out: media in the results of tools that the provider ran, and documents whose
-    content is given as text or as blocks.
+    that the client ran. Left out: media in the results of tools that the provider ran, and media whose
+    content is given as text or as blocks (documents).
     """
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):

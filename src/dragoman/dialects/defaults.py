@@ -21,10 +21,11 @@ _FORM = tuple(field for field in ir.Output.__struct_fields__ if field not in _BE
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
     """Return the request with the configured defaults in the fields of `ir.Request` and `ir.Sampling` that
-    are None or have the default of the client's protocol (`LEFT_OUT`), and with the defaults that have no
-    field in the IR as members of `extra`. A value that the client stated is never replaced. A group of
-    settings other than `sampling` and `output` counts as one field. In `output`, the form of the answer
-    (`response_format`) counts as one field: it is not stated if it is text without any leftovers.
+    are None, in those of `ir.Request` that have the default of the client's protocol (`LEFT_OUT`), and with
+    the defaults that have no field in the IR as members of `extra`. A value that the client stated is never
+    replaced. A group of settings other than `sampling` and `output` counts as one field. In `output`, the
+    form of the answer (`response_format`) counts as one field: it is not stated if it is text without any
+    leftovers.
 
     The names of the filled fields are marked in the request's `forms` (`MADE`) if the client speaks another
     protocol than chat, so that an encoder of its own protocol adapts these values to what the API accepts.

@@ -146,7 +146,7 @@ _SPENT: Final = (
     *("used all available credits", "monthly spending limit", "exceeded your current quota"),
     *("insufficient balance", "余额不足"),
 )
-"""Lower-case fragments of messages of 429s that mean a used-up quota, which no waiting restores."""
+"""Lower-case fragments of messages of 429s that mean a used-up quota."""
 _VAGUE: Final = frozenset({400, 413, 422})
 _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 """Kinds whose codes vendors use for any error. Without a status, the message decides before such a code."""

@@ -45,10 +45,10 @@ Feature = Literal[
     "builtins",
     "single_call",
 ]
-"""A feature that a protocol may have; a missing one is emulated, except for single_call. schema: answers that
-follow a JSON Schema. json: answers of any JSON. vendors_schema: both of these at vendors whose
-`Quirks.completion_format` says so, although the protocol has neither. custom_tools: tools with free text as
-input. forced_tool: forcing a tool call. forced_thinking: forcing a tool call while the model thinks.
+"""A feature that a protocol may have; a missing one is emulated, except for vendors_schema and single_call.
+schema: answers that follow a JSON Schema. json: answers of any JSON. vendors_schema: both of these at vendors
+whose `Quirks.completion_format` says so, although the protocol has neither. custom_tools: tools with free
+text as input. forced_tool: forcing a tool call. forced_thinking: forcing a tool call while the model thinks.
 namespaces: tools in groups. builtins: tools that the protocol defines and its client runs, and tools that a
 message of the history adds. single_call: forbidding parallel tool calls; if it is missing, the encoder
 reports the loss of a client's wish."""
@@ -71,7 +71,8 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     decode: Callable[[WireRequest], ir.Request]
     """Turns a request that has passed `check` into the IR."""
     encode: Callable[[ir.Request, Target], WireRequest]
-    """Writes a request for an upstream. Raises WireError when the protocol cannot express it."""
+    """Writes a request for an upstream. What the protocol cannot express is reported as lost, or raises
+    WireError."""
     brief: Callable[[WireRequest], ir.Request]
     """Decodes only the fields that the form of the response depends on (model, stream, usage)."""
     fields: Fields
@@ -87,16 +88,16 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     `Quirks.widens` accept; None = no server accepts more than the protocol's author.
     """
     check_portable: Callable[[WireRequest], None] | None = None
-    """Raises WireError for a request that only a server of the same protocol can answer; None = every
-    request can be translated."""
+    """Raises WireError for a request that only a server of the same protocol can answer; None = no request is
+    refused in this way."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
     """Splits a request with several prompts into requests for one answer each, for servers of other
-    protocols. The result is empty for a request with one prompt. Raises WireError for too many prompts. None
-    = a request never has several prompts.
+    protocols. The result is empty for a request with one prompt, and for prompts of token ids. Raises
+    WireError if there would be too many requests. None = a request never has several prompts.
     """
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
     """The edits by which a relayed body (the first argument) asks the provider not to store the response, and
-    the changes to report; None = the protocol's providers store nothing."""
+    the changes to report; None = no such edits are made."""
 
     def located(self, request: WireRequest, where: str) -> str:
         """Return the JSON path, in the body of this request, of the value that has the IR path `where`. A
@@ -125,13 +126,14 @@ class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
     encoder: Callable[[Reply], StreamEncoder]
     """Makes an encoder for one stream to a client."""
     content_type: str
-    """The `content-type` header of a stream to a client."""
+    """The `content-type` header of a stream to a client in the usual `framing`."""
     framing: Framing = "sse"
     """How streams are cut into frames, unless `json_framing` or the client says otherwise."""
     json_framing: Framing | None = None
     """The framing of a provider's stream of type `application/json`; None = that is a whole response."""
     ping: bytes = b": ping\n\n"
-    """The bytes of a heartbeat to a client before a stream's first event; empty = the protocol has none."""
+    """The bytes of a heartbeat to a client, which is sent when the stream is silent; empty = the protocol has
+    none."""
 
 
 class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,8 +162,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a request may not have both tools and a form of the answer (a schema, JSON). For a request with
     both, the gateway emulates the form."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers download this medium from its URL, so that the gateway need not. None = always,
-    unless the vendor's `media_urls` is False."""
+    """Whether the servers download this medium from its URL, so that the gateway need not. None = they do for
+    `http:`, `https:` and `data:` URLs, unless the vendor's `media_urls` is False."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):

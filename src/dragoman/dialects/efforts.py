@@ -19,8 +19,7 @@ EFFORT_BUDGETS: Final[dict[str, int]] = {
     "xhigh": 8192,
     "max": 16384,
 }
-"""Effort word -> the thinking budget in tokens that the gateway takes as its equivalent. No vendor publishes
-such numbers."""
+"""Effort word -> the thinking budget in tokens that the gateway takes as its equivalent."""
 _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 

@@ -38,8 +38,8 @@ class Identify:
         self._given: dict[tuple[int, int], str] = {}
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the event, alone in a sequence. If it opens or closes a call that gets a new id, it is a
-        copy with this id; otherwise it is the same event.
+        """Return the event, alone in a sequence. If it states a call that gets a new id (an Open, or a Close
+        with the whole call), it is a copy with this id; otherwise it is the same event.
         """
         if isinstance(event, ir.Open):
             named = self._named(event.block, event.candidate, event.index)

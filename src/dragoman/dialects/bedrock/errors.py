@@ -51,7 +51,9 @@ _KINDS: Final[dict[str, Kind]] = {
     "internalfailure": "upstream",
     "serviceunavailableexception": "overloaded",
 }
-"""Name of an exception, in lower case -> kind of the fault. Source: `Converse.errors` of botocore 1.44.5."""
+"""Name of an exception, in lower case -> kind of the fault. Sources: the exceptions of Bedrock Runtime in
+botocore 1.44.5, and errors that all services of AWS have in common.
+"""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("input is too long", "context_length"),
     ("input tokens exceeded", "context_length"),
@@ -79,14 +81,15 @@ _OWN_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
 """The kinds that the gateway itself writes as `code`, to read them back."""
 _VAGUE: Final = frozenset({"invalid_request", "permission", "not_found", "rate_limit"})
 _ORIGINAL: Final = frozenset({408, 429, 503, 504, 529})
-"""The statuses of the model behind the API (`originalStatusCode`) that decide the kind of the fault. Other
-statuses below 500 do not show that the request is invalid, because some models fail with them now and then.
+"""The statuses of the model behind the API (`originalStatusCode`) that decide the kind of a fault which would
+otherwise be "upstream". Other statuses below 500 do not show that the request is invalid, because some models
+fail with them now and then.
 """
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of an error response. Never raises, also not for a body that is empty or that cannot
-    be read. The name of the exception is taken from the header `x-amzn-errortype` or, without this header,
+    be read. The name of the exception is taken from the header `x-amzn-errortype` or, if it states no name,
     from the body. headers: by their names in lower case.
     """
     said = read_body(body, f"The provider answered with status {status}.")
@@ -175,13 +178,16 @@ _NAMES: Final[dict[Kind, str]] = {
     "upstream": "ModelErrorException",
     "internal": "InternalServerException",
 }
-"""Kind of a fault -> name of the exception to write. All other kinds are a ValidationException."""
+"""Kind of a fault -> name of the exception to write, unless `_shown` keeps the fault's own exception. All
+other kinds are a ValidationException.
+"""
 _STATUS: Final[dict[Kind, int]] = {"quota": 400, "timeout": 408, "upstream": 424, "authentication": 403}
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, headers, body) of an error response. request_id: the id of the request, which is
-    written into a header and, as `error_id`, into the body; None = no header with an id is written.
+    written into a header and, if it is not empty, as `error_id` into the body; None = no header with an id is
+    written.
     """
     status, name = _shown(fault)
     headers = {**retry_headers(fault), HEADER: name}

@@ -65,9 +65,10 @@ def _message(value: Any, where: str) -> ir.Message:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether the encoder writes anything for a block of a history that came in another dialect. False for a
-    blank text or refusal, for thinking without a seal of this dialect, for a call or result of a tool that
-    the client does not run, and for an ir.Native of another dialect.
+    """Whether a user or assistant message can hold a block of a history that came in another dialect. False
+    for a blank text or refusal, for thinking without a seal of this dialect, for a call or result of a tool
+    that the client does not run, and for an ir.Native of another dialect. True for all other blocks, also for
+    media, which an assistant message cannot hold.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return bool(block.text.strip())
@@ -128,7 +129,8 @@ def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
 def encode_history(request: ir.Request, target: Target, scope: Scope, body: _Wire) -> None:
     """Write `system` and `messages` of a request that came in another dialect into `body`; report repairs,
     changes and losses. Without system text, `system` is not written. Raises WireError for a block that
-    `encode_block` cannot write, for example a medium without content.
+    `encode_block` cannot write, for example a medium without content in a user message; media that stay in a
+    system or assistant message are reported as lost instead.
     """
     system: list[_Wire] = []
     messages: list[_Wire] = []

@@ -40,8 +40,8 @@ class BedrockRelay(BodyRelay):
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body unchanged, because it does not name the model; its usage, None = not stated).
         Raises RequestFailed for an object without `output` that has a `message`, because it is an error.
-        Raises WireError for a body that is not JSON, for any other body without `output`, and for a malformed
-        usage.
+        Raises WireError for a body that is not JSON, for any other body without `output`, and for a `usage`
+        that is neither an object nor null.
         """
         try:
             answer = _decode(body)
@@ -90,7 +90,7 @@ class BedrockStreamRelay:
         return event(kind, _encode(value))
 
     def close(self) -> bytes:
-        """End the stream; always returns b"". Raises RequestFailed if no `messageStop` has come, because then
+        """End the stream; returns b"". Raises RequestFailed if no `messageStop` has come, because then
         the stream broke off.
         """
         if not self._stopped:

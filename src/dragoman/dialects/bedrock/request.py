@@ -139,8 +139,9 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for Bedrock, and report changes and losses.
 
-    Raises WireError if the request asks for several candidates or for output other than text, has a free-text
-    tool, or has a block that `encode_block` cannot write, for example a medium with a URL outside of S3.
+    Raises WireError if the request asks for several candidates or for output other than text, if a free-text
+    tool would have to be sent, or if `encode_block` cannot write a block, for example a medium in a user
+    message with a URL outside of S3.
     """
     own, report = request.dialect == NAME, target.report
     if request.sampling.n is not None and request.sampling.n > 1:

@@ -37,8 +37,8 @@ _STOP_DETAIL: Final = f"{API} has no such field"
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a response. Raises RequestFailed for a body without `output` that has a `message`, because it is
-    an error. Raises WireError for any other body without the array `output.message.content`, for a block that
-    is not an object, and for a value of a wrong type that the IR cannot hold.
+    an error. Raises WireError for any other body without the array `output.message.content`, and for a block
+    that is not an object. A `stopReason`, `usage` or `serviceTier` of a wrong type becomes a leftover.
     """
     stated = body.get("output")
     output = stated if type(stated) is dict else {}

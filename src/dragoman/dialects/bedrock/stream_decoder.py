@@ -67,8 +67,8 @@ class BedrockDecoder:
 
     def feed(self, frame: bytes) -> _Events:
         """Return the IR events for one frame; [] = it gives none, for example after the end of the stream or
-        after an error. The first event gives ir.Start, too. An exception gives ir.Error and ends the stream.
-        An event with an unknown name gives ir.Raw.
+        after an error. An exception gives only ir.Error, and ends the stream. The first event that is no
+        exception gives ir.Start, too. An event with an unknown name gives ir.Raw.
 
         frame: one event as JSON, `{NAME: PAYLOAD}`, or an ErrorFrame. Raises WireError for a malformed event,
         for a block after `messageStop`, and for too many open blocks or values in memory (`dialects.bounds`).
@@ -268,7 +268,9 @@ class BedrockDecoder:
 
 def _joined(before: str, piece: str) -> str:
     """Join two parts of a blob, each in base64, to one blob in base64. before: "" = `piece` is the first
-    part, and is returned unchecked. Otherwise raises ValueError or TypeError for a part that is not base64.
+    part, and is returned unchecked. Otherwise raises ValueError for a part of a wrong length or with
+    characters that are not ASCII, TypeError for a part that is not a text; other characters outside of the
+    alphabet of base64 are ignored.
     """
     if not before:
         return piece

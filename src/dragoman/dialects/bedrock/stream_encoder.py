@@ -1,8 +1,8 @@
 """Encodes IR events as a stream of ConverseStream.
 
-Blocks do not overlap, because some clients know only one call at a time. Text, reasoning and the arguments of
-calls are written at once. Signatures, redacted reasoning and all other blocks are written when the block
-ends.
+Blocks do not overlap, because some clients know only one call at a time: a block waits until the one before
+it has ended (`in_sequence`). Then text, reasoning and the arguments of calls are written as they come.
+Signatures, redacted reasoning and all other blocks are written when the block ends.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ STOPS["malformed_tool_use"] = Stop("broken", "malformed_tool_use")
 
 TIERS: Final = {"default": "default", "priority": "priority", "flex": "flex", "reserved": "reserved"}
 TIER_WORDS: Final = {**TIERS, "fast": "priority"}
-"""Service tier of the IR -> `serviceTier.type`. Nothing is written for "auto", because it leaves the choice
-to the provider.
+"""Service tier of the IR -> `serviceTier.type`. "auto" is not in it, because it leaves the choice to the
+provider.
 """
 
 IMAGES: Final = {one: f"image/{one}" for one in ("png", "jpeg", "gif", "webp")}
@@ -92,12 +92,14 @@ OTHER_TYPES: Final = {
     "application/x-pdf": "pdf",
     "application/json": "txt",
 }
-"""Other spellings of media types -> `format`. Documents of all other `text/…` types are written with the
-format `txt`.
+"""Other media types -> `format`. Documents of another dialect with any further `text/…` type get the format
+`txt`.
 """
 
 Family: TypeAlias = Literal["claude", "nova", "gpt_oss", "qwen", "other"]
-"""A family of models: its models accept the same members in `additionalModelRequestFields`."""
+"""A family of models, which decides what is written into `additionalModelRequestFields`. "other" = a model of
+none of the other families, or an unknown one.
+"""
 _FAMILIES: Final[tuple[tuple[re.Pattern[str], Family], ...]] = (
     (re.compile(r"\banthropic\.|claude"), "claude"),
     (re.compile(r"\bamazon\.nova"), "nova"),
@@ -105,14 +107,14 @@ _FAMILIES: Final[tuple[tuple[re.Pattern[str], Family], ...]] = (
     (re.compile(r"\bqwen\."), "qwen"),
 )
 CACHING: Final[frozenset[Family]] = frozenset({"claude", "nova"})
-"""The families whose models accept cache points; for other models the API answers 400.
+"""The families for whose models cache points are written; for a model without caching the API answers 400.
 https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html, read in 2026-11.
 """
 
 
 def family_of(model: str | None) -> Family:
     """Return the family of a model. model: its id, the id of its inference profile, or its ARN; None =
-    unknown. "other" = the model is unknown, or its name does not show a family, for example the ARN of an
-    application inference profile.
+    unknown. "other" = the model is unknown, or its name shows none of the families in `_FAMILIES`: a model
+    of Meta, for example, or the ARN of an application inference profile.
     """
     return next((family for pattern, family in _FAMILIES if pattern.search(model or "")), "other")

@@ -61,8 +61,8 @@ _PLAIN: Final[dict[str, ir.ToolChoice]] = {"auto": ir.ToolChoice("auto"), "any":
 
 
 def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """Decode the `toolChoice` of a `toolConfig`; None = there is none. A choice in an unknown form gives the
-    mode "native", which holds the choice unchanged.
+    """Decode the `toolChoice` of a `toolConfig` that `check` has accepted; None = there is none. A choice in
+    an unknown form gives the mode "native", which holds the choice unchanged.
     """
     choice = config.get("toolChoice")
     if choice is None:
@@ -76,9 +76,11 @@ def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[str, Any]) -> None:
-    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. Without
-    tools, nothing is written for a request of another dialect. If the model refuses a forced call, a text in
-    `system` asks for the call instead. Raises WireError for a free-text tool.
+    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. If a
+    request of another dialect has no tools to write, tools are made from the names of the calls in its
+    history; without such calls nothing is written. If the request came in another dialect and the model
+    refuses a forced call, a text in `system` asks for the call instead. Raises WireError for a free-text
+    tool, unless the tool choice lists the allowed tools without it.
     """
     own, report, choice = scope.own, target.report, request.tool_choice
     called = _called(request.messages)

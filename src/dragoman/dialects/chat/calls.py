@@ -39,8 +39,8 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """Return the call to which a fragment of a tool call belongs. calls: the calls so far, by the index or
-    the id of their first fragment; a new call is added. wire: the fragment, an entry of `tool_calls`. inner:
+    """Return the call to which a fragment of a tool call belongs. calls: the calls so far, by an index, an id
+    or a key of their own; a new call is added. wire: the fragment, an entry of `tool_calls`. inner:
     the object `function` in the fragment. A call without a name gets the name in the fragment.
 
     The call is found by the fragment's index, or by its id if it has no member `index`. Without both, and for

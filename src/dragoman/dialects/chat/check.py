@@ -115,8 +115,9 @@ def check_response_format(value: Any, path: str) -> None:
 
 def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, strict: bool = False) -> None:
     """Check a JSON Schema. path: the schema's JSON path. what: the tool or format that has this schema, for
-    the error's text. code: the error's code, None = the error has no code. strict: True = OpenAI's rules for
-    strict schemas apply, too.
+    the error's text. code: the code of the error for a mistake in an object, None = no code; a value that is
+    not an object is refused as a value of a wrong type. strict: True = OpenAI's rules for strict schemas
+    apply, too.
     """
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)

@@ -40,8 +40,8 @@ class Narrower:
             draft.report.lose(where + ".cache", f"{self._api} has no cache breakpoints", "hint")
 
     def lose_head(self, message: ir.Message, draft: Draft, where: str) -> None:
-        """Report as lost what a message of another dialect has beside its role and its blocks: the author's
-        name, the cache mark and the leftovers. where: the message's IR path.
+        """Report as lost the author's name, the cache mark and the leftovers of a message that came in
+        another dialect. where: the message's IR path.
         """
         if message.name is not None:
             draft.report.lose(where + ".name", f"{self._api} has no author names", "hint")
@@ -73,9 +73,9 @@ class Narrower:
         return out
 
     def encode_call(self, block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-        """Return the call as an entry of `tool_calls`, with the arguments as JSON text. Empty arguments of
-        another dialect's call become "{}". The call's seal and cache mark are not written, but reported.
-        stated: the id to write; None = the entry has no id. where: the call's IR path.
+        """Return the call as an entry of `tool_calls`, with the arguments as text. Empty arguments of
+        another dialect's function call become "{}". The call's seal and cache mark are not written, but
+        reported. stated: the id to write; None = the entry has no id. where: the call's IR path.
 
         In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
         request's history such a call raises WireError; normally `emulate` has replaced the call before.

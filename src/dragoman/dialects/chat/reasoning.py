@@ -13,10 +13,9 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
     """Write `reasoning_effort` into `body`, and report what this member cannot express. shown: True = the
     provider always returns the reasoning itself, so fewer settings are lost (`lose_visibility`).
 
-    The effort is the stated effort, or the effort that stands for the stated budget or mode; if the model is
-    known not to support it, the nearest supported one (`effort_of`). Without any of these, nothing is
-    written. If the model is known to have no reasoning, nothing is written either, and `reasoning` as a whole
-    is reported as lost, unless it is switched off.
+    `effort_of` chooses the effort from the stated mode, effort and budget; it may choose none, and then
+    nothing is written. If the model is known to have no reasoning, nothing is written either, and `reasoning`
+    as a whole is reported as lost, unless its mode is "off" or its effort "none".
     """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":

@@ -57,7 +57,7 @@ class Words(NamedTuple):
         return self.encode_usage(usage, Report(""), own=False)
 
     def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """Return the token counts in the JSON value `raw`; None = the value is null or an empty object."""
+        """Return the token counts in the JSON value `raw`; None = it is null, empty, 0 or false."""
         usage = _decode(raw)
         return self.usage(usage) if usage else None
 
@@ -84,9 +84,10 @@ class ChatRelay(BodyRelay):
         """Return (the body for the client, its usage). If the body has a `model`, its value becomes
         `reply.model`, unless that is None. The usage is None if it is missing or cannot be read.
 
-        Raises RequestFailed, with the usage, for an error with status 200 (the forms in `failure`), also one
-        in the first choice. Raises WireError if the body is not a JSON object, if `choices` is not an array,
-        or if its first entry is not an object; an empty array is accepted.
+        Raises RequestFailed, with the usage, for an error with status 200: a member `error`, an `error` in
+        the first choice or, without `choices`, one of the other forms in `failure`. Raises WireError if the
+        body is not a JSON object, if `choices` is not an array, or if its first entry is not an object; an
+        empty array is accepted.
         """
         head = decode_head(body)
         try:
@@ -117,9 +118,10 @@ class ChatStreamRelay:
     """Relays the frames of one stream (implements `StreamRelay`).
 
     The relay replaces the model's name by `Reply.model`, if that is set. If the client did not ask for the
-    usage, and streams of this protocol state it only if asked (`Words.asks`), the relay removes the member
-    `usage`, and drops a chunk that has a usage and no choices. The function `estimate` is called at the end
-    of a stream whose provider stated no usage; the client gets its result. None = no estimate is made.
+    usage, and streams of this protocol state it only if asked (`Words.asks`), the relay removes a `usage`
+    that is not empty, and drops a chunk that has a usage and no choices. The function `estimate` is called at
+    the end of a stream whose provider stated no usage, if a choice has ended; the client gets its result.
+    None = no estimate is made.
     """
 
     __slots__ = (
@@ -148,9 +150,9 @@ class ChatStreamRelay:
         text and padding."""
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes for the client, for one frame; b"" = the client gets none, for example after
-        `[DONE]`. Raises RequestFailed for an error in the stream, WireError for a frame that is not a chunk,
-        or for too many choices.
+        """Return the bytes for the client, for one frame; b"" = the client gets none, for example for a usage
+        that it did not ask for. Raises RequestFailed for an error in the stream, WireError for a frame that
+        is not a chunk, or for too many choices.
         """
         if self._template.known and type(frame) is not ErrorFrame:
             sent = self._template.relayed(frame)

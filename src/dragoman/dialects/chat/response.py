@@ -21,8 +21,7 @@ def choices_of(
     decodes an error body. usage_of: decodes the object `usage`.
 
     Raises RequestFailed, with the usage, for an error inside a response with status 200 (the forms in
-    `failure`). Raises WireError if there is no such list, and AttributeError, KeyError or TypeError if the
-    first entry of `choices` is not an object.
+    `failure`). Raises WireError if there is no such list, or if its first entry is not an object.
     """
     if (failed := failure(body)) is not None:
         usage = body.get("usage")
@@ -48,9 +47,9 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
     """Return the date of an answer for the client, in Unix seconds: the vendor's date (`created`) as an
-    integer, or `reply.created` if the vendor stated none or a text that is not a date of ISO 8601. A text
-    without a time zone is read as UTC. own: True = the vendor speaks the client's dialect, so its date is
-    returned unchanged, even a text.
+    integer, or `reply.created` if the vendor stated none or a text that cannot be read as a date of ISO 8601.
+    A text without a time zone is read as UTC. own: True = the vendor speaks the client's dialect, so the date
+    that it stated is returned unchanged, even a text.
     """
     if created is None:
         return reply.created

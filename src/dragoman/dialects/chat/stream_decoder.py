@@ -71,8 +71,8 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """The finish reason: the latest one that is a text. "" = the chunks stated none, or an empty text.
-        None = they stated no text that is not empty, but a value of another type, which is in `extra`.
+        """The finish reason: the latest text that is not empty. If there is none: None = the chunks stated a
+        value of another type, which is in `extra`; "" = they stated none, or only empty texts.
         """
         return self.word or (None if _ODD_END in self.extra else "")
 
@@ -134,8 +134,8 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return events
 
     def _is_news(self, usage: Any) -> bool:
-        """Whether a chunk's usage replaces the latest one (`_usage`): it is another object, which counts some
-        tokens if the latest one does.
+        """Whether a chunk's usage replaces the latest one (`_usage`): it is an object with other content that
+        is not empty and, if there was a usage before, counts some tokens.
         """
         if type(usage) is not dict or not usage or usage == self._usage:
             return False
@@ -144,7 +144,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
     def close(self) -> list[ir.Event]:
         """Return the last events, when the frames have ended; [] = `[DONE]` or an error came before. An
         answer that is not finished gives only ir.Error: it has no candidate, or a candidate has no finish
-        reason. Raises WireError if the end of the answer has an unknown format.
+        reason that is a text. Raises WireError if the end of the answer has an unknown format.
         """
         if self._over:
             return []

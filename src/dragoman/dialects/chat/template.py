@@ -4,8 +4,8 @@ random padding.
 Most chunks differ from the previous chunk in one string: the next part of the answer. After such a chunk has
 been decoded (`Template.learn`), the bytes before and after that string are saved. A later frame repeats this
 chunk if it starts and ends with these bytes and has one JSON string between them. After more than `_MISSES`
-learnt chunks in a row that no later frame repeated, no further chunk is learnt. `Template.run` recognises
-several such events at once.
+attempts in a row to learn a chunk that no later frame repeated, no further chunk is learnt. `Template.run`
+recognises several such events at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _DELTA: Final = b'"delta"'
 _MARK: Final = "\x00text"
 _PADDING: Final = "\x00padding"
 _MISSES: Final = 8
-"""After more than this number of chunks in a row that no later frame repeated, `learn` learns no more."""
+"""After more than this number of calls of `learn` in a row without a frame that repeats the chunk, `learn`
+learns no more.
+"""
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -154,8 +156,8 @@ class Template:
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
         """Learn a frame as the chunk that later frames may repeat, in place of the one learnt before. Returns
         whether `text` can now recognise such frames: False = the chunk has other content than one text, its
-        text cannot be found with certainty, or too many learnt chunks in a row were not repeated (more than
-        `_MISSES`).
+        text cannot be found with certainty, or more than `_MISSES` calls have come in a row without a frame
+        that repeats their chunk.
 
         chunk: the decoded frame; this method may change it. sent: the client's bytes for the frame, with the
         framing of the stream; None = only `text` is needed, not `relayed` and `run`.

@@ -3,7 +3,8 @@
 Specification: https://docs.cohere.com/reference/chat; read in the form of the client `cohere` 7.3.1. A stream
 consists of server-sent events with a name and a `type`, and `[DONE]` at the end.
 
-Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
+example:
 - left out: null members, empty plans, empty lists of calls and of citations, in answers also empty content;
 - changed: the arguments "null" of a call become ""; in answers, content that is a string becomes a list;
 - added: the type of a tool, of a call and of a citation, and a citation's cited text; in answers also the id;

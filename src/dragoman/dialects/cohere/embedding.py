@@ -189,7 +189,7 @@ def _input_type(request: ir.EmbedRequest, target: Target) -> str:
 
 
 def unasked(request: ir.EmbedRequest) -> frozenset[str]:
-    """Return those of the names `input_type` and `truncate` for which the client has stated no value.
+    """Return those of the names `input_type` and `truncate` for which the IR of the request has no value.
     `encode_request` writes a value of its own for them (`truncate` only in a request of another dialect):
     Cohere requires `input_type`, and its default for `truncate` differs from that of other protocols.
     """

@@ -56,8 +56,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Encode the system text and the messages of a request. A history of this dialect is written as it is; a
-    history of another dialect is repaired first. Raises WireError for media that no part can hold and, in a
-    history of another dialect, for a tool result without its call and for a call of a free-text tool.
+    history of another dialect is repaired first, and media that stay in its assistant messages are lost.
+    Raises WireError for other media that no part can hold and, in a history of another dialect, for a tool
+    result without its call and for a call of a free-text tool.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -74,7 +75,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """Encodes messages that came in this dialect, unchanged, and appends them to `out`."""
+    """Encodes messages that came in this dialect, without repairs, and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 

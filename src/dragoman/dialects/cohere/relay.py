@@ -46,8 +46,8 @@ class CohereRelay(BodyRelay):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body, unchanged; its usage). None as the usage = not stated. reply: is not used. Raises
-        RequestFailed for an error in the body, and for a finish reason that means a failed generation;
-        WireError for a body that is not JSON or has no object `message`.
+        RequestFailed for an error in place of the object `message`, and for a finish reason that means a
+        failed generation; WireError for a body that is not JSON, and for any other body without this object.
         """
         try:
             answer = _decode(body)
@@ -88,8 +88,8 @@ class CohereStreamRelay:
 
     def feed(self, frame: bytes) -> bytes:
         """Return the client's bytes for one frame (the data of an event); b"" = the end mark was sent before.
-        Raises RequestFailed for an event that tells of an error, WireError for an invalid event; an event
-        that is passed on without decoding it is not checked.
+        Raises RequestFailed for an event that tells of an error, and for the end mark before `message-end`;
+        WireError for an invalid event. An event that is passed on without decoding it is not checked.
         """
         if self._ended:
             return b""

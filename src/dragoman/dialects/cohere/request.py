@@ -123,9 +123,10 @@ def _decode_reasoning(wire: dict[str, Any] | None) -> ir.Reasoning | None:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for an upstream of this dialect. Changes and losses are reported to `target.report`.
 
-    Raises WireError, with an IR path, for what cannot be replaced: a medium that no part can hold, a
-    free-text tool or call, a tool result without its call in a history of another dialect, a response with
-    anything but text (`output.modalities`), more than one candidate (`sampling.n`).
+    Raises WireError, with an IR path, for what cannot be replaced: a medium that no part can hold (unless it
+    stands in an assistant message of another dialect), a free-text tool that is not left out, a free-text
+    call, a tool result without its call in a history of another dialect, a response with anything but text
+    (`output.modalities`), more than one candidate (`sampling.n`).
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}

@@ -36,8 +36,9 @@ SAID: Final = Typed(NAME, "message", tool_plan=str, tool_calls=list, citations=l
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error with status 200, and if the finish reason says
-    that the generation failed (then with the usage that the body states); WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error in place of the object `message`, and if the
+    finish reason says that the generation failed (then with the usage that the body states); WireError for an
+    invalid body.
     """
     if type(body.get("message")) is not dict and is_failure(body):
         raise RequestFailed(fault_of(body))

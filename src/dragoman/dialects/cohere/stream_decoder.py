@@ -150,7 +150,7 @@ class CohereDecoder:
         return events
 
     def close(self) -> list[ir.Event]:
-        """Return the last events when the upstream has ended the stream: an ir.Error, because no
+        """Return the last event when the upstream has ended the stream: an ir.Error, because no
         `message-end` has come; [] = the last event was returned before.
         """
         return [] if self._over else self._fail(STREAM_BROKEN)
@@ -356,8 +356,8 @@ class CohereDecoder:
 
 
 def _inside(event: _Wire) -> _Wire:
-    """Return the member `delta.message` of an event; {} = it is missing. Raises WireError if it is not an
-    object.
+    """Return the member `delta.message` of an event; {} = it is missing or empty. Raises WireError if it is
+    any other value than an object.
     """
     return an_object(an_object(event.get("delta") or {}, "delta").get("message") or {}, "delta.message")
 

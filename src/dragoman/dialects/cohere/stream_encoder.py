@@ -1,10 +1,10 @@
 """Encodes IR events as a stream of events for Cohere's clients.
 
 A text is sent as a constant head, the text as JSON, and a constant tail. A call of a free-text tool, and
-blocks that are neither text, thinking nor calls, are sent when they are complete. Blocks do not overlap,
-because some clients know only one call at a time. Only the first candidate is sent. The finish reason is sent
-with the usage, because the event `message-end` has both. A stream that fails ends with a `message-end` that
-has an `error`, without `[DONE]`.
+blocks that are neither thinking, a call nor written as text, are sent when they are complete. Blocks do not
+overlap, because some clients know only one call at a time. Only the first candidate is sent. The finish
+reason is sent with the usage, because the event `message-end` has both. A stream that fails ends with a
+`message-end` that has an `error`, without `[DONE]`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `tools`, `strict_tools` and `tool_choice` into `body`; report changes and losses. If no tool can
-    be written, nothing is written for a request of another dialect. Raises WireError for a free-text tool.
+    be written, nothing is written for a request of another dialect. Raises WireError for a free-text tool,
+    unless it is left out because the choice does not allow it.
     """
     choice = request.tool_choice
     allowed = _offered(choice, request, draft)

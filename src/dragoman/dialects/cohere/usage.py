@@ -31,9 +31,9 @@ _KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, _IMAGES})
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another. If `tokens` is missing
-    or has no counts, the numbers of `billed_units` are the counts, and `Usage.form` is "billed". Members that
-    are not counts become leftovers.
+    """Decode the object `usage` (`wire`) into counts of which none includes another; those in `detail` are
+    not added to them. If `tokens` is missing or has no counts, the numbers of `billed_units` are the counts,
+    and `Usage.form` is "billed". Members that the encoder would not write again become leftovers.
     """
     tokens, billed = _counts(wire, "tokens"), _counts(wire, "billed_units")
     used = tokens or billed
@@ -64,8 +64,8 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def _counts(wire: dict[str, Any], member: str) -> dict[str, int]:
-    """Return the counts (integers >= 0) in the object `member` of the usage `wire`; {} = there is no such
-    object, or it has no counts.
+    """Return the counts (whole numbers >= 0) in the object `member` of the usage `wire`; {} = there is no
+    such object, or it has no counts.
     """
     inner = wire.get(member)
     if type(inner) is not dict:

@@ -17,8 +17,7 @@ FORMS: Final[Mapping[str, str]] = {"custom": "function"}
 
 def freed(request: ir.Request) -> ir.Request:
     """Return a copy of the request in which the history's calls of the request's free-text tools, and the
-    results of these calls, have the kind "custom" instead of "function". A result is recognised by the id of
-    its call.
+    results of these calls, have the kind "custom". A result is recognised by the id of its call.
 
     `FORMS` is added to the copy's `forms`, even if there is no free-text tool: the client wants new calls of
     free-text tools in the form of function calls.

@@ -43,8 +43,9 @@ _LOST: Final = {
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """Encode the request in Deepgram's form, and report losses to `target.report`. Without a requested audio
-    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks, for a voice that
-    cannot be one of Deepgram's, and if neither the model's name nor the request states a voice of Deepgram's.
+    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks and, if the model has
+    one of Deepgram's names, for a voice that cannot be one of Deepgram's, and if neither this name nor the
+    request states a voice of Deepgram's.
     """
     report = target.report
     wished = request.output or family.USUAL

@@ -103,9 +103,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
     """Decode a response. The texts of several channels are joined by line breaks, and their words follow one
-    another. The language is the one that Deepgram has detected; None = none. Raises RequestFailed for an
-    error with status 200. Raises WireError for an invalid body, and for a body in which no channel has a
-    transcript.
+    another. The language is the first one that Deepgram states as detected; None = none. Raises RequestFailed
+    for an error with status 200. Raises WireError for an invalid body, and for a body in which no channel has
+    a transcript.
     """
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
@@ -127,8 +127,8 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
 
 
 def _segments(utterances: Sequence[_Utterance] | None, words: Sequence[_Word]) -> tuple[ir.Segment, ...]:
-    """Return Deepgram's utterances as segments. utterances: None = the response has none, because none were
-    requested; the words are then grouped into segments (`segments_of`).
+    """Return Deepgram's utterances as segments. utterances: None = the response does not state them; the
+    words are then grouped into segments (`segments_of`).
     """
     if utterances is None:
         return segments_of(Said(_written(one), one.start, one.end, _speaker(one.speaker)) for one in words)

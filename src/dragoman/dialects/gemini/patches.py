@@ -44,8 +44,8 @@ class Patches:
 
     def add(self, piece: Mapping[str, Any]) -> None:
         """Add one element of `partialArgs` (`piece`). Objects and arrays on its path are created. The element
-        replaces the value at its path; a string is appended instead, if the element before has the same path
-        and `willContinue`. An element without a string, number or boolean stands for null.
+        replaces the value at its path; a string is appended instead, if the element before is a string with
+        the same path and `willContinue`. An element without a string, number or boolean stands for null.
 
         Raises WireError for a JSON path that is missing or malformed, or that does not fit the arguments so
         far, for example because it skips an index of an array.

@@ -51,7 +51,7 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
     """Write `thinkingConfig` into `config` (`generationConfig`), and report losses and changes. Nothing is
-    written if the request states no reasoning, or if the model can do no such reasoning.
+    written if the request states no reasoning, or if what it states cannot be written for the model.
 
     The reasoning is written as the client stated it if the client speaks this dialect, unless the client
     stated a level and the model is known to accept no levels. Otherwise, and if the reasoning comes from the

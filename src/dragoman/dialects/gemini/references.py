@@ -43,10 +43,10 @@ class Definition(NamedTuple):
 class References:
     """The references inside one schema.
 
-    definitions: name -> definition, for all definitions under `$defs` and `definitions`, also unused ones,
-    and for all other schemas that a reference names. The names are those that the encoder writes; they need
-    no escapes in a reference. budget: each definition costs `_DEFINING` steps; the constructor raises
-    WireError when too few steps are left.
+    definitions: name -> definition, for the definitions under `$defs` and `definitions`, also unused ones (if
+    several have the same name, for one of them), and for all other schemas that a reference names. The names
+    are those that the encoder writes; they need no escapes in a reference. budget: each definition costs
+    `_DEFINING` steps; the constructor raises WireError when too few steps are left.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
@@ -153,7 +153,7 @@ class References:
         """Return the name of the definition that a reference means, or `ROOT`. If the schema that the
         reference names is not a definition yet, it becomes one. If a pointer (`#/a/b`) leads nowhere, it
         means the definition whose name stands behind its first step, wherever this definition is. None = the
-        reference means no schema that is an object.
+        reference means neither a definition nor an object.
         """
         if (found := self._inside.target(reference)) is None:
             if not reference.startswith("#/"):

@@ -75,7 +75,8 @@ class GeminiRelay(BodyRelay):
         `reply.model` replaces the provider's name of the model, unless it is None or the body names no model.
 
         Raises RequestFailed for an error without candidates. Raises WireError for any other body that is not
-        an answer: one that is not a JSON object, or without candidates, `promptFeedback` and token counts.
+        an answer: one that is not a JSON object, one without candidates, `promptFeedback` and token counts,
+        and one without candidates whose token counts are not an object.
         """
         try:
             head = _decode_head(body)
@@ -104,8 +105,7 @@ class GeminiRelay(BodyRelay):
 
 
 _ANSWERS = frozenset({"candidates", "promptFeedback"})
-"""The members of which an answer has at least one. A body with neither of them and without token counts is
-not an answer."""
+"""Members of an answer. A body with neither of them is an answer only if it has token counts."""
 _NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
 
 
@@ -145,7 +145,7 @@ class GeminiStreamRelay:
 
     content: True = a chunk with parts has passed. done: True = `close` has found the stream complete.
     estimate: the engine sets this function if the client wants an estimate of the usage; `close` calls it if
-    the provider has stated no token counts. None = there is no estimate.
+    `done` has become True and the provider has stated no token counts. None = there is no estimate.
     """
 
     __slots__ = (
@@ -274,8 +274,8 @@ class GeminiStreamRelay:
         stream broke off: a candidate has no stop reason, or the stream had neither a candidate nor a refusal
         of the prompt nor a usage.
 
-        `done` becomes True, unless the model failed in every candidate: each has a stop reason in `BROKEN`
-        and no content other than reasoning.
+        `done` becomes True, unless the model failed in every candidate: each has a stop reason in `BROKEN`,
+        and no chunk of it had parts without reasoning.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):

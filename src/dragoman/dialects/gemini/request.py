@@ -185,9 +185,9 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for a Gemini model, and report losses and changes to `target.report`.
 
-    A request of another dialect raises WireError for media that the provider cannot read, for free-text tools
-    and their calls, for more than `_ANSWERS` (8) candidates, and for schemas that are nested too deeply or
-    take too many steps to reduce.
+    Raises WireError in a request of another dialect: for media that the provider cannot read, for free-text
+    tools and their calls, for more than `_ANSWERS` (8) candidates, and for schemas that are nested too deeply
+    or take too many steps to reduce.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)

@@ -43,11 +43,11 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
     itself if it has none of them (`is_plain`). where: the schema's IR path.
 
     A keyword is written in another form if the API has one: `const` as `enum`, `allOf` merged, definitions at
-    the root. Any other refused keyword is written as text into the `description` of the schema that states
-    it, and is reported as a loss. A reference that would recurse without end is cut off, or its property is
-    made optional, which is reported as a loss, too. The keywords in `_UNSAID`, and null values that restrict
-    nothing, are left out without a report. Raises WireError if the schema is nested too deeply, or if
-    reducing it takes too many steps.
+    the root. Any other refused keyword is reported as a loss, and written as text into the `description` of
+    the schema that states it, except for a keyword that is refused only beside a `$ref`. A reference that
+    would recurse without end is cut off, or its property is made optional, which is reported as a loss, too.
+    The keywords in `_UNSAID`, and null values that restrict nothing, are left out without a report. Raises
+    WireError if the schema is nested too deeply, or if reducing it takes too many steps.
     """
     if is_plain(schema):
         return schema

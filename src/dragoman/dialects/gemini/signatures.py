@@ -23,8 +23,8 @@ _USUAL: Final = str.maketrans("-_", "+/")
 
 def read_signature(signature: str) -> Sealed:
     """Return the seal (a value that only its origin can read) in a signature. A tag in the signature names
-    the origin, and the rest is the seal's data. Without a valid tag, the origin is this dialect, and the
-    whole signature is the data.
+    the origin, and the rest is the seal's data. Without a valid tag that names another dialect, the origin is
+    this dialect, and the whole signature is the data.
     """
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)

@@ -90,8 +90,8 @@ UNANSWERED = ir.Stop("other", "")
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
     """Return the stop of an answer, or of a chunk, without candidates (`body`). With a `promptFeedback` that
-    is not empty, the reason is "filter", and the feedback is a detail. With only a usage, the stop is
-    `UNANSWERED`; with neither, None.
+    is an object and not empty, the reason is "filter", and the feedback is a detail. With only a usage, the
+    stop is `UNANSWERED`; with neither, None.
     """
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:

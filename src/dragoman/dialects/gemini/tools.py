@@ -157,8 +157,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 
 
 def _leave_out_choice(choice: ir.ToolChoice, report: Report) -> None:
-    """Report what becomes of a tool choice in a body without functions: "none" is a change, "auto" is
-    nothing, and any other choice is a loss.
+    """Report what becomes of a tool choice in a body without functions: "none" is a change, "auto" is not
+    reported, and any other choice is a loss. The choice's leftovers are reported as lost, too.
     """
     restore({}, choice.extra, report, "tool_choice")
     if choice.mode == "none":

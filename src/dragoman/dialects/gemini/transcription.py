@@ -107,7 +107,7 @@ def _kind(audio: ir.File) -> str:
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
     """Decode the first candidate of an answer. The transcript is its text, without whitespace around it; "" =
-    nobody speaks in the recording.
+    there is no text, for example because nobody speaks in the recording.
 
     Raises RequestFailed for an error object, for a refusal without text, and if the model failed. Raises
     WireError for any other body that is not an answer.

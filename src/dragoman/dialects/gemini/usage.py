@@ -46,7 +46,8 @@ _PLAIN = (None, "auto", "default")
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     """Decode a `usageMetadata` object, except its service tier (`decode_tier`). Unknown members, members of
-    wrong types, negative counts and inconsistent sums become leftovers. Nothing is raised.
+    wrong types, negative counts (not those by modality) and inconsistent sums become leftovers. Nothing is
+    raised.
     """
     detail, rest = _detail(value)
     counts = list(map(value.get, _COUNTS))
@@ -110,8 +111,8 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
     """Return the counts in `listed`, a list of `{"modality", "tokenCount"}`, as `Usage.detail` has them:
-    {"input_text": 5}. None = the list is empty, or its form is unknown. prefix: the beginning of the names in
-    the result, such as `INPUT` ("input_").
+    {"input_text": 5}. None = the list is empty, its form is unknown, or it has a modality twice. prefix: the
+    beginning of the names in the result, such as `INPUT` ("input_").
     """
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
@@ -148,8 +149,8 @@ def decode_tier(value: Mapping[str, Any] | None) -> str | None:
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode `usageMetadata`, which also states the service tier, and report losses. The result is {} if
-    `usage` is None; a tier other than the default is then reported as lost. An estimated usage is marked by
-    one more member (`ESTIMATED`).
+    `usage` is None; a tier other than "default" and "auto" is then reported as lost. An estimated usage is
+    marked by one more member (`ESTIMATED`).
 
     tier: the IR's word, None = unknown. own: True = the answer comes from this dialect.
     """
