@@ -1,9 +1,9 @@
 """Decodes and encodes errors in Mistral's form.
 
 The members of an error stand at the top of the body. Validation errors (422) are lists of paths and messages.
-A message about capacity decides the kind of a fault first (`_CAPACITY`). Otherwise, if the status is missing
-or has several meanings (`_VAGUE`), Mistral's types, codes and messages decide it. If they do not, the rules
-for all protocols do (`diagnosis`). https://docs.mistral.ai/api
+A message about capacity decides the kind of a fault first, for some statuses (`_CAPACITY`). Otherwise, if the
+status is missing or has several meanings (`_VAGUE`), Mistral's types, codes and messages decide it. If they
+do not, the rules for all protocols do (`diagnosis`). https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def fault_of(frame: dict[str, Any]) -> Fault:
     """Return the fault of an error inside a response with status 200, or inside a stream event. frame: the
     JSON object that has the error as its member `error`, or that is the error itself. The fault's status is
-    `raw_status_code` of the error, if that is a number from 400 to 599; otherwise None.
+    `raw_status_code` of the error, if that is an integer from 400 to 599; otherwise None.
     """
     said = read_body(frame)
     status = said.rest.get("raw_status_code")

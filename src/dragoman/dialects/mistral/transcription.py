@@ -62,7 +62,7 @@ class Answer(msgspec.Struct):
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
     """Encode the request in Mistral's form, and report losses. Raises WireError for a translation, and for a
-    request that wants the times of both segments and words.
+    request that wants the times of both segments and words ("verbose_json").
     """
     report = target.report
     if request.translate:
