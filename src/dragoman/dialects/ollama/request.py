@@ -30,8 +30,8 @@ MAPS: Final = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-"""The members with an IR field. All other members of a request, and unknown options, are leftovers in
-`extra`."""
+"""The members with an IR field. All other members of a request, and options without an IR field, are
+leftovers in `extra`."""
 LEVELS: Final = ("low", "medium", "high", "max")
 """The texts that `think` may have as its value."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}

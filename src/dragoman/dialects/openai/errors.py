@@ -56,8 +56,8 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """Return the fault for a provider's error. The code, the type and the status decide its kind (`kind_of`).
-    A code of only digits is not kept.
+    """Return the fault for a provider's error. The code, the type, the message and the status decide its kind
+    (`kind_of`). A code of only digits is not kept.
 
     dialect: the dialect whose leftovers the unknown members of the error object become. said: the error's
     body, as `failure.read_body` has read it. message: the fault's message, used instead of `said.message`.
