@@ -2,9 +2,9 @@
 events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: if the requested format needs them, the request fails, unless
-the transcript is empty. Stream events have times only for `diarized_json`; for other formats with times, a
-loss is reported. A missing duration is taken from the last time, or is 0.
+The times and speakers of segments and words are never invented: if the requested format needs them, the
+request fails, unless the transcript is empty. Stream events have times only for `diarized_json`; for other
+formats with times, a loss is reported. A missing duration is taken from the last time, or is 0.
 """
 
 from __future__ import annotations

@@ -86,7 +86,8 @@ _decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
 
 def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
     """Decode the JSON value of `usage`, like `decode_usage`. None for null, an empty object or list, "", 0
-    and false. Raises AttributeError for any other value that is not an object. quirks: the provider's.
+    and false. Raises AttributeError for any other value that is not an object, and msgspec.ValidationError
+    for a number that is too large. quirks: the provider's.
     """
     try:
         usage = _disjoint(_decode_counts(raw))
