@@ -100,7 +100,7 @@ class Talk(Protocol):
 
     def heard(self, message: Message) -> Heard:
         """Read a provider's message, and return it in the form for the client with the facts that it states.
-        Raises WireError for a malformed message.
+        Raises WireError for a malformed message; messages of types that are not read may be passed on.
         """
 
 

@@ -110,8 +110,8 @@ class Report(msgspec.Struct, eq=False):
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
         """Return (the losses, the changes) with JSON paths in place of IR paths, for the client. A loss
-        without a path gets the path `$`; the `to` of a change gets `$.` before it. The report itself stays as
-        it is. locate: converts an IR path to a JSON path in the sender's body.
+        without a path gets the path `$`; the `to` of a change gets `$.` before it, unless it is "". The
+        report itself stays as it is. locate: converts an IR path to a JSON path in the sender's body.
         """
         if not self.losses and not self.changes:
             return (), ()

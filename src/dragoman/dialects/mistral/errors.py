@@ -126,7 +126,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 def error_members(fault: Fault) -> dict[str, Any]:
     """Return the members of an error in Mistral's form. They are a whole error body, or the data of a stream
     event, or they are added to the body of an answer that has failed. Secrets in the message are replaced by
-    "[redacted]". `error_id` is missing if the fault has none.
+    "[redacted]", as far as their form shows them. `error_id` is missing if the fault has none.
     """
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))

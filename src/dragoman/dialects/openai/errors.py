@@ -79,8 +79,8 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """Return OpenAI's error object for a fault: `message` (without secrets), `type`, `param`, `code`, and
-    `error_id` if the fault has one (OpenAI's clients accept further members).
+    """Return OpenAI's error object for a fault: `message` (without secrets, as far as their form shows them),
+    `type`, `param`, `code`, and `error_id` if the fault has one (OpenAI's clients accept further members).
 
     words: kind of fault -> (type, code). The type is always from `words`. The fault's own code is written
     instead of the code in `words`, unless it is a known code of another kind of fault (`keeps_code`).

@@ -100,9 +100,9 @@ def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another. A count that is missing
-    is None. A member that is not a count (a whole number from 0) becomes a leftover, but a `total_tokens`
-    that is not a number is dropped. quirks: the provider's.
+    """Decode the object `usage` (`wire`) into counts of which none includes another, except those in
+    `Usage.detail`. A count that is missing is None. A member that is not a count (a whole number from 0)
+    becomes a leftover, but a `total_tokens` that is not a number is dropped. quirks: the provider's.
 
     Some vendors do not include cached tokens in the prompt count: a cached count above the prompt count shows
     this. Some vendors do not include reasoning in the completion count. The total shows this: it is the sum
@@ -123,8 +123,9 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _disjoint(counts: _Counts) -> ir.Usage | None:
-    """Return the usage with these counts, so that no count includes another. None = the counts must be
-    decoded the slow way: they contradict each other, or an object of details states no count.
+    """Return the usage with these counts, so that no count includes another, except those in `Usage.detail`.
+    None = the counts must be decoded the slow way: they contradict each other, or an object of details states
+    no count.
     """
     prompt, completion = counts.prompt_tokens, counts.completion_tokens
     inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
