@@ -74,7 +74,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
     Raises WireError for calls of free-text tools, and for media that a message of the user or of the system
     or a tool's result has but that cannot be written: a video, an image or audio without data (only a URL or
-    a file id), a document without text (a PDF).
+    a file id), a document without text (a PDF). So it does for an image or audio of the assistant that has
+    only a URL, because the repair moves it to the user.
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]

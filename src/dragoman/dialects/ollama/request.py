@@ -92,7 +92,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
     Raises WireError, with an IR path, for values that cannot be replaced: a free-text tool or call, output
     other than text, several candidates, and media of the user, the system or a tool's result that are a
-    video, an image or audio without data, or a document without text.
+    video, an image or audio without data, or a document without text (`encode_messages`).
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
