@@ -67,8 +67,8 @@ class Report(msgspec.Struct, eq=False):
     """Severity -> the (path, reason) pairs in `losses`."""
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """Record that the value at `where` (IR path) is lost. A loss with the same path, reason and severity
-        is recorded only once. reason: why, in words for the client.
+        """Record that the value at `where` (IR path) is lost, unless the report is full (`MOST`). A loss with
+        the same path, reason and severity is recorded only once. reason: why, in words for the client.
 
         severity: None = the usual severity of the field (`severity.of_field`), which is the same for every
         dialect.
