@@ -5,9 +5,10 @@ The name of a leftover tells where it stood: `a` in the value's own object, `fun
 `function` of that object. A member whose own name has a dot gets one more dot before its name (`named`):
 `.a.b`, `function..a.b`. Otherwise a client's member `a.b` would be written into the member `a`.
 
-An encoder of the same dialect writes them back, except where it has already written a value of another type
-(`_put`). An encoder of a related dialect writes a few of them (`SHARED`). Leftovers that an encoder does not
-write are reported as lost; those of another dialect are not reported if they are null.
+An encoder of the same dialect writes them back, except where it has already written a value that they may not
+replace (`_put`). An encoder of a related dialect writes a few of them (`SHARED`). Leftovers that an encoder
+does not write are reported as lost, up to a limit (`lose_members`); those of another dialect are not reported
+if they are null.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Leftovers:
 
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
         """Return the members of the object `wire` that are not in `known`, in the form of an IR value's
-        `extra`: `{dialect: {member: value}}`; None = there are no such members. A member that is null is left
-        out, unless this `Leftovers` was made with `nulls`.
+        `extra`: `{dialect: {member: value}}`; None = no member is left. A member that is null is left out,
+        unless this `Leftovers` was made with `nulls`.
 
         within: "" = `wire` is the IR value's own object. Otherwise `wire` is a member of that object, and
         `within` is the member's name, such as "function"; each leftover then gets the name `function.NAME`. A
@@ -62,8 +63,8 @@ class Leftovers:
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
         """Write leftovers (`extra`) into the encoded object `out`: the leftovers of this dialect and, if
         `where` is not a path in a block, the `SHARED` members of a related dialect (`KIN`). All other
-        leftovers of other dialects are reported as lost, unless they are null. A leftover of this dialect is
-        reported as lost if `out` has a value of another type in its place (`_put`).
+        leftovers of other dialects are reported as lost (`lose_members`), unless they are null. A leftover of
+        this dialect is reported as lost if `out` has a value in its place that it may not replace (`_put`).
 
         where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """
@@ -143,8 +144,9 @@ def shown(key: str) -> str:
 
 def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
     """Report as lost (severity "quality") the settings of a provider's tool that `ProviderTool.options` does
-    not have: they are in the tool's `extra`. Called by encoders that write their own dialect's tool of the
-    same kind in place of this tool. where: the IR path of the tool.
+    not have: they are in the tool's `extra`. At most the first 2 * `MOST` of a dialect are reported. Called
+    by encoders that write their own dialect's tool of the same kind in place of this tool. where: the IR path
+    of the tool.
     """
     for members in (tool.extra or {}).values():
         for key in islice(members, 2 * MOST):
@@ -176,8 +178,8 @@ def lose_items_of(response: Response, report: Report) -> None:
 
 
 def lose_item(block: Block, report: Report, where: str) -> None:
-    """Report as lost the phase and the leftovers of the item that contains the block; nothing if there is no
-    item. where: the block's IR path.
+    """Report as lost the phase and the leftovers (`lose_members`) of the item that contains the block. If
+    there is no item, nothing is reported. where: the block's IR path.
     """
     item: Item | None = getattr(block, "item", None)
     if item is None:
@@ -244,13 +246,12 @@ value."""
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Report leftovers of another dialect (`dialect`) as lost, except leftovers that are null. At most the
-    first 2 * `MOST` leftovers are looked at.
+    """Report leftovers as lost, except leftovers that are null. At most the first 2 * `MOST` leftovers are
+    looked at. dialect: the dialect whose leftovers they are.
 
     members: name of the leftover -> value. where: the IR path of the value that has these leftovers; "" = the
     request or the response itself. A loss in a request has the severity of the member
-    (`severity.of_member`). A loss in a response has the severity "hint", because no client asked for these
-    members.
+    (`severity.of_member`). A loss in a response has the severity "hint".
     """
     asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more

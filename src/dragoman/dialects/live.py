@@ -22,11 +22,12 @@ TRANSCRIBING = "transcription"
 
 
 class Used(msgspec.Struct, frozen=True):
-    """An amount that a provider states as billed. usage: tokens; None = no tokens are stated. units: other
-    amounts, by their names in `ir.units`. model: the provider's name of the model that did this work, if it
-    is not the session's model, such as the model that transcribes the client's speech; None = the session's
-    model. transcript: True = the work is a transcript of the sound that the client has sent; if its usage is
-    estimated, this is only the text, because the provider has not stated how much sound it was.
+    """An amount of work to be paid, as the provider states it or, for a transcript, as the gateway estimates
+    it. usage: tokens; None = no tokens are known. units: other amounts, by their names in `ir.units`. model:
+    the provider's name of the model that did this work, if it is not the session's model, such as the model
+    that transcribes the client's speech; None = the session's model. transcript: True = the work is a
+    transcript of the sound that the client has sent; if its usage is estimated, this is only the text,
+    because the provider has not stated how much sound it was.
     """
 
     usage: ir.Usage | None = None
@@ -100,7 +101,7 @@ class Talk(Protocol):
 
     def heard(self, message: Message) -> Heard:
         """Read a provider's message, and return it in the form for the client with the facts that it states.
-        Raises WireError for a malformed message.
+        Raises WireError for a malformed message; messages of types that are not read may be passed on.
         """
 
 

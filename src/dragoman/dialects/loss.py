@@ -67,8 +67,8 @@ class Report(msgspec.Struct, eq=False):
     """Severity -> the (path, reason) pairs in `losses`."""
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """Record that the value at `where` (IR path) is lost. A loss with the same path, reason and severity
-        is recorded only once. reason: why, in words for the client.
+        """Record that the value at `where` (IR path) is lost, unless the report is full (`MOST`). A loss with
+        the same path, reason and severity is recorded only once. reason: why, in words for the client.
 
         severity: None = the usual severity of the field (`severity.of_field`), which is the same for every
         dialect.
@@ -110,8 +110,8 @@ class Report(msgspec.Struct, eq=False):
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
         """Return (the losses, the changes) with JSON paths in place of IR paths, for the client. A loss
-        without a path gets the path `$`; the `to` of a change gets `$.` before it. The report itself stays as
-        it is. locate: converts an IR path to a JSON path in the sender's body.
+        without a path gets the path `$`; the `to` of a change gets `$.` before it, unless it is "". The
+        report itself stays as it is. locate: converts an IR path to a JSON path in the sender's body.
         """
         if not self.losses and not self.changes:
             return (), ()

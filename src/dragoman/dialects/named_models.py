@@ -84,11 +84,11 @@ def named(member: str, value: Any) -> tuple[Named, ...]:
 
 
 def within(body: Mapping[str, Any], members: AbstractSet[str]) -> tuple[Named, ...]:
-    """Return the models, besides the request's own, that a body lets its provider use. A value at such a
-    place that is no text is left to the provider, which refuses it. members: the names of the members that
-    the client's protocol defines; an object in another member may be for one provider (`addressed`), and is
-    searched, too. Raises WireError for more than `MOST_WITHIN` models, and for a name that is empty, longer
-    than `LONGEST` characters or not printable.
+    """Return the models, besides the request's own, that a body lets its provider use, as far as they stand
+    at a place in `_WITHIN`. A value at such a place that is no text is left to the provider. members: the
+    names of the members that the client's protocol defines; an object in another member may be for one
+    provider (`addressed`), and is searched, too (`_TOLD`). Raises WireError for more than `MOST_WITHIN`
+    models, and for a name that is empty, longer than `LONGEST` characters or not printable.
     """
     if body.keys() <= members and _WITHIN.keys().isdisjoint(body):
         return ()  # most requests; and each one comes here

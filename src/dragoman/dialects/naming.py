@@ -243,7 +243,8 @@ def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
     """Return a system text with the descriptions of the tools' namespaces, for a target protocol without
     namespaces; None = no namespace has a description.
 
-    report: gets a change for each description, and a loss for each leftover member of a namespace.
+    report: gets a change for each description, and a loss for the leftover members of a namespace
+    (`lose_members`). Of tools in the same namespace, only the first one is read for this.
     """
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):

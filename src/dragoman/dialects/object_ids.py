@@ -42,7 +42,7 @@ class Ids(NamedTuple):
     params: placeholder of the path -> kind. answer: place in the response or, if the response is a list, in
     each of its entries -> kind; None = the response is the content of a file or the results of a batch, and
     is not edited. body: place in the JSON of a POST request -> kind. listed: the kind of the objects that the
-    path lists, whose ids the query may state (`AFTER`, `BEFORE`, `AMONG`); None = the path lists nothing.
+    path lists, whose ids the query may state (`AFTER`, `BEFORE`, `AMONG`); None = the query has no ids.
     filtered: True = the provider lists all objects of the account, so the gateway leaves out of the list what
     the client may not see, such as other clients' objects. texts: places in the response of texts for people,
     in which ids may occur.

@@ -48,7 +48,7 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Return a call's `arguments` as text: a text unchanged, another value as JSON. The text "null", which
-    Mistral writes for a call without arguments, becomes "", and so does None.
+    """Return a call's `arguments` as text: "" for None and for the text "null", which Mistral writes for a
+    call without arguments; any other text unchanged; any other value as JSON.
     """
     return "" if arguments == NO_ID else arguments_as_text(arguments)

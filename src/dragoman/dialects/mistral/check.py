@@ -94,7 +94,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "top_logprobs": integer(0),
 }
 """Request member -> rule, for members that are fields of ir.Sampling, except `stop`. A new such member needs
-only a line here."""
+only a line here, if its name is that of the field."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

@@ -91,7 +91,9 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Return the JSON path in the client's request (`$.input[0]`) for the IR path `where` (`inputs[0]`)."""
+    """Return the JSON path in the client's request (`$.input[0]`, or `$.input` for a single input) for the IR
+    path `where` (`inputs[0]`).
+    """
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 

@@ -1,9 +1,9 @@
 """Decodes and encodes errors in Mistral's form.
 
 The members of an error stand at the top of the body. Validation errors (422) are lists of paths and messages.
-A message about capacity decides the kind of a fault first (`_CAPACITY`). Otherwise, if the status is missing
-or has several meanings (`_VAGUE`), Mistral's types, codes and messages decide it. If they do not, the rules
-for all protocols do (`diagnosis`). https://docs.mistral.ai/api
+A message about capacity decides the kind of a fault first, for some statuses (`_CAPACITY`). Otherwise, if the
+status is missing or has several meanings (`_VAGUE`), Mistral's types, codes and messages decide it. If they
+do not, the rules for all protocols do (`diagnosis`). https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def fault_of(frame: dict[str, Any]) -> Fault:
     """Return the fault of an error inside a response with status 200, or inside a stream event. frame: the
     JSON object that has the error as its member `error`, or that is the error itself. The fault's status is
-    `raw_status_code` of the error, if that is a number from 400 to 599; otherwise None.
+    `raw_status_code` of the error, if that is an integer from 400 to 599; otherwise None.
     """
     said = read_body(frame)
     status = said.rest.get("raw_status_code")
@@ -126,7 +126,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 def error_members(fault: Fault) -> dict[str, Any]:
     """Return the members of an error in Mistral's form. They are a whole error body, or the data of a stream
     event, or they are added to the body of an answer that has failed. Secrets in the message are replaced by
-    "[redacted]". `error_id` is missing if the fault has none.
+    "[redacted]", as far as their form shows them. `error_id` is missing if the fault has none.
     """
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))

@@ -63,8 +63,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Return the messages of a request in Mistral's form. The history of another dialect's client is repaired
     first, so that it obeys Mistral's order of messages.
 
-    Raises WireError for a medium that no chunk can hold and, in a history of another dialect, for a tool
-    result without its call and for a call of a free-text tool.
+    Raises WireError for a medium that no chunk can hold or that has no content that can be sent and, in a
+    history of another dialect, for a tool result without its call and for a call of a free-text tool.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -115,8 +115,8 @@ class _OwnHistory:
         """Append a message of this role to `out`. where: the IR path of the list `blocks`.
 
         parts: True = the content is always a list of chunks. False or None = the content is a string if the
-        message has only one block, a text; otherwise it is a list. But if the blocks give no chunk, it is
-        null; in a request of another dialect's client, "".
+        message has only one block, a text; null if the blocks give no chunk (in a request of another
+        dialect's client: ""); otherwise a list.
         """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
@@ -144,7 +144,7 @@ def _says(block: ir.Block) -> bool:
 
     False for: an empty text or refusal; a medium without data, URL and transcript; a call of a tool that the
     client does not run; a tool result; a Native of another dialect; thinking, which is sent only beside
-    content. True for all other blocks.
+    content or a call. True for all other blocks.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""

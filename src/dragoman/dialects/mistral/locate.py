@@ -81,7 +81,8 @@ def place(request: WireRequest, where: str) -> str:
 
 def _said(body: dict[str, Any], message: str, position: int) -> str:
     """Return the JSON path from which the block at `position` of a message was decoded: a part of the content
-    or, after all parts, a call. message: the message's path, such as `messages[0]`.
+    or, after all parts, a call. After a `reference` chunk, which makes no block of its own, the position may
+    be too low. message: the message's path, such as `messages[0]`.
     """
     messages = body.get("messages")
     index = int(message.removeprefix("messages[").removesuffix("]"))

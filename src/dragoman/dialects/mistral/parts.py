@@ -1,7 +1,8 @@
 """Decodes and encodes content chunks and media.
 
 A `reference` chunk cites documents by their numbers, for the text directly before the chunk. It becomes a
-Citation of this text, of the kind "reference". Without a text before it, the chunk becomes a Native.
+Citation of this text, of the kind "reference". Without such a text or without the numbers, the chunk becomes
+a Native (`ir.Native`: a value in the provider's own form).
 
 Media.form: "string" is an image whose URL is a bare string; "object" is audio whose data stands in an object;
 "file" is a document that is named by its id.

@@ -131,8 +131,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode the request for an upstream of this dialect. Losses and changes go to `target.report`.
 
     Raises WireError, with a path in the IR, for what Mistral cannot express and nothing can replace: a medium
-    that no chunk can hold; a free-text tool or call (normally `emulate` has replaced it before); an answer
-    other than text; in a request of another dialect, a tool result without its call.
+    that no chunk can hold or that has no content that can be sent; a free-text tool or call (normally
+    `emulate` has replaced it before); an answer other than text; in a request of another dialect, a tool
+    result without its call.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}

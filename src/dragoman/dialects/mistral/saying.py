@@ -1,8 +1,9 @@
 """Decodes and encodes the assistant's message, in responses and in the history of requests.
 
-Content is written as a string if it is only one plain text, and as a list of chunks otherwise. Empty content
-is "" in a response, and is left out in a request, except where the client wrote a list or an empty text. In
-responses that are decoded, adjacent texts are joined.
+Content is written as a string if it is only one plain text, unless the client wrote it as a list, and as a
+list of chunks otherwise. Empty content is "" in a response, and is left out in a request, except where a
+client of this dialect wrote a list or an empty text. In responses that are decoded, adjacent texts are mostly
+joined (`_joined`).
 """
 
 from __future__ import annotations

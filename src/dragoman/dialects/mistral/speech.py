@@ -64,7 +64,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
     """Decode a response that is not streamed, with its audio. If the client wants "pcm", the samples are
     taken out of the WAV file. Raises RequestFailed for an error with status 200, WireError for an invalid
-    body and for a WAV file that does not have 16-bit samples of one channel.
+    body and, for "pcm", for a file that is not WAV with 16-bit samples of one channel.
     """
     body = heard.object_of(answered.data)
     data = _decoded(body.get("audio_data") if isinstance(body, dict) else None)

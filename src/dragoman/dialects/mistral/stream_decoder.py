@@ -3,8 +3,8 @@
 The content of a delta is a string or a list of content chunks. Thinking comes in small pieces, calls mostly
 come whole, and the usage comes together with the finish reason. Adjacent texts make one block, and so does
 adjacent thinking. Every other content chunk makes one block, and so does a text or thinking with leftovers. A
-reference after a text becomes a citation of this text. `p` is padding; a delta's `index` repeats the index of
-its choice.
+reference after a text becomes a citation of this text, and the next text makes a new block. `p` is padding; a
+delta's `index` repeats the index of its choice.
 """
 
 from __future__ import annotations

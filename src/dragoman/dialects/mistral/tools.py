@@ -1,6 +1,7 @@
 """Decodes and encodes tools and the tool choice.
 
-ToolChoice.form "required": the client wrote "required" instead of "any". A tool without a type is a function.
+ToolChoice.form "required": the client wrote "required" instead of "any". A tool without the member `type` is
+a function.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write the tools, the tool choice and `parallel_tool_calls` into the body. If a request of another
     dialect has no tools left, none of the three is written. Losses and changes are reported. Raises WireError
-    for a free-text tool.
+    for a free-text tool that would be offered.
     """
     choice = request.tool_choice
     allowed = _subset(choice, draft)

@@ -62,7 +62,7 @@ class Answer(msgspec.Struct):
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
     """Encode the request in Mistral's form, and report losses. Raises WireError for a translation, and for a
-    request that wants the times of both segments and words.
+    request that wants the times of both segments and words ("verbose_json").
     """
     report = target.report
     if request.translate:
@@ -143,9 +143,9 @@ def _timed(told: Sequence[Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def usage_of(told: Usage) -> ir.Usage:
-    """Convert Mistral's token counts to the IR; a count that is missing is 0. Sometimes the prompt count does
-    not include the audio tokens: the total is then the sum of prompt, audio and completion. In this case the
-    audio tokens are added to the input.
+    """Convert Mistral's token counts to the IR; a missing count of input or output is 0. Sometimes the prompt
+    count does not include the audio tokens: the total is then the sum of prompt, audio and completion. In
+    this case the audio tokens are added to the input.
     """
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0

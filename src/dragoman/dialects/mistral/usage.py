@@ -26,8 +26,9 @@ _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_inp
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another. The prompt count does
-    not include the audio tokens if the total is the sum of prompt, completion and audio tokens.
+    """Decode the object `usage` (`wire`) into counts of which none includes another, except those in
+    `Usage.detail`. The prompt count does not include the audio tokens if the total is the sum of prompt,
+    completion and audio tokens.
     """
     whole, wire = wire, counted(wire)
     get = wire.get

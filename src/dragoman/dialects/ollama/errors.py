@@ -104,8 +104,9 @@ def _placed(fault: Fault) -> str:
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     """Return the error as a JSON object: `error` (the text), and `error_id` if the fault has one. If the text
     and the status do not show the fault's kind, the kind is written as `code`. In the text, secrets are
-    replaced by "[redacted]"; for an invalid value, its path stands before the message if the message does not
-    name it. status: the HTTP status of the response; None = the error is in a stream.
+    replaced by "[redacted]", as far as their form shows them; for an invalid value, its path stands before
+    the message if the message does not contain the last name in the path. status: the HTTP status of the
+    response; None = the error is in a stream.
     """
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:

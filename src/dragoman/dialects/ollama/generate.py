@@ -105,8 +105,8 @@ def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generated_lines(lines: bytes) -> bytes:
-    """Convert complete lines of a stream of /api/chat to lines of /api/generate. Lines without `message` stay
-    unchanged.
+    """Convert complete lines of a stream of /api/chat to lines of /api/generate. Lines without `message` keep
+    their members.
     """
     if _MESSAGE not in lines:
         return lines

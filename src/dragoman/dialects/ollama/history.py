@@ -68,13 +68,14 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Return the request's messages in this dialect, after a message with its top-level system text. A
-    history of another dialect is first repaired (`repair`), so that one message may become several. Losses
-    and changes are reported to `draft.report`.
+    """Return the request's messages in this dialect, after a message with its top-level system text, if it
+    has one. A history of another dialect is first repaired (`repair`), so that one message may become
+    several. Losses and changes are reported to `draft.report`.
 
     Raises WireError for calls of free-text tools, and for media that a message of the user or of the system
     or a tool's result has but that cannot be written: a video, an image or audio without data (only a URL or
-    a file id), a document without text (a PDF).
+    a file id), a document without text (a PDF). So it does for an image or audio of the assistant that has
+    only a URL, because the repair moves it to the user.
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
@@ -220,8 +221,8 @@ class _History:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """Return the base64 of an image or audio for `images`. What else the block has (detail, name, transcript)
-    is reported as lost. Raises WireError for a medium without data. where: the block's IR path.
+    """Return the base64 of an image or audio for `images`. Its detail (except "auto"), name and transcript
+    are reported as lost. Raises WireError for a medium without data. where: the block's IR path.
     """
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"

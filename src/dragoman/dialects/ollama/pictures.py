@@ -3,8 +3,8 @@ client sends the answer back in its history.
 
 Clients of this protocol accept no images in an answer: the official client for Python fails at `images`. So
 an image in another dialect's answer becomes Markdown with a data URL or, if the image has no data, with the
-image's URL. When a client sends a data URL in Markdown back, it becomes an image block of the assistant
-again; Markdown with another URL stays text.
+image's URL. When a client sends such a data URL in Markdown back (`_PICTURE`), it becomes an image block of
+the assistant again; Markdown with another URL stays text.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
@@ -52,9 +52,10 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def read(text: str) -> list[ir.Block]:
-    """Split an assistant's text into blocks, in order. Images in Markdown with base64 data URLs become image
-    blocks. The text before, between and after them becomes text blocks, without the white space around an
-    image: that is kept in the image's `form`. A text without such an image is returned as one text block.
+    """Split an assistant's text into blocks, in order. Images in Markdown with base64 data URLs (`_PICTURE`)
+    become image blocks. The text before, between and after them becomes text blocks, without the white space
+    around an image: that is kept in the image's `form`. A text without such an image is returned as one text
+    block.
     """
     if _LINK not in text:
         return [ir.Text(text)]

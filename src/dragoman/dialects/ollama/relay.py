@@ -25,8 +25,8 @@ from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
 _NOT_DONE: Final = b'"done":false}'
-"""The end of all lines in Ollama's stream except the last. The bracket closes the line's object, not an inner
-one."""
+"""The end of most lines in Ollama's stream. The last line and lines with log probabilities end in another
+way. The bracket closes the line's object, not an inner one."""
 _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
@@ -77,9 +77,10 @@ class OllamaStreamRelay:
     """Relays the lines of one stream. `reply.model` replaces the provider's name of the model in each line
     that has one, unless `reply.model` is None.
 
-    content: True = a line with text, thinking, a call or media has come. done: True = the last line
-    (`"done": true`) has come. usage: from the last line; None = not known. estimate: if set, it is called
-    when the last line states no usage, and its result is added to that line.
+    content: True = a line has come whose message has text, thinking, a call, media or another member that is
+    not empty, except the role. done: True = the last line (`"done": true`) has come. usage: from the last
+    line, or the estimate; None = not known. estimate: if set, it is called when the last line states no
+    usage, and its result is added to that line.
     """
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")

@@ -30,8 +30,8 @@ MAPS: Final = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-"""The members with an IR field. All other members of a request, and unknown options, are leftovers in
-`extra`."""
+"""The members with an IR field. All other members of a request, and options without an IR field, are
+leftovers in `extra`."""
 LEVELS: Final = ("low", "medium", "high", "max")
 """The texts that `think` may have as its value."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
@@ -92,7 +92,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
     Raises WireError, with an IR path, for values that cannot be replaced: a free-text tool or call, output
     other than text, several candidates, and media of the user, the system or a tool's result that are a
-    video, an image or audio without data, or a document without text.
+    video, an image or audio without data, or a document without text (`encode_messages`).
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}

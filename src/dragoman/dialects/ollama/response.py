@@ -147,8 +147,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Report the id, status and service tier of a response as lost, because this dialect has no members for
-    them.
+    """Report the id, status and service tier of a response as lost, if it has them, because this dialect has
+    no members for them.
     """
     for field in ("id", "status", "tier"):
         if getattr(answer, field) is not None:

@@ -1,7 +1,8 @@
 """Encodes IR events as a stream of lines for Ollama's clients.
 
-A line with text is a head that is constant within the stream, the text as JSON, and a constant tail. Calls
-and media are sent when they are complete. Only the first candidate is sent. An error ends the stream.
+A line with text is a head that is constant within the stream, the text as JSON, and a tail, which is constant
+if the text has no log probabilities. Calls and media are sent when they are complete. Only the first
+candidate is sent. An error ends the stream.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ precisely."""
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """Return a date as a text: RFC 3339 in UTC, with microseconds ("2026-11-25T17:00:00.000000Z"). created:
-    Unix seconds, or a date that is already a text (ISO 8601), which is returned unchanged. otherwise: the
-    Unix seconds to use if `created` is None or not a date, such as another text or a number beyond the year
-    9999.
+    """Return a date as a text. Seconds become RFC 3339 in UTC, with microseconds
+    ("2026-11-25T17:00:00.000000Z"). created: Unix seconds, or a date that is already a text (ISO 8601), which
+    is returned unchanged. otherwise: the Unix seconds to use if `created` is None or not a date, such as
+    another text or a number beyond the year 9999.
     """
     if isinstance(created, str):
         try:

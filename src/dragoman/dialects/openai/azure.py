@@ -23,8 +23,8 @@ _CODES: Final[Mapping[Kind, str]] = {
 }
 """Kind of fault -> Azure's code. Faults of other kinds keep OpenAI's code."""
 _FILTERED: Final = {"code": "ResponsibleAIPolicyViolation"}
-"""The value of `innererror` if a provider other than Azure has refused the content. It states no categories
-of content, because the provider stated none."""
+"""The value of `innererror` for refused content, if the provider's error has none, as at providers other than
+Azure. It states no categories of content, because the provider stated none."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:

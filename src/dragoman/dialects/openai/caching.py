@@ -16,8 +16,9 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """Return the prompt cache settings in a request body; None if all are absent or null. Unknown members of
-    `prompt_cache_options` become leftovers. leftovers: collects the leftovers of the body's dialect.
+    """Return the prompt cache settings in a request body; None if all are absent or null, or only an empty
+    `prompt_cache_options` is stated. Unknown members of `prompt_cache_options` become leftovers. leftovers:
+    collects the leftovers of the body's dialect.
     """
     options = body.get("prompt_cache_options") or {}
     cache = ir.Caching(
@@ -31,8 +32,8 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write prompt cache settings into a request body (`body`). The key and the retention are always written,
-    the mode and the lifetime (`ttl`) only for a request that came in the body's dialect (`draft.own`).
+    """Write prompt cache settings into a request body (`body`). A key and a retention are written for every
+    request, a mode and a lifetime (`ttl`) only for one that came in the body's dialect (`draft.own`).
     Reported as lost: the mode and the lifetime that are not written; a cache mark of the whole request;
     leftovers of other dialects.
 

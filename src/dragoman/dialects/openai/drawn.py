@@ -54,9 +54,9 @@ class _Picture(msgspec.Struct):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode a response. An image that the provider gave as a data URL becomes one in base64. Raises
-    RequestFailed for an error with status 200. Raises WireError for any other invalid body, for a response
-    without images, and for an image with neither base64 nor a URL.
+    """Decode a response. An image that the provider gave only as a data URL becomes one in base64, if the
+    data URL can be read. Raises RequestFailed for an error with status 200. Raises WireError for any other
+    invalid body, for a response without images, and for an image with neither base64 nor a URL.
     """
     body = decode_object(answered.data)
     refuse_failure(body, "data")

@@ -137,9 +137,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Return the request in this dialect. For clients of other dialects it requests lists of numbers, which
-    every vendor supports. Losses are reported. Raises WireError for token ids that cannot be sent
-    (`encode_input`).
+    """Return the request in this dialect. For clients of other dialects it requests lists of numbers. Losses
+    are reported. Raises WireError for token ids that cannot be sent (`encode_input`).
     """
     model = target.model if target.model is not None else request.model
     body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
@@ -250,11 +249,12 @@ class EmbeddingRelay(WholeAnswerRelay):
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if it is missing or unreadable.
-        Returns None in place of both if the client asked for an encoding and the first vector has another
-        one; then the response must be translated.
+        Returns None in place of both if the client asked for an encoding and the first vector does not seem
+        to have it; then the response must be translated. A vector is taken for base64 unless a list begins in
+        the first `_HEAD` bytes of `data`.
 
         model: the model's name for the client; None = the name stays unchanged. Raises RequestFailed for an
-        error with status 200, WireError if `data` is not an array.
+        error with status 200, WireError if the body is not a JSON object or `data` is not an array.
         """
         head = decode_head(answer.data)
         if "data" not in head:

@@ -56,8 +56,8 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """Return the fault for a provider's error. The code, the type and the status decide its kind (`kind_of`).
-    A code of only digits is not kept.
+    """Return the fault for a provider's error. The code, the type, the message and the status decide its kind
+    (`kind_of`). A code of only digits is not kept.
 
     dialect: the dialect whose leftovers the unknown members of the error object become. said: the error's
     body, as `failure.read_body` has read it. message: the fault's message, used instead of `said.message`.
@@ -79,8 +79,8 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """Return OpenAI's error object for a fault: `message` (without secrets), `type`, `param`, `code`, and
-    `error_id` if the fault has one (OpenAI's clients accept further members).
+    """Return OpenAI's error object for a fault: `message` (without secrets, as far as their form shows them),
+    `type`, `param`, `code`, and `error_id` if the fault has one (OpenAI's clients accept further members).
 
     words: kind of fault -> (type, code). The type is always from `words`. The fault's own code is written
     instead of the code in `words`, unless it is a known code of another kind of fault (`keeps_code`).

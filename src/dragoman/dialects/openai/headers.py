@@ -1,4 +1,6 @@
-"""The HTTP headers that the gateway passes on between clients and servers of OpenAI's APIs."""
+"""The HTTP headers that the gateway may pass on between clients and servers of OpenAI's APIs, without being
+configured to.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 Specification: https://platform.openai.com/docs/api-reference/images. Requests with image files are forms; an
 edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so `check` accepts
 any text for them. `response_format` selects base64 or URLs for the response; if the provider ignores it, the
-gateway converts the images.
+gateway converts the images, if it can.
 """
 
 from __future__ import annotations

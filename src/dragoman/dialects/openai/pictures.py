@@ -126,7 +126,7 @@ def _stated(request: ir.ImageRequest, target: Target, words: Mapping[str, Any]) 
 
 
 def _refuse(request: ir.ImageRequest, who: str) -> None:
-    """Raise WireError for an image variation or a mask, which only OpenAI supports. who: the vendor."""
+    """Raise WireError for an image variation or a mask, which this vendor (`who`) does not support."""
     if request.action == "vary":
         raise WireError(f"{who} does not support image variations.", "action", "unsupported_value")
     if request.mask is not None:

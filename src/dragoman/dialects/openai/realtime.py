@@ -51,7 +51,7 @@ _SPEECH: Final = re.compile(
 )
 """Matches the types of the events which show that a transcript has begun. They need not be decoded."""
 _MOST_OF_SPEECH: Final = 16_384
-"""The most characters of an event that is searched for `_SPEECH`. Longer ones have sound."""
+"""The most characters of an event that is searched for `_SPEECH`. Longer ones usually have sound."""
 _COMMIT: Final = "input_audio_buffer.commit"
 _UPDATES: Final = frozenset({"session.update", "transcription_session.update"})
 """The client's events with the settings of a session; the second is that of the beta version."""
@@ -208,8 +208,9 @@ class RealtimeTalk:
         the URL nor the client has named the model to the provider, the first event with settings is answered
         (`Heard.answers`) by an event that names it, in the form of the API's version that the event shows.
 
-        A binary message, and an event of a type that is not read here, is passed on unchanged. Raises
-        WireError if an event that is read is not a JSON object.
+        A binary message that begins with `{` and is UTF-8 is read as a text. Any other binary message, and an
+        event of a type that is not read here, is passed on unchanged. Raises WireError if an event that is
+        read is not a JSON object.
         """
         if isinstance(message, bytes):
             return self._of_binary(message)
@@ -305,8 +306,8 @@ class RealtimeTalk:
     def _of_transcript(self, event: Mapping[str, Any]) -> tuple[Used, ...]:
         """Return the tokens, or the milliseconds of sound, that a transcript of the client's speech has used:
         by the model that the session names for transcription, otherwise by the session's model. If the event
-        states neither, the tokens of the text are estimated. () = more of the same transcript follows (xAI).
-        event: the provider's event.
+        states neither, the tokens of the text are estimated; but if more of the same transcript follows
+        (xAI), the result is (). event: the provider's event.
         """
         usage, model = event.get("usage"), None if self._names.transcribes else self._transcriber
         if model is None and not self._names.transcribes:
@@ -380,7 +381,9 @@ def _count(value: Any) -> int | None:
 
 
 def _readable(usage: Mapping[str, Any]) -> tuple[ir.Usage, ...]:
-    """Return the token counts in the `usage` of an event; () = it states no count."""
+    """Return the token counts in the `usage` of an event; () = it states neither an input nor an output
+    count.
+    """
     counts = usage_of(usage)
     return () if counts.input is None and counts.output is None else (counts,)
 

@@ -2,7 +2,7 @@
 
 Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. Jina
 returns documents by default (`return_documents`); Cohere's second version accepts only texts and bills search
-units. A response to a client has the members of both, and the provider's own members.
+units. A response to a client has members of both, and the provider's own members.
 
 Voyage has `top_k` for `top_n` and `data` for `results`: https://docs.voyageai.com/reference/reranker-api. A
 client that writes `top_k`, and no `top_n`, gets its response in Voyage's form. `Quirks.ranking` says which

@@ -13,9 +13,10 @@ from dragoman.dialects.schema import strict_mistake
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
     """Return the value of `strict` to write for a response schema. It is the client's value (None = not
-    stated), with one exception: if the client speaks another dialect, and its schema is strict but breaks
-    OpenAI's rules for strict schemas, the result is None, and a change is reported. own: True = the client
-    speaks the dialect that is written.
+    stated), with one exception: if the client did not write the schema in the dialect that is written
+    (`own`), and its schema is strict but breaks OpenAI's rules for strict schemas, the result is None, and a
+    change is reported. own: True = the client speaks the dialect that is written, and the gateway has not
+    made the output settings itself (`request.MADE`).
     """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict

@@ -2,9 +2,10 @@
 events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: if the requested format needs them, the request fails, unless
-the transcript is empty. Stream events have times only for `diarized_json`; for other formats with times, a
-loss is reported. A missing duration is taken from the last time, or is 0.
+The times and speakers of segments and words are never invented: if the requested format needs them, the
+request fails, unless the text is empty and no segment lacks a speaker. Stream events have times only for
+`diarized_json`; for other formats with times, a loss is reported. A missing duration is taken from the last
+time, or is 0.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ Reply = OperationReply[ir.TranscriptionRequest]
 
 def encode_response(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
     """Return the response in the requested format ("json" if none was requested). Losses go to
-    `reply.report`. Raises RequestFailed if the format needs times or speakers that the provider did not
-    return, unless the transcript is empty.
+    `reply.report`. Raises RequestFailed if the format needs times that the provider did not return, unless
+    the text is empty, and for a segment of `diarized_json` without a speaker.
     """
     return _WRITERS[reply.request.output or "json"](response, reply)
 
@@ -346,8 +347,8 @@ def _lose_times(reply: Reply) -> None:
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
     """Return a whole response as SSE events. Only the events for `diarized_json` state times. For other
-    formats that have times, a loss is reported. Raises RequestFailed if the response lacks times or speakers
-    for `diarized_json`, unless its text is empty.
+    formats that have times, a loss is reported. For `diarized_json`, raises RequestFailed if the response
+    lacks times, unless its text is empty, and for a segment without a speaker.
     """
     _lose_times(reply)
     events = TranscriptEvents(reply)

@@ -86,7 +86,8 @@ _decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
 
 def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
     """Decode the JSON value of `usage`, like `decode_usage`. None for null, an empty object or list, "", 0
-    and false. Raises AttributeError for any other value that is not an object. quirks: the provider's.
+    and false. Raises AttributeError for any other value that is not an object, and msgspec.ValidationError
+    for a number that is too large. quirks: the provider's.
     """
     try:
         usage = _disjoint(_decode_counts(raw))
@@ -99,9 +100,9 @@ def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another. A count that is missing
-    is None. A member that is not a count (a whole number from 0) becomes a leftover, but a `total_tokens`
-    that is not a number is dropped. quirks: the provider's.
+    """Decode the object `usage` (`wire`) into counts of which none includes another, except those in
+    `Usage.detail`. A count that is missing is None. A member that is not a count (a whole number from 0)
+    becomes a leftover, but a `total_tokens` that is not a number is dropped. quirks: the provider's.
 
     Some vendors do not include cached tokens in the prompt count: a cached count above the prompt count shows
     this. Some vendors do not include reasoning in the completion count. The total shows this: it is the sum
@@ -122,8 +123,9 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _disjoint(counts: _Counts) -> ir.Usage | None:
-    """Return the usage with these counts, so that no count includes another. None = the counts must be
-    decoded the slow way: they contradict each other, or an object of details states no count.
+    """Return the usage with these counts, so that no count includes another, except those in `Usage.detail`.
+    None = the counts must be decoded the slow way: they contradict each other, or an object of details states
+    no count.
     """
     prompt, completion = counts.prompt_tokens, counts.completion_tokens
     inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details

@@ -3,13 +3,16 @@
 Specification: https://platform.openai.com/docs/api-reference/chat, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi; for vendors, recorded traffic and their own pages.
 
-Canonical form: a body that is decoded and encoded again differs from the original only in these points:
-- left out: most null members; empty lists of annotations, calls or reasoning details; in a whole message the
-  `index` of a call, if it equals the call's position; in a choice an empty `delta`, empty log probabilities;
+Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
+example:
+- left out: most null members; empty lists of annotations, calls or reasoning details; empty `stream_options`
+  and `prompt_cache_options`; in a whole message the `index` of a call, if it equals the call's position; in a
+  choice an empty `delta`, empty log probabilities;
 - always written: an assistant's `content` (null if it is missing, unless the vendor rejects null), the type
   of a call (in answers the call's id, too), and what the specification requires of answers;
-- a percent-encoded data URL becomes base64; images that an assistant message sends back move to a user
-  message, unless the vendor accepts them (`Quirks.answer_images`);
+- a percent-encoded data URL becomes base64; other names of an audio format become the usual one; images that
+  an assistant message sends back move to a user message, unless the vendor accepts them
+  (`Quirks.answer_images`);
 - in streams, `obfuscation` and a `message` beside `delta` are dropped, and an unknown member keeps only its
   last value.
 

@@ -58,7 +58,7 @@ if it has nothing but a role and a text.
 
 def check(request: WireRequest) -> None:
     """Check a request of a client. Raises WireError for the first mistake that is found, with the value's
-    JSON path ("messages[0].content"). A member that is not required may also be null.
+    JSON path ("messages[0].content"). A top-level member that is not required may also be null.
     """
     body = request.body
     if is_usual(body):

@@ -112,8 +112,8 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Return the wire messages of a request. The history is first repaired for this protocol. Raises
-    WireError for a medium that no content part can hold, for audio samples that are not base64 and, in a
-    history of another dialect, for a tool result without its call.
+    WireError for a medium that no content part can hold and, in a history of another dialect, for audio
+    samples whose base64 cannot be decoded and for a tool result without its call.
 
     If a history of another dialect ends with an assistant message, a loss is reported, because the model will
     answer this message instead of continuing it. No loss is reported if `Facts.prefill` is true.

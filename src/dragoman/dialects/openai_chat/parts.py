@@ -257,8 +257,8 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     lost. where: the block's IR path.
 
     Raises WireError for a medium of a kind that no part can hold (`unsupported_modality`), for a medium in a
-    form that no part can hold, for example only by an id (`unsupported_value`), and for audio samples that
-    are not base64 (`invalid_value`).
+    form that no part can hold, for example an image that is only an id (`unsupported_value`), and for another
+    dialect's audio samples whose base64 cannot be decoded (`invalid_value`).
     """
     word = (block.form if draft.own else None) or block.kind
     if word == "document":

@@ -70,7 +70,8 @@ _ALIKE: Final = {
     "store": "store",
     "moderation": "moderation",
 }
-"""Member whose value is decoded and encoded unchanged -> its field in `ir.Request`."""
+"""Member whose value is decoded and encoded unchanged -> its field in `ir.Request`. For another dialect's
+request, `_fit_state` may remove `store` and `service_tier`."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:

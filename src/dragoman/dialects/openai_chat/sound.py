@@ -147,7 +147,7 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
     Raw samples stay as they are if the client asked for "pcm16"; if their rate or channels are not OpenAI's,
     a loss is reported. Otherwise they become a WAV file; if the client asked for a format other than "wav",
-    this is reported as lost. Samples that are not valid base64 stay as they are, and a loss is reported.
+    this is reported as lost. Samples whose base64 cannot be decoded stay as they are, and a loss is reported.
     Audio that is not raw samples is not changed; if it is not in the requested format, a loss is reported.
 
     data: the audio in base64. mime: its media type; None = unknown, which counts as not raw samples. voice:

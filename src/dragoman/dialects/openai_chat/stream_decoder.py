@@ -1,9 +1,9 @@
 """Decodes a stream of OpenAI's chat chunks into IR events.
 
 Chunks do not mark the end of a block. A block of text, thinking or refusal ends when another block of these
-kinds, a call or an image starts. Calls, audio and candidates end only with the stream, because some vendors
-send more calls or a second finish reason after the first. A stream without `[DONE]` counts as complete if it
-has candidates and each of them has a finish reason.
+kinds, a call or an image starts, or with the stream. Most calls, audio and candidates end only with the
+stream, because some vendors send more calls or a second finish reason after the first. A stream without
+`[DONE]` counts as complete if it has candidates and each of them has a finish reason.
 
 If a choice has a `message` beside its deltas, the message only repeats them. If the choice has no deltas, the
 message is the answer.
