@@ -1,8 +1,9 @@
 """Sends answers to the client over HTTP: complete answers, streams, and pings while a stream is silent.
 
-Nothing is queued here: a write returns only when the client has read enough of the earlier bytes. A ping has
-the form of the client's protocol. If a ping is due before the stream has begun, status 200 and the headers of
-the stream are sent before the ping. No ping is sent while a write waits for the client to read.
+Nothing is queued here: a write returns only when the client has read enough of the earlier bytes, or has
+disconnected. A ping has the form of the client's protocol. If a ping is due before the stream has begun,
+status 200 and the headers of the stream are sent before the ping. No ping is sent while a write waits for the
+client to read.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return self.channel.lost
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that sends a complete answer and sets `exchange.status`. The call itself ends
-        the pings. Content-length is added. The content type is JSON, unless the first of `headers` is a
-        content type.
+        """Return a coroutine that sends a complete answer, and sets `exchange.status` if the head of this
+        answer could be written (not after a disconnect). The call itself ends the pings. Content-length is
+        added. The content type is JSON, unless the first of `headers` is a content type.
         """
         if self._pulse is not None:
             self.close()
@@ -84,7 +85,7 @@ class HttpClient(msgspec.Struct, eq=False):
 
     def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
         """Return a coroutine that sends a complete answer without a body (no content type or content-length
-        is added), and sets `exchange.status`.
+        is added), and sets `exchange.status` as `answer` does.
         """
         return self._whole(status, [*headers, *self.base], b"")
 

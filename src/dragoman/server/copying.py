@@ -1,5 +1,6 @@
-"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. The
-application does this if the setting `trace.bodies` is on, except at endpoints for administration.
+"""Copies the beginning of an answer's body into the exchange's record while the answer is sent, if the body
+is JSON or text. The application does this if bodies are stored (`trace.bodies`), except at endpoints for
+administration.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `server.cycle`, `server.websocket_protocol` and `server.inprocess` create a Link for each request or
 WebSocket, and call `Link.drop` when the client disconnects. Under another ASGI server the application creates
-the Link; for an HTTP request, a task waits for the disconnect (`Link.watch`).
+the Link; for an HTTP request, a task waits for the disconnect after the body has been read (`Link.watch`).
 """
 
 from __future__ import annotations
