@@ -1,8 +1,9 @@
 """The Link between a request's handler and the connection on which the request came in.
 
 `server.cycle`, `server.websocket_protocol` and `server.inprocess` create a Link for each request or
-WebSocket, and call `Link.drop` when the client disconnects. Under another ASGI server the application creates
-the Link; for an HTTP request, a task waits for the disconnect after the body has been read (`Link.watch`).
+WebSocket, and call `Link.drop` when the client disconnects or they end the connection. Under another ASGI
+server the application creates the Link; for an HTTP request, a task waits for the disconnect after the body
+has been read (`Link.watch`).
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """Record that the client has disconnected: set `lost`, and cancel the handler's task if `running` is
-        True. If `lost` is set already, do nothing.
+        """Record that the client has disconnected, or that its connection is ended: set `lost`, and cancel
+        the handler's task if `running` is True. If `lost` is set already, do nothing.
         """
         if not self.lost and self.running and self.task is not None:
             self.task.cancel()

@@ -1,8 +1,8 @@
 """The lists in Ollama's protocol: all models, one model, the models in memory; and the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
-https://docs.ollama.com/api/ps. A provider's model is shown with the size 0, a digest of its name, and empty
-details.
+https://docs.ollama.com/api/ps. A model that this machine does not run is shown with the size 0, a digest of
+its name, and empty details.
 """
 
 from __future__ import annotations
