@@ -1,4 +1,6 @@
-"""Chooses the `Turn` of a request: for the Responses API, for a session, or for a stored chat completion."""
+"""Chooses the `Turn` of a request (the object that adds earlier messages to it, stores its answer, or both):
+for the Responses API, for a session, or for a stored chat completion.
+"""
 
 from __future__ import annotations
 
