@@ -31,7 +31,7 @@ of its datagrams.
 LARGEST: Final = 8_000_000
 """The most bytes of a message."""
 _BACKLOG: Final = 2 * LARGEST
-"""The most bytes of messages that wait in this process because the other end does not read."""
+"""About the most bytes of messages that wait in this process because the other end does not read."""
 _AT_ONCE: Final = 64
 """How many datagrams are read before the event loop can do other work."""
 

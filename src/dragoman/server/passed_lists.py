@@ -18,7 +18,7 @@ from dragoman.server.numbers import whole_number
 Fetch: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 """Returns a page of the list at a provider. The argument is the path and query."""
 Own: TypeAlias = Callable[[Sequence[Any]], Awaitable[list[Any]]]
-"""Returns those of a page's objects that the client owns."""
+"""Returns those of a page's objects that the client may see."""
 
 MOST_PAGES: Final = 50
 """The most pages that are fetched for one page of a client."""

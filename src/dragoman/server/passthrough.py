@@ -269,9 +269,9 @@ class PassThroughApi:
         return await passage.send(method, target, call.sent, body)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
-        """Send the request to the provider, and the answer to the client. If the client's body could not be
-        read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises RequestFailed for
-        the provider's error, with translated ids.
+        """Send the request to the provider, and the answer to the client. If this fails because the client's
+        body could not be read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises
+        RequestFailed for the provider's error, with translated ids.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:

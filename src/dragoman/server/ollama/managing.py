@@ -6,8 +6,8 @@ all protocols. If its creator has a tenant, only clients of this tenant and admi
 client must also be allowed to use the source (`routing.route.Reserved`).
 
 Some clients cannot manage names: those that are limited to some models, and those without a key if the
-gateway has keys or accepts connections from other machines (`EVERYBODY`; a client that `keyless_faces` admits
-may manage names). All other clients can change the names that they have created. An administrator can change
+gateway has keys or accepts connections from other machines (`EVERYBODY`; clients that `keyless_faces` admits
+are other callers). All other clients can change the names that they have created. An administrator can change
 all created names, an administrator of a tenant those of this tenant. Nobody can change names of the
 configuration. The module `made` stores the names.
 """
