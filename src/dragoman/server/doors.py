@@ -123,8 +123,8 @@ class Doors:
         return kind(app, app.connections, config=self._config, server_state=self._state, app_state={})
 
     def tick(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Set the headers with which every answer at these doors begins. The server calls this every second,
-        because the date is one of the headers.
+        """Set the headers with which every answer at these doors begins. The server calls this several times
+        a second, because the date is one of the headers.
         """
         self._state.default_headers = headers
 

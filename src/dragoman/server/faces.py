@@ -159,8 +159,9 @@ class PathTable:
 
     def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
         """Return the path of a request without the client's key in it, and this key: for
-        `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path has no `/key/`, return it unchanged, and
-        None. The key is "" if nothing, or a slash, follows `/key/`.
+        `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path does not begin with `/key/` (after `root` and
+        `server.base_path`), return it unchanged, and None. The key is "" if nothing, or a slash, follows
+        `/key/`.
 
         A client in which only a base URL can be configured sends its key this way. LiteLLM's own paths below
         `/key/` (`manages_keys`, such as `/key/info`) have no key. path: decoded; raw: the same path, still
@@ -179,8 +180,8 @@ class PathTable:
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """Return the endpoint for a path, and the values of its placeholders by name. Slashes at the end of
-        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) do not matter,
-        except that a value with slashes keeps the repeated slashes within it.
+        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) do not change
+        which endpoint is found; a value with slashes may keep repeated slashes within it.
 
         If no endpoint matches, but paths that begin like this one belong to one protocol alone
         (`Face.alone`), return an endpoint of this protocol without methods, so that the error has the

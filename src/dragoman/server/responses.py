@@ -112,11 +112,11 @@ class ResponsesApi:
             await client.answer(200, (), written(begun))
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a stored response as it is now. With `stream=true` in the query, send instead the events of
-        the background response, from the first with a number above `starting_after` (default: all events; the
-        first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a stream of a
-        response that was not made in the background or for an invalid `starting_after`, 503 if the store
-        fails, or memory for the response is missing, before the answer begins.
+        """Send a stored response as it is now. With `stream=true` (or `1`) in the query, send instead the
+        events of the background response, from the first with a number above `starting_after` (default: all
+        events; the first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a
+        stream of a response that was not made in the background or for an invalid `starting_after`, 503 if
+        the store fails, or memory for the response is missing, before the answer begins.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
