@@ -101,9 +101,9 @@ class HttpClient(msgspec.Struct, eq=False):
                 self.exchange.status = status
 
     def expect_stream(self) -> None:
-        """Say that a stream will follow: from now on a ping is sent after each silence of
-        `streaming.heartbeat` seconds, until `end`, `answer` or `close`. Does nothing if `streaming` has no
-        ping or no heartbeat.
+        """Say that a stream will follow: from now on a ping is sent after each `streaming.heartbeat` seconds
+        in which no bytes of the body are written, until `end`, `answer` or `close`. Does nothing if
+        `streaming` has no ping or no heartbeat.
         """
         if self.streaming.ping and self.streaming.heartbeat:
             self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
@@ -183,9 +183,9 @@ class HttpClient(msgspec.Struct, eq=False):
 
 
 class _Pulse:
-    """Calls `ping` whenever nothing was written for `heartbeat` seconds. While a write or a ping is under
-    way, no ping is sent, and the seconds do not count. last: when the present silence began, on the clock
-    `time` (the event loop's, in seconds).
+    """Calls `ping` whenever no bytes of the body were written for `heartbeat` seconds. While a write or a
+    ping is under way, no ping is sent, and the seconds do not count. last: when the present silence began, on
+    the clock `time` (the event loop's, in seconds).
     """
 
     __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")

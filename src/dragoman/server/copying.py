@@ -13,8 +13,8 @@ from dragoman.exchange import KeptBodies
 from dragoman.server.channel import Channel
 
 _READABLE: Final = (b"application/json", b"text/", b"application/x-ndjson")
-"""The beginnings of the content types whose bodies are copied. Bodies of pictures, sound and files are not
-copied.
+"""The beginnings of the content types whose bodies are copied. Other bodies, such as pictures and sound, are
+not copied.
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
-"""The most characters of a header's value that are stored."""
+"""The most characters of user-agent that are stored."""
 _CHAIN: Final = 1000
 """The most characters of x-forwarded-for that are stored."""
 

@@ -89,12 +89,12 @@ class SocketLink(Link):
     and `fresh`. Our own server sets `say` and `answered`; under another ASGI server both stay None.
 
     drain: a function that the server calls when it stops: the application then ends the WebSocket after the
-    running request. None = the server closes the WebSocket itself. say: writes several text messages at once;
-    None = use ASGI's `send` for each message. idle_since: since when the application has waited for the
-    client's next message, in monotonic seconds; None = it does not wait. fresh: True = this next message is
-    the first of a session, and no session begins without it. answered: a function that the application calls
-    each time when it has answered the client's oldest unanswered message, so that the server frees the memory
-    of this message; None = there is nothing to call.
+    running request (in a realtime session: the running reply). None = the server closes the WebSocket itself.
+    say: writes several text messages at once; None = use ASGI's `send` for each message. idle_since: since
+    when the application has waited for the client's next message, in monotonic seconds; None = it does not
+    wait. fresh: True = this next message is the first of a session, and no session begins without it.
+    answered: a function that the application calls each time when it has answered the client's oldest
+    unanswered message, so that the server frees the memory of this message; None = there is nothing to call.
     """
 
     __slots__ = ("answered", "drain", "fresh", "idle_since", "say")

@@ -62,7 +62,7 @@ _SENT: Final = frozenset(
         ),
     }
 )
-"""The names of the client's headers that are sent to the provider."""
+"""The names of the client's headers that are sent to the provider, if they hold no key of this gateway."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
 """The provider's headers that are passed on in every protocol. Each protocol has more (`dialect.headers`)."""
 _ANY: Final = "application/octet-stream"

@@ -17,7 +17,7 @@ from dragoman.turns.turn import Connection, ResponseTurn
 from dragoman.wire.headers import HeaderMap
 
 STATEFUL = "openai_responses"
-"""The dialect of the Responses API."""
+"""The name of the dialect of the Responses API."""
 _SESSION: Final = b"x-session-id"
 _AFFINITY: Final = b"x-session-affinity"
 """A request with this header has no session: its client (opencode) sends a session's id only to reach the

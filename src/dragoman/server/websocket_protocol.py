@@ -36,7 +36,9 @@ from dragoman.wire.json import measured
 _PIECE = 16 * 1024
 """The most bytes parsed at once, which hold a few thousand messages at most."""
 _BRIEFLY = 60.0
-"""Seconds. A WebSocket that waits longer for its client's message may be closed to make room for another."""
+"""Seconds. A WebSocket that waits longer for its client's next message may be closed to make room for another
+(`idle_since`).
+"""
 _FRAGMENTS = 16_384
 """The most frames of one message: each costs more than its bytes."""
 _LINGER = 2.0
