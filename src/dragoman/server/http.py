@@ -2,8 +2,8 @@
 
 `request_parser` parses the requests, within the limits for heads. This module adds limits for chunks, silence
 and the number of connections. It stores when the first byte of a request came in. A disconnect cancels the
-handlers of all requests. A head that is recognised as a repetition of the head before it (`repeated`) is not
-parsed again.
+handlers of the connection's requests. A head that is recognised as a repetition of the head before it
+(`repeated`) is not parsed again.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """

@@ -1,5 +1,5 @@
-"""The endpoints by which clients of LiteLLM ask for their own key, user and team, and for what is left of the
-budget: `/key/info`, `/user/info` and `/team/info`.
+"""The endpoints by which clients of LiteLLM ask for their own key, user and team, with the budget and what
+was spent: `/key/info`, `/user/info` and `/team/info`.
 
 https://docs.litellm.ai/docs/proxy/virtual_keys
 """
