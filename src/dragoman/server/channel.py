@@ -1,6 +1,6 @@
 """The interface by which an answer's bytes are sent to the client. Our own server implements it in
-`server.cycle`, straight into the connection. For other ASGI servers, `AsgiChannel` implements it over ASGI's
-`send`.
+`server.cycle`, straight into the connection. For other ASGI servers, and for requests of this same process
+(`server.inprocess`), `AsgiChannel` implements it over ASGI's `send`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dragoman.server.link import Link, Send
 
 
 class Channel(Protocol):
-    """Writes the answer to one request. The methods `whole`, `begin`, `write` and `end` return None if they
-    have written the bytes. Otherwise they return an awaitable, which the caller must await: only this writes
-    the bytes, perhaps after a wait until the client has read enough of the earlier bytes. If the client has
-    disconnected, nothing is sent, and no error is raised.
+    """Writes the answer to one request. The methods `whole`, `begin`, `write` and `end` return None if the
+    caller has nothing to wait for: the bytes are written, or will be with the next ones, or the client has
+    disconnected. Otherwise they return an awaitable, which the caller must await: only this writes the bytes,
+    perhaps after a wait until the client has read enough of the earlier bytes. If the client has
+    disconnected, nothing is sent; our own server then raises no error.
     """
 
     @property
@@ -32,8 +33,8 @@ class Channel(Protocol):
         ...
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer: status, headers and body. headers: if `body` is not empty, they must
-        contain its content-length.
+        """Write a complete answer: status, headers and body. headers: the caller puts the content-length of a
+        `body` that is not empty among them.
         """
         ...
 

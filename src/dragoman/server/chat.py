@@ -21,8 +21,8 @@ from dragoman.server.turns import turn_of
 
 
 class ChatApi:
-    """The chat endpoints of one gateway, without Gemini's. Handlers of other paths use `ask`, `inbound` and
-    `streams` too.
+    """The chat endpoints of one gateway that `endpoints` yields; those of Gemini, Azure and Ollama are
+    elsewhere. Handlers of other paths use `ask`, `inbound` and `streams` too.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -59,8 +59,8 @@ class ChatApi:
     ) -> Awaitable[None]:
         """Return an awaitable in which the engine answers a chat request in the protocol `face`. A failure is
         sent to the client and recorded in `exchange`; the awaitable does not raise it. But the call itself
-        raises RequestFailed (400) for an invalid header X-Session-Id. Sets `client.streaming` to the form of
-        the protocol's streams. errors: the form of error answers, None = the form of `face`.
+        may raise RequestFailed (400), as `inbound` does. Sets `client.streaming` to the form of the
+        protocol's streams. errors: the form of error answers, None = the form of `face`.
         """
         client.streaming = self._streaming[face.name]
         inbound = self.inbound(face, request)
@@ -81,9 +81,10 @@ class ChatApi:
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
         """Return a request of the protocol `face` in the form that the engine takes. The field `turn` of the
-        result is the object by which the engine adds earlier messages of a stored conversation and stores the
-        answer; None = the request needs neither. Adds to `request.wishes` what the headers ask of the engine,
-        if it is missing there. Raises RequestFailed (400) for an invalid header X-Session-Id.
+        result is the object by which the engine adds earlier messages of a stored conversation, stores the
+        answer, or does both; None = the request needs neither. Adds to `request.wishes` what the headers ask
+        of the engine, if it is missing there. Raises RequestFailed (400) for an invalid header X-Session-Id,
+        unless X-Session-Affinity is there too: then the session's id is not used.
         """
         settings, body, headers, caller = self._settings, request.body, request.headers, request.caller
         wished = request.wishes.get(face.name)

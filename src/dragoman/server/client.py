@@ -1,8 +1,9 @@
 """Sends answers to the client over HTTP: complete answers, streams, and pings while a stream is silent.
 
-Nothing is queued here: a write returns only when the client has read enough of the earlier bytes. A ping has
-the form of the client's protocol. If a ping is due before the stream has begun, status 200 and the headers of
-the stream are sent before the ping. No ping is sent while a write waits for the client to read.
+Nothing is queued here: a write returns only when the client has read enough of the earlier bytes, or has
+disconnected. A ping has the form of the client's protocol. If a ping is due before the stream has begun,
+status 200 and the headers of the stream are sent before the ping. No ping is sent while a write waits for the
+client to read.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return self.channel.lost
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that sends a complete answer and sets `exchange.status`. The call itself ends
-        the pings. Content-length is added. The content type is JSON, unless the first of `headers` is a
-        content type.
+        """Return a coroutine that sends a complete answer, and sets `exchange.status` if the head of this
+        answer could be written (not after a disconnect). The call itself ends the pings. Content-length is
+        added. The content type is JSON, unless the first of `headers` is a content type.
         """
         if self._pulse is not None:
             self.close()
@@ -84,7 +85,7 @@ class HttpClient(msgspec.Struct, eq=False):
 
     def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
         """Return a coroutine that sends a complete answer without a body (no content type or content-length
-        is added), and sets `exchange.status`.
+        is added), and sets `exchange.status` as `answer` does.
         """
         return self._whole(status, [*headers, *self.base], b"")
 
@@ -100,9 +101,9 @@ class HttpClient(msgspec.Struct, eq=False):
                 self.exchange.status = status
 
     def expect_stream(self) -> None:
-        """Say that a stream will follow: from now on a ping is sent after each silence of
-        `streaming.heartbeat` seconds, until `end`, `answer` or `close`. Does nothing if `streaming` has no
-        ping or no heartbeat.
+        """Say that a stream will follow: from now on a ping is sent after each `streaming.heartbeat` seconds
+        in which no bytes of the body are written, until `end`, `answer` or `close`. Does nothing if
+        `streaming` has no ping or no heartbeat.
         """
         if self.streaming.ping and self.streaming.heartbeat:
             self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
@@ -182,9 +183,9 @@ class HttpClient(msgspec.Struct, eq=False):
 
 
 class _Pulse:
-    """Calls `ping` whenever nothing was written for `heartbeat` seconds. While a write or a ping is under
-    way, no ping is sent, and the seconds do not count. last: when the present silence began, on the clock
-    `time` (the event loop's, in seconds).
+    """Calls `ping` whenever no bytes of the body were written for `heartbeat` seconds. While a write or a
+    ping is under way, no ping is sent, and the seconds do not count. last: when the present silence began, on
+    the clock `time` (the event loop's, in seconds).
     """
 
     __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")

@@ -1,9 +1,10 @@
 """Counts the connections of clients, and limits how many there are and how long they keep the server waiting.
 
-One timer checks all connections once a second (decision 6). A connection whose client is too slow to send is
-ended by its protocol object (`Served`). This module ends a connection whose client does not read its answer.
-It also ends connections that wait for their clients: for a new connection when a limit is reached, and when
-the requests whose handlers have not begun take too much memory. The limits are settings (`config.serving`).
+One timer checks all connections once a second (docs/decisions/0006). A connection whose client is too slow to
+send is ended by its protocol object (`Served`), or, while a handler reads a body, by that reader
+(`server.bodies`). This module ends a connection whose client does not read its answer. It also ends
+connections that wait for their clients: for a new connection when a limit is reached, and when the requests
+whose handlers have not begun take too much memory. The limits are settings (`config.serving`).
 """
 
 from __future__ import annotations
@@ -54,14 +55,15 @@ class Served(Protocol):
     def idle_since(self) -> float | None:
         """Return since when the connection has waited for its client, in seconds of `SYSTEM.monotonic`. None
         = it does not wait, for example because a request runs; or it has waited too briefly to be ended for
-        others: a piece of the body or a WebSocket message came a moment ago.
+        others, for example because a piece of a body came a moment ago.
         """
 
     def look(self, now: float) -> None:
-        """End the connection if the server waits for its client, and the client has sent nothing, or too
-        little, for too long: a part of a request or of a WebSocket message is missing, or (HTTP only) the
-        next request. A client that waits for an answer, or is silent between two WebSocket messages, is left
-        alone. `Connections` calls this once a second. now: the time of `SYSTEM.monotonic`.
+        """End the connection if the client has sent nothing, or too little, for too long, and one of these is
+        missing: the rest of a head, the rest of a body whose request was answered already, the next HTTP
+        request, the rest of a WebSocket message. A client that waits for an answer, or is silent between two
+        WebSocket messages, is left alone. `Connections` calls this once a second. now: the time of
+        `SYSTEM.monotonic`.
         """
 
     def abandon(self) -> None:
@@ -80,13 +82,14 @@ class Upgraded(Served, Protocol):
 
 
 class Peer:
-    """The client of one connection: its address, and the seconds that it has left to read its answer.
+    """The client of one connection: the address under which the connection is counted (`_address`), and the
+    seconds that the client has left to read its answer.
 
     The client has a budget of `write_timeout` seconds; 0 = no limit. The budget falls while writing is paused
     because the client reads too slowly. It falls also while a closing connection has bytes that the client
     has not read. The budget rises by one second for each `min_rate` bytes that the client reads, up to
-    `write_timeout`. If `min_rate` is 0, any byte that is read makes the budget full. Each new pause begins
-    with a full budget.
+    `write_timeout`. If `min_rate` is 0, any byte that is read gives `write_timeout` seconds back. Each new
+    pause begins with a full budget.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -111,9 +114,9 @@ class Peer:
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """Bring the client's budget up to date, and return whether the connection must be ended: written
-        bytes wait to be read, and the budget is used up. False if `write_timeout` is 0. now: the time of
-        `SYSTEM.monotonic`.
+        """Bring the client's budget up to date, and return whether the connection must be ended: writing is
+        paused or the connection is closing, written bytes wait to be read, and the budget is used up. False
+        if `write_timeout` is 0. now: the time of `SYSTEM.monotonic`.
         """
         if not (self.paused or transport.is_closing()):
             self._waiting = 0

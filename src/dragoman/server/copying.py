@@ -1,5 +1,6 @@
-"""Copies the beginning of an answer's body into the exchange's record while the answer is sent. The
-application does this if the setting `trace.bodies` is on, except at endpoints for administration.
+"""Copies the beginning of an answer's body into the exchange's record while the answer is sent, if the body
+is JSON or text. The application does this if bodies are stored (`trace.bodies`), except at endpoints for
+administration.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dragoman.exchange import KeptBodies
 from dragoman.server.channel import Channel
 
 _READABLE: Final = (b"application/json", b"text/", b"application/x-ndjson")
-"""The beginnings of the content types whose bodies are copied. Bodies of pictures, sound and files are not
-copied.
+"""The beginnings of the content types whose bodies are copied. Other bodies, such as pictures and sound, are
+not copied.
 """
 
 

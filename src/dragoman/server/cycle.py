@@ -31,7 +31,8 @@ _FAILED: Final = (
     (b"connection", b"close"),
 )
 _UNREAD: Final = 65_536
-"""If more bytes of a body than this wait for the handler, nothing more is read from the socket."""
+"""If more bytes of an incomplete body than this wait for the handler, nothing more is read from the socket.
+"""
 _PIECES: Final = 64
 """If more pieces of a body than this wait, they are joined: a piece takes more memory than its bytes."""
 _COPIED: Final = 262_144
@@ -53,8 +54,8 @@ class Wire(Protocol):
     state: ServerState
     """The state of the server: the headers that every answer gets, and the tasks of the handlers."""
     blocked: asyncio.Future[None] | None
-    """A future that is done when the client has read enough for more to be written; None = more may be
-    written now.
+    """A future that is done when the client has read enough for more to be written, or has disconnected; None
+    = more may be written now.
     """
 
     def pause_reading(self) -> None: ...
@@ -122,8 +123,8 @@ class Cycle(Link):
 
     def feed(self, body: bytes) -> None:
         """Add a piece of the body that has come in, for the next call of `receive`. If more than `_UNREAD`
-        bytes wait for the handler, stop reading from the connection. A piece that comes in after the answer
-        has ended is dropped.
+        bytes then wait for the handler, stop reading from the connection. A piece that comes in after the
+        answer has ended is dropped.
         """
         if self.ended:
             return
@@ -175,7 +176,7 @@ class Cycle(Link):
 
     def drop(self) -> None:
         """Record that the client has disconnected. Cancel the handler's task if `running` is set (`Link`). A
-        waiting `receive` returns `http.disconnect`.
+        waiting `receive` returns `http.disconnect`, unless it is cancelled with its task.
         """
         super().drop()
         self._wake()

@@ -30,7 +30,7 @@ from dragoman.server.http import HttpProtocol
 
 _BACKLOG: Final = 64
 _PATIENCE: Final = 1.0
-"""Seconds in which a connection to a Unix socket must be accepted. After that `answers` returns False."""
+"""Seconds after which `answers` returns False, if the connection to the Unix socket is not made yet."""
 _CREDENTIALS: Final = struct.Struct("3i")
 """What Linux tells about the process at the other end of a Unix socket: its process id, user id and group id.
 """
@@ -56,9 +56,9 @@ class Opened(NamedTuple):
 
 def listen_locally(path: Path) -> socket.socket:
     """Return a listening Unix socket at `path`, to which other users (except root) cannot connect. A file at
-    `path`, also one that is not a socket, is replaced if no program listens on it. Raises OSError: EADDRINUSE
-    if a program listens on it; other codes if the path is too long (about 100 characters are possible) or the
-    file cannot be created.
+    `path`, also one that is not a socket, is replaced, unless `answers` is True for it. Raises OSError:
+    EADDRINUSE if `answers` is True; other codes if the path is too long (about 100 characters are possible),
+    is a folder, or the file cannot be created.
     """
     if path.exists() and answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
@@ -80,8 +80,9 @@ def listen_locally(path: Path) -> socket.socket:
 
 
 def answers(path: Path) -> bool:
-    """Whether this process can connect to the Unix socket at `path`: a program listens on it, and accepts the
-    connection within `_PATIENCE` seconds. Also False if another user's socket does not let this user connect.
+    """Whether this process can connect to the Unix socket at `path` within `_PATIENCE` seconds, because a
+    program listens on it. Whether the program still handles connections is not checked. Also False if another
+    user's socket does not let this user connect.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         trial.settimeout(_PATIENCE)
@@ -122,14 +123,15 @@ class Doors:
         return kind(app, app.connections, config=self._config, server_state=self._state, app_state={})
 
     def tick(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Set the headers with which every answer at these doors begins. The server calls this every second,
-        because the date is one of the headers.
+        """Set the headers with which every answer at these doors begins. The server calls this several times
+        a second, because the date is one of the headers.
         """
         self._state.default_headers = headers
 
     def close(self) -> None:
         """Accept no more connections. A connection without a running request ends now, any other one after
-        the answers to the requests whose heads have come in.
+        the answers to the requests whose heads have come in (now, if one of these requests has not begun
+        because the client does not read the earlier answers).
         """
         for server in self._servers:
             server.close()

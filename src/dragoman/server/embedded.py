@@ -1,5 +1,5 @@
 """The Valkey server that the workers of one gateway share for their counters, if the operator has not
-configured a server (`stores.valkey`).
+configured a server (`stores.valkey`) and the extra `valkey` is installed.
 
 It listens on a Unix socket in a folder that only this user may enter, and on no port. Its password is random.
 It stores no counters on disk, so no other gateway ever takes them over. The supervisor starts it, starts it
@@ -146,7 +146,8 @@ def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
     folder at the end. Yields None if the server's program is not installed. folder: where the new folder is
     created; None = in the system's folder for temporary files. If the path of this parent folder is too long
     for a Unix socket, the parent folder is /tmp. At the beginning, folders that killed gateways of this user
-    have left in the parent folder are deleted. Raises OSError if the new folder cannot be created.
+    have left in the parent folder are deleted (`_clean`). Raises OSError if the new folder, or the lock file
+    in it, cannot be created.
     """
     found = program()
     if found is None:

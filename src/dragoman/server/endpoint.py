@@ -29,12 +29,13 @@ class HttpRequest(msgspec.Struct, frozen=True):
     the query string, decoded; of a repeated field the last value. form: the fields of a form, which must not
     be used after the exchange has ended; None = the body is not a form. search: the query string as the
     client sent it, without `?`; "" if the body is a form. parts: yields the body piece by piece, for a
-    handler that takes "parts"; None for all others. room: is charged with the memory that the request takes;
-    it is not charged if the body is a form. reading: the work of decoding the body, as the size in bytes of a
-    body of short values that takes the same time (`wire.json.Measured`); 0 = not measured, for example
-    because the body is short. wishes: what the headers ask of the engine, by the protocol's name; a protocol
-    is added when a handler first needs it. raw: the path, percent-encoded as the client sent it; b"" = not
-    known, as always for forms, and for requests that repeat the head of an earlier one (`head.Again`).
+    handler that takes "parts"; None for all others. room: is charged with the memory that the request takes,
+    unless its body is small or a form. reading: the work of decoding the body, as the size in bytes of a body
+    of short values that takes the same time (`wire.json.Measured`); 0 = not measured, for example because the
+    body is short. wishes: what the headers ask of the engine, by the protocol's name; a protocol is added
+    when a handler first needs it. raw: the path, percent-encoded as the client sent it; b"" = not known, as
+    always for forms, and for requests that are handled by the checks of an earlier request with the same head
+    (`head.Again`).
     """
 
     body: bytes
@@ -53,7 +54,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 def with_model(request: HttpRequest) -> HttpRequest:
     """Return a copy of the request in whose JSON body the field `model` has the value of the path's
-    placeholder `model`. If the body is not a JSON object, return the request unchanged; the engine will
+    placeholder `model`. If the body is not a valid JSON object, return the request unchanged; the engine will
     refuse it.
     """
     try:
@@ -92,12 +93,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One path of the HTTP API.
 
     template: the path with placeholders in braces; it is also the path's name in logs. face: the protocol in
-    which errors are sent. methods: the handler of each HTTP method (upper case); empty = no method is served
-    at this path, and requests get 404. public: True = no key is needed. scope: the scope that a client's key
-    must have. slashes: True = the path has one placeholder, whose value may contain slashes. shared: True =
-    clients of several protocols use the path; the headers of a request decide its protocol (`Face.serves`).
-    errors: the form of error answers, None = that of the protocol `face`. faceless: True = whether the
-    client's key allows the protocol is not checked before the handler runs; the handler must check it.
+    which errors are sent, unless `shared` or `errors` says otherwise. methods: the handler of each HTTP
+    method (upper case); empty = no method is served at this path, and requests get 404. public: True = no key
+    is needed. scope: the scope that a client's key must have. slashes: True = the path has one placeholder,
+    whose value may contain slashes. shared: True = clients of several protocols use the path; the headers of
+    a request decide its protocol (`Face.serves`). errors: the form of error answers, None = that of the
+    protocol `face`. faceless: True = whether the client's key allows the protocol is not checked before the
+    handler runs; the handler must check it.
     """
 
     template: str
@@ -112,7 +114,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
-    """Yield an endpoint for each of `paths`, below each root of a protocol (such as `/v1`). paths: pairs of a
+    """Yield an endpoint for each of `paths` below each root of a protocol (such as `/v1`). paths: pairs of a
     path without its root, and the handlers by HTTP method. The protocol must have a face.
     """
     assert dialect.face is not None

@@ -1,4 +1,6 @@
-"""The table of all endpoints. It finds the endpoint for a path, and the endpoint's handler for a method."""
+"""The table of the endpoints at one door of a gateway. It finds the endpoint for a path, and the endpoint's
+handler for a method.
+"""
 
 from __future__ import annotations
 
@@ -157,12 +159,14 @@ class PathTable:
 
     def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
         """Return the path of a request without the client's key in it, and this key: for
-        `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path has no key, return it unchanged, and None.
+        `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path does not begin with `/key/` (after `root` and
+        `server.base_path`), return it unchanged, and None. The key is "" if nothing, or a slash, follows
+        `/key/`.
 
         A client in which only a base URL can be configured sends its key this way. LiteLLM's own paths below
         `/key/` (`manages_keys`, such as `/key/info`) have no key. path: decoded; raw: the same path, still
         percent-encoded, b"" = not known. root: the path below which another application has mounted this one,
-        "" = it is not mounted; the returned path still contains it.
+        "" = it is not mounted; if `path` contains it, the returned path still does.
         """
         below = path.removeprefix(root)
         if not below.startswith(self._base + _KEY):
@@ -176,13 +180,14 @@ class PathTable:
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """Return the endpoint for a path, and the values of its placeholders by name. Slashes at the end of
-        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) do not matter.
+        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) do not change
+        which endpoint is found; a value with slashes may keep repeated slashes within it.
 
         If no endpoint matches, but paths that begin like this one belong to one protocol alone
         (`Face.alone`), return an endpoint of this protocol without methods, so that the error has the
-        protocol's form. Otherwise the endpoint is None, also for a path that is not below `server.base_path`.
-        path: decoded, without a client key in it (`unlocked`). root: the path below which another application
-        has mounted this one, "" = it is not mounted.
+        protocol's form. Otherwise the endpoint is None, also for a path at the public door that is not below
+        `server.base_path`. path: decoded, without a client key in it (`unlocked`). root: the path below which
+        another application has mounted this one, "" = it is not mounted.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}

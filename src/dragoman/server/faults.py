@@ -93,5 +93,5 @@ def error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange)
 
 _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431, 505})
 """If a fault for which the client is to blame states one of these statuses, the answer has this status. In
-all other cases the protocol's form decides the status by the kind of the fault.
+all other cases the protocol's form decides the status, usually by the kind of the fault.
 """

@@ -1,5 +1,5 @@
-"""Reads clients' forms as they come in. Large files go to disk. All memory and disk space is freed when the
-exchange ends.
+"""Reads clients' forms as they come in. Large files go to disk. The form's memory and disk space are freed
+when the exchange ends, except for values that are still being sent to a provider (`Upload.__exit__`).
 
 A form with large files has one temporary file without a name, in the system's folder for temporary files
 (TMPDIR). The handler gets large files as views of this file, which is mapped into memory. Pieces are written
@@ -47,12 +47,13 @@ class _Received(msgspec.Struct):
 
 
 class Upload:
-    """Reads one form (multipart/form-data) as it comes in. A context manager: at its end the values of all
-    fields are freed.
+    """Reads one form (multipart/form-data) as it comes in. A context manager: at its end it frees the values
+    of all fields.
 
     content_type: the request's content type, with the boundary. space: the disk space that all forms share.
-    length: the number of bytes of the body, None = unknown. Raises RequestFailed: 400 if the content type has
-    no valid boundary; 503 if a form of this length needs more disk space than other forms leave of `space`.
+    length: the number of bytes of the body, None = unknown. Raises RequestFailed: 400 if the content type is
+    another or malformed, or has no valid boundary; 503 if a form of this length may need more disk space than
+    other forms leave of `space`.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:

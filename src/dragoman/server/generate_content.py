@@ -1,11 +1,11 @@
-"""The HTTP endpoints of Gemini's protocol: generating, counting tokens, embedding, and Google's form of the
-model list.
+"""HTTP endpoints of Gemini's protocol: generating, counting tokens, embedding, and Google's form of the model
+list. Its files are in `server.google_files`.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
 https://ai.google.dev/api/models. The paths of Vertex AI are served too, in the form in which google-genai
 3.4.0 writes them. With `alt=sse` in the query, a stream is server-sent events without a heartbeat, because
 some of Google's clients read every line as data. Otherwise a stream is a JSON array; while the model is
-silent, white space is sent as a heartbeat.
+silent, white space is sent as a heartbeat, unless `server.heartbeat` is 0.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _SPACE: Final = b"\r\n"
 
 
 class GenerateContentApi:
-    """The endpoints of Gemini's protocol at one gateway: generating, counting tokens, embedding and the model
-    list.
+    """The endpoints of one gateway for generating, counting tokens, embedding and the model list in Gemini's
+    protocol.
     """
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:

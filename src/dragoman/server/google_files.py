@@ -1,11 +1,11 @@
 """Google's file API in Gemini's protocol: `/upload/v1beta/files` and `/v1beta/files…`, also with `/v1alpha`
 or `/v1`. A client cannot use the files of other clients.
 
-https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is resumable: the answer to the
-first request contains an address in the header `x-goog-upload-url`, and the client sends the file to this
-address, in one or more requests. The gateway replaces the provider's address by an address at the gateway,
-which only the client that has begun the upload can use. Google's clients send no key to this address, so the
-gateway's address has the client's key in its path, unless the gateway needs no key.
+https://ai.google.dev/api/rest/v1beta/files/list, read 2026-11-24. An upload is usually resumable: the answer
+to the first request contains an address in the header `x-goog-upload-url`, and the client sends the file to
+this address, in one or more requests. The gateway replaces the provider's address by an address at the
+gateway, which only the client that has begun the upload can use. Google's clients send no key to this
+address, so the gateway's address has the client's key in its path, unless the gateway needs no key.
 """
 
 from __future__ import annotations
@@ -260,7 +260,8 @@ class GoogleFilesApi(PassThroughApi):
     def _prefix(self, request: HttpRequest) -> str:
         """Return the gateway's address for uploads as this client reaches it
         (`https://host/…/upload/v1beta/files`). If the gateway needs keys, the address contains the key that
-        the client has sent. The scheme is https only if a proxy states it (x-forwarded-proto), else http.
+        the client has sent (in the path, a header or the query). The scheme is https only if a proxy states
+        it (x-forwarded-proto), else http.
         """
         raw = request.raw.decode("latin-1")
         before, found, after = raw.partition(_UPLOAD + "/")

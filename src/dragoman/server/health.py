@@ -18,7 +18,7 @@ from dragoman.version import __version__
 from dragoman.wire.json import encode
 
 _LOOKING: Final[frozenset[Scope]] = frozenset({"read", "admin"})
-"""A key with one of these scopes gets the details."""
+"""A key of the database with one of these scopes gets the details, if it belongs to no tenant."""
 
 
 class HealthApi:

@@ -2,8 +2,8 @@
 
 `request_parser` parses the requests, within the limits for heads. This module adds limits for chunks, silence
 and the number of connections. It stores when the first byte of a request came in. A disconnect cancels the
-handlers of all requests. A head that is recognised as a repetition of the head before it (`repeated`) is not
-parsed again.
+handlers of the connection's requests. A head that is recognised as a repetition of the head before it
+(`repeated`) is not parsed again.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -142,8 +142,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
         """Begin a request and return True, if its head repeats `known`, the head of the request before it;
-        only the number in content-length may differ. data: the bytes of one read. False = `data` begins with
-        another head, or has bytes after the request; then nothing was done.
+        only the number in content-length may differ. data: the bytes of one read. False = `data` does not
+        begin with this head (complete), or has bytes after the request; then nothing was done.
         """
         if (repeated := known.repeated_by(data)) is None:
             return False
@@ -166,7 +166,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _take_rest(self, data: bytes) -> bytes:
         """Take bytes of a repeated request's body from the beginning of `data`, at most as many as are still
-        to come (`_rest`). Return the bytes after them; b"" = there are none.
+        to come (`_rest`). Return the bytes after them; b"" = there are none, or all input is ignored.
         """
         if self._ignores_input:
             return b""
@@ -420,9 +420,9 @@ class HttpProtocol(asyncio.Protocol):
             self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
-        """If the latest request was answered before its chunked body has ended (as after a wrong key), ignore
-        all further input, and end our side of the connection, so that the client sees the end. Otherwise do
-        nothing.
+        """If the latest request was answered after a chunk of its body had begun and before the body has
+        ended (as after a wrong key), ignore all further input, and end our side of the connection, so that
+        the client sees the end. Otherwise do nothing.
         """
         if self._complete or self._parser.in_head or self._cycles or self._ignores_input or not self._chunks:
             return

@@ -8,24 +8,25 @@ from typing import Any, Final
 from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
-"""The most characters of a header's value that are stored."""
+"""The most characters of user-agent that are stored."""
 _CHAIN: Final = 1000
 """The most characters of x-forwarded-for that are stored."""
 
 
 def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
     """Return (the addresses that proxies state in the header x-forwarded-for, the client's program from the
-    header user-agent). None = the header is missing. Of a long chain of addresses the last ones are returned,
-    at most `_CHAIN` characters: the first ones are the client's own words, the last ones those of the nearest
-    proxies. Of user-agent the first `_LONGEST` characters are returned. headers: with lower-case names.
+    header user-agent). None = the header is missing. Of a long chain of addresses the last ones are returned
+    (`_last`), at most `_CHAIN` characters: the first ones are the client's own words, the last ones those of
+    the nearest proxies. Of user-agent the first `_LONGEST` characters are returned. headers: with lower-case
+    names.
     """
     forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
     return forwarded and _last(forwarded), agent and agent[:_LONGEST]
 
 
 def _last(chain: str) -> str:
-    """Return a chain of addresses, or if it is longer than `_CHAIN` characters, the last addresses in it that
-    are complete and fit into this length.
+    """Return a chain of addresses. If it is longer than `_CHAIN` characters, return only its end: the last
+    addresses that are complete and fit into this length; if none is, the last `_CHAIN` characters.
     """
     if len(chain) <= _CHAIN:
         return chain

@@ -41,7 +41,8 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
     application/json, else as bytes. path: with the query string, if any. headers: added to the request; a
     `host` and a `content-type` among them replace `localhost` and `application/json`, a `content-length` has
     no effect. Raises CallFailed for an error answer (status 400 or above), if there is no answer (503), and
-    for headers that no HTTP request can have (400); TypeError for a body that JSON cannot express.
+    for headers that no HTTP request can have (400); TypeError or ValueError for a body that `json.dumps`
+    refuses; msgspec.DecodeError if the answer states JSON and is none.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
@@ -51,9 +52,10 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
     """Send `body` as JSON by POST to `path`, and yield the decoded events of the answer, without the last
-    event `[DONE]` of some protocols. An answer that is not a stream must be JSON, and is yielded as one
-    event. path, headers: as for `ask`. Raises the errors of `ask`, and CallFailed (status 200) for an error
-    event in the stream: an object whose `type` is "error", or that has no `type` but a member `error`.
+    event `[DONE]` of some protocols. An answer that is neither server-sent events nor lines of JSON must be
+    JSON, and is yielded as one event. path, headers: as for `ask`. Raises the errors of `ask`, and CallFailed
+    (status 200) for an error event in the stream: an object whose `type` is "error", or that has no `type`
+    but a member `error` (not null or empty).
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -80,8 +82,8 @@ def _event(frame: bytes) -> Any:
 
 class _Request:
     """One POST request to the application, with a queue for the ASGI messages of its answer. The constructor
-    raises CallFailed (400) for headers that no HTTP request can have, and TypeError for a body that JSON
-    cannot express.
+    raises CallFailed (400) for headers that no HTTP request can have, and TypeError or ValueError for a body
+    that `json.dumps` refuses.
     """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:

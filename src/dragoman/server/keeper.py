@@ -24,8 +24,8 @@ from dragoman.server.parent import Parent
 def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> None:
     """Run the keeper until the parent process sends an order (any of them) or has ended, or until SIGTERM.
     Then close the gateway. gateway: its `peers` must connect it with the workers. orders: the socket to the
-    parent. ready: called once, when the keeper has started; not called if it is stopped before. Raises
-    ConfigError if the gateway cannot start.
+    parent. ready: called once, when the keeper has started; not called if it is stopped before. Raises the
+    errors of `Core.start`, such as ConfigError, if the gateway cannot start.
     """
     asyncio.run(_Keeping(gateway, orders).run(ready))
 

@@ -3,9 +3,9 @@ both directions.
 
 The parent process creates each line before it forks, and keeps both ends open, so a line lasts longer than
 the processes at its ends. If one of these processes is killed, its replacement reads the messages that were
-sent in the meantime, as many as fit into the system's buffer. The sockets carry datagrams, so a killed
-process never leaves half a datagram. A message that is larger than a datagram is sent in several datagrams;
-if one of them is lost, the message is dropped.
+sent in the meantime, as many as fit into the system's buffer and into the sender's queue (`Line.send`). The
+sockets carry datagrams, so a killed process never leaves half a datagram. A message that is larger than a
+datagram is sent in several datagrams; if one of them is lost, the message is dropped.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ of its datagrams.
 LARGEST: Final = 8_000_000
 """The most bytes of a message."""
 _BACKLOG: Final = 2 * LARGEST
-"""The most bytes of messages that wait in this process because the other end does not read."""
+"""About the most bytes of messages that wait in this process because the other end does not read."""
 _AT_ONCE: Final = 64
 """How many datagrams are read before the event loop can do other work."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Return the two ends of a new line. On Linux, a process at one end notices when no process has the other
-    end open any more; on other systems it does not.
+    """Return the two ends of a new line. On Linux, a process that reads at one end notices when no process
+    has the other end open any more; on other systems it does not.
     """
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
 

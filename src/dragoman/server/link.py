@@ -1,8 +1,9 @@
 """The Link between a request's handler and the connection on which the request came in.
 
 `server.cycle`, `server.websocket_protocol` and `server.inprocess` create a Link for each request or
-WebSocket, and call `Link.drop` when the client disconnects. Under another ASGI server the application creates
-the Link; for an HTTP request, a task waits for the disconnect (`Link.watch`).
+WebSocket, and call `Link.drop` when the client disconnects or they end the connection. Under another ASGI
+server the application creates the Link; for an HTTP request, a task waits for the disconnect after the body
+has been read (`Link.watch`).
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """Record that the client has disconnected: set `lost`, and cancel the handler's task if `running` is
-        True. If `lost` is set already, do nothing.
+        """Record that the client has disconnected, or that its connection is ended: set `lost`, and cancel
+        the handler's task if `running` is True. If `lost` is set already, do nothing.
         """
         if not self.lost and self.running and self.task is not None:
             self.task.cancel()
@@ -88,12 +89,12 @@ class SocketLink(Link):
     and `fresh`. Our own server sets `say` and `answered`; under another ASGI server both stay None.
 
     drain: a function that the server calls when it stops: the application then ends the WebSocket after the
-    running request. None = the server closes the WebSocket itself. say: writes several text messages at once;
-    None = use ASGI's `send` for each message. idle_since: since when the application has waited for the
-    client's next message, in monotonic seconds; None = it does not wait. fresh: True = this next message is
-    the first of a session, and no session begins without it. answered: a function that the application calls
-    each time when it has answered the client's oldest unanswered message, so that the server frees the memory
-    of this message; None = there is nothing to call.
+    running request (in a realtime session: the running reply). None = the server closes the WebSocket itself.
+    say: writes several text messages at once; None = use ASGI's `send` for each message. idle_since: since
+    when the application has waited for the client's next message, in monotonic seconds; None = it does not
+    wait. fresh: True = this next message is the first of a session, and no session begins without it.
+    answered: a function that the application calls each time when it has answered the client's oldest
+    unanswered message, so that the server frees the memory of this message; None = there is nothing to call.
     """
 
     __slots__ = ("answered", "drain", "fresh", "idle_since", "say")

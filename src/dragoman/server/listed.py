@@ -1,5 +1,5 @@
-"""Iterates over long lists of models without blocking the event loop, and finds one model of such a list. A
-provider may have tens of thousands of models.
+"""Iterates over long lists of models without blocking the event loop for long, and finds one model of such a
+list. A provider may have tens of thousands of models.
 """
 
 from __future__ import annotations

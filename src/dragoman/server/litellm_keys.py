@@ -1,5 +1,5 @@
-"""The endpoints by which clients of LiteLLM ask for their own key, user and team, and for what is left of the
-budget: `/key/info`, `/user/info` and `/team/info`.
+"""The endpoints by which clients of LiteLLM ask for their own key, user and team, with the budget and what
+was spent: `/key/info`, `/user/info` and `/team/info`.
 
 https://docs.litellm.ai/docs/proxy/virtual_keys
 """
@@ -60,7 +60,8 @@ class LiteLlmKeys:
     async def key(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send what a key may use and has spent: the key `key` of the query (a key, or the name of a key), or
         without it the client's own. `spend` is what the key has spent in the present window of its budget;
-        without a budget, what it has ever spent; 0.0 if no usage is stored (all in USD).
+        without a budget, what it has ever spent (in USD; only stored usage counts, so it is 0.0 if none is
+        stored).
 
         Raises RequestFailed: 404 if there is no such key, if the client may not see it, if a disabled key is
         stated by itself and not by its name, or if the client has no key and states none; 503 if the store of
@@ -88,10 +89,10 @@ class LiteLlmKeys:
     async def user(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send what a user may use and has spent: the user `user_id` of the query, or without it the user of
         the client's key. `spend` is what the user has spent in the present window of the user's budget;
-        without a budget, what the user has ever spent; 0.0 if no usage is stored (all in USD). The lists
-        `keys` and `teams` are always empty. Raises RequestFailed: 404 if there is no such user, if the client
-        may not see the user, or if neither the query nor the key names a user; 503 if the store of usage
-        fails.
+        without a budget, what the user has ever spent (in USD; only stored usage counts, so it is 0.0 if none
+        is stored). The lists `keys` and `teams` are always empty. Raises RequestFailed: 404 if there is no
+        such user, if the client may not see the user, or if neither the query nor the key names a user; 503
+        if the store of usage fails.
         """
         name, info = await self._holder(request, "user", "users")
         answer = {"user_id": name, "user_info": {"user_id": name, **info}, "keys": [], "teams": []}
@@ -100,9 +101,10 @@ class LiteLlmKeys:
     async def team(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send what a team may use and has spent: the team `team_id` of the query, or without it the team of
         the client's key. `spend` is what the team has spent in the present window of its budget; without a
-        budget, what it has ever spent; 0.0 if no usage is stored (all in USD). The lists `keys` and
-        `team_memberships` are always empty. Raises RequestFailed: 404 if there is no such team, if the client
-        may not see it, or if neither the query nor the key names a team; 503 if the store of usage fails.
+        budget, what it has ever spent (in USD; only stored usage counts, so it is 0.0 if none is stored). The
+        lists `keys` and `team_memberships` are always empty. Raises RequestFailed: 404 if there is no such
+        team, if the client may not see it, or if neither the query nor the key names a team; 503 if the store
+        of usage fails.
         """
         name, info = await self._holder(request, "team", "teams")
         told = {"team_id": name, "team_alias": name, **info}
@@ -159,7 +161,8 @@ class LiteLlmKeys:
         """Return the fields that keys, users and teams have in common. name: of the key, user or team, whose
         entry is `found`. The budget is the limit that `_budget` chooses: `max_budget` if it is hard,
         `soft_budget` if it is soft. `spend` is what was spent in its present window; without a budget, what
-        was ever spent; both in USD. Raises RequestFailed (503) if the store of usage fails.
+        was ever spent; both in USD, and as far as usage is stored. Raises RequestFailed (503) if the store of
+        usage fails.
         """
         limits = limits_of(found.limits, name, subject) if found.limits else ()
         budget = _budget(limits)

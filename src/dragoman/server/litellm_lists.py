@@ -74,8 +74,8 @@ class LiteLlmLists:
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send all models that the client may use, in the form of LiteLLM's `/model/info`. Models and aliases
-        of the configuration have the prices of their first deployment. All other models, such as those that
-        providers list, have none (null), because there may be thousands.
+        of the configuration have the prices of their first deployment, if these are known. All other models,
+        such as those that providers list, have none (null), because there may be thousands.
         """
         data = [
             _informed(entry, await self._prices_of(entry))
@@ -86,7 +86,7 @@ class LiteLlmLists:
     async def page(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a page of the models that the client may use and that the query admits (`PageQuery`). Each
         entry has the form of LiteLLM's `/model/info`. A page after the last one is empty. Raises
-        RequestFailed (400) if `page` or `size` is not a whole number or less than 1.
+        RequestFailed (400) if `page` or `size` is not a whole number of 1 or more.
         """
         asked: PageQuery = reading.query(request.query, PageQuery)
         kept = [
@@ -179,9 +179,9 @@ def _grouped(entry: Entry, providers: list[str], prices: Mapping[str, int]) -> d
 
 
 def _mode(entry: Entry) -> str:
-    """Return the kind of a model in LiteLLM's words: "embedding" if its name contains `embed`, as the names
-    of all vendors' embedding models do; otherwise "chat". LiteLLM, too, takes a model that it does not know
-    for a chat model.
+    """Return the kind of a model in LiteLLM's words: "embedding" if the name of its first deployment contains
+    `embed`, as the names of most embedding models do; otherwise "chat". LiteLLM, too, takes a model that it
+    does not know for a chat model.
     """
     return "embedding" if "embed" in (entry.deployment or entry.id).lower() else "chat"
 

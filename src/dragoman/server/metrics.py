@@ -16,8 +16,8 @@ _HEADERS: Final = ((b"content-type", CONTENT_TYPE.encode()), (b"cache-control", 
 
 
 class MetricsApi:
-    """The endpoint `/metrics` of one gateway; there is none if `metrics.enabled` is false. A request needs a
-    key with the scope `admin`, unless `metrics.public` is true.
+    """The endpoint `/metrics` of one gateway; there is none if `metrics.enabled` is false. Its caller needs
+    the scope `admin`, unless `metrics.public` is true.
     """
 
     def __init__(self, gateway: Core) -> None:

@@ -58,8 +58,9 @@ class ModelsApi:
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one entry of the model list, in the form of the client's protocol. In OpenAI's form it also
-        has `compatibility`: for each protocol of clients, what of its requests the model supports. Raises
-        RequestFailed (404) if there is no such model, or if the caller may not use it.
+        has `compatibility`: by the name of a protocol of clients, what of its requests the model supports; a
+        protocol for which this is not known is missing. Raises RequestFailed (404) if there is no such model,
+        or if the caller may not use it.
         """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)

@@ -15,10 +15,12 @@ from typing import Any, Final, TypeAlias
 
 DRAIN: Final = b"d"
 """The parent's order: keep the port open for the gateway's `drain_delay`, then close it; stop when the
-running requests have ended.
+running requests have ended, or the drain time is over.
 """
 CLOSE: Final = b"c"
-"""The parent's order: close the port at once; stop when the running requests have ended."""
+"""The parent's order: close the port at once; stop when the running requests have ended, or the drain time is
+over.
+"""
 END: Final = b"e"
 """The parent's order: stop at once."""
 

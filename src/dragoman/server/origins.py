@@ -1,8 +1,8 @@
 """Decides which web pages may call the gateway (cross-origin resource sharing, CORS).
 
-The operator can state the allowed origins. If none are stated, it depends on the keys: if clients need keys,
-all pages may call. If clients need no key, only pages of this machine and of apps may, because any web page
-can send requests to this machine. https://fetch.spec.whatwg.org/#http-cors-protocol
+The operator can state the allowed origins. If the setting is missing, it depends on the keys: if clients need
+keys, all pages may call. If clients need no key, only pages of this machine and of apps may, because any web
+page can send requests to this machine. https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ answer, the provider's ids become the client's ids.
 
 If an answer shows a new object of the client, the gateway makes an id for the object, and stores the client
 as its owner (`state.owned`). Only the names of fine-tuned models are not replaced. A request with an id that
-the client does not own gets the error 404 before the provider is called. The exception: if clients may use
+the client does not own gets the error 404 without a call to the provider. The exception: if clients may use
 the provider's ids (`Passage.ids` is "upstream"), an id that no client owns is passed on.
 """
 
@@ -65,7 +65,7 @@ class Known(NamedTuple):
 
 class Ownership:
     """Translates ids between the clients and the providers of one gateway. Each async method raises
-    RequestFailed (503) if the store of owners fails or is full.
+    RequestFailed (503) if it needs the store of owners, and the store fails or is full.
     """
 
     def __init__(self, store: OwnedObjects, seams: Seams) -> None:

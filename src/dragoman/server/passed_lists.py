@@ -18,7 +18,7 @@ from dragoman.server.numbers import whole_number
 Fetch: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 """Returns a page of the list at a provider. The argument is the path and query."""
 Own: TypeAlias = Callable[[Sequence[Any]], Awaitable[list[Any]]]
-"""Returns those of a page's objects that the client owns."""
+"""Returns those of a page's objects that the client may see."""
 
 MOST_PAGES: Final = 50
 """The most pages that are fetched for one page of a client."""
@@ -69,8 +69,8 @@ async def _linked(
     """Return a page of a list whose query can name the object after which a page begins, or before which it
     ends. The page is filled with the client's objects from further pages, up to the query's `limit` (if that
     is missing or no number: up to the number of objects of all clients in the first page). After `MOST_PAGES`
-    pages, it may be short. Raises RequestFailed if none of these pages has objects of the client and more
-    follow.
+    pages, or an empty page of the provider, it may be short. Raises RequestFailed if none of these pages has
+    objects of the client and more follow.
     """
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form

@@ -5,10 +5,10 @@ In JSON bodies, the ids of objects are translated, and other clients' objects ar
 pass; this module lists the headers. A client key that is limited to some models, or to operations without
 `pass_through`, may at most use files and uploads (`_FREE`): a batch can name any model and any operation.
 
-A request goes to the provider that has the objects which the request names. If the request names no object,
-it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to the only
-provider that has the resource, speaks the client's protocol and may be used by the client; if there are
-several, the request is refused.
+A request goes to the provider that has the first object which the request names. If the request names no
+object, it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to
+the only provider that has the resource, speaks the client's protocol and may be used by the client; if there
+are several, the request is refused.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _SENT: Final = frozenset(
         ),
     }
 )
-"""The names of the client's headers that are sent to the provider."""
+"""The names of the client's headers that are sent to the provider, if they hold no key of this gateway."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
 """The provider's headers that are passed on in every protocol. Each protocol has more (`dialect.headers`)."""
 _ANY: Final = "application/octet-stream"
@@ -82,8 +82,8 @@ that the address leads to this gateway: official clients call it with their key 
 """
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads", "google_files"})
-"""The resources whose objects cost nothing. Keys that are limited to some models or operations can use no
-other resources (see `_able`), because the gateway does not know what batches and fine-tuning cost.
+"""The resources whose objects cost nothing. Keys that are limited to some models, or to operations without
+`pass_through`, can use no other resources (see `_able`): a batch can name any model.
 """
 
 
@@ -269,9 +269,9 @@ class PassThroughApi:
         return await passage.send(method, target, call.sent, body)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
-        """Send the request to the provider, and the answer to the client. If the client's body could not be
-        read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises RequestFailed for
-        the provider's error, with translated ids.
+        """Send the request to the provider, and the answer to the client. If this fails because the client's
+        body could not be read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises
+        RequestFailed for the provider's error, with translated ids.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:
@@ -502,7 +502,7 @@ class PassThroughApi:
         """Return the providers that have a resource in the protocol `form` (from `_form`) and that the client
         may use, by name; at least one. For a key that is limited to some models, only providers at which
         clients cannot use the provider's own ids. Raises RequestFailed: 403 if the client's key may not use
-        the resource, or may not use any provider that has it; 501 if no provider has it.
+        the resource, or may not use any provider that has it in this protocol; 501 if no provider has it.
         """
         if resource not in _FREE and (barred := request.caller.may.bars("pass_through")) is not None:
             raise RequestFailed(barred)

@@ -38,10 +38,10 @@ _NOTHING: Final = msgspec.Raw(b"null")
 class _Letter(msgspec.Struct, frozen=True, array_like=True):
     """A message in the form in which it is sent. kind: `tell` = for all other processes; `hand` = for the
     keeper; `ask` = a question to all other processes; `answer` = an answer to a question; `nobody` = the
-    asked process has no answer. subject: what the message is about; it chooses the receiver in the other
-    process. value: what the receiver gets, or the answer, as JSON. asker: the number of the process that
-    asked the question, 0 = the keeper. number: the number of the question, the same in its answers. A `tell`
-    or `hand` does not use `asker` and `number`.
+    asked process has no answer, or failed to make one. subject: what the message is about; it chooses the
+    receiver in the other process. value: what the receiver gets, or the answer, as JSON. asker: the number of
+    the process that asked the question, 0 = the keeper. number: the number of the question, the same in its
+    answers. A `tell` or `hand` does not use `asker` and `number`.
     """
 
     kind: Literal["tell", "hand", "ask", "answer", "nobody"]

@@ -7,8 +7,8 @@ has brought for this provider; without one, the client's own credential if the p
 these; otherwise the gateway's. Bodies of requests and of successful answers pass piece by piece. A successful
 answer is read only to find the usage that it states, and to hide the account's keys in it: some servers have
 an endpoint that returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, up to a
-limit, and then sent. In place of a redirect, or of an error that refuses the gateway's or the tenant's
-credential, the client gets an error of the gateway.
+limit, and then sent. In place of a redirect, or of a 401 or 403 to the gateway's or the tenant's credential,
+the client gets an error of the gateway.
 """
 
 from __future__ import annotations

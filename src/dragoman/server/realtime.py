@@ -1,7 +1,7 @@
 """Realtime sessions of clients: OpenAI's Realtime API at `/v1/realtime`, and Gemini's Live API.
 
 A session is one exchange; each reply in it is accounted for separately (`engine.replies`). A client of
-OpenAI's API names the model in the URL. The WebSocket is then accepted when the provider has opened the
+OpenAI's API usually names the model in the URL. The WebSocket is accepted when the provider has opened the
 session; an error before that is an HTTP answer. A client of the Live API names the model in its first
 message, and so may a client of OpenAI's API whose session only transcribes: then the WebSocket is accepted
 before that message. An error that ends the session after the WebSocket was accepted is sent as a message, if
@@ -63,7 +63,8 @@ _CODES: Final[Mapping[ir.Kind, int]] = {
     "overloaded": _LATER,
     "unavailable": _LATER,
 }
-"""The close code for each kind of fault; `_POLICY` for other kinds."""
+"""The close code for each kind of fault; `_POLICY` for other kinds, and `_RESTART` for the fault `STOPPING`.
+"""
 _UNSENT: Final = frozenset({1005, 1006})
 """Close codes that no close frame has."""
 _MOST_REASON: Final = 123
@@ -139,8 +140,8 @@ async def serve_session(
 ) -> None:
     """Serve one session until it ends, then close the exchange and pass it to the observers. Errors are sent
     to the client: a RequestFailed as it is, any other exception as an internal error, which is also logged.
-    Raises OSError if the client disconnects while something is sent to it. If this task is cancelled, close
-    the WebSocket, unless the connection is lost, and raise CancelledError.
+    May raise OSError if the client disconnects while its handshake is answered. If this task is cancelled,
+    close the WebSocket, unless the connection is lost, and raise CancelledError.
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
@@ -191,7 +192,7 @@ async def _refuse(fault: ir.Fault, face: Dialect, exchange: Exchange, client: Re
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient, waiting: Waiting) -> str | None:
-    """Return the model that the client names; None = the query names none.
+    """Return the model that the client names; None or "" = the query names none.
 
     If the protocol's clients name the model in the query (`live.model` is None): the field `model` of the
     query, or `deployment` if `model` is missing or "". The query's `intent` decides `client.transcribes`; an

@@ -15,7 +15,7 @@ from dragoman.server.head import Head
 from dragoman.wire.headers import HeaderMap
 
 _MOST_DIGITS: Final = 12
-"""The most digits of content-length in a repeated head."""
+"""The content-length in a repeated head has fewer digits than this."""
 _LENGTH: Final = b"\r\ncontent-length: "
 _LONGEST: Final = 16_384
 """The most bytes of a head that is described."""

@@ -88,8 +88,8 @@ class ResponsesApi:
         """Answer `POST /responses`. Without `background: true` in the body, let the engine answer. With it,
         start a background response and send it as it is now; or, if the body has `stream: true`, send its
         events. If the background response is refused at its start, send that error. Raises RequestFailed, for
-        example 400 for a background response with the header X-Session-Id, or for an invalid X-Session-Id;
-        429 if too many background responses run already.
+        example 400 for a background response with the header X-Session-Id, or for an invalid X-Session-Id
+        that counts (see `ChatApi.inbound`); 429 if too many background responses run already.
         """
         head = _background(request.body)
         if head is None:
@@ -112,11 +112,11 @@ class ResponsesApi:
             await client.answer(200, (), written(begun))
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a stored response as it is now. With `stream=true` in the query, send instead the events of
-        the background response, from the first with a number above `starting_after` (default: all events; the
-        first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a stream of a
-        response that was not made in the background or for an invalid `starting_after`, 503 if the store
-        fails before the answer begins.
+        """Send a stored response as it is now. With `stream=true` (or `1`) in the query, send instead the
+        events of the background response, from the first with a number above `starting_after` (default: all
+        events; the first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a
+        stream of a response that was not made in the background or for an invalid `starting_after`, 503 if
+        the store fails, or memory for the response is missing, before the answer begins.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
@@ -178,7 +178,7 @@ class ResponsesApi:
         the query has `order=asc`. The responses that it continues then expire later, as if they had been
         continued now. Raises RequestFailed: 404 for an unknown response, or if one that it continues does not
         exist any more; 400 for a wrong query; 413 if the input is too large to be read; 503 if the store
-        fails.
+        fails or memory is missing.
         """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
@@ -205,7 +205,7 @@ class ResponsesApi:
         """Send a shortened conversation: the user's latest messages (at most 80,000 bytes, `remembered`), and
         the model's summary of the complete conversation, as an item of the type `compaction`. If the model's
         answer is an error, send this error. Raises RequestFailed: 400 or 413 for an invalid body, 400 if
-        `model` is missing or the request has the header X-Session-Id.
+        `model` is no string or the request has the header X-Session-Id.
         """
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
@@ -264,8 +264,8 @@ class ResponsesApi:
 
     async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace a conversation's metadata, and send the conversation without its items. Raises
-        RequestFailed: 404 for an unknown conversation, 400 if `metadata` is missing or invalid, 503 if the
-        store fails or is full.
+        RequestFailed: 404 for an unknown conversation, 400 or 413 for an invalid body, 400 if `metadata` is
+        missing or invalid, 503 if the store fails or is full.
         """
         body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:

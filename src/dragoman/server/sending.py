@@ -27,8 +27,8 @@ from dragoman.upstreams.passage import Passage
 
 def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Passage:
     """Return the passage with the credential for this client: the key that the client's tenant has brought
-    for the provider; else the credential that the client has sent, if the provider is configured for clients'
-    credentials; else the gateway's.
+    for the provider; else, if the provider is configured for clients' credentials, the one that the client
+    has sent; else the gateway's.
 
     Raises RequestFailed if an operator has disabled the provider, or (if the gateway's is needed) its first
     key; if the tenant's key cannot be decrypted; or if the provider needs the client's credential and it is

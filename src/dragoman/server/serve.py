@@ -1,11 +1,11 @@
 """Runs the application under uvicorn in one process, with one event loop.
 
-At the first stop signal, running requests may finish, for at most the configured time (`server.drain`). After
-SIGTERM the port first stays open for a while (`server.drain_delay`), so that load balancers notice the stop.
-The second signal ends everything at once. The configuration is loaded again at SIGHUP, and whenever
-`config.watch` says so: for example after a change of its files or of the entries in the database. If there
-are several workers, the parent process gets the signals and watches the files, and sends orders to each
-worker.
+At the first stop signal, running requests may finish, for at most the configured time (`server.drain`, but at
+least a second). After SIGTERM the port first stays open for a while (`server.drain_delay`), so that load
+balancers notice the stop. The second signal ends everything at once. The configuration is loaded again at
+SIGHUP, and whenever `config.watch` says so: for example after a change of its files or of the entries in the
+database. If there are several workers, the parent process gets the signals and watches the files, and sends
+orders to each worker.
 """
 
 from __future__ import annotations
@@ -172,9 +172,9 @@ class _Server(uvicorn.Server):
         spawn(self._gateway.reload(), "reloading")
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds; the server then stops when the running requests have ended.
-        If requests run, or if `delay` is not 0, call `draining` first. If `force_exit` is set, stop at once
-        instead. If the gateway is still being started, end the start.
+        """Close the port after `delay` seconds; the server then stops when the running requests have ended,
+        or the drain time is over. If requests run, or if `delay` is not 0, call `draining` first. If
+        `force_exit` is set, stop at once instead. If the gateway is still being started, end the start.
         """
         if not self.started:
             spawn(self._gateway.close(), "ending the start")

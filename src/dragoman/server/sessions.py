@@ -70,7 +70,7 @@ class SessionsApi:
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one session with the messages of its turns, in the gateway's own form. Raises RequestFailed:
-        404 if there is no such session, 400 if several clients have one with this id.
+        404 if there is no such session, 400 if several clients have one with this id, 503 if the store fails.
         """
         session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))

@@ -95,4 +95,6 @@ SOCKET_FORMATS: Final[Mapping[str, SocketFormat]] = {
     "/responses": SocketFormat(read_response, b'"type":"error",'),
     "/chat/completions": SocketFormat(read_chat),
 }
-"""For each path with WebSockets, without /v1, the format of their messages."""
+"""For each path with WebSockets, without /v1, the format of their messages. Paths of realtime sessions are
+not among them.
+"""

@@ -85,7 +85,8 @@ class StoredChatsApi:
 
     async def update(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace the metadata of a stored completion, and send the completion. Raises RequestFailed: 404 for
-        an unknown completion, 400 if `metadata` is missing or invalid, 503 if the store fails or is full.
+        an unknown completion, 400 or 413 for an invalid body, 400 if `metadata` is missing or invalid, 503 if
+        the store fails or is full, or there is no memory for the answer.
         """
         body = await object_of(self._gateway, request)
         if "metadata" not in body:

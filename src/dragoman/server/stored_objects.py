@@ -20,7 +20,7 @@ _MOST_METADATA: Final = 16
 
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
-    """Return the page that a query asks for: how many items it has at most (default 20, at most 100), whether
+    """Return the page that a query asks for: how many items it has at most (1 to 100, default 20), whether
     the newest items come first, and the id of the item after which it begins (None = at the first item).
     order: "asc" or "desc", used if the query has no `order`. Raises RequestFailed (400) for an invalid
     `limit` or `order`; `after` is not checked.

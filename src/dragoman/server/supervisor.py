@@ -4,12 +4,12 @@ workers and the keeper. The keeper is the process for the work that must be done
 Each child is a fork of the parent, made after everything is loaded. So the parent must never run an event
 loop or a thread, nor open anything that a fork must not share. A socket pair connects the parent with each
 child. Over it the child reports once that it is ready, the parent sends orders, and both send messages about
-reloads (`server.orders`); if it closes, the child knows that the parent has ended. The parent handles all
-signals. It also notices changes of the configuration (`config.watch`), and then makes all processes reload
-(`server.rounds`). Another socket pair connects each worker with the keeper. The parent keeps both ends of
-this pair open, so that a replacement of the worker or the keeper gets its end. A program that all processes
-use, such as the embedded Valkey, runs beside them. See docs/decisions/0010-workers.md, 0037-one-keeper.md,
-0038-reload.md and 0050-shared-limits.md.
+reloads (`server.orders`); if it closes, the child knows that the parent has ended. The parent handles the
+signals that stop or reload the gateway. It also notices changes of the configuration (`config.watch`), and
+then makes all processes reload (`server.rounds`). Another socket pair connects each worker with the keeper.
+The parent keeps both ends of this pair open, so that a replacement of the worker or the keeper gets its end.
+A program that all processes use, such as the embedded Valkey, runs beside them. See
+docs/decisions/0010-workers.md, 0037-one-keeper.md, 0038-reload.md and 0050-shared-limits.md.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ _PAUSE_BESIDE = 1.0
 _FAREWELL = 2.0
 """Seconds after SIGTERM until a program beside the workers is killed."""
 _GRACE = 10.0
-"""Seconds after the drain time, or after the order to end at once, until a worker is killed."""
+"""Seconds after the drain time, or after the order to end at once, until workers and the keeper that still
+run are killed.
+"""
 
 
 class NotStarted(DragomanError):

@@ -1,4 +1,6 @@
-"""Chooses the `Turn` of a request: for the Responses API, for a session, or for a stored chat completion."""
+"""Chooses the `Turn` of a request (the object that adds earlier messages to it, stores its answer, or both):
+for the Responses API, for a session, or for a stored chat completion.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from dragoman.turns.turn import Connection, ResponseTurn
 from dragoman.wire.headers import HeaderMap
 
 STATEFUL = "openai_responses"
-"""The dialect of the Responses API."""
+"""The name of the dialect of the Responses API."""
 _SESSION: Final = b"x-session-id"
 _AFFINITY: Final = b"x-session-affinity"
 """A request with this header has no session: its client (opencode) sends a session's id only to reach the

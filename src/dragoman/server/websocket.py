@@ -1,11 +1,11 @@
 """WebSockets with one request after another; each request is an exchange of its own. The handshakes of
 realtime sessions are checked here, too (the sessions are in `server.realtime`).
 
-A client that may not open a WebSocket gets an HTTP error instead. Messages are answered in order. While too
-many messages wait to be answered (see `_Inbox`), no more are read. A WebSocket ends after an hour, or when
-the server stops; in both cases the running request is finished first. If the client disconnects, the running
-request is cancelled. https://www.rfc-editor.org/rfc/rfc6455,
-https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
+A client that may not open a WebSocket gets an HTTP error instead, if the server can send one. Messages are
+answered in order. While too many messages wait to be answered (see `_Inbox`), no more are read. A WebSocket
+ends after an hour, or when the server stops; in both cases the running request is finished first (at a stop:
+within the drain time). If the client disconnects, the running request is cancelled.
+https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
 from __future__ import annotations

@@ -36,7 +36,9 @@ from dragoman.wire.json import measured
 _PIECE = 16 * 1024
 """The most bytes parsed at once, which hold a few thousand messages at most."""
 _BRIEFLY = 60.0
-"""Seconds. A WebSocket that waits longer for its client's message may be closed to make room for another."""
+"""Seconds. A WebSocket that waits longer for its client's next message may be closed to make room for another
+(`idle_since`).
+"""
 _FRAGMENTS = 16_384
 """The most frames of one message: each costs more than its bytes."""
 _LINGER = 2.0
@@ -200,7 +202,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Wait for the next event and return it: a message of the client, or the end of the WebSocket. The
         memory of a message stays taken until the message is answered. A message of many JSON values needs
         more than its bytes; if there is not enough memory for that, the WebSocket is closed and the event is
-        the end. Before the event is returned, bytes that are still unread are parsed.
+        the end. Before a message is returned, bytes that are still unread are parsed, as far as `_read` may.
         """
         event = await super().receive()
         if event["type"] == "websocket.receive":
@@ -277,9 +279,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def look(self, now: float) -> None:
         """Close the WebSocket if the client sends the rest of a message (or of a control frame) too slowly.
         It has `body_timeout` seconds; 0 = any time. Every `min_rate` bytes of the message give it one second
-        back, up to `body_timeout`; if `min_rate` is 0, any byte gives all back. Control frames between the
-        frames of a message give nothing. Time in which the server parses nothing does not count. now:
-        monotonic seconds.
+        back, up to `body_timeout`; if `min_rate` is 0, any byte gives `body_timeout` seconds back. Control
+        frames between the frames of a message give nothing. Time in which the server parses nothing does not
+        count. now: monotonic seconds.
         """
         settings = self._all_connections.settings
         patience, rate = float(settings.body_timeout), settings.min_rate

@@ -1,10 +1,10 @@
 """Asks a model in Ollama's protocol: conversations, single prompts, embeddings.
 
-https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
-answer contains the model's name as the client wrote it, or the default model's name if the client named none.
-In Ollama, a request without a prompt loads or unloads the model. Here the gateway answers such a request
-without asking a provider. It can unload an embedded model (one that this machine runs), but does not load
-one, because the first prompt loads the model.
+https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. If
+an answer contains the model's name, it is the name as the client wrote it, or the default model's name if the
+client named none. In Ollama, a request without a prompt loads or unloads the model. Here the gateway answers
+such a request without asking a provider. It can unload an embedded model (one that this machine runs), but
+does not load one, because the first prompt loads the model.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Asking:
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
         list without asking a model. path: of the endpoint; Ollama's old path (`/api/embeddings`) has another
-        form of request and answer. Raises RequestFailed: 400 for a wrong body or header X-Session-Id, or if a
-        request without texts names no model and there is no default model; 404 for an unknown model. The
-        engine sends all other errors itself.
+        form of request and answer. Raises RequestFailed: 400 for a wrong body, for an invalid header
+        X-Session-Id that counts (see `ChatApi.inbound`), or if a request without texts names no model and
+        there is no default model; 404 for an unknown model. The engine sends all other errors itself.
         """
         old = path == OLD_PATH
         stated = head(self._gateway, request)

@@ -25,8 +25,8 @@ _SPACE: Final = b" \t\r\n"
 
 def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
     """Return the JSON object in a request's body, decoded. Raises RequestFailed (400) if the body is empty or
-    not one JSON object, or if the JSON has too many levels or values (`max_depth` and `max_values` of the
-    configuration's section `server`).
+    not one JSON object, if the JSON has too many levels or values (`max_depth` and `max_values` of the
+    configuration's section `server`), or if a number is too large.
     """
     settings = gateway.config.server
     try:

@@ -35,9 +35,12 @@ PARAMETERS: Final = {
     "repeat_penalty": "repetition_penalty",
     "num_predict": "max_tokens",
 }
-"""For each supported parameter of Ollama, its name in a route's defaults."""
+"""For each supported parameter of Ollama, its name in a route's defaults; `num_ctx` (`_WINDOW`) is no
+default.
+"""
 _WHOLE: Final = {"num_predict": 1, "seed": 0, "top_k": 0}
-"""Ollama's parameters that are whole numbers, each with its minimum. A smaller value unsets the parameter."""
+"""Those of `PARAMETERS` that are whole numbers, each with its minimum. A smaller value unsets the parameter.
+"""
 _WINDOW: Final = "num_ctx"
 _QUESTION: Final = {"role": "user", "content": ""}
 
@@ -58,8 +61,8 @@ class Definition(msgspec.Struct, frozen=True):
 
     def on(self, route: Route) -> Route:
         """Return a copy of the model's route with everything that this definition adds. Defaults of the
-        definition replace the route's defaults of the same name; None removes the route's default. The
-        definition's system message and opening messages replace those of the route.
+        definition replace the route's defaults of the same name; None removes the route's default. If the
+        definition has a system message, it replaces that of the route; so do its opening messages.
         """
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(

@@ -1,8 +1,8 @@
 """The lists in Ollama's protocol: all models, one model, the models in memory; and the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
-https://docs.ollama.com/api/ps. A provider's model is shown with the size 0, a digest of its name, and empty
-details.
+https://docs.ollama.com/api/ps. A model that this machine does not run is shown with the size 0, a digest of
+its name, and empty details.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Listing:
     async def loaded(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of the embedded models that are in memory and that the client may use. The model that
         will be unloaded last is the first. `size` is the size of the file; if only one model is in memory,
-        the physical memory of its process, if that is known. `size_vram` is always 0.
+        the physical memory of all processes that run models, if that is known. `size_vram` is always 0.
         """
         local = self._gateway.running.own_machine
         running: list[tuple[float, dict[str, Any]]] = []

@@ -2,7 +2,7 @@
 process.
 
 With a database, a name is an added alias (docs/decisions/0043-added-entries.md) whose `owner` is the name of
-the client's key. All workers use it at once, other servers on the same database within seconds. Without a
+the client's key. All workers use it, and other servers on the same database some seconds later. Without a
 database, names can be created only if the gateway is one process.
 """
 
@@ -34,8 +34,8 @@ through this alias.
 
 
 class MadeName(NamedTuple):
-    """A name that a client has created. owner: the name of that client's key. tenant: the client's tenant,
-    None = it has none. size: of the definition, in bytes.
+    """A name that a client has created. owner: the name of that client's key (`Caller.name`). tenant: the
+    client's tenant, None = it has none. size: of the definition, in bytes.
     """
 
     owner: str
@@ -228,7 +228,9 @@ class _Either:
 
 
 def _made(entry: AddedEntry) -> MadeName | None:
-    """Return the created name for an added alias; None = an operator has added the alias."""
+    """Return the created name for an added alias; None = the alias has no `owner`, because an operator has
+    added it.
+    """
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict) or not isinstance(owner := stated.get("owner"), str):
         return None

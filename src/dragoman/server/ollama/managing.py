@@ -6,9 +6,10 @@ all protocols. If its creator has a tenant, only clients of this tenant and admi
 client must also be allowed to use the source (`routing.route.Reserved`).
 
 Some clients cannot manage names: those that are limited to some models, and those without a key if the
-gateway has keys or accepts connections from other machines (`EVERYBODY`). All other clients can change the
-names that they have created. An administrator can change all created names, an administrator of a tenant
-those of this tenant. Nobody can change names of the configuration. The module `made` stores the names.
+gateway has keys or accepts connections from other machines (`EVERYBODY`; clients that `keyless_faces` admits
+are other callers). All other clients can change the names that they have created. An administrator can change
+all created names, an administrator of a tenant those of this tenant. Nobody can change names of the
+configuration. The module `made` stores the names.
 """
 
 from __future__ import annotations
@@ -65,11 +66,11 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Create or replace a name that adds a system message, messages and parameters to a model. Send a
-        line for each parameter that is left out, and success as the last line. Raises RequestFailed for a
-        wrong or too large body, a body with model weights, an unknown model, a client that may not manage
-        names, a name of the configuration or of another client, too many created names, and if the name
-        cannot be stored.
+        """Create or replace a name that adds a system message, messages and parameters to a model. Send lines
+        that say which deployment is used and what is left out, and success as the last line; with `stream:
+        false`, only the last line. Raises RequestFailed for a wrong or too large body, a body with model
+        weights, an unknown model, a client that may not manage names, a name of the configuration or of
+        another client, too many created names, and if the name cannot be stored.
         """
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
