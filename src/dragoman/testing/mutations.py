@@ -55,8 +55,8 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
-    """Yield `count` odd forms of a JSON value, the same for the same seed. In each form one or two members or
-    elements are changed, at any depth. A form may be equal to `value`, for example if it has no members.
+    """Yield `count` odd forms of a JSON value, the same for the same seed. Each form has one or two changes,
+    at any depth. A form may be equal to `value`, for example if it has no members.
     """
     return _drawn(value, seed, count, copy_of, _mutate)
 

@@ -55,7 +55,8 @@ class Index(msgspec.Struct):
 
 class AuditList(msgspec.Struct):
     """A page of the changes that operators have made, the latest first. Each worker has in memory the latest
-    1,000 changes since it started, also those of the other workers; the log has all changes.
+    1,000 changes that it knows of since it started, also from the other workers. Each change is also written
+    to the log, as a warning.
     """
 
     data: list[Entry]
