@@ -28,8 +28,8 @@ from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while the
-provider takes nothing.
+"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while its
+buffer is full because the provider takes nothing.
 """
 
 

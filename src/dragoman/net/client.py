@@ -102,9 +102,10 @@ class Incoming(Protocol):
         ...
 
     def take(self) -> bytes | None:
-        """Return the bytes of the body, decompressed, that have arrived since the last call. b"" = the body
-        has ended; None = no bytes have arrived: await `arrival` first. Raises NotDecoded if the body cannot
-        be decompressed; the client over aiohttp raises it in `arrival` instead.
+        """Return the next bytes of the body, decompressed, as far as they have arrived; perhaps not all of
+        these at once. b"" = the body has ended; None = no more bytes have arrived: await `arrival` first.
+        Raises NotDecoded if the body cannot be decompressed; the client over aiohttp raises it in `arrival`
+        instead.
         """
         ...
 

@@ -40,7 +40,9 @@ class ConnectTimeout(Failure):
 
 
 class Disconnected(Failure):
-    """The connection ended before the answer's head was complete. The provider may have got the request."""
+    """The connection ended before the answer's head was complete, or after the answer's end. The provider may
+    have got the request.
+    """
 
     meaning = "it was closed before a response arrived"
 
