@@ -22,10 +22,10 @@ class Alert(msgspec.Struct, frozen=True):
     type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting", "limit_warning" or
     "limit_reached". at: Unix seconds. provider: the provider that the alert is about, None or "" = none.
     deployment: the deployment that the alert is about (`provider/model`), None = no single one; an outage or
-    a recovery without a deployment is about the provider as a whole. message: one sentence for a person,
-    without secrets. key: the last characters of a provider's key, None = no key. limit: the limit's name and
-    its amount ("each: 5 USD per day"), None = no limit. whose: what the limit counts for ("key ci-agent"),
-    None = for everybody, or the alert is not about a limit.
+    a recovery without a deployment is about the provider as a whole. message: a text for a person, without
+    secrets. key: the last characters of a provider's key, None = no key, or a key of which nothing may be
+    shown. limit: the limit's name and its amount ("each: 5 USD per day"), None = no limit. whose: what the
+    limit counts for ("key ci-agent"), None = for everybody, or the alert is not about a limit.
     """
 
     type: str

@@ -1,4 +1,5 @@
-"""The audit: an entry for each change that an operator has made by the administration. All entries are
+"""The audit: an entry for each change that an operator has made of providers and their keys, of added
+entries, and of client keys, tenants, teams and users. Reloads and removed sessions have none. All entries are
 written to the log, as warnings; the latest ones are also in memory.
 """
 
