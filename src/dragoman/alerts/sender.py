@@ -55,7 +55,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Alerts:
-    """Sends the alerts of one gateway to all targets. No connection is opened before the first alert."""
+    """Sends the alerts of one gateway to its targets. No connection is opened before the first alert."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams

@@ -1,5 +1,5 @@
-"""The ways in which an HTTP call fails, for all clients, with reasons in words that do not contain our own
-addresses.
+"""The ways in which an HTTP call fails, for all clients, with reasons in words. The words that are made here
+contain no addresses of our own.
 """
 
 from __future__ import annotations

@@ -319,8 +319,8 @@ def _nothing() -> None:
 
 
 class _Budget:
-    """Reads the downloads of one request, and counts how many bytes the request may still download. claim:
-    counts the same bytes for the limits of the whole gateway.
+    """Reads the downloads of one call of `Fetcher.read` or `try_read`, and counts how many bytes this call
+    may still download. claim: counts the same bytes for the limits of the whole gateway.
     """
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:

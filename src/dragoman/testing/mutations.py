@@ -158,9 +158,9 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Change the item `key` of the container `holder`. An object gets the member `odd_member`, an array gets
-    an odd element at a random position, and a text is replaced by "odd_word". An item of another type stays;
-    instead `holder` gets the member, or an element at its end.
+    """Add something unknown to the item `key` of the container `holder`: an object gets the member
+    `odd_member`, an array gets an odd element at a random position, and a text is replaced by "odd_word". An
+    item of another type stays; instead `holder` gets the member, or an element at its end.
     """
     value = holder[key]
     added = copy_of(draw.choice(_ODD))

@@ -193,7 +193,7 @@ class HTTPClient:
 
     def _kept(self, origin: Origin) -> Connection | None:
         """Take the idle connection that was used last and can still be used, and return it; None = there is
-        none. Idle connections that cannot be used any more are closed.
+        none. Connections that were used later than that one, and cannot be used any more, are closed.
         """
         kept = self._idle.get(origin)
         while kept:
