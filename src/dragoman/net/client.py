@@ -144,8 +144,8 @@ class Client(Protocol):
 
         Raises a Failure, such as NotReached or ConnectTimeout if there is no connection, Disconnected if it
         ends before the answer's head is complete, Malformed if the head is invalid or too large. Raises
-        ValueError for a header with a character that is not allowed. If the task is cancelled, the connection
-        is closed.
+        ValueError for a header with a control character (our own client also for a name with another
+        character that is not allowed). If the task is cancelled, the connection is closed.
         """
         ...
 

@@ -319,7 +319,7 @@ class Transport:
         """Return a coroutine that sends a request to the provider and returns its answer when the head has
         come; the caller closes the answer. An answer with an error status is returned, too. The coroutine
         raises RequestFailed if no answer comes, if the answer is a redirect, or if no slot of the pool gets
-        free in time; and ValueError for a header with a character that is not allowed.
+        free in time; and ValueError for a header with a control character (`net.client.Client.request`).
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
         and accept-encoding if they are missing; aiohttp's client also adds user-agent. body: if it is sent in
