@@ -62,9 +62,9 @@ class Alerts:
         self._receivers: list[_Receiver] = []
 
     def adopt(self, targets: Sequence[Target]) -> None:
-        """Send alerts to these targets, and no others, from now on. Alerts in the queue of a target whose URL
-        stays remain in it. Alerts that wait for a target whose URL is gone are not sent; soon the log has
-        their messages.
+        """Send alerts to these targets, and no others, from now on. A target of the same URL as before gets
+        the earlier one's queue. Alerts that wait for a target without such a successor are not sent; soon the
+        log has their messages.
         """
         before, self._receivers = self._receivers, []
         for target in targets:
