@@ -38,8 +38,8 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class EgressRefused(DragomanError):
-    """The gateway may not connect to the host of a URL in a request. The message names the host as the URL
-    does, not the addresses that were looked up for it.
+    """The gateway may not connect to the host of a URL in a request. The message names the host, not the
+    addresses that were looked up for it.
     """
 
 

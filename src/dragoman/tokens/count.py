@@ -50,7 +50,7 @@ exceeds this number, and all texts after it, are estimated from their bytes.
 
 class Count(msgspec.Struct, frozen=True):
     """The number of tokens of a whole prompt. exact: True = the prompt is text alone, and all of it was
-    counted with the model's public vocabulary. False = the number is an estimate.
+    counted with the model's public vocabulary. False = the number counts as an estimate.
     """
 
     tokens: int
