@@ -22,10 +22,10 @@ class Alert(msgspec.Struct, frozen=True):
     type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting", "limit_warning" or
     "limit_reached". at: Unix seconds. provider: the provider that the alert is about, None or "" = none.
     deployment: the deployment that the alert is about (`provider/model`), None = no single one; an outage or
-    a recovery without a deployment is about the provider as a whole. message: one sentence for a person,
-    without secrets. key: the last characters of a provider's key, None = no key. limit: the limit's name and
-    its amount ("each: 5 USD per day"), None = no limit. whose: what the limit counts for ("key ci-agent"),
-    None = for everybody, or the alert is not about a limit.
+    a recovery without a deployment is about the provider as a whole. message: a text for a person, without
+    secrets. key: the last characters of a provider's key, None = no key, or a key of which nothing may be
+    shown. limit: the limit's name and its amount ("each: 5 USD per day"), None = no limit. whose: what the
+    limit counts for ("key ci-agent"), None = for everybody, or the alert is not about a limit.
     """
 
     type: str
@@ -46,9 +46,9 @@ class Alert(msgspec.Struct, frozen=True):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """The value by which `Quiet` recognises repetitions: two alerts with the same subject tell the same
-        fact. It is (type, `limit`, `whose`) for an alert about a limit, (type, provider, key) for a refused
-        key, else (type, `name`). So several models for which the same key is refused give one subject.
+        """The value by which `Quiet` recognises repetitions: two alerts with the same subject count as the
+        same. It is (type, `limit`, `whose`) for an alert about a limit, (type, provider, key) for a refused
+        key, else (type, `name`). So a key that is refused for several models gives one subject.
         """
         if self.type == "key_refused":
             return (self.type, self.provider or "", self.key or "")
@@ -62,7 +62,7 @@ def read(value: Any) -> Alert:
 
 class Quiet:
     """Decides which alerts go out to one receiver, so that repetitions do not. "An alert passes" means that
-    it goes out.
+    `Quiet` lets it go out.
 
     An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
     is dropped. There are different rules for two types:
@@ -81,15 +81,15 @@ class Quiet:
         self._told: dict[tuple[str, ...], float] = {}
         """By subject, when an alert on it last passed (monotonic seconds)."""
         self._down: set[str] = set()
-        """The deployments and providers for which the alert of an outage has gone out, and no recovery has
-        come yet.
+        """The deployments and providers whose outage has passed, and no recovery has come since. A subject
+        that is forgotten is removed.
         """
         self._held: dict[str, Alert] = {}
         """By deployment or provider, the outage that is delayed."""
 
     def passes(self, alert: Alert, now: float) -> bool:
         """Return whether an alert goes out now, and remember what later decisions need. False = the alert is
-        dropped or delayed. A delayed alert goes out with `released`, unless a recovery comes before. now:
+        dropped or delayed. A delayed alert goes out with `released`, unless it is dropped before. now:
         monotonic seconds.
         """
         name = alert.name

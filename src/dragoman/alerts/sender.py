@@ -1,4 +1,6 @@
-"""Delivers alerts, with retries. Each receiver has its own queue and task, and gets its alerts in order."""
+"""Delivers alerts, with retries. Each receiver has its own queue and task, and its alerts are sent one after
+another, in the order of the queue.
+"""
 
 from __future__ import annotations
 
@@ -53,16 +55,16 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Alerts:
-    """Sends the alerts of one gateway to all targets. No connection is opened before the first alert."""
+    """Sends the alerts of one gateway to its targets. No connection is opened before the first alert."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams
         self._receivers: list[_Receiver] = []
 
     def adopt(self, targets: Sequence[Target]) -> None:
-        """Send alerts to these targets, and no others, from now on. Alerts that wait for a target whose URL
-        stays are still sent, in the order in which they came. Alerts that wait for a target whose URL is gone
-        are not sent; soon the log has their messages.
+        """Send alerts to these targets, and no others, from now on. A target of the same URL as before gets
+        the earlier one's queue. Alerts that wait for a target without such a successor are not sent; soon the
+        log has their messages.
         """
         before, self._receivers = self._receivers, []
         for target in targets:
@@ -114,9 +116,8 @@ class _Receiver:
 
     def note(self, alert: Alert) -> None:
         """Queue an alert for sending, if `Quiet` lets it pass now and the target wants its type. If `Quiet`
-        delays the alert, it is queued later. `Quiet` is
-        asked about alerts of all types, because a recovery passes only after its outage, also for a target
-        that wants no outages.
+        delays the alert, it is queued later, or dropped. `Quiet` is asked about alerts of all types, because
+        a recovery passes only after its outage, also for a target that wants no outages.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)

@@ -1,5 +1,6 @@
-"""Writes the webhook of an alert: its body and its signature. The signature follows "Standard Webhooks", so
-receivers can check it with the libraries for that.
+"""Writes the webhook of an alert: its body and its signature. The signature follows "Standard Webhooks". So
+receivers can check it with the libraries for that, if the secret is `whsec_` and base64, as these libraries
+expect.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """

@@ -28,8 +28,8 @@ from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while the
-provider takes nothing.
+"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while its
+buffer is full because the provider takes nothing.
 """
 
 
@@ -137,8 +137,8 @@ class AiohttpClient:
 
         added: more headers for this request; `head` must have none of these names. connect: the most seconds
         for opening a connection, None = no limit. patience: gets `push` and `rest` while a body of the type
-        `Pieces` or `Flow` is sent. Raises Failure, and ValueError for a header with a character that is not
-        allowed (`net.client.Client.request`).
+        `Pieces` or `Flow` is sent. Raises Failure, and ValueError for a header with a control character
+        (`net.client.Client.request`).
         """
         limits = self._limits.get(connect)
         if limits is None:

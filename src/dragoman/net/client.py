@@ -102,9 +102,10 @@ class Incoming(Protocol):
         ...
 
     def take(self) -> bytes | None:
-        """Return the bytes of the body, decompressed, that have arrived since the last call. b"" = the body
-        has ended; None = no bytes have arrived: await `arrival` first. Raises NotDecoded if the body cannot
-        be decompressed; the client over aiohttp raises it in `arrival` instead.
+        """Return the next bytes of the body, decompressed, as far as they have arrived; perhaps not all of
+        these at once. b"" = the body has ended; None = no more bytes have arrived: await `arrival` first.
+        Raises NotDecoded if the body cannot be decompressed; the client over aiohttp raises it in `arrival`
+        instead.
         """
         ...
 
@@ -143,8 +144,8 @@ class Client(Protocol):
 
         Raises a Failure, such as NotReached or ConnectTimeout if there is no connection, Disconnected if it
         ends before the answer's head is complete, Malformed if the head is invalid or too large. Raises
-        ValueError for a header with a character that is not allowed. If the task is cancelled, the connection
-        is closed.
+        ValueError for a header with a control character (our own client also for a name with another
+        character that is not allowed). If the task is cancelled, the connection is closed.
         """
         ...
 

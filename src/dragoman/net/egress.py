@@ -1,5 +1,5 @@
 """Decides to which addresses a request may make the gateway connect (for an image by URL, for example): to
-global unicast addresses, and to those that the operator allows.
+public addresses (`is_public`), and to those that the operator allows.
 
 The connection uses exactly the addresses that were resolved and checked here, on every redirect. So changing
 a name's address between the check and its use has no effect.
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver, ResolveResult
 
 _GLOBAL = ipaddress.ip_network("2000::/3")
-"""All IPv6 unicast addresses that IANA has assigned: https://www.iana.org/assignments/ipv6-address-space"""
+"""All global IPv6 unicast addresses that IANA has assigned:
+https://www.iana.org/assignments/ipv6-address-space
+"""
 _DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, unknown to most Python versions
 _PLATFORMS = frozenset({ipaddress.ip_address("168.63.129.16")})
 """Global unicast addresses at which a cloud provider offers internal services to its machines. Azure:
-https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 Other clouds use networks
+https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16. Other clouds use networks
 that are not global (169.254/16, 100.64/10, 192.0.0/24, fd00::/8).
 """
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
@@ -36,8 +38,8 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class EgressRefused(DragomanError):
-    """The gateway may not connect to the host of a URL in a request. The message names the host as the URL
-    does, not the addresses that were looked up for it.
+    """The gateway may not connect to the host of a URL in a request. The message names the host, not the
+    addresses that were looked up for it.
     """
 
 

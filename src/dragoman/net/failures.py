@@ -1,5 +1,5 @@
-"""The ways in which an HTTP call fails, for all clients, with reasons in words that do not contain our own
-addresses.
+"""The ways in which an HTTP call fails, for all clients, with reasons in words. The words that are made here
+contain no addresses of our own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class ConnectTimeout(Failure):
 
 
 class Disconnected(Failure):
-    """The connection ended before the answer's head was complete. The provider may have got the request."""
+    """The connection ended before the answer's head was complete, or after the answer's end. The provider may
+    have got the request.
+    """
 
     meaning = "it was closed before a response arrived"
 

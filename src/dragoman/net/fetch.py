@@ -1,8 +1,8 @@
 """Downloads the files that a request names by URL, for providers that accept only bytes.
 
-Every address is checked by `egress`, on every redirect. There is no cache, and no credential is ever sent. A
-file whose type is known must have the kind that the request states: a web page is not accepted as an image.
-`Bounds` has limits for one call and for the whole gateway, because a few bytes of a request can name
+Every address is checked by `egress`, on every redirect. There is no cache, and no header with a credential is
+sent. A file whose type is known must have the kind that the request states: a web page is not accepted as an
+image. `Bounds` has limits for one call and for the whole gateway, because a few bytes of a request can name
 gigabytes on slow servers.
 """
 
@@ -156,9 +156,9 @@ class Fetcher:
         claim: Claim,
         fetched: dict[int, ir.Media] | None = None,
     ) -> ir.Request:
-        """Return a copy of the request in which bytes replace the URLs of the media in its messages. A medium
-        for which `keep` returns True stays unchanged. If there are no URLs to replace, the request itself is
-        returned.
+        """Return a copy of the request in which bytes replace the URLs of the media that `to_fetch` returns.
+        A medium for which `keep` returns True stays unchanged. If there are no URLs to replace, the request
+        itself is returned.
 
         keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched: the results of
         earlier calls for this request, {`id()` of a medium: its copy with bytes}; these media are not
@@ -319,8 +319,8 @@ def _nothing() -> None:
 
 
 class _Budget:
-    """Reads the downloads of one request, and counts how many bytes the request may still download. claim:
-    counts the same bytes for the limits of the whole gateway.
+    """Reads the downloads of one call of `Fetcher.read` or `try_read`, and counts how many bytes this call
+    may still download. claim: counts the same bytes for the limits of the whole gateway.
     """
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:

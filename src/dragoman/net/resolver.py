@@ -3,7 +3,7 @@
 The system's look-up blocks a thread while a name server does not answer. The event loop has few threads for
 look-ups (uvloop has four), so one request with four such names would stop the look-ups for all configured
 providers. Here the number of threads is limited, one client (`CLIENT` of the running task) may use at most a
-quarter of them (but at least one), and each look-up has a time limit.
+quarter of them (but at least one), and a request waits for a look-up only for a limited time.
 """
 
 from __future__ import annotations

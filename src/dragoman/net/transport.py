@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from dragoman.net.websocket import Socket
 
 LARGEST_ANSWER = 128_000_000
-"""The most bytes of an answer that is read into memory as a whole. OpenAI's JSON of 2,048 vectors of 1,536
-numbers has 97 MB.
+"""The default for the most bytes of an answer that is read into memory as a whole. OpenAI's JSON of 2,048
+vectors of 1,536 numbers has 97 MB.
 """
 _AT_ONCE = 1_000_000
 """Bytes. A larger body is written in pieces, because copying it at once would block the event loop."""
@@ -163,9 +163,9 @@ class Answer(msgspec.Struct, eq=False):
     slots: Slots | None = None
 
     async def read(self, largest: int | None = None) -> bytes:
-        """Return the complete body, decompressed. largest: another limit in bytes, which applies if it is
-        lower than `Terms.largest`; None = only `Terms.largest` applies. The body's memory in `Terms.space` is
-        given back by `close`.
+        """Return the rest of the body, decompressed: all of it if `chunk` was not called before. largest:
+        another limit in bytes, which applies if it is lower than `Terms.largest`; None = only `Terms.largest`
+        applies. The body's memory in `Terms.space` is given back by `close`.
 
         Raises RequestFailed if the decompressed body has more bytes than its limit (`answer_too_large`), if
         other answers leave no memory for it (`answers_too_large_together`), if no bytes come within the idle
@@ -270,8 +270,9 @@ class Transport:
     aiohttp's. deadlines: the table for the time limits; None = a new one. name: the provider's name, which
     errors contain in place of its address; None = errors say "provider". max_answer: the most bytes of an
     answer that is read as a whole, decompressed. reached: called with "unasked_answer" when a connection is
-    closed because it has read bytes that no request asked for. space: the memory that answers of all
-    providers share while they are read as a whole (`Terms`); None = no common limit.
+    closed because it has read bytes that no request asked for (with aiohttp's client, also too many interim
+    answers). space: the memory that answers of all providers share while they are read as a whole (`Terms`);
+    None = no common limit.
     """
 
     def __init__(
@@ -318,7 +319,7 @@ class Transport:
         """Return a coroutine that sends a request to the provider and returns its answer when the head has
         come; the caller closes the answer. An answer with an error status is returned, too. The coroutine
         raises RequestFailed if no answer comes, if the answer is a redirect, or if no slot of the pool gets
-        free in time; and ValueError for a header with a character that is not allowed.
+        free in time; and ValueError for a header with a control character (`net.client.Client.request`).
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
         and accept-encoding if they are missing; aiohttp's client also adds user-agent. body: if it is sent in

@@ -1,8 +1,8 @@
 """WebSockets to providers (RFC 6455), over `websockets`: no redirects, no compression, no cookies.
 
-Both directions have backpressure: at most `_AHEAD` received messages wait for `receive`, then the provider
-has to wait; `send` waits while the provider does not read. The library answers pings, and sends its own. A
-text message is a str, a binary message is bytes.
+Both directions have backpressure: about `_AHEAD` received messages wait for `receive`, then the provider has
+to wait; `send` waits while the provider does not read. The library answers pings, and sends its own. A text
+message is a str, a binary message is bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OWN: Final = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "host"})
 """Headers of HTTP requests that do not belong into a handshake, or that `websockets` writes."""
 _AHEAD: Final = 4
-"""The most received messages that wait to be taken."""
+"""If more received messages than this wait to be taken, reading from the socket pauses."""
 _FAREWELL: Final = 5.0
 """Seconds for which a closing handshake waits for the provider's answer."""
 _ABNORMAL: Final = 1006

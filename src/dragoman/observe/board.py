@@ -2,8 +2,9 @@
 slot. The keeper (the process that does what must be done once on a machine) has a slot, too, by which the
 workers see that it is running. The board also has the cells in which workers count (`observe.cells`).
 
-The parent creates the memory before the first fork, and clears the slot of a process that has ended. A
-process writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
+The parent creates the memory before the first fork, and clears the slot of a process that has ended.
+Otherwise a process writes only to its own slot, so no lock is needed; a checksum detects a change during a
+read.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ it.
 """
 _SEEN: Final = 1
 """The index of the cell with the time when the worker last wrote its present values (monotonic seconds); 0 =
-it has ended.
+it has ended, or has not written any yet.
 """
 _PROCESS: Final = 2
 """The index of the cell with the worker's process id."""

@@ -1,8 +1,8 @@
 """Stores the latest finished exchanges in memory, so that an operator can see what happened to a request.
 
 A usual exchange (one attempt, no error, no losses, …) is stored as it is: nothing is copied or encoded until
-it is asked for. Of any other exchange a copy is stored, in which all that clients and providers can make
-large is cut to a few kilobytes, except the bodies.
+it is asked for. Of any other exchange that is stored, a copy is stored, in which texts and lists that clients
+and providers can make large are cut (`lean`), but not the bodies.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _ENTRIES: Final = 20
 """The most losses, and the most changes, that are stored for one exchange."""
 _ATTEMPTS: Final = 20
 _NAME: Final = 200
-"""The most characters of a name that are stored."""
+"""The most characters that are stored of a name, of a path, and of the reason of a change."""
 _TEXT: Final = 300
-"""The most characters of a message or a reason that are stored."""
+"""The most characters that are stored of an error's message, and of the reason of a loss."""
 _WORD: Final = 100
-"""The most characters of an error's code that are stored."""
+"""The most characters that are stored of an error's code, parameter and type."""
 _EMPTY: Final = MappingProxyType[str, Any]({})
 
 Trait: TypeAlias = Literal["losses", "failover", "error"]
@@ -226,10 +226,10 @@ def body_size(exchange: Exchange) -> int:
 
 
 def lean(exchange: Exchange) -> Exchange:
-    """Return a copy of an exchange in which everything that clients and providers can make large is cut or
-    removed, except the bodies, which the copy shares. At most 20 losses stay (the most severe ones), at most
-    the first 20 changes, and at most the latest 20 attempts. If losses are left out, a further entry counts
-    them; so for changes.
+    """Return a copy of an exchange in which texts and lists that clients and providers can make large are cut
+    or removed, except the bodies, which the copy shares. At most 20 losses stay (the most severe ones), at
+    most the first 20 changes, and at most the latest 20 attempts. If losses are left out, a further entry
+    counts them; so for changes.
     """
     losses, changes = exchange.losses, exchange.changes
     if len(losses) > _ENTRIES:

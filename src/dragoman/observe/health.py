@@ -1,6 +1,6 @@
 """The health of the gateway and its providers for `/health`: of one process, or of all workers together.
 
-A provider's health is computed from the attempts of finished exchanges; no test requests are sent.
+A provider's health is computed here from the attempts of finished exchanges; this sends no test requests.
 """
 
 from __future__ import annotations

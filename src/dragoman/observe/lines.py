@@ -85,8 +85,8 @@ class Lines:
     def put(self, line: bytes, *, urgent: bool = False) -> None:
         """Write a line, or drop it if there is no room; then the log says later how many were dropped. line:
         with its line end; several lines in one call stay together. Before `start` and after `close` this
-        method writes the line itself, and may wait a second; otherwise the thread writes it later. There is
-        no room in the queue if `queued` lines wait, or if 500 wait and this one has more than PIPE_BYTES.
+        method writes the line itself, and may wait some seconds; otherwise the thread writes it later. There
+        is no room in the queue if `queued` lines wait, or if 500 wait and this one has more than PIPE_BYTES.
         urgent: True = the thread writes at once instead of waiting 0.2 s for more lines.
         """
         queues = self._queues
@@ -116,8 +116,8 @@ class Lines:
             written.wait(patience)
 
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Write all queued lines and end the thread. Waits at most `patience` seconds. Does nothing if there
-        is no thread.
+        """Write all queued lines and end the thread. Waits at most `patience` seconds for the thread. Does
+        nothing if there is no thread.
 
         The stream stays open, and later lines are written directly, as before `start`. If the thread has not
         ended in time, later lines are still queued, and perhaps never written.

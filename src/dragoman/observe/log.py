@@ -3,9 +3,9 @@
 
 No request waits for a terminal or a pipe that is not read: see `observe.lines`.
 
-Prompts, answers and client keys are never logged; of provider keys only the last characters are, of
-providers' texts only error codes and messages. Control characters are escaped or replaced. Fields:
-docs/operations.md.
+No field of a line is for prompts, answers or client keys; of provider keys a line has only the last
+characters, of the texts that providers send only error codes and messages. In JSON, control characters below
+U+0020 are escaped; for people, each character that cannot be printed becomes `?`. Fields: docs/operations.md.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ _ENDS: Final = {name: place for place, name in enumerate(REQUESTS.parts)}
 _REMEMBERED: Final = 1_000
 """The most entries of a cache of cells. One more empties the cache."""
 _CHARACTERS: Final = 100
-"""The most characters of a label's value, and of a name in a cache."""
+"""The most characters of a label's value in `_find`, and of a deployment's name in the cache `_sent`."""
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

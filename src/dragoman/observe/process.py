@@ -31,7 +31,7 @@ _PROC: Final = Path("/proc")
 def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
     """Yield CPU time, memory, start time and descriptors of processes. processes: {number of the worker, 0
     for the keeper: process id}; the number is the label `worker`. For a process that has ended, or that this
-    process may not read, nothing is yielded. On systems other than Linux, only the CPU time of this process
+    process may not read, values are missing. On systems other than Linux, only the CPU time of this process
     is known.
     """
     for number, process in processes.items():
@@ -45,8 +45,8 @@ def of_processes(processes: Mapping[int, int]) -> Iterator[Sample]:
 
 
 def _of_linux(folder: Path, labels: tuple[str, ...]) -> Iterator[Sample]:
-    """Yield the values in the folder of a process, `/proc/ID`. Raises OSError if it has ended.
-    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """Yield the values in the folder of a process, `/proc/ID`. Raises OSError if it has ended, or may not be
+    read. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
     # The name of the program stands in parentheses and may hold spaces. The third field follows it.
     fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()

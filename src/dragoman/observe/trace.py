@@ -1,5 +1,5 @@
-"""The trace of an exchange as JSON: a line of a list, or everything that was decided, tried, waited for and
-lost.
+"""The trace of an exchange as JSON: a line of a list, or the whole trace: what was decided, tried, waited for
+and lost.
 
 It is made only when it is asked for. Fields whose names end in `ms` are milliseconds: durations, or times
 after the beginning of the exchange (`began_ms`). The message of an error that blames the client is left out,
@@ -76,9 +76,9 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
 
 
 def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dict[str, Any]:
-    """Return everything that is known of one exchange, as a JSON object: the fields of `summary` and more.
-    worker: the number of the process that served it. now: monotonic seconds, up to which an exchange that is
-    still running is measured; None = it has ended.
+    """Return the whole trace of one exchange as a JSON object: the fields of `summary` and more. worker: the
+    number of the process that served it. now: monotonic seconds, up to which an exchange that is still
+    running is measured; None = it has ended.
     """
     until = exchange.ended if exchange.ended is not None else now
     told = summary(exchange, worker)
@@ -109,7 +109,7 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 def for_tenant(told: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of a line (`summary`) or a trace (`detail`) as administrators of the exchange's tenant
-    see it.
+    see it: with the fields in `_TO_TENANTS`.
 
     The candidates become an empty list: their states and reasons tell about the gateway's keys, about
     providers that the tenant may not use, and about other clients. Of attempts, the key and the place that it
@@ -140,7 +140,7 @@ def candidates(exchange: Exchange) -> list[dict[str, Any]]:
     The state is `called` if there were attempts. Otherwise it is `resting`, `refused` or `failing` (such a
     candidate comes after the ready ones), `disabled` (by an operator), or `dropped` (it cannot answer this
     request). A ready candidate that was not called is `not_called` if the exchange has an error, else
-    `not_needed`.
+    `not_needed` (also while the exchange runs).
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:

@@ -1,9 +1,9 @@
 """The cells of exchanges that were answered at the first attempt.
 
 Exchanges with the same labels are of one kind. Each kind has one block of consecutive cells for everything
-that is counted of such an exchange except its losses, so that counting it costs one look-up. When a page is
-written, the numbers of each block are added to the metrics to which they belong. Errors and failed attempts
-are not counted here.
+that is counted at the end of such an exchange except its losses, so that counting it costs one look-up. When
+a page is written, the numbers of each block are added to the metrics to which they belong. Errors and failed
+attempts are not counted here.
 """
 
 from __future__ import annotations

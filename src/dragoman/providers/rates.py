@@ -1,9 +1,9 @@
-"""The prices of one model, and the bills that follow from them. The amounts of bills are exact: whole
-nano-USD (10⁻⁹ USD), no float. Pure.
+"""The prices of one model, and the bills that follow from them. The amounts of bills are whole nano-USD (10⁻⁹
+USD), never floats. Pure.
 
 A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half
-to even. All vendors that charge more for long prompts charge the higher price for the whole request, not only
-for the tokens above the limit. So this is the only form of such prices here.
+to even. The known vendors that charge more for long prompts charge the higher price for the whole request,
+not only for the tokens above the limit. So this is the only form of such prices here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ USUAL_TIERS: Final = frozenset({"auto", "default", "on_demand", "scale", "standa
 TEXT: Final = frozenset(
     {"input", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output", "reasoning"}
 )
-"""The units as which a token of text can be billed. `cache_read` is not among them, because it costs less
-than the others.
+"""The units as which a token of text can be billed, except `cache_read`, which usually costs less than the
+others.
 """
 ANSWERS: Final = TEXT | frozenset(OUTPUT)
 """`TEXT`, and the units of all content that an answer can consist of."""
@@ -66,7 +66,7 @@ class Period(msgspec.Struct, frozen=True):
     period has no beginning. hours: (start, end) in minutes of the day in UTC, if the prices hold only from
     start until before end; an end before the start is on the next day; if both are equal, the prices never
     hold. None = all day. strict: whether the price in a service tier that is not in `tiers` is unknown; False
-    = such a tier has the usual prices. least, most: {unit: amount}; an answer that has used the unit is
+    = such a tier has the usual prices. least, most: {unit: amount}; an answer whose units have this one is
     billed at least `least` and at most `most` of it.
     """
 
@@ -193,9 +193,10 @@ class Rates:
         tier: str | None = None,
         kinds: frozenset[str] = TEXT,
     ) -> int:
-        """Return the highest cost in nano-USD that a request can have, as far as prices are known. This
-        amount is reserved before the request is sent. Only the tokens and the price of the request itself are
-        included; not pictures, sound that is billed by time, or uses of a provider's tools.
+        """Return about the highest cost in nano-USD that the tokens of a request and the price of the request
+        itself can have, as far as prices are known. This amount is reserved before the request is sent. Not
+        included are minimum amounts (`Period.least`), pictures, sound that is billed by time, and uses of a
+        provider's tools.
 
         input_tokens, output_tokens: the most tokens of the prompt and of the answer. at: Unix seconds; None =
         the highest cost in any period. tier: a service tier; the result is the higher one of the costs in

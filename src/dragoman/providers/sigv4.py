@@ -29,7 +29,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 class AccessKey(msgspec.Struct, frozen=True):
     """An access key of AWS. id: the public part, which is not a secret. secret: the secret part. token: the
-    session token of temporary credentials, None = the key is permanent.
+    session token of temporary credentials, None = there is none, as for a permanent key.
     """
 
     id: str

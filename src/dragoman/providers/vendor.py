@@ -69,9 +69,9 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     until: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     def deviations(self, version: str) -> dict[str, Any]:
-        """Return the quirks that only this version has (`until`), as {name of a quirk: its value}; {} = none.
-        version: a date, also with a word after it (`2024-10-01-preview`), which does not count in the
-        comparison.
+        """Return the quirks that this version has because it is older than a date in `until`, as {name of a
+        quirk: its value}; {} = none. version: a date, also with a word after it (`2024-10-01-preview`), which
+        does not count in the comparison.
         """
         found: dict[str, Any] = {}
         for date, quirks in self.until.items():
@@ -223,7 +223,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.keys) or self.base_url.startswith("https://")
 
     def base_url_in(self, region: str | None) -> str:
-        """Return the base URL in a region; None = in the usual region. If the vendor has no regions, the
+        """Return the base URL in a region; None = in the usual region. If the vendor's `region` is "", the
         result is always `base_url`. Raises ValueError if the region cannot be part of a host's name. An
         unknown region is not refused.
         """
@@ -254,7 +254,7 @@ def expression(models: Sequence[str]) -> re.Pattern[str]:
     """Return an expression that decides whether these patterns include a model; call its method `match` with
     the model's name. In a pattern, `*` is any text, also with slashes. If any pattern begins with `!`, all
     patterns without `!` are ignored, and the expression matches the models that no `!` pattern names. Its
-    match is then empty, so `fullmatch` finds nothing. models: the patterns, at least one.
+    match is then empty, so `fullmatch` cannot be used. models: the patterns, at least one.
     """
     excluded = [translate(one[1:]) for one in models if one.startswith("!")]
     if excluded:

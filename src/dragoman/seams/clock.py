@@ -1,4 +1,4 @@
-"""The clock and random numbers. In the rest of the package, the linter bans `random`, `secrets` and the
+"""The clock and random numbers. In the rest of the package, the linter bans `random`, `secrets` and the usual
 functions that read the clock.
 """
 
@@ -18,7 +18,7 @@ def _random_id() -> str:
 
 class Seams(msgspec.Struct, frozen=True):
     """The clock and random numbers, as functions that tests replace. now: returns Unix seconds. monotonic:
-    returns seconds of a clock that never jumps; only differences between its values have a meaning.
+    returns seconds of a clock that nobody can set; only differences between its values have a meaning.
     random_id: returns 32 hexadecimal digits that nobody can guess. uniform: returns a random number in [0,
     1).
     """
@@ -33,9 +33,10 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """Returns Unix seconds when it is called. If the clock is set back by at most 120 seconds, the returned
-    time does not go back. It goes on at 0.9 times the usual speed until the clock has caught up. A larger
-    step back, and any step forward, is followed at once.
+    """Returns Unix seconds when it is called. If the clock shows at most 120 seconds less than the time that
+    was returned last, because it was set back, the returned time does not go back: it goes on at 0.9 times
+    the usual speed until the clock has caught up. If the clock shows still less, or a later time, this time
+    is returned as it is.
     """
 
     _BELIEVED = 120.0

@@ -75,8 +75,8 @@ class Deadline(msgspec.Struct, eq=False):
 
     def push(self, seconds: float) -> None:
         """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed by
-        `lift`, or that has expired, is put back into the table. Also after the end of
-        the context: then end it again, or call `lift`, or the task may be cancelled later.
+        `lift`, or that has expired, is put back into the table, also after the end of the context: then end
+        it again, or call `lift`, or the task may be cancelled later.
         """
         self.due = self._table.time() + seconds
         if not self.listed:

@@ -1,6 +1,6 @@
 """Finds the command that installs extras of Dragoman, from the same source as this installation.
 
-The command lets pip look for Dragoman in a package index only if this installation came from an index.
+The command lets pip look for Dragoman in a package index only if this installation records no other source.
 Without this rule, pip could install another project that has the name in an index.
 """
 
@@ -64,14 +64,14 @@ def _requirement(wanted: str) -> str:
 
 
 def _is_editable() -> bool:
-    """Whether the installation runs the sources of a folder. pip needs `-e` then, or it would install a copy
-    of the sources instead.
+    """Whether Dragoman was installed so that it runs the sources of a folder. pip needs `-e` then, or it
+    would install a copy of the sources instead.
     """
     return bool((_origin() or {}).get("dir_info", {}).get("editable"))
 
 
 def _checkout() -> Path | None:
-    """Return the folder of the checkout whose `.venv` runs this program; None = there is no such checkout."""
+    """Return the folder of the checkout whose `.venv` runs this program; None = none is known."""
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None

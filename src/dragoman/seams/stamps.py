@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 Stamp: TypeAlias = tuple[int, ...] | None
 """Device, inode, size, and the times of the latest change to the content and to the inode, in nanoseconds;
-None = there is no such file.
+None = there is no such file, or the system does not tell.
 """
 
 
@@ -23,9 +23,9 @@ def stamp(file: Path) -> Stamp:
 
 
 def written(database: Path) -> tuple[Stamp, ...]:
-    """Return what the system says about the two files that SQLite writes: the database and its log of changes
-    (WAL), each without the time of the latest change to the inode. An equal value later means that nothing
-    was written in between.
+    """Return what the system says about two files that SQLite writes: the database and its log of changes
+    (WAL), each without the time of the latest change to the inode. An equal value later means that very
+    probably nothing was written in between.
     """
     stamps = stamp(database), stamp(database.with_name(f"{database.name}-wal"))
     # Without the time of the inode: a reader that runs as root sets it when it opens the log.

@@ -96,7 +96,7 @@ def escaped(name: str) -> str:
 
 def windowless(counter: str) -> str:
     """Return the name of a counter without the start of its window: `l|tokens|1day||alice|1735689600` →
-    `l|tokens|1day||alice`. The counters of all windows of one limit and subject have the same result.
+    `l|tokens|1day||alice`. Counters that differ only in the start of their window have the same result.
     """
     return counter.rpartition("|")[0]
 

@@ -62,10 +62,10 @@ class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     """A tenant, a team or a user. id: differs from the id of every earlier tenant, team or user of the same
     name that was removed; None = the entry was made before ids existed. tenant_id: the id of the tenant in
-    `tenant`; None = that tenant has no id, for example because the configuration file declares it. created:
-    Unix seconds. created_by: who made the entry. usage_since: usage that was recorded under its name before
-    this time (Unix seconds) is that of an earlier tenant, team or user of the same name; None = there was
-    none.
+    `tenant`; None = it belongs to none, or that tenant has no id, for example because the configuration file
+    declares it. created: Unix seconds. created_by: who made the entry. usage_since: usage that was recorded
+    under its name before this time (Unix seconds) is that of an earlier tenant, team or user of the same
+    name; None = there was none.
     """
 
     id: str | None = None

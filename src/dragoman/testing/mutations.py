@@ -55,8 +55,8 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
-    """Yield `count` odd forms of a JSON value, the same for the same seed. In each form one or two members or
-    elements are changed, at any depth. A form may be equal to `value`, for example if it has no members.
+    """Yield `count` odd forms of a JSON value, the same for the same seed. Each form has one or two changes,
+    at any depth. A form may be equal to `value`, for example if it has no members.
     """
     return _drawn(value, seed, count, copy_of, _mutate)
 
@@ -158,9 +158,9 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Change the item `key` of the container `holder`. An object gets the member `odd_member`, an array gets
-    an odd element at a random position, and a text is replaced by "odd_word". An item of another type stays;
-    instead `holder` gets the member, or an element at its end.
+    """Add something unknown to the item `key` of the container `holder`: an object gets the member
+    `odd_member`, an array gets an odd element at a random position, and a text is replaced by "odd_word". An
+    item of another type stays; instead `holder` gets the member, or an element at its end.
     """
     value = holder[key]
     added = copy_of(draw.choice(_ODD))

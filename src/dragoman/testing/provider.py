@@ -17,8 +17,8 @@ from aiohttp import web
 
 class Seen(msgspec.Struct, frozen=True):
     """One request that the provider has received. path: decoded. query: of a repeated field the first value.
-    headers: by lower-case name. raw: the body, decompressed. target: path and query as they were sent, not
-    decoded.
+    headers: by lower-case name. raw: the body, decompressed if it has an encoding that aiohttp knows. target:
+    path and query as they were sent, not decoded.
     """
 
     method: str
@@ -81,12 +81,12 @@ class FakeProvider:
         self.answers: deque[Script] = deque(answers)
         self.seen: list[Seen] = []
         self.cut: list[Seen] = []
-        """Requests whose client closed the connection before the answer was complete, or that were being
-        answered when the server stopped. A request for a `Whole` is here only if this happens in its `delay`.
+        """Requests whose answer was interrupted, because the client closed the connection or the server
+        stopped. The answer `Whole` can be interrupted only in its `delay`.
         """
         self.peers: set[int] = set()
-        """The client's port of each connection that has carried a request. So their number is the number of
-        these connections.
+        """The client's port of each connection that has carried a request. Their number is the number of
+        these connections, as long as no two had the same port.
         """
         self.open = 0
         """The number of requests that wait for their answer (`delay`), or whose stream is being sent."""

@@ -1,4 +1,4 @@
-"""Moves reasoning that assistant messages have as tagged text (`<think>…</think>`) into thinking blocks."""
+"""Moves tagged reasoning (`<think>…</think>`) at the beginning of assistant messages into thinking blocks."""
 
 from __future__ import annotations
 

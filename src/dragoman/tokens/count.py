@@ -1,6 +1,6 @@
-"""Counts the tokens of a prompt. Text is counted with a vocabulary if the extra `tokens` is installed,
-otherwise it is estimated from its bytes. JSON is counted as its text. Media are estimated, except those whose
-content is text.
+"""Counts the tokens of a prompt. Text is counted with a vocabulary if the extra `tokens` is installed, up to
+`MOST` characters of a request; other text is estimated from its bytes. JSON is counted as its text. Media are
+estimated, except those whose content is text.
 
 The tokens around each message follow OpenAI's documentation, and agree with recorded requests of plain text:
 https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken.
@@ -35,7 +35,7 @@ https://ai.google.dev/gemini-api/docs/tokens
 FILM: Final = 15_780
 """The tokens of a video of unknown length: one minute with 263 tokens per second."""
 PAGE: Final = 1500
-"""The tokens of one page, and the least for a document:
+"""The tokens of one page, and the least for a document that is counted by its bytes:
 https://platform.claude.com/docs/en/build-with-claude/pdf-support
 """
 BYTES_PER_SOUND: Final = 500
@@ -49,8 +49,8 @@ exceeds this number, and all texts after it, are estimated from their bytes.
 
 
 class Count(msgspec.Struct, frozen=True):
-    """The number of tokens of a whole prompt. exact: True = all of it was counted with the model's public
-    vocabulary, False = at least a part was estimated.
+    """The number of tokens of a whole prompt. exact: True = the prompt is text alone, and all of it was
+    counted with the model's public vocabulary. False = the number counts as an estimate.
     """
 
     tokens: int
@@ -76,8 +76,9 @@ def count_most(request: ir.Request, model: str | None) -> int:
 
 
 def ceiling(request: ir.Request) -> int:
-    """Return an upper bound for the tokens of a request, for every model: each byte of text counts as a
-    token. Media are only estimated, so for a request with media the real number may be larger.
+    """Return a number that the tokens of a request hardly exceed for any model, if it has no media: each byte
+    of text counts as a token. Media are only estimated, so for a request with media the real number may be
+    larger.
     """
     return Counter(None, CEILING).whole(request)
 
@@ -97,8 +98,8 @@ class Counter:
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
         self.exact = self._vocabulary.own
-        """True = everything so far was counted with the model's public vocabulary. False = a part was
-        estimated, or no public vocabulary of the model is available.
+        """True = everything so far was text, counted with the model's public vocabulary. False = a part was
+        something else or was estimated, or no public vocabulary of the model is available.
         """
 
     def whole(self, request: ir.Request) -> int:

@@ -1,11 +1,11 @@
 """Counts the tokens of a text with the vocabulary of a model, or estimates their number. Also decodes token
 ids.
 
-With the extra `tokens`, OpenAI's vocabularies `cl100k_base` and `o200k_base` are available. A model without a
-public vocabulary is counted with `o200k_base`, the newer one; for a model in `_HIDDEN`, this count is
-multiplied by a ratio from recorded requests. Without the extra, the number of bytes divided by 4 takes the
-place of each count with a vocabulary. Counting must not use the network, must not open a file once the extra
-is loaded, and must take linear time.
+With the extra `tokens`, OpenAI's vocabularies `cl100k_base` and `o200k_base` are available. "Public" means
+these two here. A model that is not known to use one of them is counted with `o200k_base`, the newer one; for
+a model in `_HIDDEN`, this count is multiplied by a ratio from recorded requests. Without the extra, the
+number of bytes divided by 4 takes the place of each count with a vocabulary. Counting must not use the
+network, must not open a file once the extra is loaded, and must take linear time.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -63,8 +63,8 @@ def _plain(model: str | None) -> str:
 
 
 def size(text: str) -> int:
-    """Return the number of bytes of a text in UTF-8. A text never has more tokens than bytes, whatever the
-    vocabulary.
+    """Return the number of bytes of a text in UTF-8. Usually a text has no more tokens than bytes, whatever
+    the vocabulary.
     """
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
@@ -106,7 +106,8 @@ _PUBLIC: Final = (
     ),
 )
 _SIZES: Final = {"cl100k_base": 100_256, "o200k_base": 199_998}
-"""By vocabulary, the number of text tokens, with ids from 0. Decoding a larger id could crash the process."""
+"""By vocabulary, the number of text tokens, with ids from 0. Decoding any other id could crash the process.
+"""
 _CUT_TOKENS: Final = 3
 """The most tokens at one end of a text that can be a part of one cut character, which has at most four
 bytes.
@@ -124,7 +125,7 @@ _HIDDEN: Final = (
 )
 
 CEILING: Final = Vocabulary(size, own=False, tools=max(one.tools for one in _HIDDEN))
-"""A vocabulary whose counts of texts are an upper bound for every model."""
+"""A vocabulary whose counts of texts are hardly exceeded by any model: each byte counts as a token."""
 
 
 @lru_cache(maxsize=256)
@@ -142,8 +143,8 @@ def _vocabulary(model: str) -> Vocabulary:
 
 def reads_tokens(model: str | None, written_for: str | None) -> bool:
     """Return whether `model` may get token ids that were made for the model `written_for`. False only if all
-    of this holds: `written_for` has a public vocabulary, the extra `tokens` is installed, and `model` is not
-    known to use the same vocabulary. None as an argument = unknown model.
+    of this holds: `written_for` is known to use a public vocabulary, the extra `tokens` is installed, and
+    `model` is not known to use the same vocabulary. None as an argument = unknown model.
     """
     encoding = _encoding(written_for)
     return encoding is None or encoding == _encoding(model) or _bindings() is None
@@ -155,13 +156,13 @@ def _encoding(model: str | None) -> str | None:
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
-    """Decode token ids into (text, number of token ids that were left out). Token ids at the start and the
-    end are left out if they are only a part of a character: at most `_CUT_TOKENS` at each end. At least one
-    token id stays.
+    """Decode token ids into (text, number of token ids that were left out). If they are not valid text as
+    they are, as few as possible are left out at the start and the end, where a character may be cut: at most
+    `_CUT_TOKENS` at each end. At least one token id stays.
 
     Returns None if the model's vocabulary is not public, or if the extra `tokens` is not installed. Otherwise
-    raises ValueError if there are no ids, if the vocabulary lacks one of them, or if they do not decode to
-    valid text.
+    raises ValueError if there are no ids, if one of them is no text token of the vocabulary, or if no such
+    part of them is valid text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
@@ -189,8 +190,8 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 @lru_cache
 def _bindings() -> Any:
-    """Return the compiled module of the package `bpe_openai` (the extra `tokens`); None = the package is not
-    installed. The package itself is not imported, because that takes a second and 60 MB.
+    """Return the compiled module of the package `bpe_openai` (the extra `tokens`); None = it was not found.
+    The package itself is not imported, because that takes a second and 60 MB.
     """
     package = find_spec("bpe_openai")
     spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)

@@ -28,15 +28,15 @@ from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
-"""Bytes of a large request body that are written at once, and bytes of a compressed answer that are unpacked
-at once.
+"""The most bytes of a request body in parts (`Pieces`) that are written at once, and about the most bytes of
+a compressed answer that `take` returns at once.
 """
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "host"})
 """Headers that `lines` leaves out, because this module itself writes those of them that a request needs. Only
 the value of `host` may come from the caller (`head`).
 """
 _ALWAYS: Final = (("accept", "*/*"), ("accept-encoding", ", ".join(TAKEN)))
-"""Headers that are added to a request if it does not have them."""
+"""Headers that are added to the head of a request if it does not have them."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET: Final = re.compile(r"[!-~]+")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -193,7 +193,7 @@ class HTTPClient:
 
     def _kept(self, origin: Origin) -> Connection | None:
         """Take the idle connection that was used last and can still be used, and return it; None = there is
-        none. Idle connections that cannot be used any more are closed.
+        none. Connections that were used later than that one, and cannot be used any more, are closed.
         """
         kept = self._idle.get(origin)
         while kept:
@@ -390,10 +390,11 @@ def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Pack
 class Reply(msgspec.Struct, eq=False):
     """An answer whose head has come. headers: with names in lower case.
 
-    take: returns the bytes of the body, decompressed, that have arrived. b"" = the body has ended; None = no
-    bytes have arrived: await `arrival` first. Raises NotDecoded if the body cannot be decompressed. Bytes in
-    a content coding that `net.codings` does not know are returned as they are. arrival: returns a future that
-    completes when `take` may have more bytes, or the end; raises Failure if the connection has broken.
+    take: returns the next bytes of the body, decompressed, as far as they have arrived. b"" = the body has
+    ended; None = no more bytes have arrived: await `arrival` first. Raises NotDecoded if the body cannot be
+    decompressed. Bytes in a content coding that `net.codings` does not know are returned as they are.
+    arrival: returns a future that completes when `take` may have more bytes, or the end; raises Failure if
+    the connection has broken.
     """
 
     status: int

@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     def take(self) -> bytes | None:
         """Return the bytes of the body that have arrived since the last call, not decompressed; b"" = the
-        body has ended, None = await `arrival` first. Never raises.
+        body has ended, None = await `arrival` first.
         """
         reader = self.reader
         pieces = reader.pieces

@@ -38,10 +38,11 @@ class AnswerReader:
     status, headers: of the final answer, once `headed` is true; interim answers are skipped. headed: whether
     the head of the final answer is complete. pieces: the bytes of the body that have arrived; the caller
     takes all of them out of the list, and sets `held` to 0. held: about how many bytes have arrived for an
-    unfinished head, or for the `pieces` that have not been taken (framing included). complete: whether the
-    body has ended; True also before the first request. reusable: whether a next request may be sent on the
-    connection; valid only when `complete`. surplus: whether bytes came that belong to no request; it stays
-    True, so the caller must close the connection.
+    unfinished head, or for the `pieces` that have not been taken (framing included, but not the bytes that
+    were read together with the end of the head). complete: whether the body has ended; True also before the
+    first request. reusable: whether a next request may be sent on the connection; valid only when `complete`.
+    surplus: whether bytes came that belong to no request; it stays True, so the caller must close the
+    connection.
     """
 
     __slots__ = (

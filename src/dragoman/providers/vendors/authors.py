@@ -1,4 +1,4 @@
-"""Vendors that make the models that they serve, and Azure OpenAI. Each row states facts of the pages that it
+"""Vendors that make models and serve them, and Azure OpenAI. Each row states facts of the pages that it
 names.
 """
 

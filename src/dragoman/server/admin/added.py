@@ -124,10 +124,11 @@ OPERATIONS: Final = (
 
 class Wish(NamedTuple):
     """A change that a request asks for. asked: the request; its path names the entry, its body is the new
-    entry. author: who asks, for the entry and for the audit. tag: gets the version of an entry, and returns
-    the ETag of that version. `If-Match` is compared with the ETag of the version that is in the database.
-    approve: gets the configuration that contains the new entry, and raises RequestFailed if the entry must
-    not be used; None = there is no such check. It is not called for a removal.
+    entry (not used for a removal). author: who asks, for the entry and for the audit. tag: gets the version
+    of an entry, and returns the ETag of that version. `If-Match` is compared with the ETag of the version
+    that is in the database. approve: gets the configuration that contains the new entry, and raises
+    RequestFailed if the entry must not be used; None = there is no such check. It is not called for a
+    removal.
     """
 
     do: Do
@@ -189,8 +190,8 @@ class AddedApi:
     async def answer(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
         """Add, replace or remove the entry of this kind that the path names. Return the written entry with
         its ETag; for a removal, `Removed`. Raises RequestFailed if the change is refused or fails (`change`);
-        409 also for a model with a price of its own that is ten times its price until now or more, or a tenth
-        or less, without `confirm`.
+        409 also for a model if a price that it states is ten times the price until now or more, or a tenth or
+        less, without `confirm` (`refuse_jump_of_model` has the exceptions).
         """
         approve: Callable[[Loaded], None] | None = None
         if kind == "models":

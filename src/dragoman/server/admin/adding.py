@@ -2,8 +2,9 @@
 workers use it.
 
 A change is checked by loading the complete configuration with the change. Then it is written, and the gateway
-reloads. If a worker cannot use the change, the change is undone. Other servers on the same database notice
-the new version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
+reloads. If a worker cannot use the change, the change is undone, unless another server has changed the entry
+since. Other servers on the same database notice the new version by themselves (`config.watch`). See
+docs/decisions/0043-added-entries.md.
 """
 
 from __future__ import annotations
@@ -198,7 +199,8 @@ class Adding:
     async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
         """Have all workers use the change that was written. If one of them refuses it, raise RequestFailed
         (400). Before that, the change is undone in the database, unless another server has changed the entry
-        since. entry: what was written; for a removal, its text is empty.
+        since. Also raises RequestFailed (503) if the database fails. entry: what was written; for a removal,
+        its text is empty.
         """
         outcome = await self._reloaded()
         if not outcome.failed:

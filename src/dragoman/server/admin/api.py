@@ -54,8 +54,9 @@ class Index(msgspec.Struct):
 
 
 class AuditList(msgspec.Struct):
-    """A page of the changes that operators have made, the latest first. Each worker has in memory the latest
-    1,000 changes since it started, also those of the other workers; the log has all changes.
+    """A page of the changes in the audit, the latest first. Each worker has in memory the latest 1,000
+    changes that it knows of since it started, also from the other workers. The log has each change, too, as a
+    warning.
     """
 
     data: list[Entry]

@@ -1,5 +1,6 @@
-"""The audit: an entry for each change that an operator has made. All entries are in the log, the latest ones
-also in memory.
+"""The audit: an entry for each change that an operator has made of providers and their keys, of added
+entries, and of client keys, tenants, teams and users. Reloads and removed sessions have none. All entries are
+written to the log, as warnings; the latest ones are also in memory.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ SUBJECT: Final = "admin.audit"
 by `Peers.ask` asks for all entries.
 """
 KEPT: Final = 1_000
-"""The most entries that a process has in memory; older ones are removed. The log has all entries."""
+"""The most entries that a process has in memory; older ones are removed."""
 
 
 class Entry(msgspec.Struct, frozen=True):
     """One change that an operator has made. time: RFC 3339 in UTC. who: the name of the operator's key; `uid
     N` for a user of this machine over the Unix socket, or `operator` if the system does not tell who it is;
-    `anyone` if no key was asked for. address: the operator's IP address, null = a Unix socket. action: what
-    was done, such as `disable`. target: the changed object, such as `providers/openai`. before, after: the
-    object, or the part of it that the action can change, before and after the change, without secrets; null =
-    nothing is recorded. worker: the number of the worker that got the request. request_id: the id of the
-    request that asked for the change.
+    `anyone` if no key was asked for. address: the operator's IP address, null = a Unix socket, or unknown.
+    action: what was done, such as `disable`. target: the changed object, such as `providers/openai`. before,
+    after: the object, or the part of it that the action can change, before and after the change, without
+    secrets; null = nothing is recorded. worker: the number of the worker that got the request. request_id:
+    the id of the request that asked for the change.
     """
 
     id: str
@@ -48,8 +49,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 class Author(msgspec.Struct, frozen=True):
     """The operator who asks for a change, and the request. who: the name of the operator's key, `uid N` or
-    `anyone` (see `Entry`). address: the operator's IP address, None = a Unix socket. request_id: the id of
-    the request.
+    `anyone` (see `Entry`). address: the operator's IP address, None = a Unix socket, or unknown. request_id:
+    the id of the request.
     """
 
     who: str

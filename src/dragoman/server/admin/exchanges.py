@@ -2,9 +2,9 @@
 
 Each worker has its own exchanges in memory (`observe.finished`). The worker that gets the request asks the
 others for theirs, and merges the answers. Older exchanges come from the database, if the setting
-`trace.store` puts them there. Secrets, and texts that look like keys, are masked in all texts. A key that
-belongs to a tenant gets the exchanges of its tenant alone, without what is the gateway's own: its provider
-keys, the messages of errors that providers address to their owner, and the candidates of the route
+`trace.store` puts them there. The secrets of the configuration, and texts that look like keys, are masked. A
+key that belongs to a tenant gets the exchanges of its tenant alone, without what is the gateway's own: its
+provider keys, the messages of errors that providers address to their owner, and the candidates of the route
 (`observe.trace.for_tenant`).
 """
 
@@ -274,8 +274,9 @@ def _both(wanted: Wanted, within: Wanted) -> Wanted:
 
 
 def _moment(name: str, stated: str | None) -> float | None:
-    """Return a time in Unix seconds; None if `stated` is None. stated: Unix seconds, or a time of RFC 3339
-    with a time zone. name: of the field, for the error. Raises RequestFailed (400) for any other text.
+    """Return a time in Unix seconds; None if `stated` is None. stated: Unix seconds, or a time with a time
+    zone in a form that `datetime.fromisoformat` reads, as RFC 3339 has it. name: of the field, for the error.
+    Raises RequestFailed (400) for any other text.
     """
     if stated is None:
         return None

@@ -33,7 +33,7 @@ class HolderObject(msgspec.Struct, kw_only=True):
     """A tenant, a team or a user: `object` says which. declared: true = the configuration declares it, and it
     can be changed only there; `created` and `created_by` are then null. tenant: the tenant that a team or a
     user belongs to, null = none. models, faces, operations, providers, regions: the allowed names, null =
-    all. created: RFC 3339 in UTC. created_by: the name of the key that made it.
+    all. created: RFC 3339 in UTC. created_by: who made it, such as the name of an operator's key.
     """
 
     object: Literal["tenant", "team", "user"]
