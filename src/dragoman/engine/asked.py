@@ -312,9 +312,13 @@ class Asked(msgspec.Struct, frozen=True):
         return request
 
     async def decoded(self) -> Any:
-        """Return `request`. If it was not decoded yet, it is decoded in a step. Raises as `request` does."""
+        """Return `request`. If it was not decoded yet, it is decoded: at once if the request is light, else
+        in a step. Raises as `request` does.
+        """
         request = self.said.request
-        return await self.step(self._decode) if request is None else request
+        if request is None:
+            request = self._decode() if self.light else await self.step(self._decode)
+        return request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a function that reads the whole request, and return its result. It runs at once if `weight` is

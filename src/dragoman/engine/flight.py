@@ -420,7 +420,6 @@ class Flight(msgspec.Struct, eq=False):
         RequestFailed if no candidate may be called.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
-        self._candidates.whose = attempt.credential.whose
         attempt.record.classify(attempt.credential.source)
         if fault.kind == "authentication" and await self._rotated(attempt):
             return candidate, attempt.backend

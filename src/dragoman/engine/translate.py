@@ -50,8 +50,7 @@ async def translate(attempt: Attempt) -> None:
     """
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
-    if not asked.light:
-        await asked.decoded()
+    await asked.decoded()
     wording = await worded(attempt)
     exchange.phase = "connect"
     keeper = None
