@@ -10,6 +10,7 @@ import msgspec
 from dragoman.dialects.emulate import Emulation
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
+from dragoman.dialects.merging import deep_merge
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked
@@ -24,7 +25,7 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import Step
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Rates
-from dragoman.routing.route import Candidate, Deployment, deep_merge
+from dragoman.routing.route import Candidate, Deployment
 from dragoman.state.marks import Scope
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.backend import Backend
@@ -101,18 +102,17 @@ class Attempt(msgspec.Struct, frozen=True):
     def edits(self) -> dict[str, Any]:
         """Return the top-level members to set in a relayed body, by name: `model` with the upstream's model
         name, and the members that the configuration adds. A configured value replaces the client's value of
-        the same name; two objects are merged (`deep_merge`), and the configured members win.
+        the same name, in whichever spelling; two objects are merged (`merged`), and the configured members
+        win.
         """
-        call, body = self.call, self.asked.said.wire.body
+        call, face = self.call, self.asked.face
         edits: dict[str, Any] = {"model": call.model}
         if not call.body:
             return edits
-        for key, value in call.body.items():
-            own = body.get(key)
-            edits[key] = (
-                deep_merge(own, value) if isinstance(own, dict) and isinstance(value, dict) else value
-            )
-        return edits
+        body = self.asked.said.wire.body
+        added = call.body if face.spelling is None else face.spelling.alike(call.body, body)
+        own = {key: body[key] for key in added if key in body}
+        return {**edits, **deep_merge(own, added)}
 
     def rates(self) -> Rates | None:
         """Return the prices of the deployment; None = they are not known, its provider bills the tenant, or

@@ -207,6 +207,7 @@ def _encoded(
                 client=codec_of(attempt).client.members,
                 configured=attempt.call.body or {},
                 unasked=upstream.codec(operation).unasked(part),
+                spelling=upstream.dialect.spelling,
             )
     except WireError as error:
         # Another deployment may support it. If none does, the client gets this place.

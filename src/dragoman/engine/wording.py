@@ -158,6 +158,7 @@ class _Words:
                 dialect.request.members,
                 client=attempt.asked.face.request.members,
                 configured=call.body or {},
+                spelling=dialect.spelling,
             )
         return emulation, call
 

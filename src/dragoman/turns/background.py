@@ -470,7 +470,8 @@ class Background:
                 continue
             record = await self._keeping.get(tenant, id_)
             if record.status not in UNSETTLED:
-                last, event = await reachable(responses.last_event(tenant, id_)) or (-1, b"{}")
+                stored = await reachable(responses.last_event(tenant, id_))
+                last, event = (-1, b"{}") if stored is None else stored
                 if last > after or (last < after and asked < after):
                     continue  # it was stored since, or the response was deleted
                 if _decode_kind(event).type in _TERMINAL or last < asked:
