@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from dragoman.dialects.emulate import Emulation
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.dialects.merging import deep_merge
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.restore import Restorer
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked
 from dragoman.engine.delivery import Delivery
@@ -131,15 +131,12 @@ class Attempt(msgspec.Struct, frozen=True):
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
-    def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """Return new steps that change or check the answer, in the order in which they get it: one that
-        undoes `emulation`, one that gives ids to tool calls (if the request has tools), one that checks the
-        output against the form that was asked for. emulation: what was emulated in the request; None =
-        nothing.
+    def steps(self, restorer: Restorer | None = None) -> Sequence[Step]:
+        """Return new steps that change or check the answer, in the order in which they get it: `restorer`,
+        one that gives ids to tool calls (if the request has tools), one that checks the output against the
+        form that was asked for. restorer: undoes what was emulated in the request; None = nothing was.
         """
-        steps: list[Step] = []
-        if emulation is not None and (restorer := emulation.restorer()) is not None:
-            steps.append(restorer)
+        steps: list[Step] = [] if restorer is None else [restorer]
         if self.asked.request.tools:
             steps.append(Identify(self.exchange.id.removeprefix("ex_")))
         if self.plan.form is not None:

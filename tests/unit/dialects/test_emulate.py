@@ -82,7 +82,7 @@ SEARCH = ir.Function("search")
 
 def restored(emulation: Emulation, response: ir.Response) -> Any:
     """A whole answer on its way back, as a flight's steps lead it."""
-    restorer = emulation.restorer()
+    restorer = emulation.restorer(Report("t", "response"))
     return response if restorer is None else restorer.whole(response)
 
 
@@ -92,7 +92,7 @@ def test_nothing_is_done_where_nothing_is_lacking() -> None:
     emulation, report = ask(request, target())
     assert emulation == Emulation(request)
     assert emulation.request is request
-    assert emulation.restorer() is None
+    assert emulation.restorer(Report("t", "response")) is None
     assert (report.losses, report.changes) == ([], [])
     response = ir.Response("t")
     assert restored(emulation, response) is response
@@ -619,6 +619,17 @@ def test_tools_in_text(mode: Any) -> None:
     later, _ = ask(replace(PLAIN, messages=(USER, history)), target(), facts)
     assert later.undo is None
     assert later.request.messages[1].blocks == (ir.Text(NOTATIONS[mode].call("look", "{}")),)
+
+
+@pytest.mark.parametrize("choice", [None, ANY], ids=["free", "forced"])
+def test_one_call_in_text_is_one_in_the_whole_answer(choice: Any) -> None:
+    said = ir.Text(NOTATIONS["xml"].call("look", "{}"))
+    answer = ir.Response("t", candidates=(ir.Candidate((said, said), ir.Stop("end")),))
+    for parallel, calls in ((None, 2), (False, 1)):
+        asked = replace(PLAIN, tools=(LOOK,), tool_choice=choice, parallel=parallel)
+        emulation, _ = ask(asked, target("schema"), Facts(tool_mode="xml"))
+        blocks = restored(emulation, answer).candidates[0].blocks
+        assert sum(isinstance(block, ir.ToolCall) for block in blocks) == calls
 
 
 def test_a_schema_beside_tools_in_text_is_told_in_words() -> None:

@@ -306,3 +306,19 @@ def test_seals_that_the_client_cannot_hold_return_with_its_next_request(streams:
     ]
     stage.plays(chat(model=MODEL, tools=[tool], messages=history))
     assert b"c2VhbA==" in stage.sent[1]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_belongs_to_a_call_in_a_text_is_named_as_lost(streams: bool) -> None:
+    cite = ir.Cite(0, ir.Citation(url="https://a.example"))
+    told: list[ir.Event] = [
+        *(ir.Start("", "id-1", "gpt", 1), ir.Open(0, ir.Text("")), ir.TextDelta(0, "<look></look>")),
+        *(cite, ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()),
+    ]
+    own = Own([told])
+    settings = {"models": {"m": {"use": "own/x", "tool_mode": "xml"}}}
+    stage = Stage(own=own, settings=settings)
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    stage.plays(chat(model="m", tools=[tool], stream=streams))
+    (loss,) = stage.losses
+    assert loss.startswith("candidates[0].blocks[0].citations: only a text can have it")
