@@ -621,17 +621,6 @@ def test_tools_in_text(mode: Any) -> None:
     assert later.request.messages[1].blocks == (ir.Text(NOTATIONS[mode].call("look", "{}")),)
 
 
-@pytest.mark.parametrize("choice", [None, ANY], ids=["free", "forced"])
-def test_one_call_in_text_is_one_in_the_whole_answer(choice: Any) -> None:
-    said = ir.Text(NOTATIONS["xml"].call("look", "{}"))
-    answer = ir.Response("t", candidates=(ir.Candidate((said, said), ir.Stop("end")),))
-    for parallel, calls in ((None, 2), (False, 1)):
-        asked = replace(PLAIN, tools=(LOOK,), tool_choice=choice, parallel=parallel)
-        emulation, _ = ask(asked, target("schema"), Facts(tool_mode="xml"))
-        blocks = restored(emulation, answer).candidates[0].blocks
-        assert sum(isinstance(block, ir.ToolCall) for block in blocks) == calls
-
-
 def test_a_schema_beside_tools_in_text_is_told_in_words() -> None:
     facts = Facts(tool_mode="json")
     emulation, report = ask(replace(PLAIN, tools=(LOOK,), output=SCHEMA), target(), facts)
