@@ -35,7 +35,7 @@ from dragoman.verify.check import CheckOutput
 
 class Attempt(msgspec.Struct, frozen=True):
     """One attempt. asked, plan: the request, and the plan of the route to which the deployment belongs.
-    backend: the upstream in the chosen protocol. credential: the account of the call, as it was when the
+    backend: the upstream in the chosen protocol. account: the credential of the call, as it was when the
     attempt was prepared. call: the parameters of the call. record: the attempt's record, which observers
     read. delivery: sends the answer. media: fetches media by their URLs. shown: the model name in the answer
     for the client; None = the name that the upstream states. seals: restores and stores signatures and
@@ -48,7 +48,7 @@ class Attempt(msgspec.Struct, frozen=True):
     plan: Plan
     deployment: Deployment
     backend: Backend
-    credential: Account
+    account: Account
     call: Call
     record: AttemptRecord
     delivery: Delivery
@@ -121,7 +121,7 @@ class Attempt(msgspec.Struct, frozen=True):
         meter = self.delivery.meter
         return None if meter is None else meter.rates(self.deployment.name)
 
-    def account(self, locate: Locate) -> None:
+    def note_losses(self, locate: Locate) -> None:
         """Set the losses and changes of the exchange to those that hold for every attempt and those that the
         call's report has so far; what earlier attempts have reported is dropped. Raises RequestFailed if
         strict mode forbids a loss of the exchange. locate: turns a place in the IR into a path of the

@@ -197,7 +197,7 @@ class Hedged(Flight, eq=False):
             self.plan,
             contender,
             Media(runtime.fetcher, asked.exchange.client or ""),
-            _chosen=copy(candidates),
+            _made_candidates=copy(candidates),
             _entry=entry,
             race=race,
             contender=contender,
