@@ -21,6 +21,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.leftovers import shown
 from dragoman.dialects.loss import Report
+from dragoman.dialects.merging import Spelling
 from dragoman.errors import WireError
 
 _NEVER: Final = frozenset({"model", "stream", "stream_options", "store", "background"})
@@ -85,6 +86,7 @@ def added(
     client: Collection[str],
     configured: Mapping[str, Any],
     unasked: Collection[str] = (),
+    spelling: Spelling | None = None,
 ) -> dict[str, Any]:
     """Return a copy of the encoded body, with the members added that the client has sent under a provider's
     name. told: the second result of `addressed` (name -> members).
@@ -99,8 +101,12 @@ def added(
     one of these members names the configuration as the cause. unasked: the members that the encoder has added
     to the body although the client has not asked for them. Such a member is removed from the body before the
     client's member of this name is added, so the two are not merged. This does not hold for a member that is
-    in `configured`, too.
+    in `configured`, too. spelling: of the target's protocol; the members get the spelling that the body has,
+    also in paths of errors.
     """
+    if spelling is not None:
+        told = {name: spelling.alike(members, body) for name, members in told.items()}
+        configured = spelling.alike(configured, body)
     stated = {key for members in told.values() for key in members}
     replaced = stated.intersection(unasked).difference(configured)
     body = {key: value for key, value in body.items() if key not in replaced}

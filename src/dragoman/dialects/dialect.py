@@ -26,6 +26,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import Fields
 from dragoman.dialects.live import Live
 from dragoman.dialects.loss import Change
+from dragoman.dialects.merging import Spelling
 from dragoman.dialects.operation import AnyOperationCodec, AnyProviderSide
 from dragoman.dialects.quirks import STANDARD, Quirks, Wider
 from dragoman.dialects.relay import Relay
@@ -215,6 +216,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The kinds of stored objects at a provider (files, batches) whose requests the gateway passes on."""
     live: Live | None = None
     """The realtime sessions over WebSockets; None = the protocol has none."""
+    spelling: Spelling | None = None
+    """The spellings of members' names in requests; None = each name has one spelling."""
     quirks: Quirks = STANDARD
     """The quirks of a server whose vendor is not in the catalogue."""
 

@@ -93,9 +93,11 @@ class Emulation(msgspec.Struct, frozen=True):
         undo = self.undo
         return undo is not None and (undo.reader is not None or undo.thoughts is not None)
 
-    def restorer(self) -> Restorer | None:
-        """Return a new restorer for one response; None = nothing has to be undone."""
-        return None if self.undo is None else Restorer(self.undo)
+    def restorer(self, report: Report) -> Restorer | None:
+        """Return a new restorer for one response; None = nothing has to be undone. report: gets the losses of
+        the response.
+        """
+        return None if self.undo is None else Restorer(self.undo, report)
 
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
@@ -124,6 +126,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     if back := ways_back(names):
         request = _with_names(request, tools, names, report, grouped=grouped)
     reader: Callable[[], CallReader] | None = None
+    single = request.parallel is False
     if by_schema:
         if notation is not None:
             request = as_text(request, notation)
@@ -135,6 +138,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             builtin=_at(names, plain),
             reader=reader,
             thoughts=tagged(facts, quirks),
+            single=single and reader is not None,
         )
         return Emulation(_streamable(request, facts, report), undo)
     if notation is not None:
@@ -161,7 +165,8 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             modes = frozenset[Feature]() if free else target.features
             request, instructed = _with_instruction(request, output, modes, report), True
     thoughts = tagged(facts, quirks)
-    undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader, thoughts)
+    single = single and reader is not None
+    undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader, thoughts, single)
     return Emulation(_streamable(request, facts, report), None if undo == Undo() else undo)
 
 

@@ -245,7 +245,17 @@ class EstimateUsage:
     """
 
     __slots__ = (
-        *("_asked", "_held", "_latest", "_model", "_request", "_said", "_stated_beside", "_thought"),
+        *(
+            "_asked",
+            "_held",
+            "_latest",
+            "_model",
+            "_prompted",
+            "_request",
+            "_said",
+            "_stated_beside",
+            "_thought",
+        ),
         "takes",
     )
 
@@ -254,22 +264,24 @@ class EstimateUsage:
         self._model = model
         self._stated_beside: ir.Usage | None = None  # the latest usage without the prompt's tokens
         self._latest: ir.Usage | None = None  # the latest usage, if it lacks only the answer's tokens
+        self._prompted: ir.Usage | None = None  # the latest usage with the prompt's tokens
         self._asked: int | None = None  # the tokens of the prompt, once they are counted
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
-        """The kinds of events to feed; empty once the stream has stated a usage with the tokens of the prompt
-        and of the answer, only Tally after one with the answer's tokens but without the prompt's.
+        """The kinds of events to feed: none once a Tally has stated the tokens of the prompt and of the
+        answer; only Tally after a Start with both, and after a Tally with the answer's tokens alone.
         """
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """Return the events that take the place of this event: for most events, the event itself.
 
-        Once a Start or Tally has stated a usage with the tokens of the prompt and of the answer, all events
-        are returned unchanged. A Tally with output but without the prompt's tokens gets an estimate of these
-        tokens, and no Tally is inserted at the end. If the latest usage has the prompt's tokens but not the
-        answer's, a Tally with an estimate of these is inserted before the End, unless the answer has no
-        tokens. In all other streams, a Tally with an estimated usage is inserted before the End.
+        Once a Tally has stated a usage with the tokens of the prompt and of the answer, all events are
+        returned unchanged. A Tally with output but without the prompt's tokens gets those that the stream has
+        stated before, or else an estimate of them, and no Tally is inserted at the end. If the latest usage
+        has the prompt's tokens but not the answer's, a Tally with an estimate of these is inserted before the
+        End, unless the answer has no tokens. In all other streams, a Tally with an estimated usage is
+        inserted before the End.
         It has the other counts (for example of a cache) of a Start or Tally without input and output; such a
         Tally itself is left out. If a Start states more output tokens than are estimated, its output stays. A
         Tally with impossible counts is left out; a Start with impossible counts loses its usage.
@@ -306,16 +318,25 @@ class EstimateUsage:
             self._stated_beside = usage
             return (event,)
         known = self._completed(usage)
+        if not lacks_prompt(usage):
+            self._prompted = usage
         if lacks_answer(known):
             self._latest = known
         else:
             self._latest = None
-            self.takes = _NOTHING if known is usage else _TALLIES
+            final = known is usage and isinstance(event, ir.Tally)
+            self.takes = _NOTHING if final else _TALLIES
         return (event,) if known is usage else (ir.Tally(known),)
 
     def _completed(self, usage: ir.Usage) -> ir.Usage:
-        """Return the stated usage, with an estimate of the prompt's tokens if it lacks them."""
-        return _with_input(usage, self._prompt()) if lacks_prompt(usage) else usage
+        """Return the stated usage. If it lacks the prompt's tokens, it gets those that the stream has stated
+        before, or else an estimate.
+        """
+        if not lacks_prompt(usage):
+            return usage
+        if self._prompted is not None:
+            return usage.after(self._prompted, final=False)
+        return _with_input(usage, self._prompt())
 
     def _prompt(self) -> int:
         if self._asked is None:

@@ -181,16 +181,16 @@ def _word(value: Any) -> str | None:
 
 def _message(value: Mapping[str, Any]) -> str:
     """Return the message of an error object, or its validation errors joined to one text. The first of the
-    members below that is a non-empty text, an object or a list decides; "" = there is none, or it is empty.
+    members below that says something (a text, an object with a message, a list) decides; "" = none does.
     """
     for key in ("message", "detail", "Message", "msg", "errors"):
         said = value.get(key)
+        if isinstance(said, dict):
+            said = _message(said)
+        elif isinstance(said, list):
+            said = "; ".join(filter(None, (one if isinstance(one, str) else _detail(one) for one in said)))
         if isinstance(said, str) and said:
             return said
-        if isinstance(said, dict):
-            return _message(said)
-        if isinstance(said, list):
-            return "; ".join(one if isinstance(one, str) else _detail(one) for one in said)
     return ""
 
 

@@ -20,6 +20,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.facts import TagMode
 from dragoman.dialects.json_extent import JsonExtent
+from dragoman.dialects.loss import Report
 from dragoman.dialects.prompted.answer import TextCalls
 from dragoman.dialects.prompted.reading import CallReader
 
@@ -41,7 +42,7 @@ class Undo(msgspec.Struct, frozen=True):
     requested only by an instruction, so the model may put it into a code fence. reader: makes the reader of
     the calls that the model writes into its text; None = the model writes no calls into its text. thoughts:
     how the reasoning at the beginning of the answer's text is marked (`TagMode`); None = the text has no
-    reasoning.
+    reasoning. single: True = the model may write only one call into its texts.
     """
 
     answer: str | None = None
@@ -52,19 +53,20 @@ class Undo(msgspec.Struct, frozen=True):
     builtin: frozenset[Named] = frozenset()
     reader: Callable[[], CallReader] | None = None
     thoughts: TagMode | None = None
+    single: bool = False
 
 
 class Restorer:
     """A step that undoes the emulations in one response. The response is given either complete (`whole`), or
-    event by event (`feed`). undo: the emulations.
+    event by event (`feed`). undo: the emulations. report: gets the losses of the response.
     """
 
     __slots__ = ("_answered", "_called", "_open", "_texts", "_undo", "takes")
 
-    def __init__(self, undo: Undo) -> None:
+    def __init__(self, undo: Undo, report: Report) -> None:
         self._undo = undo
         divides = undo.reader is not None or undo.thoughts is not None
-        self._texts = TextCalls(undo.reader, undo.thoughts) if divides else None
+        self._texts = TextCalls(undo.reader, undo.thoughts, report, single=undo.single) if divides else None
         reads_text = undo.told or undo.custom or undo.answer is not None
         self.takes = _TAKEN if reads_text else _TAKEN - _CONTINUING
         """The kinds of events to feed. Deltas are not fed if no emulation changes texts or arguments."""

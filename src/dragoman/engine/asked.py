@@ -132,9 +132,9 @@ class Said(msgspec.Struct, eq=False):
     top-level members, each as raw JSON; {} = the body is a form or was freed, or there is no body (a realtime
     session). raw: the body as it was received. request: the request in the IR; None = not decoded yet.
     fetched: the media that were fetched for the running attempt, by the `id()` of the medium in `request`;
-    None = none were fetched. members: how many top-level members `raw` has, where a repeated member counts
-    each time; 0 = not known. The constructor may get None for the head; then it is read from `raw` at the
-    first use.
+    None = none were fetched. member_count: how many top-level members `raw` has, where a repeated member
+    counts each time; 0 = not known. The constructor may get None for the head; then it is read from `raw` at
+    the first use.
     """
 
     wire: WireRequest
@@ -142,17 +142,17 @@ class Said(msgspec.Struct, eq=False):
     raw: bytes
     request: Any = None
     fetched: dict[int, ir.Media] | None = None
-    members: int = 0
+    member_count: int = 0
 
     @property
     def head(self) -> dict[str, msgspec.Raw]:
         if self._head is None:
-            self._head = outline(self.raw, self.wire.body, self.members)
+            self._head = outline(self.raw, self.wire.body, self.member_count)
         return self._head
 
     def with_request(self, request: Any) -> Said:
         """Return a new `Said` with the same body, another request in the IR, and no fetched media."""
-        return Said(self.wire, self._head, self.raw, request, members=self.members)
+        return Said(self.wire, self._head, self.raw, request, member_count=self.member_count)
 
     def forget(self) -> None:
         """Empty all forms of the body, to free their memory. Only the operation stays in `wire`. After that,
@@ -312,9 +312,13 @@ class Asked(msgspec.Struct, frozen=True):
         return request
 
     async def decoded(self) -> Any:
-        """Return `request`. If it was not decoded yet, it is decoded in a step. Raises as `request` does."""
+        """Return `request`. If it was not decoded yet, it is decoded: at once if the request is light, else
+        in a step. Raises as `request` does.
+        """
         request = self.said.request
-        return await self.step(self._decode) if request is None else request
+        if request is None:
+            request = self._decode() if self.light else await self.step(self._decode)
+        return request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a function that reads the whole request, and return its result. It runs at once if `weight` is

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from dragoman.dialects.emulate import Emulation
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
+from dragoman.dialects.merging import deep_merge
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.restore import Restorer
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked
 from dragoman.engine.delivery import Delivery
@@ -24,7 +25,7 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import Step
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Rates
-from dragoman.routing.route import Candidate, Deployment, deep_merge
+from dragoman.routing.route import Candidate, Deployment
 from dragoman.state.marks import Scope
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.backend import Backend
@@ -34,7 +35,7 @@ from dragoman.verify.check import CheckOutput
 
 class Attempt(msgspec.Struct, frozen=True):
     """One attempt. asked, plan: the request, and the plan of the route to which the deployment belongs.
-    backend: the upstream in the chosen protocol. credential: the account of the call, as it was when the
+    backend: the upstream in the chosen protocol. account: the credential of the call, as it was when the
     attempt was prepared. call: the parameters of the call. record: the attempt's record, which observers
     read. delivery: sends the answer. media: fetches media by their URLs. shown: the model name in the answer
     for the client; None = the name that the upstream states. seals: restores and stores signatures and
@@ -47,7 +48,7 @@ class Attempt(msgspec.Struct, frozen=True):
     plan: Plan
     deployment: Deployment
     backend: Backend
-    credential: Account
+    account: Account
     call: Call
     record: AttemptRecord
     delivery: Delivery
@@ -101,18 +102,17 @@ class Attempt(msgspec.Struct, frozen=True):
     def edits(self) -> dict[str, Any]:
         """Return the top-level members to set in a relayed body, by name: `model` with the upstream's model
         name, and the members that the configuration adds. A configured value replaces the client's value of
-        the same name; two objects are merged (`deep_merge`), and the configured members win.
+        the same name, in whichever spelling; two objects are merged (`merged`), and the configured members
+        win.
         """
-        call, body = self.call, self.asked.said.wire.body
+        call, face = self.call, self.asked.face
         edits: dict[str, Any] = {"model": call.model}
         if not call.body:
             return edits
-        for key, value in call.body.items():
-            own = body.get(key)
-            edits[key] = (
-                deep_merge(own, value) if isinstance(own, dict) and isinstance(value, dict) else value
-            )
-        return edits
+        body = self.asked.said.wire.body
+        added = call.body if face.spelling is None else face.spelling.alike(call.body, body)
+        own = {key: body[key] for key in added if key in body}
+        return {**edits, **deep_merge(own, added)}
 
     def rates(self) -> Rates | None:
         """Return the prices of the deployment; None = they are not known, its provider bills the tenant, or
@@ -121,7 +121,7 @@ class Attempt(msgspec.Struct, frozen=True):
         meter = self.delivery.meter
         return None if meter is None else meter.rates(self.deployment.name)
 
-    def account(self, locate: Locate) -> None:
+    def note_losses(self, locate: Locate) -> None:
         """Set the losses and changes of the exchange to those that hold for every attempt and those that the
         call's report has so far; what earlier attempts have reported is dropped. Raises RequestFailed if
         strict mode forbids a loss of the exchange. locate: turns a place in the IR into a path of the
@@ -131,15 +131,12 @@ class Attempt(msgspec.Struct, frozen=True):
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
-    def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """Return new steps that change or check the answer, in the order in which they get it: one that
-        undoes `emulation`, one that gives ids to tool calls (if the request has tools), one that checks the
-        output against the form that was asked for. emulation: what was emulated in the request; None =
-        nothing.
+    def steps(self, restorer: Restorer | None = None) -> Sequence[Step]:
+        """Return new steps that change or check the answer, in the order in which they get it: `restorer`,
+        one that gives ids to tool calls (if the request has tools), one that checks the output against the
+        form that was asked for. restorer: undoes what was emulated in the request; None = nothing was.
         """
-        steps: list[Step] = []
-        if emulation is not None and (restorer := emulation.restorer()) is not None:
-            steps.append(restorer)
+        steps: list[Step] = [] if restorer is None else [restorer]
         if self.asked.request.tools:
             steps.append(Identify(self.exchange.id.removeprefix("ex_")))
         if self.plan.form is not None:

@@ -24,7 +24,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing import attempts as machine
 from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking
-from dragoman.routing.outcome import Whose, for_client
+from dragoman.routing.outcome import for_client
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
@@ -34,9 +34,8 @@ Round: TypeAlias = machine.Attempts[Candidate]
 
 class Candidates(msgspec.Struct, eq=False):
     """The candidates of one exchange. way: the functions for its operation. plan: of the request's own route.
-    now: returns monotonic seconds. whose: whose credential the latest attempt has used. round: the state
-    machine of `routing.attempts`; None = it was not needed yet, as the first candidate could be called at
-    once and has not failed.
+    now: returns monotonic seconds. round: the state machine of `routing.attempts`; None = it was not needed
+    yet, as the first candidate could be called at once and has not failed.
 
     The request is an argument, because it may change after a failure. A method that returns the next
     candidate waits until its time has come, and raises RequestFailed if none may be called.
@@ -46,7 +45,6 @@ class Candidates(msgspec.Struct, eq=False):
     way: Way
     plan: Plan
     now: Callable[[], float]
-    whose: Whose = "gateway"
     round: Round | None = None
     _asking: Asking | None = None
     """The candidates in order; None = no order was made, as the route's first one is called."""
@@ -54,6 +52,8 @@ class Candidates(msgspec.Struct, eq=False):
     """The routes that the request has used; None = only its own route so far."""
     _until: float | None = None
     """When the time of all attempts is over (monotonic seconds); None = never, or it has not begun yet."""
+    _failed: Candidate | None = None
+    """The candidate that has failed last; None = none has failed."""
 
     async def first(self, asked: Asked) -> Candidate:
         """Return the candidate to call first, as `health` orders the candidates of the route. If none can be
@@ -77,6 +77,7 @@ class Candidates(msgspec.Struct, eq=False):
         called, and RequestFailed is raised. It is also raised if no candidate may be called.
         """
         now, round_ = self.now(), self.begun(asked.exchange, failed)
+        self._failed = failed
         if committed:
             round_.on(machine.FirstContent(), now)
         if fault.code == SWITCHED:  # it hangs, whatever key it is asked with
@@ -115,6 +116,17 @@ class Candidates(msgspec.Struct, eq=False):
             self.round = self._attempts(machine.More(ready, begun.resting, doubtful))
             self.round.on(machine.Begin(), now)
         return self.round
+
+    def told(self, fault: ir.Fault, failed: Candidate | None) -> ir.Fault:
+        """Return the fault as the client may see it (`for_client`). failed: the candidate whose attempt has
+        failed with it; None = no attempt was made.
+        """
+        named = self.plan.names_deployment
+        if failed is None:
+            return for_client(fault, named_by_client=named)
+        provider = failed.deployment.provider
+        whose = self.runtime.backends[provider].accounts[failed.account].whose
+        return for_client(fault, provider, named_by_client=named, whose=whose)
 
     def plan_of(self, candidate: Candidate) -> Plan:
         """Return the plan of the route that has the candidate: the request's own, or one of its fallbacks."""
@@ -188,7 +200,7 @@ class Candidates(msgspec.Struct, eq=False):
                 commands = round_.on(await self._more(asked, command.why), self.now())
                 continue
             if isinstance(command, machine.GiveUp):
-                raise RequestFailed(self._given_up(exchange, command.fault))
+                raise RequestFailed(self._given_up(command.fault))
             exchange.phase = "route"
             pause = max(0.0, command.at - self.now())
             exchange.waits_for(pause, self.now())
@@ -196,7 +208,7 @@ class Candidates(msgspec.Struct, eq=False):
             exchange.waited += pause
             commands = round_.on(machine.Timer(), self.now())
 
-    def _given_up(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
+    def _given_up(self, fault: ir.Fault) -> ir.Fault:
         """Return the fault to tell the client (`for_client`). If the route has no candidate at all, it is
         that of its first provider whose credential is missing or cannot be read, if there is one.
         """
@@ -205,8 +217,7 @@ class Candidates(msgspec.Struct, eq=False):
             for one in deployments:
                 if one.provider in faults:
                     return faults[one.provider]
-        provider = (exchange.answered or "").partition("/")[0]
-        return for_client(fault, provider, named_by_client=self.plan.names_deployment, whose=self.whose)
+        return self.told(fault, self._failed)
 
     async def _more(self, asked: Asked, why: Why) -> machine.More[Candidate] | machine.NoMore:
         """Return the candidates of the next route in the list `why`; NoMore = the list has none left."""

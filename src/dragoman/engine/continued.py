@@ -18,7 +18,7 @@ from dragoman.engine.joint import Joint
 from dragoman.engine.limits import too_late
 from dragoman.errors import RequestFailed
 from dragoman.routing import attempts as machine
-from dragoman.routing.outcome import Outcome, classify, for_client
+from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.route import Candidate
 from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.backend import Backend
@@ -36,8 +36,8 @@ class Continued(Flight, eq=False):
     """
     _whole: Asked | None = None
     """The request before the beginning of an answer was added to it; None = no answer was continued yet."""
-    _broken: tuple[str, ir.Fault] | None = None
-    """The provider and the fault of the latest attempt that has failed after its first content; None = there
+    _broken: tuple[Candidate, ir.Fault] | None = None
+    """The candidate and the fault of the latest attempt that has failed after its first content; None = there
     was none.
     """
 
@@ -61,7 +61,7 @@ class Continued(Flight, eq=False):
         if asked.beyond is not None:
             return  # what only some servers understand has to reach them as it is
         try:
-            request = asked.request if asked.light else await asked.decoded()
+            request = await asked.decoded()
         except RequestFailed:
             return  # it can be relayed, but nobody here knows what it asks for
         if is_continuable(request):
@@ -105,7 +105,7 @@ class Continued(Flight, eq=False):
             return await Flight._next(self, failed, fault)
         record = self.asked.exchange.attempts[-1]
         if record.first is not None:
-            self._broken = failed.deployment.provider, fault
+            self._broken = failed, fault
             # The time in which an answer was read is none in which one was looked for.
             self._candidates.stand_still(self.delivery.now() - record.first)
         may = joint.begun and (record.continues or classify(fault) is not Outcome.CALLER)
@@ -134,10 +134,9 @@ class Continued(Flight, eq=False):
         says that the continued request is refused as the client's mistake, return the failure that broke the
         stream off.
         """
-        provider = failed.deployment.provider
         if self._broken is not None and classify(fault) is Outcome.CALLER:
-            provider, fault = self._broken
-        return RequestFailed(for_client(fault, provider, named_by_client=self.plan.names_deployment))
+            failed, fault = self._broken
+        return RequestFailed(self._candidates.told(fault, failed))
 
     def _following(self, failed: Candidate) -> Candidate | None:
         """Return a candidate at another deployment than `failed` that accepts the beginning of an answer and

@@ -142,7 +142,7 @@ def _read(
         inbound,
         wished,
         face,
-        Said(wire, head, raw, members=count),
+        Said(wire, head, raw, member_count=count),
         steps,
         len(raw),
         reading,

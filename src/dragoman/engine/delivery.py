@@ -436,7 +436,7 @@ class Delivery:
                 return batch[:place], speaks, event.fault
             elif isinstance(event, (ir.Tally, ir.Start)):
                 if event.usage is not None:
-                    self.counted(event.usage)
+                    self.counted(event.usage.after(self._exchange.usage, final=False))
                 if kind is ir.Start:
                     self._tiered(event)
             elif kind is ir.More:

@@ -107,7 +107,7 @@ async def _asked_for(meter: Meter, asked: Asked, deployments: Sequence[Deploymen
     these units.
     """
     try:
-        request = asked.request if asked.light else await asked.decoded()
+        request = await asked.decoded()
     except RequestFailed:
         return _NO_MEASURES  # it can be relayed, but it cannot be decoded
     members = asked.face.request.members if asked.codec is None else asked.codec.client.members

@@ -71,8 +71,9 @@ class Flight(msgspec.Struct, eq=False):
     """
     _calling: Calling | None = None
     """The running attempt, as `health` records it; None = its end need not be recorded."""
-    _chosen: Candidates | None = None
-    """Chooses the candidates; None = not needed so far, as the route's first candidate is called."""
+    _made_candidates: Candidates | None = None
+    """What `_candidates` returns; None = it was not needed so far, as the route's first candidate is called.
+    """
     _refusals: Refusals | None = None
     """How the candidate that is called has refused calls; None = it has not refused any."""
     _entry: Entry | None = None
@@ -144,9 +145,9 @@ class Flight(msgspec.Struct, eq=False):
     @property
     def _candidates(self) -> Candidates:
         """Chooses the candidates (deployment and credential) of this exchange; made at the first use."""
-        if self._chosen is None:
-            self._chosen = Candidates(self.runtime, self.way, self.plan, self.delivery.now)
-        return self._chosen
+        if self._made_candidates is None:
+            self._made_candidates = Candidates(self.runtime, self.way, self.plan, self.delivery.now)
+        return self._made_candidates
 
     async def _first(self) -> Candidate:
         return await self._candidates.first(self.asked)
@@ -420,8 +421,7 @@ class Flight(msgspec.Struct, eq=False):
         RequestFailed if no candidate may be called.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
-        self._candidates.whose = attempt.credential.whose
-        attempt.record.classify(attempt.credential.source)
+        attempt.record.classify(attempt.account.source)
         if fault.kind == "authentication" and await self._rotated(attempt):
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
@@ -456,7 +456,7 @@ class Flight(msgspec.Struct, eq=False):
         be renewed (`Refusals.renewed`) and the client has got no content yet. Returns whether there is a new
         one; then the same candidate has to be called again.
         """
-        if self.delivery.committed or not await self._refused().renewed(attempt.credential):
+        if self.delivery.committed or not await self._refused().renewed(attempt.account):
             return False
         if self._calling is not None:  # what became of the old key says nothing about the new one
             calling, self._calling = self._calling, None

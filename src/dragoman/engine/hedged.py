@@ -197,7 +197,7 @@ class Hedged(Flight, eq=False):
             self.plan,
             contender,
             Media(runtime.fetcher, asked.exchange.client or ""),
-            _chosen=copy(candidates),
+            _made_candidates=copy(candidates),
             _entry=entry,
             race=race,
             contender=contender,
@@ -215,7 +215,7 @@ class Hedged(Flight, eq=False):
         asked, health = self.asked, self.runtime.health
         if asked.prompts:
             try:
-                request = asked.request if asked.light else await asked.decoded()
+                request = await asked.decoded()
             except RequestFailed:
                 return  # it can be relayed, but nobody here knows what it does
             if not _is_harmless(request) or not race.running:

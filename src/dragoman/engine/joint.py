@@ -200,7 +200,7 @@ class Joint:
         Remembers the text in them, and the usage that `event` states.
         """
         if isinstance(event, (ir.Start, ir.Tally)) and event.usage is not None:
-            self.stated = event.usage
+            self.stated = event.usage.after(self.stated, final=False)
         events = (event,) if self._seam is None else self._joined(self._seam, event)
         for told in events:
             self._hear(told)

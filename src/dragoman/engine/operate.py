@@ -91,7 +91,7 @@ async def _perform(attempt: Attempt, own: OwnUpstream) -> None:
         request = await asked.step(_prompted, attempt, own, request)
 
     def account() -> None:
-        attempt.account(locator(asked))
+        attempt.note_losses(locator(asked))
 
     response = await perform(request, msgspec.structs.replace(call, ready=account))
     call.watch.stop()
@@ -178,7 +178,7 @@ def _requests(
         wire = _encoded(attempt, upstream, told, part, start)
         body = wire.file or wire.fields or encode(wire.body)
         requests.append((part, Outgoing(wire.path, body, wire.params, wire.query), wire.headers))
-    attempt.account(locator(attempt.asked))
+    attempt.note_losses(locator(attempt.asked))
     return requests
 
 
@@ -207,6 +207,7 @@ def _encoded(
                 client=codec_of(attempt).client.members,
                 configured=attempt.call.body or {},
                 unasked=upstream.codec(operation).unasked(part),
+                spelling=upstream.dialect.spelling,
             )
     except WireError as error:
         # Another deployment may support it. If none does, the client gets this place.

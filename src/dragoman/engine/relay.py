@@ -132,7 +132,7 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
     asked = attempt.asked
     pieces = await asked.step(joined, await asked.decoded())
     await seals.left_behind(pieces.request, attempt.scope, attempt.call.report)
-    attempt.account(pieces.located(locator(asked)))
+    attempt.note_losses(pieces.located(locator(asked)))
 
 
 # --- A whole answer ------------------------------------------------------------------------------------

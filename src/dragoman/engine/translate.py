@@ -26,7 +26,7 @@ from dragoman.dialects.loss import Report
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
 from dragoman.engine.growth import Growth
-from dragoman.engine.joint import Announced, Joint
+from dragoman.engine.joint import Announced
 from dragoman.engine.opening import Opening
 from dragoman.engine.sealing import Keeper
 from dragoman.engine.steps import CONTINUING, Step, through, whole
@@ -50,32 +50,35 @@ async def translate(attempt: Attempt) -> None:
     """
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
-    if not asked.light:
-        await asked.decoded()
+    await asked.decoded()
     wording = await worded(attempt)
     exchange.phase = "connect"
     keeper = None
     if attempt.seals is not None and not asked.sealless and wording.alone:
         keeper = attempt.seals.keeper(attempt.backend, attempt.scope)
-    steps = [*wording.counted, *attempt.steps(wording.emulation)]
+    report = Report(asked.face.name, "response")
+    restorer = None if wording.emulation is None else wording.emulation.restorer(report)
+    steps = [*wording.counted, *attempt.steps(restorer)]
     if not asked.streamed:
-        await _whole(attempt, wording, steps, keeper)
+        await _whole(attempt, wording, steps, keeper, report)
     elif attempt.joint is None:
-        await _Stream(attempt, wording, steps, keeper).run()
+        await _Stream(attempt, wording, steps, keeper, report).run()
     else:
-        await _joint(attempt, attempt.joint, wording, steps, keeper).run()
+        await _joint(attempt, wording, steps, keeper, report).run()
 
 
 def _joint(
-    attempt: Attempt, joint: Joint, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
+    attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None, report: Report
 ) -> _Stream:
     """Return the stream of an attempt whose answer another attempt may continue: a new stream; or, if this
-    attempt itself continues an answer, the stream that has begun this answer.
+    attempt itself continues an answer, the stream that has begun this answer (with a report of its own).
     """
+    joint = attempt.joint
+    assert joint is not None
     if not attempt.record.continues:
-        restored = wording.emulation is None or wording.emulation.restorer() is not None
+        restored = wording.emulation is None or wording.emulation.undo is not None
         joint.begin(excluded=restored or not wording.alone)
-        joint.stream = stream = _Stream(attempt, wording, [*steps, joint], keeper)
+        joint.stream = stream = _Stream(attempt, wording, [*steps, joint], keeper, report)
         return stream
     if not wording.counted:  # the sum of the usages needs that of each attempt
         steps = [EstimateUsage(wording.request, attempt.deployment.model), *steps]
@@ -84,7 +87,9 @@ def _joint(
     return begun
 
 
-async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None) -> None:
+async def _whole(
+    attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None, report: Report
+) -> None:
     asked, delivery, backend, size = attempt.asked, attempt.delivery, wording.backend, 0
     response = await backend.complete(wording.request, wording.call)
     if isinstance(response, bytes):  # replaced by the decoded answer, to free the bytes
@@ -107,7 +112,7 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
         response = await hooks.after(attempt.exchange, response)
     if keeper is not None:
         await keeper.keep(response)
-    reply = attempt.reply(Report(asked.face.name, "response"))
+    reply = attempt.reply(report)
     if asked.turn is not None:
         await delivery.heard(response, reply)
     await delivery.response(response, reply, wording.call, size)
@@ -117,14 +122,19 @@ class _Stream:
     """Passes one stream: from the upstream's events to the client's bytes."""
 
     def __init__(
-        self, attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
+        self,
+        attempt: Attempt,
+        wording: Wording,
+        steps: Sequence[Step],
+        keeper: Keeper | None,
+        report: Report,
     ) -> None:
         self._attempt = attempt
         self._wording = wording
         self._steps = steps
         self._keeper = keeper
         asked, delivery = attempt.asked, attempt.delivery
-        self._reply = attempt.reply(Report(asked.face.name, "response"))
+        self._reply = attempt.reply(report)
         if attempt.joint is not None:
             attempt.joint.report = self._reply.report
         self._encoder = encoder = asked.face.stream.encoder(self._reply)

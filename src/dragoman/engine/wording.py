@@ -102,7 +102,7 @@ class _Words:
         if attempt.backend.dialect is None:
             # No bound method of `self`: the call would refer to the object that holds it, and only the
             # garbage collector would free the exchange.
-            self._call = msgspec.structs.replace(call, ready=partial(attempt.account, locate))
+            self._call = msgspec.structs.replace(call, ready=partial(attempt.note_losses, locate))
 
     def put(self, request: ir.Request) -> Wording:
         """Return the request in the form for the upstream, with its emulations. Raises RequestFailed if it
@@ -122,7 +122,7 @@ class _Words:
             report = attempt.call.report
             fault = located(attempt.asked, blamed(error), lambda where: self._locate(report.placed(where)))
             raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
-        attempt.account(self._locate)
+        attempt.note_losses(self._locate)
         return wording
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
@@ -158,6 +158,7 @@ class _Words:
                 dialect.request.members,
                 client=attempt.asked.face.request.members,
                 configured=call.body or {},
+                spelling=dialect.spelling,
             )
         return emulation, call
 

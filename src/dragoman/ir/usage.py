@@ -8,6 +8,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
+
 from dragoman.ir.blocks import Extra, Value
 
 MOST: Final = 10**12
@@ -20,6 +22,8 @@ _counts: Final[Callable[[Usage], tuple[Any, ...]]] = attrgetter(
     "reasoning",
 )
 """Returns the values of those fields of a `Usage` that count tokens."""
+_OF_PROMPT: Final = ("input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input")
+_OF_ANSWER: Final = ("output", "reasoning")
 
 
 class Usage(Value, frozen=True):
@@ -63,6 +67,26 @@ class Usage(Value, frozen=True):
             return all(count is None or (type(count) in _NUMBERS and 0 <= count <= MOST) for count in counts)
         stated = list(filter(None, counts))
         return not stated or (min(stated) > 0 and max(stated) <= MOST)
+
+    def after(self, earlier: Usage | None, *, final: bool = True) -> Usage:
+        """Return these counts, completed by those that the same answer has stated before: with the tokens of
+        the prompt of `earlier` if these counts have none of the prompt, and with its tokens of the answer if
+        they have none of the answer. The object itself if nothing is missing, or if `earlier` is None. final:
+        False = the earlier tokens of the answer are not final (those of a `Start`), and are not used.
+        """
+        if earlier is None:
+            return self
+        names: tuple[str, ...] = ()
+        if self.input is self.cache_read is self.cache_write is None:
+            names = _OF_PROMPT
+        if final and self.output is self.reasoning is None:
+            names += _OF_ANSWER
+        known = {name: count for name in names if (count := getattr(earlier, name)) is not None}
+        if not known:
+            return self
+        detail = {**(earlier.detail or {}), **(self.detail or {})} or None
+        estimated = self.estimated or earlier.estimated
+        return msgspec.structs.replace(self, **known, detail=detail, estimated=estimated)
 
     @property
     def stated(self) -> bool:

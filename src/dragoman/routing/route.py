@@ -15,6 +15,7 @@ from msgspec.structs import force_setattr
 
 from dragoman.accounts.caller import Caller
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
+from dragoman.dialects.merging import deep_merge
 from dragoman.errors import Problem, setting_path
 from dragoman.ir import Message
 from dragoman.providers.models import facts_for
@@ -56,7 +57,7 @@ class Provider(msgspec.Struct, frozen=True):
     name. models: the only names that the provider serves, None = any name. unlisted: names that the model
     list leaves out, because they are alternative spellings. patterns: shell patterns of the vendor's model
     names. timers: the time limits of a call. headers, body: added to every call; body is merged into the
-    request's body by `deep_merge`. gates: the names of the provider's limits at which each call needs a
+    request's body by `merged`. gates: the names of the provider's limits at which each call needs a
     place. base_models: {name: the name by which facts are found}, for names that do not say which model they
     mean. listed: by name, the facts that the provider's own list of models states; None = there is no such
     list. offered: the names that the provider serves as well if `models` is None: those in `listed`, and
@@ -458,16 +459,3 @@ def deployment_of(
         listed=listed.context,
         stated_by=model.pattern or model.name,
     )
-
-
-def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two JSON objects into a new one; the arguments are not changed. If both have a key, two objects
-    under it are merged in the same way; otherwise the value in `over` is used.
-    """
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = (
-            deep_merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-        )
-    return merged

@@ -18,8 +18,8 @@ from dragoman.server import refusals
 from dragoman.wire.headers import HeaderMap, members
 
 
-class Connection(Protocol):
-    """The connection whose requests are parsed: the part of `http.HttpProtocol` that a parser uses. Any of
+class Receiver(Protocol):
+    """Gets what is parsed: the part of the connection (`http.HttpProtocol`) that a parser calls. Any of
     the methods may raise Refused; `RequestParser.feed` then raises it, too.
     """
 
@@ -63,8 +63,8 @@ class RequestParser:
     parsed again without its Upgrade header (`ignore_upgrade`). max_head: the most bytes of a head.
     """
 
-    def __init__(self, connection: Connection, settings: Server) -> None:
-        self._connection: Connection | None = connection
+    def __init__(self, receiver: Receiver, settings: Server) -> None:
+        self._receiver: Receiver | None = receiver
         self.max_head = int(settings.max_head)
         self._max_headers = settings.max_headers
         self._max_url = int(settings.max_url)
@@ -124,7 +124,7 @@ class RequestParser:
     def end(self) -> None:
         """Parse nothing any more: from now on, `feed` does nothing. The latest URL and headers stay."""
         self._parser = None  # it may hold a long part of a header, and refers to the connection
-        self._connection = None
+        self._receiver = None
 
     def forget(self) -> None:
         """Parse nothing any more (`end`). If the latest head is incomplete, also drop its URL and headers."""
@@ -219,8 +219,8 @@ class RequestParser:
         self.url = b""
         self.headers = []
         self.in_head = True
-        assert self._connection is not None
-        self._connection.head_began()
+        assert self._receiver is not None
+        self._receiver.head_began()
 
     def on_url(self, url: bytes) -> None:
         """Add a part of the URL."""
@@ -237,17 +237,17 @@ class RequestParser:
         """Check a complete head, and tell the connection (`head_came`). Raises Refused if the head is over a
         limit or invalid, or if the connection refuses it.
         """
-        connection = self._connection
-        assert connection is not None
+        receiver = self._receiver
+        assert receiver is not None
         if not self.fits():
             raise refusals.Refused(self.too_large(between=False))
         if (wrong := refusals.of_head(self.version, self.headers)) is not None:
             raise refusals.Refused(wrong)
-        if connection.pending > self.max_head:  # usually most of these bytes are the body
+        if receiver.pending > self.max_head:  # usually most of these bytes are the body
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > self.max_head:
                 raise refusals.Refused(self.too_large(between=False))
-        connection.head_came()  # may raise; the state must still say that the head is incomplete then
+        receiver.head_came()  # may raise; the state must still say that the head is incomplete then
         if not self.upgrades:
             self.in_head = False
 
@@ -256,17 +256,17 @@ class RequestParser:
         """The method `on_chunk_header` of the connection. A property, so that httptools calls the
         connection's method directly, which saves time for each chunk.
         """
-        assert self._connection is not None
-        return self._connection.on_chunk_header
+        assert self._receiver is not None
+        return self._receiver.on_chunk_header
 
     @property
     def on_body(self) -> Callable[[bytes], None]:
         """The method `on_body` of the connection; a property as `on_chunk_header` is."""
-        assert self._connection is not None
-        return self._connection.on_body
+        assert self._receiver is not None
+        return self._receiver.on_body
 
     @property
     def on_message_complete(self) -> Callable[[], None]:
         """The method `on_message_complete` of the connection; a property as `on_chunk_header` is."""
-        assert self._connection is not None
-        return self._connection.on_message_complete
+        assert self._receiver is not None
+        return self._receiver.on_message_complete

@@ -175,6 +175,11 @@ class Responses(Protocol):
         most `PAGE_SIZE` bytes, but at least one event if there is any.
         """
 
+    async def last_event(self, tenant: str, id_: str) -> tuple[int, bytes] | None:
+        """Return the stored event of a response with the highest number, as (number, JSON); None = there is
+        no such response, or it has no events.
+        """
+
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
         """Write a new lease into every unfinished response (of any client) with one of these ids. Return the
         ids of these responses; those of finished and deleted responses are missing.

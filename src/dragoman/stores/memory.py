@@ -344,6 +344,10 @@ class MemoryResponses(_Shelf[_KeptResponse]):
         start = bisect_right(kept.events, after, key=lambda event: event[0])
         return kept.events[start : start + limit]
 
+    async def last_event(self, tenant: str, id_: str) -> tuple[int, bytes] | None:
+        kept = self._live(tenant, id_)
+        return kept.events[-1] if kept is not None and kept.events else None
+
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
         renewed = set()
         for id_ in ids:

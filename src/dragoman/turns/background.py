@@ -110,12 +110,12 @@ class BackgroundTurn(ResponseTurn):
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the response as queued, through the writer. Return None: a model is called. last_words:
+        """Store the response as queued, through the writer. Return as `ResponseTurn.admitted`. last_words:
         returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
         RequestFailed (503) if the store fails or has no space.
         """
         await self._writer.accept(self, asked, last_words)
-        return None
+        return await super().admitted(asked, last_words)
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -470,32 +470,20 @@ class Background:
                 continue
             record = await self._keeping.get(tenant, id_)
             if record.status not in UNSETTLED:
-                around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
-                if any(number > after for number, _ in around):
-                    continue
-                if around and _decode_kind(around[0][1]).type in _TERMINAL:
-                    return  # it has been read before
-                if not around and (last := await self._last(tenant, id_)) < after:
-                    # the client has named the made event, or one that the response does not have
-                    after = last
-                    continue
-                if after + 1 <= asked:
-                    return
-                ending = {"sequence_number": after + 1, "response": shown(record)}
+                stored = await reachable(responses.last_event(tenant, id_))
+                last, event = (-1, b"{}") if stored is None else stored
+                if last > after or (last < after and asked < after):
+                    continue  # it was stored since, or the response was deleted
+                if _decode_kind(event).type in _TERMINAL or last < asked:
+                    return  # the client has read all, also a made event, or names one that does not exist
+                ending = {"sequence_number": last + 1, "response": shown(record)}
                 kind = _ENDINGS[record.status]  # it was cancelled, or its process is gone
-                yield after + 1, kind, encode({"type": kind, **ending})
+                yield last + 1, kind, encode({"type": kind, **ending})
                 return
             if news is None:
                 await asyncio.sleep(_POLL)
             else:
                 await news.wait()
-
-    async def _last(self, tenant: str, id_: str) -> int:
-        """Return the number of a response's last stored event; -1 = none is stored."""
-        last = -1
-        while events := await reachable(self._keeping.store.responses.events(tenant, id_, after=last)):
-            last = events[-1][0]
-        return last
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
         """Cancel a response if it has not ended yet, also if another process runs it, and return the response

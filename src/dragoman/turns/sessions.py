@@ -246,7 +246,7 @@ class SessionTurn:
             self._named = False  # the stored response or conversation that the request names comes first
         if not self._named:
             return asked
-        request = asked.request if asked.light else await asked.decoded()
+        request = await asked.decoded()
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _SYSTEM:
             opening += 1

@@ -22,6 +22,7 @@ from dragoman.dialects.emulate import can_force
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.live import TRANSCRIBING
+from dragoman.dialects.merging import merged
 from dragoman.dialects.operation import AnyProviderSide, Outgoing
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.reply import Framing
@@ -33,7 +34,6 @@ from dragoman.net.transport import Answer, Transport
 from dragoman.providers.vendor import expression
 from dragoman.routing.apis import Lesson, choose, taught
 from dragoman.routing.ratelimits import hints, rest, spent
-from dragoman.routing.route import deep_merge
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.account import Account
 from dragoman.upstreams.address import Address
@@ -326,7 +326,7 @@ class WireUpstream:
         target = self._target(call)
         wire = self.dialect.request.encode(request, target)
         if call.body:
-            wire.body = deep_merge(wire.body, call.body)
+            wire.body = merged(wire.body, call.body, self.dialect.spelling)
         return wire
 
     def _target(self, call: Call) -> Target:
@@ -350,7 +350,7 @@ class WireUpstream:
         elif call.body and wire.file is not None:
             wire.query.update((name, parameter(value)) for name, value in call.body.items())
         elif call.body:
-            wire.body = deep_merge(wire.body, call.body)
+            wire.body = merged(wire.body, call.body, self.dialect.spelling)
         return codec.finish(wire)
 
     def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:

@@ -8,6 +8,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.addressed import added, addressed
+from dragoman.dialects.gemini.terms import SPELLING
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
@@ -62,3 +63,17 @@ def test_nothing_is_replaced(members: dict[str, Any], path: str, told: str) -> N
     with pytest.raises(WireError, match=told) as refused:
         added(body, {"up": members}, ["temperature"], client=["temperature"], configured={"fixed": 1})
     assert refused.value.path == path
+
+
+def test_members_get_the_spelling_of_the_body() -> None:
+    told = {"gemini": {"generation_config": {"top_k": 2}, "cached_content": "c"}}
+    body = {"generationConfig": {"topP": 1}}
+    assert added(body, told, [], client=[], configured={}, spelling=SPELLING) == {
+        "generationConfig": {"topP": 1, "top_k": 2},
+        "cached_content": "c",
+    }
+    configured = {"generation_config": {"top_p": 1}}
+    told = {"gemini": {"generation_config": {"top_p": 2}}}
+    with pytest.raises(WireError, match="configuration") as caught:
+        added(body, told, [], client=[], configured=configured, spelling=SPELLING)
+    assert caught.value.path == "gemini.generationConfig.topP"

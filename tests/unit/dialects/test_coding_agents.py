@@ -313,7 +313,7 @@ def bare(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_whole_answer_has_the_items_of_openais_own(name: str) -> None:
     target = DIALECTS[name]
-    restorer = asked(body(), target).emulation.restorer()
+    restorer = asked(body(), target).emulation.restorer(Report("t", "response"))
     assert restorer is not None
     wire = target.response.encode(answer(target), to_upstreams_client(target))
     response = restorer.whole(target.response.decode(json.loads(json.dumps(wire)), STANDARD))
@@ -325,7 +325,7 @@ def test_a_whole_answer_has_the_items_of_openais_own(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_streamed_answer_has_the_items_of_openais_own(name: str) -> None:
     target = DIALECTS[name]
-    restorer, identify = asked(body(), target).emulation.restorer(), Identify("t" * 32)
+    restorer, identify = asked(body(), target).emulation.restorer(Report("t", "response")), Identify("t" * 32)
     assert restorer is not None
     upstream = streamed(list(ir.unfold(answer(target))), target, to_upstreams_client(target))
     events = [seen for event in upstream for one in restorer.feed(event) for seen in identify.feed(one)]
@@ -359,7 +359,7 @@ def test_a_streamed_answer_has_the_items_of_openais_own(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_next_turn_finds_its_calls_under_the_same_names(name: str) -> None:
     target = DIALECTS[name]
-    restorer = asked(body(), target).emulation.restorer()
+    restorer = asked(body(), target).emulation.restorer(Report("t", "response"))
     assert restorer is not None
     first = answer(target)
     items = AGENTS.response.encode(Identify("t" * 32).whole(restorer.whole(first)), to_agent())["output"]

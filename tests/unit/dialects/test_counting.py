@@ -75,15 +75,15 @@ def test_anthropic_gets_what_its_client_can_say() -> None:
     created |= {"stream", "temperature", "top_k", "top_p"}
     counted = members(message_count_tokens_params.MessageCountTokensParams)
     counted |= members(beta_counted.MessageCountTokensParams)
-    assert created - counted - anthropic.LEFT_OUT == {"container", "thread"}  # they are part of the prompt
-    assert not anthropic.LEFT_OUT & counted
+    assert created - counted - anthropic.ANSWER_ONLY == {"container", "thread"}  # they are part of the prompt
+    assert not anthropic.ANSWER_ONLY & counted
 
 
 def test_openai_gets_what_its_client_can_say() -> None:
     created = members(response_create_params.ResponseCreateParamsBase) | {"stream"}
     counted = members(input_token_count_params.InputTokenCountParams)
-    assert created - counted - openai_responses.LEFT_OUT == {"prompt"}  # it is part of the prompt
-    assert not openai_responses.LEFT_OUT & counted
+    assert created - counted - openai_responses.ANSWER_ONLY == {"prompt"}  # it is part of the prompt
+    assert not openai_responses.ANSWER_ONLY & counted
 
 
 def test_contents_alone_are_a_body_and_anything_more_is_a_whole_request() -> None:

@@ -82,7 +82,7 @@ SEARCH = ir.Function("search")
 
 def restored(emulation: Emulation, response: ir.Response) -> Any:
     """A whole answer on its way back, as a flight's steps lead it."""
-    restorer = emulation.restorer()
+    restorer = emulation.restorer(Report("t", "response"))
     return response if restorer is None else restorer.whole(response)
 
 
@@ -92,7 +92,7 @@ def test_nothing_is_done_where_nothing_is_lacking() -> None:
     emulation, report = ask(request, target())
     assert emulation == Emulation(request)
     assert emulation.request is request
-    assert emulation.restorer() is None
+    assert emulation.restorer(Report("t", "response")) is None
     assert (report.losses, report.changes) == ([], [])
     response = ir.Response("t")
     assert restored(emulation, response) is response

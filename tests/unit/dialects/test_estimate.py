@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -288,3 +289,18 @@ def test_a_stream_is_as_long_as_it_states_if_that_is_more() -> None:
     assert said_so_far("m", events, 2.0) == 703
     absurd = ir.Tally(ir.Usage(input=10, output=-5))
     assert said_so_far("m", [*events, absurd], 2.0) == 703
+
+
+@pytest.mark.parametrize(
+    "begun", [ir.Usage(input=9, cache_read=1), ir.Usage(input=9, cache_read=1, output=1)]
+)
+@pytest.mark.parametrize("by_tally", [False, True])
+def test_a_prompt_that_was_stated_before_the_answer_is_not_estimated(begun: ir.Usage, by_tally: bool) -> None:
+    step = EstimateUsage(ASKED, "gpt-4o")
+    start = ir.Start("there", usage=None if by_tally else begun)
+    events: list[ir.Event] = [start, ir.Open(0, ir.Text("")), ir.TextDelta(0, WORDS), ir.Close(0)]
+    if by_tally:
+        events.append(ir.Tally(msgspec.structs.replace(begun, output=None)))
+    events += [ir.Finish(ir.Stop("end")), ir.Tally(ir.Usage(output=5)), ir.End()]
+    usage = ir.fold(through([step], events)).usage
+    assert usage == ir.Usage(input=9, cache_read=1, output=5)

@@ -40,7 +40,7 @@ def names(emulation: Emulation) -> list[str]:
 
 
 def back(emulation: Emulation, *calls: ir.ToolCall) -> list[tuple[str | None, str]]:
-    restorer = emulation.restorer()
+    restorer = emulation.restorer(Report("t", "response"))
     response = ir.Response("t", candidates=(ir.Candidate(calls),))
     if restorer is not None:
         response = restorer.whole(response)
@@ -187,7 +187,7 @@ def test_free_text_tools_of_namespaces_come_back_as_such() -> None:
     lacks = Native(USUAL_FEATURES - {"custom_tools"}, NAME)
     tools = (ir.Function("run", kind="custom", namespace=CRM), ir.Function("run", namespace=OPS))
     emulation, _ = asked(request(*tools), lacks)
-    restorer = emulation.restorer()
+    restorer = emulation.restorer(Report("t", "response"))
     assert restorer is not None
     calls = (ir.ToolCall("1", "crm__run", '{"input":"x"}'), ir.ToolCall("2", "ops__run", '{"input":"x"}'))
     response = restorer.whole(ir.Response("t", candidates=(ir.Candidate(calls),)))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 from dragoman.dialects.restore import Fence, Restorer, StringMember, Undo, ValueMember, WholeObject
 
 JSON = st.recursive(
@@ -173,7 +174,7 @@ def call(name: str, arguments: str = "", **more: Any) -> ir.ToolCall:
 
 
 def restored(undo: Undo, events: Iterable[ir.Event]) -> list[ir.Event]:
-    restorer, checker = Restorer(undo), ir.Checker()
+    restorer, checker = Restorer(undo, Report("t", "response")), ir.Checker()
     out = [event for one in events for event in restorer.feed(one)]
     for event in out:
         checker.add(event)

@@ -10,6 +10,7 @@ from dragoman import ir
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
@@ -150,3 +151,17 @@ def test_a_tool_for_the_answer_forbids_parallel_calls_where_the_protocol_can(
     assert request.parallel is (False if forbids else parallel)
     lost = [loss.path for loss in report.losses if loss.path == "parallel"]
     assert lost == (["parallel"] if parallel is False and not forbids else [])
+
+
+@pytest.mark.parametrize("choice", [None, ir.ToolChoice("any")], ids=["free", "forced"])
+@pytest.mark.parametrize(("parallel", "calls"), [(None, 2), (False, 1)])
+def test_one_call_in_text_is_one_in_the_whole_answer(choice: Any, parallel: Any, calls: int) -> None:
+    request = ir.Request("elsewhere", "m", (USER,), tools=(LOOK,), tool_choice=choice, parallel=parallel)
+    report = Report("openai_chat")
+    abilities = DIALECTS["openai_chat"].abilities
+    restorer = emulate(request, abilities, Facts(tool_mode="xml"), STANDARD, report).restorer(report)
+    assert restorer is not None
+    said = ir.Text(NOTATIONS["xml"].call("look", "{}"))
+    answer = ir.Response("t", candidates=(ir.Candidate((said, said), ir.Stop("end")),))
+    blocks = restorer.whole(answer).candidates[0].blocks
+    assert sum(isinstance(block, ir.ToolCall) for block in blocks) == calls

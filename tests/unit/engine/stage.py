@@ -48,8 +48,9 @@ from dragoman.seams.clock import Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.stores.memory import MemoryStore
 from dragoman.stores.seals import MemoryVault
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import AnswerLimits
-from dragoman.upstreams.backend import backends
+from dragoman.upstreams.backend import backends, over_http
 from dragoman.upstreams.form import SPLITTERS
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.wire.multipart import Pieces
@@ -427,6 +428,13 @@ class Stage:
     def script(self, name: str, *replies: Reply) -> None:
         """What a provider does with its next calls."""
         self._transports[name].replies += replies
+
+    def lend(self, name: str, key: str, *, lent: bool = False) -> None:
+        """Call a provider with another's key: that of the client's tenant, or (lent) the client's own."""
+        upstream = over_http(self.backends[name])
+        account = Account({"authorization": f"Bearer {key}"}, secrets=(key,), own=True, lent=lent)
+        spoken = dict.fromkeys(DIALECTS, account)
+        self.backends[name] = upstream.using(spoken, lambda *_: None)
 
     def replies(self, name: str) -> list[Reply]:
         """What is left of a provider's script."""

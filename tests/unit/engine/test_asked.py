@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.capacity.heavy import HeavySteps, Steps
+from dragoman.capacity.heavy import MEDIUM, HeavySteps, Steps
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
@@ -61,9 +61,10 @@ async def test_only_what_is_not_decoded_yet_waits_for_its_turn(monkeypatch: pyte
         return run(self, size, *args, **named)
 
     monkeypatch.setattr(HeavySteps, "run", counted)
-    one = asked()
-    assert await one.decoded() is await one.decoded()
-    assert turns == [one.weight]
+    light, heavy = asked(), asked().heavier(MEDIUM)
+    for one in (light, heavy):
+        assert await one.decoded() is await one.decoded()
+    assert turns == [heavy.weight]
 
 
 def test_what_cannot_be_decoded_is_the_clients_to_mend() -> None:

@@ -51,6 +51,46 @@ def test_configured_members_are_merged_deeply_and_win() -> None:
     assert (sent["seed"], sent["user"]) == (7, "gateway")
 
 
+GOOGLE = {"dialect": "gemini", "base_url": "https://g.example/v1beta", "keys": "key-g"}
+TALK = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+
+
+@pytest.mark.parametrize("config", ["generationConfig", "generation_config"])
+@pytest.mark.parametrize("top_k", ["topK", "top_k"])
+@pytest.mark.parametrize(
+    ("own", "own_k", "face"),
+    [
+        ("generationConfig", "topK", "gemini"),
+        ("generation_config", "top_k", "gemini"),
+        ("generationConfig", "topK", "anthropic"),
+    ],
+)
+def test_a_configured_member_is_sent_once_in_either_spelling(
+    config: str, top_k: str, own: str, own_k: str, face: str
+) -> None:
+    configured = {config: {top_k: 2}, "service_tier": "flex"}
+    stage = Stage({"g": {**GOOGLE, "body": configured}})
+    stage.script("g", whole("Hello.", dialect="gemini"))
+    if face == "gemini":
+        body = json.dumps({**TALK, own: {own_k: 1, "seed": 3}}).encode()
+        path = "/v1beta/models/{model}:generateContent"
+        stage.plays(body, face, path=path, params={"model": "g/gemini"})
+    else:
+        stage.plays(chat(model="g/gemini", max_tokens=9, top_k=1), face)
+    (sent,) = stage.bodies
+    assert {"generationConfig", "generation_config"} & sent.keys() == {own}
+    assert sent[own] == {own_k: 2} | ({"seed": 3} if face == "gemini" else {"maxOutputTokens": 9})
+    assert sent["service_tier"] == "flex"
+
+
+def test_of_a_member_in_both_spellings_the_last_is_sent_also_beside_a_configured_one() -> None:
+    stage = Stage({"g": {**GOOGLE, "body": {"generationConfig": {"seed": 5}}}})
+    stage.script("g", whole("Hello.", dialect="gemini"))
+    body = json.dumps({**TALK, "generation_config": {"topK": 1, "top_k": 2}}).encode()
+    stage.plays(body, "gemini", path="/v1beta/models/{model}:generateContent", params={"model": "g/gemini"})
+    assert stage.bodies[0]["generation_config"] == {"top_k": 2, "seed": 5}
+
+
 @pytest.mark.parametrize("always", [False, True])
 def test_usage_is_told_where_every_stream_ends_with_it(always: bool) -> None:
     settings = {"aliases": {"short": {"route": "one/gpt", "defaults": {"temperature": 0.1}}}}

@@ -252,6 +252,14 @@ def test_if_the_others_fail_as_well_the_last_failure_is_told() -> None:
     assert stage.usage.endswith("estimated")
 
 
+def test_who_owns_the_key_that_does_not_go_on_is_told_of_it() -> None:
+    stage = staged()
+    stage.lend("two", "key-own")
+    stage.script("one", half())
+    stage.script("two", refusal(401))
+    assert stage.plays(ask())[-1] == "= client/first_byte/own_key_refused"
+
+
 def test_the_client_leaves_while_another_one_goes_on() -> None:
     stage = staged()
     stage.script("one", half())

@@ -213,6 +213,34 @@ def test_the_client_is_told_the_last_failure() -> None:
     assert at_rest(stage)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["alone", "raced"])
+@pytest.mark.parametrize(
+    ("lent", "told"),
+    [
+        (
+            False,
+            "own_key_refused: The provider 'two' refused the API key that your tenant has brought for it.",
+        ),
+        (True, "invalid_api_key: No."),
+    ],
+    ids=["the tenant's", "the client's"],
+)
+def test_who_owns_the_refused_key_is_told_of_it(late: bool, lent: bool, told: str) -> None:
+    stage = staged(policy=Policy(retries=0))
+    stage.lend("two", "key-own", lent=lent)
+    stage.script("one", Reply(503, JSON, [2.5 if late else 0.1, b"{}"]))
+    stage.script("two", Reply(401, JSON, [1.0, *refusal(401).pieces]))
+    lines = stage.plays(chat(model="m"))
+    assert [line for line in lines if line.startswith("ask")] == [
+        ASK_ONE,
+        ASK_TWO.replace("key-3", "key-own"),
+    ]
+    assert lines[-2].endswith(told)
+    fault = stage.exchange.fault
+    assert fault is not None
+    assert fault.blame == "client"
+
+
 def test_a_third_deployment_follows_when_both_have_failed() -> None:
     three = {**BOTH, "three": {**ONE, "keys": ["key-9"]}}
     used = {"deployments": ["one/gpt", "two/gpt", "three/gpt"], "hedge": "2s"}

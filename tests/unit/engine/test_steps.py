@@ -9,6 +9,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
+from dragoman.dialects.loss import Report
 from dragoman.dialects.restore import Restorer, Undo
 from dragoman.engine.steps import Step, through, whole
 from dragoman.errors import RequestFailed
@@ -76,8 +77,8 @@ EVENTS: list[ir.Event] = [
     "step",
     [
         Identify("token"),
-        Restorer(Undo(names={(None, "f"): (None, "g")})),
-        Restorer(Undo(answer="f")),
+        Restorer(Undo(names={(None, "f"): (None, "g")}), Report("t", "response")),
+        Restorer(Undo(answer="f"), Report("t", "response")),
         CheckOutput(Form(), lambda: 0.0),
         EstimateUsage(ir.Request("x", "m"), "m"),
     ],

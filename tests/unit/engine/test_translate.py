@@ -306,3 +306,47 @@ def test_seals_that_the_client_cannot_hold_return_with_its_next_request(streams:
     ]
     stage.plays(chat(model=MODEL, tools=[tool], messages=history))
     assert b"c2VhbA==" in stage.sent[1]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_belongs_to_a_call_in_a_text_is_named_as_lost(streams: bool) -> None:
+    cite = ir.Cite(0, ir.Citation(url="https://a.example"))
+    told: list[ir.Event] = [
+        *(ir.Start("", "id-1", "gpt", 1), ir.Open(0, ir.Text("")), ir.TextDelta(0, "<look></look>")),
+        *(cite, ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()),
+    ]
+    own = Own([told])
+    settings = {"models": {"m": {"use": "own/x", "tool_mode": "xml"}}}
+    stage = Stage(own=own, settings=settings)
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    stage.plays(chat(model="m", tools=[tool], stream=streams))
+    (loss,) = stage.losses
+    assert loss.startswith("candidates[0].blocks[0].citations: only a text can have it")
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "recorded"])
+@pytest.mark.parametrize("face", ["openai_chat", "anthropic"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_counts_in_two_chunks_are_those_of_one_answer(told: bool, face: str, reverse: bool) -> None:
+    stage = Stage()
+    counts = [{"prompt_tokens": 9}, {"completion_tokens": 5}]
+    chunks = [
+        b"data: %b\n\n" % json.dumps({"id": "1", "model": "gpt", "choices": [], "usage": usage}).encode()
+        for usage in (reversed(counts) if reverse else counts)
+    ]
+    *said, done = streamed("Hello.")
+    stage.script("one", stream(*said, *chunks, done))
+    options = {"stream_options": {"include_usage": told}} if face == "openai_chat" else {"max_tokens": 9}
+    lines = stage.plays(chat(stream=True, **options), face)
+    assert lines[-1] == "= done"
+    assert stage.usage == "9+5"
+    if face == "anthropic":
+        assert "usage 9+5" in " ".join(lines)
+
+
+def test_an_upstream_may_state_the_prompt_at_the_start_and_the_answer_at_the_end() -> None:
+    begun: list[ir.Event] = [ir.Start("", "1", "x", 1, usage=ir.Usage(input=9)), ir.Open(0, ir.Text("Hi"))]
+    end: list[ir.Event] = [ir.Close(0), ir.Finish(ir.Stop("end")), ir.Tally(ir.Usage(output=5)), ir.End()]
+    stage = Stage(own=Own([[*begun, *end]]))
+    stage.plays(chat(model="own/x", stream=True))
+    assert stage.usage == "9+5"

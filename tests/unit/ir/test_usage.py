@@ -30,3 +30,16 @@ def test_plausible_counts_stay() -> None:
         exchange.usage = usage
         exchange.close(1.0)
         assert exchange.usage is usage
+
+
+def test_counts_are_completed_by_earlier_ones() -> None:
+    earlier = ir.Usage(input=9, cache_read=1, output=1, detail={"input_text": 9}, estimated=True)
+    said = ir.Usage(output=5, detail={"output_text": 5})
+    detail = {"input_text": 9, "output_text": 5}
+    assert said.after(earlier) == ir.Usage(9, 1, output=5, detail=detail, estimated=True)
+    assert said.after(None) is said
+    whole = ir.Usage(input=2, output=3)
+    assert whole.after(earlier) is whole
+    prompt = ir.Usage(input=2)
+    assert prompt.after(earlier).output == 1
+    assert prompt.after(earlier, final=False) is prompt

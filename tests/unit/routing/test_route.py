@@ -8,14 +8,7 @@ import pytest
 from dragoman.providers.models import facts_for
 from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
-from dragoman.routing.route import Candidate, Deployment, Model, Provider, Route, deep_merge, deployment_of
-
-
-def test_deep_merge_keeps_what_it_is_given() -> None:
-    under = {"a": {"x": 1, "y": [1]}, "b": 1}
-    over = {"a": {"y": [2]}, "b": {"c": 1}}
-    assert deep_merge(under, over) == {"a": {"x": 1, "y": [2]}, "b": {"c": 1}}
-    assert under == {"a": {"x": 1, "y": [1]}, "b": 1}
+from dragoman.routing.route import Candidate, Deployment, Model, Provider, Route, deployment_of
 
 
 def test_routes_are_values() -> None:

@@ -93,6 +93,7 @@ class Chooser:
             ("delete", lambda store: store.responses.delete(t, id_)),
             ("events+", lambda store: store.responses.append(id_, first, [b"1", b"2"])),
             ("events", lambda store: store.responses.events(t, id_, after=first // 2, limit=3)),
+            ("last event", lambda store: store.responses.last_event(t, id_)),
             ("renew", lambda store: store.responses.renew("1234567", now + 9)),
             ("leases", lambda store: store.responses.leases()),
             ("talk", lambda store: store.conversations.create(conversation, items)),

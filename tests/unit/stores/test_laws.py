@@ -203,6 +203,18 @@ async def test_events_are_read_in_order_from_anywhere(store: Store) -> None:
     assert await store.responses.events("t", "resp_1", after=2) == []
 
 
+async def test_the_last_event_is_read_alone(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    assert await store.responses.last_event("t", "resp_1") is None
+    await store.responses.append("resp_1", 0, [b"0", b"1"])
+    assert await store.responses.last_event("t", "resp_1") == (1, b"1")
+    await store.responses.append("resp_1", 2, [b"2"])
+    assert await store.responses.last_event("t", "resp_1") == (2, b"2")
+    assert await store.responses.last_event("u", "resp_1") is None
+    await store.responses.delete("t", "resp_1")
+    assert await store.responses.last_event("t", "resp_1") is None
+
+
 async def test_leases(store: Store) -> None:
     await store.responses.save(RUNNING)
     await store.responses.save(replace(RUNNING, id="other", lease=NOW + 30))

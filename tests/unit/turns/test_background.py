@@ -101,6 +101,46 @@ async def test_a_cancelled_answer_stays_cancelled_and_its_upstream_is_left() -> 
     await asker.close()
 
 
+async def test_what_a_long_answer_has_said_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asker = Asker(upstream := Paced("one ", "two ", "three"))
+    id_ = (await begun(asker))["id"]
+    follower = asker.talk("GET", f"/v1/responses/{id_}?stream=true")
+    await follower.until(b"three")
+    await asker.ask("POST", f"/v1/responses/{id_}/cancel")
+    await asyncio.wait_for(upstream.left.wait(), 60)
+    last = (await follower.answer()).events[-1]["sequence_number"]
+    responses, read = asker.gateway.keeping.store.responses, list[int]()
+    events = responses.events
+
+    async def counted(*args: Any, **named: Any) -> Any:
+        found = await events(*args, **named)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(responses, "events", counted)
+    for after in (last, last + 1000):
+        answer = await asker.ask("GET", f"/v1/responses/{id_}?stream=true&starting_after={after}")
+        assert answer.events == []
+    assert read == [0, 0]
+    await asker.close()
+
+
+async def test_a_request_that_only_adds_input_calls_no_model() -> None:
+    asker = Asker(upstream := Paced("Hi.", "end"))
+    told = await begun(asker, generate=False)
+    assert told["status"] == "queued"
+    done = await settled(asker, told["id"])
+    assert (done["status"], done["output"], upstream.asked) == ("completed", [], [])
+    events = (await asker.ask("GET", f"/v1/responses/{told['id']}?stream=true")).events
+    assert [event["type"] for event in events][-1] == "response.completed"
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    answer = await asker.respond("b", previous_response_id=told["id"])
+    assert answer.status == 200
+    (request,) = upstream.asked
+    assert [message.role for message in request.messages] == ["user", "user"]
+    await asker.close()
+
+
 async def test_a_failure_is_part_of_the_answer() -> None:
     asker = Asker(Paced("one ", "fail"))
     done = await settled(asker, (await begun(asker))["id"])

@@ -198,7 +198,7 @@ class ChatStreamRelay:
         self.tier = stated_at(chunk, self._words.tier) or self.tier
         if (failed := failure(chunk)) is not None:
             if isinstance(usage, dict):  # what the answer has cost until then
-                self.usage = self._words.usage(usage)
+                self.usage = self._words.usage(usage).after(self.usage)
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
         for choice in choices:
@@ -213,7 +213,7 @@ class ChatStreamRelay:
         if not usage:
             return True
         if isinstance(usage, dict) and (self.usage is None or not is_blank(usage)):
-            self.usage = self._words.usage(usage)
+            self.usage = self._words.usage(usage).after(self.usage)
         return bool(choices) or self._asked
 
     def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:

@@ -91,13 +91,24 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
     the random member that hides the length of a chunk's text.
     """
 
-    __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
+    __slots__ = (
+        "_candidates",
+        "_kept",
+        "_last",
+        "_over",
+        "_seen",
+        "_started",
+        "_template",
+        "_told",
+        "_usage",
+    )
 
     def __init__(self, padding: str = "obfuscation") -> None:
         self._candidates: dict[int, CandidateT] = {}
         self._started = False
         self._over = False
         self._usage: dict[str, Any] | None = None  # the latest on the wire
+        self._told: ir.Usage | None = None  # the counts of all chunks so far
         self._template = Template(padding)
         self._last: Delta | None = None  # the delta of the chunk that may repeat
         self._seen: dict[str, Any] = {}  # unknown members of the chunks, latest values
@@ -132,6 +143,13 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a stream event has an unknown format: {error}") from error
         return events
+
+    def _tally(self, usage: ir.Usage) -> ir.Tally:
+        """Return the event for the counts of a chunk, completed by those of the chunks before, because a
+        provider may state the tokens of the prompt and of the answer in two chunks.
+        """
+        self._told = told = usage.after(self._told)
+        return ir.Tally(told)
 
     def _is_news(self, usage: Any) -> bool:
         """Whether a chunk's usage replaces the latest one (`_usage`): it is an object with other content that

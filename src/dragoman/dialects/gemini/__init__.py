@@ -57,7 +57,7 @@ from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
 from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
 from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
-from dragoman.dialects.gemini.terms import NAME
+from dragoman.dialects.gemini.terms import NAME, SPELLING
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION
 
 DIALECT = Dialect(
@@ -87,6 +87,7 @@ DIALECT = Dialect(
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=GeminiRelay(),
+    spelling=SPELLING,
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
         features=frozenset({"schema", "json", "forced_tool", "forced_thinking"}),

@@ -57,18 +57,20 @@ class GeminiRelay(BodyRelay):
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body, member -> JSON. edits: top-level member
-        -> new value, which replaces the client's member of exactly this spelling; UNSET = the member is
-        removed. `model` is always removed, because the path states it.
+        -> new value, which replaces the client's member of exactly this spelling (`Attempt.edits` uses the
+        client's); UNSET = the member is removed. `model` is always removed, because the path states it.
 
         If the client states a member of the body or of `generationConfig` twice, in one spelling or in both
         (`a_b`, `aB`), only the last one is sent, so that the provider reads the value that was checked.
         """
-        once = _once(head)
+        once, edits = _once(head), {**edits, "model": msgspec.UNSET}
         for key in _CONFIG:
+            if type(edited := edits.get(key)) is dict:
+                edits[key] = _once(edited)
             config = once.get(key)
             if type(config) is msgspec.Raw and bytes(config).startswith(b"{"):
                 once[key] = _once(_decode_head(config))
-        return super().request(once, {**edits, "model": msgspec.UNSET})
+        return super().request(once, edits)
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = the body states none.

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.merging import Spelling
 
 NAME = "gemini"
 _own: Final = Leftovers(NAME, nulls=True)
@@ -45,6 +46,16 @@ def stated(value: dict[str, Any]) -> dict[str, Any]:
     if None in value.values():
         return {key: kept for key, kept in value.items() if kept is not None}
     return value
+
+
+SPELLING: Final = Spelling(
+    camel,
+    frozenset({"labels", "partMetadata", "parameters", "parametersJsonSchema"})
+    | {"args", "response", "responseSchema", "responseJsonSchema"},
+)
+"""The spellings of keys: camelCase and snake_case. In arguments, results, schemas, labels and the parameters
+of predictions, keys have one spelling.
+"""
 
 
 def listed(value: Any) -> list[Any]:

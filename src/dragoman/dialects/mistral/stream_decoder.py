@@ -74,7 +74,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
             self._choice(choice, events)
         if (usage := chunk.get("usage")) and self._is_news(usage):
             self._usage = usage
-            events.append(ir.Tally(decode_usage(usage)))
+            events.append(self._tally(decode_usage(usage)))
             if (tier := tier_of(usage)) is not None and tier != self._tier:
                 self._tier = tier
                 events.append(ir.More(tier=tier))

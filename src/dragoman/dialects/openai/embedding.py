@@ -18,7 +18,7 @@ from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.chat.check import check_texts
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai.operation import model_of, read_usage, refuse_failure, usage_of
+from dragoman.dialects.openai.operation import model_of, refuse_failure, usage_of, usage_value
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.operation import (
     ClientSide,
@@ -210,7 +210,7 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     response = ir.EmbedResponse(
         tuple(from_base64(one) if isinstance(one, str) else from_floats(one) for one in written),
         model=answer.model,
-        usage=usage_of(read_usage(answer.usage)),
+        usage=usage_of(usage_value(answer.usage)),
         id=answer.id,
     )
     return one_each(response, request)
@@ -264,7 +264,7 @@ class EmbeddingRelay(WholeAnswerRelay):
         wished = wire.body.get("encoding_format")
         if wished is not None and (wished == "base64") is (_IN_LISTS.search(data, 0, _HEAD) is not None):
             return None
-        usage = usage_of(read_usage(head.get("usage", b"null")))
+        usage = usage_of(usage_value(head.get("usage", b"null")))
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

@@ -19,7 +19,7 @@ from dragoman.dialects.forms import edited, files, refuse_files
 from dragoman.dialects.openai import pictures
 from dragoman.dialects.openai.drawn import decode_response, decode_usage, encode_response, encode_stream
 from dragoman.dialects.openai.errors import fault_of
-from dragoman.dialects.openai.operation import model_of, read_usage, refuse_failure
+from dragoman.dialects.openai.operation import model_of, refuse_failure, usage_value
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
 from dragoman.dialects.picturing import joined, wanted
@@ -335,7 +335,7 @@ class ImageRelay:
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    return decode_usage(read_usage(head.get("usage", b"null")))
+    return decode_usage(usage_value(head.get("usage", b"null")))
 
 
 IMAGE: Final = OperationCodec(

@@ -52,7 +52,7 @@ def usage_of(usage: Any) -> ir.Usage | None:
     return None if tokens is None else ir.Usage(input=tokens)
 
 
-def read_usage(usage: bytes | msgspec.Raw) -> Any:
+def usage_value(usage: bytes | msgspec.Raw) -> Any:
     """Return the JSON value `usage` of a response or an event, decoded. None = it is null or cannot be
     decoded, for example because a number is too large: the client has paid for the response, so it is not
     refused because of its usage.
@@ -84,7 +84,7 @@ class ListRelay(WholeAnswerRelay):
         if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)
             raise WireError("expected an array", self._member)
-        usage = usage_of(read_usage(head.get("usage", b"null")))
+        usage = usage_of(usage_value(head.get("usage", b"null")))
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

@@ -131,7 +131,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         if usage is None or not self._is_news(usage):
             return []
         self._usage = usage
-        return [ir.Tally(decode_usage(usage, self._quirks))]
+        return [self._tally(decode_usage(usage, self._quirks))]
 
     def _start(self, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         self._started = True

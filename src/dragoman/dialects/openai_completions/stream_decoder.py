@@ -51,7 +51,7 @@ class CompletionsDecoder(ChunkDecoder[Candidate]):
             self._choice(choice, events)
         if (usage := chunk.get("usage")) and self._is_news(usage):
             self._usage = usage
-            events.append(ir.Tally(decode_usage(usage, self._quirks)))
+            events.append(self._tally(decode_usage(usage, self._quirks)))
         return events
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:

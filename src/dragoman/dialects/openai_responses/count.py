@@ -16,7 +16,7 @@ from dragoman.dialects.openai_responses.locate import locate
 from dragoman.dialects.openai_responses.request import MAPS, brief, decode_request, encode_request
 
 PATH: Final = "/responses/input_tokens"
-LEFT_OUT: Final = frozenset(
+ANSWER_ONLY: Final = frozenset(
     {
         *("access_programs", "background", "background_options", "context_management", "image", "include"),
         *("max_output_tokens", "max_tool_calls", "metadata", "moderation", "prompt_cache_key"),
@@ -27,10 +27,10 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """Return the body for counting: the request's body without the members in `LEFT_OUT`, which change only
-    the answer. The second parameter is not used.
+    """Return the body for counting: the request's body without the members in `ANSWER_ONLY`, which change
+    only the answer. The second parameter is not used.
     """
-    return {key: value for key, value in body.items() if key not in LEFT_OUT}
+    return {key: value for key, value in body.items() if key not in ANSWER_ONLY}
 
 
 COUNT: Final = counting(

@@ -14,20 +14,28 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.facts import TagMode
+from dragoman.dialects.loss import Report
 from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Thought, Written
 from dragoman.dialects.prompted.thoughts import ThoughtReader
+from dragoman.dialects.severity import Severity
 
 replace = msgspec.structs.replace
 _Place: TypeAlias = tuple[int, int]
 _CUT: Final = frozenset({"length", "context", "sequence", "filter"})
 """Stop reasons that show that the model has not ended the answer itself."""
+_NOT_OF_TEXT: Final = (
+    "only text of the answer can have it, not a tool call or reasoning that was read from the text"
+)
+_NO_TEXT: Final = "only a text can have it, and this text consists of tool calls or reasoning"
 
 
 class TextCalls:
     """Turns the calls and the reasoning in the texts of one answer into blocks.
 
     reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
-    at the beginning of each candidate is marked; None = the texts contain no reasoning.
+    at the beginning of each candidate is marked; None = the texts contain no reasoning. report: gets a loss
+    for each citation and for the log probabilities that no text of the client can have. single: True = the
+    answer may have only one call, so after a text with a call, the later texts of its candidate are plain.
 
     When a text ends, its last events wait for the next event about a block of the same candidate, for the
     candidate's stop reason, or for the end of the stream, also by an error. If the stop reason says that the
@@ -35,11 +43,22 @@ class TextCalls:
     the text of this call, because this text may be the content of a file.
     """
 
-    __slots__ = ("_called", "_ending", "_next", "_numbers", "_reader", "_texts", "_thoughts")
+    __slots__ = (
+        *("_called", "_ending", "_next", "_numbers", "_reader", "_report", "_single", "_texts", "_thoughts"),
+    )
 
-    def __init__(self, reader: Callable[[], CallReader] | None, thoughts: TagMode | None = None) -> None:
+    def __init__(
+        self,
+        reader: Callable[[], CallReader] | None,
+        thoughts: TagMode | None,
+        report: Report,
+        *,
+        single: bool = False,
+    ) -> None:
         self._reader = reader
         self._thoughts = thoughts
+        self._report = report
+        self._single = single
         self._next: dict[int, int] = {}  # by candidate: the number of the next block
         self._numbers: dict[_Place, int] = {}  # (candidate, upstream's number) -> the client's number
         self._texts: dict[_Place, _Text] = {}
@@ -96,7 +115,7 @@ class TextCalls:
     def _in_block(self, event: Any, place: _Place) -> Sequence[ir.Event]:
         if isinstance(event, ir.Open):
             if isinstance(event.block, ir.Text):
-                begun = self._texts[place] = _Text(self, event.candidate, self._new_reader(event.candidate))
+                begun = self._texts[place] = _Text(self, place, self._new_reader(event.candidate))
                 return begun.begin(event.block)
             self._numbers[place] = self.number(event.candidate)
         elif (text := self._texts.get(place)) is not None:
@@ -110,7 +129,8 @@ class TextCalls:
         """Return a reader for the next text; None = the whole text is plain. Only the first block of a
         candidate can begin with reasoning.
         """
-        inner = None if self._reader is None else self._reader()
+        spent = self._single and candidate in self._called
+        inner = None if self._reader is None or spent else self._reader()
         if self._thoughts is None or candidate in self._next or self._has_text(candidate):
             return inner
         return ThoughtReader(inner, inside=self._thoughts == "open")
@@ -138,22 +158,41 @@ class TextCalls:
         """Record that this candidate has a call, so that its stop reason becomes "tool"."""
         self._called.add(candidate)
 
+    def lose(self, where: str, reason: str, severity: Severity) -> None:
+        """Report that a value at `where` (IR path, with the upstream's numbers) does not reach the client."""
+        self._report.lose(where, reason, severity)
+
 
 class _Text:
     """One text block of the upstream. The client gets a text block for each plain text in it, a block for
-    each call, and a block for the reasoning. answer: the answer with this block. candidate: the index of the
-    candidate with this block. reader: finds the calls and the reasoning; None = all of the text is plain.
-    said: the client's number of the last text block so far; None = there is none.
+    each call, and a block for the reasoning. answer: the answer with this block. place: the index of the
+    candidate with this block, and the upstream's number of the block. reader: finds the calls and the
+    reasoning; None = all of the text is plain. said: the client's number of the last text block so far; None
+    = there is none.
     """
 
     __slots__ = (
-        *("_answer", "_block", "_candidate", "_divided", "_fed", "_open", "_reader", "_thinking"),
-        "said",
+        *(
+            "_answer",
+            "_block",
+            "_candidate",
+            "_citations",
+            "_divided",
+            "_ended",
+            "_fed",
+            "_logprobs",
+            "_open",
+        ),
+        *("_reader", "_thinking", "_where", "said"),
     )
 
-    def __init__(self, answer: TextCalls, candidate: int, reader: CallReader | None) -> None:
+    def __init__(self, answer: TextCalls, place: _Place, reader: CallReader | None) -> None:
         self._answer = answer
-        self._candidate = candidate
+        self._candidate = place[0]
+        self._where = "candidates[{}].blocks[{}]".format(*place)
+        self._citations: tuple[ir.Citation, ...] = ()  # of a text block that the client does not have yet
+        self._logprobs: tuple[ir.Logprob, ...] = ()  # of text that is held back
+        self._ended = False
         self._reader = reader
         self._block = ir.Text("")
         self._fed = False  # whether the upstream has sent text
@@ -173,29 +212,59 @@ class _Text:
         """Return the events for the client in place of an event about this block, except its Open and its
         Close; [] = the client gets nothing for this event.
 
-        A citation goes to the client's last text block. Log probabilities go to the first plain text that
-        the event completes or, without one, to the open text block. Both are dropped if the client has no
-        such block. An event that is neither text nor a citation goes to the open text block or call; if there
-        is none, a text block is opened.
+        A citation goes to the client's last text block or, if it has none yet, to its first one. Log
+        probabilities go to the first plain text that the event completes or, without one, to the open text
+        block. Those of text that is held back, without an open text block, wait with it. What has no text
+        block in the end is reported as lost. An event that is neither text nor a citation goes to the open
+        text block or call; if there is none, a text block is opened.
         """
         if isinstance(event, ir.TextDelta):
             return self._delta(event)
         if isinstance(event, ir.Cite):
-            # It may come after the block's end. A text with nothing but calls has no block for a citation.
-            return [] if self.said is None else [replace(event, index=self.said)]
+            return self._cite(event)
         return [*self._speak(), replace(event, index=self._open)]
+
+    def _cite(self, event: ir.Cite) -> list[ir.Event]:
+        if self.said is not None:  # it may come after the block's end
+            return [replace(event, index=self.said)]
+        self._citations += (event.citation,)
+        if self._ended:
+            self._lose_rest()
+        return []
 
     def _delta(self, event: ir.TextDelta) -> list[ir.Event]:
         events = self._read(event.text)
-        if event.logprobs is None:
+        if event.logprobs is None and not self._logprobs:
             return events
+        if self._logprobs and any(isinstance(one, ir.ThinkDelta | ir.ArgsDelta) for one in events):
+            self._lose_logprobs()  # what was held back has become a call or reasoning
+        self._logprobs += event.logprobs or ()
+        return self._with_logprobs(events)
+
+    def _with_logprobs(self, events: list[ir.Event]) -> list[ir.Event]:
         for place, one in enumerate(events):
             if isinstance(one, ir.TextDelta):
-                events[place] = replace(one, logprobs=event.logprobs)
+                events[place] = replace(one, logprobs=self._logprobs)
+                self._logprobs = ()
                 return events
         if self._open is not None and self._open == self.said:
-            events.append(ir.TextDelta(self._open, "", self._candidate, event.logprobs))
+            events.append(ir.TextDelta(self._open, "", self._candidate, self._logprobs))
+            self._logprobs = ()
+        elif events:
+            self._lose_logprobs()
         return events
+
+    def _lose_logprobs(self) -> None:
+        self._answer.lose(f"{self._where}.logprobs", _NOT_OF_TEXT, "hint")
+        self._logprobs = ()
+
+    def _lose_rest(self) -> None:
+        """Report the citations and log probabilities that still wait for a text block as lost."""
+        if self._logprobs:
+            self._lose_logprobs()
+        if self._citations:
+            self._answer.lose(f"{self._where}.citations", _NO_TEXT, "quality")
+            self._citations = ()
 
     def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
         """Return the events for the client at the end of the block. A text without calls and reasoning gives
@@ -216,19 +285,24 @@ class _Text:
             block = None if self._divided else final
             events.append(ir.Close(self._open, block, self._candidate))
             self._open = None
+        self._ended = True
+        self._lose_rest()
         return events
 
     def broken_off(self) -> list[ir.Event]:
         """Return the events for the text that was held back, when an error ends the answer. [] = none was, or
         `close` has returned them.
         """
-        return self._held_back(cut=True)
+        events = self._held_back(cut=True)
+        self._lose_rest()
+        return events
 
     def _held_back(self, *, cut: bool) -> list[ir.Event]:
         if self._reader is None:
             return []
         pieces, self._reader = self._reader.close(cut=cut), None
-        return self._pieces(pieces)
+        events = self._pieces(pieces)
+        return self._with_logprobs(events) if self._logprobs else events
 
     def _read(self, text: str) -> list[ir.Event]:
         if not text:
@@ -272,7 +346,9 @@ class _Text:
         first = self.said is None
         self._open = self.said = self._answer.number(self._candidate)
         block = self._block if first else ir.Text("", form=self._block.form)
-        return [*events, ir.Open(self._open, block, self._candidate)]
+        cites = [ir.Cite(self._open, citation, self._candidate) for citation in self._citations]
+        self._citations = ()
+        return [*events, ir.Open(self._open, block, self._candidate), *cites]
 
     def _think(self) -> list[ir.Event]:
         """Return the events that open a block of reasoning for the client, and close the block that is open;

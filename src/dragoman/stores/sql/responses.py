@@ -154,6 +154,13 @@ _EVENTS = (
     .limit(_COUNT)
     .execution_options(**BIT_BY_BIT)
 )
+_LAST_EVENT = (
+    sa.select(_E.number, _E.body)
+    .join(RESPONSES, _R.id == _E.response)
+    .where(_IS)
+    .order_by(_E.number.desc())
+    .limit(1)
+)
 _RENEW = sa.update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
 _LEASES = sa.select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)
 """SELECT: the leases of all running responses. `lease > -inf` means "is not NULL", but can use the index."""
@@ -301,6 +308,15 @@ class SqlResponses(Part):
             return found
 
         return await self._database.read(events)
+
+    async def last_event(self, tenant: str, id_: str) -> tuple[int, bytes] | None:
+        values = self._named(tenant, id_)
+
+        def last(connection: sa.Connection) -> tuple[int, bytes] | None:
+            row = connection.execute(_LAST_EVENT, values).one_or_none()
+            return None if row is None else (row.number, row.body)
+
+        return await self._database.read(last)
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
         def renew(connection: sa.Connection) -> set[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 from dragoman.dialects.prompted.answer import TextCalls
 from dragoman.dialects.prompted.notation import NOTATIONS
 
@@ -15,9 +16,11 @@ CALL = "<stop></stop>"
 START, FINISH, END = ir.Start("t"), ir.Finish(ir.Stop("end")), ir.End()
 
 
-def passed(events: Iterable[ir.Event]) -> list[ir.Event]:
+def passed(
+    events: Iterable[ir.Event], report: Report | None = None, *, single: bool = False
+) -> list[ir.Event]:
     """The events for the client; they obey the grammar."""
-    calls, checker = TextCalls(READER), ir.Checker()
+    calls, checker = TextCalls(READER, None, report or Report("t", "response"), single=single), ir.Checker()
     out = [one for event in events for one in calls.feed(event)]
     for event in out:
         checker.add(event)
@@ -126,9 +129,83 @@ def test_what_belongs_to_a_text_stays_with_it() -> None:
     )
 
 
-def test_a_citation_of_a_text_of_calls_has_no_place() -> None:
-    events = [*text(CALL), ir.Cite(0, ir.Citation(url="u"))]
-    assert folded(events).blocks == (ir.ToolCall(None, "stop", "{}"),)
+def told(events: Sequence[ir.Event]) -> tuple[tuple[ir.Block, ...], list[tuple[str, str]]]:
+    """The blocks of the client, and the path and severity of each loss."""
+    report = Report("t", "response")
+    blocks = ir.fold(passed([START, *events, FINISH, END], report)).candidates[0].blocks
+    return blocks, [(loss.path, loss.severity) for loss in report.losses]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_citation_of_a_text_of_calls_is_reported_as_lost(late: bool) -> None:
+    cite = ir.Cite(0, ir.Citation(url="u"))
+    said = text(CALL)
+    events: list[ir.Event] = [*said, cite] if late else [*said[:-1], cite, said[-1]]
+    assert told(events) == (
+        (ir.ToolCall(None, "stop", "{}"),),
+        [("candidates[0].blocks[0].citations", "quality")],
+    )
+    after = [*events, ir.Open(1, ir.Text("")), ir.TextDelta(1, "a"), ir.Close(1), cite]
+    assert told(after)[1] == [("candidates[0].blocks[0].citations", "quality")]
+
+
+def test_a_citation_before_the_first_text_waits_for_it() -> None:
+    cited = ir.Citation(url="u")
+    said: list[ir.Event] = [ir.TextDelta(0, CALL), ir.Cite(0, cited), ir.TextDelta(0, "a")]
+    blocks, losses = told([ir.Open(0, ir.Text("")), *said, ir.Close(0)])
+    assert blocks == (ir.ToolCall(None, "stop", "{}"), ir.Text("a", citations=(cited,)))
+    assert not losses
+
+
+TOKEN = ir.Logprob("<", -1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "blocks"),
+    [
+        (("<", "b"), (ir.Text("<b", logprobs=(TOKEN, TOKEN)),)),
+        (("<", "sto"), (ir.Text("<sto", logprobs=(TOKEN, TOKEN)),)),
+        (("a", "<"), (ir.Text("a<", logprobs=(TOKEN, TOKEN)),)),
+    ],
+    ids=["decided", "at the end", "behind text"],
+)
+def test_log_probabilities_wait_with_a_text_that_is_held_back(
+    said: tuple[str, ...], blocks: tuple[ir.Block, ...]
+) -> None:
+    deltas: list[ir.Event] = [ir.TextDelta(0, one, 0, (TOKEN,)) for one in said]
+    assert told([ir.Open(0, ir.Text("")), *deltas, ir.Close(0)]) == (blocks, [])
+
+
+def test_log_probabilities_of_a_call_are_reported_as_lost() -> None:
+    call = ir.ToolCall(None, "stop", "{}")
+    lost = [("candidates[0].blocks[0].logprobs", "hint")]
+    deltas = [ir.TextDelta(0, one, 0, (TOKEN,)) for one in ("<stop", "></stop>", " a")]
+    begun: ir.Event = ir.Open(0, ir.Text(""))
+    assert told([begun, *deltas[:2], ir.Close(0)]) == ((call,), lost)
+    assert told([begun, *deltas, ir.Close(0)]) == ((call, ir.Text(" a", logprobs=(TOKEN,))), lost)
+    said = ir.Text(CALL, logprobs=(TOKEN,))
+    whole = list(
+        ir.unfold(ir.Response("t", None, None, None, (ir.Candidate((said,), ir.Stop("end")),), None))
+    )
+    assert told(whole[1:-2]) == ((call,), lost)
+
+
+def test_an_error_reports_what_waited() -> None:
+    report = Report("t", "response")
+    events: list[ir.Event] = [
+        ir.Open(0, ir.Text("")),
+        ir.TextDelta(0, CALL),
+        ir.Cite(0, ir.Citation(url="u")),
+    ]
+    passed([START, *events, ir.Error(ir.Fault("upstream", "It broke."))], report)
+    assert [loss.path for loss in report.losses] == ["candidates[0].blocks[0].citations"]
+
+
+def test_an_answer_of_one_call_has_one_in_all_its_texts() -> None:
+    events: list[ir.Event] = [START, *text(CALL), *text(CALL, 1), FINISH, END]
+    assert ir.fold(passed(events)).candidates[0].blocks == (ir.ToolCall(None, "stop", "{}"),) * 2
+    (candidate,) = ir.fold(passed(events, single=True)).candidates
+    assert candidate.blocks == (ir.ToolCall(None, "stop", "{}"), ir.Text(CALL))
 
 
 def test_the_stop_reason_tells_of_calls() -> None:
@@ -145,7 +222,7 @@ def test_an_answer_that_was_cut_off_in_a_call_has_no_calls_in_its_text() -> None
     )
     said = f"{CALL}<write><content>{CALL} and"
     for stop, calls in ((ir.Stop("end"), 2), (ir.Stop("length"), 1)):
-        texts = TextCalls(reader)
+        texts = TextCalls(reader, None, Report("t", "response"))
         events = [START, *text(said), ir.Tally(ir.Usage()), ir.Finish(stop), END]
         out = [one for event in events for one in texts.feed(event)]
         (candidate,) = ir.fold(out).candidates
@@ -175,7 +252,7 @@ def test_candidates_are_numbered_for_themselves() -> None:
 
 def thought(events: Iterable[ir.Event], *, calls: bool = False) -> list[ir.Event]:
     """The events for the client if the text may begin with reasoning; they obey the grammar."""
-    reader, checker = TextCalls(READER if calls else None, "tags"), ir.Checker()
+    reader, checker = TextCalls(READER if calls else None, "tags", Report("t", "response")), ir.Checker()
     out = [one for event in [START, *events, FINISH, END] for one in reader.feed(event)]
     for event in out:
         checker.add(event)

@@ -199,12 +199,13 @@ async def test_lookups_use_an_index(store: SqlStore) -> None:
     await store.responses.history("t", "r", expires=None)
     await store.responses.items("t", ["i"])
     await store.responses.events("t", "r", after=0)
+    await store.responses.last_event("t", "r")
     await store.responses.leases()
     await store.conversations.items("t", "c")
     await store.sessions.turns("t", "s")
     assert store.seals is not None
     await store.seals.find([b"%d" % number for number in range(300)])
-    assert len(statements) == 10
+    assert len(statements) == 11
 
     def explain(connection: Connection) -> None:
         for statement in list(statements):
