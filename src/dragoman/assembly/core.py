@@ -279,6 +279,7 @@ class Core:
         """Connect an assembly's parts with the rest of the gateway. Stop the running checks of providers, and
         start new ones if this process is the keeper.
         """
+        assembly.connect()
         self.gates.adopt(limits_of(self.config))
         self.alerts.adopt(targets_of(self.config))
         self.telling.know(assembly.upstreams)
