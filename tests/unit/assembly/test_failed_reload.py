@@ -10,13 +10,15 @@ import pytest
 
 from dragoman.assembly import assemble as assembling
 from dragoman.assembly.accounts import ledger_of
+from dragoman.assembly.providers import transport_of
+from dragoman.errors import ConfigError, Problem
 from dragoman.upstreams.wire import WireUpstream
 from tests.unit.assembly.test_reload import UP, Start, start
 
 __all__ = ["start"]
 
 LIMITED = "limits: {all: {scope: global, requests: 9/min}}\n"
-UNREADABLE = UP.replace("simulate:", "bad: {base_url: 'https://bad.example', ca_file: key}, simulate:")
+FAILING = UP.replace("simulate:", "bad: {base_url: 'https://bad.example'}, simulate:")
 
 
 @pytest.fixture
@@ -25,6 +27,18 @@ def secret(tmp_path: Path) -> Path:
     file.write_text("the-key-in-a-file-1")
     file.chmod(0o600)
     return file
+
+
+@pytest.fixture(autouse=True)
+def bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connections of the provider `bad` cannot be made."""
+
+    def make(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name == "bad":
+            raise ConfigError(Problem("providers.bad", "cannot be used"))
+        return transport_of(name, *arguments, **keywords)
+
+    monkeypatch.setattr(assembling, "transport_of", make)
 
 
 @pytest.fixture
@@ -47,7 +61,7 @@ async def test_a_running_journal_keeps_its_ledger(
     house = await start(UP + shared)
     adopting = house.gateway.running.journaling.adopting
     assert adopting.ledger is made[0]
-    assert (await house.reload(UNREADABLE + shared + LIMITED)).failed
+    assert (await house.reload(FAILING + shared + LIMITED)).failed
     assert len(made) == 2, "a ledger was made and closed"
     assert adopting.ledger is made[0] is house.gateway.running.accounting.ledger
     assert not (await house.reload(UP + shared + LIMITED)).failed
@@ -59,7 +73,7 @@ async def test_a_running_passage_gets_new_keys(start: Start, secret: Path) -> No
     up = UP.replace("[a-key-of-ours-1]", "[{file: key}], passthrough: [files]")
     house = await start(up)
     passage = house.gateway.running.passages["up"]
-    failing = UNREADABLE.replace("[a-key-of-ours-1]", "[{file: key}], passthrough: [files]")
+    failing = FAILING.replace("[a-key-of-ours-1]", "[{file: key}], passthrough: [files]")
     assert (await house.reload(failing)).failed
     await renew(house.upstream, secret, "the-key-in-a-file-2")
     assert passage.account.headers["authorization"] == "Bearer the-key-in-a-file-2"

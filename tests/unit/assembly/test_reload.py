@@ -119,7 +119,7 @@ async def test_nothing_new_changes_nothing(start: Start) -> None:
         ("providers: [", [("", 1)]),
         (f"{UP}models: {{m: nobody/x}}\nnonsense: 1", [("models.m.use", 2), ("nonsense", 3)]),
         (f"{UP}aliases: {{'*': nobody/x}}", [("aliases.*.route", 2)]),
-        (UP.replace("keys:", "ca_file: dragoman.yaml, keys:"), [("", None)]),
+        (UP.replace("keys:", "ca_file: dragoman.yaml, keys:"), [("providers.up.ca_file", 1)]),
     ],
     ids=["yaml", "settings", "names", "certificate"],
 )
