@@ -28,8 +28,8 @@ class Stage(stages.Stage):
     async def write_down(
         self, path: str = "/v1/audio/transcriptions", headers: Mapping[str, str] | None = None, **fields: Any
     ) -> Answered:
-        """Send a form. file: None = none, bytes = those, a text is sent as a field. Lists are sent as fields with
-        `[]`.
+        """Send a form. file: None = none, bytes = those, a text is sent as a field. Lists are sent as
+        fields with `[]`.
         """
         form = aiohttp.FormData(default_to_multipart=True)
         file = fields.pop("file", SOUND)
