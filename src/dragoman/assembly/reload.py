@@ -157,8 +157,7 @@ class Reloads:
         ConfigError, also if `end` is called before or meanwhile; and what `build` raises, except that OSError
         and ValueError become ConfigError.
         """
-        if self._ended:
-            raise ConfigError(_CLOSED)
+        self._require_open()
         before = self._loaded
         after, outcome = await asyncio.to_thread(compared, before, self.hash)
         assembly = None
@@ -169,10 +168,17 @@ class Reloads:
                 raise ConfigError(Problem("", f"cannot be used: {error}", str(after.file or ""))) from error
         prepared = Prepared(after, assembly, outcome)
         self._unused[id(prepared)] = prepared
-        if self._ended:
+        try:
+            self._require_open()  # `end` may have been called meanwhile
+        except ConfigError:
             await self.drop(prepared)
-            raise ConfigError(_CLOSED)
+            raise
         return prepared
+
+    def _require_open(self) -> None:
+        """Raise ConfigError if `end` was called."""
+        if self._ended:
+            raise ConfigError(_CLOSED)
 
     def use(self, prepared: Prepared) -> Outcome:
         """Use a prepared configuration from now on. Call it right after `prepare` has returned: no reload may

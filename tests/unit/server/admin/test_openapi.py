@@ -117,7 +117,7 @@ async def test_answers_are_as_described(desk: Desk) -> None:
 
 def test_a_403_is_described_as_the_server_gives_it() -> None:
     for row in OPERATIONS:
-        handler = Handler(_answer, for_tenants=row.for_tenants)  # type: ignore[arg-type]
+        handler = Handler(_answer, for_tenants=row.for_tenants)
         endpoint = Endpoint(row.path, DEFAULT, {row.method: handler}, scope="admin")
         asking: Any = SimpleNamespace(method=row.method)
         barring = {
