@@ -35,6 +35,14 @@ FOREIGN = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_ORG_ID", "_PROJECT_ID")
 for name in list(os.environ):
     if name.startswith("DRAGOMAN_") or name == "OLLAMA_HOST" or any(part in name for part in FOREIGN):
         del os.environ[name]
+# Processes that tests start run the code that the tests import, whatever is installed, in any working folder.
+_found = importlib.util.find_spec("dragoman")
+assert _found is not None
+assert _found.origin is not None
+_source = str(Path(_found.origin).resolve().parent.parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    dict.fromkeys([_source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+)
 # Official clients honour proxies; what the tests talk to listens on loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 

@@ -33,7 +33,7 @@ MODELS = {
     "openai_chat": "up/gpt-5",
     "mistral": "up/mistral-large-latest",
 }
-KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy", "DRAGOMAN_TRANSPORT")
+KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy", "DRAGOMAN_TRANSPORT")
 
 
 class Ran(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from tests.e2e.calls import MODELS, Site
 from tests.e2e.house import house  # noqa: F401 - a fixture
 from tests.e2e.strict import held
 
-KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy", "DRAGOMAN_TRANSPORT")
+KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy", "DRAGOMAN_TRANSPORT")
 Serve = Callable[..., Awaitable[str]]
 Provide = Callable[..., Awaitable[FakeProvider]]
 Visit = Callable[..., Awaitable[Site]]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import dragoman
 from dragoman.version import __version__
 from tests.e2e.command import COMMAND, Terminal, chat, run, serving
 
@@ -235,14 +236,35 @@ def test_a_dead_port_fails_the_test(environment: dict[str, str], tmp_path: Path)
 
 
 def test_a_gateway_that_cannot_start_says_why(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "no.pem").write_text("no certificate")
-    provider = "{base_url: 'https://10.0.0.5', keys: [], ca_file: no.pem}"
-    (tmp_path / "dragoman.yaml").write_text(f"providers: {{mine: {provider}}}")
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "dragoman.yaml").write_text("stores: {sql: sqlite, journal: file/journal}")
     ended = run(environment, tmp_path, "serve", "--port", "0")
     assert (ended.returncode, ended.stdout) == (3, "")
     *log, error, hint = ended.stderr.splitlines()
-    assert "certificate" in json.loads(log[0])["traceback"]
+    assert "stores.journal: cannot be used" in json.loads(log[0])["traceback"]
     assert (error, hint[:7]) == ("error: the gateway could not start", " hint: ")
+
+
+def test_a_process_runs_the_code_that_its_test_imports(environment: dict[str, str], tmp_path: Path) -> None:
+    """Also in a second working tree of the repository, beside the one that is installed."""
+    program = "import dragoman; print(dragoman.__file__)"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == str(Path(dragoman.__file__).resolve())
+
+
+def test_a_certificate_that_cannot_be_read_is_told_before_the_start(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    provider = "{base_url: 'https://10.0.0.5', keys: [], ca_file: no.pem}"
+    (tmp_path / "dragoman.yaml").write_text(f"providers: {{mine: {provider}}}")
+    told = "providers.mine.ca_file: there is no valid certificate in PEM form in"
+    for command in (["check"], ["serve", "--port", "0"]):
+        ended = run(environment, tmp_path, *command)
+        assert (ended.returncode, ended.stdout) == (3, "")
+        assert told in ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 def test_translations_pass_through_pipes(environment: dict[str, str], tmp_path: Path) -> None:

@@ -315,3 +315,13 @@ async def test_limits_count_what_the_provider_states(visit: Visit, provide: Prov
 async def test_a_path_that_cannot_be_listed(visit: Visit, path: str) -> None:
     with pytest.raises(ConfigError, match=r"providers\.up\.paths"):
         await visit(site_of("http://127.0.0.1:9", paths=[path]))
+
+
+async def test_a_long_error_shows_no_part_of_the_key_where_it_is_cut(visit: Visit, provide: Provide) -> None:
+    before = b"x" * (256 * 1024 - len(UP) + 3)
+    provider = await provide(Whole(before + UP.encode() + b"y" * 100_000, 422))
+    site = await visit(site_of(provider))
+    refused = await call(site, "POST", "/providers/up/v1/ocr", json={})
+    assert refused.status == 422
+    assert UP[:4] not in refused.raw.decode()
+    assert len(refused.raw) > len(before) - 10

@@ -256,12 +256,11 @@ def test_a_port_that_is_taken_is_said_once(environment: dict[str, str], tmp_path
 
 
 def test_what_keeps_workers_from_starting_is_said_once(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "no.pem").write_text("no certificate")
-    provider = "{base_url: 'https://10.0.0.5', keys: [], ca_file: no.pem}"
-    (tmp_path / "dragoman.yaml").write_text(f"providers: {{mine: {provider}}}")
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "dragoman.yaml").write_text("stores: {sql: sqlite, journal: file/journal}")
     ended = run(environment, tmp_path, "serve", "--port", "0", "--workers", "3")
     assert (ended.returncode, ended.stdout) == (3, "")
     *log, error, hint = ended.stderr.splitlines()
-    assert ended.stderr.count("no certificate or crl found") <= 2, "once, and once as its traceback"
-    assert "certificate" in json.loads(log[0])["traceback"]
+    assert ended.stderr.count("stores.journal: cannot be used") <= 2, "once, and once as its traceback"
+    assert "stores.journal: cannot be used" in json.loads(log[0])["traceback"]
     assert (error, hint[:7]) == ("error: the gateway could not start", " hint: ")

@@ -32,6 +32,7 @@ _decode: Final = msgspec.msgpack.Decoder(UsageRecord).decode
 _decode_any: Final = msgspec.msgpack.Decoder().decode
 _decode_map: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 _decode_lines: Final = msgspec.msgpack.Decoder(list[dict[str, Any]]).decode
+_TOO_DEEP: Final = "values are nested too deeply"
 _ARRAYS: Final = frozenset((*range(0x90, 0xA0), 0xDC, 0xDD))
 """The bytes with which a MessagePack array can begin:
 https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family
@@ -40,20 +41,22 @@ https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family
 
 def decode(body: bytes) -> UsageRecord:
     """Return the record that a body encodes, as an array or as a map. Raises msgspec.DecodeError or
-    UnicodeDecodeError if the body is not a usage record; RecursionError if values in it are nested too
-    deeply.
+    UnicodeDecodeError if the body is not a usage record, or if values in it are nested too deeply.
     """
-    return _decode(body) if body[:1] and body[0] in _ARRAYS else _named(body)
+    try:
+        return _decode(body) if body[:1] and body[0] in _ARRAYS else _named(body)
+    except RecursionError:
+        raise msgspec.DecodeError(_TOO_DEEP) from None
 
 
 def id_of(body: bytes) -> str | None:
     """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, only
     the id is checked, so an array in which a later field has a wrong type has an id, too. If the body is a
-    map, all fields of the record are checked. Raises RecursionError as `decode`.
+    map, all fields of the record are checked.
     """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

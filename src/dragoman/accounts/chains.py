@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -60,6 +60,34 @@ KILLED: Final = "gateway/killed"
 """The field `end` in the usage record of an exchange that was open when its process ended."""
 
 _END: Final = bytes(entry_of(END))
+
+
+class State(TypedDict, total=False):
+    """The state that a reader writes into the reader's file.
+
+    waiting, waiting_bytes: the records that the database does not have yet. oldest: when the oldest of them
+    ended; None = there is none. processes, ended: how many processes run and have ended. drained, looked:
+    when the latest complete draining began, in Unix seconds and in those of the monotonic clock. The others
+    count what this reader has done and found. last_error: why records wait; None = they do not.
+    """
+
+    waiting: int
+    waiting_bytes: int
+    oldest: float | None
+    processes: int
+    ended: int
+    drained: float
+    looked: float
+    stored: int
+    adopted: int
+    cut: int
+    rejected: int
+    damaged: int
+    torn_bytes: int
+    last_error: str | None
+
+
+_decode_state: Final = msgspec.json.Decoder(State).decode
 
 
 class Chain:
@@ -201,7 +229,8 @@ class Chain:
         for number in (*self._kept, *self._numbers[:-1]):
             self._remove(number)
         self._close_first()
-        self._remove(self._numbers[-1])
+        for number in self._numbers[-1:]:  # none, if somebody has deleted the segments meanwhile
+            self._remove(number)
         self.close()
 
     def close(self) -> None:
@@ -467,7 +496,7 @@ class Chains:
         chain.delete()
         del self.chains[chain.mark]
 
-    def tell(self, state: dict[str, Any]) -> None:
+    def tell(self, state: State) -> None:
         """Write the state of this reader into the reader's file as JSON, where the function `told` finds it.
         JSON of more than 4,000 bytes is cut off, so it cannot be read. Writes nothing if this process is not
         the reader; an error of the disk is ignored.
@@ -490,16 +519,16 @@ def told(folder: Path) -> dict[str, Any] | None:
     """Return the state that the latest reader of a folder has written, with an added field `running`: whether
     a process is the reader of the folder now (more exactly, holds its lock). If that reader has written no
     state yet, the result has `running` only. None = no process was the reader yet, or the state cannot be
-    read, for example because it was cut off.
+    read, for example because it was cut off, or because a field has a value of another type.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        state: dict[str, Any] = msgspec.json.decode(os.pread(descriptor, _TOLD, 0) or b"{}")
+        state = _decode_state(os.pread(descriptor, _TOLD, 0) or b"{}")
         return {**state, "running": not lock(descriptor)}
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     finally:
         os.close(descriptor)

@@ -139,13 +139,12 @@ class Directory:
         self.declared = declared
         self._decoded.clear()
 
-    def find(self, digest: bytes, now: float) -> Caller | ir.Fault | None:
+    def find(self, digest: bytes) -> Caller | ir.Fault | None:
         """Return the client with this key, or the fault to answer with if the key is disabled, if its user,
         team or tenant is disabled or was removed, or if its user or team belongs to another tenant. None =
         the database has no such key, the key was revoked, or the configuration has a key of the same name.
-        The expiry (`Caller.expires`) is not checked. digest: the SHA-256 of the key, or of the key before its
-        last rotation. now: Unix seconds; if a client is returned, `uses` gets this as the time of the key's
-        latest use.
+        The expiry (`Caller.expires`) is not checked, and nothing is noted: see `used`. digest: the SHA-256 of
+        the key, or of the key before its last rotation.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -155,11 +154,14 @@ class Directory:
             if len(self._decoded) >= _MOST_DECODED:
                 self._decoded.clear()
             found = self._decoded[digest] = self._read(digest, packed)
-        if found is UNKNOWN:
-            return None
-        if isinstance(found, Caller) and found.key is not None:
-            self.uses[found.key] = now
-        return found
+        return None if found is UNKNOWN else found
+
+    def used(self, caller: Caller, now: float) -> None:
+        """Note that a client's key was used. Nothing is noted for a client of the configuration. now: Unix
+        seconds.
+        """
+        if caller.key is not None:
+            self.uses[caller.key] = now
 
     def knows(self, digest: bytes) -> bool:
         """Whether the database has a key with this SHA-256, now or before the key's last rotation. The key

@@ -140,8 +140,12 @@ class ClientKeys:
         """
         key = first or self.presented(headers) or key
         if key and (known := self._known(key)) is not None:
-            if isinstance(known, Caller) and known.expires is not None and self._now() >= known.expires:
-                return _expired(known.expires)
+            if isinstance(known, Caller):
+                now = self._now()
+                if known.expires is not None and now >= known.expires:
+                    return _expired(known.expires)
+                if self._directory is not None:
+                    self._directory.used(known, now)
             return known
         if self.required:
             return self._refusal(key)
@@ -151,8 +155,8 @@ class ClientKeys:
 
     def name_of(self, key: str) -> str | None:
         """Return the name of the client with this key; None = there is no such key, or it is revoked, or
-        `authenticate` would return the fault of a disabled key. The expiry is not checked. If the name of a
-        key of the database is returned, this counts as a use of the key (`Directory.uses`).
+        `authenticate` would return the fault of a disabled key. The expiry is not checked. Looking up a name
+        is no use of the key.
         """
         found = self._known(key)
         return found.name if isinstance(found, Caller) else None
@@ -161,7 +165,7 @@ class ClientKeys:
         digest = minting.digest(key)
         known = self._callers.get(digest)
         if known is None and self._directory is not None:
-            return self._directory.find(digest, self._now())
+            return self._directory.find(digest)
         return known
 
     def _refusal(self, key: str | None) -> ir.Fault:

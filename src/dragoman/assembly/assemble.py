@@ -198,6 +198,16 @@ class Assembly(msgspec.Struct, frozen=True):
         every = [*limits_of(config), *held_limits(config, directory)]
         return await self.restoring.restore(every, recovered=recovered)
 
+    def connect(self) -> None:
+        """Let parts that were taken from the running assembly work with the parts that are new: the journal
+        reports to this ledger, and new values of credentials reach these passages. Call it when the assembly
+        is used from now on; before that, the running assembly still needs the parts as they are.
+        """
+        if self.journaling is not None and self.accounting is not None:
+            self.journaling.adopting.ledger = self.accounting.ledger
+        for name, passage in self.passages.items():
+            _follow(passage, self.parts.all[_part_of(name)].what)
+
     async def close(self) -> None:
         """Close all parts. If closing a part fails, the others are closed nevertheless, and then the error is
         raised. Upstreams made in code are not closed.
@@ -316,7 +326,8 @@ def _assembled(
         lambda ledger: ledger.close(),
     )
     journaling = _journaling(loaded, store, parts, seams, mark)
-    if journaling is not None:
+    if journaling is not None and journaling.adopting.ledger is None:
+        # A running journal keeps its ledger until the new assembly is used: see `Assembly.connect`.
         journaling.adopting.ledger = ledger
     space = parts.hold(
         "answer space", config.server.answer_space, lambda: Space(config.server.answer_space, CROWDED)
@@ -341,7 +352,7 @@ def _assembled(
         )
         limits_of_answers = answer_limits(account)
         providers[name] = upstream = parts.take(
-            f"provider {name}",
+            _part_of(name),
             (provider, limits_of_answers, transport),
             partial(_wire, provider, transport, limits_of_answers, outside),
             WireUpstream.close,
@@ -349,7 +360,6 @@ def _assembled(
         if account.passthrough or account.paths:
             timers = timers_of(account.timeouts)
             passages[name] = passage_of(provider, upstream, transport, timers, account)
-            _follow(passages[name], upstream)
     upstreams: dict[str, Upstream] = dict(providers)
     if config.providers.local.enabled:
         queue = config.providers.local.queue
@@ -459,11 +469,18 @@ def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outsid
     return upstream
 
 
+def _part_of(provider: str) -> str:
+    """Return the name of the part that is the upstream of a configured provider."""
+    return f"provider {provider}"
+
+
 def _follow(passage: Passage, upstream: WireUpstream) -> None:
-    """Let the passage use each new value of the upstream's first account, if the account's credential can
-    change.
+    """Let the passage use the present value of the upstream's first account, and each new one, if the
+    account's credential can change.
     """
     if (renewal := upstream.accounts[0].renewal) is not None:
+        if passage.account is not upstream.accounts[0]:  # renewed since the passage was made
+            passage.renew(upstream.accounts[0])
         renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))
 
 

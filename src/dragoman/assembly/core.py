@@ -279,6 +279,7 @@ class Core:
         """Connect an assembly's parts with the rest of the gateway. Stop the running checks of providers, and
         start new ones if this process is the keeper.
         """
+        assembly.connect()
         self.gates.adopt(limits_of(self.config))
         self.alerts.adopt(targets_of(self.config))
         self.telling.know(assembly.upstreams)
@@ -460,10 +461,11 @@ class Core:
         hides an alias or model of the same name. route: None = remove the name; raises KeyError if `make` has
         not created it. Clients whose keys permit the name may use it. Only this process knows the name, until
         the gateway is closed, or until a reload removes all providers of the route. Raises as `running` while
-        the gateway does not run; the name is changed nevertheless.
+        the gateway does not run; then nothing changes.
         """
+        names = self.running.names
         self.own_models.make(name, route, self.seams.now())
-        self._rename(self.running.names)
+        self._rename(names)
 
     def relist(self) -> None:
         """Make the table of model names again, because a provider's own list of models has changed."""

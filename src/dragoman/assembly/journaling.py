@@ -121,6 +121,10 @@ def folder_of(loaded: Loaded) -> Path | None:
     return folder
 
 
+class _NotReader(Exception):
+    """This process was the reader of the journals, and has released their files meanwhile."""
+
+
 class Journaling:
     """The journal of this process, and the tasks that give records to the database.
 
@@ -147,6 +151,8 @@ class Journaling:
         self._chains = None if folder is None else Chains(folder)
         self._keeps = False
         self._reads = False
+        """Whether this process is the reader. It becomes False before the files are closed."""
+        self._closed = False
         self._alert: Callable[[Event], None] | None = None
         self._good: UsageRecord | None = None
         """A record that the database has, for `_answers`."""
@@ -200,6 +206,8 @@ class Journaling:
             done, begun, looked = False, self._seams.now(), self._seams.monotonic()
             try:
                 done = await self._from_memory() and await self._from_files()
+            except _NotReader:
+                return False
             except OSError as error:
                 self._note(f"the journal cannot be read: {error}")
             if done:
@@ -215,7 +223,8 @@ class Journaling:
         finished.
 
         Returns True if no such record waits any more, or if the journal is in memory. Returns False if the
-        journal cannot be read, or if the database fails or stores nothing for `_RECOVERY` seconds.
+        journal cannot be read for any reason, or if the database fails or stores nothing for `_RECOVERY`
+        seconds.
         """
         if self._chains is None:
             return True
@@ -236,11 +245,13 @@ class Journaling:
             log.warning(
                 "usage records of an earlier process are stored later: %s", str(error) or "no answer in time"
             )
-            spawn(self._release(self._chains), "giving up the journal's lock")
-            return False
+        except Exception:  # whatever an earlier process has left, it must not stop the start
+            log.exception("usage records of an earlier process are stored later")
         else:
             await self._release(self._chains)
             return done
+        spawn(self._release(self._chains), "giving up the journal's lock")
+        return False
 
     async def _hold(self, chains: Chains) -> bool:
         """Become the reader of the files, and return True. Returns False if another process is the reader,
@@ -314,8 +325,8 @@ class Journaling:
         """
         async with self._lock:
             if not (self._tasks and self._keeps):
+                self._reads = False  # first, so that nobody who waits for `_files` reads afterwards
                 await self._with_files(chains.close)
-                self._reads = False
 
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows. Numbers from the reader's file are about the records of all
@@ -372,8 +383,9 @@ class Journaling:
             log.warning("usage waits in %s for the next start: %s", self.folder, self.last_error or "no time")
         await self.adopting.stop()
         if self._chains is not None:
-            self._tell()
-            self._chains.close()
+            # A draining that takes longer than `_FAREWELL` still runs. It must not read on without the lock.
+            self._reads, self._closed = False, True
+            await self._with_files(self._end, self._chains)
 
     # The tasks ----------------------------------------------------------------------------------------
 
@@ -403,18 +415,29 @@ class Journaling:
         while True:
             await asyncio.sleep(_PAUSES[0])
             if self._reads and (self._lock.locked() or self.last_error is not None):
-                with suppress(OSError):  # the next draining tells of it
+                with suppress(OSError, _NotReader):  # the next draining tells of an OSError
                     await self._look()
 
     async def _look(self) -> list[Chain]:
         """Return the journals of all processes, and begin to give the ledger what ended processes have left.
-        Only the reader may call this. Raises OSError.
+        Raises OSError; _NotReader.
         """
         assert self._chains is not None
         async with self._files:
+            if not self._reads:
+                raise _NotReader
             there = await asyncio.to_thread(self._chains.look)
             self.adopting.begin(there)
         return there
+
+    async def _as_reader(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Return the result of a function that reads or deletes journals, called in a thread. Raises
+        _NotReader.
+        """
+        async with self._files:
+            if not self._reads:
+                raise _NotReader
+            return await asyncio.to_thread(work, *arguments)
 
     async def _with_files(self, work: Callable[..., T], *arguments: Any) -> T:
         """Return the result of a function that works with the journals, called in a thread."""
@@ -451,23 +474,23 @@ class Journaling:
         """
         if self._chains is None or not self._keeps:
             return True
-        self._reads = await self._with_files(self._chains.hold)
+        async with self._files:
+            self._reads = not self._closed and await asyncio.to_thread(self._chains.hold)
         return not self._reads or await self._drained(self._chains)
 
     async def _drained(self, chains: Chains) -> bool:
         there = await self._look()
         ended = [chain for chain in there if chain.left]  # of the others something may be unread at the end
-        while full := await self._with_files(lambda: [chain for chain in there if chain.take()]):
+        while full := await self._as_reader(lambda: [chain for chain in there if chain.take()]):
             if not await self._keep([record for chain in full for record in chain.records]):
                 if self._failures >= _ODD:
-                    await self._with_files(_again, full)
+                    await self._as_reader(_again, full)
                 return False
             for chain in full:
                 if chain.left and not chain.ended_well:
                     self.adopted += len(chain.records)
-            await self._with_files(_done, full)
-            if self._reads:
-                await self._with_files(self._tell)  # so that other processes see progress
+            await self._as_reader(_done, full)
+            await self._as_reader(self._tell)  # so that other processes see progress
         for chain in ended:
             if not await self._bury(chains, chain):
                 return False
@@ -479,7 +502,7 @@ class Journaling:
         has left, the journal stays, and a later call deletes it. Returns False if the database has failed.
         """
         if chain.mark not in self._cut:
-            cut = await self._with_files(chain.cut)
+            cut = await self._as_reader(chain.cut)
             if cut and not await self._keep(cut):
                 return False
             self._cut.add(chain.mark)
@@ -494,7 +517,7 @@ class Journaling:
         self.torn += chain.torn
         self._cut.discard(chain.mark)
         self.adopting.forget(chain)
-        await self._with_files(chains.delete, chain)
+        await self._as_reader(chains.delete, chain)
         return True
 
     async def _keep(self, records: Sequence[UsageRecord]) -> bool:
@@ -575,6 +598,10 @@ class Journaling:
         if error is None and self.last_error is not None:
             log.warning("usage is stored again")
         self.last_error = error
+
+    def _end(self, chains: Chains) -> None:
+        self._tell()
+        chains.close()
 
     def _tell(self) -> None:
         """Write the state of this reader to the reader's file, where all processes find it."""

@@ -14,11 +14,13 @@ from dragoman.assembly.identities import identity_of
 from dragoman.assembly.keyfiles import credentials_of
 from dragoman.assembly.signing import FixedCredential, SigningCredential, signed, signing_key
 from dragoman.capacity.space import Space
+from dragoman.config.check_certificates import provider_certificates
 from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.dialects.live import TRANSCRIBING
 from dragoman.dialects.service import Service
 from dragoman.dialects.table import DIALECTS, SERVICES
+from dragoman.errors import ConfigError, Problem, setting_path
 from dragoman.net.client import ClientName
 from dragoman.net.transport import Pool, Reached, Transport
 from dragoman.providers.auth import Credential as Key
@@ -306,20 +308,25 @@ def transport_of(
 ) -> Transport:
     """Return the connections to one provider. name: the provider's name. client: which HTTP client is used.
     reached: called when a limit is reached that does not fail an exchange. space: the memory that all answers
-    of all providers share.
+    of all providers share. Raises ConfigError if a certificate cannot be used.
     """
     pool = settings.pool
-    return Transport(
-        Pool(pool.size, pool.keep_alive, pool.wait or None, pool.max_age),
-        ca_file=settings.ca_file,
-        verify_tls=settings.verify_tls,
-        client_cert=settings.client_cert,
-        client_key=settings.client_key,
-        client=client,
-        proxy=settings.proxy.reveal() if settings.proxy else None,
-        deadlines=deadlines,
-        name=name,
-        max_answer=settings.answers.max_size,
-        reached=reached,
-        space=space,
-    )
+    try:
+        return Transport(
+            Pool(pool.size, pool.keep_alive, pool.wait or None, pool.max_age),
+            ca_file=settings.ca_file,
+            verify_tls=settings.verify_tls,
+            client_cert=settings.client_cert,
+            client_key=settings.client_key,
+            client=client,
+            proxy=settings.proxy.reveal() if settings.proxy else None,
+            deadlines=deadlines,
+            name=name,
+            max_answer=settings.answers.max_size,
+            reached=reached,
+            space=space,
+        )
+    except (OSError, ValueError) as error:  # a file of a certificate has changed since the check
+        path = setting_path("providers", name)
+        found = [Problem(f"{path}.{one.place}", one.message) for one in provider_certificates(settings)]
+        raise ConfigError(*(found or [Problem(path, f"cannot be used: {error}")])) from error

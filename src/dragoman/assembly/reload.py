@@ -96,6 +96,8 @@ class Reloads:
         self.lock = asyncio.Lock()
         """Held while this process alone loads the configuration again, and by whoever must not see that."""
         self._ended = False
+        self._unused: dict[int, Prepared] = {}
+        """{its `id()`: a configuration that was prepared, and neither used nor dropped yet}."""
         self._closing: dict[asyncio.Task[None], Sequence[Part]] = {}
         """{task that waits until earlier exchanges have ended: the parts that it will close}."""
         self.loaded_at = seams.now()
@@ -140,7 +142,7 @@ class Reloads:
         async with self.lock:
             problems, restart = self.problems, self.restart
             try:
-                outcome = await self._used(await self.prepare())
+                outcome = self.use(await self.prepare())
             except ConfigError as error:
                 outcome = self.refuse(error.problems)
             except Exception as error:  # the files may be better at the next reload
@@ -150,20 +152,12 @@ class Reloads:
             self.told(outcome)
         return outcome
 
-    async def _used(self, prepared: Prepared) -> Outcome:
-        """Use a prepared configuration as `use` does; after `end`, close it, and raise ConfigError."""
-        if self._ended:
-            await self.drop(prepared)
-            raise ConfigError(_CLOSED)
-        return self.use(prepared)
-
     async def prepare(self) -> Prepared:
         """Load the configuration, and build its new parts. Nothing changes in the running gateway. Raises
-        ConfigError, also after `end`; and what `build` raises, except that OSError and ValueError become
-        ConfigError.
+        ConfigError, also if `end` is called before or meanwhile; and what `build` raises, except that OSError
+        and ValueError become ConfigError.
         """
-        if self._ended:
-            raise ConfigError(_CLOSED)
+        self._require_open()
         before = self._loaded
         after, outcome = await asyncio.to_thread(compared, before, self.hash)
         assembly = None
@@ -172,12 +166,28 @@ class Reloads:
                 assembly = await self._build(after)
             except (OSError, ValueError) as error:  # a certificate that cannot be read
                 raise ConfigError(Problem("", f"cannot be used: {error}", str(after.file or ""))) from error
-        return Prepared(after, assembly, outcome)
+        prepared = Prepared(after, assembly, outcome)
+        self._unused[id(prepared)] = prepared
+        try:
+            self._require_open()  # `end` may have been called meanwhile
+        except ConfigError:
+            await self.drop(prepared)
+            raise
+        return prepared
+
+    def _require_open(self) -> None:
+        """Raise ConfigError if `end` was called."""
+        if self._ended:
+            raise ConfigError(_CLOSED)
 
     def use(self, prepared: Prepared) -> Outcome:
         """Use a prepared configuration from now on. Call it right after `prepare` has returned: no reload may
-        have happened in between. Returns the outcome of `prepared`.
+        have happened in between. Returns the outcome of `prepared`. After `end`, which has closed the
+        prepared parts, changes nothing, and returns an outcome which says that the gateway is closed.
         """
+        if self._ended:
+            return self.refuse([_CLOSED])
+        self._unused.pop(id(prepared), None)
         outcome = prepared.outcome
         self.problems, self.restart = (), outcome.restart
         self.loaded_at = self._seams.now()
@@ -190,8 +200,10 @@ class Reloads:
         return outcome
 
     async def drop(self, prepared: Prepared) -> None:
-        """Close the new parts of a prepared configuration that will not be used."""
-        if prepared.assembly is not None:
+        """Close the new parts of a prepared configuration that will not be used. Does nothing if it was used
+        or dropped already.
+        """
+        if self._unused.pop(id(prepared), None) is not None and prepared.assembly is not None:
             await close(prepared.assembly.parts.new())
 
     def refuse(self, problems: Sequence[Problem]) -> Outcome:
@@ -211,15 +223,18 @@ class Reloads:
         await close(parts)
 
     async def end(self) -> None:
-        """Load the configuration never again, and close all parts of earlier configurations, even if
-        exchanges still use them. Before that, waits at most 2 seconds for a reload that runs. If this process
-        reloads alone, that reload changes nothing any more, and closes what it has built.
+        """Load the configuration never again. Close the parts of a prepared configuration that is not used
+        yet, and all parts of earlier configurations, even if exchanges still use them. Before that, waits at
+        most 2 seconds for a reload that runs. If this process reloads alone, that reload changes nothing any
+        more, and closes what it has built.
         """
         self._ended = True
         with suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL), self.lock:
                 pass
         async with AsyncExitStack() as closing:
+            for prepared in [*self._unused.values()]:
+                closing.push_async_callback(self.drop, prepared)
             for task, parts in list(self._closing.items()):
                 task.cancel()
                 await asyncio.wait([task])

@@ -28,6 +28,7 @@ from dragoman.config.check_balancing import (
     unpriced,
     unpriced_fallbacks,
 )
+from dragoman.config.check_certificates import authority, server_authority
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
 from dragoman.config.check_credential import key_misfits
@@ -50,7 +51,7 @@ from dragoman.providers.patterns import is_pattern
 from dragoman.providers.provider import Provider
 from dragoman.seams.clock import SYSTEM
 from dragoman.stores.address import HINT as DATABASE_HINT
-from dragoman.stores.address import database
+from dragoman.stores.address import PostgresUrl, database
 
 _STAR: Final = "for every name that nothing else knows use the alias `*`"
 
@@ -168,12 +169,16 @@ class _Checker:
                 parsed(valkey.reveal())
             except ValueError as error:
                 self.problem("stores.valkey", str(error), VALKEY_HINT)
+        self.misfits("", authority("stores.valkey_ca", self.config.stores.valkey_ca))
 
     def database(self, name: str, stated: str | None) -> None:
         try:
-            database(stated or "memory")
+            found = database(stated or "memory")
         except ValueError as error:
             self.problem(name, str(error), DATABASE_HINT)
+        else:
+            if isinstance(found, PostgresUrl):
+                self.misfits(name, server_authority(found.uri.reveal()))
 
     def auth(self) -> None:
         auth = self.config.auth

@@ -10,6 +10,7 @@ from dragoman.config import resolve
 from dragoman.config.check_apis import unspoken
 from dragoman.config.check_attempts import provider_misfits
 from dragoman.config.check_balancing import idle
+from dragoman.config.check_certificates import provider_certificates
 from dragoman.config.check_credential import credential_misfits, key_misfits
 from dragoman.config.check_headers import unusable
 from dragoman.config.decode import suggest
@@ -68,12 +69,9 @@ def _values(name: str, settings: Settings) -> Iterator[Misfit]:
     for index, key in enumerate(keys):
         yield from within(f"keys[{index}]", key_misfits(key, keys[:index]))
     yield from within("headers", unusable(settings.headers))
-    for file in ("ca_file", "client_cert", "client_key"):
-        yield from no_file(file, getattr(settings, file))
+    yield from provider_certificates(settings)
     if settings.credential is not None:
         yield from no_file("credential.file", settings.credential.file)
-    if settings.client_key is not None and settings.client_cert is None:
-        yield Misfit("client_key", "there is no `client_cert` for this key")
     if settings.proxy is not None:
         yield from ruled("proxy", proxy, settings.proxy.reveal())
     if "*" in settings.models and len(settings.models) > 1:

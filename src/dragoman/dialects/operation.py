@@ -236,6 +236,10 @@ class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only
     """Writes a whole response for the client."""
     locate: Callable[[AskedT, str], str]
     """Turns an IR path into a JSON path of the client's request. Arguments: the decoded request, the path."""
+    locate_in: Callable[[WireRequest, AskedT, str], str] | None = None
+    """As `locate`, for a protocol in which clients may write the same value in one of several members; its
+    first argument is the request as the client wrote it. None = `locate` is right for every request.
+    """
     members: frozenset[str]
     """The request's top-level members that have a field in the IR."""
     streams: Callable[[WireRequest], bool] = _never
@@ -249,6 +253,14 @@ class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only
     unread: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
     """Finds the media of a response for which the provider stated a URL although the client asked for the
     bytes. If a download fails, the URL stays in the response. None = there are no such media."""
+
+    def located(self, wire: WireRequest, request: AskedT, where: str) -> str:
+        """Return the JSON path of the IR path `where` in the client's request `wire`, which was decoded as
+        `request`.
+        """
+        if self.locate_in is None:
+            return self.locate(request, where)
+        return self.locate_in(wire, request, where)
 
 
 class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ def locator(asked: Asked) -> Locate:
     if asked.prompts:
         return asked.face.locator(asked.wire)
     assert asked.codec is not None
-    return partial(asked.codec.client.locate, asked.request)
+    return partial(asked.codec.client.located, asked.wire, asked.request)
 
 
 def located(asked: Asked, fault: ir.Fault, locate: Locate | None = None) -> ir.Fault:

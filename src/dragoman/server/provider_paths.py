@@ -216,7 +216,7 @@ class ProviderPathsApi:
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send a provider's error to the client with the provider's status and body. In the body, secrets of
-        the account with at least `_SHORTEST_SECRET` characters are hidden. Only the first 256 KiB of a longer
+        the account are hidden (`read_refusal`). Only the first 256 KiB of a longer
         body are sent (20,000 bytes if these have very many JSON values).
 
         Raises RequestFailed instead, and sends nothing, for a status outside 400 to 599; for 401 and 403,
@@ -226,13 +226,10 @@ class ProviderPathsApi:
         passage, account = call.passage, call.passage.account
         if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
             raise await passage.refused(answer)
-        body = await read_refusal(answer)
+        body = await read_refusal(answer, account.redaction())
         fault = account.discreet(passage.dialect.errors.decode(answer.status, answer.headers, body))
         call.record.fault = exchange.fault = fault
         call.record.classify(account.source)
-        for secret in account.secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                body = body.replace(secret.encode(), b"[redacted]")
         kind = (b"content-type", answer.headers.get("content-type", _ANY).encode("latin-1", "replace"))
         _settle(call, answer.status)
         await client.answer(answer.status, [kind, *self._headers(answer, call, whole=True)], body)

@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.errors import WireError
 from dragoman.routing.outcome import Whose
 from dragoman.upstreams.credential import Credential, Lease
+from dragoman.wire.hidden import without_beginnings
 from dragoman.wire.json import decode_object, encode, reworded
 
 _SHORTEST_SECRET = 8
@@ -127,6 +128,16 @@ class Redaction:
     def text(self, text: str) -> str:
         """Return the text with `[redacted]` in place of each secret."""
         return _without(text, self._secrets)
+
+    def body(self, body: bytes, *, whole: bool) -> bytes:
+        """Return the bytes of a body with `[redacted]` in place of each secret. whole: False = the body was
+        cut off; then the beginning of a secret at its end is left out.
+        """
+        if not whole:
+            body = without_beginnings(body, self._secrets, _SHORTEST_SECRET)
+        for secret in self._secrets:
+            body = body.replace(secret.encode("utf-8", "replace"), _REDACTED.encode())
+        return body
 
     def message(self, message: str | bytes) -> str | bytes:
         """Return a WebSocket message with `[redacted]` in place of each secret (see `configured`), also where

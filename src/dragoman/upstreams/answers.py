@@ -19,6 +19,7 @@ from dragoman.dialects.bounds import Kept
 from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
+from dragoman.upstreams.account import Redaction
 from dragoman.wire.json import count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
@@ -309,17 +310,21 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
     return b"".join(parts)
 
 
-async def read_refusal(answer: Answer) -> bytes:
+async def read_refusal(answer: Answer, redaction: Redaction) -> bytes:
     """Return the beginning of the body of an error answer: its first 256 KiB, or only its first 20,000 bytes
     if these 256 KiB have more than 20,000 JSON values. Raises RequestFailed if the connection breaks before
     that, or if no bytes come within the idle time.
+
+    redaction: hides the secrets before the body is cut, and before a message in it is shortened: a part of a
+    secret could not be recognised any more.
     """
     parts: list[bytes] = []
-    size = 0
-    while size < MAX_REFUSAL and (data := await answer.chunk()):
-        parts.append(data)
+    size, whole = 0, False
+    while size < MAX_REFUSAL and not whole:
+        parts.append(data := await answer.chunk())
         size += len(data)
-    body = b"".join(parts)[:MAX_REFUSAL]
+        whole = not data
+    body = redaction.body(b"".join(parts), whole=whole)[:MAX_REFUSAL]
     if count_values(body, _REFUSAL_VALUES) > _REFUSAL_VALUES:
         return body[:_REFUSAL_VALUES]  # no valid JSON any more, so it is shown as text
     return body

@@ -152,7 +152,8 @@ class Passage:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
+        body = await read_refusal(answer, self.account.redaction())
+        fault = self.dialect.errors.decode(answer.status, answer.headers, body)
         if answer.status in {401, 403} and not self.account.lent:
             return RequestFailed(own_refused(self.name) if self.account.own else _REFUSED)
         return RequestFailed(self.account.discreet(fault))

@@ -35,7 +35,7 @@ from dragoman.providers.vendor import expression
 from dragoman.routing.apis import Lesson, choose, taught
 from dragoman.routing.ratelimits import hints, rest, spent
 from dragoman.seams.clock import SYSTEM
-from dragoman.upstreams.account import Account
+from dragoman.upstreams.account import Account, Redaction
 from dragoman.upstreams.address import Address
 from dragoman.upstreams.answers import DEFAULT_LIMITS, AnswerLimits, read_refusal, unexpected
 from dragoman.upstreams.form import PAGE, SPLITTERS, framing_of, is_success, page, streams, unreadable
@@ -365,7 +365,8 @@ class WireUpstream:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        return self.refusal(answer.status, answer.headers, await read_refusal(answer), operation)
+        redaction = Redaction(secret for account in self.accounts for secret in account.secrets)
+        return self.refusal(answer.status, answer.headers, await read_refusal(answer, redaction), operation)
 
     def refusal(
         self, status: int, headers: Mapping[str, str], body: bytes, operation: Operation = "chat"

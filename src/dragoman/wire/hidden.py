@@ -13,12 +13,12 @@ _WORDS: Final = b"[redacted]"
 
 class Hider:
     """Replaces secrets in a body by a text with the same number of bytes (`[redacted]` and as many `*` as are
-    needed), so that a stated length of the body stays true. Secrets of less than `SHORTEST` characters are
+    needed), so that a stated length of the body stays true. Secrets of less than `shortest` characters are
     not replaced. `feed` holds back only the last bytes of a piece, if they may be the beginning of a secret.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        found = {one.encode("utf-8", "replace") for one in secrets if len(one) >= SHORTEST}
+    def __init__(self, secrets: Iterable[str], shortest: int = SHORTEST) -> None:
+        found = {one.encode("utf-8", "replace") for one in secrets if len(one) >= shortest}
         self._secrets = sorted(found, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))  # a longer secret comes first
         self._held = b""
@@ -49,11 +49,25 @@ class Hider:
         rest, self._held = self._held, b""
         return self._pattern.sub(_redacted, rest) if rest else rest
 
+    @property
+    def held(self) -> int:
+        """How many bytes at the end of the body are held back."""
+        return len(self._held)
+
     def _unfinished(self, body: bytes, begin: int) -> int:
         """Return the first place from `begin` on at which an unfinished secret may stand; the length of
         `body` = there is none.
         """
         return len(body) - max(_overlap(body, secret, begin) for secret in self._secrets)
+
+
+def without_beginnings(body: bytes, secrets: Iterable[str], shortest: int = SHORTEST) -> bytes:
+    """Return a body that was cut off, without its last bytes if these may be the beginning of a secret, or a
+    secret that is the beginning of a longer one. secrets, shortest: as for `Hider`.
+    """
+    hider = Hider(secrets, shortest)
+    hider.feed(body)
+    return body[: len(body) - hider.held]
 
 
 def _redacted(found: re.Match[bytes]) -> bytes:

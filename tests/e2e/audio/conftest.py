@@ -28,13 +28,17 @@ class Stage(stages.Stage):
     async def write_down(
         self, path: str = "/v1/audio/transcriptions", headers: Mapping[str, str] | None = None, **fields: Any
     ) -> Answered:
-        """Send a form. file: None = none, bytes = those; lists are sent as fields with `[]`."""
+        """Send a form. file: None = none, bytes = those, a text is sent as a field. Lists are sent as
+        fields with `[]`.
+        """
         form = aiohttp.FormData(default_to_multipart=True)
         file = fields.pop("file", SOUND)
         for name, value in fields.items():
             for one in value if isinstance(value, list) else [value]:
                 form.add_field(f"{name}[]" if isinstance(value, list) else name, one)
-        if file is not None:
+        if isinstance(file, str):
+            form.add_field("file", file)
+        elif file is not None:
             form.add_field("file", BytesIO(file), filename="speech.wav", content_type="audio/wav")
         return await self.post_form(path, form, headers)
 

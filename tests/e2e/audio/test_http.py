@@ -72,6 +72,8 @@ async def test_a_recording_that_is_only_named(stage: Stage) -> None:
     assert address.encode() in stage.providers["mistral"].last.raw
     refused = await stage.write_down(model="gemini/m", file=None, url=address)
     assert (refused.status, refused.error["param"]) == (400, "url")
+    refused = await stage.write_down(model="gemini/m", file=address)
+    assert (refused.status, refused.error["param"]) == (400, "file")
     assert stage.providers["gemini"].seen == []
 
 

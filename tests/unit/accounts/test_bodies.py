@@ -94,6 +94,8 @@ def test_the_names_of_what_is_stated() -> None:
             msgspec.msgpack.encode, [7, "a", [], ["a"], {}, {"id": "a"}, {"id": 1, "created": 1, "ended": 1}]
         ),
         *map(msgspec.msgpack.encode, [{"lines": 1}, {"lines": [1]}, {"lines": [{}]}, {1: 2}]),
+        b"\xdc\xff\xff" + encode(UsageRecord("a", 1.0, 2.0))[3:] + b"\x91" * 5000,
+        b"\x82\xa2id\xa1a\xa1x" + b"\x91" * 100_000 + b"\xc0",
     ],
 )
 def test_what_is_no_record_is_an_error(odd: Any) -> None:
@@ -106,3 +108,4 @@ def test_the_id_of_a_body_is_read_without_the_rest() -> None:
     assert id_of(encode(record)) == "ex_1"
     assert id_of(msgspec.msgpack.encode({"id": "ex_2", "created": 1.0, "ended": 2.0})) == "ex_2"
     assert id_of(b"") is id_of(b"\x90") is id_of(b"\x91\x05") is id_of(b"\x91\xa2\xff\xfe") is None
+    assert id_of(b"\xdc\xff\xff\xa1a" + b"\x91" * 5000) is None

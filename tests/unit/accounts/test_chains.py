@@ -251,12 +251,14 @@ def test_an_entry_of_another_version_is_damage_and_no_error(
 
     journal._write(entry_of(CLOSED, b"\x93not a record"))
     journal._write(entry_of(OPENED, b"\xa1x"))
+    journal._write(entry_of(CLOSED, b"\xdc\xff\xff\xa1a" + b"\x91" * 5000))
+    journal._write(entry_of(OPENED, b"\xdc\xff\xff\xa1a" + b"\x91" * 5000))
     journal._write(entry_of(99, b"?"))
     journal.closed(record("a"))
     chain = only(chains)
     assert [one.id for one in chain.take()] == ["a"]
     chain.done()
-    assert chain.damaged == 2
+    assert chain.damaged == 4
 
 
 def test_a_torn_write_waits_for_its_process_and_is_cut_off_behind_it(
@@ -316,8 +318,40 @@ def test_the_reader_tells_how_it_stands(tmp_path: Path) -> None:
     assert told(tmp_path) == {"waiting": 2, "running": True}
     chains.close()
     assert told(tmp_path) == {"waiting": 2, "running": False}
-    (tmp_path / "reader").write_bytes(b"{")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            b"{",
+            b"[]",
+            b"null",
+            b'"x"',
+            b'{"last_error":"\xff"}',
+            b"\0\0",
+            b"[" * 4000,
+            b'{"x":' + b"[" * 3990,
+        ),
+        *(b'{"looked":"x"}', b'{"stored":null}', b'{"last_error":[]}'),
+    ],
+)
+def test_an_odd_state_is_as_none(tmp_path: Path, odd: bytes) -> None:
+    (tmp_path / "reader").write_bytes(odd)
     assert told(tmp_path) is None
+
+
+def test_a_journal_that_somebody_deletes_while_it_is_read(
+    tmp_path: Path, journal: FileJournal, chains: Chains
+) -> None:
+    journal.closed(record("a"))
+    kill(journal)
+    chain = only(chains)
+    for segment in tmp_path.glob("*.journal"):
+        segment.unlink()
+    assert chain.take() == []
+    chains.delete(chain)
+    assert chains.look() == []
 
 
 @settings(max_examples=60, deadline=None)

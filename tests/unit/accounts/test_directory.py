@@ -31,7 +31,7 @@ def holder(kind: Any, name: str, **stated: Any) -> Row:
 
 
 def found(directory: Directory, secret: str = "s") -> Caller | ir.Fault | None:
-    return directory.find(digest(secret), NOW)
+    return directory.find(digest(secret))
 
 
 def of(*rows: Row, declared: Declared | None = None) -> Directory:
@@ -171,10 +171,18 @@ def test_what_the_configuration_declares_wins() -> None:
 
 
 def test_uses_are_noted() -> None:
-    directory = of(key("ann"))
-    found(directory)
-    found(directory, "unknown")
+    directory = of(key("ann"), key("old", "o", expires=1.0))
+    keys = clients(directory)
+    for secret in ("s", "unknown", "o"):
+        keys.authenticate({"authorization": f"Bearer {secret}"})
     assert directory.uses == {"key_ann": NOW}
+
+
+def test_who_only_asks_whose_a_key_is_does_not_use_it() -> None:
+    directory = of(key("ann"))
+    assert clients(directory).name_of("s") == "ann"
+    assert clients(directory).knows(digest("s"))
+    assert directory.uses == {}
 
 
 def clients(directory: Directory, *, required: bool | None = None) -> ClientKeys:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trustme
 
 from dragoman import ir
 from dragoman.assembly import core
@@ -130,10 +131,11 @@ async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path:
 async def test_a_start_that_fails_half_way_closes_what_it_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "broken.pem").write_text("no certificate")
+    certificates = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(certificates)
     (tmp_path / "dragoman.yaml").write_text(
         "providers:\n  first: {base_url: 'http://127.0.0.1:1', keys: [a-key-for-this]}\n"
-        "  second: {base_url: 'https://second.example', keys: [a-key-for-that], ca_file: broken.pem}\n"
+        "  second: {base_url: 'https://second.example', keys: [a-key-for-that], ca_file: ca.pem}\n"
     )
     closed: list[Any] = []
 
@@ -145,7 +147,8 @@ async def test_a_start_that_fails_half_way_closes_what_it_made(
 
     monkeypatch.setattr(Transport, "close", close)
     gateway = Gateway(load(tmp_path / "dragoman.yaml", {}, cwd=tmp_path))
-    with pytest.raises(OSError, match=r"(?i)certificate|PEM|SSL"):
+    certificates.write_text("no certificate")
+    with pytest.raises(ConfigError, match=r"providers\.second\.ca_file: .* certificate .*ca\.pem"):
         await gateway.start()
     assert len(closed) == 1
     await gateway.close()

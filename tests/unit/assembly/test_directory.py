@@ -191,7 +191,7 @@ async def test_uses_are_noted_and_clients_are_looked_up_again() -> None:
     kept = Kept("a")
     one, renewals = following(kept)
     await one.catch_up()
-    one.directory.find(digest("a"), 7.0)
+    one.directory.uses["key_a"] = 7.0
     kept.lost = True
     await one.note_uses()
     assert one.directory.uses == {"key_a": 7.0}
@@ -230,7 +230,7 @@ async def test_a_close_writes_the_uses_that_are_being_written(monkeypatch: pytes
     kept = Slow("a")
     one, _ = following(kept)
     await one.start(Told(), lambda: None)
-    one.directory.find(digest("a"), 7.0)
+    one.directory.uses["key_a"] = 7.0
     await asyncio.wait_for(kept.waiting.wait(), NEVER)
     await one.close()
     assert (kept.noted, one.directory.uses) == ({"key_a": 7.0}, {})
@@ -244,7 +244,7 @@ async def test_a_close_waits_for_no_database_that_is_stuck(
     kept.stuck = True
     one, _ = following(kept)
     await one.catch_up()
-    one.directory.find(digest("a"), 7.0)
+    one.directory.uses["key_a"] = 7.0
     with caplog.at_level(logging.WARNING, "dragoman"):
         await asyncio.wait_for(one.close(), NEVER / 2)
     assert "when 1 client keys were last used is lost" in caplog.text

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from dragoman.accounts.chains import READER
+from dragoman.accounts.chains import READER, Chains
+from dragoman.accounts.entries import CLOSED, OPENED, entry_of
 from dragoman.accounts.segments import FileJournal
 from dragoman.assembly import journaling
 from dragoman.state.usage import UsageRecord
@@ -96,3 +97,45 @@ async def test_a_clock_that_is_set_delays_no_start(place: Place, monkeypatch: py
     assert await keeper.drain()
     assert await recovering
     assert not second._reads
+
+
+DEEP = b"\xdc\xff\xff\xa1a" + b"\x91" * 5000
+"""The body of a record with values that are nested too deeply."""
+
+
+async def test_records_that_cannot_be_read_stop_no_start(place: Place) -> None:
+    first = place.process()
+    assert isinstance(first.journal, FileJournal)
+    first.journal.closed(record("a"))
+    first.journal._write(entry_of(CLOSED, DEEP))
+    first.journal._write(entry_of(OPENED, DEEP))
+    first.journal._write(b"\xff\xfeJ\x01 is torn")
+    kill(first)
+    (place.folder / READER).write_bytes(b"[" * 4000)
+    second = place.process()
+    second.adopting.ledger = Counts()
+    assert await second.recover()
+    assert list(place.database.rows) == ["a"]
+    assert (second.damaged, second.torn > 0) == (2, True)
+    assert [path.name for path in place.folder.glob("*.damaged")] == [
+        f"{first.journal.mark}-00000001.journal.damaged"
+    ]
+    assert await second.drain()
+    assert second.state()["damaged"] == 2
+
+
+async def test_no_failure_of_the_journal_stops_a_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kill(place.process())
+    look = Chains.look
+
+    def fail(self: Chains) -> None:
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr(Chains, "look", fail)
+    second = place.process()
+    assert not await second.recover()
+    assert "a mistake of ours" in caplog.text
+    monkeypatch.setattr(Chains, "look", look)
+    assert await second.recover()

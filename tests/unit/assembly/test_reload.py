@@ -119,7 +119,7 @@ async def test_nothing_new_changes_nothing(start: Start) -> None:
         ("providers: [", [("", 1)]),
         (f"{UP}models: {{m: nobody/x}}\nnonsense: 1", [("models.m.use", 2), ("nonsense", 3)]),
         (f"{UP}aliases: {{'*': nobody/x}}", [("aliases.*.route", 2)]),
-        (UP.replace("keys:", "ca_file: dragoman.yaml, keys:"), [("", None)]),
+        (UP.replace("keys:", "ca_file: dragoman.yaml, keys:"), [("providers.up.ca_file", 1)]),
     ],
     ids=["yaml", "settings", "names", "certificate"],
 )
@@ -245,6 +245,53 @@ async def test_what_was_prepared_and_is_not_used_is_closed(start: Start) -> None
     await house.gateway.reloads.drop(prepared)
     assert is_closed(fresh)
     assert not is_closed(before)
+
+
+async def test_what_was_prepared_before_the_gateway_is_closed_is_not_used(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a worker whose parent decides while the worker stops."""
+    closed: list[Transport] = []
+    really = Transport.close
+
+    async def close(self: Transport) -> None:
+        closed.append(self)
+        await really(self)
+
+    monkeypatch.setattr(Transport, "close", close)
+    house = await start()
+    reloads, config = house.gateway.reloads, house.gateway.config
+    house.file.write_text(UP.replace("keys:", "pool: {size: 3}, keys:"))
+    prepared = await reloads.prepare()
+    await house.gateway.close()
+    assert len(closed) == 2, "those of both configurations"
+    outcome = reloads.use(prepared)
+    assert [problem.message for problem in outcome.problems] == [
+        "cannot be loaded again: the gateway is closed"
+    ]
+    assert house.gateway.config is config
+    await reloads.drop(prepared)
+    assert len(closed) == 2
+    assert not reloads._closing
+
+
+async def test_a_name_is_made_only_while_the_gateway_runs(tmp_path: Path) -> None:
+    house = House(tmp_path / "dragoman.yaml", UP)
+    await house.gateway.start()
+    route = house.gateway.engine.table.resolve("simulate/echo")
+    other = House(tmp_path / "other.yaml", UP).gateway
+    with pytest.raises(RuntimeError, match="has not been started"):
+        other.make("mine", route)
+    assert other.own_models.made == {}
+    await other.start()
+    assert "mine" not in names(other)
+    other.make("mine", route)
+    assert "mine" in names(other)
+    await other.close()
+    with pytest.raises(RequestFailed):
+        other.make("late", route)
+    assert "late" not in other.own_models.made
+    await house.gateway.close()
 
 
 @pytest.mark.parametrize("more", ["", "passthrough: [files], "], ids=["plain", "with a passage"])

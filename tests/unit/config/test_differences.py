@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from dragoman.config.differences import certificates, differences, digest, files_of, fingerprint
 from dragoman.config.load import Loaded
@@ -50,7 +51,7 @@ def test_the_mark_of_equal_settings_is_the_same_wherever_they_stand(loaded: Load
 
 def test_certificates_count_by_their_content(loaded: Load, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
-    file.write_text("one")
+    trustme.CA().cert_pem.write_to_path(file)
     text = FIRST.replace("headers:", "ca_file: ca.pem, headers:")
     config = loaded(text).config
     before = fingerprint(config)
@@ -60,8 +61,9 @@ def test_certificates_count_by_their_content(loaded: Load, tmp_path: Path) -> No
 
 
 def test_the_files_of_secrets_and_certificates(loaded: Load, tmp_path: Path) -> None:
-    for name in ("one", "two", "ca.pem"):
+    for name in ("one", "two"):
         (tmp_path / name).write_text("a-secret-of-some-length")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     text = (
         "{keys: {file: one}, headers: {x-own: {file: two}}, ca_file: ca.pem, base_url: 'https://a.example'}"
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 
 from dragoman.config.load import Loaded, load
 from dragoman.config.trust import trust, trusted
@@ -28,6 +29,7 @@ def here(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / "key.txt").write_text("key-that-came-along")
+    trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
     (tmp_path / "other.txt").write_text("key-of-somebody-else")
     return folder
 
@@ -101,7 +103,7 @@ OPENAI_ELSEWHERE = 'providers: {openai: {base_url: "https://evil.example"}}'
             "https://api.mistral.ai, without verifying its certificate",
         ),
         (
-            "providers: {mistral: {ca_file: key.txt}}",
+            "providers: {mistral: {ca_file: ca.pem}}",
             "MISTRAL_API_KEY",
             "https://api.mistral.ai, without verifying its certificate",
         ),
@@ -172,7 +174,7 @@ def test_the_environment_itself_may_lead_its_keys(here: Path) -> None:
             "https://inside.example, without verifying its certificate",
         ),
         (
-            'providers: {openai: {base_url: "${MY_URL}", keys: "${MY_KEY}", ca_file: key.txt}}',
+            'providers: {openai: {base_url: "${MY_URL}", keys: "${MY_KEY}", ca_file: ca.pem}}',
             "",
             "MY_KEY",
             "https://proxy.example, without verifying its certificate",

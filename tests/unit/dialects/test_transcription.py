@@ -74,7 +74,8 @@ def test_a_recording_that_is_only_named(field: Field) -> None:
     TRANSCRIPTION.client.check(sent)
     request = TRANSCRIPTION.client.decode(sent)
     assert request.audio.url == "https://x.example/a.mp3"
-    assert TRANSCRIPTION.client.locate(request, "audio") == "$.url"
+    assert TRANSCRIPTION.client.located(sent, request, "audio") == f"$.{field.name}"
+    assert TRANSCRIPTION.client.located(sent, request, "output") == "$.response_format"
     own = TRANSCRIPTION.provider.encode(request, Target(Report("")))
     assert own.fields == (Field("model", b"m"), Field("url", b"https://x.example/a.mp3"))
     theirs = MISTRAL.encode(request, Target(Report("")))

@@ -11,6 +11,7 @@ from dragoman import ir
 from dragoman.dialects.bounds import Kept
 from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.account import Redaction
 from dragoman.upstreams.answers import (
     MAX_REFUSAL,
     PART,
@@ -42,6 +43,9 @@ def refused(body: bytes, operation: Operation = "chat") -> str | None:
 
 def listed(count: int) -> bytes:
     return b"[" + b"1," * (count - 1) + b"1]"
+
+
+NONE = Redaction(())
 
 
 class Arriving:
@@ -170,10 +174,26 @@ async def test_a_large_read_is_worked_on_in_parts() -> None:
 
 async def test_little_of_a_refusal_is_read() -> None:
     answer = Arriving(*[b"a" * 65536] * 100)
-    assert await read_refusal(answer) == b"a" * MAX_REFUSAL  # type: ignore[arg-type]
+    assert await read_refusal(answer, NONE) == b"a" * MAX_REFUSAL  # type: ignore[arg-type]
     assert answer.reads == 4
     many = b'{"error":{"message":"m","x":[' + b"[]," * 50_000 + b"1]}}"
-    assert len(await read_refusal(Arriving(many))) == 20_000  # type: ignore[arg-type]
+    assert len(await read_refusal(Arriving(many), NONE)) == 20_000  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shown", range(1, len("a-key-of-ours-1") + 1))
+@pytest.mark.parametrize("more", [b"", b" and more"], ids=["at the end of a piece", "within a piece"])
+async def test_no_cut_shows_a_part_of_a_secret(shown: int, more: bytes) -> None:
+    key = b"a-key-of-ours-1"
+    before = b"x" * (MAX_REFUSAL - shown)
+    body = before + key + more
+    pieces = [body[: MAX_REFUSAL - 1], body[MAX_REFUSAL - 1 :]] if more else [body[:MAX_REFUSAL], body]
+    told = await read_refusal(Arriving(*pieces), Redaction([key.decode()]))  # type: ignore[arg-type]
+    assert told.removeprefix(before) in (b"", (b"[redacted]" + more)[:shown])
+
+
+async def test_a_whole_refusal_may_end_as_a_secret_begins() -> None:
+    told = await read_refusal(Arriving(b"no model a-key"), Redaction(["a-key-of-ours-1"]))  # type: ignore[arg-type]
+    assert told == b"no model a-key"
 
 
 async def test_a_bounded_read() -> None:

@@ -99,6 +99,13 @@ async def test_an_error_is_told_without_our_secrets(status: int, message: str, b
     assert "our-secret" not in fault.message
 
 
+@pytest.mark.parametrize("before", range(3991, 4000))
+async def test_a_message_that_is_shortened_shows_no_part_of_a_secret(before: int) -> None:
+    message = "x" * before + "our-secret" + "y" * 100
+    answer: Any = Answer(404, {"error": {"message": message}})
+    assert "o" not in (await passage().refused(answer)).fault.message
+
+
 async def test_a_renewed_credential_still_hides_the_old_one() -> None:
     one = passage()
     one.renew(Account({"authorization": "Bearer new-secret"}, "cret", ("new-secret",)))

@@ -169,11 +169,15 @@ def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
 def locate(request: ir.TranscriptionRequest, where: str) -> str:
     """Return the path of a form field in the client's request ("$.response_format"), for the IR path `where`.
     For the translation into English, which only the URL's path asks for, it is "$.model". For audio that is
-    given by a URL, it is always "$.url", also if the client wrote the URL in `file`.
+    given by a URL it is "$.url"; `_locate_in` knows whether the client wrote the URL in `file`.
     """
     if where == "audio":
         return "$.file" if request.audio.url is None else "$.url"
     return "$." + _PLACES.get(where, where)
+
+
+def _locate_in(wire: WireRequest, request: ir.TranscriptionRequest, where: str) -> str:
+    return "$.file" if where == "audio" and "url" not in wire.body else locate(request, where)
 
 
 _PLACES: Final = {
@@ -229,6 +233,7 @@ TRANSCRIPTION: Final = OperationCodec(
         decode=decode_request,
         encode=encode_response,
         locate=locate,
+        locate_in=_locate_in,
         members=MAPS,
         streams=streams,
         encode_stream=encode_stream,

@@ -92,7 +92,8 @@ def trusting(
     else:
         context.load_default_certs()
     if client_cert is not None:
-        context.load_cert_chain(client_cert, client_key)
+        # Without a password, OpenSSL would ask for the passphrase of an encrypted key at the terminal.
+        context.load_cert_chain(client_cert, client_key, password="")
     return context
 
 

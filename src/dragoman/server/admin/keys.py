@@ -76,11 +76,12 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class KeyObject(msgspec.Struct, kw_only=True):
     """A client key, without the key itself. The fields from `scopes` to `expires` are as in `auth.keys` in
-    the page of settings; null = all, for a list of allowed names. shown: only `…` if the gateway knows just
-    the hash of the key. All times are RFC 3339 in UTC. state: the first of these that applies: `revoked` =
-    refused for good; `shadowed` = without effect, because the configuration declares a key of the same name;
-    `disabled`; `expired`; `valid`. declared: true = the configuration declares this key, and it can be
-    changed only there; `id`, `created_by`, and the times except `expires` are then null.
+    the page of settings; null = all, for a list of allowed names. shown: `dgm_7f3a…`, or only `…` for a key
+    in another form than the gateway's own, and if the gateway knows just the hash. All times are RFC 3339 in
+    UTC. state: the first of these that applies: `revoked` = refused for good; `shadowed` = without effect,
+    because the configuration declares a key of the same name; `disabled`; `expired`; `valid`. declared: true
+    = the configuration declares this key, and it can be changed only there; `id`, `created_by`, and the times
+    except `expires` are then null.
     """
 
     id: str | None
@@ -90,7 +91,7 @@ class KeyObject(msgspec.Struct, kw_only=True):
     shadowed: Annotated[
         bool, msgspec.Meta(description="The configuration declares a key of the same name, which counts.")
     ] = False
-    shown: Annotated[str, msgspec.Meta(description="The first characters, by which people recognise it.")]
+    shown: Annotated[str, msgspec.Meta(description="Its first characters, such as `dgm_7f3a…`, or only `…`.")]
     scopes: tuple[str, ...]
     tenant: str | None
     team: str | None

@@ -17,8 +17,10 @@ from dragoman.server.admin.operation import Operation
 from dragoman.version import __version__
 
 _ABOUT: Final = (
-    "What an operator sees and changes while the gateway runs. Every path needs a client key with the scope "
-    "`admin`; none is needed on the Unix socket, nor on this machine while no key is configured."
+    "What an operator sees and changes while the gateway runs. Every path needs a client key: with the scope "
+    "`read` or `admin` for GET, with `admin` for the other methods. No key is needed on the Unix socket, nor "
+    "on this machine while no key is configured. A key that belongs to a tenant may call only the operations "
+    "that say so, and sees and changes only what belongs to its tenant."
 )
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -104,12 +106,20 @@ def _responses(row: Operation) -> dict[str, Any]:
         done["headers"] = {"ETag": {"schema": {"type": "string"}}}
     found = {"200": done, "400": _failure("A field is wrong: `param` names it.")}
     found["401"] = _failure("The key is missing or unknown.")
-    found["403"] = _failure("The key lacks the scope `admin`.")
+    found["403"] = _failure(_barred(row))
     if "{" in row.path:
         found["404"] = _failure("There is nothing of this name.")
     if row.tagged and row.method != "GET":
         found["412"] = _failure("It has been changed since: If-Match names another ETag.")
     return found
+
+
+def _barred(row: Operation) -> str:
+    """Return when the answer has the status 403 (see `server.admin.access`)."""
+    lacks = "has neither the scope `read` nor `admin`" if row.method == "GET" else "lacks the scope `admin`"
+    if row.for_tenants:
+        return f"The key {lacks}. A key that belongs to a tenant may call this for its tenant."
+    return f"The key {lacks}, or it belongs to a tenant."
 
 
 def _failure(about: str) -> dict[str, Any]:

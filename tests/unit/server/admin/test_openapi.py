@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+from dragoman.accounts.caller import Caller
+from dragoman.dialects.table import DEFAULT
+from dragoman.server.admin.access import barred
 from dragoman.server.admin.api import OPERATIONS
 from dragoman.server.admin.openapi import document
+from dragoman.server.endpoint import Endpoint, Handler
 from tests.unit.server.admin.conftest import Desk
 
 DOCUMENT = document(OPERATIONS)
@@ -108,3 +113,27 @@ async def test_answers_are_as_described(desk: Desk) -> None:
     refused = await desk.get("/admin/providers/none")
     assert valid(refused.body, SCHEMAS["Error"])
     assert not valid({"error": {}}, SCHEMAS["Error"])
+
+
+def test_a_403_is_described_as_the_server_gives_it() -> None:
+    for row in OPERATIONS:
+        handler = Handler(_answer, for_tenants=row.for_tenants)
+        endpoint = Endpoint(row.path, DEFAULT, {row.method: handler}, scope="admin")
+        asking: Any = SimpleNamespace(method=row.method)
+        barring = {
+            name: barred(caller, endpoint, asking) is not None
+            for name, caller in {
+                "read": Caller("a", scopes=frozenset({"read"})),
+                "admin": Caller("b", scopes=frozenset({"admin"})),
+                "tenant": Caller("c", scopes=frozenset(), scopes_in_tenant=frozenset({"admin"})),
+            }.items()
+        }
+        about = DOCUMENT["paths"][row.path][row.method.lower()]["responses"]["403"]["description"]
+        assert barring == {
+            "read": "`read`" not in about,
+            "admin": False,
+            "tenant": "or it belongs to a tenant" in about,
+        }
+
+
+async def _answer(*_: Any) -> None: ...
