@@ -8,7 +8,9 @@ cannot be reached, the known rows stay in use.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -16,10 +18,19 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.caller import Caller, scopes_of
 from dragoman.accounts.limits import Limit, Subject
-from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
+from dragoman.accounts.rights import (
+    ALL,
+    LimitsOf,
+    Owner,
+    Rights,
+    UnreadableLimits,
+    narrowed,
+    within_regions,
+)
 from dragoman.accounts.windows import again
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
 
+log = logging.getLogger("dragoman.accounts.directory")
 E = TypeVar("E", KeyEntry, HolderEntry)
 
 
@@ -92,6 +103,16 @@ class Directory:
         """The tenants, teams and users whose rows were removed, by kind and name, also if there are new rows.
         """
         self._decoded: dict[bytes, Caller | ir.Fault] = {}
+        self._unreadable: dict[Owner, str] = {}
+
+    @property
+    def unreadable(self) -> dict[Owner, str]:
+        """{owner of limits in the database that cannot be read: which part, and why}, as far as it is known:
+        all after `limits` was called, and later those of rows that have changed. A key with such limits is
+        refused, and so are all keys of such a tenant, team or user. Revoked keys, and entries that the
+        configuration replaces, are missing.
+        """
+        return {owner: why for owner, why in self._unreadable.items() if not self._is_declared(owner)}
 
     @property
     def read(self) -> bool:
@@ -111,9 +132,12 @@ class Directory:
     def take(self, rows: Iterable[Row]) -> None:
         """Use rows that have changed, in place of the earlier rows of the same kind and name. A row without
         text removes the earlier one. Rows of the kind `own_keys` are ignored (`assembly.directory` keeps
-        them). `version` does not change: call `reached` afterwards.
+        them). `version` does not change: call `reached` afterwards. If the database was read before, limits
+        that cannot be read are logged.
         """
         for row in rows:
+            if row.kind != "own_keys":
+                self._unreadable.pop(_owner(row), None)
             if row.kind == "keys":
                 self._take_key(row)
             elif row.kind == "own_keys":
@@ -123,12 +147,16 @@ class Directory:
                 self._removed.add((row.kind, row.name))
             else:
                 self._holders[row.kind, row.name] = msgspec.json.decode(row.text, type=HolderEntry)
+            if self.read and row.kind != "own_keys" and row.text is not None and b'"limits"' in row.text:
+                kind: type[KeyEntry | HolderEntry] = KeyEntry if row.kind == "keys" else HolderEntry
+                self._stated(msgspec.json.decode(row.text, type=kind), _owner(row))
         self._decoded.clear()
 
     def forget(self) -> None:
         """Forget all rows, for example to read all of them again. `version` and `uses` do not change."""
         self._keys, self._digests, self._holders, self._decoded = {}, {}, {}, {}
         self._removed = set()
+        self._unreadable = {}
 
     def reached(self, version: int) -> None:
         """Set `version`: all changes up to this number were taken."""
@@ -141,10 +169,10 @@ class Directory:
 
     def find(self, digest: bytes) -> Caller | ir.Fault | None:
         """Return the client with this key, or the fault to answer with if the key is disabled, if its user,
-        team or tenant is disabled or was removed, or if its user or team belongs to another tenant. None =
-        the database has no such key, the key was revoked, or the configuration has a key of the same name.
-        The expiry (`Caller.expires`) is not checked, and nothing is noted: see `used`. digest: the SHA-256 of
-        the key, or of the key before its last rotation.
+        team or tenant is disabled or was removed, if its user or team belongs to another tenant, or if limits
+        of any of these cannot be read. None = the database has no such key, the key was revoked, or the
+        configuration has a key of the same name. The expiry (`Caller.expires`) is not checked, and nothing is
+        noted: see `used`. digest: the SHA-256 of the key, or of the key before its last rotation.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -197,22 +225,22 @@ class Directory:
         """Yield the limits of all tenants, teams and users, and those of the keys in the database, also of
         revoked keys. If the configuration and the database have a tenant, team or user of the same name, only
         the configuration's limits are yielded. No limits are yielded for the configuration's keys, and none
-        for keys in the database that have the same names as these.
+        for keys in the database that have the same names as these. Nothing is yielded for an entry whose
+        limits cannot be read (`unreadable`), because its keys are refused.
         """
-        stated, seen = self.declared.limits_of, self.declared
+        seen = self.declared
         for kind, subject in _SUBJECTS.items():
             declared: Mapping[str, Permitted] = getattr(seen, kind)
             added = {name: entry for (of, name), entry in self._holders.items() if of == kind}
             for name, entry in {**added, **declared}.items():
-                if entry.limits:
-                    yield from stated(entry.limits, name, subject)
+                yield from self._stated(entry, Owner(subject, name))
         for packed in {*self._keys.values()}:
             if b'"limits"' not in packed:
                 continue  # 100,000 keys without limits are not decoded
             text, _, json = packed.partition(b"\n")
             entry = msgspec.json.decode(json, type=KeyEntry)
-            if entry.limits and (name := text.decode()) not in seen.keys:
-                yield from stated(entry.limits, name, "key")
+            if (name := text.decode()) not in seen.keys:
+                yield from self._stated(entry, Owner("key", name))
 
     def rights(
         self, entry: Permitted, owner: Owner, team: str | None = None, user: str | None = None
@@ -245,8 +273,8 @@ class Directory:
             elif holder.tenant not in {None, tenant}:
                 rights = rights._replace(disabled=f"{who.kind} {who.name} (of another tenant)")
             else:
-                rights = narrowed(rights, who, holder, self.declared.groups, self.declared.limits_of)
-        rights = narrowed(rights, owner, entry, self.declared.groups, self.declared.limits_of)
+                rights = narrowed(rights, who, holder, self.declared.groups, self._limits_of)
+        rights = narrowed(rights, owner, entry, self.declared.groups, self._limits_of)
         return within_regions(rights, self.declared.regions), tenant
 
     def tenant_of(self, entry: Permitted, team: str | None = None, user: str | None = None) -> str | None:
@@ -295,6 +323,36 @@ class Directory:
         """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
+    def _is_declared(self, owner: Owner) -> bool:
+        if owner.kind == "key":
+            return owner.name in self.declared.keys
+        stated: Mapping[str, Permitted] = getattr(self.declared, _KINDS[owner.kind])
+        return owner.name in stated
+
+    def _limits_of(self, stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
+        """Do what `Declared.limits_of` does. Limits that cannot be read are added to `unreadable` and logged,
+        once for each text.
+        """
+        try:
+            return self.declared.limits_of(stated, name, subject)
+        except UnreadableLimits as failed:
+            owner = Owner(subject, name)
+            if self._unreadable.get(owner) != str(failed):
+                self._unreadable[owner] = str(failed)
+                whose = "its requests are" if subject == "key" else "requests of its keys are"
+                log.warning("limits of the %s %s cannot be read, so %s refused: %s", *owner, whose, failed)
+            raise
+
+    def _stated(self, entry: Permitted, owner: Owner) -> tuple[Limit, ...]:
+        """Return the limits of an entry; () if they cannot be read."""
+        if entry.limits is None:
+            return ()
+        revoked = isinstance(entry, KeyEntry) and entry.revoked is not None
+        limits_of = self.declared.limits_of if revoked or self._is_declared(owner) else self._limits_of
+        with suppress(UnreadableLimits):
+            return limits_of(entry.limits, owner.name, owner.kind)
+        return ()
+
     def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:
         """Return the tenant, team or user of this name, if it is the one that the entries `members` belong
         to. None = there is none of this name, or it has an id (`_id`) and an entry states another id or none:
@@ -321,7 +379,7 @@ class Directory:
 
     def _read(self, digest: bytes, packed: bytes) -> Caller | ir.Fault:
         """Decode a key. Returns its client; or `UNKNOWN` if the key was revoked, or if the configuration has
-        a key of the same name; or the fault of `disabled` if the key or its owner is disabled. digest: the
+        a key of the same name; or the fault of `barred` if the key or its owner is disabled. digest: the
         SHA-256 of the key, or of the key before the last rotation. `Caller.expires` is right for that one.
         packed: the key's row, as in `_keys`.
         """
@@ -330,8 +388,8 @@ class Directory:
         if entry.revoked is not None or name in self.declared.keys:
             return UNKNOWN
         rights, tenant = self.rights(entry, Owner("key", name), entry.team, entry.user)
-        if rights.disabled is not None:
-            return disabled(name, rights.disabled)
+        if (fault := barred(name, rights)) is not None:
+            return fault
         ends = entry.expires
         if self._digests[name][1] == digest:
             ends = min(entry.before_until or 0.0, ends or float("inf"))
@@ -373,12 +431,25 @@ def _id(holder: Permitted | None) -> str | None:
     return holder.id if isinstance(holder, HolderEntry) else None
 
 
-def disabled(name: str, what: str) -> ir.Fault:
-    """Return the fault for a key that is disabled. name: the name of the key. what: whose entry disables the
-    key, as in `Rights.disabled`.
+def barred(name: str, rights: Rights) -> ir.Fault | None:
+    """Return the fault for a key that is disabled, or whose limits cannot be read; None = it may be used.
+    name: the name of the key. rights: those of the key.
     """
-    why = "The key is disabled." if what == f"key {name}" else f"The key's {what} is disabled."
-    return ir.Fault("permission", why, "key_disabled")
+    if (what := rights.disabled) is not None:
+        why = "The key is disabled." if what == f"key {name}" else f"The key's {what} is disabled."
+        return ir.Fault("permission", why, "key_disabled")
+    if rights.unreadable is None:
+        return None
+    owner, text = rights.unreadable
+    whose = "the key" if owner.kind == "key" else f"the key's {owner.kind} {owner.name}"
+    why = f"The limits of {whose} cannot be read, so the key is refused until an operator corrects them: "
+    return ir.Fault("permission", f"{why}{text}.", "limits_unreadable")
+
+
+def _owner(row: Row) -> Owner:
+    """Return whose entry a row of the database is."""
+    subjects: Mapping[RowKind, Subject] = {**_SUBJECTS, "keys": "key"}
+    return Owner(subjects[row.kind], row.name)
 
 
 UNKNOWN: Final = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")

@@ -14,25 +14,15 @@ from dragoman.state.directory import Permitted
 
 LimitsOf: TypeAlias = Callable[[Any, str, Subject], tuple[Limit, ...]]
 """Makes limits from the field `limits` of an entry, the name of the entry's owner, and the kind of the owner.
+Raises UnreadableLimits.
 """
 Groups: TypeAlias = Mapping[str, Iterable[str]]
 
 
-class Rights(NamedTuple):
-    """What a key may use. models: the allowed model names, None = all. may: what else it may use. tags: the
-    tags that each of its requests gets. limits: those of the key, its user, its team and its tenant.
-    disabled: why the key is disabled: whose entry disables it, such as "team research" or "tenant acme (which
-    is gone)"; None = the key is enabled.
+class UnreadableLimits(ValueError):
+    """A part of the stored `limits` of an entry cannot be read, for example because another version has
+    written it. The text names the part and says what is wrong with it.
     """
-
-    models: Grants | None = None
-    may: Permits = ANYTHING
-    tags: tuple[str, ...] = ()
-    limits: tuple[Limit, ...] = ()
-    disabled: str | None = None
-
-
-ALL = Rights()
 
 
 class Owner(NamedTuple):
@@ -44,13 +34,38 @@ class Owner(NamedTuple):
     name: str
 
 
+class Rights(NamedTuple):
+    """What a key may use. models: the allowed model names, None = all. may: what else it may use. tags: the
+    tags that each of its requests gets. limits: those of the key, its user, its team and its tenant.
+    disabled: why the key is disabled: whose entry disables it, such as "team research" or "tenant acme (which
+    is gone)"; None = the key is enabled. unreadable: (whose limits cannot be read, the text of
+    UnreadableLimits); then `limits` is incomplete, and the key must be refused. None = all can be read.
+    """
+
+    models: Grants | None = None
+    may: Permits = ANYTHING
+    tags: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    disabled: str | None = None
+    unreadable: tuple[Owner, str] | None = None
+
+
+ALL = Rights()
+
+
 def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, limits_of: LimitsOf) -> Rights:
     """Return `rights`, narrowed to what `entry` permits, too. The entry's tags and limits are added to those
     of `rights`. The result is disabled if `rights` or the entry is disabled; if both are, `disabled` is that
-    of `rights`. A field of the entry that is None permits everything. owner: whose entry it is. groups: {name
-    of a group: model names and patterns}. limits_of: makes the entry's limits.
+    of `rights`. If limits cannot be read, `unreadable` says so, of the first entry with such limits. A field
+    of the entry that is None permits everything. owner: whose entry it is. groups: {name of a group: model
+    names and patterns}. limits_of: makes the entry's limits.
     """
-    may = rights.may
+    may, limits, unreadable = rights.may, rights.limits, rights.unreadable
+    if entry.limits is not None:
+        try:
+            limits = (*limits, *limits_of(entry.limits, owner.name, owner.kind))
+        except UnreadableLimits as failed:
+            unreadable = unreadable or (owner, str(failed))
     return Rights(
         granted(entry.models, groups, rights.models),
         Permits(
@@ -62,8 +77,9 @@ def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, lim
         if (entry.faces, entry.operations, entry.providers, entry.regions) != _UNSTATED
         else may,
         tuple(dict.fromkeys((*rights.tags, *entry.tags))),
-        rights.limits if entry.limits is None else (*rights.limits, *limits_of(entry.limits, *owner[::-1])),
+        limits,
         rights.disabled or (f"{owner.kind} {owner.name}" if entry.disabled else None),
+        unreadable,
     )
 
 

@@ -109,15 +109,18 @@ class Following:
         await self.catch_up()
 
     def state(self) -> dict[str, Any]:
-        """Return the fields that `/health` shows: `healthy` (all keys were read, and the latest read has
-        succeeded), `version` (of the latest change that is known; null = nothing was read yet), and `keys`
-        (how many there are, revoked, expired and removed ones included).
+        """Return the fields that `/health` shows: `healthy` (all keys and limits were read, and the latest
+        read has succeeded), `version` (of the latest change that is known; null = nothing was read yet),
+        `keys` (how many there are, revoked, expired and removed ones included), and `unreadable_limits`
+        ({"key ann": which part of its limits cannot be read, and why}: `Directory.unreadable`).
         """
         known = self.directory
+        unreadable = {f"{owner.kind} {owner.name}": why for owner, why in known.unreadable.items()}
         return {
-            "healthy": known.read and not self._failing,
+            "healthy": known.read and not self._failing and not unreadable,
             "version": known.version if known.read else None,
             "keys": len(known),
+            "unreadable_limits": unreadable,
         }
 
     async def _read(self) -> bool:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from dragoman import ir
 from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS, Caller, scopes_of
-from dragoman.accounts.directory import Declared, Directory, disabled
+from dragoman.accounts.directory import Declared, Directory, barred
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ClientKeys, Key, is_loopback
 from dragoman.accounts.limits import Limit, Subject
-from dragoman.accounts.rights import Owner
+from dragoman.accounts.rights import Owner, UnreadableLimits
 from dragoman.config.accounts import ClientKey, Permissions, Team, User
 from dragoman.config.limits import Bounds
 from dragoman.config.settings import Config
 from dragoman.config.stated import stated_bounds
 from dragoman.dialects.table import key_headers
+from dragoman.errors import Problem
 from dragoman.seams.clock import Seams
 from dragoman.state.directory import Permitted
 
@@ -80,14 +82,29 @@ def declared_of(config: Config) -> Declared:
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
     """Return the limits of a key, tenant, team or user. stated: a tuple of sections of the configuration, or
-    the JSON value from the database. If this value has mistakes, no error is raised, but the result is () or
-    may lack some of the limits. name, subject: of the owner. The name of each limit is made of both, as in
-    `key ci-agent`.
+    the JSON value from the database. name, subject: of the owner. The name of each limit is made of both, as
+    in `key ci-agent`. Raises UnreadableLimits if a part of the JSON value cannot be read or limits nothing:
+    what another version or a person has written there was to limit something.
     """
-    sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
+    sections, wrong = (stated, None) if isinstance(stated, tuple) else stored_bounds(stated)
+    if wrong is not None:
+        raise UnreadableLimits(f"{wrong.path}: {wrong.message}")
     return tuple(
         limit for bounds in sections for limit in bounds.limits(f"{subject} {name}", subject, (name,))
     )
+
+
+def stored_bounds(stated: Any) -> tuple[tuple[Bounds, ...], Problem | None]:
+    """Return (the limits of an entry of the database, the first problem with them; None = they are right).
+    With a problem, the limits are incomplete. stated: the JSON value.
+    """
+    sections, problems = stated_bounds(stated)
+    empty = (
+        Problem(f"limits[{index}]", "limits nothing")
+        for index, bounds in enumerate(sections)
+        if not bounds.limits("", "key")
+    )
+    return sections, next(chain(problems, empty), None)
 
 
 def _permitted(section: Permissions) -> Permitted:
@@ -113,8 +130,8 @@ def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
     """
     name = key.client
     rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)
-    if rights.disabled is not None:
-        return disabled(name, rights.disabled)
+    if (fault := barred(name, rights)) is not None:
+        return fault
     scopes, in_tenant = scopes_of(key.scopes, tenant)
     return Caller(
         name,

@@ -3,7 +3,10 @@ Each limit is a gate with a queue.
 
 A request needs a place at every gate of its deployment: its model's and its provider's. It takes all of them
 at once or none, so no request holds one place while it waits for another. If all its deployments are full, it
-waits at the gates that have stopped it, until one of its deployments can be called or its wait is over.
+waits at the gates that have stopped it, until one of its deployments can be called or its wait is over. Where
+the queue has no room, it is on standby: it waits in another queue, and gets a place here if the queue leaves
+one. So a queue never has more requests than its limit allows, and no place is idle while a request that may
+use it waits.
 
 At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
 that a request which another gate stops is skipped. If all deployments of a new request have full queues, it
@@ -41,10 +44,10 @@ _RETRY: Final = 5.0
 
 class Limit(msgspec.Struct, frozen=True):
     """How many requests may run at once at one gate, and how others wait. most: how many may run, in all
-    workers together; None = any number. queue: how many may wait, in each process; a request that waits or
-    has waited at another gate, too, can be beyond this number. wait: the most seconds that a request waits
-    here; None = a request may wait for any time. delay: the least seconds between the starts of two requests,
-    in all workers together; 0 = no delay.
+    workers together; None = any number. queue: how many may wait, in each process; after this number became
+    smaller, those who wait already go on waiting. wait: the most seconds that a request waits here; None = a
+    request may wait for any time. delay: the least seconds between the starts of two requests, in all workers
+    together; 0 = no delay.
     """
 
     most: int | None = None
@@ -66,6 +69,10 @@ class Gate:
         self.running = 0
         self.queues: dict[str, deque[_Ticket]] = {}
         """The waiting requests by client. The client whose turn is next comes first."""
+        self.standby: dict[_Ticket, None] = {}
+        """The requests that wait in queues of other gates and would also take a place here, in the order of
+        their arrival. There are none while the queue has room: the first one goes there.
+        """
         self.due = float("-inf")
         """When the next request may start because of the delay (monotonic seconds), as far as this process
         knows.
@@ -74,8 +81,18 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many requests of this process wait at this gate."""
+        """How many requests of this process are in the queue of this gate."""
         return sum(map(len, self.queues.values()))
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a request of this process would take a place here: one in the queue, or one on standby."""
+        return bool(self.queues or self.standby)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may be in the queue."""
+        return self.waiting < self.limit.queue
 
     def grab(self) -> int | None:
         """Take a place and return its number, which `drop` needs (it can be 0 or negative); None = all are
@@ -95,7 +112,7 @@ class Gate:
         """Whether a new request would have to wait here for a place: all are taken, or other requests of this
         process wait already. The delay between two starts is not checked here.
         """
-        if self.queues or (place := self.grab()) is None:
+        if self.awaited or (place := self.grab()) is None:
             return True
         self.drop(place)
         return False
@@ -121,33 +138,56 @@ class Gate:
         self.due = self.places.start(now, self.limit.delay)
         return self.due <= now
 
-    def enqueue(self, ticket: _Ticket) -> None:
-        """Add a request to the queue, behind the other requests of its client. If it is the first in the
-        queue, other workers are told that requests wait here.
+    def add(self, ticket: _Ticket) -> None:
+        """Add a request to the queue, behind the other requests of its client; if the queue has no room, put
+        the request on standby. If it is the first request here, other workers are told that requests wait.
         """
-        if not self.queues and self.places.shared:
+        if not self.awaited and self.places.shared:
             self.places.wait(waiting=True)
-        self.queues.setdefault(ticket.client, deque()).append(ticket)
+        if self.has_room:
+            self._enqueue(ticket)
+        else:
+            ticket.standby.add(self)
+            self.standby[ticket] = None
 
     def remove(self, ticket: _Ticket) -> None:
-        """Remove a request from the queue, in which it must be. If no other request is left in the queue,
-        other workers are told that no requests wait here.
+        """Remove a request from the queue or from standby; it must be there. Nobody on standby gets its room
+        in the queue: call `promote`. If no request is left here, other workers are told that none waits.
         """
-        queue = self.queues[ticket.client]
-        queue.remove(ticket)
-        if not queue:
-            del self.queues[ticket.client]
-        if not self.queues and self.places.shared:
+        if self in ticket.standby:
+            ticket.standby.remove(self)
+            del self.standby[ticket]
+        else:
+            ticket.at.remove(self)
+            queue = self.queues[ticket.client]
+            queue.remove(ticket)
+            if not queue:
+                del self.queues[ticket.client]
+        if not self.awaited and self.places.shared:
             self.places.wait(waiting=False)
 
+    def promote(self) -> None:
+        """Move requests from standby into the queue, the longest waiting ones first, while it has room."""
+        while self.standby and self.has_room:
+            ticket = next(iter(self.standby))
+            del self.standby[ticket]
+            ticket.standby.remove(self)
+            self._enqueue(ticket)
+
+    def _enqueue(self, ticket: _Ticket) -> None:
+        ticket.at.add(self)
+        self.queues.setdefault(ticket.client, deque()).append(ticket)
+
     def turns(self) -> Iterator[_Ticket]:
-        """Yield the waiting requests in the order of turns: the first one of each client, then the second one
-        of each, … The clients are in the order of `queues`. Requests that were just cancelled are skipped.
+        """Yield the waiting requests in the order of turns: the first one of each client in the queue, then
+        the second one of each, …; then those on standby. The clients are in the order of `queues`. Requests
+        that were just cancelled are skipped.
         """
         for row in range(max(map(len, self.queues.values()), default=0)):
             for queue in self.queues.values():
                 if row < len(queue) and not queue[row].got.done():  # done = it has just been cancelled
                     yield queue[row]
+        yield from (ticket for ticket in self.standby if not ticket.got.done())
 
     def passed(self, client: str) -> None:
         """Put a client behind the others, because one of its requests was let in. Do nothing if it has no
@@ -175,7 +215,8 @@ Held: TypeAlias = "dict[Gate, int]"
 class _Ticket(msgspec.Struct, eq=False):
     """A waiting request. options: {index of a deployment that it may use: the gates of this deployment}. got:
     gets the index of the option that the request may use, and the places are then in `held`; or it gets a
-    RequestFailed, if the request has to leave a full queue. at: the gates in whose queues it waits.
+    RequestFailed, if the request has to leave a full queue. at: the gates in whose queues it waits, at least
+    one. standby: the gates whose queues had no room for it, at which it would take a place nevertheless.
     """
 
     client: str
@@ -183,6 +224,7 @@ class _Ticket(msgspec.Struct, eq=False):
     got: asyncio.Future[int]
     held: Held = {}
     at: set[Gate] = set()
+    standby: set[Gate] = set()
 
 
 class Gates:
@@ -225,15 +267,13 @@ class Gates:
         """
         for name in self.named.keys() - limits.keys():
             gate = self._former[name] = self.named.pop(name)
-            gate.limit = Limit()
-            self._serve(gate)
+            self._use(gate, Limit())
         for name, limit in limits.items():
             known = self.named.get(name) or self._former.pop(name, None)
             if known is None:
                 known = Gate(name, limit, self._places(name))
-            known.limit = limit
             self.named[name] = known
-            self._serve(known)
+            self._use(known, limit)
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
         """Take the places of the first option that is not full, without waiting. An option is a deployment.
@@ -257,25 +297,29 @@ class Gates:
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
         """Give back the places that are in `held`. Then take the places of the first option that is not full
         (see `enter`), add them to `held`, and return the option's index. If all options are full, wait in the
-        queues of the gates that have stopped the request, until its turn comes. An option whose own wait (the
-        shortest `Limit.wait` of its gates) is over is no longer waited for, if another option has a longer
-        one. The wait as a whole has no time limit here: the caller must set one (`patience`).
+        queues of the gates that have stopped the request, or on standby where a queue has no room, until its
+        turn comes. An option whose own wait (the shortest `Limit.wait` of its gates) is over is no longer
+        waited for, if another option has a longer one. The wait as a whole has no time limit here: the caller
+        must set one (`patience`).
 
         client: the name of the request's client. options: at least one; for each, the names of its gates.
         Raises RequestFailed with the code `FULL` if each option has a full queue and no other client's
-        request has to leave for this one (`Gate.crowding`), or if this request has to leave later for another
-        client's request. After an error or a cancellation, the request has no place and waits nowhere.
+        request has to leave for this one (`Gate.crowding`), or later if this request has to leave for another
+        client's request, or if it is only on standby after an option's own wait. After an error or a
+        cancellation, the request has no place and waits nowhere.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
         number, stopped = self._enter(held, wanted)
         if number is not None:
             return number
-        self._make_room(client, stopped)
+        left = self._make_room(client, stopped)
         ticket = _Ticket(client, dict(enumerate(wanted)), asyncio.get_running_loop().create_future())
         for gate in {gate for gates in stopped for gate in gates}:
             self._queue(ticket, gate)
-        for gate in list(ticket.at):
+        for gate in left:
+            gate.promote()
+        for gate in [*ticket.at, *ticket.standby]:
             self._serve(gate)  # the requests before it may wait for other gates
         timers = self._limit_waits(ticket)
         try:
@@ -318,6 +362,11 @@ class Gates:
         return _refusal(
             f"The request waited in vain for {waited or 0:g} s in the queue of {named}.", TOO_LATE
         )
+
+    def _use(self, gate: Gate, limit: Limit) -> None:
+        gate.limit = limit
+        gate.promote()
+        self._serve(gate)
 
     # Places ------------------------------------------------------------------------------------------
 
@@ -372,7 +421,7 @@ class Gates:
         for gate, place in held.items():
             gate.drop(place)
         for gate in held:
-            if gate.queues:
+            if gate.awaited:
                 if gate.places.shared and gate.places.others_wait():
                     self._look_later(gate)  # the other workers look first, so that all take turns
                 else:
@@ -380,35 +429,35 @@ class Gates:
 
     # Those who wait ----------------------------------------------------------------------------------
 
-    def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
-        """Do nothing if at least one option has no full queue. Otherwise refuse a waiting request that
-        `Gate.crowding` finds in a full queue, if that makes room in all full queues of an option: the wait of
-        that request then raises RequestFailed. If there is no such request, raise RequestFailed to refuse the
-        new request of `client`. stopped: for each option, the gates that have stopped the new request.
+    def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> set[Gate]:
+        """Do nothing and return an empty set if at least one option has no full queue. Otherwise refuse a
+        waiting request that `Gate.crowding` finds in a full queue, if that makes room in all full queues of
+        an option: the wait of that request then raises RequestFailed. Returns the gates that it has left, for
+        which the caller must call `promote` when the new request is in its queues. If there is no such
+        request, raise RequestFailed to refuse the new request of `client`. stopped: for each option, the
+        gates that have stopped the new request.
         """
-        full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
+        full = [[gate for gate in gates if not gate.has_room] for gates in stopped]
         if not all(full):
-            return
+            return set()
         for gates in full:
             for gate in gates:
                 crowding = gate.crowding(client)
                 if crowding is not None and crowding.at.issuperset(gates):
-                    refusal = _full(gate)
-                    self._withdraw(crowding)
-                    crowding.got.set_exception(refusal)
-                    return
+                    crowding.got.set_exception(_full(gate))
+                    return self._take_out(crowding)
         raise _full(full[0][0])
 
     def _queue(self, ticket: _Ticket, gate: Gate) -> None:
-        if gate not in ticket.at:
-            ticket.at.add(gate)
-            gate.enqueue(ticket)
+        if gate not in ticket.at and gate not in ticket.standby:
+            gate.add(ticket)
         self._look_later(gate)
 
     def _limit_waits(self, ticket: _Ticket) -> list[asyncio.TimerHandle]:
         """Start a timer for each option of a waiting request whose wait is shorter than the longest one, and
         return the timers. When a timer ends, the request no longer waits for this option, and leaves the
-        queues that none of its other options needs.
+        gates that none of its other options needs. If it is in no queue then, but only on standby, it is
+        refused as if it came now.
         """
         waits = {number: _wait_of(gates) for number, gates in ticket.options.items()}
         longest = max((inf if wait is None else wait for wait in waits.values()), default=inf)
@@ -423,20 +472,33 @@ class Gates:
         if ticket.got.done():
             return
         del ticket.options[number]
-        left = {gate for gates in ticket.options.values() for gate in gates}
-        for gate in ticket.at - left:
+        needed = {gate for gates in ticket.options.values() for gate in gates}
+        left = (ticket.at | ticket.standby) - needed
+        for gate in left:
             gate.remove(ticket)
-            ticket.at.discard(gate)
+        if not ticket.at:
+            ticket.got.set_exception(_full(next(iter(ticket.standby))))
+            left |= self._take_out(ticket)
+        for gate in left:
+            gate.promote()
             self._serve(gate)  # those behind it may need another gate
 
     def _withdraw(self, ticket: _Ticket) -> None:
-        for gate in ticket.at:
+        for gate in self._take_out(ticket):
+            gate.promote()
+
+    def _take_out(self, ticket: _Ticket) -> set[Gate]:
+        """Remove a request from all queues and from standby. Returns the gates that it has left. The caller
+        must call `promote` for them.
+        """
+        left = ticket.at | ticket.standby
+        for gate in left:
             gate.remove(ticket)
-        ticket.at = set()
+        return left
 
     def _serve(self, gate: Gate) -> None:
-        """Let in requests that wait at a gate, in the order of turns, until this gate itself stops one. A
-        request that only other gates stop is skipped.
+        """Let in requests that wait at a gate or are on standby there, in the order of turns, until this gate
+        itself stops one. A request that only other gates stop is skipped.
         """
         while self._serve_one(gate):
             pass
@@ -475,7 +537,7 @@ class Gates:
         call here: because the delay ends, or because another worker gives a place back. Does nothing if the
         gate has a timer already.
         """
-        if not gate.queues or gate.timer is not None:
+        if not gate.awaited or gate.timer is not None:
             return
         pause = gate.due - self._now()
         if gate.places.shared:

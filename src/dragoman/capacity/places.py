@@ -4,14 +4,23 @@ Workers share places as locks on the bytes of one file, which the parent process
 workers. The process that holds the lock on a byte holds the place. The kernel gives a lock to one process
 only, so no place is taken twice, and it removes the locks of a process that ends for any reason (fcntl(2),
 "advisory record locking"). The file does not depend on the configuration, so a new limit needs no new file.
+
+A limit of N places usually is exact because only the first N bytes are locked. Other bytes are locked by
+requests that began under a higher limit or under none. While there are any, a process that has locked a byte
+counts all locked bytes, and unlocks its own again if they are more than N. Of N + 1 processes that hold a
+byte at the same time, the one that locked its byte last has counted all the others, so one of them has
+unlocked its byte: the limit is never exceeded. Two processes that count at the same time may both find too
+many; they try again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 import os
 import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Final, Protocol
@@ -21,17 +30,26 @@ try:
 except ImportError:  # Windows, where there is only one worker
     fcntl = None  # type: ignore[assignment]
 
-_REGION: Final = 24
+_REGION: Final = 26
 """Each limit has 2 ** `_REGION` offsets in the file."""
-_WAITING: Final = 1 << 21
+_UNLIMITED: Final = 1 << 24
+"""The places of requests that run without a limit begin at this offset. Those of a limit begin at 0."""
+_PLACES: Final = 1 << 25
+"""The bytes of places are at the offsets from 0 to this one."""
+_WAITING: Final = _PLACES
 """The byte at this offset plus a worker's number is locked while requests wait in that worker."""
-_STARTING: Final = 1 << 22
+_STARTING: Final = _PLACES + (1 << 24)
 """The byte at this offset is locked while the time of the next start is read and written."""
 _TIMES: Final = 1 << 16
 """For how many limits the file has room to store the time of the next start. Limits whose names have the same
 hash, modulo this number, share one stored time.
 """
 _TIME: Final = struct.Struct("<d")
+_LINUX: Final = sys.platform == "linux"
+_FLOCK: Final = struct.Struct("hhqqi0q" if _LINUX else "qqihh0q")
+"""`struct flock` of fcntl(2). Linux: type, whence, start, length, process. macOS and the BSDs: start, length,
+process, type, whence (FreeBSD has one more member at the end, which is 0 here).
+"""
 
 
 class Places(Protocol):
@@ -148,32 +166,83 @@ class SharedPlaces:
         self._worker = worker
         self._workers = workers
         self._held: set[int] = set()
-        self._unlimited = 0
+        self._limit: int | None = None
+        self._beyond = 0
+        """How many held places have numbers from `_limit` on. `_limit` is the limit of the latest `take`."""
+        self._unlimited = _UNLIMITED + (_PLACES - _UNLIMITED) // workers * (worker - 1)
+        """The first place without a limit that this process has never taken. Each worker has its own part."""
+        self._spare: list[int] = []
+        """Places before `_unlimited` that were given back, as a heap."""
 
     def take(self, limit: int | None) -> int | None:
-        """Take a place and return its number; None = all are taken. limit: how many places there are, with
-        the numbers 0 to `limit - 1`. None = any number; then the result is a negative number, and the place
-        is not counted: a request that has it takes nothing from a later limit. After the limit became
-        smaller, taken places with higher numbers are not counted either.
+        """Take a place and return its number; None = all are taken. limit: how many places there are, None =
+        any number. All places that are taken count, in all processes, also those taken under another limit
+        or under none.
 
-        Each worker begins its search at another number, so that it finds a free place sooner.
+        Each worker begins its search at another number, so that it finds a free place sooner. After the limit
+        became smaller, the result may also be None because another process tries to take a place at the same
+        moment.
         """
         if limit is None:
-            self._unlimited -= 1
-            return self._unlimited
+            return self._take_unlimited()
+        if limit != self._limit:
+            self._limit = limit
+            self._beyond = sum(place >= limit for place in self._held)
+        if self._beyond >= limit:
+            return None
         first = (self._worker - 1) * limit // self._workers
         for number in range(limit):
             place = (first + number) % limit
             if place not in self._held and self._lock(place):
                 self._held.add(place)
-                return place
+                if self._within(limit):
+                    return place
+                self.give(place)
+                return None
         return None
 
     def give(self, place: int) -> None:
         """Give back the place with this number, which `take` returned in this process."""
-        if place >= 0:
-            self._held.discard(place)
-            self._unlock(place)
+        self._held.remove(place)
+        self._beyond -= self._limit is not None and place >= self._limit
+        if place >= _UNLIMITED:
+            heapq.heappush(self._spare, place)
+        self._unlock(place)
+
+    def _take_unlimited(self) -> int:
+        """Take the first free place of this worker's part of the places without a limit. Neighbouring bytes
+        that one process has locked are one lock for the kernel, so the cost does not grow with their number.
+        """
+        if self._spare:
+            place = heapq.heappop(self._spare)
+        else:
+            place = self._unlimited
+            self._unlimited += 1
+        self._lock(place)  # no other process locks it; if the kernel has no memory for it, it is not counted
+        self._held.add(place)
+        self._beyond += self._limit is not None
+        return place
+
+    def _within(self, limit: int) -> bool:
+        """Whether no more than `limit` places are taken in all processes. Call this after taking a place with
+        a number below `limit`.
+        """
+        if not self._beyond and self._locked(limit, _PLACES) is None:
+            return True  # the usual case: nobody has a place of another limit
+        return len(self._held) + self._taken_elsewhere() <= limit
+
+    def _taken_elsewhere(self) -> int:
+        """Return how many places other processes have taken. A place that is taken all the time is counted;
+        one that is taken or given back meanwhile may be counted or not.
+        """
+        taken, unseen = 0, [(0, _PLACES)]
+        while unseen:
+            start, end = unseen.pop()
+            if start < end and (found := self._locked(start, end)) is not None:
+                first, last = max(found[0], start), min(found[1], end)
+                taken += last - first
+                unseen += (start, first), (last, end)  # which of several locks is told is not defined
+        return taken
 
     def due(self, now: float, delay: float) -> float:
         """Return `now` if a request may start now, else the later time (monotonic seconds) at which the next
@@ -210,8 +279,7 @@ class SharedPlaces:
 
     def others_wait(self) -> bool:
         """Whether requests wait for a place in another process."""
-        before, after = self._worker - 1, self._workers - self._worker
-        return self._is_locked(_WAITING + 1, before) or self._is_locked(_WAITING + self._worker + 1, after)
+        return self._locked(_WAITING + 1, _WAITING + 1 + self._workers) is not None
 
     @contextlib.contextmanager
     def _starting(self) -> Iterator[bool]:
@@ -232,13 +300,15 @@ class SharedPlaces:
     def _unlock(self, offset: int, length: int = 1) -> None:
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, self._region + offset)
 
-    def _is_locked(self, offset: int, length: int) -> bool:
-        """Whether another process has locked one of the `length` bytes from `offset` on. This process must
-        not have locked any of them, because they are unlocked afterwards.
+    def _locked(self, start: int, end: int) -> tuple[int, int] | None:
+        """Return (the first offset, the offset after the last one) of a lock that another process has on one
+        of the bytes from `start` to before `end`; None = there is none. Locks nothing, so that it is in
+        nobody's way. The lock may begin before `start` and last after `end`.
         """
-        if not length:
-            return False
-        if not self._lock(offset, length):
-            return True
-        self._unlock(offset, length)
-        return False
+        kind, at = fcntl.F_WRLCK, (self._region + start, end - start)
+        asked = (kind, os.SEEK_SET, *at, 0) if _LINUX else (*at, 0, kind, os.SEEK_SET)
+        told = _FLOCK.unpack(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, _FLOCK.pack(*asked)))
+        kind, first, length = (told[0], *told[2:4]) if _LINUX else (told[3], *told[:2])
+        if kind == fcntl.F_UNLCK:
+            return None
+        return first - self._region, first - self._region + length

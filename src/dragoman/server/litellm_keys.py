@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller, is_reserved
 from dragoman.accounts.directory import Directory
 from dragoman.accounts.limits import NANO, Limit, Subject
+from dragoman.accounts.rights import UnreadableLimits
 from dragoman.assembly.core import Core
 from dragoman.assembly.keys import declared_of, limits_of
 from dragoman.config.accounts import ClientKey
@@ -164,7 +165,10 @@ class LiteLlmKeys:
         was ever spent; both in USD, and as far as usage is stored. Raises RequestFailed (503) if the store of
         usage fails.
         """
-        limits = limits_of(found.limits, name, subject) if found.limits else ()
+        try:
+            limits, unreadable = limits_of(found.limits, name, subject) if found.limits else (), False
+        except UnreadableLimits:
+            limits, unreadable = (), True  # its requests are refused (`Directory.find`)
         budget = _budget(limits)
         now = self._gateway.seams.now()
         window = span(
@@ -183,7 +187,7 @@ class LiteLlmKeys:
             "max_parallel_requests": _rate(limits, "concurrency"),
             "models": list(found.models or ()),
             "metadata": found.metadata,
-            "blocked": found.disabled,
+            "blocked": found.disabled or unreadable,
         }
 
     async def _spent(self, subject: Subject, name: str, begin: float, now: float) -> float:

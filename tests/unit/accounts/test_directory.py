@@ -13,7 +13,9 @@ from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.directory import UNKNOWN, Again, Declared, Directory
 from dragoman.accounts.keys import ClientKeys
+from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.minting import digest, minted
+from dragoman.accounts.rights import Owner, UnreadableLimits
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row
 
 NOW = 1_000.0
@@ -281,3 +283,84 @@ def test_who_has_the_name_of_an_earlier_one_is_counted_apart() -> None:
     assert directory.again("team", "lab") is directory.again("key", "acme") is None
     directory.declare(Declared(tenants={"acme": Permitted()}))  # a file declares it: it goes by its name
     assert directory.again("tenant", "acme") is None
+
+
+def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
+    if stated != "good":
+        raise UnreadableLimits(f"limits: {stated}")
+    return (Limit(f"{subject} {name}", "requests", 1, "minute", subject),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "whose", "owner"),
+    [
+        ([key("ann", limits="bad")], "the key", ("key", "ann")),
+        (
+            [holder("teams", "lab", limits="bad"), key("ann", team="lab")],
+            "the key's team lab",
+            ("team", "lab"),
+        ),
+        (
+            [holder("users", "u", limits="bad"), key("ann", user="u", limits="good")],
+            "the key's user u",
+            ("user", "u"),
+        ),
+        (
+            [
+                holder("tenants", "acme", limits="bad"),
+                holder("teams", "t", tenant="acme"),
+                key("ann", team="t"),
+            ],
+            "the key's tenant acme",
+            ("tenant", "acme"),
+        ),
+    ],
+)
+def test_a_key_is_refused_if_limits_that_hold_for_it_cannot_be_read(
+    rows: list[Row], whose: str, owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = of(*rows, key("bob", "b", limits="good"), declared=Declared(limits_of=limits_of))
+    fault = found(directory)
+    assert isinstance(fault, ir.Fault)
+    assert (fault.kind, fault.code) == ("permission", "limits_unreadable")
+    assert fault.message == (
+        f"The limits of {whose} cannot be read, so the key is refused until an operator corrects them: "
+        "limits: bad."
+    )
+    assert directory.unreadable == {owner: "limits: bad"}
+    assert isinstance(found(directory, "b"), Caller), "others go on"
+    list(directory.limits())
+    directory.take([key("cid", "c")])
+    found(directory)
+    assert len(caplog.messages) == 1, caplog.messages
+    assert f"{owner[0]} {owner[1]} cannot be read" in caplog.messages[0]
+    directory.take([corrected(row) for row in rows])
+    assert isinstance(found(directory), Caller)
+    assert directory.unreadable == {}
+
+
+def corrected(row: Row) -> Row:
+    return msgspec.structs.replace(row, text=(row.text or b"").replace(b'"bad"', b'"good"'))
+
+
+def test_limits_that_cannot_be_read_are_known_before_a_request_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At the start by the limits of all, later when the row comes; not those that stop nobody."""
+    late = [
+        key("ann", limits="bad"),
+        key("old", "o", limits="bad", revoked=1.0),
+        key("file", "f", limits="bad"),
+        holder("tenants", "acme", limits="bad"),
+    ]
+    declared = Declared(frozenset({"file"}), tenants={"acme": Permitted()}, limits_of=limits_of)
+    directory = of(*late, key("bob", "b", limits="good"), declared=declared)
+    assert directory.unreadable == {}
+    assert [one.name for one in directory.limits()] == ["key bob"]
+    assert directory.unreadable == {("key", "ann"): "limits: bad"}
+    directory.take([key("cid", "c", limits="worse"), holder("teams", "lab", limits="bad")])
+    assert [*directory.unreadable] == [("key", "ann"), ("key", "cid"), ("team", "lab")]
+    assert len(caplog.messages) == 3
+    directory.take([Row("keys", "ann", None, 2, "me", 1.0)])
+    directory.declare(Declared(frozenset({"cid"}), limits_of=limits_of))
+    assert [*directory.unreadable] == [("team", "lab")]

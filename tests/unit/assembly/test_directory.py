@@ -165,11 +165,11 @@ async def test_a_lost_database_is_told_and_changes_nothing() -> None:
     await one.catch_up()
     kept.lost = True
     assert not await one.catch_up()
-    assert one.state() == {"healthy": False, "version": 1, "keys": 1}
+    assert one.state() == {"healthy": False, "version": 1, "keys": 1, "unreadable_limits": {}}
     assert names(one)[0]
     kept.lost = False
     await one.catch_up()
-    assert one.state() == {"healthy": True, "version": 1, "keys": 1}
+    assert one.state() == {"healthy": True, "version": 1, "keys": 1, "unreadable_limits": {}}
 
 
 async def test_a_sibling_that_changes_keys_is_heard_at_once() -> None:

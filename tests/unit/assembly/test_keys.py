@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from dragoman.accounts.caller import Caller
-from dragoman.assembly.keys import client_keys_of, needs_key
+from dragoman.accounts.rights import UnreadableLimits
+from dragoman.assembly.keys import client_keys_of, limits_of, needs_key
 from dragoman.config.load import Loaded
 from dragoman.seams.clock import SYSTEM
 
@@ -56,3 +58,28 @@ def test_who_has_no_key_may_administer_only_while_there_is_none(
     assert isinstance(caller, Caller)
     assert (caller.barred("admin") is None) is may
     assert caller.barred("inference") is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "part"),
+    [
+        ([{"requests": "60/min"}, {"tokens": "60/fortnight"}], "limits[1].tokens: "),
+        ([{"requests": "60/min", "images": "5/min"}], "limits[0].images: "),
+        ([{"requests": "60/min"}, {"models": ["fast"]}], "limits[1]: limits nothing"),
+        ({"concurrency": -1}, "limits.concurrency: "),
+        ({"requests": ["60/min", None]}, "limits.requests[1]: "),
+        ("unlimited", "limits: "),
+        (7, "limits: "),
+    ],
+)
+def test_stored_limits_of_which_a_part_cannot_be_read_are_no_limits(stored: Any, part: str) -> None:
+    with pytest.raises(UnreadableLimits) as failed:
+        limits_of(stored, "ann", "key")
+    assert str(failed.value).startswith(part), str(failed.value)
+
+
+def test_stored_limits_that_can_be_read() -> None:
+    limits = limits_of([{"requests": ["60/min", "5/s"]}, {"concurrency": 0}], "ann", "key")
+    found = [(one.name, one.resource, one.most) for one in limits]
+    assert found == [("key ann", "requests", 60), ("key ann", "requests", 5), ("key ann", "concurrency", 0)]
+    assert limits_of([], "ann", "key") == ()

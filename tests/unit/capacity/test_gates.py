@@ -152,6 +152,105 @@ async def test_room_is_made_in_two_full_queues_if_one_request_waits_in_both() ->
     assert [one.refused for one in (*crowd, other)] == [None, FULL, None]
 
 
+async def test_a_queue_has_no_more_requests_than_it_may_if_another_has_room() -> None:
+    made = gates(p=Limit(1, queue=1), q=Limit(1, queue=3))
+    running = [Request(made, options=[(P,)]), Request(made, options=[(Q,)])]
+    waiting = [Request(made, options=[(P,), (Q,)]) for _ in range(3)]
+    await settled()
+    assert [made.named[name].waiting for name in (P, Q)] == [1, 3]
+    late = Request(made, options=[(P,)])
+    await settled()
+    assert late.refused == FULL
+    running[0].end()
+    assert await settled(*waiting) == [True, False, False]
+    assert waiting[0].task.result() == 0
+    assert [made.named[name].waiting for name in (P, Q)] == [1, 2], "the next one has its room in the queue"
+
+
+async def test_who_waits_elsewhere_takes_a_place_that_nobody_in_the_queue_can_use() -> None:
+    made = gates(p=Limit(1, queue=0), q=Limit(1))
+    first, second = Request(made, options=[(P,)]), Request(made, options=[(Q,)])
+    waiting = Request(made, options=[(P,), (Q,)])
+    await settled()
+    assert [made.named[name].waiting for name in (P, Q)] == [0, 1]
+    first.end()
+    assert await settled(waiting) == [True]
+    assert await waiting.task == 0
+    second.end()
+    waiting.end()
+    assert [(gate.running, gate.waiting, gate.awaited) for gate in made.named.values()] == [(0, 0, False)] * 2
+
+
+async def test_who_comes_does_not_overtake_who_had_no_room_in_the_queue() -> None:
+    made = gates(p=Limit(1, queue=1), q=Limit(1))
+    running = [Request(made, "x", [(P,)]), Request(made, "x", [(Q,)])]
+    queued = Request(made, "a", [(P,)])
+    standby = Request(made, "b", [(P,), (Q,)])
+    await settled(*running, queued, standby)
+    queued.task.cancel()
+    await settled()
+    assert made.named[P].waiting == 1
+    late = Request(made, "c", [(P,)])
+    await settled()
+    assert late.refused == FULL
+    running[0].end()
+    assert await settled(standby) == [True]
+
+
+async def test_who_moves_on_to_another_gate_makes_its_queue_no_longer() -> None:
+    made = gates(m=Limit(1), p=Limit(1, queue=1))
+    of_model, of_provider = Request(made, options=[(M,)]), Request(made, options=[(P,)])
+    waiting = Request(made, options=[(M, P)])
+    queued = Request(made, options=[(P,)])
+    await settled()
+    of_model.end()  # now the provider stops it, too
+    await settled()
+    assert [made.named[name].waiting for name in (M, P)] == [1, 1]
+    of_provider.end()
+    assert await settled(queued, waiting) == [True, False]
+    queued.end()
+    assert await settled(waiting) == [True]
+
+
+async def test_the_room_that_one_client_leaves_is_for_the_one_that_came() -> None:
+    made = gates(p=Limit(1, queue=2), q=Limit(1, queue=1))
+    running = [Request(made, "x", [(P,)]), Request(made, "x", [(Q,)])]
+    crowd = [Request(made, "a", [(P,)]) for _ in range(2)]
+    standby = Request(made, "a", [(P,), (Q,)])
+    await settled(*running, *crowd, standby)
+    other = Request(made, "b", [(P,), (Q,)])
+    await settled(other)
+    assert [one.refused for one in (*crowd, standby, other)] == [None, FULL, None, None]
+    assert [made.named[name].waiting for name in (P, Q)] == [2, 1]
+    running[0].end()
+    assert await settled(crowd[0], other, standby) == [True, False, False]
+    crowd[0].end()
+    assert await settled(other, standby) == [True, False]
+
+
+async def test_who_is_only_on_standby_after_its_wait_is_refused() -> None:
+    made = gates(p=Limit(1, wait=0.02), q=Limit(1, queue=1))
+    running = [Request(made, options=[(P,)]), Request(made, options=[(Q,)])]
+    queued = Request(made, options=[(Q,)])
+    waiting = Request(made, options=[(P,), (Q,)])
+    await settled(*running, queued, waiting)
+    assert [made.named[name].waiting for name in (P, Q)] == [1, 1]
+    await asyncio.sleep(0.05)
+    assert (waiting.refused, queued.refused) == (FULL, None)
+    running[1].end()
+    assert await settled(queued) == [True]
+    assert not made.named[Q].awaited
+
+
+async def test_a_longer_queue_has_room_for_those_on_standby() -> None:
+    made = gates(p=Limit(1, queue=0), q=Limit(1))
+    running = [Request(made, options=[(P,)]), Request(made, options=[(Q,)])]
+    waiting = [Request(made, options=[(P,), (Q,)]) for _ in range(3)]
+    await settled(*running, *waiting)
+    made.adopt({P: Limit(1, queue=2), Q: Limit(1)})
+    assert [made.named[name].waiting for name in (P, Q)] == [2, 3]
+
+
 async def test_a_full_deployment_is_passed_over() -> None:
     made = gates(p=Limit(1), q=Limit(1))
     one, two, three = (Request(made, options=[(P,), (Q,)]) for _ in range(3))
@@ -312,15 +411,32 @@ def test_the_longest_wait_is_that_of_the_most_patient_option() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_no_place_is_lost_whatever_happens(seed: int) -> None:
-    """Requests come, end, are cancelled and refused in any order; at no time do more run than may."""
+    """Requests come, end, are cancelled and refused in any order, while limits rise, fall, go and return. At
+    no time do more run or wait than may, and no place is idle that a waiting request may take.
+    """
     chance = random.Random(seed)
-    made = gates(m=Limit(3, queue=5), p=Limit(2, queue=3), q=Limit(2, queue=3))
+    limits = {M: Limit(3, queue=5), P: Limit(2, queue=3), Q: Limit(2, queue=0)}
+    made = gates()
+    made.adopt(limits)
+    known = dict(made.named)
     choices: list[Sequence[Sequence[str]]] = [[(M,)], [(M, P), (M, Q)], [(P,)], [(Q,), (P,)], [(M, P)]]
     requests: list[Request] = []
+    wanted: dict[Request, Sequence[Sequence[str]]] = {}
+    allowed = dict.fromkeys(known.values(), (0, 0))
     for _ in range(600):
         what = chance.random()
         if what < 0.45 or not requests:
-            requests.append(Request(made, chance.choice("abc"), chance.choice(choices)))
+            options = chance.choice(choices)
+            requests.append(Request(made, chance.choice("abc"), options))
+            wanted[requests[-1]] = options
+        elif what < 0.5:
+            name = chance.choice([M, P, Q])
+            most = chance.choice([None, 1, 2, 3, 4])
+            if most is None:
+                limits.pop(name, None)
+            else:
+                limits[name] = Limit(most, queue={M: 5, P: 3, Q: 0}[name])
+            made.adopt(limits)
         else:
             one = requests.pop(chance.randrange(len(requests)))
             if what < 0.7:
@@ -332,15 +448,29 @@ async def test_no_place_is_lost_whatever_happens(seed: int) -> None:
             one.end()
         if chance.random() < 0.5:
             await asyncio.sleep(0)
-        for gate in made.named.values():
-            assert gate.running <= (gate.limit.most or 0)
+        for name, gate in known.items():
+            most = limits[name].most if name in limits else None
+            # Those that began under a higher limit may go on, but nobody may begin beside them.
+            running, waiting = allowed[gate]
+            allowed[gate] = (
+                gate.running if most is None else max(most, min(gate.running, running)),
+                max(gate.limit.queue, min(gate.waiting, waiting)),
+            )
+            assert gate.running <= allowed[gate][0]
+            assert gate.waiting <= allowed[gate][1]
+        if chance.random() < 0.3:
+            await settled()
+            for one in requests:
+                for names in () if one.task.done() else wanted[one]:
+                    stated = [known[name] for name in names if name in limits]
+                    assert any(gate.running >= (gate.limit.most or 0) for gate in stated), "a place is idle"
     await settled()
     for one in requests:
         one.task.cancel()
     await settled()
     for one in requests:
         one.end()
-    assert [(gate.running, gate.waiting) for gate in made.named.values()] == [(0, 0)] * 3
+    assert [(gate.running, gate.waiting, gate.awaited) for gate in known.values()] == [(0, 0, False)] * 3
 
 
 async def test_a_limit_that_returns_counts_those_who_run() -> None:

@@ -29,8 +29,9 @@ class Block:
 
     limit, counter, ends: as in `Claim`. granted: all that the store has granted to this process: the amount
     `used`, and the amount that the process may still use. used: the amount that this process has settled.
-    reserved: the amount that the running requests of this process have reserved. told: the part of `used`
-    that the store knows. stated: the value of `reserved` that was last reported to the store.
+    reserved: the amount that the running requests of this process have reserved. bound: the highest limit
+    under which a part of what is free was granted. told: the part of `used` that the store knows. stated: the
+    value of `reserved` that was last reported to the store.
 
     Three amounts are from the store's answers. others: what other processes have used; before the first
     answer, the seed. base: the part of `others` that no running process has used. promised: what other
@@ -46,6 +47,7 @@ class Block:
 
     __slots__ = (
         "base",
+        "bound",
         "contested",
         "counter",
         "ends",
@@ -70,6 +72,7 @@ class Block:
         self.ends = ends
         self.granted = self.used = self.reserved = self.stated = self.told = self.base = self.promised = 0
         self.others = self.seed = seed
+        self.bound = 0
         self.late = False
         self.recall = 0
         self.contested = self.heard = self.touched = -inf
@@ -104,11 +107,24 @@ class Block:
         """
         return lasts(max(self.ends, now), now)
 
+    def grant(self, amount: int, most: int) -> None:
+        """Add an amount that the store has granted under a limit of `most`. This limit can be higher than the
+        block's, because a request that began before a reload has asked.
+        """
+        self.granted += amount
+        self.bound = max(self.bound, most)
+
+    def release(self, claim: Claim) -> None:
+        """Free what was reserved for a claim. Its limit can be that before a reload, too."""
+        self.reserved -= claim.amount
+        self.bound = max(self.bound, claim.limit.most)
+
     def give_back(self) -> None:
         """Set `granted` to the sum of what is used and reserved, so that nothing is free. The store learns it
         from the next report of this block, for which the caller has to see (`Blocks.changed`).
         """
         self.granted = self.used + self.reserved
+        self.bound = 0
 
     def report(self, now: float, *, restate: bool) -> Report:
         """Return the report of this block for the store. It counts as sent: `stated` is set to `reserved`. If
@@ -177,18 +193,18 @@ class Blocks:
 
     def of(self, claim: Claim) -> Block:
         """Return the block for the counter of a claim. If there is none, make one without any granted amount.
-        The block uses the claim's limit from now on, because a reload may have changed the limit. If the new
-        limit is smaller, the block gives back what is free in it.
+        The block uses the claim's limit from now on, because a reload may have changed the limit. If this
+        limit is smaller than one under which a part of the free amount was granted, the block gives back what
+        is free: what is used and held in all may exceed this limit.
         """
         block = self.by_counter.get(claim.counter)
         if block is None:
             block = Block(claim.limit, claim.counter, claim.ends, self.seeds.get(claim.counter, 0))
             self.by_counter[claim.counter] = block
-        elif block.limit is not claim.limit:
-            if claim.limit.most < block.limit.most:  # this process may hold more than the new limit
-                block.give_back()
-                self.changed[block] = None
-            block.limit = claim.limit
+        block.limit = claim.limit
+        if claim.limit.most < block.bound:
+            block.give_back()
+            self.changed[block] = None
         return block
 
     def try_reserve(
@@ -250,7 +266,7 @@ class Blocks:
         claims, reservation.claims = reservation.claims, {}
         for counter, claim in claims.items():
             block = self.of(claim)
-            block.reserved -= claim.amount
+            block.release(claim)
             block.used += used.get(counter, 0)
             if reservation.term != self.term and claim.limit.resource == _PLACES:
                 block.granted -= claim.amount  # another process may have this place

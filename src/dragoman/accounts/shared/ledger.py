@@ -640,7 +640,7 @@ class SharedLedger:
                 refusing.contested = self._seams.monotonic() + _CONTESTED
         if answer.outcome is Outcome.GRANTED:
             for claim, block, known in zip(question.claims, question.blocks, answer.granted, strict=True):
-                block.granted += claim.amount + known.extra
+                block.grant(claim.amount + known.extra, claim.limit.most)
                 block.stated += claim.amount
                 block.learn(known, block.told, asked)
                 if question.answer.done():

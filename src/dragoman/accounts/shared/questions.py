@@ -70,4 +70,4 @@ def is_spare(claim: Claim, block: Block) -> bool:
 def release(pairs: Iterable[tuple[Claim, Block]]) -> None:
     """Free what was reserved for these claims in their blocks."""
     for claim, block in pairs:
-        block.reserved -= claim.amount
+        block.release(claim)

@@ -18,6 +18,7 @@ from dragoman import ir
 from dragoman.accounts.grants import GROUP
 from dragoman.assembly.core import Core
 from dragoman.assembly.directory import Following
+from dragoman.assembly.keys import stored_bounds
 from dragoman.config.accounts import Grantable
 from dragoman.config.check_accounts import regions_of, unmet
 from dragoman.config.check_limits import unkept
@@ -258,12 +259,18 @@ class Registry:
 
     def warnings(self, may: Any) -> list[dict[str, Any]]:
         """Return a warning, as a JSON object, for each name in `providers`, `regions` and `faces` that
-        permits nothing here, for example because no such provider is configured. may: the entry of the
-        database or of the configuration that has these fields.
+        permits nothing here, for example because no such provider is configured; and one if the limits cannot
+        be read, so that its requests are refused. may: the entry of the database or of the configuration that
+        has these fields.
         """
         named = self.config.providers.named
         found = unmet(may, "", {*self.gateway.running.upstreams, *named}, regions_of(self.config))
-        return [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
+        warnings = [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
+        stored = isinstance(may, KeyEntry | HolderEntry) and may.limits is not None
+        if stored and (wrong := stored_bounds(may.limits)[1]) is not None:
+            text = f"the limits cannot be read, so requests are refused: {wrong.path}: {wrong.message}"
+            warnings.append(shown(Problem(wrong.path, text, hint=wrong.hint)))
+        return warnings
 
     def usage_since(self, tenant: str | None) -> float:
         """Return the time, in Unix seconds, before which usage under a tenant's name is that of an earlier

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.accounts import minting
@@ -297,3 +298,36 @@ async def test_a_region_when_no_provider_states_one(office: Office) -> None:
     assert [one["hint"] for one in made.body["warnings"]] == [
         "providers.NAME.region says where a provider works"
     ]
+
+
+async def test_a_key_whose_stored_limits_cannot_be_read_is_refused_until_they_are_corrected(
+    office: Office,
+) -> None:
+    """As another version, or a person, may have written them: the administration refuses such limits."""
+    made = await office.ask("POST", "/admin/keys", {"name": "ann", "limits": {"requests": "60/min"}})
+    key = made.body["key"]
+    assert await office.chat(key) == 200
+    following = office.gateway.following
+    assert following is not None
+    latest, row = await following.store.version(), await following.store.find("keys", "ann")
+    assert row is not None
+    text = (row.text or b"").replace(b"60/min", b"60/fortnight")
+    changed = msgspec.structs.replace(row, text=text, version=latest + 1)
+    assert await following.store.change([changed], latest)
+    await following.changed()
+    refused = await office.ask("POST", "/v1/chat/completions", CHAT, key=key)
+    assert (refused.status, refused.body["error"]["code"]) == (403, "limits_unreadable")
+    assert "limits.requests: " in refused.body["error"]["message"]
+    body = {**CHAT, "max_tokens": 5}
+    other = await office.ask("POST", "/v1/messages", body, key=key, anthropic_version="2023-06-01")
+    assert (other.status, other.body["error"]["type"]) == (403, "permission_error")
+    assert "limits.requests: " in other.body["error"]["message"]
+    (warning,) = (await office.ask("GET", "/admin/keys/ann")).body["warnings"]
+    assert "so requests are refused: limits.requests: " in warning["message"]
+    health = (await office.ask("GET", "/health")).body["keys"]
+    assert (health["healthy"], [*health["unreadable_limits"]]) == (False, ["key ann"])
+    info = (await office.ask("GET", "/key/info?key=ann")).body["info"]
+    assert (info["blocked"], info["rpm_limit"]) == (True, None)
+    assert (await office.ask("PUT", "/admin/keys/ann", {"limits": {"requests": "60/min"}})).status == 200
+    assert await office.chat(key) == 200
+    assert (await office.ask("GET", "/health")).body["keys"]["healthy"]
