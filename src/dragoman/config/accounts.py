@@ -17,9 +17,9 @@ from dragoman.seams.secret import Secret
 
 Json: TypeAlias = dict[str, Any]
 Grantable: TypeAlias = Operation | Literal["pass_through"]
-"""An operation that a key may be limited to."""
+"""What `operations` of a key, a tenant, a team or a user can name."""
 HASH: Final = re.compile(r"[0-9a-f]{64}")
-"""Matches the SHA-256 of a key."""
+"""Matches a SHA-256 in lower-case hexadecimal digits."""
 KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 

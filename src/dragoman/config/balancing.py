@@ -35,7 +35,7 @@ class MaxCost(Section, frozen=True):
 class Hedge(Section, frozen=True):
     """When a second deployment is asked while the first one is still working.
 
-    Such a request can cost twice as much.
+    Both deployments may bill such a request.
     """
 
     shorthand: ClassVar[str | None] = "after"

@@ -33,7 +33,7 @@ class Egress(Section, frozen=True):
     """How long a fetch may wait to start. Then the request gets 503 (`fetch_busy`). 0 = no limit."""
     space: Size = Size(256_000_000)
     """The total size of fetched files of all running requests, in each worker. Requests beyond it get 503
-    (`fetch_busy`). One client gets at most half of it. A request is never refused while no other is running.
+    (`fetch_busy`). One client gets at most half of it. This refuses no request while no other is running.
     The files use up to three times this amount of memory."""
     max_lookups: Annotated[int, about(unit="names", ge=1, le=1000)] = 16
     """How many DNS look-ups for URLs in requests each worker runs at the same time. One client gets at most a
