@@ -45,7 +45,7 @@ class Converted(NamedTuple):
 
 
 def is_litellms(written: Mapping[str, Any]) -> bool:
-    """Whether this has a section of LiteLLM's, but no `providers`, `models`, `aliases`, `auth` or `server`."""
+    """Whether this has a LiteLLM section, but no `providers`, `models`, `aliases`, `auth` or `server`."""
     ours = {"providers", "models", "aliases", "auth", "server"}
     return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
 

@@ -63,8 +63,8 @@ def addresses(text: str) -> None:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or a
-    host name without dots, such as `localhost`.
+    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or
+    another text without dots, such as `localhost`.
     """
     import ipaddress
 
