@@ -41,8 +41,8 @@ class Alert(Section, frozen=True):
     `limit_warning`: so much of a limit is used as its `warn_at` says. `limit_reached`: it is used up. Of each
     limit once in each of its windows of time."""
     every: Duration = Duration(600)
-    """How long the same alert about the same subject is not sent again. A recovery is always sent after its
-    outage."""
+    """How long the same alert about the same subject is not sent again. It does not hold back the recovery
+    from an outage that was sent."""
 
 
 def require_receiver(url: str) -> None:

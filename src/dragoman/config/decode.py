@@ -1,7 +1,7 @@
 """Converts the tree of a configuration to typed settings, and collects every problem. Reads secret files.
 
 The types in `settings` decide which values are accepted, what an error message says, and which name is
-suggested for an unknown name (after the hints in `foreign`). A value that was written where a secret is
+suggested for an unknown name (after the hints in `foreign`). A text that was written where a secret is
 expected is not shown in messages, except a path of a file and the name of a variable.
 """
 

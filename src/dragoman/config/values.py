@@ -30,7 +30,9 @@ def web_origin(text: str) -> None:
 
 
 def proxy(text: str) -> None:
-    """Raise ValueError unless the text is the URL of an HTTP proxy (`http://` or `https://`)."""
+    """Raise ValueError unless the text looks like the URL of an HTTP proxy: `http://` or `https://`, and a
+    host.
+    """
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

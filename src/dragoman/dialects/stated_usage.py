@@ -56,9 +56,9 @@ _LARGEST_EVENT: Final = 4_000_000
 
 
 class Stated(NamedTuple):
-    """The model and the amounts that were read in an answer. A field is None if `Answer` has found no such
-    value in a known form, or only an impossible one. model: the name of the model that answered. usage: the
-    counts of tokens. units: the pages that Mistral's OCR has read, if any: {"pages": number}.
+    """The model and the amounts that were read in an answer. A field is None if nothing usable was found for
+    it. model: the name of the model that answered. usage: the counts of tokens; invalid counts may be
+    leftovers in it. units: the pages that Mistral's OCR has read, if any: {"pages": number}.
     """
 
     model: str | None = None
@@ -134,9 +134,9 @@ def _json(raw: bytes) -> Any:
 
 
 def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
-    """Return the usage in these counts; None = the counts have no known form, or impossible values. If only
-    counts in `Usage.others` (work on other models) are impossible, `others` is left out. model: the model
-    that answered, None = not known.
+    """Return the usage in these counts; None = they have no known names or cannot be decoded, or the result
+    is not plausible (`Usage.plausible`). If only counts in `Usage.others` (work on other models) are not,
+    `others` is left out. model: the model that answered, None = not known.
     """
     try:
         usage = _by_names(counts, model)
