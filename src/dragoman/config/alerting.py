@@ -29,7 +29,8 @@ class Alert(Section, frozen=True):
     """One receiver of alerts."""
 
     url: Secret
-    """The URL to which alerts are sent by POST. It is never shown, because such URLs often hold a token."""
+    """The URL to which alerts are sent by POST. At most its last four characters are shown, because such URLs
+    often hold a token."""
     secret: Secret
     """The secret with which alerts are signed, as Standard Webhooks defines it: `whsec_` and base64, or any
     other text."""

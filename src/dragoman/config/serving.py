@@ -110,9 +110,9 @@ class Server(Section, frozen=True):
     """Addresses and networks of proxies whose `X-Forwarded-For` is believed: `10.0.0.0/8`. It says whose
     address a limit with `scope: address` counts: the last one that is not of a trusted proxy."""
     max_requests: Annotated[int, about(unit="requests", ge=1)] = 10_000
-    """How many requests each worker works on at a time, including those that wait in queues. Further ones get
-    503 with `Retry-After` at once, before their body is read; GET requests, and those for `/admin`, are
-    answered. An open WebSocket counts as one request. A waiting request takes about 20 kB beside its body."""
+    """How many requests each worker works on at a time, including those that wait in queues. Further POST
+    requests, except those for `/admin`, get 503 with `Retry-After` at once, before their body is read. An
+    open WebSocket counts as one request. A waiting request takes about 20 kB beside its body."""
     heartbeat: Duration = Duration(15)
     """After this time without content, the gateway sends a comment, ping or blank in a stream, so that
     proxies and clients do not time out; not in Ollama's protocol, nor in Gemini's with `alt=sse`. If the
