@@ -118,7 +118,8 @@ class Server(Section, frozen=True):
     proxies and clients do not time out; not in Ollama's protocol, nor in Gemini's with `alt=sse`. If the
     response headers have not been sent yet, it sends them first. 0 = never."""
     drain: Duration = Duration(600)
-    """How long running requests may continue after the gateway was told to stop."""
+    """How long running requests may continue after the gateway was told to stop and has closed its port
+    (`drain_delay`); at least 1s."""
     drain_delay: Annotated[
         Duration | None,
         about(default="5s if `/health/ready` was requested within the last minute, otherwise 0"),

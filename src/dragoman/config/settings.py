@@ -276,8 +276,8 @@ class Local(Section, frozen=True):
     keep_alive: Duration | None = Duration(300)
     """How long an unused model stays in memory. null = no limit, 0 = unload at once."""
     queue: Annotated[int, about(unit="requests", ge=0)] = 16
-    """How many requests may wait while a model is busy. When there are more, a request of the client with the
-    most waiting requests gets 503."""
+    """How many requests may wait while a model is busy. Beyond it, a new request gets 503, or in its place
+    the last request of a client that has more requests waiting."""
     threads: Annotated[int | None, about(default="one for each available core", ge=1)] = None
     """CPU threads for one generation."""
 
