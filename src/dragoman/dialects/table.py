@@ -59,8 +59,8 @@ def registered(dialect: Dialect) -> Iterator[None]:
 
 
 DEFAULT: Final = openai_chat
-"""The dialect of the gateway's own paths (such as `/admin/usage`), and of a shared path such as `/v1/models`
-if the request's headers show no other dialect."""
+"""The dialect where none is stated: of the gateway's own paths (such as `/admin/usage`), of a path of several
+dialects if a request's headers show none of them, and of a provider outside of the catalogue."""
 
 
 def faces() -> list[tuple[Dialect, Face]]:

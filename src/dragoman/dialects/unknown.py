@@ -1,5 +1,5 @@
-"""Refuses to translate a question with content of an unknown kind, because only servers of the content's own
-protocol can interpret it.
+"""Refuses to translate a question with content of an unknown kind (an `ir.Native` block), because only
+servers of the content's own protocol can interpret it.
 
 If such content were left out of a question, the model would answer only half of the question. So the request
 is refused before anything is sent. Such content in an earlier answer is only reported as a loss, because
