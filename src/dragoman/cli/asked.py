@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 class Asked(NamedTuple):
     """The gateway that a command asks. found: the configuration that was loaded, None = a URL was given
-    instead. way: how to reach the gateway, None = no gateway with this configuration runs on this machine.
+    instead. way: how to reach the gateway, None = no URL was given, and no socket of a gateway with this
+    configuration is there.
     """
 
     found: Loaded | None

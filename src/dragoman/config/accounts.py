@@ -17,9 +17,9 @@ from dragoman.seams.secret import Secret
 
 Json: TypeAlias = dict[str, Any]
 Grantable: TypeAlias = Operation | Literal["pass_through"]
-"""An operation that a key may be limited to."""
+"""What `operations` of a key, a tenant, a team or a user can name."""
 HASH: Final = re.compile(r"[0-9a-f]{64}")
-"""Matches the SHA-256 of a key."""
+"""Matches a SHA-256 in lower-case hexadecimal digits."""
 KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 
@@ -85,8 +85,8 @@ class ClientKey(Permissions, frozen=True):
     """The key itself."""
     hash: Annotated[Secret | None, about(default="`key` says which")] = None
     """Instead of `key`: the SHA-256 of the whole key in hexadecimal digits, so that the file holds no secret.
-    `dragoman keys hash` prints it. LiteLLM keeps its keys in the same form. Needs a `name`. It is shown
-    nowhere, because the hash of a short key can be guessed."""
+    `dragoman keys hash` prints it. LiteLLM keeps its keys in the same form. Needs a `name`. Only its last
+    four digits are shown, because a short key can be guessed from its hash."""
     name: Annotated[str | None, about(default="`key` and eight digits that are derived from it")] = None
     """The name of the client, shown in logs. Stored responses, conversations and sessions belong to it: a new
     key with the same name can use them. Several keys may have the same name, so that a new key works before

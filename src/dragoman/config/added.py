@@ -24,8 +24,8 @@ from dragoman.state.added import KINDS, AddedEntry, AddedKind
 from dragoman.stores.address import Location
 
 BUILT_IN: Final = ("local", "simulate")
-"""The entries of `providers` that are not accounts. They always exist, so no entry with their names can be
-added.
+"""The entries of `providers` that are not accounts. They always exist, so an added entry with one of these
+names is not used.
 """
 _SHARED: Final = ("models", "aliases")
 """The kinds of entries whose names clients use in the same place, as model names."""
@@ -100,7 +100,8 @@ def layered(
 ) -> tuple[Table, list[Problem]]:
     """Return (a copy of the configuration `declared` with these entries, the problems in the entries, such as
     unset variables; see `read_node`). The caller has left out entries with a name that `declared` has
-    (`shadowed`); such an entry would replace the declared one. environ: the variables for `${NAME}`.
+    (`shadowed`); such an entry would replace the declared one. An entry of a kind whose section in `declared`
+    is no mapping is left out. environ: the variables for `${NAME}`.
     """
     problems: list[Problem] = []
     parts = dict(declared.entries)

@@ -29,7 +29,8 @@ class Alert(Section, frozen=True):
     """One receiver of alerts."""
 
     url: Secret
-    """The URL to which alerts are sent by POST. It is never shown, because such URLs often hold a token."""
+    """The URL to which alerts are sent by POST. At most its last four characters are shown, because such URLs
+    often hold a token."""
     secret: Secret
     """The secret with which alerts are signed, as Standard Webhooks defines it: `whsec_` and base64, or any
     other text."""
@@ -41,8 +42,8 @@ class Alert(Section, frozen=True):
     `limit_warning`: so much of a limit is used as its `warn_at` says. `limit_reached`: it is used up. Of each
     limit once in each of its windows of time."""
     every: Duration = Duration(600)
-    """How long the same alert about the same subject is not sent again. A recovery is always sent after its
-    outage."""
+    """How long the same alert about the same subject is not sent again. It does not hold back the recovery
+    from an outage that was sent."""
 
 
 def require_receiver(url: str) -> None:

@@ -16,8 +16,9 @@ class Answers(Section, frozen=True):
     """
     max_values: Annotated[int, about(unit="values", ge=1000)] = 800_000
     """How many JSON values a response that is not streamed may hold. Outside of log probabilities the limit
-    is an eighth of this number; in one stream event it is a quarter; in a relayed response it is two and a
-    half times this number. Log probabilities of one token with twenty alternatives take 170 values."""
+    is an eighth of this number; in one event of a translated stream it is a quarter; in a relayed response it
+    is two and a half times this number. Log probabilities of one token with twenty alternatives take 170
+    values."""
     max_numbers: Annotated[int, about(unit="values", ge=1000)] = 8_000_000
     """How many JSON values the response to an embeddings request may hold: 2,048 embeddings of 3,072 numbers
     are 6,300,000 values."""

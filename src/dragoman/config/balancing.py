@@ -35,7 +35,7 @@ class MaxCost(Section, frozen=True):
 class Hedge(Section, frozen=True):
     """When a second deployment is asked while the first one is still working.
 
-    Such a request can cost twice as much.
+    Both deployments may bill such a request.
     """
 
     shorthand: ClassVar[str | None] = "after"
@@ -45,8 +45,8 @@ class Hedge(Section, frozen=True):
     answers of that deployment have come (known after 20 of them, separately for streams and whole answers).
     """
     at_most: Share = Share(0.05)
-    """The most requests that are asked twice, as a share of all for this model. Each worker counts its own.
-    """
+    """The share of all requests for this model that may be asked twice, on average. Each worker counts its
+    own, and may save up ten such requests."""
 
 
 class Rotate(Section, frozen=True):

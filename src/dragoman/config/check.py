@@ -2,7 +2,7 @@
 and makes the providers' accounts.
 
 `decode` has already checked the form of each value. The name of an entry that could not be decoded still
-counts as known, so that each mistake is reported only once.
+counts as known, so that no other setting is blamed for using it.
 """
 
 from __future__ import annotations
@@ -77,10 +77,9 @@ def check(
     unread: frozenset[str] = frozenset(),
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
-    """Return (accounts, problems, warnings, doubts). accounts: the enabled providers, by name, without those
-    with a mistake in address, protocols, quirks, `passthrough`, `check`, `discovery` or `concurrency`; other
-    mistakes, for example in keys, leave an account in. problems: errors. warnings: things that are unusual
-    but allowed. doubts: see `Doubt`.
+    """Return (accounts, problems, warnings, doubts). accounts: the enabled providers for which an account
+    could be made, by name; a mistake in the address, for example, prevents it, a mistake in the keys does
+    not. problems: errors. warnings: things that are unusual but allowed. doubts: see `Doubt`.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the

@@ -1,4 +1,4 @@
-"""Checks that a provider whose protocols are listed (`apis`) has one for each of its models."""
+"""Warns of a vendor's models that cannot be called, because a provider's `apis` leaves out their protocol."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dragoman.providers.provider import Provider
 
 
 def unspoken(settings: Settings, account: Provider) -> Iterator[Misfit]:
-    """Yield a warning for each protocol in the vendor's row of the catalogue that `apis` leaves out, although
-    the vendor has models in it that it has in none of the provider's listed protocols. Each `place` is
-    relative to the provider. Nothing is yielded if `apis` is not set, or if the provider has no such row.
+    """Yield a warning for each protocol in the vendor's row of the catalogue that `apis` leaves out, if the
+    account's first protocol excludes models of that protocol and no other listed protocol has them. Each
+    `place` is relative to the provider. Nothing is yielded if `apis` is not set, or if the provider has no
+    such row.
     """
     if settings.apis is None:
         return

@@ -12,9 +12,9 @@ from dragoman.errors import setting_path
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
-    """Yield the mistakes in `retries` and `breaker`, and warnings about settings of models and providers that
-    have no effect because of `retries`, `server.max_requests` or the HTTP client (`pool.max_age`). Each
-    `place` is a complete path (`retries.attempts`).
+    """Yield mistakes in `retries` and `breaker`, and warnings about settings there, of models and of
+    providers that have no effect, for example because of `retries`, `server.max_requests` or the HTTP client
+    (`pool.max_age`). Each `place` is a complete path (`retries.attempts`).
     """
     retries, breaker = config.retries, config.breaker
     if retries.backoff != Retries().backoff and retries.backoff > retries.backoff_max:

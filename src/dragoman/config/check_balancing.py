@@ -112,8 +112,8 @@ def unpriced_fallbacks(
 
 
 def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
-    """Yield a warning for each name that comes earlier in the same list of fallbacks. Each `place` is
-    relative to `fallbacks`.
+    """Yield a warning for each entry of a list of fallbacks that repeats an earlier entry of this list. Each
+    `place` is relative to `fallbacks`.
     """
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):

@@ -19,8 +19,8 @@ _REFUSING: Final = ("tools", "images", "audio", "documents")
 
 
 def client_names(config: Config) -> frozenset[str]:
-    """Return the names that clients may have: those of the configured client keys (keys made at run time are
-    not known here), and those of clients without a key.
+    """Return the names of the clients that are known here: those of the configured client keys (not of keys
+    made at run time), and those of clients without a key.
     """
     named = {key.client for key in config.auth.keys}
     keyless = {f"{KEYLESS}{face}" for face in config.server.keyless_faces}
@@ -29,7 +29,7 @@ def client_names(config: Config) -> frozenset[str]:
 
 def impossible(model: Model, clients: Collection[str]) -> Iterator[Misfit]:
     """Yield the mistakes in the conditions (`when`) of a model's deployments. Each `place` is relative to the
-    model. clients: the names that clients may have.
+    model. clients: the known names of clients (`client_names`).
     """
     for index, deployment in enumerate(model.deployments):
         if deployment.when != When():
@@ -60,8 +60,8 @@ def _of(deployment: Deployment, model: Model, clients: Collection[str]) -> Itera
 
 
 def _names(when: When, clients: Collection[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in `clients`, `tags` and `operations`: a client that does not exist, a tag in `tags`
-    that `without_tags` excludes, and conditions that no request of the listed operations can meet.
+    """Yield the mistakes in `clients`, `tags` and `operations`: a name that fits none of `clients`, a tag in
+    `tags` that `without_tags` excludes, and conditions that no request of the listed operations can meet.
     """
     for name in when.clients:
         matched = Grants([name])

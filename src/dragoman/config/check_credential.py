@@ -41,8 +41,8 @@ def credential_misfits(provider: Provider, dialect: str) -> Iterator[Misfit]:
 
 
 def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
-    """Yield the mistake in a key, if it has one; its `place` is "". text: the key. earlier: other keys of the
-    same list.
+    """Yield the first mistake that is found in a key; its `place` is "". text: the key. earlier: other keys
+    of the same list.
     """
     if text.lower() in {"none", "null"}:
         yield Misfit("", f"`{text.lower()}` is not an API key", "write [] for no keys")
@@ -55,7 +55,9 @@ def key_misfits(text: str, earlier: Container[str]) -> Iterator[Misfit]:
 
 
 def _foreign(credential: Credential) -> Iterator[Misfit]:
-    """Yield a mistake for each setting of a `credential` that belongs to another `kind`."""
+    """Yield a mistake for each setting of a `credential` that its `kind` does not have, unless the value is
+    the setting's default.
+    """
     own = {"kind"} if credential.kind == "client" else MEMBERS[credential.kind]
     for field in msgspec.structs.fields(Credential):
         if field.name not in own and getattr(credential, field.name) != field.default:

@@ -22,8 +22,9 @@ _FIELDS: Final = frozenset(
         *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
     }
 )
-"""Request fields of the Chat Completions API. An alias's default whose name is only similar to one of them is
-probably misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create
+"""Request fields of the Chat Completions API. A default of a model or an alias whose name is only similar to
+one of them is probably misspelt and gets a warning.
+https://platform.openai.com/docs/api-reference/chat/create
 """
 
 

@@ -1,5 +1,5 @@
-"""Checks the limits of a configuration: that each limit can be enforced, that no two limits share a counter,
-and that names in them are valid.
+"""Checks the limits of a configuration: that each limit can be enforced, that no two limits of one list share
+a counter, and that names in them are valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _QUEUED: Final[dict[Subject, str]] = {
 }
 """The settings that limit how many requests run at once for a model or provider, with a queue."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
-"""The subjects whose names clients choose freely."""
+"""The subjects whose names come from requests, so that their number has no limit."""
 Stated: TypeAlias = tuple[str, Subject, tuple[Bounds, ...]]
 """(path of a setting, the subjects that its limits count separately, the limits)."""
 

@@ -104,8 +104,8 @@ def far(config: Config, pricing: Pricing) -> Iterator[Misfit]:
 def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
     """Yield a mistake for each entry of `prices` with a price that is not confirmed and is far from the
     packaged table's (at least ten times as high, or at most a tenth); or else a warning, if the entry states
-    no price of `cache_read` although the table has a discount. An entry has at most one of them. A pattern is
-    compared for the deployments that the configuration names.
+    a price of the input, but none of `cache_read` although the table has a discount. An entry has at most one
+    of them. A pattern is compared for the deployments that the configuration names.
     """
     used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():

@@ -34,7 +34,7 @@ class When(Section, frozen=True):
     reasoning: Annotated[bool | None, about(default="either")] = None
     """Whether the request asks for reasoning, by an effort or a budget."""
     stream: Annotated[bool | None, about(default="either")] = None
-    """Whether the answer is streamed."""
+    """Whether the answer is streamed. Requests that only count a prompt fulfil both values."""
     input_over: Annotated[int | None, about(unit="tokens", default="any", ge=0)] = None
     """The prompt has more tokens than this, as the gateway counts or estimates them."""
     input_up_to: Annotated[int | None, about(unit="tokens", default="any", ge=1)] = None

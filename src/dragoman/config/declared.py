@@ -60,7 +60,8 @@ SCALARS: Final[tuple[ScalarType, ...]] = (
 
 class Setting(NamedTuple):
     """One declared setting. type: its annotated type. default: `msgspec.NODEFAULT` = the setting is required.
-    about: the facts that the declaration states with `about(…)`.
+    about: the facts that the declaration states with `about(…)`; in a section with `in_environment`, `env` is
+    set from the name.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Converts the tree of a configuration to typed settings, and collects every problem. Reads secret files.
 
 The types in `settings` decide which values are accepted, what an error message says, and which name is
-suggested for an unknown name (after the hints in `foreign`). No message shows a value that was written where
-a secret is expected.
+suggested for an unknown name (after the hints in `foreign`). A text that was written where a secret is
+expected is not shown in messages, except a path of a file and the name of a variable.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ S = TypeVar("S", bound=Section)
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """Return a hint for an unknown name: the most similar known name; if none is similar, all known names, if
-    there are at most 12. None = no hint.
+    """Return a hint for an unknown name, as text: the most similar known name; if none is similar, all known
+    names, if there are at most 12. None = no hint.
     """
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
@@ -87,10 +87,11 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Return a section with the settings of `node`. What cannot be read is added to `problems`: such a
-        setting keeps its default, and such an entry of a mapping is left out. A number outside of its bounds
-        is added to `problems`, too, but the setting has this number. If `node` as a whole cannot be read, all
-        settings have their defaults. kind: a section without required settings.
+        """Return a section with the settings of `node`. What cannot be read is added to `problems` (an unset
+        variable is not: the reader of the tree has reported it). Such a setting keeps its default, and such
+        an entry of a mapping is left out. A number outside of its bounds is added to `problems`, too, but the
+        setting has this number. If `node` as a whole cannot be read, all settings have their defaults. kind:
+        a section without required settings.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
@@ -106,7 +107,8 @@ class Decoder:
     def read(self, kind: Any, node: Node, path: str) -> Any:
         """Return the value of a node as a declared type, and add its sources, names, problems and warnings to
         the attributes. INVALID = no value could be read. For a union of several types (None not counted) the
-        first type that fits is taken; then only the node's own source is added, and one problem if none fits.
+        first type that fits is taken; then only the node's own source is added, and at most one problem if
+        none fits.
         """
         self.sources[path] = node.source
         if _is_nothing(node) and nullable(kind):
@@ -329,9 +331,9 @@ def plain(node: Node) -> Any:
 
 
 def _is_path(text: str, file: Path) -> bool:
-    """Whether the text of `{file: text}` is surely a path: absolute, beginning with `~`, `..` or `./`, or
-    with several parts and in an existing folder. Any other text may be the secret itself. file: the path that
-    the text means.
+    """Whether the text of `{file: text}` is taken for a path: absolute, beginning with `~/`, `../` or `./`,
+    or with several parts and in an existing folder. Any other text may be the secret itself. file: the path
+    that the text means.
     """
     written = Path(text.strip())
     stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")

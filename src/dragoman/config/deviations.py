@@ -19,8 +19,8 @@ _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 
 class Deviation(NamedTuple):
-    """One quirk. kind: its type. default: the value for the standard behaviour. text: its meaning. group: the
-    heading above it in the source of `Quirks`, "" = none.
+    """One quirk. kind: its type. default: its value in `quirks.STANDARD`. text: its meaning. group: the
+    nearest heading above it in the source of `Quirks`, "" = none.
     """
 
     name: str

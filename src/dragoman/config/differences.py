@@ -77,7 +77,9 @@ def fingerprint(config: Config) -> str:
 
 
 def files_of(config: Config) -> tuple[Path, ...]:
-    """Return the files with secrets that a configuration names, and those of `certificates`, each once."""
+    """Return the files from which secrets of a configuration were read (`{file: path}`), and those of
+    `certificates`, each once.
+    """
     found = [secret.file for secret in secrets_in(config) if secret.file is not None]
     return tuple(dict.fromkeys([*found, *certificates(config)]))
 

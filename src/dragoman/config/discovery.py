@@ -22,8 +22,9 @@ class Discovery(Section, frozen=True):
     enabled: bool = True
     """Whether the list is fetched and used."""
     ttl: Duration = Duration(3600)
-    """After how long the list is fetched again. At least 10s. A random tenth is subtracted, so that not all
-    lists are fetched at once. After a failure it is tried again sooner: after 30s at first."""
+    """After how long the list is fetched again. At least 10s. Up to a tenth is subtracted at random, so that
+    not all lists are fetched at once. After a failure it is tried again after 30s at first, if that is
+    sooner."""
     allow: tuple[str, ...] = ("*",)
     """The names of the list that are used: exact names, or patterns in which `*` stands for any text."""
     deny: tuple[str, ...] = ()

@@ -27,17 +27,17 @@ class Egress(Section, frozen=True):
     """How long all fetches of one request may take together. A request that needs longer gets 400. 0 = no
     limit."""
     max_reads: Annotated[int, about(unit="addresses", ge=1)] = 64
-    """How many URLs each worker fetches at the same time. One client gets at most a quarter of them; its
-    other fetches wait."""
+    """How many URLs each worker fetches at the same time. One client gets at most a quarter of them (at least
+    one); its other fetches wait."""
     wait: Duration = Duration(10)
     """How long a fetch may wait to start. Then the request gets 503 (`fetch_busy`). 0 = no limit."""
     space: Size = Size(256_000_000)
-    """The total size of fetched files of all running requests, in each worker. Requests beyond it get 503
-    (`fetch_busy`). One client gets at most half of it. A request is never refused while no other is running.
-    The files use up to three times this amount of memory."""
+    """The total size of fetched files of all running requests, in each worker; those of one client may take
+    half of it. Requests beyond that get 503 (`fetch_busy`), unless no other request (of this client) has
+    fetched files. The files use up to three times this amount of memory."""
     max_lookups: Annotated[int, about(unit="names", ge=1, le=1000)] = 16
     """How many DNS look-ups for URLs in requests each worker runs at the same time. One client gets at most a
-    quarter of them; its other look-ups wait."""
+    quarter of them (at least one); its other look-ups wait."""
     lookup_timeout: Duration = Duration(5)
     """How long a DNS look-up may take, including the wait to start. Then the request gets 400
     (`name_resolution_timeout`), or 503 (`fetch_busy`) if the look-up could not start. 0 = no limit."""

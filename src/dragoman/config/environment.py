@@ -1,8 +1,8 @@
 """Settings from environment variables, as trees that are merged with the tree of the file.
 
-A DRAGOMAN_… variable sets one setting and overrides the file. A vendor's own variables (OPENAI_API_KEY,
-OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or supply settings that a provider does not state
-(`vendors` has the rules).
+Most DRAGOMAN_… variables set one setting each and override the file. A vendor's own variables
+(OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or supply settings that a provider
+does not state (`vendors` has the rules).
 """
 
 from __future__ import annotations

@@ -52,10 +52,10 @@ _VENDORS: Final = {
 
 
 def entries_of(value: Any) -> dict[str, dict[str, Any]]:
-    """Return the entries of a file of prices, by `provider/model`, in the form of the setting `prices`.
-    value: the file's content: a configuration with `prices`, the mapping below that, or LiteLLM's mapping.
-    Our own entries are returned unchecked. LiteLLM's models are left out if they have no provider or no price
-    (`entry_of`). Raises ValueError if `value` is not a mapping of mappings.
+    """Return the entries of a file of prices, by name (`provider/model`), in the form of the setting
+    `prices`. value: the file's content: a configuration with `prices`, the mapping below that, or LiteLLM's
+    mapping. Our own entries are returned unchecked. LiteLLM's models are left out if they have no provider or
+    no price (`entry_of`). Raises ValueError if the prices are not a mapping of mappings.
     """
     if isinstance(value, dict) and isinstance(value.get("prices"), dict):
         value = value["prices"]
@@ -68,8 +68,8 @@ def entries_of(value: Any) -> dict[str, dict[str, Any]]:
 
 def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (`provider/model`, entry) for each of LiteLLM's models with a provider and a price (`entry_of`).
-    The provider has our name of the vendor. If LiteLLM's name has further parts (a region or a resolution),
-    they stay in the model's name.
+    The provider has our name of the vendor if `_VENDORS` states one, otherwise LiteLLM's. If LiteLLM's name
+    of the model has further parts (a region or a resolution), they stay in the model's name.
     """
     for name, one in value.items():
         provider = one.get("litellm_provider")
@@ -120,7 +120,7 @@ def price_of(one: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def is_cost(field: str) -> bool:
-    """Whether LiteLLM's field with this name states a price that `entry_of` reads."""
+    """Whether LiteLLM's field with this name is one from which `entry_of` can read a price."""
     return _parts(field)[0] in _FIELDS
 
 

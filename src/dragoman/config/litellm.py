@@ -45,14 +45,14 @@ class Converted(NamedTuple):
 
 
 def is_litellms(written: Mapping[str, Any]) -> bool:
-    """Whether a configuration has a section of LiteLLM's, and no main section of Dragoman's (`models`, …)."""
+    """Whether this has a LiteLLM section, but no `providers`, `models`, `aliases`, `auth` or `server`."""
     ours = {"providers", "models", "aliases", "auth", "server"}
     return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
 
 
 def convert(written: Mapping[str, Any]) -> Converted:
     """Convert the content of LiteLLM's configuration file (its YAML) into Dragoman's settings, as far as
-    possible. Settings that Dragoman's check would refuse are left out, with a note for each.
+    possible. Settings that Dragoman's check would refuse are left out, with notes (`usable`).
     """
     return _Conversion(written).run()
 
@@ -335,8 +335,9 @@ class _Conversion:
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
         """Return (the provider in LiteLLM's words, None = not stated; the model's name without it):
-        `openai/gpt-5` → ("openai", "gpt-5"). A bare name has the provider of its pattern in `words.BARE`. An
-        unknown word before a slash is a provider only if the parameters state no base URL.
+        `openai/gpt-5` → ("openai", "gpt-5"). A name without a known provider that fits a pattern in
+        `words.BARE` has the provider of the pattern. In other names, an unknown word before a slash is a
+        provider only if the parameters state no base URL.
         """
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")

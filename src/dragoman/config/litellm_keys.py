@@ -2,7 +2,7 @@
 and tenants.
 
 For each key `sk-…` LiteLLM stores the SHA-256 in hexadecimal digits. Dragoman stores the same hash, so
-clients continue to use their keys. Notes name the restrictions of LiteLLM that have no counterpart here.
+clients continue to use their keys. Notes name restrictions of LiteLLM that have no counterpart here.
 Sources: LiteLLM's schema.prisma (tables LiteLLM_VerificationToken, LiteLLM_TeamTable, LiteLLM_UserTable,
 LiteLLM_OrganizationTable, LiteLLM_BudgetTable, LiteLLM_TeamMembership, LiteLLM_EndUserTable,
 LiteLLM_TagTable) and https://docs.litellm.ai/docs/proxy/virtual_keys. Pure.

@@ -178,7 +178,7 @@ def limits_of(row: Mapping[str, Any], metadata: Mapping[str, Any], note: Note) -
 
 
 def _present(stated: Any) -> Any:
-    """Return a value of LiteLLM's; None = it is an empty text or an empty JSON object."""
+    """Return a value of LiteLLM's; None = it is None, an empty text or an empty JSON object."""
     return None if stated in ("", {}, "{}") else stated
 
 

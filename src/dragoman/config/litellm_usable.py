@@ -157,8 +157,8 @@ def _swept(node: Any) -> Any:
 
 
 def _environ(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return {variable: value} for all variables in the settings, with values that the check accepts. If a
-    variable stands in several places that accept different values, the value fits the last one.
+    """Return {variable: value} for the variables in the settings, with values that usually pass the check. If
+    a variable stands in several places that accept only certain values, the value fits the last of them.
     """
     found: dict[str, str] = {}
     for place, text in _texts(settings, ""):
@@ -184,8 +184,9 @@ def _variables(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _fitting(place: str, before: str, after: str) -> str | None:
-    """Return a value that the check accepts for a variable in the setting `place`; None = it accepts any
-    value. before, after: the setting's text around the variable.
+    """Return a value for a variable in the setting `place` that the check usually accepts; None = the place
+    is not one of those that accept only certain values. before, after: the setting's text around the
+    variable.
     """
     if place == "region":
         return "us-east-1"

@@ -87,7 +87,7 @@ def with_general(params: Mapping[str, Any], general: Mapping[str, Any]) -> Mappi
 
 def _without_model(base: str) -> str:
     """Return a base URL without the path of a publisher's model, and without slashes at its end. Anything but
-    an HTTP URL without a query is returned unchanged.
+    an HTTP URL without a query and a fragment is returned unchanged.
     """
     if not base.startswith(("http://", "https://")) or "?" in base or "#" in base:
         return base
@@ -96,9 +96,9 @@ def _without_model(base: str) -> str:
 
 def settings_of(params: Mapping[str, Any], base: Any, known: Mapping[str, Any], text: Text) -> Told:
     """Return the settings of a provider for Vertex AI, and notes about them. With an API key, but neither
-    credentials nor a project: `keys`, and `base_url` if `base` is stated. Otherwise: `project`, `region` and
-    `credential` instead of `keys`; a project or a region that the parameters do not state comes from the
-    variable VERTEXAI_PROJECT or VERTEXAI_LOCATION.
+    credentials nor a project: `keys`. Otherwise: `project`, `region` and `credential` instead of `keys`; a
+    project or a region that the parameters do not state comes from the variable VERTEXAI_PROJECT or
+    VERTEXAI_LOCATION. In both cases `base_url`, too, if `base` is stated.
 
     base: the base URL in the parameters, None = there is none. known: LiteLLM's section
     `environment_variables`.

@@ -36,7 +36,7 @@ _LARGEST: Final = 4_000_000
 
 
 DEFAULT: Final = "default"
-"""The source of a setting that has its default value."""
+"""Stands for the source of a setting that no source has set."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     added: Added | None = None
 
     def source(self, path: str) -> str:
-        """Return the place of a setting's value ("dragoman.yaml:12"), or "default"."""
+        """Return the place of a setting's value ("dragoman.yaml:12"); "default" = no place is known for this
+        path.
+        """
         return str(self.sources.get(path, DEFAULT))
 
 

@@ -23,7 +23,7 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """Return the configuration file to read if the command line names none; None if there is no such file.
+    """Return the configuration file to read if the command line names none; None = no file is to be read.
 
     If DRAGOMAN_CONFIG is set, it is that file (an empty value means: no file). Otherwise it is
     `dragoman.yaml` in `cwd`, or if that does not exist, `dragoman.yaml` in `home`. Raises ConfigError if the

@@ -17,8 +17,8 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
     """Return the tree of settings, and the problems: wrong types, nesting deeper than 50 levels, unset
     variables, and `${` without a name.
 
-    settings: None, bool, numbers, strings, and lists and mappings of these; any other value becomes null.
-    `${VARIABLE}` in a string is replaced by the value in `environ`.
+    settings: None, bool, int, float and str, and lists, tuples and mappings of these; any other value becomes
+    null. `${VARIABLE}` in a string is replaced by the value in `environ`, or by its default.
     """
     table, problems = read_node(settings, "", environ, _SOURCE)
     assert isinstance(table, Table)

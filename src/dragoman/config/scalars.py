@@ -242,7 +242,8 @@ class PathPrefix(str):
     @classmethod
     def parse(cls, value: object) -> Self:
         """Make a prefix from a path, with or without slashes at its ends; "" and "/" make an empty prefix.
-        Raises ValueError for anything else, such as a path with `..`, `//`, a blank or a query.
+        Raises ValueError for anything else, such as a path with a part `..`, two slashes inside, a blank or a
+        query.
         """
         if not isinstance(value, str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value

@@ -72,7 +72,7 @@ _QUIRKS: Final = """
 
 How a provider deviates from its protocol: `providers.NAME.quirks`, and `quirks` of one of its `apis`, for
 example `quirks: {max_tokens_field: max_tokens, refuses: [logit_bias]}`. For known providers they are already
-set. The default of each quirk is what the protocol's specification says.
+set. The default of a quirk is what the protocol's specification says, unless its meaning says otherwise.
 """
 _PROVIDERS: Final = """
 ## Known providers

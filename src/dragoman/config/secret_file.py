@@ -45,7 +45,7 @@ def _without_waiting(file: str, flags: int) -> int:
 
 
 def is_open(file: Path) -> bool:
-    """Whether a file belongs to the user of this process, and every user of this machine may read it. Always
+    """Whether a file belongs to the user of this process, and its permissions let all other users read it.
     False on Windows, and if this process runs as root. Raises OSError if the file cannot be examined.
     """
     user = getattr(os, "geteuid", lambda: 0)()

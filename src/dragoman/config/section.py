@@ -13,9 +13,9 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     shorthand: the name of the setting that gets the value if the operator writes a single value or a list
     instead of a mapping (or `{file: …}`, if this setting is a secret): with "route", `gpt-4o: openai/gpt-5`
-    means `gpt-4o: {route: openai/gpt-5}`. None = only a mapping is accepted. rest: the name of the setting
-    (a mapping) that collects all entries whose names are not declared, because the operator chooses them;
-    None = there are no such entries. in_environment: True = each setting has an environment variable:
+    means `gpt-4o: {route: openai/gpt-5}`. None = only a mapping or null is accepted. rest: the name of the
+    setting (a mapping) that collects all entries whose names are not declared, because the operator chooses
+    them; None = there are no such entries. in_environment: True = each setting has an environment variable:
     `DRAGOMAN_PORT` sets `port`.
     """
 

@@ -45,17 +45,17 @@ class Server(Section, frozen=True):
     measured after decompression."""
     body_space: Size = Size(500_000_000)
     """Memory for the bodies of all running requests, in each worker. Requests beyond it get 503 with
-    `Retry-After`. A body is never refused while it is the only one."""
+    `Retry-After`, unless theirs is the only body."""
     answer_space: Size = Size(1_000_000_000)
     """Memory for all provider responses that are read as a whole, in each worker. Responses beyond it become
-    503 with `Retry-After`. A response is never refused while it is the only one."""
+    503 with `Retry-After`, unless there is only one."""
     max_upload: Size = Size(128_000_000)
     """The largest form with files, and the largest body that is passed through; a larger one gets 413.
     Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and images of up to 50 MB each. A form's
     files above 1 MiB, or beyond 8 MiB in all, are temporary files (`TMPDIR`) until their request ends."""
     upload_space: Size = Size(2_000_000_000)
-    """Disk space for the files of all forms, in each worker. Requests beyond it get 503 with `Retry-After`. A
-    form is never refused while it is the only one."""
+    """Disk space for the files of all forms, in each worker. Requests beyond it get 503 with `Retry-After`,
+    unless theirs is the only form."""
     max_depth: Annotated[int, about(unit="levels", ge=8, le=500)] = 200
     """How many levels deep the JSON of a request may be nested; a deeper one gets 400."""
     max_values: Annotated[int, about(unit="values", ge=1000)] = 320_000
@@ -110,15 +110,16 @@ class Server(Section, frozen=True):
     """Addresses and networks of proxies whose `X-Forwarded-For` is believed: `10.0.0.0/8`. It says whose
     address a limit with `scope: address` counts: the last one that is not of a trusted proxy."""
     max_requests: Annotated[int, about(unit="requests", ge=1)] = 10_000
-    """How many requests each worker works on at a time, including those that wait in queues. Further ones get
-    503 with `Retry-After` at once, before their body is read; GET requests, and those for `/admin`, are
-    answered. An open WebSocket counts as one request. A waiting request takes about 20 kB beside its body."""
+    """How many requests each worker works on at a time, including those that wait in queues. Further POST
+    requests, except those for `/admin`, get 503 with `Retry-After` at once, before their body is read. An
+    open WebSocket counts as one request. A waiting request takes about 20 kB beside its body."""
     heartbeat: Duration = Duration(15)
     """After this time without content, the gateway sends a comment, ping or blank in a stream, so that
     proxies and clients do not time out; not in Ollama's protocol, nor in Gemini's with `alt=sse`. If the
     response headers have not been sent yet, it sends them first. 0 = never."""
     drain: Duration = Duration(600)
-    """How long running requests may continue after the gateway was told to stop."""
+    """How long running requests may continue after the gateway was told to stop and has closed its port
+    (`drain_delay`); at least 1s."""
     drain_delay: Annotated[
         Duration | None,
         about(default="5s if `/health/ready` was requested within the last minute, otherwise 0"),

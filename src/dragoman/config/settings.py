@@ -125,8 +125,8 @@ class Concurrency(Section, frozen=True):
     """How many requests run at once, over all workers. Further ones are sent to other deployments of their
     model; if all are full, they wait in a queue, in which clients take turns."""
     queue: Annotated[int, about(unit="requests", ge=0)] = 100
-    """How many requests may wait, in each worker. Beyond it, the last request of the client with the most
-    waiting requests gets 429 (`queue_full`)."""
+    """How many requests may wait, in each worker. Beyond it, a new request gets 429 (`queue_full`), or in its
+    place the last request of a client that has more requests waiting."""
     wait: Duration = Duration(60)
     """How long a request may wait. Then it gets 429 (`queue_timeout`). 0 = no limit."""
     delay: Duration = Duration(0)
@@ -232,10 +232,10 @@ class Provider(Section, frozen=True):
     an application at Bedrock: `{chat: gpt-5}`. What is known of this model counts, and its price in the
     packaged table."""
     headers: dict[str, Secret] = {}
-    """Headers to add to each request. Their values are never shown or logged."""
+    """Headers to add to each request. At most the last four characters of their values are shown."""
     body: Annotated[Json, about(secret=True)] = {}
-    """JSON that is merged (deeply) into the body of each request, in any protocol. Its strings are not shown.
-    """
+    """JSON that is merged (deeply) into the body of each request, in any protocol. At most the last four
+    characters of its strings are shown."""
     timeouts: Timeouts = Timeouts()
     """Timeouts for requests to this provider."""
     answers: Answers = Answers()
@@ -276,8 +276,8 @@ class Local(Section, frozen=True):
     keep_alive: Duration | None = Duration(300)
     """How long an unused model stays in memory. null = no limit, 0 = unload at once."""
     queue: Annotated[int, about(unit="requests", ge=0)] = 16
-    """How many requests may wait while a model is busy. When there are more, a request of the client with the
-    most waiting requests gets 503."""
+    """How many requests may wait while a model is busy. Beyond it, a new request gets 503, or in its place
+    the last request of a client that has more requests waiting."""
     threads: Annotated[int | None, about(default="one for each available core", ge=1)] = None
     """CPU threads for one generation."""
 
@@ -466,7 +466,8 @@ class Model(Section, frozen=True):
     check_output: Annotated[bool | None, about(default="the general setting")] = None
     """Overrides the general `check_output`."""
     headers: dict[str, Secret] = {}
-    """Headers to add; they override the provider's. Their values are never shown or logged."""
+    """Headers to add; they override the provider's. At most the last four characters of their values are
+    shown."""
     body: Annotated[Json, about(secret=True)] = {}
     """Like the provider's `body`, and merged over it."""
 
@@ -519,13 +520,14 @@ class Retries(Section, frozen=True):
     """
 
     attempts: Annotated[int, about(unit="attempts", ge=1, le=10)] = 2
-    """How many times the last candidate is tried, including the first attempt. Every other API key and
-    deployment is tried before it, once and without waiting."""
+    """One more than the number of retries. Every API key and deployment is tried before the first retry, once
+    and without waiting. A retry goes to the last one whose failure may pass, or to one whose `Retry-After`
+    ends earlier."""
     backoff: Duration = Duration(0.25)
-    """The wait before the second attempt of the last candidate; it doubles with each attempt. A provider's
-    `Retry-After` takes precedence."""
+    """The wait before the first retry; it doubles with each retry, and is shortened by up to a quarter at
+    random. A provider's `Retry-After` takes precedence."""
     backoff_max: Duration = Duration(8)
-    """The longest wait between attempts. A longer `Retry-After` ends the attempts."""
+    """The longest wait before a retry. If a `Retry-After` would make it longer, the attempts end."""
     max_attempts: Annotated[int | None, about(unit="attempts", default="no limit", ge=1)] = None
     """The most attempts of one request, with all API keys, deployments, fallbacks and retries. It also bounds
     the cost: each attempt can cost what the request costs."""
@@ -540,8 +542,8 @@ class Breaker(Section, frozen=True):
     failures: Annotated[int, about(unit="attempts", ge=0, le=1000)] = 3
     """So many failed attempts in a row (no answer, a timeout, 5xx) put a deployment last. 0 = never."""
     pause: Duration = Duration(5)
-    """How long the deployment is asked last; then one request tries it again. Each further failure doubles
-    the pause.
+    """How long the deployment is asked last; then one request tries it again. If that fails, the next pause
+    is twice as long.
     """
     pause_max: Duration = Duration(300)
     """The longest pause."""

@@ -16,8 +16,8 @@ class Trace(Section, frozen=True):
     """
 
     keep: Annotated[int, about(env="DRAGOMAN_TRACE_KEEP", unit="requests", ge=0, le=1_000_000)] = 1000
-    """How many requests for a model each worker keeps. A tenth as many other requests are kept beside them.
-    0 = none."""
+    """How many requests that named a model each worker keeps. Up to a tenth as many other requests are kept
+    beside them. 0 = none."""
     bodies: Annotated[bool, about(env="DRAGOMAN_TRACE_BODIES")] = False
     """Whether the bodies of requests and responses are kept, too: what users and models said, in plain text.
     Whatever looks like a key is replaced where they are shown, and before they are stored. Forms, files,

@@ -27,11 +27,12 @@ class Source(NamedTuple):
 class Scalar(msgspec.Struct, frozen=True):
     """One value that is neither a list nor a mapping.
 
-    value: the value by the rules of YAML. text: the value as it is written, with each `${VARIABLE}` replaced.
-    source: where it is written. filled: True = the text may contain the value of a variable, which may be a
-    secret, so no message shows it. size: always 1. variables: the names of the variables in the text.
-    unfilled: True = one of the variables is not set and has no default, or a `${` has no name; the problem
-    has already been reported.
+    value: the value; of a YAML file, by the rules of YAML; of an environment variable, its text. text: the
+    value as it is written, in a file or in settings of a program with each `${VARIABLE}` replaced. source:
+    where it is written. filled: True = the text may contain the value of a variable, which may be a secret,
+    so no message shows it. size: always 1. variables: the names of the variables in the text, as far as they
+    are known. unfilled: True = the text of one of the variables is missing; the problem has already been
+    reported.
     """
 
     value: bool | int | float | str | None

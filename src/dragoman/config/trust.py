@@ -1,5 +1,5 @@
-"""Finds the secrets that a configuration file would send to a host which the user has not approved, stores
-the user's approvals, and warns about a file that other users of the machine can change.
+"""Finds the secrets that a configuration file would send to hosts of its choice, stores the user's approvals,
+and warns about a file that other users of the machine can change.
 
 A file that was only found in the working directory (for example of a cloned repository: CVE-2026-21852) may
 send a secret of the environment, or of a file outside its folder, only to the secret's vendor, to this
@@ -225,7 +225,7 @@ def trusted(home: Path) -> frozenset[str]:
 
 def trust(home: Path, pairs: Iterable[str]) -> Path:
     """Add approved pairs (`Lead.pair`) to the file of approved pairs in `home`. Returns the file's path.
-    Raises OSError.
+    Raises OSError if the file cannot be written.
     """
     file = home / _FILE
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -253,7 +253,7 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 
 
 def permission_warnings(file: Path) -> Iterator[Problem]:
-    """Yield a warning if every user of this machine may change a file; and one if the file belongs to a user
+    """Yield a warning if a file's permissions let all users change it; and one if the file belongs to a user
     who is neither root nor the user of this process. The second warning is left out if this process runs as
     root. There is no warning on Windows, or for a file that does not exist or cannot be examined.
     """

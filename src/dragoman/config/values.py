@@ -30,7 +30,9 @@ def web_origin(text: str) -> None:
 
 
 def proxy(text: str) -> None:
-    """Raise ValueError unless the text is the URL of an HTTP proxy (`http://` or `https://`)."""
+    """Raise ValueError unless the text looks like the URL of an HTTP proxy: `http://` or `https://`, and a
+    host.
+    """
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -63,8 +65,8 @@ def addresses(text: str) -> None:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or a
-    host name without dots, such as `localhost`.
+    """Whether a host is an IP address that Python's `ipaddress` counts as private (loopback and others), or
+    another text without dots, such as `localhost`.
     """
     import ipaddress
 

@@ -199,8 +199,8 @@ class _Reader:
 
 
 def _plain(text: str) -> bool | float | str | None:
-    """Return the value of a text that is written without quotation marks. Hexadecimal, octal and infinite
-    numbers stay strings.
+    """Return the value of a text that is written without quotation marks. Numbers in other notations than the
+    decimal one, those that a float cannot hold, and integers of more than 300 digits stay strings.
     """
     if text in _NULL:
         return None

@@ -86,7 +86,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     refuses: frozenset[str] = frozenset()
     """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
     Responses API, and fields with the reasoning of assistant messages (`reasoning_content`). They are left
-    out and reported as lost."""
+    out, usually with a reported loss. `stream_options` and an `n` of 1 are left out without a report; an `n`
+    above 1 is an error."""
     stop_list: bool = False
     """Whether `stop` must be a list; a single text is then sent as a list of one."""
     functions: bool = True

@@ -1,6 +1,6 @@
 """Reads the usage and the model that an answer states, if the answer's protocol is unknown.
 
-Each protocol names its counts differently, so the names of the counts show which decoder can read them:
+The names of the counts show which decoder can read them:
 `prompt_tokens` (OpenAI's chat and all vendors that follow it), `input_tokens` (OpenAI's Responses; with cache
 counts beside it: Anthropic), `promptTokenCount` (Gemini), `total_input_tokens` (Google's Interactions API,
 https://ai.google.dev/api/interactions-api, as of 2026-11), `billed_units` (Cohere), `inputTokens` (Bedrock),
@@ -47,18 +47,18 @@ _BY_MODALITY: Final = {
     "cached_tokens_by_modality": "cacheTokensDetails",
     "output_tokens_by_modality": "candidatesTokensDetails",
 }
-"""Members of the Interactions API, and their names in Gemini's."""
+"""Members of the Interactions API -> their names in Gemini's other API."""
 _TELLING: Final = re.compile(rb'"(?:usage|usageMetadata|usage_info|billed_units)"')
-"""Matches an event that may state usage. Other events are not decoded."""
+"""Matches an event that may state usage; events without a match are not decoded."""
 _MODEL: Final = re.compile(r"[\w.:/@+-]{1,128}")
 _LARGEST_EVENT: Final = 4_000_000
 """Bytes. After a larger event, a stream is still passed on, but no longer read."""
 
 
 class Stated(NamedTuple):
-    """The model and the amounts that an answer states. A field is None if the answer does not state it, or
-    not in a known form. model: the name of the model that answered. usage: the counts of tokens. units: the
-    pages that Mistral's OCR has read: {"pages": number}.
+    """The model and the amounts that were read in an answer. A field is None if nothing usable was found for
+    it. model: the name of the model that answered. usage: the counts of tokens; invalid counts may be
+    leftovers in it. units: the pages that Mistral's OCR has read, if any: {"pages": number}.
     """
 
     model: str | None = None
@@ -69,7 +69,8 @@ class Stated(NamedTuple):
 class Answer:
     """Reads the usage and the model in one answer while the answer's bytes pass. kind: the answer's content
     type. Only JSON (also one object in each line) and server-sent events are read; an answer of another type
-    states nothing. Of server-sent events, only those that state usage are read, also for the model.
+    states nothing. Of server-sent events, only those that may state usage (`_TELLING`) are read, also for the
+    model.
     """
 
     def __init__(self, kind: str) -> None:
@@ -81,8 +82,8 @@ class Answer:
         self._model: str | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next bytes. Never raises: what cannot be read is ignored; in server-sent events, also
-        everything after an event of more than 4 MB.
+        """Read the next bytes. What cannot be read is ignored; no exception is raised. After a server-sent
+        event with too many bytes (more than 4 MB) or lines, nothing more is read.
         """
         if self._members is not None:
             self._members.feed(chunk)
@@ -94,7 +95,7 @@ class Answer:
                 self._events = None
 
     def stated(self) -> Stated:
-        """Return the model, the usage and the other billed amounts that the answer has stated so far."""
+        """Return the model, the usage and the pages that were read in the answer so far."""
         if self._members is not None:
             self._note({name: _json(raw) for name, raw in self._members.found.items()})
         if not self._usage:
@@ -112,8 +113,8 @@ class Answer:
 
     def _note(self, value: Mapping[str, Any]) -> None:
         """Record the model and the counts that a JSON object states. A later model, or a later count of the
-        same name, replaces the earlier one. Earlier counts of other names stay, because Anthropic's last
-        event repeats only some counts.
+        same name, replaces the earlier one, unless it is null. Earlier counts of other names stay, because
+        Anthropic's last event repeats only some counts.
         """
         for name in _MODELS:
             model = value.get(name)
@@ -133,9 +134,9 @@ def _json(raw: bytes) -> Any:
 
 
 def _decoded(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
-    """Return the usage in these counts; None = the counts have no known form, or impossible values. If only
-    counts in `Usage.others` (work on other models) are impossible, `others` is left out. model: the model
-    that answered, None = not known.
+    """Return the usage in these counts; None = they have no known names or cannot be decoded, or the result
+    is not plausible (`Usage.plausible`). If only counts in `Usage.others` (work on other models) are not,
+    `others` is left out. model: the model that answered, None = not known.
     """
     try:
         usage = _by_names(counts, model)
@@ -165,7 +166,7 @@ def _by_names(counts: dict[str, Any], model: str | None) -> ir.Usage | None:
 
 
 def _of_interaction(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counts of the Interactions API under the names that they have in Gemini's other API."""
+    """Return those counts of the Interactions API that Gemini's other API has, too, under its names."""
     found = {theirs: counts[name] for name, theirs in _INTERACTION.items() if name in counts}
     for name, theirs in _BY_MODALITY.items():
         listed = counts.get(name)

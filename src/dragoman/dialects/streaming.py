@@ -19,13 +19,13 @@ class StreamDecoder(Protocol):
     """
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """Return the events of the next frame. Raises WireError for a malformed frame. A frame that reports a
-        failure gives an `ir.Error`.
+        """Return the events of the next frame. Raises WireError for a frame that cannot be read. A frame that
+        reports the failure of the stream gives an `ir.Error`.
         """
 
     def close(self) -> list[ir.Event]:
         """Return the last events. Call this once, after the last frame. An `ir.Error` is among them if the
-        answer is not complete.
+        answer is not complete and no earlier event was an `ir.Error`.
         """
 
 
@@ -47,7 +47,9 @@ class StreamEncoder(Protocol):
     """Turns the IR events of one stream into the bytes for the client."""
 
     def feed(self, event: ir.Event) -> bytes:
-        """Return the bytes to send for one IR event; b"" = nothing is sent for this event."""
+        """Return the bytes to send now, after one IR event; b"" = there are none. Bytes for this event may
+        come with a later one, or in `TellsInPieces.pieces`.
+        """
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ class Ending(msgspec.Struct, frozen=True):
     stores it.
 
     response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size: how many bytes the
-    output has as JSON, if the answer was translated and has a long text; otherwise 0 (not counted).
+    output has as JSON; 0 = not counted. It is counted only for translated answers with a long text.
     """
 
     response: Mapping[str, Any]

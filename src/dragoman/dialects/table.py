@@ -1,5 +1,5 @@
 """The table of all dialects (`DIALECTS`), the table of the vendors' own APIs (`SERVICES`), and functions that
-search all dialects. A new dialect needs a package, and in this module an import and an entry.
+search all dialects. In this module, a new dialect needs an import and an entry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DIALECTS: dict[str, Dialect] = {
         openai_completions,
     )
 }
-"""Name -> dialect, in the order of the documentation."""
+"""Name -> dialect."""
 
 SERVICES: Final[dict[str, Service]] = {service.name: service for service in (deepgram, elevenlabs, xai)}
 """Name -> a vendor's own API for operations beside chat."""
@@ -59,7 +59,8 @@ def registered(dialect: Dialect) -> Iterator[None]:
 
 
 DEFAULT: Final = openai_chat
-"""The dialect of a server, a path or a client if nothing states another dialect."""
+"""The dialect where none is stated: of the gateway's own paths (such as `/admin/usage`), of a path of several
+dialects if a request's headers show none of them, and of a provider outside of the catalogue."""
 
 
 def faces() -> list[tuple[Dialect, Face]]:
@@ -69,7 +70,7 @@ def faces() -> list[tuple[Dialect, Face]]:
 
 def key_headers() -> tuple[str, ...]:
     """Return the names of all headers, beside `authorization`, in which the clients of some dialect send
-    their key (`x-api-key`), each once, in lower case.
+    their gateway key (`x-api-key`), each name once, in lower case.
     """
     return tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.keys.headers))
 

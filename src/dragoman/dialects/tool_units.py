@@ -1,6 +1,6 @@
 """States in which unit of `ir.units` a call of a provider's own tool is billed ("web_search_requests"), and
-counts these calls in an answer that does not state their number: an answer of OpenAI's Responses API, or a
-stream that breaks off.
+counts these calls in an answer that may not state their number, such as an answer of OpenAI's Responses API
+or a stream that breaks off.
 
 https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#usage-and-pricing (2026-11)
@@ -33,9 +33,9 @@ _PLACES: Final = frozenset({"container_auto", "container_reference"})
 
 def unit_of_item(item: Mapping[str, Any]) -> str | None:
     """Return the unit in which an item of the Responses API is billed as one use ("web_search_requests");
-    None = the item is not billed, except for its tokens. A `web_search_call` is billed only if it searches,
-    not if it opens a page or searches within a page. A `shell_call` is billed only if OpenAI runs it. item:
-    decoded JSON; its members may have any type.
+    None = no unit is known for the item. A `web_search_call` has no unit if it opens a page or searches
+    within a page. A `shell_call` has one only if OpenAI runs it. item: decoded JSON; its members may have any
+    type.
     """
     kind = item.get("type")
     if kind == "web_search_call":
@@ -51,8 +51,8 @@ def unit_of_item(item: Mapping[str, Any]) -> str | None:
 
 class ToolUses:
     """Counts the billed calls of the provider's own tools in one answer, from the answer's blocks. Counted
-    are web search and web fetch of the Messages API, except calls whose result is an error, and those items
-    of the Responses API that `unit_of_item` bills.
+    are calls with an id of web search and web fetch of the Messages API, except those whose result is an
+    error, and those items of the Responses API for which `unit_of_item` returns a unit.
     """
 
     __slots__ = ("_calls", "_others")

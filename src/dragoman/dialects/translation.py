@@ -1,4 +1,4 @@
-"""Translates a chat request between dialects in the same steps as the gateway, but without IO and
+"""Translates a chat request between dialects by those steps of the gateway that need no IO and no
 configuration. Pure.
 """
 
@@ -22,9 +22,10 @@ from dragoman.errors import WireError
 
 class Translation(msgspec.Struct, frozen=True):
     """A translated request. path: the path and, if there is one, the query below the target's base URL. body:
-    the body for the target. losses: values of the source's body that the target's body lacks. changes: values
-    that the target's body has in another form, that were left out on purpose, or that were added. In both,
-    `path` is a JSON path in the source's body ("$" for a loss without a place, None for an added value).
+    the body for the target. losses: values of the source's body that the target's body lacks, or has with
+    another meaning. changes: values that the target's body has in another form, that were left out on
+    purpose, or that were added. In both, `path` is a JSON path in the source's body ("$" for a loss without a
+    place, None for an added value).
     """
 
     path: str
@@ -52,9 +53,9 @@ def translated(
     express.
 
     model: the upstream's name for the model; None = the name in the body, which is "" for a dialect that
-    states the model in the path (gemini). facts: of the model. quirks: the vendor's deviations from the
-    target's protocol; None = `quirks.STANDARD`. stream: whether the request asks for a stream; this counts
-    only if the source dialect states it in the path, not in the body.
+    states the model in the path (gemini, bedrock). facts: of the model. quirks: the vendor's deviations from
+    the target's protocol; None = `quirks.STANDARD`. stream: whether the request asks for a stream; this
+    counts only if the source dialect states it in the path, not in the body.
     """
     path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}

@@ -1,4 +1,4 @@
-"""Checks the types of the members in a provider's response.
+"""Functions and classes that check the types of members in a provider's response.
 
 Some vendors and proxies write other types than the protocol states: a list instead of a number, a number for
 an id. No IR field can hold such a member. The client has paid for the answer, so the answer is not refused:
@@ -36,7 +36,7 @@ class Typed:
 
     dialect: the name under which members of wrong types become leftovers. within: the name of the member that
     holds the object; the names of the leftovers begin with it (`usage.…`); "" = the names begin with nothing.
-    types: member -> its type.
+    types: member -> its type, or a tuple of its types.
     """
 
     __slots__ = ("_before", "_counts", "_dialect", "_fitting", "_members", "_types")
@@ -112,7 +112,7 @@ _WORDS: Final[Mapping[type, str]] = {
 
 
 OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
-"""The exceptions that Python raises for a value of an unexpected shape."""
+"""Exceptions that code raises when it reads a value of an unexpected shape."""
 
 
 def read_block(

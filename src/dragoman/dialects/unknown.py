@@ -1,5 +1,5 @@
-"""Refuses to translate content of an unknown kind, because only servers of the content's own protocol can
-interpret it.
+"""Refuses to translate a question with content of an unknown kind (an `ir.Native` block), because only
+servers of the content's own protocol can interpret it.
 
 If such content were left out of a question, the model would answer only half of the question. So the request
 is refused before anything is sent. Such content in an earlier answer is only reported as a loss, because
@@ -30,9 +30,10 @@ def in_words(request: ir.Request) -> ir.Request:
     developer messages, also in tool results in them, a `Native` block that a text can express (`stands_for`
     is a text) becomes this text. If there is none, the request itself is returned.
 
-    Raises WireError, with an IR path, for the first block of an unknown kind (`Native` without `stands_for`)
-    in the system text, in these messages or in a result of a client's tool in them. Not checked: messages of
-    the assistant, requests for plain completions, and messages that are one item of the Responses API.
+    Raises WireError, with an IR path, for the first block of an unknown kind (`Native` of the request's own
+    dialect, without `stands_for`) in the system text, in these messages or in a result of a client's tool in
+    them. Not checked: messages of the assistant, requests for plain completions, and messages that are one
+    item of the Responses API.
     """
     if request.dialect == _PROMPTS or ir.Native not in ir.kinds(request):
         return request
@@ -59,8 +60,8 @@ def _is_item(message: ir.Message, dialect: str) -> bool:
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
     """Whether `blocks`, or a result of a client's tool in `blocks`, contains a `Native` block that a text can
-    express. Raises WireError for a `Native` block that has no `stands_for` and is of the protocol `dialect`.
-    dialect: the request's. where: the IR path of the blocks.
+    express. Raises WireError for a `Native` block there that has no `stands_for` and is of the protocol
+    `dialect`. dialect: the request's. where: the IR path of the blocks.
     """
     worded = False
     for index, block in enumerate(blocks):

@@ -1,7 +1,7 @@
 """Finds the tool call to which a result belongs: by id or, without an id, by name and order.
 
-A client may send thousands of calls and their results in any order, so no search looks at all calls. Callers
-decide what happens to a result without a call, or to a call without a result.
+A client may send thousands of calls and their results in any order, so the calls are indexed by id and by
+name. Callers decide what happens to a result without a call, or to a call without a result.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ _LOST: Final = {"instructions": "the xAI API has no speech instructions: tags in
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """Encode the request in xAI's form, and report losses. A name of one of OpenAI's voices is a loss, too:
-    xAI's usual voice speaks. Raises WireError for an audio format that xAI lacks (`_FORMATS`, `_TELEPHONE`).
+    xAI's usual voice speaks. Raises WireError for an audio format that is neither in `_FORMATS` nor in
+    `_TELEPHONE`.
     """
     report = target.report
     body: dict[str, Any] = {"text": request.text, "language": request.language or "auto"}
