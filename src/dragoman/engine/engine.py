@@ -79,9 +79,9 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure, also an unexpected exception, is recorded in `exchange.fault` and
-        sent to the client; it is not raised. Raises CancelledError if the task is cancelled (the client has
-        disconnected, or the server stops, for example); then a stream that has begun ends with an error,
-        unless the client has disconnected.
+        sent to the client; it is not raised, unless it cannot be sent. Raises CancelledError if the task is
+        cancelled (the client has disconnected, or the server stops, for example); then a stream that has
+        begun ends with an error if it can carry one, unless the client has disconnected.
         """
         operation = inbound.operation
         runtime, keyed = self._runtime, self.own is not None or self._runtime.lent is not None
