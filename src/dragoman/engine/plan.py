@@ -1,7 +1,7 @@
 """The plan for a request, and the stages between decoding the request and calling an upstream.
 
 `route` makes the plan. `fill_in` changes the request. Each other stage gets the request and the plan, and
-returns a new plan. A stage raises `RequestFailed` if the request cannot be answered.
+returns the plan for the next stage. A stage raises `RequestFailed` if the request cannot be answered.
 """
 
 from __future__ import annotations
