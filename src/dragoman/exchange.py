@@ -1,7 +1,7 @@
 """The record of one client request from its start to its end.
 
-The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed. Times
-are seconds on the monotonic clock; only `created` is Unix seconds.
+The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed; hooks
+get it before. Times are seconds on the monotonic clock; only `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ Reason: TypeAlias = Literal[
 ]
 """Why a request is translated instead of relayed: the provider speaks another protocol (`protocol`); this
 operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not accept the
-whole request unchanged; some members are for one provider only (`addressed`); earlier messages of a session
-or conversation were added to the request (`continued`); the request contains seals of another provider
-(`seals`); an alias adds something (`alias`); a hook has changed the request or reads answers (`hook`); the
-request is shortened to fit the window (`truncation`); the answer is checked against a schema
-(`output_check`); another deployment may have to go on with the answer (`continuing`).
+whole request unchanged; some members are for one provider only (`addressed`); earlier messages of a session,
+a conversation or a stored response were added to the request (`continued`); the request contains seals of
+another provider (`seals`); an alias or the model's settings add something (`alias`); a hook has changed the
+request or reads answers (`hook`); the request is shortened to fit the window (`truncation`); the answer is
+checked against the requested form (`output_check`); another deployment may have to go on with the answer
+(`continuing`).
 """
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
@@ -76,21 +77,22 @@ class AttemptRecord(msgspec.Struct, eq=False):
     was translated; () = it was relayed. started: when the attempt began. sent: when the latest upstream
     request of this attempt had got its connection. answered: when the response headers of that request came.
     first: when the first content of a stream, or the complete answer, came. ended: when the attempt ended;
-    None = it is still running. status: the HTTP status of the provider's answer; None = there was no HTTP
-    answer. fault: the failure; None = the call succeeded, is still running, or was cut off by the client, a
-    hook or an error of the gateway. outcome: the class of `fault`, as the name of an `Outcome` in lower case,
-    or `OVERTAKEN`; None = neither. key_source: the environment variable or the file that the key came from;
-    it is set only if the provider has refused the key, for this model or altogether, or if the quota of the
-    key is used up. key_id: the id of the key, "" = unknown. continues: True = this attempt goes on with the
-    answer that earlier attempts have begun. usage: the tokens of this attempt alone; None = the attempt has
-    used none, or they are unknown. units: the amounts of everything else that the attempt has used (images,
-    sound, searches, …), by the names in `ir.units`. guessed: True = `units` were counted in the request,
-    because the provider has stated none. tier: the service tier that the provider has stated. cost: nano-USD;
-    None = unknown, or not known yet. price: the price that `cost` was computed with, as text for people.
-    priced: (deployment, the known part of its cost) for each model that was used, if there are several or if
-    only a part of `cost` is known; otherwise empty. own: True = the key is not the operator's but the
-    tenant's or the client's, so the call costs the operator nothing. Where this text does not explain None,
-    None means unknown, or that it has not happened.
+    None = it is still running. status: the HTTP status of the provider's answer or, after a failure, the one
+    that the fault states; None = there is no such status. fault: the failure; None = the call succeeded, is
+    still running, or was cut off by the client, a hook, a limit, another attempt or an error of the gateway.
+    outcome: the class of `fault`, as the name of an `Outcome` in lower case, or `OVERTAKEN`; None = neither.
+    key_source: the environment variable or the file that the key came from; it is set only if the provider
+    has refused the key, for this model or altogether, or if the quota of the key is used up. key_id: the id
+    of the key, "" = unknown. continues: True = this attempt goes on with the answer that earlier attempts
+    have begun. usage: the tokens of this attempt alone; None = the attempt has used none, or they are
+    unknown. units: the amounts of everything else that the attempt has used (images, sound, searches, …), by
+    the names in `ir.units`. guessed: True = `units` were counted in the request, because the provider has
+    stated none. tier: the service tier that the provider has stated. cost: nano-USD; None = unknown, or not
+    known yet. price: the price that `cost` was computed with, as text for people. priced: (deployment, the
+    known part of its cost) for each model that was used, if there are several or if only a part of `cost` is
+    known; otherwise empty. own: True = the key is not the operator's but the tenant's or the client's, so the
+    call costs the operator nothing. Where this text does not explain None, None means unknown, or that it has
+    not happened.
     """
 
     id: str

@@ -148,7 +148,7 @@ class Join(msgspec.Struct, array_like=True, frozen=True):
 class Joined(msgspec.Struct, array_like=True, frozen=True):
     """The store's answer to `Join`. epoch: the id of the present epoch. forgotten: True = the store no longer
     knows the process, which has to join again as a process that knows no epoch. lapsed: True = the process
-    had no lease any more, so the store may have given its places (`concurrency`) to other processes.
+    had no lease, or none any more, so the store may have given its places (`concurrency`) to other processes.
     """
 
     epoch: str
