@@ -42,8 +42,8 @@ from dragoman.routing.table import Table
 log = logging.getLogger("dragoman.engine")
 Own: TypeAlias = Callable[[Runtime, Caller | None], Runtime]
 """A function that returns the runtime for the requests of one caller: the given runtime, changed to use the
-provider keys that the caller's tenant has brought, if it has brought any. The caller is None if no key
-identifies the client.
+provider keys that the caller's tenant has brought, if it has brought any. The caller is None if it is not
+known.
 """
 
 

@@ -7,8 +7,8 @@ repeat the first answer. Two providers do not know each other's keys, so both ma
 
 Clients may share the gateway's account at a provider, and the provider does not know them. If two of them
 sent the same `Idempotency-Key`, one of them would get the other's answer, or an error. So the gateway
-replaces it by one that is different for each client. Clients that have no API key of this gateway count as
-one client, and what they send is not replaced.
+replaces it by one that is different for each client. Clients without a name of their own (all are `anyone`)
+count as one client, and what they send is not replaced.
 """
 
 from __future__ import annotations

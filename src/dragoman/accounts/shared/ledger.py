@@ -208,10 +208,9 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve all claims or none, and ask the store if the blocks of this process are too small or have
-        expired. If it does not decide in time, the request is refused if other processes hold what it needs
-        (`Outcome.AGAIN`); else it fails or, if requests are served without the store, this process's share of
-        each limit decides (`Block.share`). onto, now: as for `reserve`. Raises RequestFailed if the request
-        fails so, and while `wait(…, refuse=True)` is in force.
+        expired. If it does not decide in time, a request that other processes hold up is refused; else, if
+        requests are served without it, this process's share of each limit decides (`Block.share`). onto, now:
+        as for `reserve`. Raises RequestFailed otherwise, and while `wait(…, refuse=True)` is in force.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES
