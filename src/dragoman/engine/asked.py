@@ -132,10 +132,11 @@ class Said(msgspec.Struct, eq=False):
     """The body of a request, in several forms. wire: the body, decoded from JSON or a form. head: the
     top-level members, each as raw JSON; {} = the body has no members, is a form or was freed, or there is no
     body (a realtime session). raw: the body in bytes; b"" for a form, and after `forget`. request: the
-    request in the IR; None = not decoded yet, or freed. fetched: the media that were fetched for the running
-    attempt, by the `id()` of the medium in `request`; None = none were fetched. members: how many top-level
-    members `raw` has, where a repeated member counts each time; 0 = not known. The constructor may get None
-    for the head; then it is read from `raw` at the first use.
+    request in the IR; None = not decoded yet, or freed.
+    fetched: the media that were fetched for the running attempt, by the `id()` of the medium in `request`;
+    None = none were fetched. members: how many top-level members `raw` has, where a repeated member counts
+    each time; 0 = not known. The constructor may get None for the head; then it is read from `raw` at the
+    first use.
     """
 
     wire: WireRequest
