@@ -184,20 +184,20 @@ class Exchange(msgspec.Struct, eq=False):
     taken: losses and changes that hold for every attempt: from reading headers and body, and those of the
     attempts whose answer is continued. losses, changes: those in `taken`, and those of the latest attempt.
     tags: the client's tags of this request. metadata: values that the client sent for the gateway to keep.
-    deployments: the deployments of the model's route, and of the fallbacks that the request has turned to.
-    dropped: pairs of a deployment that cannot answer this request, and the reason. weighed: the candidates
-    (deployments with a key) in the order in which they could be called, and what was known of each; those
-    that may not be called stand at the end; () = nothing was known against any candidate and the first one
-    has answered, or no model was needed. waits: the waits before attempts. bodies: the stored bodies; None =
-    they are not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that
-    the client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in
-    nano-USD; None = at least a part of it is unknown. priced: the part of the cost that is known; None = no
-    cost was computed. refused_by: the name of the limit that has refused the request, or one of its attempts.
-    waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued:
-    the part of `waited` that was spent in the queues of models and providers. first: when the first content
-    of a stream came. end: "done" after success; else who ended the exchange, in which phase, and for a
-    failure its code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error").
-    Where this text does not explain None, None means unknown, or that it has not happened yet.
+    deployments: the deployments of the model's route, and of the fallbacks that were tried. dropped: pairs of
+    a deployment that cannot answer this request, and the reason. weighed: the candidates (deployments with a
+    key) in the order in which they could be called, and what was known of each; those that may not be called
+    stand at the end; () = nothing was known against any candidate and the first one has answered, or the
+    request did not come so far. waits: the waits before attempts. bodies: the stored bodies; None = they are
+    not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that the
+    client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in nano-USD;
+    None = at least a part of it is unknown. priced: the part of the cost that is known; None = no cost was
+    computed. refused_by: the name of the limit that has refused the request, or one of its attempts. waited:
+    seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued: the part
+    of `waited` that was spent in the queues of models and providers. first: when the first content of a
+    stream came. end: "done" after success; else who ended the exchange, in which phase, and for a failure its
+    code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error"). Where this text
+    does not explain None, None means unknown, or that it has not happened yet.
     """
 
     id: str

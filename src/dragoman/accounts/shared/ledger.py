@@ -34,8 +34,8 @@ from dragoman.state.usage import UsageRecord
 log = logging.getLogger("dragoman.accounts.shared")
 
 LEASE: Final = 5.0
-"""The lease in seconds: if the store has not heard from a process for this time, it takes back what the
-process has not used.
+"""The lease in seconds: if the store has not heard from a process for this time, it takes the process for
+gone, and its places (`concurrency`) are free.
 """
 _SURE: Final = 0.8
 """The part of a lease during which this process may use its blocks, counted from the start of its last
