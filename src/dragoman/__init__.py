@@ -5,7 +5,8 @@ As a library, the whole gateway is one object:
     from dragoman import Gateway
     app.mount("/ai", Gateway().asgi())
 
-Each name is imported when it is first used, so that importing this package loads no server and no model.
+Each name but `__version__` is imported when it is first used, so that importing this package loads no server
+and no model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The record of one client request from its start to its end.
 
-The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed. Times
-are seconds on the monotonic clock; only `created` is Unix seconds.
+The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed; hooks
+get it before. Times are seconds on the monotonic clock; only `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ Reason: TypeAlias = Literal[
 ]
 """Why a request is translated instead of relayed: the provider speaks another protocol (`protocol`); this
 operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not accept the
-whole request unchanged; some members are for one provider only (`addressed`); earlier messages of a session
-or conversation were added to the request (`continued`); the request contains seals of another provider
-(`seals`); an alias adds something (`alias`); a hook has changed the request or reads answers (`hook`); the
-request is shortened to fit the window (`truncation`); the answer is checked against a schema
-(`output_check`); another deployment may have to go on with the answer (`continuing`).
+whole request unchanged; some members are for one provider only (`addressed`); earlier messages of a session,
+a conversation or a stored response were added to the request (`continued`); the request contains seals of
+another provider (`seals`); an alias or the model's settings add something (`alias`); a hook has changed the
+request or reads answers (`hook`); the request is shortened to fit the window (`truncation`); the answer is
+checked against the requested form (`output_check`); another deployment may have to go on with the answer
+(`continuing`).
 """
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
@@ -76,21 +77,22 @@ class AttemptRecord(msgspec.Struct, eq=False):
     was translated; () = it was relayed. started: when the attempt began. sent: when the latest upstream
     request of this attempt had got its connection. answered: when the response headers of that request came.
     first: when the first content of a stream, or the complete answer, came. ended: when the attempt ended;
-    None = it is still running. status: the HTTP status of the provider's answer; None = there was no HTTP
-    answer. fault: the failure; None = the call succeeded, is still running, or was cut off by the client, a
-    hook or an error of the gateway. outcome: the class of `fault`, as the name of an `Outcome` in lower case,
-    or `OVERTAKEN`; None = neither. key_source: the environment variable or the file that the key came from;
-    it is set only if the provider has refused the key, for this model or altogether, or if the quota of the
-    key is used up. key_id: the id of the key, "" = unknown. continues: True = this attempt goes on with the
-    answer that earlier attempts have begun. usage: the tokens of this attempt alone; None = the attempt has
-    used none, or they are unknown. units: the amounts of everything else that the attempt has used (images,
-    sound, searches, …), by the names in `ir.units`. guessed: True = `units` were counted in the request,
-    because the provider has stated none. tier: the service tier that the provider has stated. cost: nano-USD;
-    None = unknown, or not known yet. price: the price that `cost` was computed with, as text for people.
-    priced: (deployment, the known part of its cost) for each model that was used, if there are several or if
-    only a part of `cost` is known; otherwise empty. own: True = the key is not the operator's but the
-    tenant's or the client's, so the call costs the operator nothing. Where this text does not explain None,
-    None means unknown, or that it has not happened.
+    None = it is still running. status: the HTTP status of the provider's answer or, after a failure, the one
+    that the fault states; None = there is no such status. fault: the failure; None = the call succeeded, is
+    still running, or was cut off by the client, a hook, a limit, another attempt or an error of the gateway.
+    outcome: the class of `fault`, as the name of an `Outcome` in lower case, or `OVERTAKEN`; None = neither.
+    key_source: the environment variable or the file that the key came from; it is set only if the provider
+    has refused the key, for this model or altogether, or if the quota of the key is used up. key_id: the id
+    of the key, "" = unknown. continues: True = this attempt goes on with the answer that earlier attempts
+    have begun. usage: the tokens of this attempt alone; None = the attempt has used none, or they are
+    unknown. units: the amounts of everything else that the attempt has used (images, sound, searches, …), by
+    the names in `ir.units`. guessed: True = `units` were counted in the request, because the provider has
+    stated none. tier: the service tier that the provider has stated. cost: nano-USD; None = unknown, or not
+    known yet. price: the price that `cost` was computed with, as text for people. priced: (deployment, the
+    known part of its cost) for each model that was used, if there are several or if only a part of `cost` is
+    known; otherwise empty. own: True = the key is not the operator's but the tenant's or the client's, so the
+    call costs the operator nothing. Where this text does not explain None, None means unknown, or that it has
+    not happened.
     """
 
     id: str
@@ -182,20 +184,20 @@ class Exchange(msgspec.Struct, eq=False):
     taken: losses and changes that hold for every attempt: from reading headers and body, and those of the
     attempts whose answer is continued. losses, changes: those in `taken`, and those of the latest attempt.
     tags: the client's tags of this request. metadata: values that the client sent for the gateway to keep.
-    deployments: the deployments of the model's route, and of the fallbacks that the request has turned to.
-    dropped: pairs of a deployment that cannot answer this request, and the reason. weighed: the candidates
-    (deployments with a key) in the order in which they could be called, and what was known of each; those
-    that may not be called stand at the end; () = nothing was known against any candidate and the first one
-    has answered, or no model was needed. waits: the waits before attempts. bodies: the stored bodies; None =
-    they are not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that
-    the client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in
-    nano-USD; None = at least a part of it is unknown. priced: the part of the cost that is known; None = no
-    cost was computed. refused_by: the name of the limit that has refused the request, or one of its attempts.
-    waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued:
-    the part of `waited` that was spent in the queues of models and providers. first: when the first content
-    of a stream came. end: "done" after success; else who ended the exchange, in which phase, and for a
-    failure its code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error").
-    Where this text does not explain None, None means unknown, or that it has not happened yet.
+    deployments: the deployments of the model's route, and of the fallbacks that were tried. dropped: pairs of
+    a deployment that cannot answer this request, and the reason. weighed: the candidates (deployments with a
+    key) in the order in which they could be called, and what was known of each; those that may not be called
+    stand at the end; () = nothing was known against any candidate and the first one has answered, or the
+    request did not come so far. waits: the waits before attempts. bodies: the stored bodies; None = they are
+    not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that the
+    client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in nano-USD;
+    None = at least a part of it is unknown. priced: the part of the cost that is known; None = no cost was
+    computed. refused_by: the name of the limit that has refused the request, or one of its attempts. waited:
+    seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued: the part
+    of `waited` that was spent in the queues of models and providers. first: when the first content of a
+    stream came. end: "done" after success; else who ended the exchange, in which phase, and for a failure its
+    code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error"). Where this text
+    does not explain None, None means unknown, or that it has not happened yet.
     """
 
     id: str

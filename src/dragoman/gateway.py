@@ -4,8 +4,8 @@
     app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request
 
 `Gateway("dragoman.yaml")` reads that file, and `Gateway({"providers": …})` takes settings in the form of such
-a file. `Gateway.from_env()` reads no file except the one that the environment variable DRAGOMAN_CONFIG names.
-A process may have several gateways.
+a file. `Gateway.from_env()` reads no configuration file except the one that the environment variable
+DRAGOMAN_CONFIG names. A process may have several gateways.
 """
 
 from __future__ import annotations

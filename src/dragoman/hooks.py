@@ -11,7 +11,7 @@ raises `RequestFailed`, the client gets that fault.
     before(exchange, request) -> ir.Request | None           replaces a chat request, also one to count
     after(exchange, response) -> ir.Response | None          replaces a chat answer that is not streamed
     on_event(exchange, event) -> Sequence[ir.Event] | None   replaces one event of a streamed chat answer
-    on_error(exchange, fault) -> ir.Fault | None             replaces the error of a request, of any operation
+    on_error(exchange, fault) -> ir.Fault | None             replaces an error in the engine, of any operation
 
 None always means no change. An empty sequence from `on_event` removes the event.
 """

@@ -1,8 +1,8 @@
 """The form of a client key: `dgm_`, 43 digits for 32 random bytes, and 6 digits for a checksum. A digit is
 one of 62 letters and decimal digits.
 
-The checksum tells a mistyped or cut key from an unknown one without a look-up, and lets scanners for leaked
-keys recognise a key with certainty. It does not prove that this gateway made the key: everybody can compute
+The checksum tells a mistyped key from an unknown one without a look-up, and lets scanners for leaked keys
+recognise a key almost with certainty. It does not prove that this gateway made the key: everybody can compute
 it. Pure.
 """
 

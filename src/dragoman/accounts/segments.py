@@ -1,4 +1,5 @@
-"""Writes the journal of one process into files. A file is called a segment; bytes are only appended to it.
+"""Writes the journal of one process into files. A file is called a segment; bytes are only appended to it,
+and removed again only if their write has failed.
 
 The name of a segment has a random mark of its process and a number that counts up; so the order of segments
 depends on no clock. The process holds a lock on its newest segment (flock(2)). The kernel removes the lock
@@ -37,10 +38,12 @@ UNNAMED: Final = ".new"
 """The suffix of a file that is becoming a segment, until it has all open exchanges."""
 SEGMENT: Final = 8_000_000
 """The size in bytes at which the next segment begins; it is less if the journal's `size` is small. The open
-exchanges at the beginning of a segment do not count.
+exchanges at the beginning of a segment do not count; if they are larger, as many bytes may follow them.
 """
 AGE: Final = 3600.0
-"""Seconds after which the next segment begins, so that the earlier one can be deleted."""
+"""Seconds after which a segment that has entries is followed by a new one, so that the old one can be
+deleted.
+"""
 _GROUP: Final = 0.2
 """Seconds between the first write that is not on the disk and the sync, so that one sync serves several
 writes.
@@ -83,12 +86,12 @@ class FileJournal:
     may use it.
 
     folder: where the segments are; it is made if it is missing. Other processes may have their segments
-    there, too. size: no segment is begun while all files in the folder together have more bytes than this.
-    processes: how many processes write there; if `size` is small, their number makes the segments smaller.
-    refuse: True = `opened` raises JournalFailed while nothing can be written. backlog: for the records that
-    wait in memory, None = a new one. mark: identifies this process for ever; None = a random mark. The
-    constructor makes the first segment, and starts a thread for it. If the segment cannot be made, the
-    constructor raises nothing: `last_error` says why, and `tend` tries again.
+    there, too. size: no segment is begun while all files in the folder and the beginning of a new one have
+    more bytes than this. processes: how many processes write there; if `size` is small, their number makes
+    the segments smaller. refuse: True = `opened` raises JournalFailed while nothing can be written. backlog:
+    for the records that wait in memory, None = a new one. mark: identifies this process for ever; None = a
+    random mark. The constructor makes the first segment, and starts a thread for it. If the segment cannot be
+    made, the constructor raises nothing: `last_error` says why, and `tend` tries again.
     """
 
     outlives: Final = True
@@ -202,7 +205,8 @@ class FileJournal:
 
     def close(self) -> None:
         """Write the records that wait in memory, if possible. If no exchange is open then, write an entry
-        that the process has ended well. Waits for the disk. Afterwards nothing can be written.
+        that the process has ended well. Waits for the disk. Afterwards records stay in memory; `tend` must
+        not be called any more.
         """
         if self.last_error is not None:
             self._renew()

@@ -1,5 +1,5 @@
 """Collects what a route's policy may know about a request. The most important part is the digest of the
-request: requests that should go to the same prompt cache have the same digest.
+request: requests that should go to the same prompt cache have the same digest, as a rule.
 
 The digest is made from the first of these that a request has:
 
@@ -10,10 +10,10 @@ The digest is made from the first of these that a request has:
 
 The last two are used only for a chat and for the count of a chat's tokens.
 
-The beginning stays the same in all turns of a conversation. This is also true if a turn continues a stored
-response, conversation or session, because the earlier messages have been added to the request before. The
-beginning is read from the IR, so it depends neither on the client's protocol nor on cache marks, which
-clients move from turn to turn.
+The beginning stays the same in all turns of a conversation, if the client sends all its earlier messages and
+the same tools again. This is also true if a turn continues a stored response, conversation or session,
+because the earlier messages have been added to the request before. The beginning is read from the IR without
+cache marks, which clients move from turn to turn.
 
 The end user's id (`user`, `safety_identifier`) is not used. A service that sends the same id with all of its
 requests would send them all to one deployment.

@@ -1,8 +1,9 @@
 """The values of one client request: as it was received (`Inbound`), and as it was decoded (`Asked`).
 
-The server creates an `Inbound`. The stage `decode` makes an `Asked` from it. A later stage that changes the
-request (adds earlier messages, for example) returns a new `Asked`. The body is in `Asked.said` (`Said`). It
-can be emptied, so that the body of a large request does not stay in memory while its answer streams.
+The server creates an `Inbound`. The first stage, `decode` (for a realtime session, `converse.opened`), makes
+an `Asked` from it. A later stage that changes the request (adds earlier messages, for example) returns a new
+`Asked`. The body is in `Asked.said` (`Said`). It can be emptied, so that the values of a large body do not
+stay in memory while its answer streams.
 """
 
 from __future__ import annotations
@@ -73,20 +74,20 @@ def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
 
 
 class Inbound(msgspec.Struct, frozen=True):
-    """A client's request as the server gives it to the engine: the client is identified, and the body is
-    complete and within its limit.
+    """A client's request as the server gives it to the engine: the server has checked who may call, and the
+    body is complete and within its limit.
 
     face: the client's protocol. headers: with lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
     contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
     parameter names in braces. params: the values of these parameters. operation: what the client asks for.
-    fields: the fields of a form, then `body` is empty; () = the request has no form. shown: the model name in
-    answers; None = the name that the route states, or the upstream's name if the route states none. room:
-    counts the memory of the request's decoded values and of the messages that it continues. reading: the
-    weight of the body's values (see `Asked`), in bytes; 0 = not measured yet. wishes: what the headers ask,
-    if it is known already; None = `wished` reads the headers. may: what the client may use, apart from
-    models. errors: the form of an error answer; None = the form of the face.
+    fields: the fields of a form, then `body` is empty; () = the request has no form, or an empty one. shown:
+    the model name in answers; None = the name that the route states, or the upstream's name if the route
+    states none. room: counts the memory of the request's decoded values and of the messages that it
+    continues. reading: the weight of the body's values (see `Asked`), in bytes; 0 = not measured yet. wishes:
+    what the headers ask, if it is known already; None = `wished` reads the headers. may: what the client may
+    use, apart from models. errors: the form of an error answer; None = the form of the face.
     """
 
     face: Dialect
@@ -129,8 +130,9 @@ class Sealed(msgspec.Struct, frozen=True):
 
 class Said(msgspec.Struct, eq=False):
     """The body of a request, in several forms. wire: the body, decoded from JSON or a form. head: the
-    top-level members, each as raw JSON; {} = the body is a form or was freed, or there is no body (a realtime
-    session). raw: the body as it was received. request: the request in the IR; None = not decoded yet.
+    top-level members, each as raw JSON; {} = the body has no members, is a form or was freed, or there is no
+    body (a realtime session). raw: the body in bytes; b"" for a form, and after `forget`. request: the
+    request in the IR; None = not decoded yet, or freed.
     fetched: the media that were fetched for the running attempt, by the `id()` of the medium in `request`;
     None = none were fetched. member_count: how many top-level members `raw` has, where a repeated member
     counts each time; 0 = not known. The constructor may get None for the head; then it is read from `raw` at
@@ -248,23 +250,24 @@ class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
     wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
-    steps on large requests one after another. weight: the size in bytes of the body and of the messages that
-    it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`. reading: the weight
-    for steps with `look`, which read the request's values but not its texts, so that long texts weigh less
-    than their bytes (`wire.json.Measured.weight`). light: True = `reading` is below `MEDIUM`; then callers
-    may call a function on the request directly, without `step` and `look`. turn: as in `Inbound`; None =
-    there is nothing to add or to store. codec: the codec of the operation in the client's protocol; None =
-    chat, whose codec the face itself has. prompts: True = the body is a chat request (the operation is chat,
-    or the count of a prompt's tokens). brief: the chat request with only the fields on which the form of the
-    answer depends; an empty request if `prompts` is False. model: the name in the request, or the first of
-    the names that it lists; None = it names none. streamed: whether it asks for a stream. echo: the request's
-    members that the answer repeats, as the client wrote them; {} = none. sealed: ranges of messages, each
-    with the only provider that gets their signatures and encrypted reasoning; of messages outside these
-    ranges, every provider gets them. sealless: True = no provider gets any seals, because a provider has
-    refused them. beyond: the reason why the protocol's author would refuse the request, while other servers
-    of the protocol may accept it; None = its author accepts it. reasons: why every attempt must translate the
-    request; () = an attempt may relay it. others: the models that the request names for the case that `model`
-    cannot answer. inner: the models that the request lets its provider use besides `model`.
+    steps on large requests one after another. weight: the size in bytes of the body (0 for a form) and of the
+    messages that it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`.
+    reading: the weight for steps with `look`, which read the request's values but not its texts, so that long
+    texts weigh less than their bytes (`wire.json.Measured.weight`). light: True = `reading` is below
+    `MEDIUM`; then callers may call a function on the request directly, without `step` and `look`. turn: as in
+    `Inbound`; None = there is nothing to add or to store. codec: the codec of the operation in the client's
+    protocol; None = chat, whose codec the face itself has. prompts: True = the body is a chat request (the
+    operation is chat, or the count of a prompt's tokens). brief: the chat request with only the fields on
+    which the form of the answer depends; an empty request if `prompts` is False. model: the name in the
+    request or, if it has none, the first of the models that it lists; None = it names none. streamed: whether
+    it asks for a stream. echo: the request's members that the answer repeats, as the client wrote them; {} =
+    none. sealed: ranges of messages, each with the only provider that gets their signatures and encrypted
+    reasoning; of messages outside these ranges, every provider gets them. sealless: True = no provider gets
+    any seals, because a provider has refused them. beyond: the reason why the protocol's author would refuse
+    the request, while other servers of the protocol may accept it; None = its author accepts it. reasons: why
+    every attempt must translate the request; () = an attempt may relay it. others: the models that the
+    request names for the case that `model` cannot answer. inner: the models that the request lets its
+    provider use besides `model`.
     """
 
     exchange: Exchange
@@ -391,7 +394,7 @@ class Asked(msgspec.Struct, frozen=True):
     def readable(self, provider: str, report: Report) -> ir.Request:
         """Return the chat request for `provider`, in the IR. In the messages that `sealed` gives to another
         provider or to none, the signatures and encrypted reasoning are left out; `report` gets a loss for
-        each such message.
+        each message from which something is left out.
         """
         request: ir.Request = self.request
         for sealed in self.sealed:

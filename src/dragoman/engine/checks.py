@@ -34,9 +34,10 @@ together, because the next check may come so much later, or not at all.
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One provider that is checked. every: seconds between two checks. wait: the most seconds to wait for an
-    answer, 0 = no limit. when: "failing" = it is checked only while one of its deployments fails (its breaker
-    is open) or the latest check has failed; "always" = it is checked in every interval.
+    """One provider that is checked. every: seconds from the end of one check to the beginning of the next.
+    wait: the most seconds to wait for an answer, 0 = no limit. when: "failing" = it is checked only while one
+    of its deployments fails (its breaker is open) or the latest check has failed; "always" = it is checked
+    each time.
     """
 
     upstream: WireUpstream

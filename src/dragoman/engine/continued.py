@@ -197,7 +197,9 @@ class Continued(Flight, eq=False):
 
 
 _CONTINUING: Final = frozenset({"mistral"})
-"""The protocols in which every model continues a beginning. The answer then repeats this beginning."""
+"""The protocols in which a model continues a beginning, unless its facts say that it does not. The answer
+then repeats this beginning.
+"""
 
 
 def _named(backend: Backend) -> str | None:

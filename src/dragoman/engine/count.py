@@ -1,10 +1,10 @@
-"""Counts the tokens of a prompt. The provider that would answer the prompt counts them, if it has an endpoint
-for this and the configuration allows it. Otherwise the gateway counts them, and says so if its number is an
-estimate.
+"""Counts the tokens of a prompt. The provider that would answer the prompt is asked for the number, if it has
+an endpoint for this and the configuration allows it. If it gives none, the gateway counts them, and says so
+if its number is an estimate.
 
 Only the deployments before the route's first one without such an endpoint are asked. If they fail, the
-gateway counts, unless the client has been sent headers already. Each candidate is called only once, with one
-short time limit for all calls together (`PATIENCE`).
+gateway counts, unless the client has been sent headers already. There are no retries, and one short time
+limit holds for all calls together (`PATIENCE`).
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
 
 
 async def _count_here(asked: Asked, model: str, delivery: Delivery) -> None:
-    """Send the gateway's own count: exact if the vocabulary of `model` is known and the prompt is plain text,
-    otherwise an estimate.
+    """Send the gateway's own count: exact if the vocabulary of `model` is known and installed and the prompt
+    is plain text that is not too long, otherwise an estimate.
     """
     exchange, codec = asked.exchange, asked.codec
     assert codec is not None

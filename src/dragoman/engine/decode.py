@@ -37,7 +37,8 @@ from dragoman.wire.outline import outline
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
     """Return the decoded request. Records in the exchange what the request states (model, tags, end user, …).
     always_usage: True = the stream of a chat ends with its usage, also if the client did not request the
-    usage. Raises RequestFailed if the request is invalid, or if there is no memory left for its values.
+    usage. Raises RequestFailed if the request is invalid, or if no memory is left for the values of a body of
+    at least `MEDIUM` bytes.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -80,7 +81,8 @@ def _read(
     """Decode the body and check it. Records in the exchange the model, and what the gateway itself uses of
     the body (tags, the end user, the service tier, …). Returns (the request, the bytes of memory that its
     values take in addition to those that the server has counted for the body). Raises WireError for an
-    invalid body; then the exchange has the model's name if the body states one.
+    invalid body; if it is the protocol's check that refuses the body, the exchange has the model's name, if
+    one is stated.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None

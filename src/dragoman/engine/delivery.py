@@ -60,8 +60,9 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Delivery:
-    """Sends the answer of one exchange. All attempts of the exchange share it, except in a race of two
-    attempts, where each has its own (`Contender`). now: returns monotonic seconds.
+    """Sends the answer of one exchange. All attempts of the exchange share it, except those of a race
+    (attempts that run at the same time), each of which has its own (`Contender`). now: returns monotonic
+    seconds.
     """
 
     asked: Asked | None = None
@@ -254,9 +255,9 @@ class Delivery:
     # --- Streams -----------------------------------------------------------------------------------
 
     async def begin(self, call: Call, passed: Headers) -> None:
-        """Send a stream's headers, because its first content has come. The attempt becomes final, and the
-        request's body is freed. passed: the upstream's headers for the client; the first may be a content
-        type.
+        """Send a stream's headers, if no heartbeat has sent them, because its first content has come. The
+        attempt becomes final, and the request's body is freed. passed: the upstream's headers for the client;
+        the first may be a content type.
         """
         assert self.asked is not None
         running, exchange = self._commit(), self._exchange
@@ -316,9 +317,9 @@ class Delivery:
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """If the request's turn keeps answers, let it store the answer; this makes the attempt final. Return
-        False if the answer should have been stored but was not, otherwise True. Raises RequestFailed if the
-        answer cannot be added to its conversation.
+        """If the request's turn keeps answers, let it store the answer; if there is a running attempt, this
+        makes it final. Return False if the answer should have been stored but was not, otherwise True. Raises
+        RequestFailed if the answer cannot be added to its conversation.
         """
         turn = self.turn
         if turn is None or not turn.keeps:
@@ -424,8 +425,8 @@ class Delivery:
 
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
         """Record the usage and the service tier that events state. Returns (the events before the first error
-        event, whether they include content, the fault of that error event). If there is no error event, all
-        events are returned, and the fault is None.
+        event, whether one of them makes the attempt final, the fault of that error event). If there is no
+        error event, all events are returned, and the fault is None.
         """
         speaks = False
         for place, event in enumerate(batch):

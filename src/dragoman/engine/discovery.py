@@ -26,8 +26,8 @@ from dragoman.upstreams.wire import WireUpstream
 log = logging.getLogger("dragoman.engine.discovery")
 
 FIRST_RETRY: Final = 30.0
-"""Seconds until a list is fetched again after a failure. The time doubles with each further failure in a row,
-up to the list's `ttl`.
+"""About how many seconds after a failure a list is fetched again. The time doubles with each further failure
+in a row, up to the list's `ttl`.
 """
 _PATIENCE: Final = 60.0
 """The most seconds in which all pages of one list, with all tried keys, are fetched."""
@@ -102,7 +102,7 @@ class Discovery:
                 asked.set()
 
     async def _repeat(self, wanted: Wanted) -> None:
-        """Fetch one list for ever: first when it is older than its `ttl` (within a second, if it is not
+        """Fetch one list for ever: first when it is as old as its `ttl` (within a second, if it is not
         known), then about `ttl` seconds after each success and after an answer that there is no list, earlier
         after other failures, and whenever `refresh` asks for it.
         """

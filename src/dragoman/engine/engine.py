@@ -42,8 +42,8 @@ from dragoman.routing.table import Table
 log = logging.getLogger("dragoman.engine")
 Own: TypeAlias = Callable[[Runtime, Caller | None], Runtime]
 """A function that returns the runtime for the requests of one caller: the given runtime, changed to use the
-provider keys that the caller's tenant has brought, if it has brought any. The caller is None if no key
-identifies the client.
+provider keys that the caller's tenant has brought, if it has brought any. The caller is None if it is not
+known.
 """
 
 
@@ -79,9 +79,9 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure, also an unexpected exception, is recorded in `exchange.fault` and
-        sent to the client; it is not raised. Raises CancelledError if the task is cancelled (the client has
-        disconnected, or the server stops, for example); then a stream that has begun ends with an error,
-        unless the client has disconnected.
+        sent to the client; it is not raised, unless it cannot be sent. Raises CancelledError if the task is
+        cancelled (the client has disconnected, or the server stops, for example); then a stream that has
+        begun ends with an error if it can carry one, unless the client has disconnected.
         """
         operation = inbound.operation
         runtime, keyed = self._runtime, self.own is not None or self._runtime.lent is not None

@@ -42,8 +42,8 @@ _TEXTS: Final = frozenset(
         *("custom_tool_call", "custom_tool_call_output"),
     )
 )
-"""The types of parts, and of items of the Responses API, that contain only text, so that their bytes bound
-their tokens.
+"""The types of parts, and of items of the Responses API, that contain only text and further parts, so that
+the bytes of the text bound its tokens.
 """
 _GEMINI_TEXTS: Final = frozenset(
     {"text", "thought", "thoughtSignature", "thought_signature", "functionCall", "functionResponse"}

@@ -85,9 +85,9 @@ class Flight(msgspec.Struct, eq=False):
 
     async def run(self) -> None:
         """Make attempts, one after another, until an answer is delivered. Raises RequestFailed if no attempt
-        may follow a failure, or if a hook or a limit ends the exchange. Another error of an attempt is raised
-        only if `_is_final` says that it ends the exchange. However it ends, the places of the exchange are
-        given back, and `media` is closed.
+        may be made or may follow a failure, or if a hook or a limit ends the exchange. Another error of an
+        attempt is raised only if `_is_final` says that it ends the exchange. However it ends, the places of
+        the exchange are given back, and `media` is closed.
         """
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route

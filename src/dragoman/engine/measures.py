@@ -28,7 +28,7 @@ MEASURED: Final = frozenset({"image", "speech", "transcription", "rerank"})
 """The operations whose requests can be measured."""
 _TOKENS: Final = frozenset(TOKENS)
 _TELLING: Final = frozenset({"output_image", "output_audio", "input_audio"})
-"""A model with a price for one of these units bills its work by tokens."""
+"""A model with a price for one of these units, and for no other measured unit, bills its work by tokens."""
 _SQUARE: Final = {"low": 272, "medium": 1056}
 _LARGER: Final = {"low": 408, "medium": 1584}
 _FINE_SQUARE: Final = 4160

@@ -1,5 +1,6 @@
-"""Accounts for one exchange once: reserves what the exchange may use, tells the journal before the first call
-of a provider, and charges what was used, before the last bytes of a complete answer are sent.
+"""Accounts for one exchange once: reserves what the exchange may use, tells a journal that outlives the
+process before the first call of a provider, and charges what was used, before the last bytes of a complete
+answer are sent.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class EndedByLimit(RequestFailed):
 class Meter:
     """Accounts for one exchange. All attempts of the exchange share it.
 
-    expected: the tokens and the money that are reserved for it; None = none are reserved. closed: whether the
-    exchange has been accounted for.
+    expected: the tokens and the money that limits expect it to use, and that are reserved where a limit
+    counts them; None = none. closed: whether the exchange has been accounted for. Methods that reserve raise
+    RequestFailed also if the limits cannot be checked and the operator wants requests refused then.
     """
 
     __slots__ = (
@@ -135,9 +137,10 @@ class Meter:
     def take(self, expected: Expected | None) -> bool:
         """Reserve one request and what it may use, in one fast step, if at most half of each limit of the
         exchange is used or reserved afterwards. Returns whether this was done. If not, call `admit` and
-        `expect`; False also if the exchange has no limits, if something is reserved already, or if this fast
-        step is not possible (other processes share the counters, for example). expected: None = no limit
-        counts tokens or money. Raises RequestFailed while the ledger refuses all requests.
+        `expect`; False also if the exchange has no limits, if `admit` or `expect` has reserved something, if
+        the price is not known and a limit refuses that, or if this fast step is not possible (other processes
+        share the counters, for example). expected: None = no limit counts tokens or money. Raises
+        RequestFailed while the ledger refuses all requests.
         """
         if self._reserved is None or not self._reserved.take(expected):
             return False
@@ -347,7 +350,8 @@ class Meter:
     def left(self, record: AttemptRecord) -> None:
         """Charge a failed attempt to the limits of its deployment and provider; the rest that was reserved
         there becomes free. What it has used of the limits of the exchange is remembered (`owes`) if one of
-        them counts tokens or money. Sets the costs in `record`.
+        them counts tokens or money. Sets the costs in `record`. Does nothing if neither these limits nor
+        those of the exchange need it.
         """
         reserved, applied = self._reserved, self.applied
         counted = self.expected is not None and applied is not None and applied.measures
@@ -441,8 +445,8 @@ class Meter:
     # --- What clients are told -------------------------------------------------------------------------
 
     def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Add the headers about the limits of the exchange to `headers`, and the cost if the exchange is
-        accounted for and its cost is known. Returns the same list.
+        """Add the headers about the limits of the exchange to `headers`, and the cost if a provider was
+        called, the exchange is accounted for and its cost is known. Returns the same list.
         """
         exchange = self._exchange
         if self.closed and exchange.cost is not None and exchange.attempts:

@@ -4,9 +4,9 @@ state.
 Of the request, only the fields of the client's own protocol count. A field of another protocol, which a
 lenient provider ignores, must not make the bound smaller than what the provider may write. If the client's
 protocol is not in `_NAMES`, the fields of several protocols count (`_ANY`). What the configuration merges
-into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), what the request has for one
-provider (`addressed`), and what an alias, a model's defaults or a hook puts into the request, can only raise
-the bound.
+into the bodies for a deployment (`providers.NAME.body`, `models.NAME.body`), and what the request has for one
+provider (`addressed`), can only raise the bound. What an alias, a model's defaults or a hook puts into the
+request bounds it too, but cannot lower a bound that the client's body states.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ Locate = Callable[[str], str]
 
 def locator(asked: Asked) -> Locate:
     """Return a function that turns a place in the IR (`messages[0].content`, for example) into a JSON path of
-    the client's request, which begins with `$.`. Raises RequestFailed if the request is no chat and cannot be
-    decoded.
+    the client's request, which begins with `$.`. Raises RequestFailed if the request is neither a chat nor
+    the count of its tokens, and cannot be decoded.
     """
     if asked.prompts:
         return asked.face.locator(asked.wire)

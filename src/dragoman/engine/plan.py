@@ -1,7 +1,7 @@
 """The plan for a request, and the stages between decoding the request and calling an upstream.
 
 `route` makes the plan. `fill_in` changes the request. Each other stage gets the request and the plan, and
-returns a new plan. A stage raises `RequestFailed` if the request cannot be answered.
+returns the plan for the next stage. A stage raises `RequestFailed` if the request cannot be answered.
 """
 
 from __future__ import annotations
@@ -266,10 +266,10 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
     """Return the request with what its route adds. The opening messages are added unless the request has
-    system text or begins with a system message. The system prompt and the default values are added only where
-    the client has stated nothing (`with_defaults`). `wire.continued`, the range of the messages that the
-    client has not sent, is changed in place to include the added opening messages; the ranges in `sealed` are
-    moved by their number.
+    system text or begins with a system or developer message. The system prompt and the default values are
+    added only where the client has stated nothing (`with_defaults`). `wire.continued`, the range of the
+    messages that the client has not sent, is changed in place to include the added opening messages; the
+    ranges in `sealed` are moved by their number.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):

@@ -15,9 +15,9 @@ class Refusals(msgspec.Struct, eq=False):
     """How one candidate has refused the attempts of one exchange. This is remembered so that no way to call
     the candidate again is tried twice.
 
-    tried: the backends (one for each protocol of the provider) that have refused. first: the first fault that
-    suggested another protocol; None = there was none. plain: True = the model was called again without
-    thinking. rotated: True = it was called again with a new credential.
+    tried: the backends (one for each protocol of the provider) with which an attempt has failed. first: the
+    first fault that suggested another protocol; None = there was none. plain: True = the model was called
+    again without thinking. rotated: True = it was called again with a new credential.
     """
 
     tried: list[Backend] = []
@@ -36,8 +36,8 @@ class Refusals(msgspec.Struct, eq=False):
         return self.rotated
 
     def note(self, backend: Backend, fault: ir.Fault) -> ir.Fault:
-        """Record that the backend has refused the request. Return the fault to tell the client: `fault`, or
-        the fault `first` if there is one and `fault` only says that something, such as the model or the
+        """Record that an attempt with this backend has failed. Return the fault to tell the client: `fault`,
+        or the fault `first` if there is one and `fault` only says that something, such as the model or the
         endpoint, does not exist or is not implemented.
         """
         self.tried.append(backend)
@@ -63,5 +63,5 @@ class Refusals(msgspec.Struct, eq=False):
         return True
 
     def untried(self, backend: Backend) -> Backend | None:
-        """Return the backend if it has not refused this request yet; else None."""
+        """Return the backend if no attempt at this request has failed with it yet; else None."""
         return None if backend in self.tried else backend

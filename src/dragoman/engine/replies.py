@@ -2,7 +2,8 @@
 
 For limits on requests, a session is one request. Each of its replies has its own usage record; its tokens and
 cost are charged to the windows of limits in which the reply began. So a limit also applies within a session.
-If the process is killed, only the running reply's usage is not known exactly.
+If the process is killed, only the usage of what is not finished then (running replies, sound without a
+transcript) is not known exactly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parts of a running gateway that the stages use. Each configuration has its own `Runtime`."""
+"""The parts of a running gateway that the stages use. A new configuration gets a new `Runtime`."""
 
 from __future__ import annotations
 

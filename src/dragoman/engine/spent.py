@@ -20,8 +20,8 @@ from dragoman.upstreams.several import added
 log = logging.getLogger("dragoman.engine.spent")
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
-"""The kinds of faults after which a provider may have worked on the request. All other kinds mean that it has
-refused the request.
+"""The kinds of faults after which a provider may have worked on the request. All other kinds count as a
+refusal of the request.
 """
 
 

@@ -1,5 +1,5 @@
-"""Translates a chat through the IR: to another protocol, to the same one with changes, or for a custom
-upstream.
+"""Translates a chat through the IR: to another protocol, to the same one with changes, or for an upstream
+that takes requests in the IR (a custom one, for example).
 
 Request: download media that the provider does not read by URL, restore the seals of earlier turns, encode
 (`wording`). Answer: the provider's decoder, the steps, the hooks, the parts that store the answer, the

@@ -53,9 +53,9 @@ class Wording(msgspec.Struct, frozen=True):
 
 async def worded(attempt: Attempt) -> Wording:
     """Return the request in the form for the attempt's upstream, encoded unless the upstream takes requests
-    in the IR. The losses and changes of this are recorded in the exchange. Raises RequestFailed if media
-    cannot be downloaded, if the upstream's protocol cannot express the request, or if strict mode forbids its
-    losses.
+    in the IR. The losses and changes of this are recorded in the exchange. Raises RequestFailed if the
+    request cannot be decoded, if media cannot be downloaded, if the upstream's protocol cannot express the
+    request, or if strict mode forbids its losses.
     """
     asked, seals = attempt.asked, attempt.seals
     decoded = asked.request

@@ -22,7 +22,7 @@ _SHORTEST_SECRET = 8
 an example.
 """
 _MOST_SECRETS = 64
-"""The most secrets of one account that are hidden, including those of replaced credentials."""
+"""The most secrets of an account that has replaced another one, including those of replaced credentials."""
 _REDACTED: Final = "[redacted]"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 """Matches characters that no encoder of JSON escapes."""

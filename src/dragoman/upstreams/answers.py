@@ -61,12 +61,12 @@ class AnswerLimits(msgspec.Struct, frozen=True):
     """How large a provider's answer may be, and how long the provider may send no content: the settings
     `max_…` of `providers.NAME.answers`, but not `max_size`.
 
-    values: JSON values of one answer without embeddings; a relayed chat answer may have 2.5 times as many.
-    numbers: JSON values of an answer with embeddings. event: bytes of one event of a stream. opening: bytes
-    of a stream before its first content. stream: bytes of a translated stream. blocks: content blocks and
-    citations of one translated chat answer together. In an answer that is not streamed, candidates
-    (alternative answers) count as blocks, too. silence: seconds for which a provider may send no content,
-    None = no limit.
+    values: JSON values of one answer without embeddings, counted by commas and opening brackets; a relayed
+    chat answer may have 2.5 times as many. numbers: JSON values of an answer with embeddings. event: bytes of
+    one event of a stream. opening: bytes of a stream before its first content. stream: bytes of a translated
+    stream. blocks: content blocks and citations of one translated chat answer together. In an answer that is
+    not streamed, candidates (alternative answers) count as blocks, too. silence: seconds for which a provider
+    may send no content, None = no limit.
     """
 
     values: int = 800_000

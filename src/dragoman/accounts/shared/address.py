@@ -43,8 +43,9 @@ class Address(NamedTuple):
     password: str = ""
 
     def shown(self) -> str:
-        """Return the address as a URL without user and password, for people. The scheme is always that of
-        Redis (`redis`, `rediss`), also if `valkey` was stated, and the port is always shown.
+        """Return the address as a URL without user and password, for people. Except for a Unix socket, the
+        scheme is that of Redis (`redis`, `rediss`, `sentinel+redis`, …), also if `valkey` was stated, and the
+        port is shown.
         """
         if self.kind == "unix":
             return f"unix://{self.path}"

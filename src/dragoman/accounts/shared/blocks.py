@@ -90,8 +90,9 @@ class Block:
 
     def learn(self, known: Known, told: int, instant: float) -> None:
         """Set the amounts of other processes (`others`, `base`, `promised`) from the store's answer about the
-        counter. What was used never becomes less. known: the answer. told: how much of this process's `used`
-        the store knew when it answered. instant: when the store was asked, in monotonic seconds.
+        counter. What was used never becomes less, but the first answer replaces the seed. known: the answer.
+        told: how much of this process's `used` the store knew when it answered. instant: when the store was
+        asked, in monotonic seconds.
         """
         self.told = max(self.told, told)
         others = known.used - self.told
@@ -299,7 +300,7 @@ class Blocks:
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
         """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
         counters whose windows never end (`concurrency`, lifetime), if this process has used nothing and has
-        nothing granted. The seeds of windows that are over are dropped, too; those of lifetime limits stay,
+        nothing granted. The seeds of dropped blocks are dropped, too, except those of lifetime limits,
         because nothing else says what was used before. Blocks with running reservations stay, and those of
         which something is not reported: the store must learn what they have given back. asked: blocks for
         which a request has asked the store; they stay, too. now: Unix seconds. Returns the names of the

@@ -34,8 +34,8 @@ from dragoman.state.usage import UsageRecord
 log = logging.getLogger("dragoman.accounts.shared")
 
 LEASE: Final = 5.0
-"""The lease in seconds: if the store has not heard from a process for this time, it takes back what the
-process has not used.
+"""The lease in seconds: if the store has not heard from a process for this time, it takes the process for
+gone, and its places (`concurrency`) are free.
 """
 _SURE: Final = 0.8
 """The part of a lease during which this process may use its blocks, counted from the start of its last
@@ -208,9 +208,9 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve all claims or none, and ask the store if the blocks of this process are too small or have
-        expired. If it does not decide in time, the request fails, or if requests are served without the
-        store, this process's share of each limit decides (`Block.share`). onto, now: as for `reserve`. Raises
-        RequestFailed for such a failure, and while `wait(…, refuse=True)` is in force.
+        expired. If it does not decide in time, a request that other processes hold up is refused; else, if
+        requests are served without it, this process's share of each limit decides (`Block.share`). onto, now:
+        as for `reserve`. Raises RequestFailed otherwise, and while `wait(…, refuse=True)` is in force.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES

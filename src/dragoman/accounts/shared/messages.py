@@ -53,7 +53,7 @@ class Wanted(msgspec.Struct, array_like=True, frozen=True):
 class Request(msgspec.Struct, array_like=True, frozen=True):
     """A process's message to the store: reports and questions. process: its name. epoch: the id of the epoch
     that it has joined. number: larger than the number of all earlier requests of this process. lease: for how
-    many milliseconds the store leaves the process what it has not used. upto: the time of the latest
+    many milliseconds without a message the store takes the process for alive. upto: the time of the latest
     settlement that is a part of the reports, in Unix seconds. restated: 1 = the process has joined, and has
     now reported all that it knows. asks: the questions, each a list of wanted amounts, which are granted all
     together or not at all. over: the counters whose blocks the process has dropped. leaving: 1 = the process
@@ -130,9 +130,9 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 class Join(msgspec.Struct, array_like=True, frozen=True):
     """The message of a process that joins the others. run: the id of the server process. fresh: a random id
-    for a new epoch, if one begins. lease: for how many milliseconds the store leaves the process what it has
-    not used. epoch: the id of the latest epoch that the process knew, "" = none. peers: the names of the
-    processes that it knew, also its own. grace: for how many milliseconds the store waits for other
+    for a new epoch, if one begins. lease: for how many milliseconds without a message the store takes the
+    process for alive. epoch: the id of the latest epoch that the process knew, "" = none. peers: the names of
+    the processes that it knew, also its own. grace: for how many milliseconds the store waits for other
     processes, if a new epoch begins and no other processes are known.
     """
 
@@ -148,7 +148,7 @@ class Join(msgspec.Struct, array_like=True, frozen=True):
 class Joined(msgspec.Struct, array_like=True, frozen=True):
     """The store's answer to `Join`. epoch: the id of the present epoch. forgotten: True = the store no longer
     knows the process, which has to join again as a process that knows no epoch. lapsed: True = the process
-    had no lease any more, so the store may have given its places (`concurrency`) to other processes.
+    had no lease, or none any more, so the store may have given its places (`concurrency`) to other processes.
     """
 
     epoch: str

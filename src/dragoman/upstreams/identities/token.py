@@ -15,10 +15,12 @@ from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Lease, NotRenewed
 
 PATIENCE: Final = 30.0
-"""Seconds after which a sign-in counts as failed. Requests that need the token wait for at most this time."""
+"""Seconds after which a sign-in counts as failed. Requests that need its token wait for it for at most this
+time.
+"""
 EARLY: Final = 240.0
-"""Seconds before a token expires at which the next token is fetched. Until it has come, requests use the
-present token.
+"""In this number of seconds before a token expires, a request starts to fetch the next token. Until it has
+come, requests use the present token.
 
 This is less than five minutes, because the metadata servers of Google and AWS and the library azure-identity
 1.27.0 (`DEFAULT_REFRESH_OFFSET`) return the old token again until five minutes before it expires.

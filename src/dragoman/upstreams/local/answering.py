@@ -49,8 +49,8 @@ class CandidateDecoder:
     def finish(self, done: Done) -> list[ir.Event]:
         """Return the last events: those for text that was held back because it might have become a tool call,
         the `ir.Close` of the open block, and `ir.Finish`. Held text becomes calls only if the model ended the
-        answer itself (`done.finish` is "stop"); otherwise it becomes text. An answer without text gets one
-        empty text block.
+        answer itself (`done.finish` is "stop"); otherwise it becomes text. An answer without text and calls
+        gets one empty text block.
         """
         whole = done.finish == "stop"
         events: list[ir.Event] = []

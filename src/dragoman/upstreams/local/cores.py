@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys")) -> int:
-    """Return the number of physical cores that this process may use: at least 1, and not more than the CPU
-    quota of its container.
+    """Return the number of physical cores that this process may use: not more than the CPU quota of its
+    container, rounded down, but at least 1.
 
     cpus: the numbers of the logical processors to choose from, None = those that the system allows. system:
     the folder in which Linux states topology and quota. On other systems, every logical processor counts as a

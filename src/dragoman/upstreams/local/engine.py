@@ -30,9 +30,9 @@ class EngineRefused(DragomanError):
 
 
 def library(name: str, extra: str) -> Any:
-    """Import a module of an inference library and return it. Raises EngineRefused("model") if the module
-    cannot be imported, usually because it is not installed. name: the module. extra: Dragoman's extra that
-    installs it.
+    """Import a module of an inference library and return it. Raises EngineRefused("model") if the import
+    raises ImportError, usually because the module is not installed. name: the module. extra: Dragoman's extra
+    that installs it.
     """
     try:
         return importlib.import_module(name)

@@ -15,9 +15,9 @@ class Holdback:
 
     stops: sequences that end the text and are not part of it. The sequence that is complete first ends the
     text; if several are complete at the same place, the longest one. Empty sequences are ignored. Invalid
-    UTF-8 becomes U+FFFD. decoded: the number of characters that were decoded so far, returned or not; those
-    after a stop sequence was found are not counted. matched: the stop sequence that was found, None = none
-    yet.
+    UTF-8 becomes U+FFFD. decoded: the number of characters that were decoded so far, returned or not; after
+    the call that finds a stop sequence, no further ones are counted. matched: the stop sequence that was
+    found, None = none yet.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:

@@ -42,7 +42,8 @@ class MiniLM:
 
     def load(self, options: Options) -> MiniLMModel:
         """Load the weights from the file `options.path`, the ZIP archive in which they were published; the
-        other options are not used. Raises EngineRefused("model") if that fails.
+        other options are not used. Raises EngineRefused("model") if the file cannot be opened, is no ZIP
+        archive, or lacks a part.
         """
         try:
             with zipfile.ZipFile(options.path) as archive:

@@ -32,11 +32,11 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """Return GBNF for the numbers from `low` to `high`; None if there is no such number. A bound of None = no
-    bound on this side; then the integer part has at most 15 digits, or one digit more than the other bound if
-    that has 15 or more. without_low, without_high: True = this bound itself is excluded. The numbers are
-    written with at most six decimals, or with at most twelve if the integer part is an excluded bound;
-    without decimals if a bound is above 2**53 or below -2**53.
+    """Return GBNF for the numbers from `low` to `high`; None if there is no such number that can be written.
+    A bound of None = no bound on this side; then the integer part has at most 15 digits, or one digit more
+    than the other bound if that has 15 or more. without_low, without_high: True = this bound itself is
+    excluded. The numbers are written with at most six decimals, or with at most twelve if the integer part is
+    an excluded bound; without decimals if a bound is above 2**53 or below -2**53.
     """
     if max(abs(low or 0), abs(high or 0)) > _EXACT:
         # A reader rounds a large number with a fraction, perhaps to one beyond the bound.

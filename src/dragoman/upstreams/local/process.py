@@ -27,8 +27,8 @@ from dragoman.upstreams.local import protocol
 log = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
-"""The number of bytes that may wait for one slow reader before its answer is paused. A complete answer
-without log probabilities is smaller.
+"""The number of bytes that may wait for one slow reader before its answer is paused. A complete chat answer
+without log probabilities is smaller, as a rule.
 """
 ROOM = 128 << 20
 """The most bytes of all requests to one process: enough for the largest request and many smaller ones."""
@@ -187,7 +187,7 @@ class ModelProcess:
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
         """Send a request, and yield the messages of the answer as they come. The message that is sent is a
         copy with a new `id`. The process is started if it does not run. A failure is not raised, but yielded
-        as `Failed`; this is the last message.
+        as `Failed`; this is the last message. Only if the process cannot be started, OSError is raised.
 
         To cancel the request, close the generator (`contextlib.aclosing`). If the request is running, the
         model stops soon; if it still waits, it leaves the queue.
