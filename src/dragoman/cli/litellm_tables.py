@@ -1,4 +1,4 @@
-"""Reads LiteLLM's tables of keys and their owners: from its PostgreSQL database, or from a dump (JSON, CSV)."""
+"""Reads LiteLLM's tables (`TABLES`): from its PostgreSQL database, or from a dump as JSON or CSV."""
 
 from __future__ import annotations
 
