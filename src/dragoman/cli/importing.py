@@ -56,8 +56,9 @@ command = Group(
 def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, file: Path | None) -> None:
     """Print LiteLLM's configuration FILE as ours, and take over its keys, teams and users.
 
-    Clients keep their keys: both gateways store the SHA-256 of a key. A running gateway accepts the keys
-    within a second. A key that is already there is not changed, so the command may run again.
+    Clients keep their keys: both gateways store the SHA-256 of a key. A running gateway with this database
+    accepts the keys within a second. A key that is already there is not changed, so the command may run
+    again.
     """
     if theirs is None and database is None:
         raise Failure(MISUSE, "there is nothing to import", hint="name LiteLLM's file, or its --database")

@@ -389,7 +389,8 @@ def route_of(
 ) -> Route | None:
     """Return the route of a configured model, with its valid deployments, but without its fallbacks, which
     the table of names adds. None = it has no valid deployment. general: for the settings that the model does
-    not state. problems: a problem is appended for each of `uses` that does not begin with a known provider.
+    not state. problems: a problem is appended for each of `uses` that is not a known provider, a slash and a
+    model.
     """
     deployments = []
     stated_of_each = zip_longest(model.uses, model.windows, model.supports)
