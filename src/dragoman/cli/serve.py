@@ -131,7 +131,7 @@ def command(
 class _Offer(msgspec.Struct, frozen=True):
     """Facts that only the running gateway knows. A worker sends them to the parent process for the banner.
     providers: a short description of each provider. models: the number of model names. model: one model for
-    the examples, None = there is none. clients: {name of a client: the number of its keys in the
+    the examples, None = there is none. clients: {name of a client: the number of its enabled keys in the
     configuration}. keyed: whether clients must send a key, also because the database has keys.
     """
 

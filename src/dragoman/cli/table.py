@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 Cell: TypeAlias = str | int | None
-"""The value of a cell. None = there is no value, shown as `–`. Numbers are shown with commas: `12,000`."""
+"""The value of a cell. `aligned` shows None (there is no value) as `–`, and numbers with commas: `12,000`."""
 
 _GAP: Final = "  "
 _LEAST: Final = 20

@@ -74,8 +74,8 @@ class _Entry(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """The prices of one model. id: the model's name, for people. match, prices: see the module. page, read:
     the page of the prices, and the month in which it was read, for rows of our own; None = the row is from
-    `Source.source`. least, most: {unit: amount}; one answer is billed at least `least` and at most `most` of
-    the unit.
+    `Source.source`. least, most: {unit: amount}; an answer that has used the unit is billed at least `least`
+    and at most `most` of it.
     """
 
     id: str
