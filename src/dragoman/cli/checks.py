@@ -57,12 +57,12 @@ _ODD: Final = (
     TypeError,
     ValueError,
 )
-"""The exceptions of a check which mean that the answer breaks off or does not have the expected form."""
+"""The exceptions of a check which usually mean that the answer breaks off or has an unexpected form."""
 
 
 class LeftOut(Exception):
-    """The check is skipped, because the server or its protocol lacks the feature, no model is known, or the
-    key may not use the feature. The text says why.
+    """The check is skipped: the server or its protocol seems to lack the feature, no model is known, or the
+    key seems not to be allowed to use it. The text says why.
     """
 
 
@@ -86,8 +86,8 @@ class _Unreachable(Exception):
 
 
 class Answer(NamedTuple):
-    """One answer of the server. body: the decoded JSON; None = the body is null or not JSON. headers: names
-    match in any case.
+    """One answer of the server. body: the decoded JSON; None = the body is null, not JSON, or nested too
+    deeply. headers: names match in any case.
     """
 
     status: int
@@ -125,10 +125,11 @@ class Probe:
     """A server under test, and the client that sends requests to it.
 
     session: sends the requests, with the API key and the time limit. base: the URL to which the paths of the
-    protocol are appended; it includes the API version (`https://gateway.example/v1`). model: the model to
-    ask; None = `chosen` will choose it. show: called with each part of a streamed text, then with a line end.
-    choose: returns the model to ask, out of the entries of the model list; None = no entry fits. checks: the
-    checks for this protocol, by name, in the order in which they run.
+    protocol are appended; for Chat Completions it includes the API version (`https://gateway.example/v1`).
+    model: the model to ask; None = it is not known, until `chosen` finds one. show: called with the parts of
+    the text that the check `stream` reads, and with a line end if the stream ends as expected. choose:
+    returns the model to ask, out of the entries of the model list; None = no entry fits. checks: the checks
+    for this protocol, by name, in the order in which they run.
     """
 
     def __init__(
@@ -158,9 +159,9 @@ class Probe:
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """If `model` is None, set it to the model that `choose` takes from the list. Return a text that says
-        how many models are listed and which one is asked. listed: the entries of the server's model list;
-        each has an `id`. Raises CheckFailed if the list is empty.
+        """If `model` is None, set it to the model that `choose` takes from the list, if it takes one. Return
+        a text with the number of listed models and with `model`. listed: the entries of the server's model
+        list; each has an `id`. Raises CheckFailed if the list is empty.
         """
         require(bool(listed), "no model is listed")
         if self.model is None and (one := self._choose(listed)) is not None:
@@ -185,8 +186,9 @@ class Probe:
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
         """Send one streamed chat request, and yield the text behind `data:` of each such line, `[DONE]`
         included. `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401),
-        TooLarge (more than `LARGEST` bytes), and CheckFailed for any other status than 200, or if the content
-        type is not `text/event-stream`.
+        TooLarge (more than `LARGEST` bytes), CheckFailed for any other status than 200, or if the content
+        type does not begin with `text/event-stream`, and the errors of `call`. A line that is too long for
+        aiohttp or not UTF-8 raises ValueError.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
@@ -212,9 +214,9 @@ Check: TypeAlias = Callable[[Any], Awaitable[str]]
 
 
 async def health(probe: Probe) -> str:
-    """Check that `/health` answers with the status 200. Providers that are down are named, but do not fail
-    the check. Skipped if the server has no `/health`: the status is 404, or the body is not a JSON object
-    with `status`.
+    """Check that `/health` answers with the status 200. If the `status` in the body is not "healthy", the
+    text names the providers that are down; this alone does not fail the check. Skipped if the server has no
+    `/health`: the HTTP status is 404, or the body is not a JSON object with `status`.
     """
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
@@ -235,7 +237,7 @@ def _down(providers: Any) -> Iterator[str]:
 
 async def model_list(probe: Probe) -> str:
     """Check that the model list has OpenAI's form (`object` is "list", and each entry of `data` has an `id`)
-    and is not empty. Without `--model`, it also chooses the model for the later checks from this list.
+    and is not empty. If no model is known yet, it also chooses one for the later checks (`Probe.chosen`).
     """
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
@@ -331,7 +333,7 @@ async def stream_usage(probe: Probe) -> str:
 
 async def unknown_model(probe: Probe) -> str:
     """Check that a request with an unknown model gets the status 404 and OpenAI's error code
-    ("model_not_found"). Skipped for the status 403, because the key is limited to some models.
+    ("model_not_found"). Skipped for the status 403, because the key may be limited to some models.
     """
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
@@ -407,15 +409,15 @@ CHECKS: Final[Mapping[str, Check]] = {
     "unknown path": unknown_path,
     "preflight": preflight,
 }
-"""The checks for Chat Completions, in the order in which they run. `model_list` chooses the model for the
-others.
+"""The checks for Chat Completions, in the order in which they run. If the user names no model, `model_list`
+chooses one for the checks after it.
 """
 
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
     """Run the checks one after another, and yield the outcome of each. A check that cannot connect has
-    failed, and the checks after it do not run. Raises KeyRefused, and runs no further check, if the server
-    refuses the API key.
+    failed, and the checks after it do not run; after an error of TLS they do run. Raises KeyRefused, and runs
+    no further check, if a check raises it.
     """
     for name, check in probe.checks.items():
         began = SYSTEM.monotonic()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dragoman.config.load import Loaded
 
 _FREE: Final = ("local", "simulate")
-"""Providers whose models run on the gateway's own machine and cost nothing."""
+"""The built-in providers, whose models run on the gateway's own machine and cost nothing."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OTHER_WORK: Final = re.compile(
     r"embed|whisper|transcri|rerank|moderation|tts|speech|dall-e|image|imagen|veo|sora|realtime|audio|ocr",
@@ -21,8 +21,8 @@ _OTHER_WORK: Final = re.compile(
 
 
 class Choice(NamedTuple):
-    """The model to ask. why: the reason for the choice, in words. free: True = its answers cost nothing,
-    because it runs on the gateway's machine; False = they may cost something.
+    """The model to ask. why: the reason for the choice, in words. free: True = it seems to run on the
+    gateway's machine, so that its answers should cost nothing; False = they may cost something.
     """
 
     model: str
@@ -34,14 +34,16 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
     """Choose a model by the first of these rules that finds one; None = none does.
 
       1. the configuration's `default_model`
-      2. the first model, then the first alias, of the configuration that can chat according to its name and
-         the names of its deployments; patterns and models of `default_models` do not count
+      2. the first model of the configuration whose name and deployments do not look like another operation
+         than chat; else the first such alias, by its own name and the name that it leads to. Patterns and
+         names in `default_models` do not count
       3. the first free model of the list
       4. the first model of the list
 
     Rules 1 and 2 need a name that the list has, unless the list is empty. Rules 3 and 4 consider only the
-    models that can chat according to their names, if there are any. listed: the entries of the server's model
-    list; each has an `id`. found: the gateway's configuration, None = unknown; then only rules 3 and 4 apply.
+    models whose names do not look like another operation, if there are any. listed: the entries of the
+    server's model list; each has an `id`. found: the gateway's configuration, None = unknown; then only rules
+    3 and 4 apply.
     """
     owners = {str(row["id"]): row.get("owned_by") for row in listed}
     for name, why in _named(found) if found is not None else ():
@@ -56,7 +58,7 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
     """Yield (name, where it is configured, in words) of the `default_model`, then of the models and aliases
-    that may chat, except those in `default_models` and patterns.
+    that may chat according to their names, except those in `default_models` and patterns.
     """
     config = found.config
     where = "the configuration" if found.file is None else found.file.name
@@ -79,10 +81,10 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """Whether a model certainly runs on the gateway's machine, without a key: all its deployments are of
-    `local` or `simulate`, or of providers without keys whose address is this machine. If the configuration is
-    unknown (`found` is None): whether `owner`, the model's `owned_by` in the list, or the prefix of its name
-    is `local` or `simulate`.
+    """Whether a model probably runs on the gateway's machine, without a key: all its deployments are of
+    `local` or `simulate`, or of providers without keys whose address is this machine. A name that is neither
+    configured nor `provider/model` counts as False. If the configuration is unknown (`found` is None):
+    whether `owner`, the model's `owned_by` in the list, or the prefix of its name is `local` or `simulate`.
     """
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))

@@ -1,9 +1,9 @@
 """The client key that `dragoman serve` creates if a gateway needs one and none is configured.
 
-A gateway needs a client key if `auth.required` is true, or if that is not set and other machines can reach
-the gateway's address; never if `auth.open` is set (`assembly.keys.needs_key`). The key is kept in a file in
-Dragoman's folder, and read again at the next start. If the file cannot be written, the key is valid until the
-process ends.
+A gateway without configured keys needs a client key if `auth.required` is true, or if that is not set and
+other machines can reach the gateway's address; never if `auth.open` is set (`assembly.keys.needs_key`). The
+key is kept in a file in Dragoman's folder, and read again at the next start that needs it. If the file cannot
+be written, the key is valid until the process ends.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def fresh() -> str:
 
 def kept_or_made(home: Path) -> ClientKey:
     """Return the client key in the file `FILE` in the folder `home`. If there is no such file, create a key,
-    and write it to the file if possible; a missing folder is created. Raises Failure if there is a file that
-    cannot be read or does not contain a key.
+    and write it and the missing folder if possible. Raises Failure if the file is there but cannot be read or
+    contains anything else than one key that begins with `dgm_`, or if `home` is a file.
     """
     file = home / FILE
     key = fresh()
@@ -63,7 +63,7 @@ def kept_or_made(home: Path) -> ClientKey:
 
 def kept(home: Path) -> str | None:
     """Return the client key in the file `FILE` in the folder `home`; None = there is no such file. Raises
-    Failure if the file cannot be read or does not contain a key.
+    Failure if the file cannot be read or contains anything else than one key that begins with `dgm_`.
     """
     file = home / FILE
     return _read(file) if file.exists() else None

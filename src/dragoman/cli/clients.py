@@ -21,7 +21,8 @@ OPEN_KEY: Final = "any"
 
 class Gateway(NamedTuple):
     """The gateway for which a client is set up. base: its URL, without `/v1`. model: the model for the
-    client, None = not known. key: the gateway's client key, OPEN_KEY = no key is needed.
+    client, None = not known; the files of a client need one. key: the gateway's client key, OPEN_KEY = no key
+    is needed.
     """
 
     base: str
@@ -69,7 +70,7 @@ class Client(NamedTuple):
     title: its name for people. dialect: its protocol. docs: the page that describes its settings. variables:
     returns the environment variables that it needs. files: returns the changes of its files. run: the command
     that starts it, None = there is none. clashes: environment variables of a user that could make it call
-    another server or send another key.
+    another server, send another key or ask another model.
     """
 
     title: str

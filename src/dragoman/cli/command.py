@@ -1,5 +1,5 @@
-"""Base classes of all commands: their help begins with examples, they have three shared options, and for an
-unknown subcommand they suggest similar names.
+"""Base classes of all commands: their help shows examples before the description, they have three shared
+options, and for an unknown subcommand groups suggest similar names.
 
 `--json`, `-v` and `-q` may stand before or after a subcommand. Each of them sets an attribute (`as_json`,
 `verbose`, `quiet`) of the one `Terminal` of the run.
@@ -23,7 +23,9 @@ _SHARED = (
 
 
 class UnknownCommand(click.UsageError):
-    """There is no command with this name. near: the most similar names, which the error's hint suggests."""
+    """There is no command with this name. near: the most similar names, for the error's hint; [] = none is
+    similar.
+    """
 
     def __init__(self, name: str, near: Sequence[str], context: click.Context) -> None:
         super().__init__(f"unknown command {name!r}", context)
@@ -32,7 +34,7 @@ class UnknownCommand(click.UsageError):
 
 class Command(click.Command):
     """A command with the shared options (`--json`, `-v`, `-q`). examples: command lines that its help shows
-    first.
+    before the description.
     """
 
     def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:
@@ -65,7 +67,7 @@ class Group(Command, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return (name, command, remaining arguments) of the subcommand that `args` begins with. `args` is
         not empty. Raises UnknownCommand if there is no such subcommand, or another UsageError of click if
-        `args` begins with an option.
+        `args` begins with an unknown option.
         """
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):

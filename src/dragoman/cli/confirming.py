@@ -19,8 +19,8 @@ def confirm(
     default: bool = False,
 ) -> None:
     """Ask a question on stderr, and return if the answer is yes. If it is no, end the command with the exit
-    code `ANSWER_IS_NO` (click's Exit). If `yes` is True, return without a question. Raises Failure if stdin
-    is not a terminal, or with `--json`, because then nobody can answer.
+    code `ANSWER_IS_NO` (click's Exit). If `yes` is True, return without a question. Otherwise raises Failure
+    if stdin is not a terminal, or with `--json`, because then nobody can answer.
 
     doing: what needs the answer, for the text of the failure ("removing acme"). hint: what the failure
     advises. default: the answer that an empty line means; True = yes.

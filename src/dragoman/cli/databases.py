@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """A database that the configuration names. setting: the setting that names it (`stores.sql` or
-    `trace.store`). where: the path of a SQLite file, or the URL of a PostgreSQL database; its `str` contains
-    no password. use: `state`, or `exchanges` for the stored traces.
+    """A database that the configuration names or uses by default. setting: the setting for it (`stores.sql`
+    or `trace.store`). where: the path of a SQLite file, or the URL of a PostgreSQL database; its `str`
+    contains no password. use: `state`, or `exchanges` for the stored traces.
     """
 
     setting: str
@@ -37,9 +37,10 @@ class Place(NamedTuple):
 class Found(NamedTuple):
     """The state of a database. kind: `sqlite` or `postgresql`. version: that of SQLite or PostgreSQL, None =
     unknown. latency: the milliseconds of one query. standing: which schema the database has. pending: the
-    migrations that the database lacks, the oldest first; all migrations if it is empty. problem: why this
-    version of Dragoman cannot use the database, None = it can. upgrades_itself: how an older schema is
-    upgraded. True = the next start runs the migrations, False = `dragoman db upgrade` must run them.
+    migrations that this version knows and the database lacks, the oldest first; all of them if it is empty.
+    problem: why this version of Dragoman cannot use the database, None = it can, if need be after an upgrade
+    at its start. upgrades_itself: how an older schema is upgraded. True = the next start runs the migrations,
+    False = `dragoman db upgrade` must run them.
     """
 
     place: Place
@@ -102,8 +103,8 @@ def places(found: Loaded) -> list[Place]:
 
 
 def look(place: Place) -> Found:
-    """Return the state of a database, without changing it. Raises Failure if it cannot be reached or a query
-    fails.
+    """Return the state of a database, without changing its schema. Raises Failure if it cannot be reached or
+    a query fails.
     """
     from dragoman.stores.sql.migrate import migrations, standing_of
     from dragoman.stores.standing import SchemaRefused

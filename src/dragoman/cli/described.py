@@ -1,4 +1,4 @@
-"""Describes in plain words what a configuration does with each provider, model and alias. Pure."""
+"""Describes in words what a configuration states of its enabled providers, models and aliases. Pure."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ _ORDERS: Final = {
     "cost": "the cheapest is first",
     "affinity": "the one that holds the prompt's cache is first",
 }
-"""By policy, the words for the order in which deployments are asked. `weighted` has its own words, with the
-weights.
+"""By policy, the words for which deployment is asked first. `weighted` has its own words, with the weights.
 """
 
 
 class Described(NamedTuple):
     """One row about a provider, a model or an alias. kind: which of these words it is. stands_for: the
     address of a provider, the deployments of a model, or the name that an alias leads to. how: the effects of
-    its other settings, in words; "" = none.
+    its settings for order, fallbacks, concurrency and the like, in words; "" = none of these has an effect.
     """
 
     kind: str

@@ -30,13 +30,14 @@ _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MOST: Final = 1000
 """The most models of one server that are used."""
 _OURS: Final = "x-dragoman-overhead-ms"
-"""A header that Dragoman adds to its responses."""
+"""A header that Dragoman adds to its responses to such requests."""
 _LOOPBACK: Final = "127.0.0.1"
 
 
 class Server(NamedTuple):
     """A model server that was found. vendor: the name of its row in `providers.catalog` ("ollama"). url: its
-    origin ("http://127.0.0.1:11434"). models: its model names, at most `_MOST`.
+    origin ("http://127.0.0.1:11434"). models: its model names, at most `_MOST`; names with blanks, with
+    characters outside ASCII, or of more than 128 characters are left out.
     """
 
     vendor: str
@@ -165,7 +166,9 @@ class Search:
         self.found = asyncio.run(find(but=but))
 
     def wait(self) -> None:
-        """Wait until the search has ended, which takes at most about `PATIENCE` seconds from its start."""
+        """Wait until the search has ended, which takes about `PATIENCE` seconds at most, counted from when
+        the client for HTTP is loaded.
+        """
         self._thread.join()
 
 
@@ -173,9 +176,9 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
     """Return the settings that make a gateway use these servers, as `overrides` for `load`: {"providers": …,
     "models": …}; {} = there is nothing to add. found: the servers. loaded: the configuration without them.
 
-    Each server becomes a provider, unless a configured provider has its name or address. Each model of such a
-    server can be asked by its own name, without the provider's name before it, unless that name already has a
-    meaning: any program on this machine could claim such a name.
+    Each server becomes a provider, unless a configured provider has its name or an enabled one its address.
+    Each model of such a server can be asked by its own name, without the provider's name before it, unless
+    that name already has a meaning: any program on this machine could claim such a name.
     """
     config = loaded.config
     named = config.providers.named

@@ -32,11 +32,11 @@ def socket_path(found: Loaded, port: int) -> Path:
 
 
 def running(found: Loaded) -> Path | None:
-    """Return the file of the Unix socket by which the gateway with this configuration is reached: the file at
-    `socket_path` for the configured port, if it exists. Otherwise, unless the configuration states a path:
+    """Return the Unix socket by which the gateway with this configuration can probably be reached: the file
+    at `socket_path` for the configured port, if it exists. Otherwise, unless the configuration states a path:
     the only socket in Dragoman's folder; of several, the only one on which a process listens, because the
-    gateway may listen on another port. None = there is no such file, or processes listen on several. A single
-    file is returned even if no process listens on it: a killed gateway leaves its socket.
+    gateway may listen on another port. None = there is no such file. A single file is returned even if no
+    process listens on it: a killed gateway leaves its socket.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:
@@ -55,8 +55,8 @@ def opened(found: Loaded, port: int) -> Iterator[list[Opened]]:
     `server.admin_port` is set, and the Unix socket except on Windows. Gives the open doors to the `with`
     block, and removes them at its end.
 
-    Raises Failure if a door that the configuration states cannot be opened. If the Unix socket at its default
-    path cannot be opened, the gateway runs without it.
+    Raises Failure if the separate port, or the Unix socket at a stated path, cannot be opened. If the Unix
+    socket at its default path cannot be opened, the gateway runs without it.
     """
     from dragoman.server.doors import Opened
     from dragoman.server.serve import CannotListen, listen

@@ -14,7 +14,8 @@ from dragoman.cli.terminal import Terminal, clean
 
 _HOLDERS: Final = ("tenant", "team", "user")
 _DEEP: Final = 3
-"""The most segments of a path to an entry; a longer one leads to a part, which has a list of its own."""
+"""The most members of `path` for an entry or an action on it; a longer one leads to a part with its own list.
+"""
 _NOT_LISTED: Final = frozenset({"name", "state", "object", "warnings"})
 """Members that the first line or a note has, or that say nothing to a person."""
 
@@ -32,8 +33,9 @@ def seen(
     asked: Asked, *path: str, method: str = "GET", body: Any = None, tag: str | None = None
 ) -> tuple[Any, str | None]:
     """Send a request, and return (the body of the gateway's answer, its ETag; None = it has none). The
-    arguments and the errors are those of `ask`. If the list does not have the name in `path` (404), raises
-    NothingThere, a Failure whose hint is the command that shows the list.
+    arguments and the errors are those of `ask`. If the gateway answers with 404, usually because the list
+    does not have the name in `path`, raises NothingThere, a Failure whose hint is the command that shows the
+    list.
     """
     from dragoman.cli.operator import NothingThere
 

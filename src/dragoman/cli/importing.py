@@ -56,8 +56,9 @@ command = Group(
 def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, file: Path | None) -> None:
     """Print LiteLLM's configuration FILE as ours, and take over its keys, teams and users.
 
-    Clients keep their keys: both gateways store the SHA-256 of a key. A running gateway accepts the keys
-    within a second. A key that is already there is not changed, so the command may run again.
+    Clients keep their keys: both gateways store the SHA-256 of a key. A running gateway with this database
+    accepts the keys within a second. A key that is already there is not changed, so the command may run
+    again.
     """
     if theirs is None and database is None:
         raise Failure(MISUSE, "there is nothing to import", hint="name LiteLLM's file, or its --database")
@@ -73,9 +74,9 @@ def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, fi
 
 
 def _configuration(terminal: Terminal, file: Path) -> Any:
-    """Print LiteLLM's configuration in our form as YAML (not with `--json`), and notes about the settings
-    that a person should look at. Returns our form as a JSON value. Raises Failure if the file cannot be read
-    or is not LiteLLM's.
+    """Print LiteLLM's configuration in our form as YAML, and notes about the settings that a person should
+    look at; with `--json`, print neither. Returns our form as a JSON value. Raises Failure if the file cannot
+    be read or does not look like LiteLLM's.
     """
     from dragoman.config.litellm import convert, in_yaml, is_litellms, lines
     from dragoman.config.load import as_written
@@ -130,8 +131,8 @@ def _in_words(counts: dict[str, int]) -> str:
 
 
 async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) -> tuple[Conversion, int]:
-    """Convert the rows of LiteLLM's tables that this gateway does not have yet, and write them. Returns (what
-    was converted and written, the number of LiteLLM's keys that were here before).
+    """Convert the rows of LiteLLM's tables, except keys that this gateway already has, and write the result.
+    Returns (what was converted and written, the number of LiteLLM's keys that were here before).
 
     If another process changes the database meanwhile, the work begins anew. Keys that an earlier try has
     written then count as here before. Raises StoreFailed if the database fails, or after `_TRIES` tries.

@@ -1,4 +1,4 @@
-"""Reads LiteLLM's tables of keys: from its PostgreSQL database, or from a dump as JSON or CSV."""
+"""Reads LiteLLM's tables (`TABLES`): from its PostgreSQL database, or from a dump as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ https://www.prisma.io/docs/orm/overview/databases/postgresql
 
 def tables_of(source: str) -> Theirs:
     """Return the tables in a database or in a file. source: the URL of LiteLLM's database (`postgresql://…`),
-    or the path of a dump (`.csv`, else JSON). Raises Failure if they cannot be read, or if there is no table
-    of keys.
+    or the path of a dump (`.csv`, else JSON). Raises Failure if they cannot be read, or if a database or a
+    JSON file has no table of keys.
     """
     if "://" in source:
         return _from_database(source)
@@ -47,9 +47,9 @@ def tables_of(source: str) -> Theirs:
 
 
 def _from_file(file: Path) -> Theirs:
-    """Return the tables in a file. A CSV file (`.csv`) has the table of keys. A JSON file has the rows of the
-    table of keys as a list, or an object with the tables by LiteLLM's names (`TABLES`). Raises Failure for
-    any other content.
+    """Return the tables in a file. A CSV file (`.csv`) is taken as the table of keys, whatever its columns
+    are. A JSON file has the rows of the table of keys as a list, or an object with the tables by LiteLLM's
+    names (`TABLES`). Raises Failure for a file that cannot be read or decoded, and for any other JSON value.
     """
     try:
         text = file.read_bytes()
@@ -70,10 +70,10 @@ def _from_file(file: Path) -> Theirs:
 
 
 def _rows(file: Path, table: str, stated: Any) -> list[dict[str, Any]]:
-    """Return the rows of a table in a JSON file; [] = the file does not have the table. table: LiteLLM's name
-    of the table. stated: its value in the file; None = it is missing or null. Raises Failure for a value that
-    is not a list of objects, or for a row with an id (`_IDS`) or a list (`_LISTS`) in another form than
-    LiteLLM's.
+    """Return the rows of a table in a JSON file; [] = the table is missing, null or empty. table: LiteLLM's
+    name of the table. stated: its value in the file; None = it is missing or null. Raises Failure for a value
+    that is not a list of objects, or for a row with a list or an object as an id (`_IDS`), or with a number,
+    a boolean or an object in place of a list (`_LISTS`).
     """
     if not isinstance(stated, list | None):
         raise Failure(CONFIGURATION, f"{file}: {table} is not a list of rows")
@@ -130,9 +130,8 @@ def _from_database(url: str) -> Theirs:
 
 
 def _address(url: str) -> tuple[PostgresUrl, str]:
-    """Return (the URL without parameters that PostgreSQL's own client refuses, the schema of the tables).
-    Raises Failure for an invalid URL; its message does not quote the URL, because it may contain a password
-    anywhere.
+    """Return (the URL without Prisma's parameters (`_OF_PRISMA`), the schema of the tables). Raises Failure
+    for an invalid URL; its message does not quote the URL, because it may contain a password anywhere.
     """
     server, _, search = url.partition("?")
     stated = dict(parse_qsl(search))

@@ -1,4 +1,4 @@
-"""Tests every key of every provider (or of one provider) with the cheapest request that needs a key, for
+"""Tests every key of every enabled provider (or of one) with the cheapest request that needs a key, for
 `dragoman check --live`, and for `dragoman providers test` if no gateway runs.
 """
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def asks(found: Loaded) -> Iterator[str]:
-    """Yield a line of text for each provider. It says that `ask` will request the provider's list of models,
-    and with how many keys.
+    """Yield a line of text for each enabled provider. It says that `ask` will request the provider's list of
+    models, and with how many keys; a provider without a list is not asked for one.
     """
     for name, provider in found.providers.items():
         keys = len(provider.credentials)
@@ -26,8 +26,8 @@ def asks(found: Loaded) -> Iterator[str]:
 
 
 async def ask(found: Loaded, say: Callable[[str], None], *, only: str | None = None) -> list[Row]:
-    """Test every key of every provider. Returns one row with the result for each key, and one row for a
-    provider without keys.
+    """Test every key of every enabled provider. Returns one row with the result for each key, and one row for
+    a provider without keys.
 
     say: called with a line of text before a provider gets requests other than for its list of models, because
     these may cost something. only: the name of the only provider to test, None = all. Raises KeyError if no

@@ -85,8 +85,8 @@ def _told(error: BaseException) -> str:
 
 
 def narrate(terminal: Terminal) -> None:
-    """Send the log records of this process to `terminal`, and to no other handler: warnings and errors, and
-    with `--verbose` also INFO.
+    """Replace the handlers of the root logger by one that writes to `terminal`: warnings and errors, and with
+    `--verbose` also INFO.
 
     Sets `terminal.lines`: from now on, messages to stderr are written in the background, so that the process
     does not wait for the reader of stderr.

@@ -1,8 +1,8 @@
 """Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
-TOML and YAML are edited line by line, so that comments stay, and the new text is parsed. If it does not have
-the expected content, `Unmergeable` is raised, so that the file is not damaged. In all functions, `text` is
-the old text of the file; "" = there is no file yet.
+TOML and YAML are edited line by line, so that comments outside the replaced parts stay, and the new text is
+parsed. If it does not have the expected content, `Unmergeable` is raised, so that the file is not damaged. In
+all functions, `text` is the old text of the file; "" = there is no file yet.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
 
 def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
     """Return the text of a TOML file with settings put into it. Raises Unmergeable if the text is not valid
-    TOML, or if it sets the same things in a form that cannot be edited line by line: for example if the old
-    table has tables inside it, or is written as an inline table.
+    TOML, or if it cannot be edited line by line: for example if the old table has tables inside it, or is
+    written as an inline table.
 
     first: settings that are put before all others; old ones of the same names on the top level are removed.
     table: the name of a table inside another one, with exactly one dot (`outer.inner`); any other name raises
@@ -70,10 +70,10 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
 
 
 def yaml_with(text: str, settings: Mapping[str, str]) -> str:
-    """Return the text of a YAML file with settings put on its top level. The line of an old setting of the
-    same name is replaced, with its comment; other settings are put at the end. Raises Unmergeable if the text
-    is not a YAML mapping, or if it cannot be edited line by line, for example because an old value has
-    several lines.
+    """Return the text of a YAML file with settings put on its top level. The first line of an old setting of
+    the same name, written without quotes, is replaced, with its comment; other settings are put at the end.
+    Raises Unmergeable if the text is not a YAML mapping, or if it cannot be edited line by line, for example
+    because an old value has several lines.
     """
     there = _yaml(text)
     lines = text.splitlines()
@@ -91,8 +91,9 @@ def yaml_with_item(
     text: str, key: str, item: Mapping[str, Any], *, name: str, opening: Mapping[str, str]
 ) -> str:
     """Return the text of a YAML file with `item` put first into the list `key` of its top level. If there is
-    no such list, it is put at the end. Raises Unmergeable if the text is not a YAML mapping, if `key` is not
-    a list in it, or if it cannot be edited line by line (for example a list of items in brackets).
+    no such key, the list is put at the end. Raises Unmergeable if the text is not a YAML mapping, if the
+    value of `key` is neither a list nor empty, or if it cannot be edited line by line (for example a list of
+    items in brackets).
 
     name: the field that identifies items; an old item with the same value in it is removed. opening: settings
     that are put before the list if the file had no settings.
@@ -187,7 +188,7 @@ def _item_lines(item: Mapping[str, Any], indent: str) -> list[str]:
 def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
     """Return the lines of a YAML list without the items whose first line is `first`. indent: the blanks
     before the items of the list. first: the first line of the item to remove, behind `- `. An item ends
-    before the next line with the same or a smaller indentation.
+    before the next line that is not blank and has the same or a smaller indentation.
     """
     kept = []
     inside = False

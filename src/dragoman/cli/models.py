@@ -220,7 +220,7 @@ def verify(terminal: Terminal, name: str) -> None:
 
 def _verified(terminal: Terminal, row: Weights) -> Path:
     """Verify the installed weights of `row`, with a progress display, and return their file. Raises
-    DragomanError if they are missing or damaged.
+    DragomanError if they are missing or damaged, OSError if the file cannot be read.
     """
     from dragoman.upstreams.local import weights as local
 
@@ -232,8 +232,8 @@ def _verified(terminal: Terminal, row: Weights) -> Path:
 
 
 def _genuine(terminal: Terminal, row: Weights) -> Path | None:
-    """Return the file of the installed weights of `row`. If they are damaged or missing, print a warning, and
-    return None.
+    """Return the file of the installed weights of `row`. If they are damaged or missing, print a warning
+    (`Terminal.note`), and return None.
     """
     try:
         return _verified(terminal, row)

@@ -1,8 +1,8 @@
 """The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-The gateway's own dialects encode the requests and decode the answers. A check returns a text about the
+The gateway's own dialects encode the chat requests and decode their answers. A check returns a text about the
 answers. It raises LeftOut if it is skipped, KeyRefused if the server refuses the API key (status 401), and
-CheckFailed if an answer is wrong.
+CheckFailed if an answer is wrong; as those of `cli.checks`, it may raise other errors for an odd answer.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from dragoman.upstreams.form import SPLITTERS
 
 class NativeProbe(Probe):
     """A server under test with another protocol than Chat Completions. session: sends the requests. there:
-    the server's protocol and base URL. model: the model to ask; None = `choose` will choose it from the model
-    list. show: called with each part of a streamed text, then with a line end.
+    the server's protocol and base URL. model: the model to ask; None = it is not known, until the check of
+    the model list finds one with `choose`. show: as in `Probe`.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class NativeProbe(Probe):
 
 
 async def model_list(probe: NativeProbe) -> str:
-    """Check that the server has a model list, and that it is not empty. Without `--model`, it also chooses
-    the model for the later checks from this list. Skipped for the status 404 if the protocol does not define
-    a list of its own.
+    """Check that the server has a model list, and that it is not empty. If no model is known yet, it also
+    chooses one for the later checks (`Probe.chosen`). Skipped for the status 404 if the protocol does not
+    define a list of its own.
     """
     form = probe.dialect.models
     answer = await probe.call("GET", probe.base + form.path)
@@ -174,7 +174,7 @@ async def stream(probe: NativeProbe) -> str:
 
 async def unknown_model(probe: NativeProbe) -> str:
     """Check that a request with an unknown model gets the status 404 and a JSON object with `error`. Skipped
-    for the status 403, because the key is limited to some models.
+    for the status 403, because the key may be limited to some models.
     """
     known, probe.model = probe.model, "no-such-model-here"
     try:

@@ -17,7 +17,7 @@ from dragoman.providers.address import base_url
 
 _CHANGED = 412
 _ID = "x-request-id"
-"""The header that every answer of a gateway has."""
+"""A header by which an answer of a gateway is recognised."""
 _PATIENCE = 90.0
 """Seconds. The test of a provider waits 20 s for each of the provider's answers."""
 
@@ -49,9 +49,9 @@ class NotRunning(Exception):
 
 def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
     """Return how to reach the gateway at `url`. If `url` is None, how to reach the gateway that runs on this
-    machine with the configuration `found`, by its Unix socket; None = there is no such socket. A socket is no
-    proof that a gateway runs: a killed one leaves it. key: the key to send to `url`; a Unix socket needs
-    none. Raises Failure for an invalid URL.
+    machine with the configuration `found`, by its Unix socket; None = no socket is found (`doors.running`). A
+    socket is no proof that a gateway runs: a killed one leaves it. key: the key to send to `url`; a Unix
+    socket needs none. Raises Failure for an invalid URL.
     """
     if url is not None:
         try:

@@ -32,9 +32,9 @@ def loaded(
     terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
     """Load the configuration, print its warnings, and return it. file: the file to read, None = the one of
-    DRAGOMAN_CONFIG, else ./dragoman.yaml, else dragoman.yaml in Dragoman's folder. overrides: settings that
-    replace those of the file, by their paths ({"server.port": 9000}). Raises Failure with the first problem
-    of the configuration.
+    DRAGOMAN_CONFIG (empty = no file), else ./dragoman.yaml, else dragoman.yaml in Dragoman's folder, else no
+    file. overrides: settings that replace those of the file, by their paths ({"server.port": 9000}). Raises
+    Failure with the first problem of the configuration.
     """
     from dragoman.config.load import load
 
@@ -48,9 +48,9 @@ def loaded(
 
 def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
     """Return the configuration together with the entries that operators have added, which are in the
-    database: what `dragoman serve` would use at its start. Without the extra for databases there are no such
-    entries, and `found` is returned. Prints the warnings about added entries, and a warning if the database
-    cannot be read. Raises Failure with the first problem.
+    database, as `dragoman serve` adds them at its start. Without the extra for databases (`sql`), `found` is
+    returned. Prints the warnings about added entries, and a warning if the database cannot be read. Raises
+    Failure with the first problem.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import installed, located

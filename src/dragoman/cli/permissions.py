@@ -46,7 +46,7 @@ def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
     it does not state are missing. If the only value of a list is `all`, it becomes None, which means no
     restriction (for tags: []); if the only limit is `none`, the limits become None. options: the values of
     the options that `permission_options` adds; others are ignored. Raises Failure for a limit or metadata
-    without `=`.
+    without `=` or without a name before it.
     """
     found: dict[str, Any] = {}
     for _, setting, _ in _LISTS:
@@ -62,7 +62,8 @@ def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
 
 def _limits(stated: Sequence[str]) -> dict[str, Any]:
     """Return the limits as one section: {"money": ["50 USD/month", …], "concurrency": 4}. stated: texts
-    `resource=amount`; amounts of the same resource are collected. Raises Failure for a text without `=`.
+    `resource=amount`; amounts of the same resource are collected, but of several whole numbers for
+    `concurrency` the last counts. Raises Failure for a text without `=` or without a resource.
     """
     found: dict[str, Any] = {}
     for one in stated:

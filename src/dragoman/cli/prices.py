@@ -239,9 +239,10 @@ def import_(
 
 
 def _read(file: Path, only: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Return the entries of a file of prices, by `provider/model`, in the form of the setting `prices`. only:
-    patterns with `*`; only the entries whose names match one of them are returned; () = all. Raises Failure
-    if the file is not valid or no entry is left.
+    """Return the entries of a file of prices, by their names (`provider/model`, or a pattern), in the form of
+    the setting `prices`. only: patterns as of file names (`*`, `?`, `[…]`); only the entries whose names
+    match one of them are returned; () = all. Raises Failure if the file is no file of prices or no entry is
+    left.
     """
     from dragoman.config.foreign_prices import entries_of
     from dragoman.config.load import as_written
@@ -280,8 +281,8 @@ def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _listed(asked: Asked) -> list[dict[str, Any]] | None:
-    """Return the prices of the gateway, from all pages; None = no gateway runs here. Raises Failure if the
-    gateway at a given URL does not answer, or if a gateway answers with an error.
+    """Return the prices of the gateway, from all pages; None = no gateway answers on this machine. Raises
+    Failure if the gateway at a given URL does not answer, or if a gateway answers with an error.
     """
     rows: list[dict[str, Any]] = []
     while True:

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 _BAR: Final = 24
 _SETTLED: Final = 0.5
-"""Seconds after which the rate of a download is shown. Before, it is not exact."""
+"""Seconds after the beginning of a phase from which its rate is shown. Before, it is not exact."""
 _SILENCE: Final = 10.0
-"""Seconds between two lines of progress if stderr is not a terminal."""
+"""The least seconds between two lines of a phase if stderr cannot update a line; its last line may come
+sooner.
+"""
 
 
 class Progress:
-    """Prints the steps of one job on stderr, unless `--json` or `--quiet` is set. A step with another text
+    """Prints some steps of one job on stderr, unless `--json` or `--quiet` is set. A step with another text
     than the step before begins a new phase. now: returns monotonic seconds.
     """
 
@@ -34,8 +36,8 @@ class Progress:
     def __call__(self, step: Step) -> None:
         """Print a step if it begins a phase, completes it (done == total), or comes at least 0.1 s after the
         last printed step (`_SILENCE` seconds if stderr cannot update a line). Other steps are not printed.
-        The line has the step's text; if the step has `done` and `total`, also both in MB, the average rate
-        since the phase began, and the seconds left.
+        The line has the step's text; if the step has `done` and a `total` above 0, also both in MB, and
+        `_SETTLED` seconds after the beginning of the phase also its average rate and the seconds left.
         """
         now, text = self._now(), clean(step.text)
         begins = text != self._phase

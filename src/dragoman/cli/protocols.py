@@ -54,8 +54,9 @@ def _probe(dialect: str) -> Probe:
 
 def stated(url: str) -> Spoken | None:
     """Return the protocol to which the endpoint at the end of a URL belongs, and the base URL before it; None
-    = the path does not end with the chat endpoint of a protocol that `dragoman test` can test. A query is
-    ignored. Raises ValueError for a URL with such an endpoint that is otherwise invalid.
+    = the path does not end with the chat endpoint of a protocol that `dragoman test` can test. If the
+    endpoint has the model in its path, any method behind `:` counts. A query is ignored. Raises ValueError
+    for a URL with such an endpoint that is otherwise invalid.
     """
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
@@ -68,10 +69,11 @@ def stated(url: str) -> Spoken | None:
 
 
 async def spoken(base: str, key: str | None) -> Spoken:
-    """Try the protocols of `DIALECTS` in their order, each at `base` and at the protocol's usual path on this
-    server, and return the first one that the server speaks. Return Chat Completions at `base` if the server
-    speaks none of them, or as soon as one request gets no complete answer (no connection, not in time, too
-    large). The requests cost nothing. base: the server's base URL. key: the API key, None = send no key.
+    """Try the protocols that have a `Dialect.probe`, each at `base` and at the protocol's usual path on this
+    server, and return the first one that the server seems to speak. Return Chat Completions at `base` if the
+    server speaks none of them, or as soon as one request gets no complete answer (no connection, not in time,
+    too large). No request asks a model anything. base: the server's base URL. key: the API key, None = send
+    no key.
     """
     timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:

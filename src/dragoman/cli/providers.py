@@ -1,7 +1,8 @@
 """`dragoman providers`: shows the providers of a running gateway and their keys; tests, enables, disables and
 revives them; adds and removes providers.
 
-`list`, `show` and `test` also work without a running gateway: they then use the configuration here.
+`list`, `show` and `test` also work if no gateway runs here: they then use the configuration, unless a URL is
+given.
 """
 
 from __future__ import annotations
@@ -222,8 +223,8 @@ def _known(terminal: Terminal, file: Path | None) -> None:
 
 def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> None:
     """Say that no gateway runs, and show what the configuration and the entries that operators have added say
-    about the provider `name`; None = about all providers. Raises Failure if there is no provider with this
-    name, or if the configuration is invalid.
+    about the provider `name`; None = about all enabled providers. Raises Failure if there is no enabled
+    provider with this name, or if the configuration is invalid.
     """
     from dragoman.providers.address import without_keys
 

@@ -113,7 +113,7 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
     """Return the gateway that the configuration describes. The key is that of the environment; else the
     configured key (not stated by its hash) that is best by `_drawbacks`; else the key that `dragoman serve`
     has created; else None. Raises Failure for port 0, for an invalid configuration, and if the file with the
-    created key cannot be read or contains no key. host, port: None = as configured.
+    created key is needed but cannot be read or contains no key. host, port: None = as configured.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})

@@ -131,7 +131,7 @@ def command(
 class _Offer(msgspec.Struct, frozen=True):
     """Facts that only the running gateway knows. A worker sends them to the parent process for the banner.
     providers: a short description of each provider. models: the number of model names. model: one model for
-    the examples, None = there is none. clients: {name of a client: the number of its keys in the
+    the examples, None = there is none. clients: {name of a client: the number of its enabled keys in the
     configuration}. keyed: whether clients must send a key, also because the database has keys.
     """
 
@@ -204,10 +204,11 @@ def _answer(
     embedded: Embedded | None = None,
 ) -> None:
     """Serve in this process until it is stopped. found: the configuration, unless `worker` has a newer one.
-    announce: called once, as soon as requests are answered. worker: this process's role among several
-    workers, None = it is the only process. places: a file in which all workers count running requests, None =
-    this process counts alone. embedded: the Valkey beside the workers, in which all of them count for limits;
-    None = there is none. Raises KeyboardInterrupt if the process is stopped before requests are answered.
+    announce: called once, as soon as requests are answered; never if a stop comes before that. worker: this
+    process's role among several workers, None = it is the only process. places: a file in which all workers
+    count running requests, None = this process counts alone. embedded: the Valkey beside the workers, in
+    which all of them count for limits; None = there is none. Raises KeyboardInterrupt if the process is
+    stopped before requests are answered, and SystemExit if the application cannot start.
     """
     from dragoman.assembly.providers import descriptions
     from dragoman.gateway import Gateway
@@ -276,7 +277,7 @@ def _answer_by_many(
     """Serve in several worker processes, and a keeper for the work that is done once, until they are stopped.
     announce: called once, when all are ready. limits_store: a Valkey that runs beside them, unless the
     configuration names another; None = it is not installed. Raises Failure if one of the processes fails
-    before it is ready.
+    before it is ready, and KeyboardInterrupt if a signal stops them before that.
     """
     from dragoman.accounts.shared.address import Embedded
     from dragoman.assembly.accounts import prepare
@@ -341,8 +342,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _neighbours(found: Loaded) -> tuple[discovery.Server, ...]:
-    """Return the model servers that answer on this machine if `discover` is true; () if it is false or not
-    set.
+    """Return the model servers that are found on this machine (`discovery.find`) if `discover` is true; () if
+    it is false or not set.
     """
     if not found.config.discover:
         return ()
@@ -355,7 +356,7 @@ class Again:
     first: the configuration of the start, without discovered servers; its `again` loads it again. file: the
     file that the command line names, None = none. stated: the settings of the command line by their paths.
     servers: the model servers that were found at the start. key: the client key that was created, or read
-    from its file, at the start; None = none was needed then.
+    from its file, at the start; None = none was needed then, or the configuration had its own.
     """
 
     def __init__(
@@ -426,9 +427,8 @@ class Again:
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if a doubt of the configuration (`Loaded.doubts`) is a name that stands for nothing here:
-    neither for a model of the configuration or of a discovered server, nor for an embedded model. file: the
-    file that the command line names, None = none.
+    """Raise Failure if a doubt of the configuration (`Loaded.doubts`) is a name or a pattern that stands for
+    nothing here (`assembly.names.refuse_unknown`). file: the file that the command line names, None = none.
     """
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
@@ -442,7 +442,8 @@ def _refuse_unknown(found: Loaded, file: Path | None) -> None:
 def _with_store(found: Loaded) -> Loaded:
     """Return the configuration, with `stores.sql: sqlite` if no store is stated and SQLite can be used.
 
-    Raises Failure if the stated database cannot be used, or if several workers have no database.
+    Raises Failure if the stated setting is wrong or its extra is not installed, or if no store is stated,
+    SQLite cannot be used and several workers are configured. No database is opened.
     """
     from dragoman.stores.open import installed, located, writable
 
@@ -470,7 +471,7 @@ def _with_kept(found: Loaded) -> Loaded:
     """Return the configuration together with the entries that operators have added; if there are any, it is
     loaded again, and completed with the store again (`_with_store`). found: the configuration with its store.
     If the database cannot be read, the result has a warning and no such entries. Raises Failure for an
-    invalid configuration, or if this version cannot use the schema of the database.
+    invalid configuration, or if this version cannot use the schema of a PostgreSQL database.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import located
@@ -497,8 +498,8 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 
 
 def _keyed(found: Loaded, own: ClientKey) -> Loaded:
-    """Return the configuration with the created key as its only client key, with the scopes inference and
-    admin.
+    """Return the configuration with the created key as the only key of `auth.keys`, with the scopes inference
+    and admin.
     """
     from dragoman.config.accounts import ClientKey as Setting
     from dragoman.seams.secret import Secret

@@ -195,10 +195,10 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """Return the gateway; if it has no model, with a model of its list: the first that may chat, else the
-    first. Prints warnings about environment variables that disturb the client, about a gateway that does not
-    answer, and about a chosen model that the gateway does not list (names with a `/` are not
-    checked).
+    """Return the gateway; if it has no model, with a model of its list: the first that is not an embedded
+    model for another operation than chat, else the first. Prints warnings about environment variables that
+    disturb the client, about a gateway that does not answer, and about a chosen model that the gateway does
+    not list (names with a `/` are not checked).
 
     Raises Failure if the gateway refuses the key, has no model to choose, or does not answer with a list of
     models although it must: to choose a model, or because `needed` is True.
@@ -248,7 +248,7 @@ def _doubt(terminal: Terminal, model: str) -> None:
 def _write(setting: Setting) -> _Written:
     """Merge a setting into its file, and write the file atomically if its text changes, after a backup copy
     of the old text (if there is any). A new file can be read by its owner only. Raises Failure if the file
-    cannot be read, merged or written; it is then unchanged.
+    cannot be read, copied, merged or written; it is then unchanged, but a copy may be there.
     """
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
@@ -274,7 +274,7 @@ def _write(setting: Setting) -> _Written:
 def _copy(path: Path, text: str) -> Path:
     """Write a backup copy of `text` beside the file `path` under a free name, and return the copy's path.
     Copies are never overwritten, because the first one has the original. Raises Failure if there are 999
-    copies already.
+    copies already, and OSError.
     """
     for number in range(1, 1000):
         kept = path.with_name(f"{path.name}{_KEPT}{'' if number == 1 else number}")
@@ -295,7 +295,8 @@ def _put(path: Path, text: str, mode: int) -> None:
 def _show(terminal: Terminal, plan: _Plan) -> None:
     """Print `export` lines that a shell can evaluate, and the text of the files unless they were written.
     Messages say what was written, and how the client is started. If the shell has the key in KEY_VARIABLE,
-    the `export` lines refer to this variable instead of containing the key.
+    the `export` lines refer to this variable instead of containing the key; the line for the variable itself
+    is left out.
     """
     inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
     for variable, value in plan.variables.items():

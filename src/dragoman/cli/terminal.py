@@ -1,4 +1,4 @@
-"""The output of all commands: results go to stdout, everything else goes to stderr.
+"""The output of all commands: results (and the help) go to stdout, everything else goes to stderr.
 
 Only the 16 basic colours are used, and never without a sign or a word with the same meaning.
 """
@@ -26,7 +26,9 @@ gateway cannot start with it. UNREACHABLE: a gateway or a database does not answ
 NO_RIGHT: a key was refused or is missing.
 """
 INTERRUPTED: Final = 130
-"""The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""
+"""The exit code if Ctrl-C, or the end of stdin at a question, ends a command. A shell reports a program that
+SIGINT has ended so. `serve` finishes its requests first, and then ends with `DONE`.
+"""
 CLOSED_PIPE: Final = 141
 """The exit code if the reader of stdout has closed the pipe, as a shell reports a program that SIGPIPE has
 ended.
@@ -101,8 +103,8 @@ class Channel:
         return self.styled(self.plain(_MARKS[state]), state)
 
     def plain(self, text: str) -> str:
-        """Return the text; if the stream is not UTF-8, the signs that Dragoman prints (`●`, `→`, `…`, …) are
-        replaced by ASCII. Other characters stay.
+        """Return the text; if the stream is not UTF-8, the usual signs in it (`●`, `→`, `…` and others in
+        `_ASCII`) are replaced by ASCII. Other characters stay.
         """
         return text if self.utf8 else text.translate(_ASCII)
 
@@ -155,7 +157,7 @@ class Terminal:
             self.insist(text)
 
     def insist(self, text: str) -> None:
-        """Write to stderr even if `--json` or `--quiet` is set. A failed write is ignored."""
+        """Write to stderr even if `--json` or `--quiet` is set. An OSError of the write is ignored."""
         if self.lines is not None:
             self.lines.put(self.err.encoded(text), urgent=True)
             return
@@ -217,7 +219,7 @@ class Terminal:
 def clean(text: str, *, lines: bool = False) -> str:
     """Return a text from outside as one line without unprintable characters: line ends and tabs become one
     blank each, the line end at the end of the text and other unprintable characters are removed. lines: True
-    = line feeds stay.
+    = line feeds stay, also the last one, and other line ends are removed.
     """
     if text.isprintable():
         return text

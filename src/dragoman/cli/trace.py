@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PATH: Final = "/admin/exchanges"
 _TITLES: Final = ("time", "id", "status", "ms", "model", "answered by", "how it ended", "tries", "client")
 _SHORT: Final = 11
-"""How many characters of an id a table shows: `ex_` and eight digits."""
+"""How many characters of an id a table on a terminal shows: `ex_` and eight digits."""
 
 
 @click.command(

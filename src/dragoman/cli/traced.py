@@ -99,8 +99,8 @@ def _candidates(trace: Trace, out: Channel) -> Iterator[str]:
 
 
 def _state(one: Trace, failed: Collection[int]) -> str:
-    """Return the state whose sign stands before a candidate: if it was called, `bad` or `ok` by its latest
-    attempt; else `warn` or `off`. failed: the numbers of the failed attempts.
+    """Return the state whose sign stands before a candidate: if it was called, `bad` if its latest attempt
+    has failed, else `ok`; if it was not called, `warn` or `off`. failed: the numbers of the failed attempts.
     """
     if one["attempts"]:
         return "bad" if one["attempts"][-1] in failed else "ok"
@@ -212,7 +212,7 @@ def _body(body: Trace) -> list[str]:
 
 def _wrapped(text: str, margin: str, out: Channel) -> list[str]:
     """Return a sentence, cleaned, on as many lines as it needs beside the column of titles, each after
-    `margin`; on one line if the stream is not a terminal.
+    `margin`; if the stream is not a terminal, in lines of up to 10,000 characters. [] = the text is blank.
     """
     room = max(40, out.width - _MARGIN - len(margin)) if out.is_terminal else 10_000
     return [margin + line for line in textwrap.wrap(clean(text), room)]

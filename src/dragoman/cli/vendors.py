@@ -16,8 +16,8 @@ from dragoman.providers.vendor import Vendor
 
 
 def operations(vendor: Vendor) -> list[str]:
-    """Return the operations (chat among them) for which the vendor has endpoints that the gateway can ask, by
-    their names for people.
+    """Return the operations (chat counts as one) for which the vendor has endpoints that the gateway can ask,
+    by their names for people.
     """
     counts = vendor.quirks.counts or any(row.quirks.counts for row in vendor.also.values())
     served = {*vendor.serves, "count"} if counts else {*vendor.serves}
@@ -26,8 +26,8 @@ def operations(vendor: Vendor) -> list[str]:
 
 
 def tell(terminal: Terminal, providers: Iterable[Provider]) -> None:
-    """Print every known vendor, with the names of the configured providers that use it. providers: all
-    configured providers.
+    """Print every known vendor, with the names of those of `providers` that use it. providers: the enabled
+    providers.
     """
     configured: dict[str, list[str]] = {}
     for provider in providers:

@@ -1,7 +1,7 @@
 """Converts the spellings of a base URL that people use into one normal form. Pure.
 
-People paste an origin, a base URL with or without `/v1`, a URL with a slash at the end, or the URL of an
-endpoint. All of these must give the same base URL. A path that somebody chose on purpose must stay.
+People paste an origin, a base URL with or without `/v1`, a URL with a slash at the end, or the URL of the
+chat endpoint. All of these must give the same base URL. A path that somebody chose on purpose must stay.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def base_url(
 ) -> str:
     """Return the normal form of a base URL: `scheme://host[:port][/path]`, with scheme and host in lower
     case, without the scheme's usual port and without a slash at the end. Raises ValueError if `spelled` is
-    not a base URL: it does not begin with http:// or https://, or has no host, an invalid port, a blank
-    inside, a user name, a query or a fragment. The error's text says which; it does not quote the URL.
+    not a base URL: it does not begin with http:// or https://, or has no host, an invalid host or port, a
+    blank, a backslash or an unprintable character inside, a user name or password, a query or a fragment. The
+    error's text says what is wrong; it does not quote the URL.
 
     spelled: the text that somebody wrote. endpoint: the path of the chat endpoint, "" = unknown. First,
     `endpoint` is removed from the end of `spelled`; if `endpoint` has `{model}`
@@ -55,9 +56,10 @@ def host_url(stated: str, *, port: int, path: str) -> str:
     `:port`, `[::1]:port` or a URL. An address to listen on (0.0.0.0), or no host, becomes the loopback
     address of this machine. A host without a scheme gets `http`.
 
-    port: added to a host without a port, unless `stated` has a scheme. path: appended if `stated` has a path;
-    to a bare host no path is added, because `base_url` does that later. A text with an invalid port or a user
-    name is not corrected here, and raises no error, because `base_url` refuses it later.
+    port: added to a host without a port (or with the port 0), unless `stated` has a scheme. path: appended if
+    `stated` has a path; to a bare host no path is added, because `base_url` does that later. A text with
+    another invalid port or a user name is not corrected here, and raises no error, because `base_url` refuses
+    it later.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")

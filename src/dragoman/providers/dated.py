@@ -46,9 +46,9 @@ def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spe
         https://NAME/models/chat/completions?api-version=DATE                https://NAME/models, DATE
 
     spelled: the URL. dated: the vendor's API with dated versions. version: the configured version, which is
-    used instead of one in the URL; None = none is configured. A URL with other query parameters than the
-    version is returned unchanged, because it will be refused later. Raises WrongVersion if no version is
-    stated although the URL ends in `dated.flat` or in an endpoint below it.
+    used instead of one in the URL; None = none is configured. A URL with any other query than `api-version=…`
+    is returned unchanged, because it will be refused later. Raises WrongVersion if no version is stated
+    although the URL ends in `dated.flat` or in an endpoint below it.
     """
     url, mark, search = spelled.strip().partition("?")
     stated = dict(parse_qsl(search))
@@ -68,16 +68,16 @@ def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spe
 
 
 def is_dated(version: str) -> bool:
-    """Whether a version is a date (`2024-10-21`, `2024-10-01-preview`). The names `preview` and `latest` are
-    versions of the API without dates.
+    """Whether a version has the form of a date (`2024-10-21`, `2024-10-01-preview`). The names `preview` and
+    `latest` are versions of the API without dates.
     """
     return _DATED.fullmatch(version) is not None
 
 
 def dated_api(vendor: Vendor | None, version: str | None) -> Dated | None:
-    """Return the description of the vendor's API with dated versions, if `version` is a date. None =
-    `version` is not a date or None, the vendor is unknown, or the vendor has no such API; then its API
-    without dates is used.
+    """Return the description of the vendor's API with dated versions, if `version` is a date (`is_dated`).
+    None = `version` is not a date or is None, the vendor is unknown, or the vendor has no such API; then its
+    API without dates is used.
     """
     if vendor is None or version is None or not is_dated(version):
         return None

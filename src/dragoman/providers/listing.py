@@ -117,8 +117,8 @@ _CONTEXT: Final = (
     # https://docs.cohere.com/v1/reference/list-models.md; Together
     "max_model_len",  # vLLM: its `ModelCard`
 )
-"""The members of an entry that may state the context window in tokens; the first one with a number is used.
-Groq, Together and vLLM: the lists of 2026-11 as their clients type them.
+"""The members of an entry that may state the context window in tokens; the first one with a plausible number
+(`_tokens`) is used. Groq, Together and vLLM: the lists of 2026-11 as their clients type them.
 """
 _OUTPUT: Final = (
     "outputTokenLimit",  # Gemini
@@ -126,7 +126,7 @@ _OUTPUT: Final = (
     "max_output_tokens",  # another Dragoman
 )
 """The members of an entry that may state the length of the longest answer in tokens; the first one with a
-number is used.
+plausible number (`_tokens`) is used.
 """
 
 

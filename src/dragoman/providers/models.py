@@ -37,9 +37,9 @@ class Row(Value, frozen=True):
 
 
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
-    """Return the known facts of a model at a vendor; UNKNOWN = there are none. vendor: its name in the
-    catalogue, None = it has no name there. overrides: facts that replace the known ones; a field that is None
-    replaces nothing.
+    """Return the known facts of a model at a vendor, with `overrides` over them. UNKNOWN = there are neither.
+    vendor: its name in the catalogue, None = it has no name there. overrides: facts that replace the known
+    ones; a field that is None replaces nothing.
 
     One row states the known facts. It is a row of the vendor itself; a row with `vendor=None` is used only if
     none of the vendor's rows matches. Of several rows, the one whose matching name has the most characters

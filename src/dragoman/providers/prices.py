@@ -12,8 +12,8 @@ the price is for as much of the unit as `ir.units.per` says, a million tokens fo
 tier: the units with another price}), `since` (a date) and `hours` (start and end in minutes of the day, UTC).
 The last entry that holds at a time is used; if none holds, the first one.
 
-Only the lines of vendors that are looked up are decoded. The table is in memory only while a `PriceTable`
-exists.
+Only the lines of vendors whose prices are looked up are decoded in full. The table is in memory only while a
+`PriceTable` exists.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class _Entry(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """The prices of one model. id: the model's name, for people. match, prices: see the module. page, read:
     the page of the prices, and the month in which it was read, for rows of our own; None = the row is from
-    `Source.source`. least, most: {unit: amount}; one answer is billed at least `least` and at most `most` of
-    the unit.
+    `Source.source`. least, most: {unit: amount}; an answer that has used the unit is billed at least `least`
+    and at most `most` of it.
     """
 
     id: str
@@ -124,7 +124,7 @@ class PriceTable:
         return tuple(msgspec.json.decode(line, type=_Address).vendor for line in self._lines)
 
     def rows(self, vendor: str) -> Sequence[Row]:
-        """Return the rows of a vendor, by its name in the table; empty = the table does not have the
+        """Return the rows of a vendor, by its name in the table; empty = the table has no rows of this
         vendor.
         """
         found = self._vendor(vendor)
@@ -238,7 +238,5 @@ def _fits(clause: str, model: str) -> bool:
 
 
 def stated(row: Row) -> dict[str, Any]:
-    """Return a row in the form of the table, to show it to people. Fields that are None or empty are left
-    out.
-    """
+    """Return a row in the form of the table, to show it to people, without fields that are None or {}."""
     return {name: value for name, value in msgspec.to_builtins(row).items() if value not in (None, {})}

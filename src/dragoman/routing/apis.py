@@ -107,10 +107,10 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
-    """Return a copy of the facts of a model with what refusals have taught: "never" removes an API from
-    `Facts.apis`; "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None. If
-    there is a "tools", the APIs with "never" are removed from `tool_apis`, too. offered: the provider's
-    dialects; they replace a None in a field from which an API is removed. lessons: by the name of the API.
+    """Return the facts of a model with what refusals have taught: "never" removes an API from `Facts.apis`;
+    "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None. If there is a
+    "tools", the APIs with "never" are removed from `tool_apis`, too. offered: the provider's dialects; they
+    replace a None in a field from which an API is removed. lessons: by the name of the API.
     """
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:

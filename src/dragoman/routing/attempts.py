@@ -169,13 +169,14 @@ NOBODY: Final = ir.Fault(
 class Attempts(Generic[C]):
     """One round of attempts: decides which candidate is called next. candidates: in order of preference.
 
-    After a failure that is not the caller's fault, the next candidate starts at once: first the rest of
-    `candidates`, then those of each fallback (`Extend`), then `doubtful`. When all have failed, the round
-    waits for a retry (`Policy`): of the candidate that failed last, or of a resting one whose time comes
-    earlier. These failures allow no retry of their candidate: a key that was refused, has used up its quota
-    or may not use the model; a deployment that cannot serve the request; a wait in vain for a connection
-    (which has used up the request's time). After a wait in vain, all candidates of the same connection pool
-    are dropped. If a limit has refused the last candidate, only a resting one is waited for.
+    After a failure that is not the caller's fault, the next candidate starts at once, if the policy allows
+    one more attempt: first the rest of `candidates`, then those of each fallback (`Extend`), then `doubtful`.
+    When all have failed, the round waits for a retry (`Policy`): of the candidate that failed last, or of a
+    resting one whose time comes earlier. These failures allow no retry of their candidate: a key that was
+    refused, has used up its quota or may not use the model; a deployment that cannot serve the request; a
+    wait in vain for a connection (which has used up the request's time). After a wait in vain, all candidates
+    of the same connection pool are dropped. If a limit has refused the last candidate, only a resting one is
+    waited for.
 
     A failure that is the caller's fault ends the round, with two exceptions: a prompt that is too long and
     content that the provider refuses go on with the list of fallbacks for it, if there is one, and with no
@@ -298,8 +299,8 @@ class Attempts(Generic[C]):
         self._left.sort(key=same)
 
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
-        """Process one event, and return the commands to carry out, in order. [] = nothing has to be done: an
-        attempt goes on. now: monotonic seconds.
+        """Process one event, and return the commands to carry out, in order; [] = nothing has to be done.
+        now: monotonic seconds.
         """
         match event:
             case FirstContent():

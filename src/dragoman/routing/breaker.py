@@ -4,9 +4,9 @@ pure state machine.
 When the provider has failed several times in a row at a deployment, the breaker of the deployment opens: for
 a while (the pause), requests ask the deployment only after the others of their route. Then one request, the
 trial, asks it at its usual place in the order again. If the trial or any other attempt is answered, the
-breaker is closed; if the trial fails, the next pause is twice as long, up to a limit. If a provider did not
-answer a check (`checked`), all its deployments are asked after others for a while. No deployment is ever left
-out: if the others fail as well, it is asked.
+breaker is closed; if the provider fails at the trial, the next pause is twice as long, up to a limit. If a
+provider did not answer a check (`checked`), all its deployments are asked after others for a while. No
+deployment is ever left out: if the others fail as well, it is asked.
 
 Times are monotonic seconds that the caller gives, so tests can check the breakers as transcripts.
 """
@@ -72,8 +72,8 @@ class Down(NamedTuple):
 
 class Breakers:
     """The breakers of one process: the deployments (`provider/model`) that have failed since they last
-    answered, and the providers that did not answer their latest check. The breaker of any other deployment is
-    closed. limits: None = the defaults.
+    answered, and the providers that did not answer their latest check, as far as they are not forgotten. The
+    breaker of any other deployment is closed. limits: None = the defaults.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -198,9 +198,10 @@ class Breakers:
 
     def failed(self, name: str, outcome: Outcome, now: float, trial: int = 0) -> bool:
         """Record that an attempt has failed. Returns whether a pause begins now. It begins if this is at
-        least the deployment's `Limits.failures`-th failure in a row, and the attempt was the running trial or
-        no pause is running. Only `Outcome.SERVER` counts against a deployment; any other outcome is treated
-        as `abandoned`. now: monotonic seconds. trial: as `began` has returned it for this attempt.
+        least the deployment's `Limits.failures`-th failure in a row (which is not 0), and the attempt was the
+        running trial or no pause is running. Only `Outcome.SERVER` counts against a deployment; any other
+        outcome is treated as `abandoned`. now: monotonic seconds. trial: as `began` has returned it for this
+        attempt.
         """
         if outcome not in _COUNTED:
             self.abandoned(name, trial)

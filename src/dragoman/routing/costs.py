@@ -47,8 +47,8 @@ class Tokens(NamedTuple):
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
     """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) this
-    is the first one, with `policy: cost` the cheapest, with another policy or a rotation the dearest. For
-    this, only deployments with a weight and a known price are compared, by `Price.mixed`. If none has a
+    is the first one, with `policy: cost` the cheapest, otherwise the dearest. For the cheapest and the
+    dearest, only deployments with a weight and a known price are compared, by `Price.mixed`. If none has a
     weight, the weights are ignored. If no compared deployment has a known price, the first one with a weight
     is returned. offers: at least one.
     """

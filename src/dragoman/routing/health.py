@@ -210,8 +210,8 @@ class Health:
         return provider in self.disabled or (pool is not None and pool.keys[0].disabled)
 
     def settle(self, now: float) -> None:
-        """Compute `calm` again, also for all views, for example after the pools or settings have changed.
-        Facts about keys whose time is over are forgotten. now: monotonic seconds.
+        """Compute `calm` again, also for the views that `view` has made, for example after the pools or
+        settings have changed. Facts about keys whose time is over may be forgotten. now: monotonic seconds.
         """
         whole = self._whole  # of the latest configuration, also in a view
         pools = whole.pools
@@ -368,7 +368,8 @@ class Health:
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
         """Record that an attempt has failed. Returns the events that are new to the operator: a key was
         refused, no key can be asked, or a pause of the breaker begins; [] = none of these. A failure that is
-        the caller's fault (`Outcome.CALLER`) counts as an answer. now: monotonic seconds.
+        the caller's fault (`Outcome.CALLER`) counts as an answer, and its events are those of `answered`.
+        now: monotonic seconds.
         """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:

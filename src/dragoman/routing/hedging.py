@@ -26,8 +26,8 @@ QUANTILE: Final = 0.95
 SAVED: Final = 10.0
 """The most second attempts that a model can save up while its answers come in time."""
 _MOST: Final = 1_024
-"""The most models, and the most deployments, that are remembered. One more makes the memory forget all of
-them.
+"""The most budgets of models, and the most `Times` (up to two of a deployment), that are remembered. One more
+makes the memory forget all of its kind.
 """
 
 
@@ -35,7 +35,7 @@ class Hedge(msgspec.Struct, frozen=True):
     """How the requests for one configured model are hedged. model: its name, by which `HedgeMemory` finds its
     budget; its aliases share the budget. after: seconds without content after which an attempt is late; None
     = the 95th percentile of the deployment's times. share: the fraction of requests (0 to 1) that may have a
-    second attempt on average (`Budget`).
+    second attempt in the long run (`Budget`).
     """
 
     model: str

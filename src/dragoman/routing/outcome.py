@@ -66,8 +66,9 @@ _SEAL = re.compile(
 
 def refuses_seals(fault: ir.Fault) -> bool:
     """Whether the provider refused the request because it cannot read a seal in it (a signature, encrypted
-    thinking). Without the seals the request may succeed. The provider's known words decide (`_SEAL`), in the
-    code and the message of a fault of the kind `invalid_request` or `unsupported`.
+    thinking). Without the seals the request may succeed. Known words of providers decide (`_SEAL`), in the
+    code and the first 2,000 characters of the message of a fault of the kind `invalid_request` or
+    `unsupported`.
     """
     if fault.kind not in {"invalid_request", "unsupported"}:
         return False

@@ -22,8 +22,8 @@ from dragoman.routing.route import Deployment, Route
 from dragoman.routing.spread import PolicyName
 
 _MOST: Final = 1_024
-"""The most models and deployments that are remembered. One more deployment makes the memory forget those
-without running requests; one more model makes it forget the turns of all.
+"""Above so many deployments, the memory forgets those without running requests; above so many models, it
+forgets the turns of all.
 """
 
 
@@ -167,7 +167,7 @@ POLICIES: Final[Mapping[PolicyName, Ordering]] = MappingProxyType(
         "affinity": affinity,
     }
 )
-"""All policies. A new one is a function here and a word in `spread.PolicyName`."""
+"""All policies, by name."""
 
 _BY_TURNS: Final = frozenset[PolicyName]({"round_robin", "weighted"})
 """The policies that remember whose turn is next."""

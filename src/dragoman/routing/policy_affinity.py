@@ -1,4 +1,5 @@
-"""Affinity: requests with the same digest go to the same deployment (or key), as long as it can be asked.
+"""Affinity: requests with the same digest go to the same deployment (or key), as long as it can be asked and
+the configured names and weights stay.
 
 Rendezvous hashing: each name draws a number from the digest and itself, and the smallest number wins. There
 is no table, so all workers agree and a restart changes nothing. If a name disappears, only its own requests

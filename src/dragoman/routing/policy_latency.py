@@ -19,8 +19,8 @@ have only one or two answers.
 FAILURE: Final = 30.0
 """The least seconds that a failure counts as. A failure after 5 ms is not a fast answer."""
 UNMEASURED: Final = 3600.0
-"""The cost, in seconds, of a deployment whose first request is still running: others are asked until it
-ends.
+"""The cost, in seconds and without its running requests, of a deployment at which requests run but nothing
+was measured: usually others are asked until one of the requests ends.
 """
 
 

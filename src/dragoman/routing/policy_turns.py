@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 _MOST: Final = 1_024
-"""The most deployments of a model whose credit is stored. If there are more, all credit is forgotten."""
+"""If the credit of more deployments of a model is stored, the next turn begins by forgetting all credit."""
 
 
 class Turns:

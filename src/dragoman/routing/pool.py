@@ -323,7 +323,7 @@ class Pool:
 
     def calm(self, now: float) -> bool:
         """Whether every request may simply ask the first key: the keys do not take turns (or there is only
-        one), and none of them is disabled or has anything known against it. Facts whose time is over are
+        one), and none of them is disabled or has anything known against it. Facts whose time is over may be
         forgotten. now: monotonic seconds.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:

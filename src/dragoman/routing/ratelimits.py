@@ -80,9 +80,9 @@ class Quota(msgspec.Struct, frozen=True):
 
 def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
     """Return the limits in the headers (names in any case) of a response, by the resource's name in the
-    header ("requests", "tokens-minute"); "" = the header names no resource. {} = there are no such headers.
-    now: Unix seconds, for resets that are stated as a point in time. A reset without a resource counts for
-    each resource that does not state its own (Together).
+    header ("requests", "tokens-minute"); "" = the header names no resource. {} = there are no such headers
+    that can be read. now: Unix seconds, for resets that are stated as a point in time. A reset without a
+    resource counts for each resource that does not state its own (Together).
     """
     said: dict[str, dict[str, float]] = {}
     for written, value in headers.items():
@@ -132,10 +132,10 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
     headers do not say. now: Unix seconds.
 
     `retry-after-ms` and `retry-after` (seconds or a date) come first. Without them, the key rests until the
-    latest reset of the limits that are used up. If none is used up, the limits with less than `_SCARCE` left
-    may be the reason: the key rests until the earliest of their resets, but at most a minute, because another
-    limit may be the reason. If there is only one limit, and the headers do not say how much is left of it,
-    the key rests until its reset.
+    latest reset of the limits that are used up and state one. If there is none, the limits with less than
+    `_SCARCE` left may be the reason: the key rests until the earliest of their resets, but at most a minute,
+    because another limit may be the reason. If there is only one limit, and the headers do not say how much
+    is left of it, the key rests until its reset.
     """
     stated = {name.lower(): value for name, value in headers.items()}
     if (pause := _number(stated.get("retry-after-ms"))) is not None:

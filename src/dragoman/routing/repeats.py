@@ -11,9 +11,9 @@ import msgspec
 from dragoman.routing.event import Event
 
 EVERY: Final = 60.0
-"""Seconds in which events of the same kind about the same subject are logged once."""
+"""Seconds in which events about the same subject (`Repeats.of`) are logged once."""
 _MOST: Final = 1_024
-"""The most subjects that are remembered. One more makes it forget all of them."""
+"""The most subjects that are remembered. When there are so many, the next line makes it forget all others."""
 
 
 class _Line(msgspec.Struct):

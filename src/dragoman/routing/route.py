@@ -262,19 +262,19 @@ class Route(msgspec.Struct, frozen=True):
     asked: the name in the request, or the default model's name if the request has none. deployments: at least
     one, in order of preference. defaults: request fields of the chat dialect, for fields that the client left
     out. system_prompt, opening: a system message, and further messages; each is put before the client's
-    messages, unless the request has a system message at its beginning. strict: which requests are refused
-    because they would lose something (`Strict`). check_output: True = answers are checked against the JSON
-    schema in the request. api: the operator's choice of protocol, None = `apis.choose` decides. created: when
-    the name was created, Unix seconds. fallbacks: routes that have no fallbacks themselves. Their `defaults`,
-    `system_prompt`, `opening`, `strict`, `check_output` and `max_cost` are not used: those of this route stay
-    in force. If their `asked` is "", answers show the name of this route. spread: the policy that orders the
-    deployments, None = they are asked in the given order. max_cost: what other deployments than the first
-    choice may cost, None = no bound. hedge: when a second deployment is asked beside the first one, None =
-    never. continues: True = another deployment continues a stream that breaks off. stands_for: the name of
-    the model that an alias, or a hook, has put in place of `asked`; "" = `asked` itself. counted: the names
-    by which limits count requests for this route; if it is stated as (), it becomes (`model`,). bare: another
-    name of the same model, as providers have it; "" = none. reserved: which clients may use this name, None =
-    all whose grants allow it.
+    messages, unless the request has system text or begins with a system or developer message. strict: which
+    requests are refused because they would lose something (`Strict`). check_output: True = answers are
+    checked against the JSON schema in the request. api: the operator's choice of protocol, None =
+    `apis.choose` decides. created: when the name was created, Unix seconds. fallbacks: routes that have no
+    fallbacks themselves. Their `defaults`, `system_prompt`, `opening`, `strict`, `check_output` and
+    `max_cost` are not used: those of this route stay in force. If their `asked` is "", answers show the name
+    of this route. spread: the policy that orders the deployments, None = they are asked in the given order.
+    max_cost: what other deployments than the first choice may cost, None = no bound. hedge: when a second
+    deployment is asked beside the first one, None = never. continues: True = another deployment continues a
+    stream that breaks off. stands_for: the name of the model that an alias, or a hook, has put in place of
+    `asked`; "" = `asked` itself. counted: the names by which limits count requests for this route; if it is
+    stated as (), it becomes (`model`,). bare: another name of the same model, as providers have it; "" =
+    none. reserved: which clients may use this name, None = all whose grants allow it.
 
     These fields are computed from the others. first: the candidate that is called first while nothing is
     known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
@@ -390,7 +390,8 @@ def route_of(
 ) -> Route | None:
     """Return the route of a configured model, with its valid deployments, but without its fallbacks, which
     the table of names adds. None = it has no valid deployment. general: for the settings that the model does
-    not state. problems: a problem is appended for each of `uses` that does not begin with a known provider.
+    not state. problems: a problem is appended for each of `uses` that is not a known provider, a slash and a
+    model.
     """
     deployments = []
     stated_of_each = zip_longest(model.uses, model.windows, model.supports)

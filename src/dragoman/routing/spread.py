@@ -44,8 +44,8 @@ class Rotation(msgspec.Struct, frozen=True):
 
 class Spread(msgspec.Struct, frozen=True):
     """The policy of one configured model. model: its name, by which `Memory` finds what the policy remembers;
-    its aliases share that. rotation: when the order of the deployments moves on by one; then `policy` is not
-    used. None = the policy makes the order.
+    its aliases share that. rotation: when the order of the deployments moves on by one; then `policy` does
+    not order them. None = the policy makes the order.
     """
 
     model: str

@@ -13,7 +13,8 @@ decides:
   7. a provider without such a list that offers exactly this name (`Provider.offered`: mostly the names in its
      own list of models, as it was fetched), in configuration order
   8. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
-  9. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
+  9. 404 `model_not_found`, if possible with the nearest known name, or with the setting that would add its
+     vendor
 
 Fetched lists come late because they change without the operator: they give a meaning only to names that have
 none. For a client that may not use a reserved name (`Reserved`), the rules from 2 on decide. This module
@@ -567,7 +568,7 @@ def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
 
 
 def _setting(operation: str) -> str:
-    """Return the name of the setting for the default model of an operation."""
+    """Return the name of the usual setting for the default model of an operation."""
     return "default_model" if operation in PROMPTED else f"default_models.{operation}"
 
 

@@ -20,8 +20,8 @@ from dragoman.stores.address import Location, PostgresUrl
 from dragoman.stores.standing import Standing
 
 _PATIENCE: Final = 2.0
-"""Seconds for which a call waits while another process locks the SQLite file (a reader never waits for
-writers there); and the most seconds for one statement in a server.
+"""Seconds for which a call waits while another process locks the SQLite file (in WAL mode, a reader does not
+wait for writers); and the most seconds for one statement in a server.
 """
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'added'"
 _TABLES: Final = "SELECT to_regclass('added'), to_regclass('alembic_version'), to_regclass('schema_marks')"

@@ -15,7 +15,9 @@ from typing import Final
 from dragoman.state.store import StoreFailed
 
 _PATIENCE: Final = 0.05
-"""Seconds for which a call waits while another process locks the file. A reader does not wait for writers."""
+"""Seconds for which a call waits while another process locks the file. In WAL mode, writers do not lock it
+for readers.
+"""
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'directory'"
 _LATEST: Final = "SELECT coalesce(max(version), 0) FROM directory"
 

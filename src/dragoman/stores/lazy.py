@@ -52,7 +52,8 @@ class Lazy(Generic[S]):
     kind: `sqlite` or `postgresql`, as `/health` shows it. open_: opens the store; it may raise only
     StoreFailed. healthy: whether the latest use succeeded; None = not used yet. last_error: the error of the
     latest use; None = the latest use succeeded, or there was none. A use that raises StoreFull,
-    HistoryTooLarge or DataRefused changes neither, because the database itself works.
+    HistoryTooLarge or DataRefused changes neither, because the database itself works; nor does one that
+    raises anything else than StoreFailed.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -192,8 +193,8 @@ class LazyStore(Lazy[Store]):
 
     async def sweep(self, now: float) -> None:
         """Delete expired entries if the store is open. If the store is not open, first open it, but only if
-        this object has written usage to the file and the file contains something to delete or to add up;
-        otherwise do nothing. now: Unix seconds. Raises StoreFailed.
+        this object has made the writer of usage records (`usage`) and the file contains something to delete
+        or to add up; otherwise do nothing. now: Unix seconds. Raises StoreFailed.
         """
         if self.store is None and self._file is not None and await self._file.is_due(now):
             await self.opened()

@@ -20,8 +20,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     seals. seals_ttl: seconds that a seal is stored after its last use. If `seals_size` or
     `seals_ttl` is 0, no seals are stored. usage_records: seconds that usage records are stored. usage_hours,
     usage_days, usage_months: seconds that the sums of hours, days and months are stored. For each of these
-    four, None = for ever. usage_values: for a period that is over, the most tags whose sums are stored
-    separately, and the most end users; the others are added up under one value.
+    four, None = for ever. Only a database reads the limits of usage. usage_values: for a period that is over,
+    the most tags whose sums are stored separately, and the most end users; the others are added up under one
+    value.
     """
 
     size: int = 500_000_000

@@ -161,7 +161,7 @@ class _Items:
     def __init__(self, most: int) -> None:
         self._most = most
         self._latest: dict[str, dict[str, _Holder]] = {}
-        """By client and item id: the holder that got an item with this id last."""
+        """By client and item id: of the holders that have an item with this id, the one that got it last."""
         self._earlier: dict[str, dict[str, list[_Holder]]] = {}
         """By client and item id: the other holders that have an item with this id, the oldest first."""
 

@@ -116,7 +116,7 @@ def located(
     ""). `~` at the beginning of the path in a sqlite URL becomes the user's home folder. home: the folder of
     the file that the text `sqlite` means. name: the name of that file. setting: the name of the setting, for
     errors. Raises ConfigError if the text is wrong, or if the extra for the database (`sql`, `postgres`) is
-    not installed.
+    not installed; RuntimeError for a `~` whose home folder is unknown.
     """
     try:
         place = database(where or "memory")

@@ -18,7 +18,9 @@ from dragoman.stores.address import PostgresUrl
 CONNECT: Final = 3
 """Seconds for one attempt to connect to one host, unless the URL states `connect_timeout`."""
 STATEMENT: Final = 5.0
-"""The most seconds for one statement, including its wait for locks."""
+"""The most seconds for one statement, including its wait for locks, unless a caller of `connect` states
+others.
+"""
 _DEFAULTS: Final = {
     "application_name": "dragoman",
     "connect_timeout": CONNECT,
@@ -50,10 +52,10 @@ _WHERE: Final = re.compile(
 
 def connect(address: PostgresUrl, statement: float = STATEMENT) -> psycopg.Connection[Any]:
     """Return a new connection, which commits each statement at once unless a transaction was begun. It
-    blocks; connecting takes at most `CONNECT` seconds for each host, unless the URL states another time.
-    statement: the most seconds for one statement, for a wait for a lock, and for a pause inside a
-    transaction; the server enforces them. In texts that are sent, U+2400 replaces U+0000. Raises
-    psycopg.Error.
+    blocks; connecting takes about `CONNECT` seconds at most for each host (without the lookup of its name),
+    unless the URL states another time. statement: the most seconds for one statement, for a wait for a lock,
+    and for a pause inside a transaction; the server enforces them. In texts that are sent, U+2400 replaces
+    U+0000. Raises psycopg.Error.
     """
     uri = address.uri.reveal()
     stated = conninfo_to_dict(uri)
@@ -104,7 +106,7 @@ def is_hopeless(error: psycopg.Error) -> bool:
 
 
 def refuses_data(error: psycopg.Error) -> bool:
-    """Return whether the server refuses the values of a statement, and would refuse them again
+    """Return whether the server refuses the values of a statement, and would very likely refuse them again
     (`_REFUSED`).
     """
     return (error.sqlstate or "").startswith(_REFUSED)

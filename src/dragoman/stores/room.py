@@ -1,7 +1,8 @@
-"""Counts the memory of stored entries, and removes entries to keep it below a limit.
+"""Counts the memory of stored entries, and removes entries so that it does not exceed a limit.
 
 When the limit is reached, the client that uses the most memory at that moment loses its least recently used
-entry, again and again until there is enough space. Entries of running responses are not removed.
+entry, again and again until there is enough space. Entries of running responses are not removed; a client
+that has no others is passed over.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import msgspec
 from dragoman.state.store import StoreFull
 
 _SPARE = 64
-"""When entries must be removed, 1/64 of the limit is freed in addition to the space that is needed. Otherwise
-every new entry in a full store would have to remove others.
+"""When entries must be removed, 1/64 of the limit is freed in addition to the space that is needed, if enough
+entries may be removed. Otherwise every new entry in a full store would have to remove others.
 """
 
 
@@ -62,9 +63,10 @@ class Room:
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
         """Remove entries until `more` further bytes of the client `tenant` fit; if any must be removed, also
         free a part of the limit (`_SPARE`) in addition, if possible. Each removed entry is the least recently
-        used one of the client that has the most bytes at that moment; `more` counts as bytes of `tenant`.
-        spared: an entry that is not removed; None = there is no such entry. Raises StoreFull, and removes
-        nothing, if too few entries may be removed.
+        used one that may be removed of the client that has the most bytes at that moment, or, if this client
+        has none, of the next one; `more` counts as bytes of `tenant`. spared: an entry that is not removed;
+        None = there is no such entry. Raises StoreFull, and removes nothing, if too few entries may be
+        removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:

@@ -22,7 +22,7 @@ from dragoman.state.usage_report import RANKED, Cell, Query, Report, best, made,
 from dragoman.state.usage_sums import Dimension, Group, Sums, parts_of, tags_of, text
 
 _MOST: Final = 20_000
-"""The most sums in memory, which take about 40 MB."""
+"""The most sums in memory if they are of more than one hour; they take about 40 MB."""
 _RECORDS: Final = 10_000
 """The most records that are stored one by one; the latest ones."""
 

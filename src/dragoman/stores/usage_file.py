@@ -172,7 +172,8 @@ class UsageFile:
 
     def _opened(self) -> sqlite3.Connection | None:
         """Return the connection to the file. Open the file first if necessary, and create the file and its
-        tables if they do not exist. None = the file has the schema of another version, and is closed again.
+        tables if they do not exist. None = the file does not have the schema of this version, and is closed
+        again.
         """
         if self._connection is None:
             make_file(self._file)

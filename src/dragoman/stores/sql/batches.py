@@ -1,7 +1,8 @@
 """Puts steps that wait to write together into transactions.
 
-Steps that arrive while a transaction runs are put into the next transaction together. Then fewer transactions
-are needed, and a commit is waited for only once for several steps.
+Steps that arrive while a transaction runs are put into the next transaction together, as far as its limits
+(`_STEPS`, `_BYTES`) allow. Then fewer transactions are needed, and a commit is waited for only once for
+several steps.
 """
 
 from __future__ import annotations
