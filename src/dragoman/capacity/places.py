@@ -156,7 +156,8 @@ class SharedPlaces:
         is not counted: a request that has it takes nothing from a later limit. After the limit became
         smaller, taken places with higher numbers are not counted either.
 
-        Each worker begins its search at another number, so that it finds a free place sooner.
+        The workers begin their searches at different numbers, as far as there are enough, so that they find a
+        free place sooner.
         """
         if limit is None:
             self._unlimited -= 1
@@ -209,7 +210,9 @@ class SharedPlaces:
             self._unlock(_WAITING + self._worker)
 
     def others_wait(self) -> bool:
-        """Whether requests wait for a place in another process."""
+        """Whether requests wait for a place in another process. True also if another process asks this at the
+        same moment.
+        """
         before, after = self._worker - 1, self._workers - self._worker
         return self._is_locked(_WAITING + 1, before) or self._is_locked(_WAITING + self._worker + 1, after)
 
