@@ -1,6 +1,6 @@
 """Converts stream events to a complete answer, and a complete answer to stream events.
 
-Law: fold(unfold(r)) == r for every Response r whose candidates are in the order of their indexes.
+Law: fold(unfold(r)) == r for every Response r whose candidates have different indexes and are in their order.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ alike:
 - Numbers that neither a double nor a Python integer can hold (`1e400`) are refused where a value is decoded,
   and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded, as other
   parsers do.
-- Half of a surrogate pair is refused where a value is decoded: it is not Unicode text and cannot be written
-  as UTF-8 again.
+- Half of a surrogate pair is refused, also inside values that are not decoded: it is not Unicode text and
+  cannot be written as UTF-8 again.
 - Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot read
   two different requests. Inside a value that is passed on as bytes, all of them stay. The nesting of a
   dropped value is not always limited, because no code walks through it.
@@ -267,8 +267,8 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
     """Decode only the top level of a JSON object: {member: its value as the bytes that were written}.
 
     Raises WireError for anything else than one JSON object, and for more than `max_depth` levels of nesting
-    or `_MOST_VALUES` values. The values must be valid JSON, but their numbers may be too large and their
-    texts may have half of a surrogate pair, because they are not decoded.
+    or `_MOST_VALUES` values. The values must be valid JSON, but their numbers may be too large,
+    because they are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
