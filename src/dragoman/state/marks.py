@@ -126,9 +126,9 @@ class Marks:
         return keys, by_id
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """Return a vault key made from `key`, a provider and a model. `entry.entry` returns such a key for
-        each key that several models may share, so that the entry of the model in `scope` is found when
-        another model's entry has replaced it under `key`.
+        """Return a vault key made from `key`, a provider and a model. An answer is stored under such keys
+        too, so that the entry of the model in `scope` can be found when another model's entry has replaced it
+        under `key`.
         """
         return self.digest("scope", scope.provider, scope.model, key)
 

@@ -5,8 +5,8 @@ their own modules.
 Every entry in the four parts belongs to one client. The parameters and fields `tenant` contain the name of
 this client (`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, or
 for an expired one, the entry does not exist; but a new response or conversation cannot have the id of an
-expired one until the next `Store.sweep`. Bodies are JSON bytes that a store never reads. Times are Unix
-seconds. Each method raises StoreFailed if the store fails.
+expired one before that is removed, usually by `Store.sweep`. Bodies are JSON bytes that a store never reads.
+Times are Unix seconds. Each method raises StoreFailed if the store fails.
 """
 
 from __future__ import annotations
