@@ -74,7 +74,7 @@ class Report(NamedTuple):
     total: the sums of the complete span. If usage is grouped by tags, the sum of the groups may be larger,
     because a request may have several tags. buckets: all buckets of the span, also those without usage; [] if
     the query has no `step` or the span is empty. since: usage before this time (Unix seconds) is not known,
-    or not completely; None = all usage is known.
+    or not completely; None = no stored usage was deleted.
     """
 
     begin: int
