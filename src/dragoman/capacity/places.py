@@ -179,7 +179,8 @@ class SharedPlaces:
         any number. All places that are taken count, in all processes, also those taken under another limit
         or under none.
 
-        Each worker begins its search at another number, so that it finds a free place sooner. After the limit
+        The workers begin their searches at different numbers, as far as there are enough, so that they find a
+        free place sooner. After the limit
         became smaller, the result may also be None because another process tries to take a place at the same
         moment.
         """

@@ -136,11 +136,12 @@ class Thinking(Value, frozen=True, tag_field="block", tag=True):
 class ToolCall(Value, frozen=True, tag_field="block", tag=True):
     """A call of a tool by the model.
 
-    id: the provider's id of the call, None = it has none. arguments: the exact text that the model wrote. It
-    is normally a JSON object, but it may be empty or invalid JSON; for the kind "custom" it is plain text.
-    kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy" (`function_call`). by:
-    who executes the tool; if the provider does, the same answer contains the result. namespace: the name of
-    the tool's group (`Namespace`) or of the provider's MCP server, None = neither.
+    id: the provider's id of the call, None = it has none. arguments: the text that the model wrote; if the
+    provider sent a decoded object, its JSON. The text is normally a JSON object, but it may be empty or
+    invalid JSON; for the kind "custom" it is plain text. kind: "function", "custom" (free text), "builtin" (a
+    provider's own tool), "legacy" (`function_call`). by: who executes the tool; if the provider does, the
+    same answer usually contains the result. namespace: the name of the tool's group (`Namespace`) or of the
+    provider's MCP server, None = neither.
     """
 
     id: str | None
@@ -177,8 +178,8 @@ class ToolResult(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Media(Value, frozen=True, tag_field="block", tag=True):
-    """An image, sound, video or document. Exactly one of data, url, file, text and blocks has the content; or
-    none has, if the block only refers by `id` to earlier audio.
+    """An image, sound, video or document. At most one of data, url, file, text and blocks has the content;
+    none has, for example, if the block only refers by `id` to earlier audio.
 
     mime: the media type. data: base64 as received. file: the id of a file at the provider. text, blocks: a
     document as text or as content blocks. name: the file's name. detail: OpenAI's image detail. id: the id of

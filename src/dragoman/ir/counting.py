@@ -10,7 +10,7 @@ from dragoman.ir.usage import Usage
 
 class TokenCount(Value, frozen=True):
     """The number of tokens of a whole prompt. model: the upstream's name for the model, None = not stated.
-    usage: the tokens that the counting itself consumed, None = not stated; no provider charges for them.
+    usage: the tokens that the upstream stated with the count, None = not stated.
     """
 
     tokens: int

@@ -58,7 +58,7 @@ class TextDelta(Value, frozen=True):
 
 
 class ArgsDelta(Value, frozen=True):
-    """Text to append to the arguments of a ToolCall, exactly as the model wrote it."""
+    """Text to append to the arguments of a ToolCall."""
 
     index: int
     text: str

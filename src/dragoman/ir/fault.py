@@ -64,14 +64,14 @@ class Fault(Value, frozen=True):
     """One failure. Whoever decodes an upstream's error replaces the credentials in its texts by "[redacted]",
     as far as their form shows them; every encoder of errors does so again with `message`.
 
-    kind: what went wrong; it decides the client's HTTP status (`STATUS`). message: text for a person. code:
-    the machine-readable code, which is OpenAI's code if OpenAI has one for this failure. param: the field of
-    the request that is wrong (`messages[0].content`). type: the upstream's own error type, as the upstream
-    stated it. status: the upstream's HTTP status, or the status in an error of its stream; None = neither.
-    retry_after: seconds to wait before the next attempt, None = not stated. blame: who has to change
-    something so that the request works. extra: the other fields of the upstream's error object, by dialect.
-    error_id: the id of the request, by which the gateway's log and traces find this failure. It is set just
-    before the failure is sent to a client; None = not set.
+    kind: what went wrong; the client's HTTP status follows from it (`STATUS`), unless the client's dialect
+    defines another one. message: text for a person. code: the machine-readable code, which is OpenAI's code
+    if OpenAI has one for this failure. param: the field of the request that is wrong (`messages[0].content`).
+    type: the upstream's own error type, as the upstream stated it. status: the upstream's HTTP status, or the
+    status in an error of its stream; None = neither. retry_after: seconds to wait before the next attempt,
+    None = not stated. blame: who has to change something so that the request works. extra: the other fields
+    of the upstream's error object, by dialect. error_id: the id of the request, by which the gateway's log
+    and traces find this failure. It is set just before the failure is sent to a client; None = not set.
     """
 
     kind: Kind

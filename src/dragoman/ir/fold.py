@@ -1,6 +1,6 @@
 """Converts stream events to a complete answer, and a complete answer to stream events.
 
-Law: fold(unfold(r)) == r for every Response r whose candidates are in the order of their indexes.
+Law: fold(unfold(r)) == r for every Response r whose candidates have different indexes and are in their order.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def fold(events: Iterable[ev.Event]) -> Response:
 
 def unfold(response: Response) -> Iterator[ev.Event]:
     """Yield the events of a stream from which `fold` builds this answer again. The text of each block, and
-    each part of a summary, is in one delta.
+    each part of a summary, is in one delta; an empty text may have none.
     """
     yield ev.Start(
         response.dialect,

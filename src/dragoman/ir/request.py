@@ -1,4 +1,4 @@
-"""A chat request. Message boundaries, roles and order stay as the client sent them."""
+"""A chat request. Its messages stay in the order in which the client sent them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rerank operation: a request with documents, and a response with the documents ordered by relevance."""
+"""The rerank operation: a request with documents, and a response with the relevance of these documents."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The results, the most relevant first. told: other facts that the provider stated, under its own names
-    ("meta", "usage" with prices); None = none.
+    """The results, in the upstream's order, usually the most relevant first. told: other facts that the
+    provider stated, under its own names ("meta", "usage" with prices); None = none.
     """
 
     results: tuple[Ranked, ...]

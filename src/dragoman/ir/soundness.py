@@ -55,8 +55,8 @@ def is_sound(value: msgspec.Struct) -> bool:
     """Whether every field of the struct has a value of its annotated type. The type must be the same: True is
     no int, and an instance of a subclass is not accepted. Only a float field may also have an int. The items
     of a tuple are checked as well, and so are the fields of all structs in fields and in tuples. For a
-    Literal only the type of the value is checked, not the value. The contents of dictionaries and lists, and
-    of tuples within tuples, are not checked.
+    Literal only the type of the value is checked, not the value. Not checked are fields annotated as Any, and
+    the contents of dictionaries, of lists, and of tuples within tuples.
     """
     shape = _shape(type(value))
     values = shape.read(value)

@@ -282,9 +282,9 @@ def measured(request: Any, response: Any) -> dict[str, int]:
 
 
 def spent(request: Any, response: Any) -> dict[str, int]:
-    """Return all amounts that an answer beside chat has used, by unit: those that `measured` finds, and those
-    that the answer's usage states. If a unit has both, the stated number is used. request, response: of the
-    same operation, such as ImageRequest and ImageResponse.
+    """Return the known amounts that an answer beside chat has used, by unit: those that `measured` finds, and
+    those that the answer's usage states. If a unit has both, the stated number is used. request, response: of
+    the same operation, such as ImageRequest and ImageResponse.
     """
     usage: Usage | None = getattr(response, "usage", None)
     return {**measured(request, response), **({} if usage is None else units_of(usage))}

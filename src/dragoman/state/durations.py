@@ -31,7 +31,7 @@ def percentile(counts: Mapping[int, int], share: float) -> float | None:
     """Return an estimate of the duration, in seconds, that this share (0 to 1) of all durations does not
     exceed; None = there are no durations. counts: {index of the bucket: number of durations}. The position
     inside a bucket is estimated on the logarithmic scale, so between 1 ms and 1000 s the error is at most
-    41 %, and usually below 10 %. The result is never below 1 ms or above 1000 s.
+    41 %. The result is never below 1 ms or above 1000 s.
     """
     total = sum(counts.values())
     if not total:

@@ -1,6 +1,6 @@
 """Makes the entries of the seal vault and their keys. An entry stores the parts of one answer that its client
 cannot send back: thinking, seals, and blocks of the provider's own tools. Of the other blocks of the answer
-it stores only digests.
+it does not store the content, but digests and the lengths of texts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dragoman.state.marks import Marks, Scope, client_calls, has_random_id, is_c
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One block of an answer in the form in which the vault stores it. Blocks of the kinds "thinking" and
-    "native" are stored completely. Of other blocks, only the digest is stored, and the seal if the block has
-    one.
+    "native" are stored completely. Of other blocks, the content is not stored, only what the fields below
+    say.
 
     digest: the digest of the block's content; b"" for the two kinds that are stored completely. size: the
     number of characters of a text, else 0. sealed: the block's seal; None for the two kinds that are stored
@@ -36,7 +36,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
     @property
     def whole(self) -> ir.Block | None:
-        """The stored block; None = only its digest is stored."""
+        """The stored block; None = the block is not stored completely."""
         return self.native if self.thinking is None else self.thinking
 
     @property
@@ -48,8 +48,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 class Kept(msgspec.Struct, frozen=True, array_like=True):
     """The content of a vault entry, for one answer. scope: the provider and model that answered. pieces: the
     answer's blocks, in order; blocks of which nothing is stored are missing (refusals, for example). before:
-    the digest of the conversation before the answer. Equal answers in different conversations have different
-    entries, because `before` differs.
+    the digest of the conversation before the answer. Equal answers to conversations with different digests
+    have different entries.
     """
 
     scope: Scope
@@ -94,13 +94,15 @@ def entry(
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
     """Return the keys of the vault entry for an answer, and its content (a `Kept`) as bytes, which `unpack`
-    reads. None = no entry is needed: no block has a seal or is stored completely; or the answer has no text
-    (except empty ones), no call of a client's tool, no media and no block that `native` makes.
+    reads. None = no entry is needed: no `Piece` of the answer has a seal or is stored completely; or the
+    answer has no text (except empty ones), no call of a client's tool, no media and no block that `native`
+    makes.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
     scope: the provider and model that answered. marks: makes the client's keys and digests. unsealed: True =
-    thinking without a seal is stored too. native: turns a block for which `is_provided` is True into the
-    block that a later request in the answer's protocol repeats; None = these blocks are not stored.
+    thinking without a seal is stored too, if it has a text or a summary. native: turns a block for which
+    `is_provided` is True into the block that a later request in the answer's protocol repeats; None = these
+    blocks are not stored.
     """
     pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
     says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)

@@ -90,8 +90,7 @@ class Exchanges(Protocol):
 
     async def find(self, id_: str, within: Search = ALL) -> bytes | None:
         """Return the trace (`StoredExchange.trace`) of the exchange with the id `id_`, or else of the latest
-        exchange with this request id; None = neither is stored. within: exchanges that do not match this
-        filter are not found. Raises StoreFailed.
+        exchange with this request id; None = no such exchange matches `within`. Raises StoreFailed.
         """
 
     async def listed(self, search: Search, limit: int) -> list[bytes]:

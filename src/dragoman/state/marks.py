@@ -20,15 +20,15 @@ from dragoman import ir
 _DIGEST = 20
 """The length in bytes of each vault key and each digest."""
 _RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
-"""Matches a call's id that no other call has: at least 8 successive letters and digits, with at least one of
+"""Finds what makes a call's id look random: at least 8 successive letters and digits, with at least one of
 each.
 """
 _SPACE = b" \t\n\r\v\f"
 _LONG_ARGUMENTS = 200_000
 """Characters. Longer arguments of a call are compared as text, because parsing them would take too long."""
 _PIECE = 1 << 14
-"""The number of characters, at the beginning and at the end of a medium's data, that go into the digest of a
-conversation.
+"""Characters. If a medium's data is longer than twice this number, only so many characters at its beginning
+and at its end go into the digest of a conversation.
 """
 
 _THOUGHTS = frozenset({ir.Thinking})
@@ -37,8 +37,9 @@ _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The provider (its name in the configuration) and the model (the provider's name for it) that made a
-    seal. The gateway returns the seal only to this model at this provider.
+    """The provider (its name in the configuration) and the model (the provider's name for it) that gave an
+    answer. The parts of the answer that the vault has stored are put back only into requests to this model at
+    this provider.
     """
 
     provider: str
@@ -78,9 +79,9 @@ class Marks:
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
         """Return the digest of a call's id, name and arguments. A missing id counts as "". White space and
-        the order of members in the JSON of the arguments make no difference. In arguments that are not valid
-        JSON, are longer than 200,000 characters or belong to a custom tool, only white space at both ends
-        makes no difference.
+        the order of members in the JSON of the arguments make no difference. In arguments that cannot be
+        parsed as JSON, are longer than 200,000 characters or belong to a custom tool, only white space at
+        both ends makes no difference.
         """
         id_, name, arguments = _encoded(call.id or ""), _encoded(call.name), _canonical(call)
         parts = (len(id_), id_, len(name), name, len(arguments), arguments)
@@ -125,15 +126,16 @@ class Marks:
         return keys, by_id
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """Return a vault key made from `key`, a provider and a model. If several models have stored entries
-        under the same `key`, the entry of the model in `scope` is found under the returned key.
+        """Return a vault key made from `key`, a provider and a model. An answer is stored under such keys
+        too, so that the entry of the model in `scope` can be found when another model's entry has replaced it
+        under `key`.
         """
         return self.digest("scope", scope.provider, scope.model, key)
 
     def text_key(self, before: bytes, text: str) -> bytes:
         """Return the vault key of an answer without calls. before: the digest of the conversation before the
-        answer. text: the joined texts of the answer. White space that clients change makes no difference (see
-        `AnswerText`).
+        answer. text: the joined texts of the answer. Some white space makes no difference, because clients
+        change it (see `AnswerText`).
         """
         return self.answer_text(before).key(text)
 
@@ -152,7 +154,8 @@ class Marks:
 
 class AnswerText:
     """Makes the vault keys of an answer without calls, from its texts. ASCII white space is ignored anywhere
-    in the text, other white space at the beginning and the end of the text, because clients change it.
+    in the text, other white space at the beginning of the text and at the end of the text that was added
+    last, because clients change it.
     """
 
     __slots__ = ("_begun", "_digest")
@@ -176,8 +179,9 @@ class AnswerText:
 
 
 class Conversation:
-    """Computes the digest of a conversation, message by message. Thinking and seals are left out, because
-    clients drop them. Of a medium with much data, only the kind, the length, the beginning and the end count.
+    """Computes the digest of a conversation, message by message. Thinking and the seals of blocks are left
+    out, because clients drop them. Of a medium with much data, only the kind, the length, the beginning and
+    the end count.
     """
 
     __slots__ = ("_digest", "_marks")
@@ -268,8 +272,8 @@ def has_random_id(call: ir.ToolCall) -> bool:
 
 def _canonical(call: ir.ToolCall) -> bytes:
     """Return a call's arguments in a form that stays the same if a client writes the JSON anew: sorted
-    members, no white space, `{}` for empty arguments. Arguments that are not valid JSON, are longer than
-    `_LONG_ARGUMENTS`, or belong to a custom tool only lose the white space at both ends.
+    members, no white space, `{}` for empty arguments. Arguments that cannot be parsed as JSON, are longer
+    than `_LONG_ARGUMENTS`, or belong to a custom tool only lose the white space at both ends.
     """
     text = call.arguments.strip()
     if call.kind != "custom":

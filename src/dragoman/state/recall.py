@@ -18,15 +18,15 @@ When Anthropic answered, the vault got an entry. Its keys can be computed from t
     scope        anthropic/claude-sonnet-4-5
     pieces       the thinking with its signature; digest and length of the text; digest of the call
 
-`ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
+`ask` computes the keys of the client's message, the vault finds the entry, and `recall` puts the thinking
 back where it was, so that Anthropic gets its answer unchanged. A seal is valid only for the scope that issued
 it. So if the request goes to another model, the message stays as the client sent it, and `recall` returns a
 loss. The message also stays as it is, with a loss, if the client has changed the name or the arguments of
 this call, whose id is random.
 
 An entry is found by a call's id, name and arguments; for an answer without calls, by the conversation before
-it and its text; for a picture with a seal, also by its data. A call whose id is not random is found only in
-its conversation.
+it and its text; for a picture with a seal, also by its data, URL or file id. A call whose id is not random is
+found only in its conversation.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Question(msgspec.Struct, frozen=True):
     """The vault keys under which the entry for one assistant message may be stored.
 
     index: the index of the message in `Request.messages`. keys: if several of them have entries, the entry of
-    the first one is used. hints: more keys, each made of nothing but the random id of a call; they are used
+    the first one is used, unless the model that the request goes to has an entry of its own
+    (`Recalled.wanted`). hints: more keys, each made of nothing but the random id of a call; they are used
     only if no key in `keys` has an entry. An entry that is found by a hint shows that the client has changed
     the message, so nothing is put back.
     """
@@ -108,9 +109,9 @@ class Recalled(msgspec.Struct, frozen=True):
     messages: the indices of the messages that changed. losses: (`messages[index]`, reason) for each message
     whose entry is from another provider or model, and for each earlier answer whose entry was found but not
     put back completely. wanted: more keys to look up in the vault; if one of them has an entry, `recall` must
-    be called once more, with the entries of both look-ups. There are such keys if a key of a Question has led
-    to the entry of another model: the model that the request goes to may have its own entry for the same
-    answer. The second result has these keys too; they need no further look-up.
+    be called once more, with the entries of both look-ups. There are such keys if a key of a Question whose
+    `shared` is True has led to the entry of another model: the model that the request goes to may have its
+    own entry for the same answer. The second result has these keys too; they need no further look-up.
     """
 
     request: ir.Request
@@ -175,9 +176,9 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
-    """Return the indices of the assistant messages directly before `index` that are a part of the answer in
-    `entry` (`Remembered.says`): they contain only texts and thinking, and at least one block of this answer.
-    The Responses protocol has a separate message for each text and each thought.
+    """Return the indices of the assistant messages directly before `index` that count as a part of the answer
+    in `entry` (`Remembered.says`). The Responses protocol has a separate message for each text and each
+    thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and entry.says(messages[first - 1].blocks):

@@ -56,10 +56,10 @@ class Remembered:
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
         """Return the blocks of one client message, in the order of the answer, together with the answer's
-        stored parts that belong to this message: thinking, seals, and blocks of the provider's own tools. The
-        client's thinking without a seal is left out if stored thinking replaces it. Blocks that are not found
-        in the answer stay: thinking comes first, texts take the place of a text that is missing (or follow
-        the thinking at the beginning), other blocks come last.
+        stored parts that belong to this message: thinking, seals, empty texts, and blocks of the provider's
+        own tools. The client's thinking without a seal is left out if stored thinking replaces it. Blocks
+        that are not found in the answer stay: thinking comes first, texts take the place of a text that is
+        missing (or follow the thinking at the beginning), other blocks come last.
 
         Add to `used` the pieces that the returned blocks contain, and thinking that must not be put back. If
         the order of calls without ids would change, return `blocks` as a tuple instead and leave `used`

@@ -4,9 +4,9 @@ their own modules.
 
 Every entry in the four parts belongs to one client. The parameters and fields `tenant` contain the name of
 this client (`Caller.name`), not the tenant that pays. For a client that asks for another client's entry, or
-for an expired one, the entry does not exist; but the id of an expired entry stays in use until the next
-`Store.sweep`. Bodies are JSON bytes that a store never reads. Times are Unix seconds. Each method raises
-StoreFailed if the store fails.
+for an expired one, the entry does not exist; but a new response or conversation cannot have the id of an
+expired one before that is removed, usually by `Store.sweep`. Bodies are JSON bytes that a store never reads.
+Times are Unix seconds. Each method raises StoreFailed if the store fails.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class StoreFailed(DragomanError):
 
 class DataRefused(StoreFailed):
     """The store does not accept these data: a value is out of range, a text is not valid, a row is too large,
-    or the id exists already. A second try would fail too. Any other failure of the database can go away
-    without a change of the data.
+    or the id exists already. A second try with the same data will usually fail too.
     """
 
 
 class StoreFull(StoreFailed):
     """There is no space for an entry. Either the entry is larger than a limit of the store; or too few other
-    entries may be removed for it, because running responses and owners of objects are never removed.
+    entries may be removed for it, because running responses and owners of objects are never removed to make
+    room.
     """
 
 
@@ -133,7 +133,8 @@ class Responses(Protocol):
 
         lease: update only if the response still has this lease; None = do not check the lease. Return False,
         and write nothing, if the response is finished, deleted or expired, or has another lease. Raises
-        StoreFull, and writes nothing, if no space can be made.
+        StoreFull, and writes nothing, if the response would be too large for the store or no space can be
+        made.
         """
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
@@ -144,7 +145,7 @@ class Responses(Protocol):
     ) -> Sequence[StoredResponse] | None:
         """Return a response and all responses that it continues, directly or through others, the oldest
         first; None = at least one of them does not exist. Raises HistoryTooLarge if they have too many bytes
-        or items.
+        or items, or are too many.
 
         expires: a new response will continue the returned responses, so those that would expire before this
         time now expire at this time; None = none of them ever expires.
@@ -163,8 +164,8 @@ class Responses(Protocol):
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         """Store further events of a response of any client; do nothing if there is no response with this id.
-        events: JSON objects, numbered from `first`. Raises StoreFull, and stores nothing, if no space can be
-        made.
+        events: JSON objects, numbered from `first`. Raises StoreFull, and stores nothing, if the response
+        would be too large for the store or no space can be made.
         """
 
     async def events(
@@ -204,7 +205,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAGE_SIZE: Final = 4_000_000
-"""The most bytes of one page. A single entry may be larger; then the page contains only this entry."""
+"""The most bytes that the bodies in one page have together. A single body may be larger; then the page
+contains only this entry.
+"""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -278,9 +281,9 @@ class Conversations(Protocol):
         have more items than `items` can return.
 
         after: a cursor, as in `Page.last`; the page begins after the item that it means, None = with the
-        first item. limit: the most items of the page, whose bodies also have at most PAGE_SIZE bytes
-        together. newest: True = the latest items come first, False = the oldest. Raises KeyError if the
-        cursor means no item.
+        first item. limit: the most items of the page; there are fewer if their bodies would have more than
+        PAGE_SIZE bytes together. newest: True = the latest items come first, False = the oldest. Raises
+        KeyError if the cursor means no item.
         """
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
@@ -401,13 +404,13 @@ class Chats(Protocol):
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
         """Return a completion with its messages; None = this client has no completion with this id. The
-        completion counts as just used, so other entries of the client are removed before it.
+        completion counts as just used, so entries of the client that were used earlier are removed before it.
         """
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
         """Return a page of the client's completions, without their messages. The page ends early if the
-        bodies would have more than PAGE_SIZE bytes together. Raises KeyError if the client has no completion
-        with the id `query.after`.
+        bodies would have more than PAGE_SIZE bytes together, but has at least one completion if there is any.
+        Raises KeyError if the client has no completion with the id `query.after`.
         """
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
@@ -430,9 +433,9 @@ class Store(Protocol):
     is_open: False = the database is not open yet, so the next use has to open it, which loads libraries;
     usage records may be written before that. version: the version of the database software; None = there is
     no database, or it is not open yet. healthy: whether the latest use succeeded; None = the store was not
-    used yet. A use that raises StoreFull, HistoryTooLarge or DataRefused is not counted. last_error: the
-    error of the latest use, without secrets; None = the latest use succeeded, or there was none. A store in
-    memory is always healthy.
+    used yet. A use that raises StoreFull, HistoryTooLarge, DataRefused or another exception than StoreFailed
+    is not counted. last_error: the error of the latest use, without secrets; None = the latest use succeeded,
+    or there was none. A store in memory is always healthy.
     """
 
     responses: Responses
@@ -462,9 +465,10 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete the entries that have expired at `now` (Unix seconds), except running responses. A database
-        also deletes old usage, and more entries if a limit of the store is exceeded; but if it is not open
-        yet, the store may do nothing. Raises StoreFailed.
+        """Delete the responses (except running ones), conversations, sessions and chat completions that have
+        expired at `now` (Unix seconds). A database also deletes expired seals, old usage, and more entries if
+        a limit of the store is exceeded; but if it is not open yet, the store may do nothing. Raises
+        StoreFailed.
         """
 
     async def close(self) -> None:

@@ -23,7 +23,8 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     in lower case (`server`), or `failed` if it has no class; `overtaken` = the gateway ended the attempt,
     because another one had content first; "" = neither. key: the id of the provider's key, "" = unknown. own:
     True = the client or its tenant has brought the key, so the provider bills them. price: the price that
-    `cost` was computed with, as text for people. A new field must come last, as in `UsageRecord`.
+    `cost` was computed with, or how else it was found, as text for people; may be "". A new field must come
+    last, as in `UsageRecord`.
     """
 
     deployment: str
@@ -39,8 +40,8 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
 
 
 class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """What one exchange has used. A store gets one record of an exchange, after it has ended. In a realtime
-    session, each reply and each transcript has a record of its own.
+    """What one exchange has used. A store gets one record of an exchange, after it has ended; in a realtime
+    session, one of each reply and each transcript.
 
     id: the id of the exchange. created, ended: when the exchange began and ended, in Unix seconds. client:
     the name of the client's key. key: the id under which the database has that key. tenant, team, user: the

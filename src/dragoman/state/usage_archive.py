@@ -63,8 +63,8 @@ class UsageArchive(UsageStore, Protocol):
         """Return {value of the dimension: amounts} of the exchanges that began at `since` (Unix seconds) or
         later; the key "" has the usage without a value. dimension: None = all usage together, under the key
         "". A value without usage is missing. Usage whose record is not stored yet is not counted. If `since`
-        lies inside an hour (for end users: inside a day), the rest of this hour or day is counted from the
-        single records that are still stored.
+        lies inside an hour (for end users in a database: inside a day), the rest of this hour or day is
+        counted from the single records that are still stored.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:

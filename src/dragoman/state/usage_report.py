@@ -27,8 +27,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     the length of the buckets, None = no buckets. by: the dimensions to group by, at most two; () = everything
     is one group. only: {dimension: value}; only usage with these values is counted, "" = usage without a
     value. top: how many groups are shown separately, the same ones in all buckets; the others are added up.
-    rank: the sum of the whole span by which groups are sorted, the largest first; "tokens" are input and
-    output together.
+    rank: the sum of the whole span by which groups are chosen and sorted, the largest first; "tokens" are
+    input and output together, but a database chooses by the units in `usage_sums.COMMON` alone.
     """
 
     begin: int
@@ -58,8 +58,8 @@ class Found(NamedTuple):
 class Bucket(NamedTuple):
     """One bucket of a report, from `begin` to `end` (not included), in Unix seconds. The first and the last
     bucket may reach beyond the report's span; their sums have only the usage inside the span. complete: True
-    = the bucket is over and lies completely inside the span, so its sums change only if records come late.
-    groups: those with usage in this bucket, in the order of `Report.groups`.
+    = the bucket is over and lies completely inside the span, so usage is added to it only if records come
+    late. groups: those with usage in this bucket, in the order of `Report.groups`.
     """
 
     begin: int
@@ -73,8 +73,8 @@ class Report(NamedTuple):
     of the complete span, the largest first; the added-up others come last. Groups without usage are missing.
     total: the sums of the complete span. If usage is grouped by tags, the sum of the groups may be larger,
     because a request may have several tags. buckets: all buckets of the span, also those without usage; [] if
-    the query has no `step`. since: usage before this time (Unix seconds) is not known, or not completely;
-    None = all usage is known.
+    the query has no `step` or the span is empty. since: usage before this time (Unix seconds) is not known,
+    or not completely; None = no stored usage was deleted.
     """
 
     begin: int

@@ -1,9 +1,9 @@
 """What a usage record adds to the sums of reports. All stores use this module, so that they agree. Pure.
 
-A record has a part for each deployment that its attempts called, and one part if they called none. The part
-of the deployment that was called last counts as the request: only this part counts the request, whether it
-failed, and its duration. The parts of the other deployments have only what their calls have used. So the
-spend of a deployment is what its provider bills, and each request is counted once.
+A record has a part for the deployment that was called last (also if none was called), and one for each other
+deployment in its lines. The first part counts as the request: only this part counts the request, whether it
+failed, and its duration. The other parts have only what the calls of their deployments have used. So each
+deployment has its own spend, and each request is counted once.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CROSSED: Final[tuple[Dimension, ...]] = (
 )
 """The dimensions that can be combined with each other."""
 OPEN: Final[tuple[Dimension, ...]] = ("tag", "end_user")
-"""The dimensions whose values clients choose, so that there may be any number of values. A query cannot
+"""The dimensions whose values clients may choose, so that there may be any number of values. A query cannot
 combine them with another dimension.
 """
 OTHER: Final = "(other)"
@@ -98,8 +98,8 @@ class Group(NamedTuple):
 
 
 class Sums:
-    """Sums of usage. Each attribute maps names to sums; a missing name has the sum 0. The constructor copies
-    the mappings that it gets.
+    """Sums of usage. Each attribute maps names or indices to sums; a missing one has the sum 0. The
+    constructor copies the mappings that it gets.
 
     counts: `requests`; and how many of these `failed`, `recovered` (a call failed or was overtaken by
     another, but the client got an answer), were `cut` (the process ended before the request did), `streamed`,
@@ -184,8 +184,8 @@ class Part(NamedTuple):
 
 def parts_of(record: UsageRecord) -> list[Part]:
     """Return the parts of a record: first that of the request, for the deployment that was called last; then
-    one for each other deployment that was called. Each part has the units and the cost of the calls of its
-    own deployment, so that all parts together have those of the record.
+    one for each other deployment in the record's lines. Each part has the units and the cost of its own
+    deployment, so that all parts together have those of the record.
     """
     own = _own(record)
     found = [Part(group_of(record), own)]

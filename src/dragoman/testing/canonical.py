@@ -565,4 +565,6 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
 }
-"""The canonical forms by dialect. Each permitted difference is justified by a specification or a vendor."""
+"""The canonical forms by dialect. Each permitted difference is justified by a specification, by a vendor, or
+by what the gateway itself adds.
+"""

@@ -5,7 +5,7 @@ the content of a `*.json` file, in the folder or in a folder inside it:
 
 {"id", "provider", "api", "model", "features": [...], "note", "request": null or {"method", "url", "headers",
 "body"}, "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text",
-"binary_b64"}}
+"binary_b64", "ws"}}
 
 `api` names the vendor and the wire format (`openai.chat`, `groq.chat`). `sse` and `ndjson` are the raw text
 of a stream, `events` its JSON values without framing. `note` gives the reason for a hand-written case. Other

@@ -107,8 +107,8 @@ def _containing(path: str) -> Iterator[str]:
 
 
 def of_request(request: ir.Request) -> list[Fact]:
-    """Return the facts of a request. Not included are the fields that the gateway decides (`model`,
-    `stream_usage`, `truncation`) and values that say nothing (`_SAYS_NOTHING`: every dialect's defaults).
+    """Return the facts of a request. Not included are, among others, the fields that the gateway decides
+    (`model`, `stream_usage`, `truncation`), the ids of calls, and values that say nothing (`_SAYS_NOTHING`).
     """
     facts: list[Fact] = []
     # By id, the last call; by name, where calls have no id, all calls in order.
@@ -163,9 +163,9 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 
 def of_response(response: ir.Response) -> list[Fact]:
-    """Return the facts of an answer. Not included are `dialect`, `created`, `echo`, a default tier ("auto",
-    "default"), and usage's `form` and `estimated`. Of `error`, only kind and message are included. That the
-    usage is unknown is a fact, too.
+    """Return the facts of an answer. Not included are, among others, `dialect`, `created`, `echo`, a default
+    tier ("auto", "default"), the ids of calls, and usage's `form` and `estimated`. Of `error`, only kind and
+    message are included. That the usage is unknown is a fact, too.
     """
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:

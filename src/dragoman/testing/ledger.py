@@ -118,8 +118,8 @@ class Ledger:
 
     def case(self, exchange: Exchange) -> Case | None:
         """Return the exchange as a case of its dialect; None = the ledger does not have the dialect of its
-        API, or the exchange has the body of another protocol than the dialect's (in an API that passes many
-        protocols through).
+        API, or, in an API that passes many protocols through, the exchange has no request or the body of
+        another protocol.
         """
         name = dialect_of(exchange.api)
         if name is None or name not in self.dialects or (plain := unwrapped(exchange)) is None:

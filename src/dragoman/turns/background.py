@@ -1,12 +1,12 @@
 """Background responses: they run without a waiting client, and their events are stored.
 
 The engine writes the events of an answer to a `Writer`, as it writes to any client. The writer stores every
-event before a client can read it. Clients read only from the store, so they can read through any process that
-shares the store. A running response has a lease that its process renews. After `_LEASE` seconds without a
-renewal, another process marks the response as failed. Each process measures these seconds with its own
-monotonic clock, because the time of day may jump. To cancel a response, any process writes the new status to
-the store; the process that runs the response notices this at its next renewal.
-https://platform.openai.com/docs/guides/background
+event before a client can read it. Clients read only what is stored (except a last event that
+`Background.follow` may make), so they can read through any process that shares the store. A running response
+has a lease that its process renews. After `_LEASE` seconds without a renewal, another process marks the
+response as failed. Each process measures these seconds with its own monotonic clock, because the time of day
+may jump. To cancel a response, any process writes the new status to the store; the process that runs the
+response notices this at its next renewal. https://platform.openai.com/docs/guides/background
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Silences:
     """Measures how long each running response has given no sign of life: the time for which its lease has
     stayed the same, as this process has observed.
 
-    The time between two calls of `ended` counts as at most twice `_LOOK`. A longer pause means that this
+    The time between two calls of `ended` counts as at most twice `_LOOK`. A longer pause may mean that this
     process, and perhaps other processes too, was suspended or blocked, so it proves nothing.
     """
 
@@ -530,8 +530,8 @@ class Background:
                 self._stop(id_)
 
     async def watch(self) -> None:
-        """Call `sweep` every `_LOOK` seconds, while the store is open and works. Failures are logged. Runs
-        until it is cancelled.
+        """Call `sweep` every `_LOOK` seconds, while the store is open and works. Failures of the store are
+        logged. Runs until it is cancelled.
         """
         store = self._keeping.store
         while True:

@@ -27,7 +27,9 @@ log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""A request body that does not contain these bytes asks for no stored completion."""
+"""A request body in which these bytes were searched and not found counts as one that asks for no stored
+completion.
+"""
 _OWN: Final = ("store", "metadata")
 """Members of a chat request that are not sent to a provider if the gateway stores the completion."""
 _SHOWN: Final = (

@@ -59,7 +59,8 @@ def kind(item: Mapping[str, Any]) -> str:
 
 def displayed(item: Item) -> dict[str, Any]:
     """Return a stored item in the form in which clients read it. The members that clients may leave out are
-    filled in: the type, the id, the status, and a message's content as a list of complete parts.
+    filled in: the type, the id, the status (of the types in `_WITH_STATUS`), and a message's content as a
+    list of complete parts.
     """
     body: Wire = decode(item.body)
     sort = kind(body)

@@ -2,9 +2,9 @@
 
 A request names its session in the header `X-Session-Id`, or in a member of its body if the configuration
 allows that (`sessions.by`). The session's turns are put before the request's messages, but after its system
-messages. The request's messages and the complete answer become the next turn. Turns are stored as IR values,
-so a session can continue in another protocol and at another provider. A seal is sent only to the provider
-that made it.
+messages. The request's other messages and the complete answer become the next turn. Turns are stored as IR
+values, so a session can continue in another protocol and at another provider. A seal is sent only to the
+provider that made it.
 
 A client that sends its complete history each time may have a session too (`sessions.by: history`). The
 session's id is then a hash of the earlier messages, and the session's turns, with their thinking and seals,
@@ -42,8 +42,8 @@ _SYSTEM: Final = frozenset({"system", "developer"})
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
-    """One stored turn: the new messages of a request and the answer to them. provider: the name of the
-    provider that answered, None = unknown.
+    """One stored turn: those messages of a request that were not stored before, and the answer. provider: the
+    name of the provider that answered, None = unknown.
     """
 
     messages: tuple[ir.Message, ...]

@@ -145,8 +145,9 @@ class ResponseTurn:
 
         Raises RequestFailed if a stored response, conversation or item is missing; if the previous response
         has not ended; if there is neither an input nor a history (only `generate: false` allows that); if a
-        tool output has no call; if the request names a response and a conversation; if a background response
-        would not be stored; if the request is too large; if the store fails or no memory is left.
+        tool output has no call (`items.unanswerable`), unless a session precedes the request; if the request
+        names a response and a conversation; if a background response would not be stored; if the request is
+        too large; if the store fails or no memory is left.
         """
         body = asked.wire.body
         self._read(body)
@@ -304,7 +305,7 @@ class ResponseTurn:
 
         Return False if the response should be in the store but is not, because it is too large or the store
         failed; else True. Raises RequestFailed if the response cannot be added to its conversation, although
-        the conversation exists: 413 if it is too large, 503 if the store fails.
+        the conversation exists: 413 if it is too large or there is no space, 503 if the store fails.
         """
         keeping = self.keeping
         response = {"created_at": int(keeping.seams.now()), **_plain(ending.response)}
@@ -357,7 +358,8 @@ class ResponseTurn:
 
     async def converse(self, output: Sequence[Item]) -> None:
         """Add this turn's input and `output` to its conversation. If the conversation was deleted meanwhile,
-        only log that. Raises RequestFailed: 413 if they do not fit into the store, 503 if it fails.
+        only log that. Raises RequestFailed: 413 if they do not fit into the conversation or the store, 503 if
+        the store fails.
         """
         assert self.conversation is not None
         items = (*self.input, *output)

@@ -1,6 +1,6 @@
 """Limits on the cost of one check of an answer.
 
-Work is counted in steps, so that the verdict is the same on every machine. Only searches for regular
+Work is counted in steps, so that the verdict is the same on every machine, except that searches for regular
 expressions are limited by time. Python's `re` cannot interrupt a search; the package `regex` (the extra
 `schema`) can.
 """

@@ -2,9 +2,10 @@
 
 A schema is compiled once into tests that call each other. Validation walks over the value and counts every
 step (`bounds`). `format` is only an annotation, as the specification says. A reference can only lead to a
-place in the same schema: references to other documents, and subschemas with an `$id` of their own, are
-refused at compilation. `unevaluatedProperties`, `unevaluatedItems` and dynamic references are refused unless
-their value is `true` or `{}`. Unknown keywords are ignored.
+place in the same schema: references to other documents, and subschemas with an `$id` that is more than an
+anchor (`#name`), are refused at compilation. `unevaluatedProperties`, `unevaluatedItems` and dynamic
+references are refused unless their value is `true` or `{}`. Unknown keywords are ignored. A definition to
+which no reference leads is not compiled.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and drafts 4 to 2019-09 where a schema
 names one or uses their forms.

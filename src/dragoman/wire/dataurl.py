@@ -86,10 +86,10 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """Return "no data" for a text that is empty or only white space, "no base64" for a text that is not
-    base64, None for valid base64. Spaces, tabs and line ends are ignored, except between two `=`. The
-    standard alphabet and the URL-safe one are accepted, with zero to two `=` at the end, whether they are the
-    right number or not. The text is not decoded.
+    """Return "no data" for a text that is empty or has only spaces, tabs and line ends, "no base64" for a
+    text that is not base64, None for valid base64. Spaces, tabs and line ends are ignored, except between two
+    `=`. The standard alphabet and the URL-safe one are accepted, with zero to two `=` at the end, whether
+    they are the right number or not. The text is not decoded.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

@@ -10,8 +10,8 @@ https://smithy.io/2.0/aws/amazon-eventstream.html, read in 2026-11; the same lay
 A message of the type `event` becomes one frame of JSON, an object with the event's name as its only member:
 `{"contentBlockDelta": PAYLOAD}`. The event `chunk` (of Bedrock's InvokeModelWithResponseStream) contains an
 event of another protocol in base64; its frame is that event. A message of the type `exception` becomes an
-`ErrorFrame`: the JSON object in its payload, with the exception's name as `type`. A message of the type
-`error` becomes the `ErrorFrame` `{"type": CODE, "message": TEXT}`.
+`ErrorFrame`: the JSON object in its payload (or else the payload's text as `message`), with the exception's
+name as `type`. A message of the type `error` becomes the `ErrorFrame` `{"type": CODE, "message": TEXT}`.
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Return the bytes of one message with these headers, whose values become texts (type 7). In UTF-8, a
-    name must not have more than 255 bytes, nor a value more than 65,535.
+    """Return the bytes of one message with these headers, whose values become texts (type 7). A name must be
+    ASCII and must not have more than 255 characters, a value not more than 65,535 bytes in UTF-8.
     """
     written = b"".join(
         b"%c%b\x07%b%b" % (len(name), name.encode(), struct.pack(">H", len(value.encode())), value.encode())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 SHORTEST: Final = 16
-"""The fewest characters of a secret that is hidden. Shorter texts stand in bodies by chance."""
+"""The fewest characters of a secret that is hidden. Shorter texts may stand in bodies by chance."""
 _WORDS: Final = b"[redacted]"
 
 

@@ -11,8 +11,8 @@ alike:
 - Numbers that neither a double nor a Python integer can hold (`1e400`) are refused where a value is decoded,
   and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded, as other
   parsers do.
-- Half of a surrogate pair is refused where a value is decoded: it is not Unicode text and cannot be written
-  as UTF-8 again.
+- Half of a surrogate pair is refused, also inside values that are not decoded: it is not Unicode text and
+  cannot be written as UTF-8 again.
 - Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot read
   two different requests. Inside a value that is passed on as bytes, all of them stay. The nesting of a
   dropped value is not always limited, because no code walks through it.
@@ -37,7 +37,9 @@ MAX_DEPTH = 128
 levels.
 """
 MAX_VALUES = 320_000
-"""The most values in a request's body. An embedding request may hold 300,000 tokens, each a number."""
+"""The most values in a request's body, unless the caller states another limit. An embedding request may hold
+300,000 tokens, each a number.
+"""
 _MOST_VALUES = 8_000_000
 """The most commas and opening brackets in any decoded text, including those inside of strings. 2,048 vectors
 of 3,072 numbers have 6.3 million.
@@ -143,8 +145,8 @@ def decode_counted(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
 
 class Decoded(NamedTuple):
     """A decoded JSON object. members: how many members it has, where a repeated member counts each time; 0 =
-    not counted, or more than `_MOST_MEMBERS`. extra: the bytes of memory that its values take beyond the
-    usual. weight: the work to read it, in bytes (`Measured` defines both).
+    none, not counted, or more than `_MOST_MEMBERS`. extra: the bytes of memory that its values take beyond
+    the usual. weight: the work to read it, in bytes (`Measured` defines both).
     """
 
     value: dict[str, Any]
@@ -265,8 +267,8 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
     """Decode only the top level of a JSON object: {member: its value as the bytes that were written}.
 
     Raises WireError for anything else than one JSON object, and for more than `max_depth` levels of nesting
-    or `_MOST_VALUES` values. The values must be valid JSON, but their numbers may be too large and their
-    texts may have half of a surrogate pair, because they are not decoded.
+    or `_MOST_VALUES` values. The values must be valid JSON, but their numbers may be too large,
+    because they are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
@@ -293,8 +295,8 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
     Values are counted as the commas and opening brackets outside of strings: so the outermost object does not
-    count, and an empty object or array inside of it counts twice. Malformed JSON may be counted wrongly, and
-    is not refused as such.
+    count unless it is empty, and an empty object or array inside of it counts twice. Malformed JSON may be
+    counted wrongly, and is not refused as such.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise _too_many(max_values)

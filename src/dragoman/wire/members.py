@@ -22,9 +22,9 @@ class Members:
     """Reads members of the outermost objects: of one object, of several in a row (NDJSON), or of the objects
     in an outermost array. Members of nested objects are not read.
 
-    names: the names of the members to read. A member is not recognised if its name has more than 64 bytes, or
-    if the answer writes it with escapes. most: the most bytes of one value, with the white space around
-    it; a longer value is left out.
+    names: the names of the members to read. A member is not recognised if its name has more than 64 bytes,
+    and usually not if the answer writes its name with escapes. most: the most bytes of one value, with the
+    white space around it; a longer value is left out.
     """
 
     __slots__ = ("_begin", "_depth", "_escaped", "_found", "_level", "_most", "_name", "_names", "_quoted",

@@ -210,7 +210,7 @@ def written(form: Form, boundary: bytes) -> Pieces:
     """Write a form as a body. A value of more than 4 KiB becomes a separate part, so that it is not copied.
 
     boundary: must not occur in any value; a random one does not. Raises WireError if the media type of a
-    field contains control characters.
+    field contains control characters other than tabs.
     """
     parts: list[bytes | memoryview] = []
     small = bytearray()

@@ -33,8 +33,8 @@ _PICTURE_BRANDS: Final = {
 
 def media_type(data: bytes) -> str | None:
     """Return the media type of a file that begins with `data` (12 bytes suffice); None if it is not
-    recognised. The brand decides about files that are built like MP4: M4A is "audio/mp4", those of HEIC, HEIF
-    and AVIF are pictures, and all others are "video/mp4".
+    recognised. The brand decides about files that are built like MP4: M4A is "audio/mp4", those in
+    `_PICTURE_BRANDS` are pictures (HEIC, HEIF and AVIF), and all others are "video/mp4".
     """
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])

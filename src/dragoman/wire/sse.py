@@ -58,12 +58,12 @@ class SSESplitter:
     """Splits one stream into the data of its events. The data is the same, however the stream is cut into
     chunks.
 
-    max_event: the most bytes of one event. `feed` raises WireError (code `answer_too_large`) for a larger
-    one, as soon as it exceeds the limit.
+    max_event: the most bytes of one line of an event, and of all lines together that are collected for one
+    event. `feed` raises WireError (code `answer_too_large`) for more, as soon as they exceed the limit.
 
     Nearly all events have the form `_USUAL` and arrive complete, so one regular expression finds them. All
-    others are read line by line. If an event has other lines than `event: NAME` (NAME is not `error`) and one
-    `data: …`, its lines are collected in `_odd` and parsed when the event ends.
+    others are read line by line. If an event has other lines than comments, `event: NAME` (NAME is not
+    `error`) and one `data: …`, its lines are collected in `_odd` and parsed when the event ends.
     """
 
     __slots__ = ("_between", "_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -79,8 +79,8 @@ class SSESplitter:
         self._between = True  # nothing of an event is held: the next byte begins one
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the data of every event that `chunk` completes, in order; the data of an error is an
-        `ErrorFrame`. Several `data` lines of one event are joined by LF.
+        """Return the data of every event that `chunk` completes, unless it is empty, in order; the data of an
+        error is an `ErrorFrame`. Several `data` lines of one event are joined by LF.
 
         Raises WireError for an event with too many bytes or lines. The splitter cannot be used after that.
         """

@@ -14,7 +14,7 @@ from dragoman.errors import WireError
 _TYPES: Final = frozenset({"audio/l16", "audio/pcm"})
 _WIDTH: Final = 2
 _MOST: Final = {"rate": 1_000_000, "channels": 32}
-"""The largest accepted values. Larger ones do not fit into the header, and no player supports them."""
+"""The largest accepted values. With these, all numbers of the header fit into their fields."""
 _MOST_CHUNKS: Final = 1_000
 """The most chunks of a WAV file that are read. A file of 100 MB can have twelve million empty chunks."""
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -66,10 +66,10 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """Return the samples of a WAV file, a slice of `data`, and their format.
 
     Some writers do not know the length of the samples in advance and state a wrong size: more than the file
-    has, or 0 together with a wrong size of the whole file. Then the samples reach to the end of the file.
-    Raises WireError for a file that is not WAV, and for one without samples in its first `_MOST_CHUNKS`
-    chunks, or whose samples are not stated before them to have 16 bits. Whether they are compressed is not
-    checked.
+    has, or 0 together with a size of the whole file that is too small or too large. Then the samples reach to
+    the end of the file. Raises WireError for a file that is not WAV, and for one without samples in its first
+    `_MOST_CHUNKS` chunks, or whose samples are not stated before them to have 16 bits. Whether they are
+    compressed is not checked.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")
