@@ -112,9 +112,10 @@ class Checks:
 
     async def _failure(self, checked: Checked) -> str | None:
         """Ask a provider once. Return why it has failed the check, as a text without secrets; None = it has
-        not failed. An answer with an error is a failure only if the error is the provider's own (a 500, for
-        example). Raises _Unknown if all of the gateway's connections to the provider were busy, or if the
-        gateway's memory for answers was full.
+        not failed. It has failed if it cannot be reached, if it does not answer within `checked.wait`
+        seconds, or if it answers with an error of its own (a 500, for example). Any other error (a 401 or a
+        429, for example) is not a failure. Raises _Unknown if all of the gateway's connections to the
+        provider were busy, or if the gateway's memory for answers was full.
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)

@@ -90,9 +90,10 @@ class Block:
 
     def learn(self, known: Known, told: int, instant: float) -> None:
         """Set the amounts of other processes (`others`, `base`, `promised`) from the store's answer about the
-        counter. What was used never becomes less, but the first answer replaces the seed. known: the answer.
-        told: how much of this process's `used` the store knew when it answered. instant: when the store was
-        asked, in monotonic seconds.
+        counter, and set `told` and `heard`. `others` never becomes less, because what was used stays used.
+        One exception: the first answer replaces the seed (`Block`), also by less. known: the answer. told:
+        how much of this process's `used` the store knew when it answered. instant: when the store was asked,
+        in monotonic seconds.
         """
         self.told = max(self.told, told)
         others = known.used - self.told
@@ -109,8 +110,9 @@ class Block:
         return lasts(max(self.ends, now), now)
 
     def grant(self, amount: int, most: int) -> None:
-        """Add an amount that the store has granted under a limit of `most`. This limit can be higher than the
-        block's, because a request that began before a reload has asked.
+        """Add an amount that the store has granted under a limit of `most`. If `most` is higher than `bound`,
+        it becomes `bound`. It can be higher than the block's limit, if the request that has asked began
+        before a reload; then the next `Blocks.of` with the lower limit gives back what is free.
         """
         self.granted += amount
         self.bound = max(self.bound, most)

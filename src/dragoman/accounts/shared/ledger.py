@@ -394,9 +394,10 @@ class SharedLedger:
         }
 
     async def leave(self, patience: float) -> None:
-        """Report what was used, and give back what this process has of the counters. Call it when no request
-        runs any more. patience: the most seconds to wait for the store, also for a lost one, unless there is
-        nothing to report or give back to it. What could not be reported is what `unreported` then returns.
+        """Report what was used, give back what this process has of the counters, and leave the store. Call it
+        when no request runs any more. patience: the most seconds to wait for the store. If the connection to
+        the store is lost, this method waits only if there is something to report or to give back. What could
+        not be reported is what `unreported` then returns.
         """
         self._closing = True
         self._wake.set()

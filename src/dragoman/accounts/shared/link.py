@@ -83,8 +83,9 @@ class Link:
         return await self._run("exchange", request, Reply)
 
     async def join(self, request: Join) -> Joined:
-        """Register a process with the store, and return the epoch that it has joined, and what the store
-        still knows of it (`Joined`). Raises LinkFailed.
+        """Register a process with the store. Returns the present epoch, and what the store knew of the
+        process. If `Joined.forgotten` is True, the process is not registered yet: call this again with ""
+        as `Join.epoch`. Raises LinkFailed.
         """
         return await self._run("join", request, Joined)
 

@@ -188,8 +188,9 @@ def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report the seal, the cache mark and the leftovers of a block, because none of them is written. where:
-    the block's IR path.
+    """Report the seal, the cache mark and the leftovers of a block, because none of them is written.
+    Leftovers of Cohere's own dialect, and those that are null, are dropped without a report. where: the
+    block's IR path.
     """
     _lose_opaque(block, draft, where)
     restore({}, block.extra, draft.report, where)

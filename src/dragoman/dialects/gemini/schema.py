@@ -449,7 +449,9 @@ def _is_written(schema: _Schema) -> bool:
 
 
 def _type_of(values: list[Any]) -> Any:
-    """Return the type of the strings and numbers in an `enum`; if there are both, a list of both types."""
+    """Return the type for the values of an `enum`: "string" or "number"; if there are both, a list of both.
+    values: at least one; only strings and numbers, without null, true and false.
+    """
     kinds = list(dict.fromkeys("string" if isinstance(value, str) else "number" for value in values))
     return kinds[0] if len(kinds) == 1 else kinds
 

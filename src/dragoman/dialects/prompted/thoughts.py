@@ -81,8 +81,9 @@ class ThoughtReader:
         return pieces if self._inner is None else [*pieces, *self._inner.close(cut=cut)]
 
     def _think(self, text: str, pieces: list[Piece]) -> str:
-        """Append the reasoning in a text to `pieces`. Returns the text after `</think>`; "" if this tag has
-        not come, or nothing follows it.
+        """Append the reasoning in a text to `pieces`, without the line break before `</think>`. An end of the
+        text in which this tag may begin is held back for the next part. Returns the text after `</think>`; ""
+        if this tag has not come, or nothing follows it.
         """
         thought, closing, rest = text.partition(CLOSING)
         if closing:

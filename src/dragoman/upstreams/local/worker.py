@@ -199,7 +199,8 @@ class Worker:
 
     def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
         """Return the messages that answer a job; perhaps fewer if the job is cancelled. model: a model of the
-        kind that the job needs.
+        kind that the job needs. spent: the seconds that waiting and loading took before this call. They
+        become part of the `Done` that ends the answer to a `Generate`; other jobs do not use them.
         """
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
