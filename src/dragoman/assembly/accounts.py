@@ -45,13 +45,13 @@ def accounting_of(
     loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None, seams: Seams
 ) -> Accounting | None:
     """Return what the engine needs to account for exchanges. None = exchanges are not accounted for:
-    `journal` is None, and the configuration states no limit (`limited`) and no price.
+    `journal` is None, and the configuration states no limit (`limited`) and no price (`_priced`).
 
     ledger: has the counters of the limits. watch: tells operators about the limits. journal: None = no usage
     is stored. seams: has the clock of the limits' windows.
     """
     config = loaded.config
-    if journal is None and not limited(config) and not config.prices:
+    if journal is None and not limited(config) and not _priced(config):
         return None
     proxies = Proxies(config.server.trusted_proxies)
     limits = Limits(limits_of(config))
@@ -63,6 +63,13 @@ def accounting_of(
         watch=watch,
         proxies=proxies,
         seams=seams,
+    )
+
+
+def _priced(config: Config) -> bool:
+    """Whether a configuration states a price: in its section `prices` or at a deployment of a model."""
+    return bool(config.prices) or any(
+        target.price is not None for model in config.models.values() for target in model.targets
     )
 
 

@@ -134,7 +134,9 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
 
 def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
     """Return the reasons against a test with this key, the most important first: it has expired; it may not
-    call models; it may call only some models. False sorts before True, so `min` finds the best key.
+    call models; it has a list `models` of its own, also one that allows all models. The lists of its team,
+    user and tenant are not looked at, and neither is `disabled`. False sorts before True, so `min` finds the
+    best key.
     """
     expired = client.expires is not None and client.expires <= SYSTEM.now()
     return expired, "inference" not in client.scopes, client.models is not None

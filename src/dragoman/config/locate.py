@@ -26,8 +26,9 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
     """Return the configuration file to read if the command line names none; None = no file is to be read.
 
     If DRAGOMAN_CONFIG is set, it is that file (an empty value means: no file). Otherwise it is
-    `dragoman.yaml` in `cwd`, or if that does not exist, `dragoman.yaml` in `home`. Raises ConfigError if the
-    file of DRAGOMAN_CONFIG does not exist, or for a `~` whose home folder is unknown.
+    `dragoman.yaml` in `cwd`, or if that does not exist, `dragoman.yaml` in Dragoman's own folder (the
+    function `home`). Raises ConfigError if the file of DRAGOMAN_CONFIG does not exist, or for a `~` whose
+    home folder is unknown.
     """
     chosen = environ.get("DRAGOMAN_CONFIG")
     if chosen is not None:

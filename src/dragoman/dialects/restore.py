@@ -312,8 +312,9 @@ class ValueMember:
     are only white space or an opening brace, the client gets "".
 
     The value is passed on while it comes, so any text after the value (another member, other words) is passed
-    on, too. Only a closing brace at the very end is left out, with any white space after it, because it ends
-    the object. If the arguments are cut off before the object has ended, a last brace belongs to the value.
+    on, too. Only a closing brace at the very end is left out, with any white space after it, if it ends the
+    object. If the arguments are cut off before the object has ended, a last brace belongs to the value, and
+    is passed on.
     """
 
     __slots__ = ("_begun", "_extent", "_head", "_held")

@@ -216,7 +216,10 @@ def _by_time(rates: Rates | None) -> bool:
 
 
 def _expected(length: float, rates: Rates | None) -> Expected:
-    """Return the most that a transcript of so many milliseconds of sound may use."""
+    """Return the most that the transcript of a sound may use. length: of the sound, in milliseconds. rates:
+    decide whether the tokens of the sound count: they do not if the model bills the length of sound
+    (`_by_time`). None = prices are not known, and the tokens count.
+    """
     units = heard(length / 1000, most=True)
     taken = 0 if _by_time(rates) else units["input_audio"]
     time = {"input_audio_ms": round(length)}

@@ -160,8 +160,8 @@ class PathTable:
     def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
         """Return the path of a request without the client's key in it, and this key: for
         `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path does not begin with `/key/` (after `root` and
-        `server.base_path`), return it unchanged, and None. The key is "" if nothing, or a slash, follows
-        `/key/`.
+        `server.base_path`), return it unchanged, and None. The key is "" if nothing, or a slash that is
+        not encoded in `raw`, follows `/key/`.
 
         A client in which only a base URL can be configured sends its key this way. LiteLLM's own paths below
         `/key/` (`manages_keys`, such as `/key/info`) have no key. path: decoded; raw: the same path, still
@@ -290,9 +290,9 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 def _first(rest: str, raw: bytes) -> str:
     """Return the client's key at the beginning of `rest`, the decoded path after `/key/`. raw: the complete
-    path, still percent-encoded, in which a slash that belongs to the key is encoded. If `raw` is b"" (not
-    known) or does not fit to `rest`, the key ends at the first slash of `rest`. The key is "" if `rest`
-    begins with a slash.
+    path, still percent-encoded, in which a slash that belongs to the key is encoded, also one at its
+    beginning. If `raw` is b"" (not known) or does not fit to `rest`, the key ends at the first slash of
+    `rest`, and is "" if `rest` begins with a slash.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]

@@ -281,9 +281,9 @@ class Conversations(Protocol):
         have more items than `items` can return.
 
         after: a cursor, as in `Page.last`; the page begins after the item that it means, None = with the
-        first item. limit: the most items of the page; there are fewer if their bodies would have more than
-        PAGE_SIZE bytes together. newest: True = the latest items come first, False = the oldest. Raises
-        KeyError if the cursor means no item.
+        first item. limit: the most items of the page. Their bodies together have at most PAGE_SIZE bytes,
+        except that a single larger item is a page alone. newest: True = the latest items come first, False =
+        the oldest. Raises KeyError if the cursor means no item.
         """
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:

@@ -294,8 +294,9 @@ def _lines(payload: bytes) -> bytes:
 
 
 def read_event(frame: bytes) -> dict[str, Any] | None:
-    """Decode the JSON object in an event's data. Returns None if the data is `[DONE]` (with or without white
-    space around it), with which servers that imitate OpenAI's API may end any stream.
+    """Decode the JSON object in an event's data. frame: the data alone, without `data:` and line ends.
+    Returns None if the data is `[DONE]` (with or without white space around it), with which servers that
+    imitate OpenAI's API may end any stream.
 
     Raises WireError if the data is not a JSON object.
     """

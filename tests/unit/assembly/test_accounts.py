@@ -53,6 +53,8 @@ def test_a_journal_a_price_a_limit_or_a_key_with_a_limit_is_reason_enough() -> N
     assert found is not None
     assert found.journal is journal
     assert accounting(prices={"one/gpt": {"input": 1, "output": 2}}) is not None
+    priced = {"use": "one/gpt", "price": {"input": 1, "output": 2}}
+    assert accounting(models={"chat": {"deployments": [priced]}}) is not None
     limited = accounting(limits={"all": {"scope": "global", "requests": "5/min"}})
     assert limited is not None
     assert [limit.name for limit in limited.limits.all] == ["all"]

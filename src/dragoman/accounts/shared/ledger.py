@@ -395,9 +395,8 @@ class SharedLedger:
 
     async def leave(self, patience: float) -> None:
         """Report what was used, give back what this process has of the counters, and leave the store. Call it
-        when no request runs any more. patience: the most seconds to wait for the store. If the connection to
-        the store is lost, this method waits only if there is something to report or to give back. What could
-        not be reported is what `unreported` then returns.
+        when no request runs any more. patience: the most seconds to wait for the store; none for a
+        lost store if there is nothing to report or give back. `unreported` returns what was not reported.
         """
         self._closing = True
         self._wake.set()

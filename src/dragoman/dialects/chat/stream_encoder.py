@@ -119,8 +119,10 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all later chunks. An exception are the chunks with text, thinking or arguments
-        in candidates that have begun already: the constant bytes of these chunks stay as they are.
+        """Add these members to all later chunks, with two exceptions. A chunk with an error has none of them.
+        In candidates that have begun already, chunks that are made of constant bytes around a piece of text,
+        refusal, thinking or arguments stay as they are. A chunk with log probabilities is not made so, and
+        gets the members.
         """
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['

@@ -73,9 +73,10 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 class _Open:
     """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: of
-    a text, the pieces so far; of a call, [] = no arguments have come. held: "null" if the arguments of a call
-    so far are this text, else "". This text is not passed on if no more arguments follow, because it then
-    means a call without arguments. closed: the block has ended.
+    a text, the pieces so far; of a call, [" "] = a delta has brought arguments, [] = none has. held: "null"
+    if a call's first delta has this text as its arguments, and no more have come; else "". This text is not
+    passed on if no more arguments follow, because it then means a call without arguments. closed: the block
+    has ended.
     """
 
     __slots__ = ("closed", "held", "index", "kind", "said")

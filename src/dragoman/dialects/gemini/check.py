@@ -197,9 +197,9 @@ def _check_part(value: Any, where: str) -> None:
 
 
 def _check_speed(value: Any, where: str) -> None:
-    """Raise WireError if the value of `videoMetadata` is not an object, or if its `fps`, the images per
-    second that the model reads, is not a number from 0 to 24. null is accepted, and so is a missing `fps`.
-    where: the JSON path of the `videoMetadata`.
+    """Raise WireError if the value of `videoMetadata` is neither an object nor null, or if its `fps`, the
+    images per second that the model reads, is not a number from 0 to 24 (both included). A missing `fps` and
+    the value null for it are accepted. where: the JSON path of the `videoMetadata`.
     """
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)

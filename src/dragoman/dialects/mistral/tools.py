@@ -86,8 +86,8 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """Return the names of the tools to offer, if the tool choice allows only some tools. This dialect cannot
-    state such a choice, so a change is reported. None = all tools are offered.
+    """Return the names of the tools to offer, if the tool choice allows only some tools; None = all tools are
+    offered. This dialect cannot state such a choice, so whenever names are returned, a change is reported.
     """
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None
