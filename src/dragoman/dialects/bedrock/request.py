@@ -156,15 +156,15 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     else:
         encode_history(request, target, scope, body)
     encode_tools(request, target, scope, body)
+    limit = _limit(request, target, body)
     if own:
         _own_effort(request, body)
     else:
         choice = request.tool_choice
         forced = choice is not None and choice.mode in {"any", "tool"} and "toolConfig" in body
-        encode_reasoning(request, target, fields, family, forced=forced)
+        encode_reasoning(request, target, fields, family, forced=forced, limit=limit)
         if family == "claude":
             reconcile(body, fields, target, asked=request.reasoning is not None)
-    _limit(request, target, body)
     if request.sampling is not _NO_SAMPLING:
         _encode_sampling(request.sampling, target, body, fields, scope)
     if request.output is not None:
@@ -203,10 +203,13 @@ def _own_effort(request: ir.Request, body: dict[str, Any]) -> None:
         body.setdefault("outputConfig", {})["effort"] = request.reasoning.effort
 
 
-def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
+def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> int | None:
+    """Write `maxTokens` into `body`, if the request states a limit, and return the limit that holds: without
+    one, it is the model's maximum, which is the API's default; None = unknown.
+    """
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
-        return
+        return most
     if most is not None and stated > most and request.dialect != NAME:
         target.report.change(
             "max_output", "inferenceConfig.maxTokens", f"lowered to {most}, the model's maximum"
@@ -214,6 +217,7 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
         target.report.lose("max_output", f"limited to {most}", "quality")
         stated = most
     body.setdefault("inferenceConfig", {})["maxTokens"] = stated
+    return stated
 
 
 def _encode_sampling(
