@@ -13,6 +13,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.tool_choices import allowed_names
 from dragoman.dialects.translation import translated
 
 USER = ir.Message("user", (ir.Text("x"),))
@@ -150,3 +151,19 @@ def test_a_tool_for_the_answer_forbids_parallel_calls_where_the_protocol_can(
     assert request.parallel is (False if forbids else parallel)
     lost = [loss.path for loss in report.losses if loss.path == "parallel"]
     assert lost == (["parallel"] if parallel is False and not forbids else [])
+
+
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])
+def test_a_ban_on_calls_without_tools_loses_nothing(dialect: str) -> None:
+    _, report = sent(dialect, tool_choice=ir.ToolChoice("none"))
+    assert report.losses == []
+
+
+@pytest.mark.parametrize("place", ["tools", "toolConfig.tools"])
+def test_only_a_choice_among_named_tools_leaves_tools_out(place: str) -> None:
+    report = Report("t")
+    for choice in (None, ir.ToolChoice("auto"), ir.ToolChoice("tool", ("look",)), ir.ToolChoice("none")):
+        assert allowed_names(choice, report, place) is None
+    assert report.changes == []
+    assert allowed_names(ir.ToolChoice("any", ("look",)), report, place) == {"look"}
+    assert [(change.path, change.to) for change in report.changes] == [("tool_choice", place)]

@@ -36,6 +36,7 @@ from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import placed_at
 from dragoman.dialects.loss import Report
+from dragoman.dialects.output_limit import within_maximum
 from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
@@ -207,15 +208,11 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> int | N
     """Write `maxTokens` into `body`, if the request states a limit, and return the limit that holds: without
     one, it is the model's maximum, which is the API's default; None = unknown.
     """
-    stated, most = request.max_output, target.facts.max_output
+    stated = request.max_output
     if stated is None:
-        return most
-    if most is not None and stated > most and request.dialect != NAME:
-        target.report.change(
-            "max_output", "inferenceConfig.maxTokens", f"lowered to {most}, the model's maximum"
-        )
-        target.report.lose("max_output", f"limited to {most}", "quality")
-        stated = most
+        return target.facts.max_output
+    if request.dialect != NAME:
+        stated = within_maximum(stated, target.facts, target.report, "inferenceConfig.maxTokens")
     body.setdefault("inferenceConfig", {})["maxTokens"] = stated
     return stated
 
