@@ -4,6 +4,7 @@ error but a WireError leaves a decoder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -35,8 +36,15 @@ def cases(name: str) -> list[Case]:
 def framed(case: Case, frames: Sequence[bytes]) -> bytes:
     if case.dialect.stream.framing == "ndjson":
         return b"".join(frame + b"\n" for frame in frames)
-    lines = [b"data: " + frame.replace(b"\n", b"\ndata: ") + b"\n\n" for frame in frames]
-    return b"".join(lines)
+    return b"".join(
+        [named(frame) + b"data: " + frame.replace(b"\n", b"\ndata: ") + b"\n\n" for frame in frames]
+    )
+
+
+def named(frame: bytes) -> bytes:
+    """Return the line with the event's name, as Anthropic and the Responses API write it; b"" = no name."""
+    found = re.match(rb'\{"type":"([a-z._]+)"', frame)
+    return b"event: " + found[1] + b"\n" if found else b""
 
 
 def splitter(case: Case) -> Splitter:
