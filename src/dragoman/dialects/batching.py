@@ -7,15 +7,16 @@ provider states none (`estimated`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.operation import OperationReply
-from dragoman.errors import WireError
+from dragoman.errors import RequestFailed, WireError
 from dragoman.tokens import Counter
 from dragoman.tokens.vocabulary import size
+from dragoman.wire.json import decode_object
 from dragoman.wire.vectors import WIDTH
 
 _FILLED: Final = 0.75
@@ -48,6 +49,35 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
         yield start, msgspec.structs.replace(request, inputs=inputs[start:]) if start else request
 
     return parts
+
+
+class OneOrSeveral(Protocol):
+    """The body of a response with one vector or with several. Both are None if it has none."""
+
+    embedding: Any
+    embeddings: Any
+
+
+_Body = TypeVar("_Body", bound=OneOrSeveral)
+
+
+def vectors_in(
+    body: bytes, read: Callable[[bytes], _Body], fault_of: Callable[[dict[str, Any]], ir.Fault]
+) -> _Body:
+    """Return the decoded body of a response. read: decodes it. fault_of: decodes an error. Raises
+    RequestFailed for an object with `error` and without vectors, WireError for any other body that has no
+    vectors or that `read` refuses.
+    """
+    try:
+        answer = read(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WireError(str(error)) from error
+    if answer.embedding is None and answer.embeddings is None:
+        written = decode_object(body)
+        if "error" in written:
+            raise RequestFailed(fault_of(written))
+        raise WireError("expected an array", "embeddings")
+    return answer
 
 
 def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:

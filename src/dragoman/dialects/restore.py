@@ -71,7 +71,7 @@ class Restorer:
         self.takes = _TAKEN if reads_text else _TAKEN - _CONTINUING
         """The kinds of events to feed. Deltas are not fed if no emulation changes texts or arguments."""
         if self._texts is not None:
-            self.takes = _NUMBERED
+            self.takes = _DIVIDED
         self._open: dict[tuple[int, int], _EmulatedCall | _Unfenced] = {}
         self._answered: set[int] = set()
         self._called: set[int] = set()
@@ -151,9 +151,9 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 }
 _TAKEN: Final = frozenset(_TAKE)
 _CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
-_NUMBERED: Final = frozenset({*ir.CONTENT, ir.Finish, ir.Raw})
-"""The events that name a block or candidate. The block numbers in them change if a text is divided into
-several blocks.
+_DIVIDED: Final = frozenset({*ir.CONTENT, ir.Finish, ir.Raw, ir.End, ir.Error})
+"""The events to feed if a text may be divided into several blocks: those that name a block or candidate,
+because the block numbers in them change, and those that end the answer, because text may be held back.
 """
 
 
@@ -357,10 +357,10 @@ class ValueMember:
 
 class StringMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`, a string. The
-    client gets the decoded string; characters beside an escape that JSON does not have may stay as they are
-    written. Arguments that do not begin with this member and a string pass unchanged, but an empty object,
-    white space or an opening brace alone gives "". Text after the string, such as another member, is left
-    out, because it is not part of the tool's input.
+    client gets the decoded string; an escape that JSON does not have stays as it is written. Arguments that
+    do not begin with this member and a string pass unchanged, but an empty object, white space or an opening
+    brace alone gives "". Text after the string, such as another member, is left out, because it is not part
+    of the tool's input.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without its
     other half is not a character, and becomes U+FFFD.
@@ -409,12 +409,19 @@ class StringMember:
 _CHARACTERS: Final = re.compile(
     r"""(?:
       [^"\\]+
-    | \\[^u]
-    | \\u(?![dD][89abAB])[0-9a-fA-F]{4}                                   # no high surrogate
-    | \\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[0-9a-fA-F]{4}|(?=[^\\]|\\[^u]))   # one, with what follows it
+    | \\["\\/bfnrt]
+    | \\u(?![dD][89abAB])[0-9a-fA-F]{4}                   # no high surrogate
+    | \\u[dD][89abAB][0-9a-fA-F]{2}                       # a high surrogate
+      (?:
+        \\u[dD][c-fC-F][0-9a-fA-F]{2}                     # and its other half
+      | (?=[^\\]|\\[^u]|\\u(?:[^dD]|[dD](?:[^c-fC-F]|[c-fC-F][0-9a-fA-F]?[^0-9a-fA-F])))
+      )
     )+""",
     re.VERBOSE | re.DOTALL,
 )
+"""Matches characters and escapes of a JSON string. A high surrogate is matched alone only if the text after
+it shows that it has no other half.
+"""
 _NO_MEMBER: Final = re.compile(r"\s*\{\s*\}\s*")
 _HIGH: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _HALF: Final = re.compile(
@@ -426,10 +433,7 @@ _HALF: Final = re.compile(
 def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
-    try:
-        plain = json.loads(f'"{text}"', strict=False)
-    except ValueError:
-        return text
+    plain = json.loads(f'"{text}"', strict=False)
     assert isinstance(plain, str)
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

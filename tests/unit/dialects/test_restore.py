@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
+from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.restore import Fence, Restorer, StringMember, Undo, ValueMember, WholeObject
+from dragoman.engine.steps import through
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -57,6 +59,9 @@ def test_a_string_is_unwrapped_at_any_split(
         (r'{"input":"ab\u00', "ab"),
         (r'{"input":"ab', "ab"),
         (r'{"input":"\q\uZZZZ"}', r"\q\uZZZZ"),
+        (r'{"input":"x\n\q\n\u00e9"}', "x\n\\q\né"),
+        (r'{"input":"\ud83d\ud83d\ude00"}', "\ufffd😀"),
+        (r'{"input":"\ud83d\udezz"}', "\ufffd\\udezz"),
         ('{"input":"a\nb"}', "a\nb"),
         ('{"input":""}', ""),
         ("", ""),
@@ -367,3 +372,22 @@ def test_endless_blanks_are_not_held_for_a_fence() -> None:
     fence = Fence()
     assert "".join(fence.feed(" ") for _ in range(300)) + fence.close() == " " * 300
     assert fence.feed("```json\n{}") == "```json\n{}"
+
+
+@given(cut(st.lists(st.sampled_from([*'\\u\\qn"aDd8Ee0', r"\ud83d", r"\ude00"])).map("".join)))
+def test_odd_escapes_do_not_depend_on_the_cuts(written: tuple[str, list[str]]) -> None:
+    whole, pieces = written
+    head = '{"input":"'
+    assert read(StringMember("input"), [head, *pieces]) == read(StringMember("input"), [head + whole])
+
+
+@pytest.mark.parametrize("last", [ir.Error(ir.Fault("upstream", "broken off")), ir.End()])
+def test_what_is_held_back_comes_before_an_end_that_comes_alone(last: ir.Event) -> None:
+    undo = Undo(reader=NOTATIONS["xml"].reader({"f": {}}, single=False))
+    events: list[ir.Event] = [ir.Start("t"), ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hello <tool_")]
+    if isinstance(last, ir.End):
+        events.append(ir.Close(0))
+    alone, joint = Restorer(undo, Report("t")), Restorer(undo, Report("t"))
+    sent = [one for event in [*events, last] for one in through([alone], [event])]
+    assert sent == list(through([joint], [*events, last]))
+    assert "".join(one.text for one in sent if isinstance(one, ir.TextDelta)) == "Hello <tool_"

@@ -14,6 +14,7 @@ from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.tool_choices import allowed_names
 from dragoman.dialects.translation import translated
 
 USER = ir.Message("user", (ir.Text("x"),))
@@ -165,3 +166,19 @@ def test_one_call_in_text_is_one_in_the_whole_answer(choice: Any, parallel: Any,
     answer = ir.Response("t", candidates=(ir.Candidate((said, said), ir.Stop("end")),))
     blocks = restorer.whole(answer).candidates[0].blocks
     assert sum(isinstance(block, ir.ToolCall) for block in blocks) == calls
+
+
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])
+def test_a_ban_on_calls_without_tools_loses_nothing(dialect: str) -> None:
+    _, report = sent(dialect, tool_choice=ir.ToolChoice("none"))
+    assert report.losses == []
+
+
+@pytest.mark.parametrize("place", ["tools", "toolConfig.tools"])
+def test_only_a_choice_among_named_tools_leaves_tools_out(place: str) -> None:
+    report = Report("t")
+    for choice in (None, ir.ToolChoice("auto"), ir.ToolChoice("tool", ("look",)), ir.ToolChoice("none")):
+        assert allowed_names(choice, report, place) is None
+    assert report.changes == []
+    assert allowed_names(ir.ToolChoice("any", ("look",)), report, place) == frozenset({"look"})
+    assert [(change.path, change.to) for change in report.changes] == [("tool_choice", place)]

@@ -90,7 +90,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     kind = _kind(body, status)
     detail = _detail(body)
     kept = {key: value for key, value in body.rest.items() if value is not None}
-    if detail == kind:
+    if kept.get("details") == {"error_code": kind}:  # another gateway's word for the kind
         del kept["details"]
     if (request_id := body.outer.get("request_id")) is not None:
         kept["request_id"] = request_id

@@ -29,6 +29,7 @@ from dragoman.dialects.anthropic.thoughts import reconcile, thoughts_in
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
 from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.output_limit import within_maximum
 from dragoman.dialects.request import Target, WireRequest, is_default, states
 from dragoman.errors import WireError
 
@@ -241,12 +242,8 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
         body["max_tokens"] = most or MAX_TOKENS
         which = "the gateway's default" if most is None else "the model's maximum"
         target.report.add("max_tokens", f"the Messages API requires max_tokens: {which} is used")
-    elif most is not None and stated > most:
-        body["max_tokens"] = most
-        target.report.change("max_output", "max_tokens", f"lowered to {most}, the model's maximum")
-        target.report.lose("max_output", f"limited to {most}", "quality")
     else:
-        body["max_tokens"] = stated
+        body["max_tokens"] = within_maximum(stated, target.facts, target.report, "max_tokens")
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any], *, odd_ids: bool) -> None:

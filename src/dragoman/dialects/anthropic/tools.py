@@ -11,6 +11,7 @@ from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.request import Target, states
+from dragoman.dialects.tool_choices import allowed_names, lose_choice
 from dragoman.errors import WireError
 
 _FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict"})
@@ -94,10 +95,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     """
     own, choice = states(request, NAME, "tools"), request.tool_choice
     free = own and states(request, NAME, "tool_choice") and states(request, NAME, "parallel")
-    allowed: frozenset[str] | None = None
-    if choice is not None and choice.mode in {"auto", "any"} and choice.names:
-        allowed = frozenset(choice.names)
-        target.report.change("tool_choice", "tools", "only the allowed tools are sent")
+    allowed = allowed_names(choice, target.report)
     tools = []
     for index, tool in enumerate(request.tools or ()):
         if allowed is not None and tool.name not in allowed:
@@ -105,12 +103,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         elif (written := _encode_tool(tool, target, index, own=own)) is not None:
             tools.append(written)
     if not tools and not free:
-        if choice is not None and choice.mode not in {"auto", "none"}:
-            target.report.lose("tool_choice", "the request has no tools", "hint")
-        elif choice is not None:
-            restore({}, choice.extra, target.report, "tool_choice")
-        if request.parallel is False:
-            target.report.lose("parallel", "the request has no tools", "hint")
+        lose_choice(request, target.report, restore)
         return
     if tools or (own and request.tools is not None):
         body["tools"] = tools

@@ -31,14 +31,21 @@ _EFFORTS: Final = ("low", "medium", "high")
 
 
 def encode_reasoning(
-    request: ir.Request, target: Target, fields: dict[str, Any], family: Family, *, forced: bool
+    request: ir.Request,
+    target: Target,
+    fields: dict[str, Any],
+    family: Family,
+    *,
+    forced: bool,
+    limit: int | None,
 ) -> None:
     """Write into `fields` (the object `additionalModelRequestFields`) whether and how much the model should
     think; report changes and losses. Nothing is written for a request that says nothing about thinking.
 
     forced: True = the request forces a tool call, which Claude refuses while it thinks. If such a request
     asks a Claude to think, this wish is reported as lost, and thinking is disabled, unless the model is known
-    not to accept that. forced has no effect on other families.
+    not to accept that. forced has no effect on other families. limit: the most tokens of the answer, which a
+    Claude's thinking budget must stay below; None = unknown.
     """
     wish = request.reasoning
     if wish is None:
@@ -48,7 +55,7 @@ def encode_reasoning(
     asked = wish.mode is not None or wish.effort is not None or wish.budget is not None
     lose_effort(wish, target.report)
     if family == "claude":
-        _claude(request, wish, target, fields, forced=forced, off=off, asked=asked)
+        _claude(wish, target, fields, forced=forced, off=off, asked=asked, limit=limit)
     elif asked:
         _by_effort(wish, target, fields, family, off=off)
     if wish.visible is not None or wish.summary is not None:
@@ -75,7 +82,6 @@ def _by_effort(
 
 
 def _claude(
-    request: ir.Request,
     wish: ir.Reasoning,
     target: Target,
     fields: dict[str, Any],
@@ -83,6 +89,7 @@ def _claude(
     forced: bool,
     off: bool,
     asked: bool,
+    limit: int | None,
 ) -> None:
     report, modes = target.report, target.facts.thinking
     if not asked:
@@ -102,7 +109,7 @@ def _claude(
     if (modes is not None and "enabled" in modes and (budgeted or "adaptive" not in modes)) or (
         modes is None and budgeted
     ):
-        _enable(request, wish, target, fields)
+        _enable(wish, limit, target, fields)
         return
     fields["thinking"] = {"type": "adaptive"}
     effort = effort_of(wish, target.facts, report, "additionalModelRequestFields.output_config.effort")
@@ -110,11 +117,11 @@ def _claude(
         fields["output_config"] = {"effort": effort}
 
 
-def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dict[str, Any]) -> None:
+def _enable(wish: ir.Reasoning, limit: int | None, target: Target, fields: dict[str, Any]) -> None:
     """Write `thinking` with a budget in tokens into `fields`; report changes and losses. The budget is that
     in `wish` or, if there is none or it is negative, stands for the effort ("medium" if none is stated). It
-    is at least 1024 and less than `max_output`. If `max_output` is too small for that, nothing is written and
-    the loss is reported.
+    is at least 1024 and less than `limit`. If `limit` is too small for that, nothing is written and the loss
+    is reported.
     """
     report = target.report
     budget, place = wish.budget, "additionalModelRequestFields.thinking.budget_tokens"
@@ -128,7 +135,6 @@ def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dic
         if budget < MIN_BUDGET:
             report.change("reasoning.budget", place, f"raised to {MIN_BUDGET}, the minimum")
             budget = MIN_BUDGET
-    limit = request.max_output
     if limit is not None and limit <= MIN_BUDGET:
         report.lose("reasoning", f"the limit of {limit} tokens is too small for thinking", "quality")
         return

@@ -36,6 +36,7 @@ from dragoman.dialects.facts import EITHER, NO_LIMIT
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.leftovers import placed_at
 from dragoman.dialects.loss import Report
+from dragoman.dialects.output_limit import within_maximum
 from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
@@ -156,15 +157,15 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     else:
         encode_history(request, target, scope, body)
     encode_tools(request, target, scope, body)
+    limit = _limit(request, target, body)
     if own:
         _own_effort(request, body)
     else:
         choice = request.tool_choice
         forced = choice is not None and choice.mode in {"any", "tool"} and "toolConfig" in body
-        encode_reasoning(request, target, fields, family, forced=forced)
+        encode_reasoning(request, target, fields, family, forced=forced, limit=limit)
         if family == "claude":
             reconcile(body, fields, target, asked=request.reasoning is not None)
-    _limit(request, target, body)
     if request.sampling is not _NO_SAMPLING:
         _encode_sampling(request.sampling, target, body, fields, scope)
     if request.output is not None:
@@ -203,17 +204,17 @@ def _own_effort(request: ir.Request, body: dict[str, Any]) -> None:
         body.setdefault("outputConfig", {})["effort"] = request.reasoning.effort
 
 
-def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    stated, most = request.max_output, target.facts.max_output
+def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> int | None:
+    """Write `maxTokens` into `body`, if the request states a limit, and return the limit that holds: without
+    one, it is the model's maximum, which is the API's default; None = unknown.
+    """
+    stated = request.max_output
     if stated is None:
-        return
-    if most is not None and stated > most and request.dialect != NAME:
-        target.report.change(
-            "max_output", "inferenceConfig.maxTokens", f"lowered to {most}, the model's maximum"
-        )
-        target.report.lose("max_output", f"limited to {most}", "quality")
-        stated = most
+        return target.facts.max_output
+    if request.dialect != NAME:
+        stated = within_maximum(stated, target.facts, target.report, "inferenceConfig.maxTokens")
     body.setdefault("inferenceConfig", {})["maxTokens"] = stated
+    return stated
 
 
 def _encode_sampling(

@@ -22,6 +22,7 @@ from dragoman.dialects.bedrock.terms import (
     restore,
 )
 from dragoman.dialects.bedrock.usage import decode_usage, encode_usage
+from dragoman.dialects.leftovers import placed_at
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -188,7 +189,9 @@ def _restore_message(out: dict[str, Any], extra: ir.Extra, report: Report) -> No
     prefix = "output.message."
     mine = extra[NAME]
     out["output"]["message"] |= {
-        key.removeprefix(prefix): value for key, value in mine.items() if key.startswith(prefix)
+        placed_at(key.removeprefix("output."))[1]: value
+        for key, value in mine.items()
+        if key.startswith(prefix)
     }
     rest = {key: value for key, value in mine.items() if not key.startswith(prefix)}
     restore(out, {**extra, NAME: rest}, report, "")

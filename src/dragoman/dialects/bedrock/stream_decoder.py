@@ -37,14 +37,14 @@ _START: Final = frozenset({"role", "p"})
 _METADATA: Final = frozenset({"usage", "serviceTier", "p"})
 _NONE: Final[dict[str, Any]] = {}
 _GROWS: Final = frozenset({ir.ToolResult, ir.Native})
-"""The blocks whose end decodes also the deltas of unknown kinds."""
+"""The blocks whose end decodes also the deltas of kinds that belong to no other block."""
 
 
 class _Open(msgspec.Struct):
     """A block that is open. index: its number in the IR. kind: its class in the IR. value: the `start` of its
     `contentBlockStart`; {} = it had none. signature: the signature so far. withheld: the redacted reasoning
-    so far, in base64. grown: of a result or an ir.Native, the deltas of unknown kinds and the content of the
-    result so far, which are decoded when the block ends; other blocks have none.
+    so far, in base64. grown: of a block in `_GROWS`, its other deltas and the content of the result so far,
+    which are decoded when the block ends; other blocks have none.
     """
 
     index: int
@@ -202,12 +202,12 @@ class BedrockDecoder:
             events.append(self._begin(number, _opening(delta), _NONE))
             state = self._open[number]
         for kind, content in delta.items():
-            take = _DELTAS.get(kind)
-            if take is not None:
+            holders, take = _DELTAS.get(kind, _UNKNOWN)
+            if state.kind in holders:
                 events += take(self, state, content)
             elif state.kind in _GROWS:
                 self._grow(state, {kind: content})
-            else:
+            elif kind not in _DELTAS or _says_something(content):
                 strange = {"contentBlockDelta": {"contentBlockIndex": number, "delta": {kind: content}}}
                 events.append(ir.Raw(NAME, strange, state.index))
         return events
@@ -220,17 +220,15 @@ class BedrockDecoder:
     def _text(self, state: _Open, text: Any) -> _Events:
         if type(text) is not str:
             raise TypeError
-        return [ir.TextDelta(state.index, text)] if text and state.kind is ir.Text else []
+        return [ir.TextDelta(state.index, text)] if text else []
 
     def _arguments(self, state: _Open, content: dict[str, Any]) -> _Events:
         text = content["input"]
         if type(text) is not str:
             raise TypeError
-        return [ir.ArgsDelta(state.index, text)] if text and state.kind is ir.ToolCall else []
+        return [ir.ArgsDelta(state.index, text)] if text else []
 
     def _thought(self, state: _Open, content: dict[str, Any]) -> _Events:
-        if state.kind is not ir.Thinking:
-            return []
         events: _Events = []
         if text := content.get("text"):
             if type(text) is not str:
@@ -244,7 +242,7 @@ class BedrockDecoder:
         return events
 
     def _cite(self, state: _Open, content: dict[str, Any]) -> _Events:
-        return [ir.Cite(state.index, decode_citation(content))] if state.kind is ir.Text else []
+        return [ir.Cite(state.index, decode_citation(content))]
 
     def _results(self, state: _Open, content: Any) -> _Events:
         for piece in content if type(content) is list else ():
@@ -279,8 +277,10 @@ def _joined(before: str, piece: str) -> str:
 
 def _opening(delta: dict[str, Any]) -> ir.Block:
     """Return the empty block that is opened by a delta for which no block is open: thinking, a text, or an
-    ir.Native for another kind of delta.
+    ir.Native for another kind of delta. Raises WireError for arguments of a call, which only a start opens.
     """
+    if "toolUse" in delta:
+        raise WireError("arguments of a tool call that has not started", "contentBlockDelta.delta.toolUse")
     if "reasoningContent" in delta:
         return ir.Thinking(redacted="redactedContent" in delta["reasoningContent"])
     if "text" in delta or "citation" in delta:
@@ -290,13 +290,18 @@ def _opening(delta: dict[str, Any]) -> ir.Block:
 
 
 def _is_foreign(delta: dict[str, Any], kind: type) -> bool:
-    """Whether a delta has words that its open block cannot hold: a text for thinking, or thinking for a text.
-    kind: the class of the block.
+    """Whether a delta has words (a text, or reasoning) that need a block of their own, because its open block
+    is of another kind. False for an open call, whose arguments may still come. kind: the class of the block.
     """
-    if kind is ir.Thinking:
-        return bool(delta.get("text"))
-    thought = delta.get("reasoningContent")
-    return kind is ir.Text and type(thought) is dict and bool(thought.get("text"))
+    if kind is ir.ToolCall:
+        return False
+    text, thought = delta.get("text"), delta.get("reasoningContent")
+    return bool(text and kind is not ir.Text) or (kind is not ir.Thinking and _says_something(thought))
+
+
+def _says_something(content: Any) -> bool:
+    """Whether the content of a delta of a known kind is not empty."""
+    return any(content.values()) if type(content) is dict else bool(content)
 
 
 def _grown(state: _Open) -> ir.Block:
@@ -311,13 +316,16 @@ def _grown(state: _Open) -> ir.Block:
     return decode_block(whole)
 
 
-_DELTAS: Final[dict[str, Callable[[BedrockDecoder, _Open, Any], _Events]]] = {
-    "text": BedrockDecoder._text,
-    "toolUse": BedrockDecoder._arguments,
-    "reasoningContent": BedrockDecoder._thought,
-    "citation": BedrockDecoder._cite,
-    "toolResult": BedrockDecoder._results,
+_Taken = tuple[frozenset[type], Callable[[BedrockDecoder, _Open, Any], _Events]]
+_DELTAS: Final[dict[str, _Taken]] = {
+    "text": (frozenset({ir.Text}), BedrockDecoder._text),
+    "toolUse": (frozenset({ir.ToolCall}), BedrockDecoder._arguments),
+    "reasoningContent": (frozenset({ir.Thinking}), BedrockDecoder._thought),
+    "citation": (frozenset({ir.Text}), BedrockDecoder._cite),
+    "toolResult": (_GROWS, BedrockDecoder._results),
 }
+"""Kind of delta -> (the classes of the blocks to which it belongs, the method that decodes it)."""
+_UNKNOWN: Final[_Taken] = (frozenset(), BedrockDecoder._results)
 _TAKE: Final[dict[str, Callable[[BedrockDecoder, dict[str, Any]], _Events]]] = {
     "messageStart": BedrockDecoder._message_start,
     "contentBlockStart": BedrockDecoder._block_start,

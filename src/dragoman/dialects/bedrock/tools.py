@@ -18,6 +18,7 @@ from dragoman.dialects.bedrock.block_encoder import Scope, encode_mark
 from dragoman.dialects.bedrock.terms import API, NAME, leftovers, restore
 from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.request import Target
+from dragoman.dialects.tool_choices import allowed_names
 from dragoman.errors import WireError
 
 _TOOL: Final = frozenset({"toolSpec"})
@@ -85,9 +86,7 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
     own, report, choice = scope.own, target.report, request.tool_choice
     called = _called(request.messages)
     forbidden = choice is not None and choice.mode == "none" and not own
-    allowed = _allowed(choice)
-    if allowed is not None:
-        report.change("tool_choice", "toolConfig.tools", "only the allowed tools are sent")
+    allowed = allowed_names(choice, report, "toolConfig.tools")
     tools: list[dict[str, Any]] = []
     for index, tool in enumerate(request.tools or ()):
         if allowed is not None and tool.name not in allowed:
@@ -143,12 +142,6 @@ def _called(messages: Iterable[ir.Message]) -> list[str]:
             if isinstance(block, ir.ToolCall) and block.by == "client"
         )
     )
-
-
-def _allowed(choice: ir.ToolChoice | None) -> frozenset[str] | None:
-    if choice is None or choice.mode not in _MODES or not choice.names:
-        return None
-    return frozenset(choice.names)
 
 
 def _encode_tool(tool: ir.Tool, target: Target, scope: Scope, where: str) -> list[dict[str, Any]]:

@@ -1,15 +1,18 @@
-"""Functions for the message histories of the chat family: they read messages and contents, write tool results
-as text, and shorten the ids of calls.
+"""Parts of the message histories of the chat family: they read messages and contents, write the turns of a
+repaired history, write tool results as text, and shorten the ids of calls.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.narrower import Narrower
+from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
 
 _MAX_ID: Final = 40
@@ -50,6 +53,58 @@ def read_content(
     if content is None:
         return ()
     raise WireError("expected a string or an array", where + ".content", "invalid_type")
+
+
+class TurnWriter(ABC):
+    """The part of a history's writer that writes the turns of another dialect's repaired history, for a
+    protocol with a `Narrower` (`narrower`). saying: the protocol's class that collects an assistant message.
+    out: the messages that were written.
+    """
+
+    __slots__ = ()
+    narrower: ClassVar[Narrower]
+    saying: ClassVar[type[Any]]
+    draft: Draft
+    out: list[dict[str, Any]]
+
+    def write_turn(self, turn: Turn) -> None:
+        """Append the message of one turn to `out`, but not an assistant's message of which nothing but the
+        role is left, which is reported as a change. The repairs of the turn are reported, and as losses the
+        names, cache marks and leftovers of its messages.
+        """
+        at, piece = len(self.out), turn.pieces[0]
+        if piece.message is None:
+            turn.tell(self.draft.report, at)
+        if turn.role == "assistant":
+            self._assistant(turn)
+        elif turn.role == "tool":
+            self._answer(piece)
+        else:
+            self._plain(piece, turn.role)
+        if piece.message is not None:
+            turn.tell(self.draft.report, at)
+        for one in turn.pieces:
+            if one.message is not None:
+                self.narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
+
+    def _assistant(self, turn: Turn) -> None:
+        saying = self.saying(self.draft, lambda stated, _: stated)
+        for piece in turn.pieces:
+            saying.add_piece(piece)
+        out = saying.done()
+        if len(out) > 1:
+            self.out.append(out)
+        else:
+            reason = f"{self.narrower.api} has no empty assistant messages"
+            self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
+
+    @abstractmethod
+    def _answer(self, piece: Piece) -> None:
+        """Append the message with a tool's result."""
+
+    @abstractmethod
+    def _plain(self, piece: Piece, role: str) -> None:
+        """Append a message of the user or of system text. role: that of the turn."""
 
 
 def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where: str) -> str:

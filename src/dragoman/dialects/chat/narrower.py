@@ -12,6 +12,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.loss import Report
+from dragoman.dialects.repair.turn import Piece
 from dragoman.dialects.restore import INPUT
 from dragoman.errors import WireError
 
@@ -26,10 +27,10 @@ class Narrower:
     its dialect, which writes leftovers and reports those that it does not write.
     """
 
-    __slots__ = ("_api", "_restore")
+    __slots__ = ("_restore", "api")
 
     def __init__(self, api: str, restore: Restore) -> None:
-        self._api = api
+        self.api = api
         self._restore = restore
 
     def lose_mark(self, mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
@@ -37,16 +38,22 @@ class Narrower:
         of the value that has the mark.
         """
         if mark is not None:
-            draft.report.lose(where + ".cache", f"{self._api} has no cache breakpoints", "hint")
+            draft.report.lose(where + ".cache", f"{self.api} has no cache breakpoints", "hint")
 
     def lose_head(self, message: ir.Message, draft: Draft, where: str) -> None:
         """Report as lost the author's name, the cache mark and the leftovers of a message that came in
         another dialect. where: the message's IR path.
         """
         if message.name is not None:
-            draft.report.lose(where + ".name", f"{self._api} has no author names", "hint")
+            draft.report.lose(where + ".name", f"{self.api} has no author names", "hint")
         self.lose_mark(message.cache, draft, where)
         self._restore({}, message.extra, draft.report, where)
+
+    def tell_role(self, piece: Piece, draft: Draft, at: int) -> None:
+        """Report that a developer's message gets the role `system`. at: the index of the written message."""
+        if piece.message is not None and piece.message.role == "developer":
+            place, to = f"messages[{piece.index}].role", f"messages[{at}].role"
+            draft.report.change(place, to, f"{self.api} uses the role `system`")
 
     def encode_function(
         self, tool: ir.Function, draft: Draft, where: str, more: Mapping[str, Any] | None = None
@@ -57,7 +64,7 @@ class Narrower:
         Raises WireError for a free-text tool.
         """
         if tool.kind == "custom":
-            raise WireError(f"{self._api} has no free-text tools", where, "unsupported_value")
+            raise WireError(f"{self.api} has no free-text tools", where, "unsupported_value")
         inner: dict[str, Any] = {"name": tool.name}
         if tool.description is not None:
             inner["description"] = tool.description
@@ -83,10 +90,10 @@ class Narrower:
         arguments = block.arguments if draft.own or block.arguments else "{}"
         if block.kind == "custom":
             if not draft.answer:
-                raise WireError(f"{self._api} has no calls of free-text tools", where, "unsupported_value")
+                raise WireError(f"{self.api} has no calls of free-text tools", where, "unsupported_value")
             arguments = msgspec.json.encode({INPUT: block.arguments}).decode()
             draft.report.change(
-                where, f"function.arguments.{INPUT}", f"{self._api} requires arguments to be an object"
+                where, f"function.arguments.{INPUT}", f"{self.api} requires arguments to be an object"
             )
         out: dict[str, Any] = {} if stated is None else {"id": stated}
         out["type"] = "function"

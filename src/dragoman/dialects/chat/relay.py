@@ -167,6 +167,7 @@ class ChatStreamRelay:
             raise RequestFailed(self._words.fault(error_body(frame)))
         if frame.strip() == _DONE:
             self.done = True
+            self._template.forget()
             return self._estimated_usage() + (b"" if self._lines else data(frame))
         try:
             chunk = _decode(frame)

@@ -162,8 +162,7 @@ class Template:
         chunk: the decoded frame; this method may change it. sent: the client's bytes for the frame, with the
         framing of the stream; None = only `text` is needed, not `relayed` and `run`.
         """
-        self.known = False
-        self._run = None
+        self.forget()
         if self._misses > _MISSES:
             return False
         self._misses += 1
@@ -190,6 +189,11 @@ class Template:
         if self.known and sent is not None:
             self._run = _run(around, self._sent)
         return self.known
+
+    def forget(self) -> None:
+        """Recognise no further frames until a chunk is learnt."""
+        self.known = False
+        self._run = None
 
     def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
         """Cut a frame at `text`, which is searched for after the member `delta`, and at `padding` (None = the

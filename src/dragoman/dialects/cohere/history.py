@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import read_content, read_history, result_text
+from dragoman.dialects.chat.history import TurnWriter, read_content, read_history, result_text
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.cohere.parts import decode_parts, encode_part, write_document
 from dragoman.dialects.cohere.saying import CITATIONS, Saying, decode_saying
@@ -20,7 +20,7 @@ from dragoman.dialects.cohere.terms import NAME, PLAN, leftovers, narrower, rest
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
-from dragoman.dialects.repair.turn import Piece, Turn
+from dragoman.dialects.repair.turn import Piece
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system"})
@@ -149,46 +149,17 @@ _RULES: Final = Rules(
 )
 
 
-class _History(_OwnHistory):
+class _History(TurnWriter, _OwnHistory):
     """Encodes messages that came in another dialect, after their repair (`repaired`), and appends them to
     `out`.
     """
 
     __slots__ = ()
+    narrower, saying = narrower, Saying
 
-    def write_turn(self, turn: Turn) -> None:
-        """Encode one turn (a message of the repaired history) and append it to `out`. An assistant message of
-        which nothing but the role is left is not appended, which is reported as a change. The repairs of the
-        turn are reported.
-        """
-        report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
-        if piece.message is None:
-            turn.tell(report, at)
-        if turn.role == "assistant":
-            self._assistant(turn)
-        elif turn.role == "tool":
-            self._answer(piece)
-        else:
-            if piece.message is not None and piece.message.role == "developer":
-                to = f"messages[{at}].role"
-                report.change(f"messages[{piece.index}].role", to, "the Cohere API uses the role `system`")
-            self._put("user" if turn.role == "user" else "system", piece.placed())
-        if piece.message is not None:
-            turn.tell(report, at)
-        for one in turn.pieces:
-            if one.message is not None:
-                narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
-
-    def _assistant(self, turn: Turn) -> None:
-        saying = Saying(self.draft, lambda stated, _: stated)
-        for piece in turn.pieces:
-            saying.add_piece(piece)
-        out = saying.done()
-        if len(out) > 1:
-            self.out.append(out)
-        else:
-            reason = "the Cohere API has no empty assistant messages"
-            self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
+    def _plain(self, piece: Piece, role: str) -> None:
+        narrower.tell_role(piece, self.draft, len(self.out))
+        self._put("user" if role == "user" else "system", piece.placed())
 
     def _answer(self, piece: Piece) -> None:
         block, where = piece.blocks[0], piece.place(0)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.cohere.terms import NAME, leftovers, narrower, restore
+from dragoman.dialects.tool_choices import lose_choice
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters"})
@@ -65,12 +66,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     if tools or (draft.own and request.tools is not None):
         body["tools"] = tools
     if not (tools or draft.own):
-        if choice is not None and choice.mode != "auto":
-            draft.report.lose("tool_choice", "the request has no tools", "hint")
-        elif choice is not None:
-            restore({}, choice.extra, draft.report, "tool_choice")
-        if request.parallel is False:
-            draft.report.lose("parallel", "the request has no tools", "hint")
+        lose_choice(request, draft.report, restore)
         return
     _encode_strictness(body, request, draft)
     if choice is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -42,10 +43,10 @@ def prompt(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
     return {key: stated[key] for key in _COUNTED if key in stated}
 
 
-_STUDIO: Final = counting(
+_counting = partial(
+    counting,
     path=PATH,
     member="totalTokens",
-    reduce=reduced,
     told=lambda tokens: {"totalTokens": tokens},
     check=check,
     brief=brief,
@@ -54,18 +55,8 @@ _STUDIO: Final = counting(
     locate=locate,
     maps=MAPPED,
 )
-_VERTEX: Final = counting(
-    path=PATH,
-    member="totalTokens",
-    reduce=prompt,
-    told=lambda tokens: {"totalTokens": tokens},
-    check=check,
-    brief=brief,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    locate=locate,
-    maps=MAPPED,
-).provider
+_STUDIO: Final = _counting(reduce=reduced)
+_VERTEX: Final = _counting(reduce=prompt).provider
 COUNT: Final = msgspec.structs.replace(
     _STUDIO,
     provider=msgspec.structs.replace(

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.batching import batches, joined, lose_length, one_each, vectors_in
 from dragoman.dialects.gemini import predict
 from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
@@ -33,8 +33,8 @@ from dragoman.dialects.operation import (
 from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
-from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/models/{model}:embedContent"
@@ -288,23 +288,10 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     WireError for any other body without embeddings in the API's form, and if the number of vectors is not the
     number of inputs.
     """
-    answer = _answer(answered.data)
+    answer = vectors_in(answered.data, _read, fault_of)
     found = (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
     vectors = tuple(from_floats(vector.values) for vector in found)
     return one_each(ir.EmbedResponse(vectors, usage=_usage(answer)), request)
-
-
-def _answer(body: bytes) -> _Answer:
-    try:
-        answer = _read(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise WireError(str(error)) from error
-    if answer.embedding is None and answer.embeddings is None:
-        written = decode_object(body)
-        if "error" in written:
-            raise RequestFailed(fault_of(written))
-        raise WireError("expected an array", "embeddings")
-    return answer
 
 
 def _usage(answer: _Answer) -> ir.Usage | None:
@@ -359,7 +346,7 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
         body without embeddings in the API's form. If
         the client requested one vector, also raises WireError for a batch of none or several vectors.
         """
-        told = _answer(answer.data)
+        told = vectors_in(answer.data, _read, fault_of)
         usage = _usage(told)
         if wire.path != PATH or told.embedding is not None:
             return answer, usage

@@ -26,7 +26,7 @@ _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
     """Decode `logprobsResult`. Returns (its tokens, its other members as leftovers `logprobsResult.NAME`);
-    None = its form is unknown. result: any JSON value.
+    None = its form is unknown, or a value in it has a wrong type. result: any JSON value.
     """
     try:
         chosen, tops = result["chosenCandidates"], result.get(_TOPS)
@@ -37,7 +37,7 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
         rest = {f"{RESULT}.{key}": kept for key, kept in result.items() if key not in _LISTS}
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
-    return tokens, rest
+    return (tokens, rest) if all(map(ir.is_sound, tokens)) else None
 
 
 def rest_of(result: Any) -> dict[str, Any]:
@@ -47,6 +47,26 @@ def rest_of(result: Any) -> dict[str, Any]:
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
     return {f"{RESULT}.{key}": kept for key, kept in result.items()}
+
+
+def extend(before: Any, more: Any) -> bool:
+    """Append the tokens of one `logprobsResult` (`more`) to those of an earlier one (`before`), and let its
+    other members replace the earlier ones. Returns False, and changes nothing, if one of the two is not an
+    object with lists of tokens, or if only one of them has alternatives.
+    """
+    if not (isinstance(before, dict) and isinstance(more, dict)):
+        return False
+    lists = before.keys() & _LISTS
+    if not lists or lists != more.keys() & _LISTS:
+        return False
+    if not all(isinstance(one[key], list) for one in (before, more) for key in lists):
+        return False
+    for key, value in more.items():
+        if key in lists:
+            before[key].extend(value)
+        else:
+            before[key] = value
+    return True
 
 
 def _token(value: dict[str, Any], top: dict[str, Any] | None) -> ir.Logprob:
@@ -67,11 +87,10 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     """Return a copy of the blocks with these tokens as the `logprobs` of the texts. None = there is no text
     block.
 
-    A single text gets all tokens. Of several texts, each gets the tokens that form it. Tokens without
-    text at the end belong to no text then. If this is impossible (a text begins or ends inside a token, the
-    first text is empty, or the tokens together are longer or
-    shorter than the texts), the first text gets all tokens, and the other texts stay unchanged. Only lengths
-    are compared.
+    A single text gets all tokens. Of several texts, each gets the tokens that form it, and the last one also
+    the tokens without text after them. If this is impossible (a text begins or ends inside a token, the first
+    text is empty, or the tokens together are longer or shorter than the texts), the first text gets all
+    tokens, and the other texts stay unchanged. Only lengths are compared.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:
@@ -80,9 +99,9 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     ends = list(accumulate(len(token.token) for token in tokens))
     sizes = list(accumulate(len(block.text) for _, block in texts))
     apart = len(texts) > 1 and set(sizes) <= set(ends) and ends[-1] == sizes[-1]
-    first = 0
+    first, final = 0, texts[-1][0]
     for (index, block), size in zip(texts, sizes, strict=True):
-        last = ends.index(size) + 1 if apart else len(tokens)
+        last = ends.index(size) + 1 if apart and index != final else len(tokens)
         out[index] = msgspec.structs.replace(block, logprobs=tokens[first:last])
         if not apart:
             break

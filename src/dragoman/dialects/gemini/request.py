@@ -19,6 +19,7 @@ from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.output_limit import within_maximum
 from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.errors import WireError
 
@@ -244,14 +245,8 @@ def _own_system(request: ir.Request, added: list[dict[str, Any]], draft: Draft, 
 
 
 def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> None:
-    bound = target.facts.max_output
-    if own or bound is None or most <= bound:
-        config["maxOutputTokens"] = most
-        return
-    config["maxOutputTokens"] = bound
-    said = f"lowered to {bound}, the model's maximum"
-    target.report.change("max_output", "generationConfig.maxOutputTokens", said)
-    target.report.lose("max_output", f"limited to {bound}", "quality")
+    place = "generationConfig.maxOutputTokens"
+    config["maxOutputTokens"] = most if own else within_maximum(most, target.facts, target.report, place)
 
 
 _sampling_values = attrgetter(*_SAMPLING.values())

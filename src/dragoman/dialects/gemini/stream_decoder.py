@@ -19,7 +19,7 @@ from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTO
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.gemini.errors import broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
-from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
+from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, extend, rest_of
 from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.patches import Patches
 from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
@@ -498,22 +498,32 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
         del extra[RESULT]
         extra |= rest
         return events
-    place = next((at for at, event in enumerate(events) if isinstance(event, ir.TextDelta)), None)
-    read = None if place is None else decode_logprobs(extra[RESULT])
-    if place is None or read is None:
-        return events
-    del extra[RESULT]
-    extra |= read[1]
-    events[place] = msgspec.structs.replace(events[place], logprobs=read[0])
+    read = decode_logprobs(extra[RESULT])
+    for place, event in enumerate(events):
+        if read is None or not (text := _text_of(event)):
+            continue
+        del extra[RESULT]
+        extra |= read[1]
+        scored: Any = msgspec.structs.replace(text, logprobs=read[0])
+        events[place] = msgspec.structs.replace(event, block=scored) if isinstance(event, ir.Open) else scored
+        break
     return events
+
+
+def _text_of(event: ir.Event) -> ir.TextDelta | ir.Text | None:
+    """Return the part of an event that can have log probabilities; None = it has no text of the answer."""
+    if isinstance(event, ir.Open):
+        return event.block if isinstance(event.block, ir.Text) and event.block.text else None
+    return event if isinstance(event, ir.TextDelta) else None
 
 
 def _keep(answer: _Answer, more: _Wire) -> None:
     """Add `more`, the leftovers of the candidate in one chunk, to the leftovers of `answer`.
 
-    Lists in citation metadata grow. Grounding metadata is merged: a member replaces the earlier member of the
-    same name, and the other earlier members stay. Any other leftover replaces the earlier one of the same
-    name, unless the new value is empty. Raises WireError for too many leftovers, or too many values in them.
+    Lists in citation metadata and lists of tokens grow. Grounding metadata is merged: a member replaces the
+    earlier member of the same name, and the other earlier members stay. Any other leftover replaces the
+    earlier one of the same name, unless the new value is empty. Raises WireError for too many leftovers, or
+    too many values in them.
     """
     extra = answer.extra
     for key, value in more.items():
@@ -526,6 +536,8 @@ def _keep(answer: _Answer, more: _Wire) -> None:
             answer.kept.update(before, value)
             extra[key] = {**before, **value}
             refuse_more(len(extra[key]) - 1, MOST_LEFTOVERS, "members of grounding metadata")
+        elif key == RESULT and extend(before, value):
+            answer.kept.add(value)
         elif value or not before:
             answer.kept.replace(before, value)
             extra[key] = value

@@ -17,6 +17,7 @@ from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spe
 from dragoman.dialects.leftovers import lose_settings
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, states
+from dragoman.dialects.tool_choices import lose_choice
 from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
@@ -132,12 +133,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     own, report = states(request, NAME, "tools"), target.report
     chosen = states(request, NAME, "tool_choice")
     if not request.tools and not (own and chosen):
-        if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
-            report.lose("tool_choice", "the request has no tools", "hint")
-        elif request.tool_choice is not None:
-            restore({}, request.tool_choice.extra, report, "tool_choice")
-        if request.parallel is False:
-            report.lose("parallel", "the request has no tools", "hint")
+        lose_choice(request, report, restore)
         return
     tools, strict = _written(request, target, own=own)
     if tools or (own and request.tools is not None):

@@ -46,7 +46,7 @@ _PLAIN = (None, "auto", "default")
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     """Decode a `usageMetadata` object, except its service tier (`decode_tier`). Unknown members, members of
-    wrong types, negative counts (not those by modality) and inconsistent sums become leftovers. Nothing is
+    wrong types, negative counts and inconsistent sums become leftovers. Nothing is
     raised.
     """
     detail, rest = _detail(value)
@@ -111,8 +111,8 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
     """Return the counts in `listed`, a list of `{"modality", "tokenCount"}`, as `Usage.detail` has them:
-    {"input_text": 5}. None = the list is empty, its form is unknown, or it has a modality twice. prefix: the
-    beginning of the names in the result, such as `INPUT` ("input_").
+    {"input_text": 5}. None = the list is empty, its form is unknown, or it has a negative count or a modality
+    twice. prefix: the beginning of the names in the result, such as `INPUT` ("input_").
     """
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
@@ -121,7 +121,7 @@ def by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
         if type(one) is not dict or one.keys() != _COUNT or type(one["tokenCount"]) is not int:
             return None
         word = _MODALITIES.get(str(one["modality"]))
-        if word is None or prefix + word in found:
+        if word is None or one["tokenCount"] < 0 or prefix + word in found:
             return None
         found[prefix + word] = one["tokenCount"]
     return found

@@ -18,7 +18,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import read_content, read_history, result_text
+from dragoman.dialects.chat.history import TurnWriter, read_content, read_history, result_text
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_part
 from dragoman.dialects.mistral.saying import Saying, decode_saying
@@ -26,7 +26,7 @@ from dragoman.dialects.mistral.terms import NAME, call_id, leftovers, narrower, 
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import Rules, Why
-from dragoman.dialects.repair.turn import Piece, Turn, tagged
+from dragoman.dialects.repair.turn import Piece, tagged
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system"})
@@ -181,32 +181,20 @@ _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _
 message."""
 
 
-class _History(_OwnHistory):
-    """Encodes the messages of a client of another dialect, after their repair, and appends them to `out`."""
+class _History(TurnWriter, _OwnHistory):
+    """Encodes the messages of a client of another dialect, after their repair, and appends them to `out`. A
+    message of the assistant or of system text is left out if it is empty; the top-level system text
+    (`Request.system`) is not.
+    """
 
     __slots__ = ()
+    narrower, saying = narrower, Saying
 
-    def write_turn(self, turn: Turn) -> None:
-        """Encode one turn as a message and append it to `out`. A message of the assistant or of system text
-        is left out if it is empty; the top-level system text (`Request.system`) is not. The repairs of the
-        turn, and what is lost beside the blocks of its messages, are reported.
-        """
-        report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
-        if piece.message is None:
-            turn.tell(report, at)
-        if turn.role == "assistant":
-            self._assistant(turn)
-        elif turn.role == "tool":
-            self._answer(piece)
-        elif piece.index < 0 or (piece.message is not None and piece.message.role != "user"):
-            self._system(piece, turn.role)
+    def _plain(self, piece: Piece, role: str) -> None:
+        if piece.index < 0 or (piece.message is not None and piece.message.role != "user"):
+            self._system(piece, role)
         else:
             self._content(piece.placed())
-        if piece.message is not None:
-            turn.tell(report, at)
-        for one in turn.pieces:
-            if one.message is not None:
-                narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
 
     def go_on(self) -> None:
         """If the last message in `out` is the assistant's, mark it as a `prefix`, so that the model continues
@@ -236,20 +224,8 @@ class _History(_OwnHistory):
             for chunk in content:
                 if "text" in chunk:
                     chunk["text"] = tagged(chunk["text"])
-        elif piece.message is not None and piece.message.role == "developer":
-            to = f"messages[{len(self.out) - 1}].role"
-            report.change(where + ".role", to, "the Mistral API uses the role `system`")
-
-    def _assistant(self, turn: Turn) -> None:
-        saying = Saying(self.draft, lambda stated, _: stated)
-        for piece in turn.pieces:
-            saying.add_piece(piece)
-        out = saying.done()
-        if len(out) > 1:
-            self.out.append(out)
         else:
-            reason = "the Mistral API rejects an empty assistant message"
-            self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
+            narrower.tell_role(piece, self.draft, len(self.out) - 1)
 
     def _content(self, blocks: list[tuple[ir.Block, str]]) -> None:
         """Append a user message. blocks: its blocks, each with its IR path."""

@@ -12,6 +12,7 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import CHOICES
 from dragoman.dialects.mistral.terms import NAME, leftovers, narrower, restore
+from dragoman.dialects.tool_choices import allowed_names, lose_choice
 
 _KIND: Final = frozenset({"type"})
 _TOOL: Final = frozenset({"type", "function"})
@@ -54,7 +55,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     for a free-text tool that would be offered.
     """
     choice = request.tool_choice
-    allowed = _subset(choice, draft)
+    allowed = allowed_names(choice, draft.report)
     tools: list[dict[str, Any]] = []
     for index, tool in enumerate(request.tools or ()):
         where = f"tools[{index}]"
@@ -65,7 +66,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     if tools or (draft.own and request.tools is not None):
         body["tools"] = tools
     if not (tools or draft.own):
-        _lose_choice(request, draft)
+        lose_choice(request, draft.report, restore)
         return
     if choice is not None and (word := _encode_choice(choice, request, draft)) is not None:
         body["tool_choice"] = word
@@ -73,26 +74,6 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
         restore({}, choice.extra, draft.report, "tool_choice")
     if request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
-
-
-def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    choice = request.tool_choice
-    if choice is not None and choice.mode != "auto":
-        draft.report.lose("tool_choice", "the request has no tools", "hint")
-    elif choice is not None:
-        restore({}, choice.extra, draft.report, "tool_choice")
-    if request.parallel is False:
-        draft.report.lose("parallel", "the request has no tools", "hint")
-
-
-def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """Return the names of the tools to offer, if the tool choice allows only some tools; None = all tools are
-    offered. This dialect cannot state such a choice, so whenever names are returned, a change is reported.
-    """
-    if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
-        return None
-    draft.report.change("tool_choice", "tools", "only the allowed tools are sent")
-    return frozenset(choice.names)
 
 
 def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.batching import batches, joined, lose_length, one_each, vectors_in
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.errors import fault_of
@@ -33,8 +33,8 @@ from dragoman.dialects.operation import (
 from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
-from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/api/embed"
@@ -156,7 +156,7 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     """Decode a response. Raises RequestFailed for an object with `error` and without vectors. Raises
     WireError for any other invalid body, and if there are not as many vectors as inputs.
     """
-    answer = _answer(answered.data)
+    answer = vectors_in(answered.data, _read, fault_of)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
     response = ir.EmbedResponse(
         tuple(from_floats(vector) for vector in vectors),
@@ -164,19 +164,6 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
         usage=_usage(answer.prompt_eval_count),
     )
     return one_each(response, request)
-
-
-def _answer(body: bytes) -> _Answer:
-    try:
-        answer = _read(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise WireError(str(error)) from error
-    if answer.embedding is None and answer.embeddings is None:
-        written = decode_object(body)
-        if "error" in written:
-            raise RequestFailed(fault_of(written))
-        raise WireError("expected an array", "embeddings")
-    return answer
 
 
 def _usage(count: int | None) -> ir.Usage | None:
@@ -226,7 +213,7 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
         """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
-            _answer(answer.data)
+            vectors_in(answer.data, _read, fault_of)
         try:
             usage = _usage(_read_count(answer.data).prompt_eval_count)
         except msgspec.MsgspecError:

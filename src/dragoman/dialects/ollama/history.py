@@ -13,7 +13,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.documents import document_text
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import result_text
+from dragoman.dialects.chat.history import TurnWriter, result_text
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
@@ -22,7 +22,7 @@ from dragoman.dialects.ollama.terms import NAME, leftovers, narrower, restore
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import Rules, Why
-from dragoman.dialects.repair.turn import Piece, Turn
+from dragoman.dialects.repair.turn import Piece
 from dragoman.errors import WireError
 
 ROLES: Final = ("system", "user", "assistant", "tool")
@@ -86,7 +86,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
         writer.write_own(request.messages)
     else:
         for turn in repaired(request, _RULES):
-            writer.write(turn)
+            writer.write_turn(turn)
     return writer.out
 
 
@@ -106,8 +106,9 @@ _RULES: Final = Rules(
 )
 
 
-class _History:
+class _History(TurnWriter):
     __slots__ = ("draft", "out")
+    narrower, saying = narrower, Saying
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
@@ -138,30 +139,9 @@ class _History:
             if value is not None:
                 self.out[-1][member] = value
 
-    def write(self, turn: Turn) -> None:
-        """Append one message for a turn of another dialect's repaired history. Reports the repairs, and as
-        losses the authors' names, the cache marks and the leftovers of the messages in the turn.
-        """
-        report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
-        if piece.message is None:
-            turn.tell(report, at)
-        if turn.role == "assistant":
-            saying = Saying(self.draft, lambda stated, _: stated)
-            for one in turn.pieces:
-                saying.add_piece(one)
-            self.out.append(saying.done())
-        elif turn.role == "tool":
-            self._answer(piece)
-        else:
-            if piece.message is not None and piece.message.role == "developer":
-                to = f"messages[{at}].role"
-                report.change(f"messages[{piece.index}].role", to, "the Ollama API uses the role `system`")
-            self.say("user" if turn.role == "user" else "system", piece.placed())
-        if piece.message is not None:
-            turn.tell(report, at)
-        for one in turn.pieces:
-            if one.message is not None:
-                narrower.lose_head(one.message, self.draft, f"messages[{one.index}]")
+    def _plain(self, piece: Piece, role: str) -> None:
+        narrower.tell_role(piece, self.draft, len(self.out))
+        self.say("user" if role == "user" else "system", piece.placed())
 
     def _answer(self, piece: Piece) -> None:
         block, where = piece.blocks[0], piece.place(0)

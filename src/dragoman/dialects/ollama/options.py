@@ -16,8 +16,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dragoman import ir
+from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.terms import NAME
+from dragoman.dialects.output_limit import within_maximum
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
@@ -160,12 +162,12 @@ def _as_integer(value: Any) -> Any:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
+def encode_options(request: ir.Request, facts: Facts, report: Report) -> dict[str, Any]:
     """Return the object `options` with the values that have an IR field; it may be empty. A negative seed is
     left out, and reported as lost. Raises WireError if the request asks for several candidates.
 
-    bound: the most output tokens that the model allows; None = unknown. If a request of another dialect asks
-    for more output tokens than `bound`, `bound` is written instead, and this is reported.
+    facts: the model's. If a request of another dialect asks for more output tokens than the model's maximum,
+    the maximum is written instead, and this is reported.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:
@@ -179,10 +181,6 @@ def encode_options(request: ir.Request, bound: int | None, report: Report) -> di
         del out["seed"]
         report.lose("sampling.seed", "the Ollama API has no negative seeds")
     if request.max_output is not None:
-        most = request.max_output
-        if bound is not None and most > bound and request.dialect != NAME:
-            report.change("max_output", f"options.{_LIMIT}", f"lowered to {bound}, the model's maximum")
-            report.lose("max_output", f"limited to {bound}", "quality")
-            most = bound
-        out[_LIMIT] = most
+        most, place = request.max_output, f"options.{_LIMIT}"
+        out[_LIMIT] = most if request.dialect == NAME else within_maximum(most, facts, report, place)
     return out

@@ -101,7 +101,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
     FIELDS.lose(request.sampling, target.report, "sampling")
-    body["options"] = encode_options(request, target.facts.max_output, target.report)
+    body["options"] = encode_options(request, target.facts, target.report)
     if target.facts.sampling is False:
         made = [member for member in SAMPLING if not states(request, NAME, f"sampling.{member}")]
         leave_out_sampling(body["options"], made, draft)

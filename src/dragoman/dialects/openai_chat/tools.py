@@ -19,6 +19,7 @@ from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.openai_chat.parts import decode_mark
+from dragoman.dialects.tool_choices import lose_choice
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
@@ -202,7 +203,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
         if request.parallel is not None and draft.own:
             body["parallel_tool_calls"] = request.parallel
         if not draft.own:
-            _lose_choice(request, draft)
+            lose_choice(request, draft.report, restore)
         return
     legacy = draft.own and request.forms is not None and request.forms.get("tools") == "functions"
     tools: list[dict[str, Any]] = []
@@ -217,21 +218,12 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     if tools or (draft.own and request.tools == ()):
         body["functions" if legacy else "tools"] = tools
     if not tools and not draft.own:
-        _lose_choice(request, draft)
+        lose_choice(request, draft.report, restore)
         return
     if request.tool_choice is not None:
         _encode_choice(body, request, draft)
     if request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
-
-
-def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
-        draft.report.lose("tool_choice", "the request has no tools", "hint")
-    elif request.tool_choice is not None:
-        restore({}, request.tool_choice.extra, draft.report, "tool_choice")
-    if request.parallel is False:
-        draft.report.lose("parallel", "the request has no tools", "hint")
 
 
 def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
     for token in tokens:
         offsets.append((token.extra or {}).get(NAME, {}).get(_OFFSET, start))
         start += len(token.token)
-    tops = [{one.token: one.logprob for one in token.top} if token.top else {} for token in tokens]
+    tops = [_alternatives(token.top or ()) for token in tokens]
     return {
         "tokens": [token.token for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
@@ -72,13 +72,23 @@ def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
     }
 
 
+def _alternatives(top: Sequence[ir.Logprob]) -> dict[str, float]:
+    """Return {text: log probability} of the alternatives; of those with the same text, the most probable."""
+    out: dict[str, float] = {}
+    for one in top:
+        out[one.token] = max(one.logprob, out.get(one.token, one.logprob))
+    return out
+
+
 def lose_beside_tokens(tokens: Sequence[ir.Logprob], report: Report, where: str) -> None:
-    """Report as lost members of these tokens and of their alternatives that `encode_logprobs` does not write:
-    ids, bytes that a token's text does not show, and leftovers of other dialects. where: the IR path of the
-    block to which the tokens belong.
+    """Report as lost what `encode_logprobs` does not write of these tokens and of their alternatives: ids,
+    bytes that a token's text does not show, leftovers of other dialects, and alternatives with the same text
+    as another one. where: the IR path of the block to which the tokens belong.
     """
     place = where + ".logprobs"
     for token in tokens:
+        if token.top and len({one.token for one in token.top}) < len(token.top):
+            report.lose(f"{place}.top", "of alternatives with the same text, only one is written", "hint")
         for one in (token, *(token.top or ())):
             lose_of_token(one, report, place, "id", "bytes")
             restore({}, one.extra, report, place)

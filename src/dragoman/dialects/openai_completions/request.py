@@ -227,17 +227,28 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     return WireRequest("chat", body, path=PATH)
 
 
-def _free_tokens(prompt: str, facts: Facts) -> int:
+def _free_tokens(prompt: Any, facts: Facts) -> int:
     """Return the value of `max_tokens` for a request that states none: the model's limit or, if that is
-    unknown, `_ENOUGH`.
+    unknown, `_ENOUGH`. prompt: in any of the API's forms.
 
-    If the model's context window is known, the value is at most the part of the window that the prompt leaves
-    free. For this, each byte of the prompt counts as one token, but the prompt as at most 3/4 of the window.
+    If the model's context window is known, the value is at most the part of the window that the longest
+    prompt leaves free. For this, each byte of a text counts as one token, but a prompt as at most 3/4 of the
+    window.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
         return most
-    return min(most, max(facts.context - len(prompt.encode()), facts.context // 4))
+    return min(most, max(facts.context - _most_tokens(prompt), facts.context // 4))
+
+
+def _most_tokens(prompt: Any) -> int:
+    """Return the number of tokens of the longest prompt, at most: the bytes of a text, or the number of its
+    token ids. prompt: a text, a list of token ids, or a list of several of these.
+    """
+    if type(prompt) is str:
+        return len(prompt.encode())
+    inner = [one for one in prompt if type(one) is not int]
+    return max(map(_most_tokens, inner), default=len(prompt))
 
 
 def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:

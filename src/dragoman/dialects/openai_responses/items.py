@@ -28,7 +28,7 @@ from dragoman.errors import WireError
 _Wire = dict[str, Any]
 
 _HEAD: Final = frozenset({"type", "id", "status", "phase"})
-_TYPED_HEAD: Final = Typed(NAME, id=str, status=str, phase=str)
+TYPED_HEAD: Final = Typed(NAME, id=str, status=str, phase=str)
 _WORD: Final = (str, type(None))
 _MESSAGE: Final = _HEAD | {"role", "content"}
 _CALL: Final = _HEAD | {"call_id", "name", "arguments", "namespace"}
@@ -108,7 +108,7 @@ def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
     extra = leftovers(value, known)
     get = value.get
     if any(type(get(member)) not in _WORD for member in ("id", "status", "phase")):
-        value, odd = _TYPED_HEAD.sort(value)
+        value, odd = TYPED_HEAD.sort(value)
         extra, get = ir.merge(extra, odd), value.get
     if extra is None and get("id") is None and get("status") is None and get("phase") is None:
         return None

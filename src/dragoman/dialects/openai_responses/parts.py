@@ -170,21 +170,22 @@ def decode_citation(value: Any) -> ir.Citation:
     """
     if type(value) is not dict:
         return odd_citation(value, NAME)
-    if value.get("type") != "url_citation":
-        return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
-    citation = ir.Citation(
-        "url",
-        value.get("url"),
-        value.get("title"),
-        start=value.get("start_index"),
-        end=value.get("end_index"),
-        extra=leftovers(value, _CITATION),
-    )
-    return citation if ir.is_sound(citation) else ir.Citation(_ODD, extra={NAME: value})
+    kind = str(value.get("type"))
+    if kind == _BY_URL:
+        citation = ir.Citation(
+            "url",
+            value.get("url"),
+            value.get("title"),
+            start=value.get("start_index"),
+            end=value.get("end_index"),
+            extra=leftovers(value, _CITATION),
+        )
+    else:
+        citation = ir.Citation(kind, title=value.get("filename"), extra={NAME: value})
+    return citation if ir.is_sound(citation) else ir.Citation(kind, extra={NAME: value})
 
 
-_ODD: Final = "url_citation"
-"""The `ir.Citation.kind` of a malformed `url_citation`."""
+_BY_URL: Final = "url_citation"
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:

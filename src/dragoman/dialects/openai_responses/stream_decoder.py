@@ -24,7 +24,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_index, refuse_more
 from dragoman.dialects.openai_responses.errors import broken, fault_of
-from dragoman.dialects.openai_responses.items import decode_item
+from dragoman.dialects.openai_responses.items import TYPED_HEAD, decode_item
 from dragoman.dialects.openai_responses.parts import (
     decode_citation,
     decode_part,
@@ -414,11 +414,12 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 def _named(item: _Value) -> ir.Item | None:
     """Return the `ir.Item` of an announced message: its id and phase. The status is left out, because the
     final one comes with the end of the item. item: the item as announced; {} = it was not announced. None =
-    the item has neither id nor phase.
+    the item has neither id nor phase. A value that is no text is left out, too: the final item has it.
     """
-    if item.get("id") is None and item.get("phase") is None:
+    head, _ = TYPED_HEAD.sort(item)
+    if head.get("id") is None and head.get("phase") is None:
         return None
-    return ir.Item(item.get("id"), None, item.get("phase"))
+    return ir.Item(head.get("id"), None, head.get("phase"))
 
 
 _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refusal("")}

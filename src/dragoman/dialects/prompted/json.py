@@ -107,7 +107,9 @@ def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | N
         arguments = _text(values[0])
     elif arguments == "null":
         arguments = "{}"
-    return None if parse_arguments(arguments) is None else Call(name, arguments or "{}")
+    if not arguments.strip():
+        arguments = "{}"
+    return None if parse_arguments(arguments) is None else Call(name, arguments)
 
 
 def written(marks: tuple[str, str], name: str, arguments: str, *, key: str = "name") -> str:

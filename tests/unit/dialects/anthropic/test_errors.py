@@ -306,3 +306,12 @@ def test_a_broken_stream_is_the_upstream_s() -> None:
 
 def test_a_message_without_a_param_keeps_its_beginning() -> None:
     assert decoded(400, error("invalid_request_error", "None: not a model")).message == "None: not a model"
+
+
+def test_details_beside_another_gateways_word_are_kept() -> None:
+    details = {"error_code": "model_not_found", "unsupported": ["m"]}
+    fault = decoded(404, error("not_found_error", "no such model", details=details))
+    assert (fault.kind, fault.extra) == ("model_not_found", {"anthropic": {"details": details}})
+    assert error_body(fault)["error"]["details"] == details
+    bare = decoded(404, error("not_found_error", "no", details={"error_code": "model_not_found"}))
+    assert bare.extra is None

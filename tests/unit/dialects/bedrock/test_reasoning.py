@@ -94,3 +94,14 @@ def test_thinking_is_left_out_where_it_is_off() -> None:
     assert body["messages"][1]["content"] == [{"text": "Yes"}]
     body, _ = sent(asked(user("Hi"), assistant(THOUGHT, "Yes"), user("Go")), CLAUDE, ADAPTIVE)
     assert len(body["messages"][1]["content"]) == 2
+
+
+def test_a_budget_stays_below_the_models_maximum() -> None:
+    facts = Facts(thinking=("enabled", "disabled"), thinks=False, max_output=32_000)
+    for limit in (100_000, None):
+        wish = ir.Reasoning("on", budget=50_000)
+        body, report = sent(asked(reasoning=wish, max_output=limit), CLAUDE, facts)
+        told = {"thinking": {"type": "enabled", "budget_tokens": 31_999}}
+        assert body["additionalModelRequestFields"] == told
+        assert body.get("inferenceConfig", {}).get("maxTokens", 32_000) == 32_000
+        assert ("reasoning.budget", "quality") in reasons(report)

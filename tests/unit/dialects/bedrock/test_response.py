@@ -15,7 +15,7 @@ from tests.unit.dialects.bedrock.speaking import reasons, reply
 
 WIRE: dict[str, Any] = {
     "metrics": {"latencyMs": 9},
-    "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}], "new": 1}, "newer": 2},
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}], "new": 1, "a.b": 3}, "newer": 2},
     "stopReason": "guardrail_intervened",
     "trace": {"guardrail": {"actionReason": "No action."}},
     "serviceTier": {"type": "flex"},
@@ -33,6 +33,7 @@ def test_a_response_and_back() -> None:
             "metrics": {"latencyMs": 9},
             "trace": {"guardrail": {"actionReason": "No action."}},
             "output.message.new": 1,
+            "output.message..a.b": 3,
             "output.newer": 2,
         }
     }

@@ -205,3 +205,46 @@ def test_a_delta_of_an_unknown_kind_in_a_text_is_kept_for_clients_of_bedrock() -
     strange = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"novelty": {"a": 1}}}}
     told = events(START, delta(0, {"text": "Hi"}), delta(0, {"novelty": {"a": 1}}), end(0), STOP, USAGE)
     assert told[3:5] == [ir.Raw("bedrock", strange, 0), ir.Close(0)]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"citation": {"title": "t"}}, {"text": "x"}, {"reasoningContent": {"signature": "s"}}]
+)
+def test_a_delta_that_an_open_call_cannot_hold_is_kept_for_clients_of_bedrock(odd: dict[str, Any]) -> None:
+    call = {"toolUse": {"toolUseId": "c", "name": "f"}}
+    told = events(
+        *(START, begin(0, call), delta(0, odd), delta(0, {"text": ""})),
+        *(delta(0, {"toolUse": {"input": "{}"}}), end(0), STOP, USAGE),
+    )
+    strange = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": odd}}
+    assert told[2:5] == [ir.Raw("bedrock", strange, 0), ir.ArgsDelta(0, "{}"), ir.Close(0)]
+
+
+def test_a_signature_beside_a_text_and_words_beside_an_image_have_their_own_blocks() -> None:
+    image = {"source": {"bytes": "AA=="}, "format": "png"}
+    assert blocks(
+        delta(0, {"text": "Hi"}),
+        delta(0, {"reasoningContent": {"signature": "s"}}),
+        end(0),
+        begin(1, {"image": {"format": "png"}}),
+        delta(1, {"image": {"source": image["source"]}}),
+        delta(1, {"text": "Yes."}),
+        end(1),
+    ) == (
+        ir.Text("Hi"),
+        ir.Thinking("", sealed=ir.Sealed("bedrock", "s")),
+        ir.Media("image", mime="image/png", data="AA=="),
+        ir.Text("Yes."),
+    )
+
+
+def test_a_result_inside_a_text_is_kept_for_clients_of_bedrock() -> None:
+    odd = {"toolResult": [{"text": "5"}]}
+    told = events(START, delta(0, {"text": "Hi"}), delta(0, odd), end(0), STOP, USAGE)
+    strange = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": odd}}
+    assert told[3] == ir.Raw("bedrock", strange, 0)
+
+
+def test_arguments_of_no_call_are_refused() -> None:
+    with pytest.raises(WireError, match="has not started"):
+        events(START, delta(0, {"toolUse": {"input": "{"}}), delta(0, {"toolUse": {"input": "}"}}))

@@ -78,6 +78,10 @@ def test_a_certain_token_has_no_number() -> None:
         {"chosenCandidates": [{}]},
         {"chosenCandidates": [token("x", -1, 1)], "topCandidates": []},
         {"chosenCandidates": [token("x", -1, 1)], "topCandidates": [{}]},
+        {"chosenCandidates": [{"token": "x", "logProbability": "-Infinity"}]},
+        {"chosenCandidates": [{"token": "x", "logProbability": None}]},
+        {"chosenCandidates": [{"token": 5, "logProbability": -1}]},
+        {"chosenCandidates": [{"token": "x"}], "topCandidates": [{"candidates": [{"token": None}]}]},
         [],
         "none",
     ],
@@ -86,6 +90,9 @@ def test_an_unknown_shape_is_left_as_it_is(result: Any) -> None:
     response = read(body(candidate("x", logprobsResult=result)))
     assert response.candidates[0].blocks == (ir.Text("x"),)
     assert response.candidates[0].extra == {"gemini": {"logprobsResult": result}}
+    finish = events(body(candidate("x", logprobsResult=result)))[-2]
+    assert isinstance(finish, ir.Finish)
+    assert finish.extra == response.candidates[0].extra or not result
 
 
 def test_tokens_of_no_text_are_left_as_they_are() -> None:
@@ -134,3 +141,36 @@ def test_streamed_tokens_of_no_text() -> None:
     found = events(body(candidate("x", stop=None)), body(candidate("", logprobsResult=RESULT)))
     finish = next(event for event in found if isinstance(event, ir.Finish))
     assert finish.extra == {"gemini": {"logprobsResult": RESULT}}
+
+
+def test_tokens_without_text_at_the_end_belong_to_the_last_text() -> None:
+    last = {"chosenCandidates": [token("Hel", -0.5, 1), token("lo", -0.25, 2), token("", -0.1, 3)]}
+    value = body(candidate("Hel", "lo", logprobsResult=last))
+    first, second = read(value).candidates[0].blocks
+    assert isinstance(first, ir.Text)
+    assert isinstance(second, ir.Text)
+    assert [one.id for one in first.logprobs or ()] == [1]
+    assert [one.id for one in second.logprobs or ()] == [2, 3]
+    assert written(read(value))[0] == value
+
+
+def test_streamed_tokens_of_reasoning_are_all_kept() -> None:
+    first, second = ({"chosenCandidates": [one]} for one in RESULT["chosenCandidates"])
+    thought = {"text": "Hm", "thought": True}
+    found = events(
+        body(candidate(thought, stop=None, logprobsResult={**first, "logProbabilitySum": -0.5})),
+        body(candidate(thought, stop=None, logprobsResult={**second, "logProbabilitySum": -0.75})),
+        body(candidate("x")),
+    )
+    finish = next(event for event in found if isinstance(event, ir.Finish))
+    whole = {"chosenCandidates": RESULT["chosenCandidates"], "logProbabilitySum": -0.75}
+    assert finish.extra == {"gemini": {"logprobsResult": whole}}
+
+
+def test_streamed_tokens_of_a_text_with_a_signature() -> None:
+    part = {"text": "Hel", "thoughtSignature": "c2ln"}
+    result = {"chosenCandidates": [token("Hel", -0.5, 1)]}
+    found = events(body(candidate(part, stop=None, logprobsResult=result)), body(candidate("lo")))
+    (first, _) = ir.fold(found).candidates[0].blocks
+    assert isinstance(first, ir.Text)
+    assert first.logprobs == (ir.Logprob("Hel", -0.5, id=1),)

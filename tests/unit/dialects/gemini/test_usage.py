@@ -209,6 +209,7 @@ def test_a_tier_that_google_does_not_have() -> None:
         ("promptTokensDetails", [None]),
         ("promptTokensDetails", [{"modality": [], "tokenCount": 1}]),
         ("promptTokensDetails", [{"modality": "TEXT", "tokenCount": "1"}]),
+        ("promptTokensDetails", [{"modality": "TEXT", "tokenCount": -1}]),
     ],
 )
 def test_an_odd_count_is_a_leftover_and_costs_no_answer(key: str, odd: Any) -> None:

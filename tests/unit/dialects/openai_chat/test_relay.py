@@ -121,6 +121,17 @@ def test_usage_that_was_not_asked_for_is_kept_back() -> None:
     assert relayed(TEXT, STOP, used, DONE, usage=True)[0] == data(TEXT) + data(STOP) + data(used) + data(DONE)
 
 
+def test_nothing_follows_the_end_mark() -> None:
+    more = chunk({"content": " You?"})
+    stream, relay = relayed(TEXT, more, STOP, TEXT, more, DONE)
+    learnt = RELAY.stream(reply())
+    sent = b"".join(map(learnt.feed, (TEXT, more, DONE)))
+    assert sent == data(TEXT) + data(more) + data(DONE)
+    assert learnt.feed(more) == b""
+    assert learnt.run(data(more)) == (b"", 0)  # type: ignore[attr-defined]
+    assert (stream.count(data(more)), relay.done) == (2, True)
+
+
 def test_usage_in_a_chunk_with_content_reaches_who_asked() -> None:
     """DeepSeek and others tell it with the finish reason, asked or not."""
     last = chunk({}, "stop", usage=USED)

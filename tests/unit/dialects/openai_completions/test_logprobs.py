@@ -56,3 +56,13 @@ def test_lists_that_fit_no_tokens_stay_as_they_are(odd: dict[str, Any]) -> None:
     answer = DIALECT.response.decode({**HEAD, "choices": [choice(" ab", logprobs=odd)]}, STANDARD)
     assert answer.candidates[0].extra == {NAME: {"logprobs": odd}}
     assert DIALECT.response.encode(answer, reply())["choices"][0]["logprobs"] == odd
+
+
+def test_of_alternatives_with_the_same_text_the_most_probable_stays() -> None:
+    top = (ir.Logprob("\ufffd", -1.0, (226,)), ir.Logprob("\ufffd", -2.0, (227,)), ir.Logprob("a", -3.0))
+    text = ir.Text("a", logprobs=(ir.Logprob("a", -3.0, top=top),))
+    answer = ir.Response("openai_chat", candidates=(ir.Candidate((text,), ir.Stop("end")),))
+    report = Report(NAME, "response")
+    told = DIALECT.response.encode(answer, reply(report))["choices"][0]["logprobs"]
+    assert told["top_logprobs"] == [{"\ufffd": -1.0, "a": -3.0}]
+    assert "candidates[0].blocks[0].logprobs.top" in [loss.path for loss in report.losses]

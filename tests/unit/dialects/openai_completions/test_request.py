@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -110,6 +111,21 @@ def test_prompt_and_answer_fit_the_window_together(prompt: str, facts: Facts, bo
     """Servers refuse a bound that the prompt leaves no room for."""
     wire = DIALECT.request.encode(asked(prompt), Target(Report(NAME), model="m", facts=facts))
     assert wire.body["max_tokens"] == bound
+
+
+@pytest.mark.parametrize(
+    ("prompt", "bound"),
+    [
+        (["Hi"], 4094),
+        (["Hi", "Hello"], 4091),
+        ([5, 6, 7], 4093),
+        ([[5], [6, 7]], 4094),
+    ],
+)
+def test_the_longest_of_a_list_of_prompts_leaves_room(prompt: Any, bound: int) -> None:
+    request = msgspec.structs.replace(decoded(prompt=prompt), max_output=None)
+    target = Target(Report(NAME), model="m", facts=Facts(max_output=4096, context=4096))
+    assert DIALECT.request.encode(request, target).body["max_tokens"] == bound
 
 
 HELLO = ir.Message("user", (ir.Text("Hi"),))

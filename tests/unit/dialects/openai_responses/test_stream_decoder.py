@@ -319,3 +319,23 @@ def test_arguments_that_the_deltas_told_in_part() -> None:
     found = events(*begun, item("done", 0, whole), ended(whole))
     words = [event.text for event in found if isinstance(event, ir.ArgsDelta)]
     assert words == ['{"a"', ":1}"]
+
+
+def test_odd_values_of_an_announced_message_come_with_its_end() -> None:
+    odd = {**message("Hi"), "id": {"odd": 1}, "phase": 5}
+    found = events(CREATED, item("added", 0, {**odd, "content": []}), PART, delta("output_text", "Hi"))
+    assert all(ir.is_sound(event.block) for event in found if isinstance(event, ir.Open))
+    (text_,) = (
+        told(*BEGUN[:1], item("added", 0, odd), PART, item("done", 0, odd), ended(odd)).candidates[0].blocks
+    )
+    assert isinstance(text_, ir.Text)
+    assert text_.item is not None
+    assert text_.item.extra == {"openai_responses": {"id": {"odd": 1}, "phase": 5}}
+
+
+def test_a_citation_of_a_file_without_a_name_is_kept() -> None:
+    odd = {"type": "file_citation", "file_id": "f", "filename": 7}
+    added = sent("output_text.annotation.added", output_index=0, content_index=0, item_id="i", annotation=odd)
+    found = events(*BEGUN, delta("output_text", "Hi"), added)
+    (cite,) = [event for event in found if isinstance(event, ir.Cite)]
+    assert cite.citation == ir.Citation("file_citation", extra={"openai_responses": odd})

@@ -41,3 +41,11 @@ def test_how_calls_are_shown() -> None:
     assert written(HERMES, "a", '{"b":1}') == '<tool_call>\n{"name": "a", "arguments": {"b":1}}\n</tool_call>'
     assert written(FENCED, "a", " ", key="tool") == '```tool_code\n{"tool": "a", "arguments": {}}\n```'
     assert written(HERMES, "a", "[1") == '<tool_call>\n{"name": "a", "arguments": "[1"}\n</tool_call>'
+
+
+@pytest.mark.parametrize("blank", ['""', '" \\n "', "null"])
+def test_blank_arguments_are_an_empty_object(blank: str) -> None:
+    body = openings(HERMES, {"a": {}})["<tool_call>"](Work())
+    done = body.feed(f'{{"name": "a", "arguments": {blank}}}</tool_call>')
+    assert isinstance(done, Complete)
+    assert done.calls[0].arguments == "{}"
