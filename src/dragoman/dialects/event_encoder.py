@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 
 _METHODS: Final[dict[type, str]] = {
     ir.Start: "_start",
@@ -41,3 +42,11 @@ class EventEncoder:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls._table = {event: getattr(cls, method) for event, method in _METHODS.items()}
+
+
+def lose_event(event: ir.Raw, report: Report) -> bytes:
+    """Report an event of another protocol as lost, once for each protocol. Returns b"", which is what is
+    written of it.
+    """
+    report.lose("events", f"this protocol has no such event of {event.dialect}", "hint")
+    return b""

@@ -18,7 +18,7 @@ from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import ONE_CANDIDATE, answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
 
@@ -168,7 +168,7 @@ class AnthropicEncoder(EventEncoder):
 
     def _raw(self, event: ir.Raw) -> bytes:
         if event.dialect != NAME:
-            return b""
+            return lose_event(event, self._report)
         return _event(str(event.value.get("type")), event.value)
 
     # --- Blocks ----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from dragoman.dialects.bedrock.errors import exception_of
 from dragoman.dialects.bedrock.response import encode_stop, encode_tier, lose_head, with_id
 from dragoman.dialects.bedrock.terms import API, NAME, restore
 from dragoman.dialects.bedrock.usage import encode_usage
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
 from dragoman.wire.eventstream import event, exception
@@ -142,7 +142,7 @@ class BedrockEncoder(EventEncoder):
 
     def _raw(self, event_: ir.Raw) -> bytes:
         if event_.dialect != NAME:
-            return b""
+            return lose_event(event_, self._report)
         return b"".join(event(kind, _json(value)) for kind, value in event_.value.items())
 
     # --- Blocks ----------------------------------------------------------------------------------

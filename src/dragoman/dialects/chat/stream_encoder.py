@@ -12,7 +12,7 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft, is_enveloped
 from dragoman.dialects.chat.response import opening
 from dragoman.dialects.chat.saying import separated
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.leftovers import Leftovers, lose_item
 from dragoman.dialects.reply import Reply
 
@@ -247,10 +247,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _raw(self, event: ir.Raw) -> bytes:
         if event.dialect == self.dialect:
             return self._field + _encode(event.value) + self._end_line
-        self._draft.report.lose(
-            "events", f"this protocol has no such progress event of {event.dialect}", "hint"
-        )
-        return b""
+        return lose_event(event, self._draft.report)
 
     def _end(self, event: ir.End) -> bytes:
         if event.error is not None:

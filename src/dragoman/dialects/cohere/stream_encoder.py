@@ -24,7 +24,7 @@ from dragoman.dialects.cohere.parts import encode_part, shed
 from dragoman.dialects.cohere.response import ONE_ANSWER, encode_stop, lose_beside, mint, shown_usage
 from dragoman.dialects.cohere.saying import CITATIONS
 from dragoman.dialects.cohere.terms import NAME, PLAN, narrower, restore
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.in_sequence import InSequence
 from dragoman.dialects.reply import Reply
 from dragoman.ir.fold import Fold
@@ -325,8 +325,7 @@ class CohereEncoder(EventEncoder):
     def _raw(self, raw: ir.Raw) -> bytes:
         if raw.dialect == NAME:
             return data(_json(raw.value))
-        self._draft.report.lose("events", f"the Cohere API has no such event of {raw.dialect}", "hint")
-        return b""
+        return lose_event(raw, self._draft.report)
 
     def _end(self, end: ir.End) -> bytes:
         if end.error is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import error_body
 from dragoman.dialects.gemini.grounding import GROUNDING, Sources
@@ -153,10 +153,11 @@ class GeminiEncoder(EventEncoder):
         self._tier = event.tier or self._tier
         return self._beside(event.extra)
 
-    def _silent(self, event: ir.Ping | ir.Raw) -> bytes:
-        return b""
+    def _raw(self, event: ir.Raw) -> bytes:
+        return lose_event(event, self._report)
 
-    _raw = _ping = _silent
+    def _ping(self, event: ir.Ping) -> bytes:
+        return b""
 
     def _error(self, event: ir.Error) -> bytes:
         return self._fail(event.fault)

@@ -15,7 +15,7 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.saying import separated
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.leftovers import lose_item
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
@@ -226,10 +226,7 @@ class OllamaEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        self._draft.report.lose(
-            "events", f"the Ollama API has no such progress event of {event.dialect}", "hint"
-        )
-        return b""
+        return lose_event(event, self._draft.report)
 
     def _end(self, event: ir.End) -> bytes:
         if event.error is not None:

@@ -14,7 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import created_of, shown_model
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.openai.errors import error_member
 from dragoman.dialects.openai_completions.logprobs import encode_logprobs, lose_beside_tokens
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
@@ -155,10 +155,7 @@ class CompletionsEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        self._draft.report.lose(
-            "events", f"this protocol has no such progress event of {event.dialect}", "hint"
-        )
-        return b""
+        return lose_event(event, self._draft.report)
 
     def _end(self, event: ir.End) -> bytes:
         if event.error is not None:

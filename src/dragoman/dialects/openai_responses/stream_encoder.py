@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.event_encoder import EventEncoder, lose_event
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
@@ -217,15 +217,15 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """Return the bytes of an event that only this protocol has, such as the progress of a tool. b"" for
-        an event of another protocol.
+        """Return the bytes of an event that only this protocol has, such as the progress of a tool. An
+        event of another protocol is reported as lost; the result is then b"".
 
         If the start of its item was sent by this method, too, `output_index` becomes the index of the item in
         this stream; otherwise `output_index` is unchanged. Before the start of an item, the bytes of
         `_settle` come, which end the closed blocks and the open message.
         """
         if event.dialect != NAME:
-            return b""
+            return lose_event(event, self._report)
         members = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
         kind = str(event.value.get("type"))
         out = b""

@@ -376,6 +376,7 @@ def test_what_has_no_form_is_skipped_by_name() -> None:
         ("candidates[0].blocks[1]", "meaning"),
         ("candidates[0].blocks[2]", "meaning"),
         ("candidates[0].blocks[3]", "quality"),
+        ("events", "hint"),
         ("candidates[0].blocks[4].logprobs", "hint"),
         ("candidates[0].score", "hint"),
         ("late", "hint"),
