@@ -359,7 +359,7 @@ def test_foreign_samples_are_sent_as_a_wav_file() -> None:
 def test_foreign_samples_that_are_no_base64_are_refused_by_their_place(data: str) -> None:
     with pytest.raises(WireError, match="not base64") as caught:
         sent(ir.Media("audio", "audio/L16;rate=16000", data))
-    assert caught.value.path == "messages[0].blocks[0]"
+    assert caught.value.path == "messages[0].blocks[1]"
 
 
 def test_a_media_type_of_sound_is_its_format_whatever_its_parameters() -> None:
