@@ -18,7 +18,6 @@ from dragoman.config.serving import Server
 from dragoman.server import refusals
 from dragoman.wire.headers import HeaderMap, members
 
-
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
 

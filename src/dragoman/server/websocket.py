@@ -33,8 +33,8 @@ from dragoman.server.faults import UPGRADE_MISSING, standing
 from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink, is_overdue
 from dragoman.server.origins import Origins
-from dragoman.server.refused_socket import answers_handshakes, refuse_handshake
 from dragoman.server.realtime import Handshake, live_of, serve_session
+from dragoman.server.refused_socket import answers_handshakes, refuse_handshake
 from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, SocketRequest
 from dragoman.server.turns import turn_of

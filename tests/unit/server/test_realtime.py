@@ -150,7 +150,7 @@ async def test_a_server_that_answers_no_handshakes_closes_the_socket_instead() -
 @pytest.mark.parametrize("answers", [True, False])
 async def test_a_session_is_refused_as_its_server_can(answers: bool) -> None:
     gateway = Gateway(upstreams={"own": Own()})
-    extensions = {"websocket.http.response": {}} if answers else {}
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if answers else {}
     query = b"model=nobody/x"
     socket = Socket(gateway.asgi(), path="/v1/realtime", query_string=query, extensions=extensions)
     await socket.leave()

@@ -71,6 +71,6 @@ async def test_an_application_that_cannot_start_ends_with_the_servers_own_except
     file.write_text("providers: {simulate: {enabled: true}}\n")
     gateway = Gateway(load(file, {}))
     with pytest.raises(SystemExit):
-        async with serving(gateway, around=lambda app: Broken(gateway)):
+        async with serving(gateway, around=lambda _: Broken(gateway)):
             pytest.fail("it was served")
     await gateway.close()
