@@ -63,7 +63,8 @@ class Gateway(Core):
         that is JSON instead of a stream is yielded as one event. Closing the generator cancels the request.
         The last event `[DONE]` of some protocols is not yielded. The generator raises CallFailed for an error
         answer, if there is no answer or only its beginning, if the path or a header
-        cannot be sent over HTTP, and for an error event in the stream. The event `response.failed` (OpenAI Responses) does not raise; it is yielded like any other.
+        cannot be sent over HTTP, and for an error event in the stream. The event `response.failed` (OpenAI
+        Responses) does not raise; it is yielded like any other.
         """
         from dragoman.server import inprocess
 

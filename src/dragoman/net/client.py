@@ -139,8 +139,9 @@ class Client(Protocol):
 
         added: more headers for this request; None = none. The caller makes sure that `head` has none of these
         names. Headers in `net.outgoing.FRAMING` (except host) are left out. connect: the most seconds for
-        opening a connection (look-up of the name, a proxy's tunnel and TLS included), None = no limit. patience: gets
-        `push` and `rest` while a body of the type `Pieces` or `Flow` is sent; None = nothing is called.
+        opening a connection (look-up of the name, a proxy's tunnel and TLS included), None = no limit.
+        patience: gets `push` and `rest` while a body of the type `Pieces` or `Flow` is sent; None = nothing
+        is called.
 
         Raises a Failure, such as NotReached or ConnectTimeout if there is no connection, Disconnected if it
         ends before the answer's head is complete, Malformed if the head is invalid or too large. Raises
