@@ -11,7 +11,6 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.server import sessions
 from dragoman.server.admin import (
     added,
     configuration,
@@ -24,6 +23,7 @@ from dragoman.server.admin import (
     prices,
     providers,
     reload,
+    sessions,
 )
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
@@ -32,7 +32,6 @@ from dragoman.server.admin.orders import Orders
 from dragoman.server.admin.pages import Wanted, page
 from dragoman.server.admin.registry import Registry
 from dragoman.server.endpoint import Endpoint
-from dragoman.server.sessions import SessionsApi
 from dragoman.version import __version__
 
 
@@ -127,7 +126,7 @@ class AdminApi:
             (own_keys.OwnKeysApi(registry), own_keys.OPERATIONS),
             (holders.HoldersApi(registry), holders.OPERATIONS),
             (reload.ReloadApi(gateway), reload.OPERATIONS),
-            (SessionsApi(gateway), sessions.OPERATIONS),
+            (sessions.SessionsApi(gateway), sessions.OPERATIONS),
         ):
             yield from endpoints(owner, operations, self.audit)
 

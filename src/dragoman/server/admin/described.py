@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.server import sessions
-from dragoman.server.admin import reload, usage
+from dragoman.server.admin import reload, sessions, usage
 from dragoman.server.admin.operation import Operation
 
 OPERATIONS: Final = (
